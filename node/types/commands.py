@@ -1,0 +1,152 @@
+"""What the log holds: commands, in one total order.
+
+A command is either an *action* that a client signed (it keeps its signature: whoever rebuilds the
+log checks it again) or comes from the exchange's own clocks and watchers. ``apply(state, command)``
+is the only reader. Time enters the log with ``OpenBlock`` and nowhere else.
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+from node.types.ids import Address, ClientOrderId, MarketId, OrderId
+from node.types.units import Lots, Millis, Money, Ticks
+
+
+class Side(IntEnum):
+    """Which side of the book an order stands on."""
+
+    BUY = 0
+    SELL = 1
+
+    @property
+    def opposite(self) -> "Side":
+        """Return the other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(IntEnum):
+    """How long an order lives, and what it may do on arrival.
+
+    GTC rests until filled or cancelled; IOC takes what it can and is gone; FOK takes all or
+    nothing; POST_ONLY rests or is rejected; MARKET is an IOC whose price is only a protection:
+    it may lie outside the price band, which then takes its place.
+    """
+
+    GTC = 0
+    IOC = 1
+    FOK = 2
+    POST_ONLY = 3
+    MARKET = 4
+
+
+class NewOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An order as the client signed it; ``client_id`` 0 is none."""
+
+    market: MarketId
+    side: Side
+    type: OrderType
+    price: Ticks
+    size: Lots
+    reduce_only: bool = False
+    client_id: ClientOrderId = ClientOrderId(0)
+
+
+class CancelOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Names an open order by exactly one of its two ids; the other is 0."""
+
+    order_id: OrderId = OrderId(0)
+    client_id: ClientOrderId = ClientOrderId(0)
+
+
+class Action(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
+    """What every signed action carries.
+
+    ``signer`` is the recovered key: the account itself or one of its agents. ``nonce`` is used
+    once by each signer, in any order within a window. ``expires`` is a point in time.
+    ``signature`` is r (32 bytes), s (32, the lower half), parity (1: 0 or 1).
+    """
+
+    account: Address
+    signer: Address
+    nonce: int
+    expires: Millis
+    signature: bytes
+
+
+class PlaceOrders(Action, frozen=True, gc=False, array_like=True, tag=1):
+    """Cancels first, then orders, each with a result of its own."""
+
+    cancels: tuple[CancelOrder, ...]
+    orders: tuple[NewOrder, ...]
+
+
+class CancelAll(Action, frozen=True, gc=False, array_like=True, tag=2):
+    """Cancel every open order of the account in ``market`` (0: in all markets)."""
+
+    market: MarketId
+
+
+class AdjustMargin(Action, frozen=True, gc=False, array_like=True, tag=3):
+    """Move ``amount`` from free collateral into a position's margin (negative: back)."""
+
+    market: MarketId
+    amount: Money
+
+
+class Withdraw(Action, frozen=True, gc=False, array_like=True, tag=4):
+    """Move free collateral into a withdrawal that the owner can claim on L1. Owner only."""
+
+    amount: Money
+
+
+class ApproveAgent(Action, frozen=True, gc=False, array_like=True, tag=5):
+    """Let ``agent`` sign for the account until ``until`` (in the past: revoke). Owner only."""
+
+    agent: Address
+    until: Millis
+
+
+class OpenBlock(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
+    """Open block ``number`` at ``time``: the time of every command up to the next ``OpenBlock``."""
+
+    number: int
+    time: Millis
+
+
+class Deposit(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=11):
+    """Entry ``index`` of the L1 inbox: ``amount`` for ``account``."""
+
+    index: int
+    account: Address
+    amount: Money
+
+
+class PriceReport(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One reporter's signed prices of a round, one for each market, in ticks."""
+
+    reporter: Address
+    prices: tuple[Ticks, ...]
+    signature: bytes
+
+
+class OracleRound(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=12):
+    """A quorum of reports for the moment ``time``; the mark becomes their lower median."""
+
+    time: Millis
+    reports: tuple[PriceReport, ...]
+
+
+class SettleFunding(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=13):
+    """Move the funding index of every market whose funding time has come."""
+
+
+class Liquidate(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=14):
+    """Check one position against its maintenance margin, exactly, and reduce it if it fails."""
+
+    market: MarketId
+    account: Address
+
+
+SignedAction = PlaceOrders | CancelAll | AdjustMargin | Withdraw | ApproveAgent
+Command = SignedAction | OpenBlock | Deposit | OracleRound | SettleFunding | Liquidate

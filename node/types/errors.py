@@ -1,0 +1,434 @@
+"""The one error tree. Codes are stable: clients and tests match on them, never on prose.
+
+    PlimsollError
+    ├── CommandRejected          the sender's fault; the state is untouched          1xxx
+    │   ├── Malformed…           cannot be read                                      10xx
+    │   ├── signature, nonce,    who sent it, and whether it may act now             11xx
+    │   │   expiry, agent
+    │   ├── order                price, size, market, ids                            12xx
+    │   ├── margin               collateral, position                                13xx
+    │   └── system               oracle, funding, deposit, liquidation, block        14xx
+    ├── Unavailable              try again later; nothing was taken on               2xxx
+    ├── IntegrityError           our fault or our disk's: stop the process           3xxx
+    └── SetupError               the operator's fault: configuration, wrong chain    4xxx
+
+Every error carries values as attributes; ``str(error)`` is made from them.
+"""
+
+from typing import Any, ClassVar
+
+
+class PlimsollError(Exception):
+    """Base of all errors of this project: a stable ``code`` and named values."""
+
+    code: ClassVar[int] = 0
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(values)
+        self.values: dict[str, Any] = values
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name}={_shown(value)}" for name, value in self.values.items())
+        return f"{type(self).__name__}({shown})"
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["values"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.values)
+
+
+def _rebuild(kind: type[PlimsollError], values: dict[str, Any]) -> PlimsollError:
+    """Unpickle: an error crosses process borders with its type and its values."""
+    return kind(**values)
+
+
+def _shown(value: Any) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+# --- 1xxx: the sender's fault -------------------------------------------------------------------
+
+
+class CommandRejected(PlimsollError):
+    """The command cannot apply. Deterministic; the state is byte-identical to before."""
+
+    code = 1000
+
+
+class MalformedMessage(CommandRejected):
+    """The body is not a message of the protocol (``detail`` says where it fails)."""
+
+    code = 1001
+
+
+class MalformedNumber(CommandRejected):
+    """Not a plain decimal number with at most ``decimals`` digits after the point."""
+
+    code = 1002
+
+
+class MalformedAddress(CommandRejected):
+    """Not ``0x`` and 40 hexadecimal digits."""
+
+    code = 1003
+
+
+class OversizedMessage(CommandRejected):
+    """Longer than ``limit`` bytes."""
+
+    code = 1004
+
+
+class ValueOutOfRange(CommandRejected):
+    """The field ``field`` lies outside the range that the protocol can carry."""
+
+    code = 1005
+
+
+class TooManyItems(CommandRejected):
+    """More orders and cancels in one action than ``limit``, or none at all."""
+
+    code = 1006
+
+
+class BadSignature(CommandRejected):
+    """No key can be recovered from the signature (``digest`` is what should have been signed)."""
+
+    code = 1101
+
+
+class WrongSigner(CommandRejected):
+    """``signer``, recovered over ``digest``, is neither the account nor one of its agents."""
+
+    code = 1102
+
+
+class OwnerRequired(CommandRejected):
+    """Only the account's own key may sign this action, never an agent."""
+
+    code = 1103
+
+
+class AgentExpired(CommandRejected):
+    """The agent's authority ended at ``expired_at`` (milliseconds)."""
+
+    code = 1104
+
+
+class NonceUsed(CommandRejected):
+    """This nonce was used before, or lies below the window (``lowest``)."""
+
+    code = 1105
+
+
+class ActionExpired(CommandRejected):
+    """The action's expiry (milliseconds) is not after the block's time."""
+
+    code = 1106
+
+
+class ExpiryTooFar(CommandRejected):
+    """The action's expiry lies further ahead than ``limit`` (milliseconds)."""
+
+    code = 1107
+
+
+class NonceTooFar(CommandRejected):
+    """The nonce skips further ahead than ``limit``: it would strand the window."""
+
+    code = 1108
+
+
+class TooManyAgents(CommandRejected):
+    """The account already has ``limit`` agents that have not expired."""
+
+    code = 1109
+
+
+class AgentRefused(CommandRejected):
+    """This address may not be an agent (it is the account itself, or the zero address)."""
+
+    code = 1110
+
+
+class UnknownAccount(CommandRejected):
+    """The account never received a deposit."""
+
+    code = 1111
+
+
+class UnknownMarket(CommandRejected):
+    """No market with this id or symbol."""
+
+    code = 1201
+
+
+class SizeInvalid(CommandRejected):
+    """The size is zero, or larger than the market's largest bracket (``limit``)."""
+
+    code = 1202
+
+
+class NotionalTooSmall(CommandRejected):
+    """Price x size is below the market's minimum notional (``minimum``)."""
+
+    code = 1203
+
+
+class PriceOutsideBand(CommandRejected):
+    """The limit price lies outside ``low`` … ``high`` round the mark (ticks)."""
+
+    code = 1204
+
+
+class MarkStale(CommandRejected):
+    """The mark is older than allowed (``age_ms``): only reducing orders are taken."""
+
+    code = 1205
+
+
+class PostOnlyWouldCross(CommandRejected):
+    """A post-only order would take (``best`` is the best opposing price, ticks)."""
+
+    code = 1206
+
+
+class FillOrKillUnfilled(CommandRejected):
+    """The whole size cannot be filled at once."""
+
+    code = 1207
+
+
+class ReduceOnlyNothing(CommandRejected):
+    """There is no opposing position that the order could reduce."""
+
+    code = 1208
+
+
+class DuplicateClientId(CommandRejected):
+    """An open order of the account already has this client order id (``order_id``)."""
+
+    code = 1209
+
+
+class UnknownOrder(CommandRejected):
+    """The account has no open order with this id or client id."""
+
+    code = 1210
+
+
+class TooManyOpenOrders(CommandRejected):
+    """The account already has ``limit`` open orders."""
+
+    code = 1211
+
+
+class NothingToTake(CommandRejected):
+    """An immediate order found nothing that it could take at its price."""
+
+    code = 1212
+
+
+class NothingToCancel(CommandRejected):
+    """The account has no open order in that market."""
+
+    code = 1213
+
+
+class EveryItemRejected(CommandRejected):
+    """No item of a bulk action could apply, so the action did not (``codes``: one per item)."""
+
+    code = 1214
+
+
+class InsufficientCollateral(CommandRejected):
+    """The free collateral (``free``) does not cover what is ``required``."""
+
+    code = 1301
+
+
+class InsufficientMargin(CommandRejected):
+    """The position's equity would fall below its requirement (``equity``, ``required``)."""
+
+    code = 1302
+
+
+class NoPosition(CommandRejected):
+    """The account has no position in that market."""
+
+    code = 1303
+
+
+class AmountInvalid(CommandRejected):
+    """The amount is zero, negative where it may not be, or beyond the protocol's range."""
+
+    code = 1304
+
+
+class PositionTooLarge(CommandRejected):
+    """The position would exceed the market's largest bracket (``limit`` lots)."""
+
+    code = 1305
+
+
+class NotLiquidatable(CommandRejected):
+    """The position's equity (``equity``) still covers its maintenance margin (``required``)."""
+
+    code = 1401
+
+
+class LiquidationStalled(CommandRejected):
+    """The book offers nothing at a price the position could bear, and it is not bankrupt."""
+
+    code = 1402
+
+
+class OracleRoundRefused(CommandRejected):
+    """The round is not newer than the last, lies ahead of the block, or lacks its quorum."""
+
+    code = 1403
+
+
+class FundingNotDue(CommandRejected):
+    """No market's funding time has come (``next_at``, milliseconds)."""
+
+    code = 1404
+
+
+class DepositOutOfOrder(CommandRejected):
+    """Deposits enter the log in the inbox's order (``expected`` index)."""
+
+    code = 1405
+
+
+class BlockOutOfOrder(CommandRejected):
+    """Block numbers count up by one and block time never goes back."""
+
+    code = 1406
+
+
+# --- 2xxx: not now --------------------------------------------------------------------------------
+
+
+class Unavailable(PlimsollError):
+    """Nothing was taken on; the same request may succeed later."""
+
+    code = 2000
+
+
+class Overloaded(Unavailable):
+    """The queue ``queue`` holds its limit (``limit``)."""
+
+    code = 2001
+
+
+class GateClosed(Unavailable):
+    """New risk is refused for now (``cause``); reducing risk stays open."""
+
+    code = 2002
+
+
+class ShuttingDown(Unavailable):
+    """The node is stopping."""
+
+    code = 2003
+
+
+class ChainUnavailable(Unavailable):
+    """The L1 endpoint did not answer (``detail``)."""
+
+    code = 2004
+
+
+class SlowReader(Unavailable):
+    """The subscriber did not read its feed in time and was disconnected."""
+
+    code = 2005
+
+
+class RateLimited(Unavailable):
+    """More messages than the connection may send (``limit`` per second)."""
+
+    code = 2006
+
+
+class NotFound(Unavailable):
+    """There is nothing (yet) under that name."""
+
+    code = 2007
+
+
+# --- 3xxx: stop -----------------------------------------------------------------------------------
+
+
+class IntegrityError(PlimsollError):
+    """Something that cannot be is: the process must stop before it does harm."""
+
+    code = 3000
+
+
+class JournalCorrupt(IntegrityError):
+    """A record inside the journal (not its torn tail) does not check (``offset``)."""
+
+    code = 3001
+
+
+class StateDiverged(IntegrityError):
+    """Two executions of the same commands disagree (``where``)."""
+
+    code = 3002
+
+
+class BatchMalformed(IntegrityError):
+    """Batch data cannot be decoded (``detail``)."""
+
+    code = 3003
+
+
+class ChainDisagrees(IntegrityError):
+    """The chain holds what this node cannot have posted, or lacks what it must hold."""
+
+    code = 3004
+
+
+class TransitionImpossible(IntegrityError):
+    """A lifecycle was asked for a step that its table does not have."""
+
+    code = 3005
+
+
+# --- 4xxx: the operator ---------------------------------------------------------------------------
+
+
+class SetupError(PlimsollError):
+    """The node cannot start as it is configured."""
+
+    code = 4000
+
+
+class ConfigInvalid(SetupError):
+    """Faults of the configuration, all of them (``faults``: key, value, allowed range)."""
+
+    code = 4001
+
+
+class WrongChain(SetupError):
+    """The journal, the snapshot or the contract belongs to another chain or another rollup."""
+
+    code = 4002
+
+
+class DataLocked(SetupError):
+    """Another process uses this data folder."""
+
+    code = 4003
+
+
+class WrongContract(SetupError):
+    """The address does not hold the contract that it should (``address``, ``detail``)."""
+
+    code = 4004

@@ -1,0 +1,204 @@
+"""What the transition says has happened. Events are derived from the log, never posted."""
+
+from enum import IntEnum
+
+import msgspec
+
+from node.types.commands import Side
+from node.types.ids import Address, ClientOrderId, MarketId, OrderId
+from node.types.units import Lots, Millis, Money, Ticks
+
+
+class CancelReason(IntEnum):
+    """Why an order left the book, or never reached it, without being filled."""
+
+    BY_ACCOUNT = 0
+    IMMEDIATE_REMAINDER = 1
+    SELF_TRADE = 2
+    MARGIN = 3
+    REDUCE_ONLY = 4
+    LIQUIDATION = 5
+    FILL_LIMIT = 6
+
+
+class BlockOpened(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
+    """Block ``number`` stands at ``time``."""
+
+    number: int
+    time: Millis
+
+
+class Deposited(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
+    """``amount`` arrived from L1 (inbox entry ``index``)."""
+
+    index: int
+    account: Address
+    amount: Money
+
+
+class MarkMoved(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
+    """The mark of ``market`` is ``price`` since ``time`` (the oracle's time)."""
+
+    market: MarketId
+    price: Ticks
+    time: Millis
+
+
+class FundingMoved(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
+    """Longs owe ``delta`` money for each lot more than before; ``index`` is the running sum."""
+
+    market: MarketId
+    delta: int
+    index: int
+
+
+class OrderAccepted(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
+    """Item ``item`` of the action became order ``order_id``; its fills follow."""
+
+    item: int
+    order_id: OrderId
+    client_id: ClientOrderId
+    account: Address
+    market: MarketId
+    side: Side
+    price: Ticks
+    size: Lots
+
+
+class OrderRested(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=6):
+    """``remaining`` lots of the order now rest in the book at ``price``."""
+
+    order_id: OrderId
+    account: Address
+    market: MarketId
+    side: Side
+    price: Ticks
+    remaining: Lots
+
+
+class OrderCancelled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
+    """``remaining`` lots will not be filled. ``resting``: they stood in the book at ``price``."""
+
+    order_id: OrderId
+    client_id: ClientOrderId
+    account: Address
+    market: MarketId
+    side: Side
+    price: Ticks
+    remaining: Lots
+    reason: CancelReason
+    resting: bool
+
+
+class ItemRejected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
+    """Item ``item`` of a bulk action (cancels counted first) could not apply."""
+
+    item: int
+    code: int
+    values: dict[str, object]
+
+
+class Filled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
+    """``size`` lots changed hands at ``price``; the maker's order has ``maker_remaining`` left.
+
+    ``taker_order`` is 0 where a liquidation takes.
+    """
+
+    market: MarketId
+    price: Ticks
+    size: Lots
+    maker_order: OrderId
+    taker_order: OrderId
+    maker: Address
+    taker: Address
+    taker_side: Side
+    maker_remaining: Lots
+    maker_fee: Money
+    taker_fee: Money
+
+
+class PositionChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
+    """The position as it stands now: signed lots, signed entry value, margin, funding index."""
+
+    account: Address
+    market: MarketId
+    size: Lots
+    entry: Money
+    margin: Money
+    funding: int
+
+
+class BalanceChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=11):
+    """The account's free collateral and what its open orders reserve, after the command."""
+
+    account: Address
+    free: Money
+    reserved: Money
+
+
+class Liquidated(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=12):
+    """``closed`` lots of a position that failed maintenance went into the book.
+
+    ``fee`` went to the insurance fund, which paid ``shortfall``. ``remaining`` is signed.
+    """
+
+    account: Address
+    market: MarketId
+    closed: Lots
+    remaining: Lots
+    fee: Money
+    shortfall: Money
+
+
+class Deleveraged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=13):
+    """``size`` lots of a bankrupt position went to ``counterparty`` for ``value`` in all."""
+
+    account: Address
+    counterparty: Address
+    market: MarketId
+    size: Lots
+    value: Money
+
+
+class WithdrawalOpened(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=14):
+    """Withdrawal ``withdrawal_id`` stands in the state tree, to be claimed on L1."""
+
+    withdrawal_id: int
+    account: Address
+    amount: Money
+
+
+class AgentChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=15):
+    """``agent`` may act for ``account`` until ``until``."""
+
+    account: Address
+    agent: Address
+    until: Millis
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=16):
+    """The whole command could not apply; nothing changed. ``code`` names the error."""
+
+    code: int
+    error: str
+    values: dict[str, object]
+
+
+Event = (
+    BlockOpened
+    | Deposited
+    | MarkMoved
+    | FundingMoved
+    | OrderAccepted
+    | OrderRested
+    | OrderCancelled
+    | ItemRejected
+    | Filled
+    | PositionChanged
+    | BalanceChanged
+    | Liquidated
+    | Deleveraged
+    | WithdrawalOpened
+    | AgentChanged
+    | Rejected
+)

@@ -1,0 +1,59 @@
+"""The lanes of the sequencer: what goes first when not everything can go at once."""
+
+from enum import IntEnum
+from typing import assert_never
+
+from node.types.commands import (
+    AdjustMargin,
+    ApproveAgent,
+    CancelAll,
+    Command,
+    Deposit,
+    Liquidate,
+    NewOrder,
+    OpenBlock,
+    OracleRound,
+    OrderType,
+    PlaceOrders,
+    SettleFunding,
+    Withdraw,
+)
+
+
+class Lane(IntEnum):
+    """Lower goes first. A lane is entered only by what the transition holds to its promise."""
+
+    SYSTEM = 0
+    LIQUIDATION = 1
+    REDUCING = 2
+    RESTING = 3
+    TAKING = 4
+
+
+def lane_of(command: Command) -> Lane:
+    """Return the lane of ``command``; a bulk action goes by the riskiest of its items.
+
+    Withdrawing and taking margin out add risk; naming an agent waits with them, so that no lane
+    above is entered by what does not reduce risk.
+    """
+    match command:
+        case PlaceOrders():
+            return max((_lane_of_order(order) for order in command.orders), default=Lane.REDUCING)
+        case CancelAll():
+            return Lane.REDUCING
+        case AdjustMargin():
+            return Lane.REDUCING if command.amount > 0 else Lane.TAKING
+        case Withdraw() | ApproveAgent():
+            return Lane.TAKING
+        case Liquidate():
+            return Lane.LIQUIDATION
+        case OpenBlock() | Deposit() | OracleRound() | SettleFunding():
+            return Lane.SYSTEM
+        case _:
+            assert_never(command)
+
+
+def _lane_of_order(order: NewOrder) -> Lane:
+    if order.reduce_only:
+        return Lane.REDUCING
+    return Lane.RESTING if order.type is OrderType.POST_ONLY else Lane.TAKING

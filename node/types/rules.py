@@ -1,0 +1,197 @@
+"""The rules of one exchange: everything that the transition knows beforehand.
+
+Rules never change during the life of a rollup. They stand on L1 (the rollup contract announces
+their bytes when it is created), so a verifier needs no file from the operator.
+"""
+
+import msgspec
+
+from node.types.errors import ConfigInvalid
+from node.types.hashing import keccak256
+from node.types.ids import Address, MarketId
+from node.types.units import MONEY_DECIMALS, PPM_ONE, Lots, Millis, Money, Ppm
+
+
+class Bracket(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Margin rates of a position of at most ``max_size`` lots (the whole of it, not the part)."""
+
+    max_size: Lots
+    initial: Ppm
+    maintenance: Ppm
+
+
+class MarketRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One linear perpetual.
+
+    ``price_band``: how far a limit price may lie from the mark. ``mark_stale_ms``: a mark older
+    than this opens nothing. Funding moves every ``funding_interval_ms`` by the mean premium of the
+    book over the mark, at most ``funding_cap`` of the mark an interval.
+    """
+
+    symbol: str
+    tick_decimals: int
+    lot_decimals: int
+    min_notional: Money
+    price_band: Ppm
+    brackets: tuple[Bracket, ...]
+    maker_fee: Ppm
+    taker_fee: Ppm
+    liquidation_fee: Ppm
+    mark_stale_ms: Millis
+    funding_interval_ms: Millis
+    funding_cap: Ppm
+
+    @property
+    def max_size(self) -> Lots:
+        """Return the largest position, and the largest order, in lots."""
+        return self.brackets[-1].max_size
+
+    def bracket(self, size: Lots) -> Bracket:
+        """Return the bracket of a position of ``size`` lots (unsigned, at most ``max_size``)."""
+        for bracket in self.brackets:
+            if size <= bracket.max_size:
+                return bracket
+        return self.brackets[-1]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What bounds the work of a single command, and the memory of a single account."""
+
+    items_per_action: int = 100
+    fills_per_order: int = 100
+    open_orders_per_account: int = 200
+    agents_per_account: int = 8
+    deleverage_steps: int = 20
+    nonce_window: int = 1024
+    nonce_jump: int = 1_000_000
+    action_lifetime_ms: Millis = Millis(7 * 24 * 3_600_000)
+    oracle_ahead_ms: Millis = Millis(2_000)
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rules of the exchange. ``markets[i]`` has the id ``i + 1``.
+
+    ``root_interval``: an intermediate root stands at the first block end after so many commands.
+    """
+
+    name: str
+    markets: tuple[MarketRules, ...]
+    reporters: tuple[Address, ...]
+    quorum: int
+    limits: Limits = Limits()
+    root_interval: int = 1_000
+
+    def market(self, market: MarketId) -> MarketRules:
+        """Return the rules of ``market``; the id must be known."""
+        return self.markets[market - 1]
+
+    def encode(self) -> bytes:
+        """Return the canonical bytes, as they stand on L1."""
+        return msgspec.json.encode(self, order="sorted")
+
+    def digest(self) -> bytes:
+        """Return the 32-byte hash of the canonical bytes."""
+        return keccak256(self.encode())
+
+
+def decode_rules(data: bytes) -> Rules:
+    """Return the rules encoded in ``data``. Raises ``ConfigInvalid`` with every fault found."""
+    try:
+        rules = msgspec.json.decode(data, type=Rules)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ConfigInvalid(faults=(f"rules: {error}",)) from None
+    check_rules(rules)
+    return rules
+
+
+def check_rules(rules: Rules) -> None:
+    """Raise ``ConfigInvalid`` with *all* faults of ``rules``, each with its key and range."""
+    faults = [
+        *_faults_of_limits(rules.limits),
+        *_faults_of_oracle(rules),
+        *(
+            f"markets[{place}].{fault}"
+            for place, market in enumerate(rules.markets)
+            for fault in _faults_of_market(market)
+        ),
+    ]
+    if not 1 <= len(rules.markets) <= 1_000:
+        faults.append(f"markets: {len(rules.markets)} given, 1 … 1000 allowed")
+    if len({market.symbol for market in rules.markets}) != len(rules.markets):
+        faults.append("markets: symbols must differ from each other")
+    if not 1 <= rules.root_interval <= 1_000_000:
+        faults.append(f"root_interval: {rules.root_interval}, 1 … 1000000 allowed")
+    if faults:
+        raise ConfigInvalid(faults=tuple(faults))
+
+
+def _out_of(name: str, value: int, low: int, high: int) -> list[str]:
+    return [] if low <= value <= high else [f"{name}: {value}, {low} … {high} allowed"]
+
+
+def _faults_of_limits(limits: Limits) -> list[str]:
+    ranges = {
+        "items_per_action": (1, 100),
+        "fills_per_order": (1, 10_000),
+        "open_orders_per_account": (1, 10_000),
+        "agents_per_account": (0, 64),
+        "deleverage_steps": (1, 1_000),
+        "nonce_window": (64, 4_096),
+        "nonce_jump": (1_000, 2**32),
+        "action_lifetime_ms": (60_000, 366 * 24 * 3_600_000),
+        "oracle_ahead_ms": (0, 60_000),
+    }
+    return [
+        fault
+        for name, (low, high) in ranges.items()
+        for fault in _out_of(f"limits.{name}", getattr(limits, name), low, high)
+    ]
+
+
+def _faults_of_oracle(rules: Rules) -> list[str]:
+    faults = _out_of("quorum", rules.quorum, 1, max(1, len(rules.reporters)))
+    if not 1 <= len(rules.reporters) <= 32:
+        faults.append(f"reporters: {len(rules.reporters)} given, 1 … 32 allowed")
+    if len(set(rules.reporters)) != len(rules.reporters):
+        faults.append("reporters: addresses must differ from each other")
+    if any(len(reporter) != 20 for reporter in rules.reporters):
+        faults.append("reporters: an address has 20 bytes")
+    return faults
+
+
+def _faults_of_market(market: MarketRules) -> list[str]:
+    faults = [
+        *_out_of("tick_decimals", market.tick_decimals, 0, MONEY_DECIMALS),
+        *_out_of("min_notional", market.min_notional, 1, 10**12),
+        *_out_of("price_band", market.price_band, 1, PPM_ONE - 1),
+        *_out_of("maker_fee", market.maker_fee, 0, 100_000),
+        *_out_of("taker_fee", market.taker_fee, 0, 100_000),
+        *_out_of("liquidation_fee", market.liquidation_fee, 0, 100_000),
+        *_out_of("mark_stale_ms", market.mark_stale_ms, 1, 24 * 3_600_000),
+        *_out_of("funding_interval_ms", market.funding_interval_ms, 1_000, 24 * 3_600_000),
+        *_out_of("funding_cap", market.funding_cap, 0, 100_000),
+        *_faults_of_brackets(market.brackets),
+    ]
+    if market.tick_decimals + market.lot_decimals != MONEY_DECIMALS:
+        faults.append(
+            f"lot_decimals: {market.lot_decimals}, tick_decimals + lot_decimals must be 6"
+        )
+    if not (1 <= len(market.symbol) <= 32 and market.symbol.isascii() and market.symbol.isprintable()):
+        faults.append("symbol: 1 … 32 printable ASCII characters allowed")
+    return faults
+
+
+def _faults_of_brackets(brackets: tuple[Bracket, ...]) -> list[str]:
+    if not 1 <= len(brackets) <= 32:
+        return [f"brackets: {len(brackets)} given, 1 … 32 allowed"]
+    faults = []
+    below = Bracket(max_size=Lots(0), initial=Ppm(0), maintenance=Ppm(0))
+    for place, bracket in enumerate(brackets):
+        name = f"brackets[{place}]"
+        faults += _out_of(f"{name}.max_size", bracket.max_size, below.max_size + 1, 2**48)
+        faults += _out_of(f"{name}.initial", bracket.initial, max(2, below.initial), PPM_ONE)
+        faults += _out_of(
+            f"{name}.maintenance", bracket.maintenance, max(1, below.maintenance), bracket.initial - 1
+        )
+        below = bracket
+    return faults
