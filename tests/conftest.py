@@ -1,0 +1,28 @@
+"""What every test shares: hypothesis draws the same examples in every run.
+
+A red build must be red again on the next machine, so examples are derived from the test itself and
+not from the clock. ``pytest --hypothesis-profile=explore`` looks for new ones: it prints how to
+reproduce what it finds, and the case is then added with ``@example``.
+"""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "deterministic",
+    derandomize=True,
+    # Without a database, no example of an earlier run can change this one.
+    database=None,
+    # A busy machine is no fault of the code; the timeout of pytest catches a hang.
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.register_profile(
+    "explore",
+    derandomize=False,
+    deadline=None,
+    max_examples=2_000,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.load_profile("deterministic")
