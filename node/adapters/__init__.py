@@ -1,0 +1,1 @@
+"""Implementations of the ports: the only code that touches clocks, disks, sockets and chains."""
