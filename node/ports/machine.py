@@ -1,0 +1,34 @@
+"""The state machine that a log drives, as far as a writer or a reader of the log must know it.
+
+The sequencer orders commands without knowing what they mean; that is the transition's business.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
+from node.types.commands import Command
+from node.types.events import Event
+from node.types.ids import Sequence
+from node.types.units import Millis
+
+
+class LogState(Protocol):
+    """A state that only commands change."""
+
+    sequence: Sequence
+    block: int
+    time: Millis
+
+    def drain_changes(self) -> dict[bytes, bytes | None]:
+        """Return the leaves changed since the last call (32-byte key -> value, None: gone)."""
+        ...
+
+    def leaves(self) -> Iterator[tuple[bytes, bytes]]:
+        """Return every leaf; a state is its leaves."""
+        ...
+
+
+State = TypeVar("State", bound=LogState)
+
+Apply = Callable[[State, Command], tuple[Event, ...]]
+"""Applies one command. A rejection is ``(Rejected(...),)`` and leaves the state as it was."""
