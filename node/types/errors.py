@@ -432,3 +432,15 @@ class WrongContract(SetupError):
     """The address does not hold the contract that it should (``address``, ``detail``)."""
 
     code = 4004
+
+
+class ArtifactUnreadable(SetupError):
+    """There is no readable artifact of the contract ``name`` at ``path`` (``detail``)."""
+
+    code = 4005
+
+
+class DeploymentFailed(SetupError):
+    """The transaction ``transaction`` that creates ``contract`` was mined and failed."""
+
+    code = 4006

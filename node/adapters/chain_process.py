@@ -1,0 +1,89 @@
+"""A test chain in a child process: started, waited for, stopped."""
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+
+from node.types.errors import ChainUnavailable
+
+START_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 5.0
+POLL_INTERVAL_S: Final = 0.05
+
+
+class ChainProcess:
+    """An async context manager around a child that serves JSON-RPC; subclasses start it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._process: asyncio.subprocess.Process | None = None
+        self._url = ""
+
+    @property
+    def url(self) -> str:
+        """Where the chain answers; known once the context is entered."""
+        assert self._url, "the chain has not been started"
+        return self._url
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        assert self._process is not None, "the chain has not been started"
+        return self._process.pid
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                self._process = await self._spawn()
+                self._url = await self._find_url(self._process)
+                await self._wait_until_it_answers(self._process)
+        except BaseException as error:
+            await self._stop()
+            if isinstance(error, TimeoutError):
+                raise ChainUnavailable(
+                    detail=f"{self._name}: no answer in {START_TIMEOUT_S} s"
+                ) from error
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stop()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        """Start the child."""
+        raise NotImplementedError
+
+    async def _find_url(self, process: asyncio.subprocess.Process) -> str:
+        """Learn where the child is going to answer."""
+        raise NotImplementedError
+
+    async def _wait_until_it_answers(self, process: asyncio.subprocess.Process) -> None:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
+        async with aiohttp.ClientSession() as session:
+            while process.returncode is None:
+                # Until it listens, connecting fails.
+                with suppress(aiohttp.ClientConnectionError):
+                    async with session.post(self._url, json=request) as response:
+                        if "result" in await response.json():
+                            return
+                await asyncio.sleep(POLL_INTERVAL_S)
+        raise ChainUnavailable(detail=f"{self._name} ended with code {process.returncode}")
+
+    async def _stop(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
