@@ -1,0 +1,153 @@
+"""The compose set-up holds together, as far as that can be known without a container engine."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.architecture.sources import TOP
+
+OBSERVABILITY = TOP / "configs" / "observability"
+
+# What /metrics exports, without the prefix. Histograms stand without _bucket, _sum and _count.
+METRICS = frozenset(
+    [
+        "stage_items_total",
+        "stage_held_items",
+        "stage_service_seconds",
+        "stage_wait_seconds",
+        "stage_busy_seconds_total",
+        "stage_utilization_ratio",
+        "queue_depth",
+        "queue_peak_depth",
+        "queue_capacity",
+        "loop_lag_seconds",
+        "capacity_predicted_items_per_second",
+        "capacity_measured_items_per_second",
+        "capacity_headroom_ratio",
+        "capacity_model_error_ratio",
+        "bottleneck_info",
+        "shed_total",
+        "deadline_expired_total",
+        "fee_backlog_units",
+        "base_fee",
+        "risk_checks_total",
+        "liquidation_detection_seconds",
+        "liquidation_late_total",
+        "risk_audit_samples_total",
+        "risk_audit_misses_total",
+        "mark_age_seconds",
+        "unposted_bytes",
+        "oldest_unposted_seconds",
+        "batches_in_flight",
+        "batch_sealed_total",
+        "finality_lag_seconds",
+        "journal_fsync_seconds",
+        "journal_group_records",
+    ]
+)
+
+
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((TOP / "docker-compose.yml").read_text("utf-8"))
+    return loaded
+
+
+def missing_mounts(services: dict[str, Any]) -> list[str]:
+    """Return the host paths that a service mounts and that the project does not hold."""
+    volumes = [volume for service in services.values() for volume in service.get("volumes", ())]
+    hosts = [volume.split(":")[0] for volume in volumes]
+    return [host for host in hosts if host.startswith(".") and not (TOP / host).exists()]
+
+
+def open_ports(services: dict[str, Any]) -> list[str]:
+    """Return the published ports that are not bound to loopback."""
+    ports = [str(port) for service in services.values() for port in service.get("ports", ())]
+    return [port for port in ports if not port.startswith("127.0.0.1:")]
+
+
+def unknown_metrics(dashboard: dict[str, Any]) -> list[str]:
+    """Return the names that a panel asks for and that nothing exports."""
+    queries = [
+        target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())
+    ]
+    names = {name for query in queries for name in re.findall(r"\bplimsoll_(\w+)", query)}
+    bare = {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
+    return sorted(bare - METRICS)
+
+
+def dashboards() -> list[dict[str, Any]]:
+    files = sorted((OBSERVABILITY / "grafana" / "dashboards").glob("*.json"))
+    return [json.loads(file.read_text("utf-8")) for file in files]
+
+
+def test_the_services_are_the_node_its_chain_and_its_observers() -> None:
+    assert set(compose()["services"]) == {"node", "anvil", "prometheus", "grafana"}
+
+
+def test_every_mounted_path_exists() -> None:
+    assert missing_mounts(compose()["services"]) == []
+    assert missing_mounts({"node": {"volumes": ["./nowhere:/etc/nowhere:ro"]}}) == ["./nowhere"]
+
+
+@pytest.mark.parametrize("port", ["8080:8080", "0.0.0.0:8080:8080", "[::]:8080:8080"])
+def test_ports_are_published_on_loopback_only(port: str) -> None:
+    assert open_ports(compose()["services"]) == []
+    assert open_ports({"node": {"ports": [port]}}) == [port]
+
+
+def test_every_built_image_is_a_stage_of_the_dockerfile() -> None:
+    dockerfile = (TOP / "Dockerfile").read_text("utf-8")
+    stages = set(re.findall(r"^FROM \S+ AS (\w+)$", dockerfile, re.MULTILINE))
+    built = [service["build"] for service in compose()["services"].values() if "build" in service]
+    assert {build["target"] for build in built} == stages
+
+
+def test_everything_the_dockerfile_copies_exists_and_is_not_ignored() -> None:
+    dockerfile = (TOP / "Dockerfile").read_text("utf-8")
+    kept = (TOP / ".dockerignore").read_text("utf-8").splitlines()
+    copied = [
+        path
+        for arguments in re.findall(r"^COPY (.+)$", dockerfile, re.MULTILINE)
+        for path in arguments.split()[:-1]
+    ]
+    assert copied
+    assert [path for path in copied if not (TOP / path).exists()] == []
+    assert [path for path in copied if f"!{path}" not in kept] == []
+
+
+def test_prometheus_scrapes_the_port_that_the_node_publishes() -> None:
+    scraped = yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text("utf-8"))
+    targets = scraped["scrape_configs"][0]["static_configs"][0]["targets"]
+    node = compose()["services"]["node"]
+    assert targets == [f"node:{node['ports'][0].rpartition(':')[2]}"]
+
+
+def test_dashboards_ask_for_exported_metrics_only() -> None:
+    assert dashboards()
+    for dashboard in dashboards():
+        assert unknown_metrics(dashboard) == []
+    invented = {"panels": [{"targets": [{"expr": "rate(plimsoll_made_up_total[1m])"}]}]}
+    assert unknown_metrics(invented) == ["made_up_total"]
+
+
+def test_every_panel_uses_the_provisioned_source() -> None:
+    provisioned = yaml.safe_load(
+        (OBSERVABILITY / "grafana/provisioning/datasources/prometheus.yml").read_text("utf-8")
+    )
+    uids = {source["uid"] for source in provisioned["datasources"]}
+    for dashboard in dashboards():
+        panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+        assert panels
+        assert {panel["datasource"]["uid"] for panel in panels} <= uids
+
+
+def test_grafana_finds_the_dashboards_where_they_are_mounted() -> None:
+    provider = yaml.safe_load(
+        (OBSERVABILITY / "grafana/provisioning/dashboards/plimsoll.yml").read_text("utf-8")
+    )
+    folder = provider["providers"][0]["options"]["path"]
+    volumes = compose()["services"]["grafana"]["volumes"]
+    assert f"./configs/observability/grafana/dashboards:{folder}:ro" in volumes
