@@ -1,0 +1,119 @@
+"""What the protocol can carry: the range of every value in a command.
+
+Signatures, the journal and the L1 batch hold the same values, so they share one set of ranges.
+Money is held to 63 bits: 9.2 million million quote units, more than any chain will bring here.
+"""
+
+from typing import Final, assert_never
+
+from node.types.commands import (
+    Action,
+    AdjustMargin,
+    ApproveAgent,
+    CancelAll,
+    Command,
+    Deposit,
+    Liquidate,
+    OpenBlock,
+    OracleRound,
+    PlaceOrders,
+    SettleFunding,
+    Withdraw,
+)
+from node.types.errors import ValueOutOfRange
+from node.types.units import UINT64_MAX
+
+MONEY_MAX: Final = 2**63 - 1
+MARKET_ID_MAX: Final = 1_000
+ADDRESS_BYTES: Final = 20
+SIGNATURE_BYTES: Final = 65
+
+
+def require_range(field: str, value: int, low: int, high: int) -> None:
+    """Raise ``ValueOutOfRange`` with ``field``, ``low`` and ``high`` if ``value`` lies outside."""
+    if not low <= value <= high:
+        raise ValueOutOfRange(field=field, low=low, high=high)
+
+
+def check_ranges(command: Command) -> None:
+    """Raise ``ValueOutOfRange`` if a value of ``command`` cannot be carried.
+
+    The enums are not looked at: no decoder lets a wrong one through.
+    """
+    if isinstance(command, Action):
+        _check_head(command)
+    match command:
+        case PlaceOrders():
+            _check_items(command)
+        case CancelAll():
+            _market(command.market)
+        case AdjustMargin():
+            _market(command.market)
+            require_range("amount", command.amount, -MONEY_MAX, MONEY_MAX)
+        case Withdraw():
+            require_range("amount", command.amount, 0, MONEY_MAX)
+        case ApproveAgent():
+            _length("agent", command.agent, ADDRESS_BYTES)
+            _uint64("until", command.until)
+        case OpenBlock():
+            _uint64("number", command.number)
+            _uint64("time", command.time)
+        case Deposit():
+            _uint64("index", command.index)
+            _length("account", command.account, ADDRESS_BYTES)
+            require_range("amount", command.amount, 0, MONEY_MAX)
+        case OracleRound():
+            _check_round(command)
+        case Liquidate():
+            _market(command.market)
+            _length("account", command.account, ADDRESS_BYTES)
+        case SettleFunding():
+            pass
+        case _:
+            assert_never(command)
+
+
+def _check_head(action: Action) -> None:
+    _length("account", action.account, ADDRESS_BYTES)
+    _length("signer", action.signer, ADDRESS_BYTES)
+    _uint64("nonce", action.nonce)
+    _uint64("expires", action.expires)
+    _signature(action.signature)
+
+
+def _check_items(action: PlaceOrders) -> None:
+    for cancel in action.cancels:
+        _uint64("order_id", cancel.order_id)
+        _uint64("client_id", cancel.client_id)
+    for order in action.orders:
+        _market(order.market)
+        _uint64("price", order.price)
+        _uint64("size", order.size)
+        _uint64("client_id", order.client_id)
+
+
+def _check_round(command: OracleRound) -> None:
+    _uint64("time", command.time)
+    for report in command.reports:
+        _length("reporter", report.reporter, ADDRESS_BYTES)
+        _signature(report.signature)
+        for price in report.prices:
+            _uint64("price", price)
+
+
+def _signature(signature: bytes) -> None:
+    _length("signature", signature, SIGNATURE_BYTES)
+    require_range("parity", signature[-1], 0, 1)
+
+
+def _market(market: int) -> None:
+    require_range("market", market, 0, MARKET_ID_MAX)
+
+
+def _uint64(field: str, value: int) -> None:
+    require_range(field, value, 0, UINT64_MAX)
+
+
+def _length(field: str, value: bytes, length: int) -> None:
+    if len(value) != length:
+        raise ValueOutOfRange(field=field, low=length, high=length)

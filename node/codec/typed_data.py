@@ -1,0 +1,105 @@
+"""The JSON that a wallet shows and signs (``eth_signTypedData_v4``), from the table of types.
+
+Integers are written as decimal strings: a wallet in JavaScript loses digits beyond 2**53.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from node.codec.action_types import (
+    DOMAIN_NAME,
+    DOMAIN_VERSION,
+    ORDER_TYPE_NAMES,
+    PRIMARY_TYPES,
+    SIDE_NAMES,
+    STRUCTS,
+    referenced_structs,
+)
+from node.types.blocks import Domain
+from node.types.commands import CancelOrder, NewOrder, SignedAction
+from node.types.errors import UnknownMarket
+from node.types.ids import EVERY_MARKET, MarketId
+from node.types.rules import Rules
+from node.types.units import Millis, Ticks
+
+_ATTRIBUTES = {
+    "clientId": "client_id",
+    "orderId": "order_id",
+    "orderType": "type",
+    "priceTicks": "price",
+    "reduceOnly": "reduce_only",
+    "sizeLots": "size",
+}
+"""Where a field's name in the signed struct differs from its attribute."""
+
+
+def typed_data(action: SignedAction, domain: Domain, rules: Rules) -> dict[str, Any]:
+    """Return the typed data of ``action``: its digest is ``Signing(domain, rules).digest``.
+
+    Raises ``UnknownMarket``.
+    """
+    primary = PRIMARY_TYPES[type(action)]
+    return _document(primary, _message(primary, action, rules), domain)
+
+
+def typed_report(time: Millis, prices: Sequence[Ticks], domain: Domain) -> dict[str, Any]:
+    """Return the typed data of an oracle report: its digest is ``Signing.report_digest``."""
+    message = {"time": str(time), "priceTicks": [str(price) for price in prices]}
+    return _document("Prices", message, domain)
+
+
+def _document(primary: str, message: dict[str, Any], domain: Domain) -> dict[str, Any]:
+    structs = ("EIP712Domain", *referenced_structs(primary))
+    return {
+        "types": {
+            struct: [{"name": name, "type": kind} for name, kind in STRUCTS[struct]]
+            for struct in structs
+        },
+        "primaryType": primary,
+        "domain": {
+            "name": DOMAIN_NAME,
+            "version": DOMAIN_VERSION,
+            "chainId": domain.chain_id,
+            "verifyingContract": "0x" + domain.rollup.hex(),
+        },
+        "message": message,
+    }
+
+
+def _message(
+    struct: str, source: SignedAction | NewOrder | CancelOrder, rules: Rules
+) -> dict[str, Any]:
+    return {
+        name: _shown(name, kind, getattr(source, _ATTRIBUTES.get(name, name)), rules)
+        for name, kind in STRUCTS[struct]
+    }
+
+
+def _shown(name: str, kind: str, value: Any, rules: Rules) -> Any:
+    if kind.endswith("[]"):
+        return [_message(kind.removesuffix("[]"), item, rules) for item in value]
+    if kind == "address":
+        return "0x" + value.hex()
+    if kind == "bool":
+        return value
+    if kind == "string":
+        return _word(name, value, rules)
+    return str(int(value))
+
+
+def _word(name: str, value: int, rules: Rules) -> str:
+    match name:
+        case "market":
+            return _symbol(MarketId(value), rules)
+        case "side":
+            return SIDE_NAMES[value]
+        case _:
+            return ORDER_TYPE_NAMES[value]
+
+
+def _symbol(market: MarketId, rules: Rules) -> str:
+    if market == EVERY_MARKET:
+        return ""
+    if not 1 <= market <= len(rules.markets):
+        raise UnknownMarket(market=market)
+    return rules.market(market).symbol
