@@ -14,6 +14,9 @@ frozen copy that answers questions, and the difference of two copies is the dist
 between.
 """
 
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
 import msgspec
 
 PRECISION_BITS = 5
@@ -81,12 +84,14 @@ class Distribution(msgspec.Struct, frozen=True, gc=False):
                 return bucket_high(index)
         return None
 
-    def count_below(self, power: int) -> int:
-        """Return how many observations are below ``2**power``.
+    def counts_below(self, powers: Sequence[int]) -> list[int]:
+        """Return how many observations are below ``2**power``, for each of ascending ``powers``.
 
         Exact, as no bucket reaches across a power of two.
         """
-        return sum(self.counts[: bucket_index(1 << power)])
+        edges = [bucket_index(1 << power) for power in powers]
+        gains = (sum(self.counts[low:high]) for low, high in pairwise([0, *edges]))
+        return list(accumulate(gains))
 
     @property
     def sum_of_squares(self) -> int:

@@ -164,7 +164,10 @@ class RollingWindow:
 
     def reports(self, now_ns: int) -> tuple[StageReport, ...]:
         """Report on every stage over the window that ends now."""
-        until = self._capacity.mark(now_ns)
-        if now_ns - self._newer.at_ns >= self._span_ns:
+        return self.reports_until(self._capacity.mark(now_ns))
+
+    def reports_until(self, until: CapacityMark) -> tuple[StageReport, ...]:
+        """Report on every stage over the window that ends at a mark just made."""
+        if until.at_ns - self._newer.at_ns >= self._span_ns:
             self._older, self._newer = self._newer, until
         return self._capacity.reports_between(self._older, until)

@@ -103,7 +103,7 @@ class Stage:
         """Count ``n`` items in."""
         self.arrived = arrived = self.arrived + n
         depth = arrived - self.done - self._refused_total
-        if depth > self.peak_depth:  # noqa: PLR1730 - max() would be a call on the hot path.
+        if depth > self.peak_depth:
             self.peak_depth = depth
 
     def leave(self, n: int = 1) -> None:

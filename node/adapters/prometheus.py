@@ -1,0 +1,200 @@
+"""The capacity registry in the words of Prometheus.
+
+The counters are our own integers, as a count through a metrics library costs more than matching an
+order. Only when somebody scrapes are they translated, so that the hot path pays nothing for it.
+
+==============================================  =========================================
+plimsoll_stage_items_total{stage, outcome}      in, out, refused
+plimsoll_stage_held_items{stage}                measured: in = out + held + refused
+plimsoll_shed_total{stage, cause}               refused, by cause
+plimsoll_stage_service_seconds{stage}           histogram
+plimsoll_stage_wait_seconds{stage}              histogram
+plimsoll_stage_busy_seconds_total{stage}        summed over servers
+plimsoll_stage_utilization_ratio{stage}         over the recent window
+plimsoll_capacity_headroom_ratio{stage}         1 - utilization
+plimsoll_capacity_measured_items_per_second     {stage}: the limit of the stage alone
+plimsoll_queue_depth, _peak_depth, _capacity    {stage}: items
+==============================================  =========================================
+
+Beside them stands every figure that was registered with ``Capacity.gauge``, ``counter`` and
+``histogram``, with the prefix added.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.core import Metric as Family
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from node.capacity.histogram import Distribution
+from node.capacity.metric import HistogramMetric, Metric, Reading
+from node.capacity.registry import Capacity, RollingWindow
+from node.capacity.report import NS_PER_SECOND, StageReport
+from node.capacity.stage import StageSnapshot
+
+PREFIX = "plimsoll_"
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+WINDOW_NS = 10 * NS_PER_SECOND
+"""Ratios are over the last 10 to 20 seconds: steady enough to read, short enough to see a rush."""
+
+TIME_BUCKET_POWERS = range(8, 36, 2)
+"""Bucket edges of times, as powers of two of a nanosecond: from 0.26 us to 17 s, each four times the
+one before. Finer quantiles are in the stage reports; each line here costs the loop some 10 us."""
+COUNT_BUCKET_POWERS = range(21)
+"""Bucket edges of other histograms (records, bytes): from 1 to about a million."""
+
+
+class PrometheusExporter(Collector):
+    """Translates a ``Capacity`` at each scrape, together with the process's memory and CPU time."""
+
+    def __init__(
+        self, capacity: Capacity, clock_ns: Callable[[], int], window_ns: int = WINDOW_NS
+    ) -> None:
+        """``clock_ns`` must be the clock that ``capacity`` was started on."""
+        self._capacity = capacity
+        self._clock_ns = clock_ns
+        self._window = RollingWindow(capacity, window_ns, clock_ns())
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def render(self) -> bytes:
+        """Return the body of a scrape, of type ``CONTENT_TYPE``."""
+        return generate_latest(self._registry)
+
+    def describe(self) -> Iterable[Family]:
+        """Return nothing, so that being registered does not count as a scrape."""
+        return ()
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every family of figures, read now."""
+        mark = self._capacity.mark(self._clock_ns())
+        snapshots = tuple(mark.stages.values())
+        yield from _item_families(snapshots)
+        yield from _time_families(snapshots)
+        yield from _depth_families(snapshots)
+        yield from _ratio_families(self._window.reports_until(mark))
+        for metric in self._capacity.metrics:
+            yield _figure_family(metric)
+
+
+def _item_families(stages: tuple[StageSnapshot, ...]) -> Iterator[Family]:
+    items = CounterMetricFamily(
+        PREFIX + "stage_items", "Items by outcome: in, out, refused.", labels=["stage", "outcome"]
+    )
+    held = GaugeMetricFamily(
+        PREFIX + "stage_held_items", "Items inside, as measured.", labels=["stage"]
+    )
+    shed = CounterMetricFamily(
+        PREFIX + "shed", "Items refused, by cause.", labels=["stage", "cause"]
+    )
+    for stage in stages:
+        items.add_metric([stage.name, "in"], stage.arrived)
+        items.add_metric([stage.name, "out"], stage.done)
+        items.add_metric([stage.name, "refused"], sum(stage.refused.values()))
+        held.add_metric([stage.name], stage.held)
+        for cause, count in stage.refused.items():
+            shed.add_metric([stage.name, cause], count)
+    yield from (items, held, shed)
+
+
+def _time_families(stages: tuple[StageSnapshot, ...]) -> Iterator[Family]:
+    busy = CounterMetricFamily(
+        PREFIX + "stage_busy_seconds", "Time spent working, over all servers.", labels=["stage"]
+    )
+    service = HistogramMetricFamily(
+        PREFIX + "stage_service_seconds", "Time of work on one item.", labels=["stage"]
+    )
+    waiting = HistogramMetricFamily(
+        PREFIX + "stage_wait_seconds", "Time an item waited to be served.", labels=["stage"]
+    )
+    for stage in stages:
+        busy.add_metric([stage.name], stage.busy_ns / NS_PER_SECOND)
+        _add_distribution(service, [stage.name], stage.service, NS_PER_SECOND)
+        _add_distribution(waiting, [stage.name], stage.waiting, NS_PER_SECOND)
+    yield from (busy, service, waiting)
+
+
+def _depth_families(stages: tuple[StageSnapshot, ...]) -> Iterator[Family]:
+    depth = GaugeMetricFamily(PREFIX + "queue_depth", "Items that wait.", labels=["stage"])
+    peak = GaugeMetricFamily(
+        PREFIX + "queue_peak_depth", "Highest depth since the start.", labels=["stage"]
+    )
+    capacity = GaugeMetricFamily(
+        PREFIX + "queue_capacity", "Items that may wait.", labels=["stage"]
+    )
+    for stage in stages:
+        depth.add_metric([stage.name], stage.depth)
+        peak.add_metric([stage.name], stage.peak_depth)
+        if stage.capacity is not None:
+            capacity.add_metric([stage.name], stage.capacity)
+    yield from (depth, peak, capacity)
+
+
+def _ratio_families(reports: tuple[StageReport, ...]) -> Iterator[Family]:
+    utilization = GaugeMetricFamily(
+        PREFIX + "stage_utilization_ratio",
+        "Share of the servers' time spent working, recently.",
+        labels=["stage"],
+    )
+    headroom = GaugeMetricFamily(
+        PREFIX + "capacity_headroom_ratio", "1 - utilization, recently.", labels=["stage"]
+    )
+    limit = GaugeMetricFamily(
+        PREFIX + "capacity_measured_items_per_second",
+        "What the stage alone could serve at its recent service times.",
+        labels=["stage"],
+    )
+    for report in reports:
+        for family, value in (
+            (utilization, report.utilization),
+            (headroom, report.headroom),
+            (limit, report.limit),
+        ):
+            # What an empty window cannot tell is left out: no sample, not a false zero.
+            if value is not None:
+                family.add_metric([report.name], value)
+    yield from (utilization, headroom, limit)
+
+
+def _figure_family(metric: Metric | HistogramMetric) -> Family:
+    name = PREFIX + metric.name
+    if isinstance(metric, HistogramMetric):
+        histogram = HistogramMetricFamily(name, metric.about, labels=[])
+        _add_distribution(histogram, [], metric.read(), metric.per_unit)
+        return histogram
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = kind(name, metric.about, labels=list(metric.labels))
+    for values, reading in _samples(metric.read()):
+        family.add_metric(list(values), reading / metric.per_unit)
+    return family
+
+
+def _samples(reading: Reading) -> Iterable[tuple[tuple[str, ...], int]]:
+    return reading.items() if isinstance(reading, Mapping) else [((), reading)]
+
+
+def _add_distribution(
+    family: HistogramMetricFamily, labels: list[str], distribution: Distribution, per_unit: int
+) -> None:
+    """Add one histogram, unless nothing was ever observed; its edges are powers of two of the recorded unit.
+
+    An edge is the last value below the power, as ``le`` includes it: every count is then exact, for
+    the recorder's own buckets never reach across a power of two.
+    """
+    if not distribution.count:
+        return
+    powers = TIME_BUCKET_POWERS if per_unit == NS_PER_SECOND else COUNT_BUCKET_POWERS
+    buckets = [
+        (str(((1 << power) - 1) / per_unit), float(count))
+        for power, count in zip(powers, distribution.counts_below(powers), strict=True)
+    ]
+    buckets.append(("+Inf", float(distribution.count)))
+    family.add_metric(labels, buckets, sum_value=distribution.total / per_unit)
