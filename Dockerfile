@@ -20,7 +20,8 @@ ENTRYPOINT ["plimsoll"]
 FROM node:22-bookworm-slim AS anvil
 WORKDIR /opt/anvil
 COPY contracts/package.json contracts/package-lock.json ./
-RUN npm ci
+# Not `npm ci`: it refuses a lock file that lacks the anvil binaries of other platforms.
+RUN npm install --no-save
 USER node
 EXPOSE 8545
 ENTRYPOINT ["node_modules/.bin/anvil"]
