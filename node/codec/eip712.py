@@ -100,11 +100,10 @@ class Signing:
     All values must be within the protocol's ranges (``node.codec.ranges``).
     """
 
-    __slots__ = ("_every", "_market_hashes", "_prefix")
+    __slots__ = ("_market_hashes", "_prefix")
 
     def __init__(self, domain: Domain, rules: Rules) -> None:
         self._prefix = b"\x19\x01" + domain_separator(domain)
-        self._every = _NOTHING
         # Place 0 is "every market": the empty string, which only a cancel-all may name.
         self._market_hashes = (
             b"",
@@ -131,7 +130,7 @@ class Signing:
                 orders = keccak256(b"".join([self._order_hash(item) for item in action.orders]))
                 return _PLACE_ORDERS.hash(*head, cancels, orders)
             case CancelAll():
-                market = self._market_hash(action.market) if action.market else self._every
+                market = self._market_hash(action.market) if action.market else _NOTHING
                 return _CANCEL_ALL.hash(*head, market)
             case AdjustMargin():
                 amount = _wide(action.amount)

@@ -32,9 +32,12 @@ def address_from_hex(text: str) -> Address:
     """
     if len(text) == 42 and text[:2] in ("0x", "0X"):
         try:
-            return Address(bytes.fromhex(text[2:]))
+            address = bytes.fromhex(text[2:])
         except ValueError:
-            pass
+            address = b""
+        # ``fromhex`` skips blanks, so 42 characters need not be 20 bytes.
+        if len(address) == 20:
+            return Address(address)
     raise MalformedAddress(text=text[:64])
 
 

@@ -1,0 +1,63 @@
+"""The gate's answer to one message, and the station that gives it."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from node.types.commands import SignedAction
+from node.types.errors import CommandRejected, PlimsollError
+
+
+class Admitted(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
+    """A message that is well formed, and whose signer was recovered over ``digest``.
+
+    ``digest`` names the action. Whether ``action.signer`` may act for the account is the
+    transition's question; an error body shows both, so that a client sees what went wrong.
+    """
+
+    action: SignedAction
+    digest: bytes
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
+    """A message that cannot be an action: the code and the values of the error.
+
+    Values are integers, texts and bytes.
+    """
+
+    code: int
+    values: dict[str, Any]
+
+    def error(self) -> CommandRejected:
+        """Return the error as it was raised in the process that read the message."""
+        return _REJECTIONS[self.code](**self.values)
+
+
+Admission = Admitted | Refused
+
+
+class Gate(Protocol):
+    """Reads messages and recovers their signers, many at a time and off the caller's thread."""
+
+    def submit(self, raw: bytes, answer: Callable[[Admitted | PlimsollError], None]) -> None:
+        """Take on the JSON body ``raw``; ``answer`` is called once with what became of it.
+
+        Raises ``OversizedMessage``, ``Overloaded`` or ``ShuttingDown``; then ``answer`` is never
+        called.
+        """
+        ...
+
+    async def admit(self, raw: bytes) -> Admitted:
+        """Return what became of ``raw``. Raises what refused it."""
+        ...
+
+
+def _rejections(kind: type[CommandRejected]) -> dict[int, type[CommandRejected]]:
+    found = {kind.code: kind}
+    for below in kind.__subclasses__():
+        found |= _rejections(below)
+    return found
+
+
+_REJECTIONS = _rejections(CommandRejected)
