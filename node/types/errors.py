@@ -444,3 +444,9 @@ class DeploymentFailed(SetupError):
     """The transaction ``transaction`` that creates ``contract`` was mined and failed."""
 
     code = 4006
+
+
+class TapeMalformed(SetupError):
+    """A row of the tape ``file`` cannot be read (``line`` from 1, ``column``, ``text``, ``detail``)."""
+
+    code = 4007

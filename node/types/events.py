@@ -95,6 +95,7 @@ class ItemRejected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8
 
     item: int
     code: int
+    error: str
     values: dict[str, object]
 
 

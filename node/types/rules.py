@@ -62,7 +62,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     open_orders_per_account: int = 200
     agents_per_account: int = 8
     deleverage_steps: int = 20
-    nonce_window: int = 1024
+    nonce_window: int = 256
     nonce_jump: int = 1_000_000
     action_lifetime_ms: Millis = Millis(7 * 24 * 3_600_000)
     oracle_ahead_ms: Millis = Millis(2_000)

@@ -1,0 +1,1 @@
+"""Exact integer rules of isolated margin. Pure: they read numbers and return numbers."""

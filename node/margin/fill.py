@@ -1,0 +1,105 @@
+"""What a fill does to one of its two accounts: computed first, applied only if both can bear it.
+
+A fill first closes what it can of an opposing position, then opens with the rest.
+
+Closing c of |q| lots at price p: the entry value of those lots leaves ``N``, the difference to p is
+realized into ``C``, the fee is paid from ``C``. What then stands in ``C`` above the share of the
+lots that stay is released, as far as the remainder keeps its initial margin at the mark. A close is
+refused where it would eat into more than its own share of the equity while the remainder is below
+maintenance: then it would be worse than the bankruptcy price, and someone else's loss.
+
+Opening k lots at price p: the account pays from free collateral the larger of (initial margin at p)
+and (whatever lifts the whole position's equity, at the mark, to its initial margin), plus the fee.
+So a fill far from the mark is paid for by whoever makes it, at once.
+"""
+
+from node.margin.position import Position, initial_margin, maintenance_margin
+from node.types.rules import MarketRules
+from node.types.units import PPM_ONE, Lots
+
+
+class Effect:
+    """The account's numbers after the fill; ``fee`` is what it paid, in all."""
+
+    __slots__ = ("entry", "fee", "free", "margin", "size")
+
+    def __init__(self, size: int, entry: int, margin: int, free: int, fee: int) -> None:
+        self.size = size
+        self.entry = entry
+        self.margin = margin
+        self.free = free
+        self.fee = fee
+
+
+def fill_effect(
+    rules: MarketRules,
+    position: Position,
+    funding: int,
+    mark: int,
+    free: int,
+    lots: int,
+    price: int,
+    fee_rate: int,
+) -> Effect | None:
+    """Return what a fill of ``lots`` (signed: + bought) at ``price`` makes of the account.
+
+    ``free`` is the free collateral that may be drawn upon, the order's freed reserve included.
+    Returns None where the account cannot bear the fill.
+    """
+    fee = -(-price * abs(lots) * fee_rate // PPM_ONE)
+    size = position.size
+    margin = position.margin - size * (funding - position.funding)
+    after = Effect(size, position.entry, margin, free, fee)
+    if size == 0 or (size > 0) == (lots > 0):
+        return after if _open(rules, after, mark, lots, price, fee) else None
+    closing = -size if abs(lots) >= abs(size) else lots
+    closing_fee = -(-price * abs(closing) * fee_rate // PPM_ONE)
+    if not _close(rules, after, mark, closing, price, closing_fee):
+        return None
+    opening = lots - closing
+    if opening and not _open(rules, after, mark, opening, price, fee - closing_fee):
+        return None
+    return after
+
+
+def _open(rules: MarketRules, after: Effect, mark: int, lots: int, price: int, fee: int) -> bool:
+    """Add ``lots`` (signed) at ``price``; return whether free collateral pays for it."""
+    after.size += lots
+    after.entry += lots * price
+    size = abs(after.size)
+    if size > rules.max_size:
+        return False
+    rate = rules.bracket(Lots(size)).initial
+    for_fill = -(-abs(lots) * price * rate // PPM_ONE)
+    equity = after.margin + after.size * mark - after.entry
+    lacking = -(-size * mark * rate // PPM_ONE) - equity
+    added = for_fill if for_fill > lacking else lacking
+    after.margin += added
+    after.free -= added + fee
+    return after.free >= 0
+
+
+def _close(rules: MarketRules, after: Effect, mark: int, lots: int, price: int, fee: int) -> bool:
+    """Remove ``lots`` (signed, against the size) at ``price``; return whether margin bears it."""
+    size, margin = after.size, after.margin
+    equity = margin + size * mark - after.entry
+    removed = after.entry * -lots // size
+    after.entry -= removed
+    after.size = left = size + lots
+    after.margin = margin - lots * price - removed - fee
+    if left == 0:
+        after.free += after.margin
+        bearable = after.margin >= 0
+        after.margin = 0
+        return bearable
+    left_equity = after.margin + left * mark - after.entry
+    if left_equity < maintenance_margin(rules, left, mark) and (
+        left_equity < 0 or left_equity * abs(size) < equity * abs(left)
+    ):
+        return False
+    kept = -(-margin * abs(left) // abs(size))
+    released = min(after.margin - kept, left_equity - initial_margin(rules, left, mark))
+    if released > 0:
+        after.margin -= released
+        after.free += released
+    return True

@@ -1,0 +1,53 @@
+"""How much of a failing position is closed, how far it may trade, and what it pays for that."""
+
+from node.margin.position import Position
+from node.types.rules import MarketRules
+from node.types.units import PPM_ONE, Lots, Money, Ticks
+
+
+def closing_size(rules: MarketRules, size: int, equity: int, mark: int) -> Lots:
+    """Return how many lots to close so that the rest has its initial margin again.
+
+    Closing s of |q| lots at the mark P with fee rate f leaves equity E - f*s*P, and is to reach
+    i*(|q| - s)*P, with i the initial rate of the present bracket. Solved for s and rounded up:
+
+        s = (i*|q|*P - E) / ((i - f)*P)
+
+    All of it where equity is gone, where the fee eats the gain, or where less than the minimum
+    notional would stay.
+    """
+    whole = abs(size)
+    initial = rules.bracket(Lots(whole)).initial
+    gain = (initial - rules.liquidation_fee) * mark
+    if equity <= 0 or gain <= 0:
+        return Lots(whole)
+    needed = -(-(initial * whole * mark - equity * PPM_ONE) // gain)
+    if needed >= whole or (whole - needed) * mark < rules.min_notional:
+        return Lots(whole)
+    return Lots(max(1, needed))
+
+
+def worst_price(
+    rules: MarketRules, position: Position, index: int, mark: int, insurance: int
+) -> Ticks:
+    """Return the limit of a liquidation: its own bankruptcy price, but inside the price band.
+
+    Only a position that is bankrupt at the mark may trade at the insurance fund's expense.
+    """
+    backing = insurance if position.equity(mark, index) <= 0 else 0
+    bankruptcy = position.bankruptcy_price(index, backing)
+    low, high = price_band(rules, mark)
+    return Ticks(max(bankruptcy, low) if position.size > 0 else min(bankruptcy, high))
+
+
+def price_band(rules: MarketRules, mark: int) -> tuple[Ticks, Ticks]:
+    """Return the lowest and the highest limit price allowed round ``mark`` (rounded inward)."""
+    low = -(-mark * (PPM_ONE - rules.price_band) // PPM_ONE)
+    high = mark * (PPM_ONE + rules.price_band) // PPM_ONE
+    return Ticks(max(1, low)), Ticks(high)
+
+
+def liquidation_fee(rules: MarketRules, value: int, margin: int, equity: int) -> Money:
+    """Return the fee on a closed ``value``: rounded up, never more than what is left."""
+    fee = -(-value * rules.liquidation_fee // PPM_ONE)
+    return Money(max(0, min(fee, margin, equity)))

@@ -1,0 +1,1 @@
+"""The one pure transition: ``apply(state, command) -> events``."""

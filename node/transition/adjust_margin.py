@@ -1,0 +1,55 @@
+"""Move collateral into a position's margin, or back out of it."""
+
+from node.margin.position import Position, initial_margin
+from node.transition.authority import authorize
+from node.transition.effects import Effects
+from node.transition.state import Market, State
+from node.types.commands import AdjustMargin
+from node.types.errors import (
+    AmountInvalid,
+    InsufficientCollateral,
+    InsufficientMargin,
+    MarkStale,
+    NoPosition,
+    UnknownMarket,
+)
+
+
+def adjust_margin(effects: Effects, command: AdjustMargin) -> None:
+    """Add ``amount`` to the position's margin, or take it out where it is negative.
+
+    What is taken out must be margin, not profit on paper, and leave the initial margin at a fresh
+    mark. Raises ``NoPosition``, ``InsufficientCollateral``, ``InsufficientMargin``, ``MarkStale``.
+    """
+    state = effects.state
+    authority = authorize(state, command)
+    account, amount = authority.account, command.amount
+    if not 1 <= command.market <= len(state.markets):
+        raise UnknownMarket(market=command.market)
+    if not amount:
+        raise AmountInvalid(amount=amount)
+    position = account.positions.get(command.market)
+    if position is None or not position.size:
+        raise NoPosition(market=command.market)
+    if amount > account.free:
+        raise InsufficientCollateral(required=amount, free=account.free)
+    if amount < 0:
+        _check_removal(state, state.market(command.market), position, -amount)
+    account.free -= amount
+    position.margin += amount
+    effects.account_changed(account)
+    effects.position_changed(position)
+    authority.use(effects)
+
+
+def _check_removal(state: State, market: Market, position: Position, amount: int) -> None:
+    rules, age = market.rules, market.mark_age(state.time)
+    if age > rules.mark_stale_ms:
+        raise MarkStale(market=market.market_id, age_ms=age, limit=rules.mark_stale_ms)
+    settled = position.margin - position.owed_funding(market.funding_index)
+    if amount > settled:
+        raise InsufficientMargin(equity=settled, required=amount)
+    left = position.equity(market.mark, market.funding_index) - amount
+    required = initial_margin(rules, position.size, market.mark)
+    if left < required:
+        raise InsufficientMargin(equity=left, required=required)

@@ -1,0 +1,56 @@
+"""The record of one command's effects: its events, and which accounts and positions it changed."""
+
+from node.margin.position import Position
+from node.transition.state import Account, State
+from node.types.events import BalanceChanged, Event, PositionChanged
+from node.types.ids import Address
+from node.types.units import Lots, Money
+
+
+class Effects:
+    """Events in order; changed positions and balances are told once each, when all is done."""
+
+    __slots__ = ("_accounts", "_positions", "events", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.events: list[Event] = []
+        self._accounts: dict[Account, None] = {}
+        self._positions: dict[Position, None] = {}
+
+    def account_changed(self, account: Account) -> None:
+        """Note that the account's leaf is another now."""
+        self._accounts[account] = None
+
+    def position_changed(self, position: Position) -> None:
+        """Note that the position's leaf is another now, and keep its rank in step."""
+        self._positions[position] = None
+        self.state.market(position.market).rank(position)
+
+    def nonce_used(self, account: Account) -> None:
+        """Note that the account's leaf changed, though not its balance."""
+        self.state.touched.accounts.add(account)
+
+    def finish(self) -> tuple[Event, ...]:
+        """Mark what changed for the state tree and return all events."""
+        touched, events = self.state.touched, self.events
+        for position in self._positions:
+            touched.positions.add(position)
+            events.append(_position_event(position))
+        for account in self._accounts:
+            touched.accounts.add(account)
+            events.append(
+                BalanceChanged(account.address, Money(account.free), Money(account.reserved))
+            )
+        return tuple(events)
+
+
+def _position_event(position: Position) -> PositionChanged:
+    return PositionChanged(
+        Address(position.account),
+        position.market,
+        Lots(position.size),
+        Money(position.entry),
+        Money(position.margin),
+        position.funding,
+    )

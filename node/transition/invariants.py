@@ -1,0 +1,108 @@
+"""What must hold after every command. Slow and complete: for tests, audits and verifiers."""
+
+import msgspec
+
+from node.transition.state import Account, Market, State
+from node.types.commands import Side
+from node.types.errors import StateDiverged
+from node.types.units import Money
+
+
+class MoneyReport(msgspec.Struct, frozen=True):
+    """Where all money is: ``deposits == equity + fees + insurance + withdrawals``, exactly.
+
+    ``equity`` is that of all accounts at the marks: free, reserved, margin, profit and loss.
+    """
+
+    deposits: Money
+    equity: Money
+    fees: Money
+    insurance: Money
+    withdrawals: Money
+
+    @property
+    def conserved(self) -> bool:
+        """Return whether not one unit is missing or too many."""
+        return self.deposits == self.equity + self.fees + self.insurance + self.withdrawals
+
+
+def money(state: State) -> MoneyReport:
+    """Return where all money is now."""
+    equity = 0
+    for account in state.accounts.values():
+        equity += account.free + account.reserved
+        for position in account.positions.values():
+            market = state.market(position.market)
+            equity += position.equity(market.mark, market.funding_index)
+    return MoneyReport(
+        deposits=Money(state.deposited),
+        equity=Money(equity),
+        fees=Money(state.fees),
+        insurance=Money(state.insurance),
+        withdrawals=Money(state.withdrawn),
+    )
+
+
+def check(state: State) -> None:
+    """Raise ``StateDiverged`` naming the first invariant that does not hold."""
+    report = money(state)
+    _require(report.conserved, "money", report)
+    _require(state.insurance >= 0 and state.fees >= 0, "exchange money", report)
+    for market in state.markets:
+        _check_market(state, market)
+    for account in state.accounts.values():
+        _check_account(account)
+
+
+def _check_market(state: State, market: Market) -> None:
+    name = market.rules.symbol
+    positions = [
+        account.positions[market.market_id]
+        for account in state.accounts.values()
+        if market.market_id in account.positions
+    ]
+    _require(sum(position.size for position in positions) == 0, "sizes sum to zero", name)
+    ranked = {entry for queue in market.queues for entry in queue}
+    expected = {(p.rank, p.account) for p in positions if p.size}
+    _require(ranked == expected, "deleveraging queues", name)
+    bid, ask = market.book.best_price(Side.BUY), market.book.best_price(Side.SELL)
+    _require(bid is None or ask is None or bid < ask, "book not crossed", name)
+    resting = {order.order_id for side in Side for order in market.book.orders(side)}
+    held = {
+        order.order_id
+        for account in state.accounts.values()
+        for order in account.orders.values()
+        if order.market == market.market_id
+    }
+    _require(resting == held, "orders rest where their accounts say", name)
+
+
+def _check_account(account: Account) -> None:
+    orders = account.orders.values()
+    _require(account.free >= 0, "free collateral", account.address)
+    _require(
+        account.reserved == sum(order.reserve for order in orders), "reserves", account.address
+    )
+    for position in account.positions.values():
+        _require(bool(position.size) or not position.margin, "no idle margin", account.address)
+        _require(bool(position.size) or not position.entry, "no idle entry", account.address)
+        for side in Side:
+            resting = sum(
+                order.remaining
+                for order in orders
+                if order.market == position.market and order.side == side and not order.reduce_only
+            )
+            _require(position.resting[side] == resting, "resting sizes", account.address)
+            idle = any(
+                order.reduce_only
+                and order.market == position.market
+                and order.side == side
+                and not position.reducible(side)
+                for order in orders
+            )
+            _require(not idle, "no idle reduce-only order", account.address)
+
+
+def _require(holds: bool, where: str, value: object) -> None:
+    if not holds:
+        raise StateDiverged(where=where, value=value)

@@ -1,0 +1,309 @@
+"""The leaves of the state tree: what each key means, and how each value is laid out.
+
+Keys are 32 bytes, ordered so that what belongs together stands together; numbers are big-endian.
+
+====  ==============================================  ==========================================
+0x00  zeros                                           clock, counters and the exchange's money
+0x01  account (20)                                    free, nonces, agents
+0x02  market (2) account (20)                         size, entry, margin, funding
+0x03  market (2) side (1) priority (8) order id (8)   account, client id, remaining, flags, reserve
+0x04  market (2)                                      mark, funding, premium
+0x05  zeros                                           the hash of the rules
+0x06  withdrawal id (8)                               account, amount
+====  ==============================================  ==========================================
+
+An order's priority is its price for asks and ``2**64 - 1 - price`` for bids, so the best order of
+a book is the *first leaf* under ``0x03 market side``: that it is the best, that it rests, or that
+nothing rests there is each one short proof.
+"""
+
+from collections.abc import Iterable, Iterator
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from node.margin.position import Position
+from node.matching.book import Order
+from node.transition.nonces import NonceWindow
+from node.types.commands import Side
+from node.types.errors import StateDiverged
+from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
+from node.types.units import UINT64_MAX, Lots, Millis, Money, Ticks
+
+if TYPE_CHECKING:
+    from node.transition.state import Account, Market, State
+
+GLOBAL_KEY = bytes(32)
+RULES_KEY = b"\x05" + bytes(31)
+
+_ORDER_KEY = Struct(">BHBQQ12x")
+_POSITION_KEY = Struct(">BH20s9x")
+_GLOBALS = Struct(">7Q16s16s16s16s")
+_ORDER = Struct(">20sQQB16s")
+_MARKET = Struct(">QQQQ16s16s16s")
+
+
+class Touched:
+    """What changed since the leaves were last drained; each thing at most once."""
+
+    __slots__ = ("accounts", "markets", "orders", "positions", "withdrawals")
+
+    def __init__(self) -> None:
+        self.accounts: set[Account] = set()
+        self.positions: set[Position] = set()
+        self.orders: set[Order] = set()
+        self.markets: set[Market] = set()
+        self.withdrawals: set[int] = set()
+
+
+def order_key(market: int, side: int, price: int, order_id: int) -> bytes:
+    """Return the key of a resting order: the better the order, the smaller the key."""
+    return _ORDER_KEY.pack(3, market, side, price if side else UINT64_MAX - price, order_id)
+
+
+def book_prefix(market: int, side: int) -> bytes:
+    """Return the prefix under which the orders of one side of one book stand."""
+    return b"\x03" + market.to_bytes(2, "big") + side.to_bytes(1, "big")
+
+
+def account_key(account: Address) -> bytes:
+    """Return the key of an account's leaf."""
+    return b"\x01" + account + bytes(11)
+
+
+def position_key(market: int, account: Address) -> bytes:
+    """Return the key of a position's leaf."""
+    return _POSITION_KEY.pack(2, market, account)
+
+
+def market_key(market: int) -> bytes:
+    """Return the key of a market's leaf."""
+    return b"\x04" + market.to_bytes(2, "big") + bytes(29)
+
+
+def withdrawal_key(withdrawal_id: int) -> bytes:
+    """Return the key of a withdrawal's leaf; the Inbox contract builds the same."""
+    return b"\x06" + withdrawal_id.to_bytes(8, "big") + bytes(23)
+
+
+def withdrawal_value(account: Address, amount: Money) -> bytes:
+    """Return the value of a withdrawal's leaf; the Inbox contract builds the same."""
+    return account + amount.to_bytes(16, "big")
+
+
+def changed_leaves(state: "State", touched: Touched) -> dict[bytes, bytes | None]:
+    """Return key and new value of every leaf that ``touched`` names, and of the global one."""
+    changes: dict[bytes, bytes | None] = {GLOBAL_KEY: _globals_value(state)}
+    for account in touched.accounts:
+        changes[account_key(account.address)] = _account_value(account, state)
+    for position in touched.positions:
+        changes[position_key(position.market, position.account)] = _position_value(position)
+    for order in touched.orders:
+        key = order_key(order.market, order.side, order.price, order.order_id)
+        changes[key] = _order_value(order) if order.resting else None
+    for market in touched.markets:
+        changes[market_key(market.market_id)] = _market_value(market)
+    for withdrawal_id in touched.withdrawals:
+        changes[withdrawal_key(withdrawal_id)] = withdrawal_value(*state.withdrawals[withdrawal_id])
+    return changes
+
+
+def all_leaves(state: "State") -> Iterator[tuple[bytes, bytes]]:
+    """Yield every leaf of the state."""
+    yield GLOBAL_KEY, _globals_value(state)
+    yield RULES_KEY, state.rules.digest()
+    for market in state.markets:
+        yield market_key(market.market_id), _market_value(market)
+        for side in Side:
+            for order in market.book.orders(side):
+                key = order_key(order.market, order.side, order.price, order.order_id)
+                yield key, _order_value(order)
+    for account in state.accounts.values():
+        yield account_key(account.address), _account_value(account, state)
+        for position in account.positions.values():
+            value = _position_value(position)
+            if value is not None:
+                yield position_key(position.market, position.account), value
+    for withdrawal_id, (owner, amount) in state.withdrawals.items():
+        yield withdrawal_key(withdrawal_id), withdrawal_value(owner, amount)
+
+
+def _signed(number: int) -> bytes:
+    return number.to_bytes(16, "big", signed=True)
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "big", signed=True)
+
+
+def _globals_value(state: "State") -> bytes:
+    return _GLOBALS.pack(
+        state.time,
+        state.block,
+        state.sequence,
+        state.next_order_id,
+        state.next_withdrawal_id,
+        state.inbox_cursor,
+        state.oracle_time,
+        _signed(state.insurance),
+        _signed(state.fees),
+        _signed(state.deposited),
+        _signed(state.withdrawn),
+    )
+
+
+def _nonces_value(nonces: NonceWindow, width: int) -> bytes:
+    return nonces.top.to_bytes(8, "big") + nonces.bits.to_bytes(width, "big")
+
+
+def _account_value(account: "Account", state: "State") -> bytes:
+    width = (state.rules.limits.nonce_window + 7) // 8
+    value = _signed(account.free) + _nonces_value(account.nonces, width)
+    for agent, entry in sorted(account.agents.items()):
+        value += agent + entry.until.to_bytes(8, "big") + _nonces_value(entry.nonces, width)
+    return value
+
+
+def _position_value(position: Position) -> bytes | None:
+    if not position.size:
+        return None
+    return (
+        position.size.to_bytes(8, "big", signed=True)
+        + _signed(position.entry)
+        + _signed(position.margin)
+        + _signed(position.funding)
+    )
+
+
+def _order_value(order: Order) -> bytes:
+    return _ORDER.pack(
+        order.account,
+        order.client_id,
+        order.remaining,
+        order.reduce_only,
+        order.reserve.to_bytes(16, "big"),
+    )
+
+
+def _market_value(market: "Market") -> bytes:
+    return _MARKET.pack(
+        market.mark,
+        market.mark_time,
+        market.funding_time,
+        market.premium_samples,
+        _signed(market.funding_index),
+        _signed(market.premium_sum),
+        _signed(market.carry),
+    )
+
+
+# --- the way back ---------------------------------------------------------------------------------
+
+
+def restore(state: "State", items: Iterable[tuple[bytes, bytes]]) -> None:
+    """Fill an empty ``state`` from its leaves.
+
+    Raises ``StateDiverged`` where a leaf is of no known kind, or was made under other rules.
+    """
+    orders: list[Order] = []
+    for key, value in sorted(items):
+        match key[0]:
+            case 0:
+                _restore_globals(state, value)
+            case 1:
+                _restore_account(state, key, value)
+            case 2:
+                _restore_position(state, key, value)
+            case 3:
+                orders.append(_order_from(key, value))
+            case 4:
+                _restore_market(state, key, value)
+            case 5 if value == state.rules.digest():
+                pass
+            case 6:
+                owner, amount = Address(value[:20]), Money(int.from_bytes(value[20:], "big"))
+                state.withdrawals[int.from_bytes(key[1:9], "big")] = (owner, amount)
+            case _:
+                raise StateDiverged(where="leaf", key=key)
+    for order in orders:
+        _rest(state, order)
+
+
+def _restore_globals(state: "State", value: bytes) -> None:
+    (
+        state.time,
+        state.block,
+        sequence,
+        state.next_order_id,
+        state.next_withdrawal_id,
+        state.inbox_cursor,
+        state.oracle_time,
+        insurance,
+        fees,
+        deposited,
+        withdrawn,
+    ) = _GLOBALS.unpack(value)
+    state.sequence = Sequence(sequence)
+    state.insurance, state.fees = _number(insurance), _number(fees)
+    state.deposited, state.withdrawn = _number(deposited), _number(withdrawn)
+
+
+def _nonces_from(value: bytes) -> NonceWindow:
+    return NonceWindow(int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big"))
+
+
+def _restore_account(state: "State", key: bytes, value: bytes) -> None:
+    width = 8 + (state.rules.limits.nonce_window + 7) // 8
+    account = state.open_account(Address(key[1:21]))
+    account.free = _number(value[:16])
+    account.nonces = _nonces_from(value[16 : 16 + width])
+    for start in range(16 + width, len(value), 28 + width):
+        until = Millis(int.from_bytes(value[start + 20 : start + 28], "big"))
+        nonces = _nonces_from(value[start + 28 : start + 28 + width])
+        account.add_agent(Address(value[start : start + 20]), until, nonces)
+
+
+def _restore_position(state: "State", key: bytes, value: bytes) -> None:
+    market = state.market(MarketId(int.from_bytes(key[1:3], "big")))
+    position = state.accounts[Address(key[3:23])].position(market.market_id)
+    position.size = int.from_bytes(value[:8], "big", signed=True)
+    position.entry = _number(value[8:24])
+    position.margin = _number(value[24:40])
+    position.funding = _number(value[40:56])
+    market.rank(position)
+
+
+def _order_from(key: bytes, value: bytes) -> Order:
+    _, market, side, priority, order_id = _ORDER_KEY.unpack(key)
+    account, client_id, remaining, reduce_only, reserve = _ORDER.unpack(value)
+    return Order(
+        OrderId(order_id),
+        ClientOrderId(client_id),
+        Address(account),
+        MarketId(market),
+        Side(side),
+        Ticks(priority if side else UINT64_MAX - priority),
+        Lots(remaining),
+        reduce_only=bool(reduce_only),
+        reserve=Money(int.from_bytes(reserve, "big")),
+    )
+
+
+def _rest(state: "State", order: Order) -> None:
+    account = state.accounts[order.account]
+    state.market(order.market).book.add(order)
+    account.hold(order)
+
+
+def _restore_market(state: "State", key: bytes, value: bytes) -> None:
+    market = state.market(MarketId(int.from_bytes(key[1:3], "big")))
+    (
+        market.mark,
+        market.mark_time,
+        market.funding_time,
+        market.premium_samples,
+        index,
+        premium_sum,
+        carry,
+    ) = _MARKET.unpack(value)
+    market.funding_index = _number(index)
+    market.premium_sum, market.carry = _number(premium_sum), _number(carry)

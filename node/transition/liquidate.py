@@ -1,0 +1,150 @@
+"""Liquidate: anyone may ask, the exact check decides here.
+
+In order, and each only as far as the one before did not suffice:
+
+1. The position's open orders are cancelled: their reserves return to the account's free collateral.
+2. Just enough of it is closed into the book to have its initial margin again, no worse than its own
+   bankruptcy price and inside the price band. A fee on that goes to the insurance fund.
+3. If it is bankrupt at the mark, the insurance fund stands behind it: the close may go as far as
+   the fund reaches, and the fund pays what the margin lacks.
+4. If not even the fund could bear the rest at the mark, the rest is auto-deleveraged: handed to the
+   opposing positions that gained most, at the price where margin and fund are just used up.
+
+The account loses the position's margin and not one unit more.
+"""
+
+from node.margin.fill import Effect
+from node.margin.liquidation import closing_size, liquidation_fee, worst_price
+from node.margin.position import Position, maintenance_margin
+from node.matching.book import Order
+from node.matching.match import crosses
+from node.transition.deleverage import deleverage
+from node.transition.effects import Effects
+from node.transition.orders import open_orders, remove_order
+from node.transition.state import Account, Market, State
+from node.transition.trade import Trade
+from node.types.commands import Liquidate, Side
+from node.types.errors import (
+    LiquidationStalled,
+    NoPosition,
+    NotLiquidatable,
+    UnknownAccount,
+    UnknownMarket,
+)
+from node.types.events import CancelReason, Liquidated
+from node.types.ids import NO_CLIENT_ID, OrderId
+from node.types.units import Lots, Money
+
+
+class Liquidation(Trade):
+    """The judge of a liquidation's crossing: the taker pays no fee and draws on nothing."""
+
+    __slots__ = ("closed_value",)
+
+    def __init__(self, effects: Effects, market: Market, account: Account, order: Order) -> None:
+        super().__init__(effects, market, account, order)
+        self.closed_value = 0
+
+    def _taker_effect(self, lots: int, price: int) -> Effect:
+        position, index = self._position, self._market.funding_index
+        size = position.size
+        removed = position.entry * -lots // size
+        realized = -lots * price - removed
+        margin = position.margin - position.owed_funding(index) + realized
+        self.closed_value += abs(lots) * price
+        return Effect(size + lots, position.entry - removed, margin, self._account.free, 0)
+
+
+def liquidate(effects: Effects, command: Liquidate) -> None:
+    """Reduce a position that fails its maintenance margin.
+
+    Raises ``NotLiquidatable`` with the equity and the requirement, or ``LiquidationStalled`` where
+    nothing at all can be done now.
+    """
+    state = effects.state
+    market, account, position = _find(state, command)
+    equity = position.equity(market.mark, market.funding_index)
+    required = maintenance_margin(market.rules, position.size, market.mark)
+    if equity >= required:
+        raise NotLiquidatable(equity=equity, required=required)
+    order = _closing_order(state, market, position, equity)
+    orders = open_orders(account, market.market_id)
+    hopeless = equity + state.insurance < 0
+    if not (orders or hopeless or crosses(market.book, order)):
+        raise LiquidationStalled(price=order.price, size=order.remaining)
+    for resting in orders:
+        remove_order(effects, resting, CancelReason.LIQUIDATION)
+    wanted, place = order.remaining, len(effects.events)
+    liquidation = Liquidation(effects, market, account, order)
+    liquidation.run(state.rules.limits.fills_per_order)
+    fee = _charge(state, market, account, position, liquidation.closed_value)
+    shortfall = _cover(state, position)
+    if position.size and position.equity(market.mark, market.funding_index) + state.insurance < 0:
+        shortfall = Money(shortfall + deleverage(effects, market, position))
+    effects.events.insert(
+        place,
+        Liquidated(
+            account.address,
+            market.market_id,
+            Lots(wanted - order.remaining),
+            Lots(position.size),
+            fee,
+            shortfall,
+        ),
+    )
+    effects.account_changed(account)
+    effects.position_changed(position)
+
+
+def _find(state: State, command: Liquidate) -> tuple[Market, Account, Position]:
+    if not 1 <= command.market <= len(state.markets):
+        raise UnknownMarket(market=command.market)
+    market = state.market(command.market)
+    account = state.accounts.get(command.account)
+    if account is None:
+        raise UnknownAccount(account=command.account)
+    position = account.positions.get(command.market)
+    if position is None or not position.size:
+        raise NoPosition(market=command.market)
+    return market, account, position
+
+
+def _closing_order(state: State, market: Market, position: Position, equity: int) -> Order:
+    size = closing_size(market.rules, position.size, equity, market.mark)
+    price = worst_price(market.rules, position, market.funding_index, market.mark, state.insurance)
+    side = Side.SELL if position.size > 0 else Side.BUY
+    return Order(
+        OrderId(0),
+        NO_CLIENT_ID,
+        position.account,
+        market.market_id,
+        side,
+        price,
+        size,
+        reduce_only=True,
+    )
+
+
+def _charge(
+    state: State, market: Market, account: Account, position: Position, value: int
+) -> Money:
+    """Take the liquidation fee out of what is left; what a full close leaves is the account's."""
+    equity = position.equity(market.mark, market.funding_index)
+    fee = liquidation_fee(market.rules, value, position.margin, equity)
+    position.margin -= fee
+    state.insurance += fee
+    if not position.size and position.margin > 0:
+        account.free += position.margin
+        position.margin = 0
+    return fee
+
+
+def _cover(state: State, position: Position) -> Money:
+    """Let the insurance fund pay what a closed position owes beyond its margin."""
+    if position.size or position.margin >= 0:
+        return Money(0)
+    shortfall = -position.margin
+    assert shortfall <= state.insurance, "the limit price let the fund be overdrawn"
+    state.insurance -= shortfall
+    position.margin = 0
+    return Money(shortfall)

@@ -1,0 +1,18 @@
+"""Time enters the log here and nowhere else."""
+
+from node.transition.effects import Effects
+from node.types.commands import OpenBlock
+from node.types.errors import BlockOutOfOrder
+from node.types.events import BlockOpened
+
+
+def open_block(effects: Effects, command: OpenBlock) -> None:
+    """Open the next block at its time. Raises ``BlockOutOfOrder``."""
+    state = effects.state
+    if command.number != state.block + 1 or command.time < state.time:
+        raise BlockOutOfOrder(
+            number=command.number, expected=state.block + 1, time=command.time, now=state.time
+        )
+    state.block = command.number
+    state.time = command.time
+    effects.events.append(BlockOpened(command.number, command.time))

@@ -1,0 +1,55 @@
+"""A quorum of signed prices becomes the mark of every market."""
+
+from node.margin.funding import next_funding_time, premium_sample
+from node.transition.effects import Effects
+from node.transition.state import Market, State
+from node.types.commands import OracleRound, Side
+from node.types.errors import OracleRoundRefused
+from node.types.events import MarkMoved
+from node.types.units import Ticks
+
+MAX_MARK = 2**48
+"""Bounds every price, so that sizes and prices multiply within 128 bits."""
+
+
+def oracle_round(effects: Effects, command: OracleRound) -> None:
+    """Move all marks to the lower median of the reports. Raises ``OracleRoundRefused``.
+
+    Rounds are monotone in time. The premium of each book over its new mark is sampled for funding.
+    """
+    state = effects.state
+    _check(state, command)
+    state.oracle_time = command.time
+    middle = (len(command.reports) - 1) // 2
+    for place, market in enumerate(state.markets):
+        mark = sorted(report.prices[place] for report in command.reports)[middle]
+        market.mark = mark
+        market.mark_time = command.time
+        if not market.funding_time:
+            market.funding_time = next_funding_time(market.rules, state.time)
+        _sample_premium(market, mark)
+        state.touched.markets.add(market)
+        effects.events.append(MarkMoved(market.market_id, Ticks(mark), command.time))
+
+
+def _check(state: State, command: OracleRound) -> None:
+    rules, reports = state.rules, command.reports
+    latest = state.time + rules.limits.oracle_ahead_ms
+    if not state.oracle_time < command.time <= latest:
+        raise OracleRoundRefused(time=command.time, after=state.oracle_time, latest=latest)
+    reporters = {report.reporter for report in reports}
+    known = reporters <= set(rules.reporters)
+    if len(reporters) < rules.quorum or len(reporters) != len(reports) or not known:
+        raise OracleRoundRefused(reporters=len(reporters), quorum=rules.quorum, known=known)
+    for report in reports:
+        in_range = all(0 < price < MAX_MARK for price in report.prices)
+        if len(report.prices) != len(state.markets) or not in_range:
+            raise OracleRoundRefused(reporter=report.reporter, prices=list(report.prices))
+
+
+def _sample_premium(market: Market, mark: int) -> None:
+    bid = market.book.best_price(Side.BUY)
+    ask = market.book.best_price(Side.SELL)
+    if bid is not None and ask is not None:
+        market.premium_sum += premium_sample(market.rules, bid, ask, mark)
+        market.premium_samples += 1

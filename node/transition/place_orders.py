@@ -1,0 +1,125 @@
+"""Cancels and orders under one signature: cancels first, then orders, each with its own result."""
+
+from node.margin.position import order_reserve
+from node.matching.book import Order
+from node.matching.match import Stop
+from node.transition.authority import authorize
+from node.transition.effects import Effects
+from node.transition.new_order import admit, opening_lots
+from node.transition.orders import cancelled, remove_order, rest_order
+from node.transition.state import Account, State
+from node.transition.trade import Trade
+from node.types.commands import CancelOrder, NewOrder, OrderType, PlaceOrders
+from node.types.errors import CommandRejected, EveryItemRejected, TooManyItems, UnknownOrder
+from node.types.events import CancelReason, ItemRejected, OrderAccepted
+from node.types.ids import OrderId
+
+_REASON_OF_STOP = {
+    Stop.NO_CROSS: CancelReason.IMMEDIATE_REMAINDER,
+    Stop.FILL_LIMIT: CancelReason.FILL_LIMIT,
+    Stop.TAKER_OUT: CancelReason.MARGIN,
+}
+
+
+def place_orders(effects: Effects, command: PlaceOrders) -> None:
+    """Apply every item that can apply.
+
+    Where none can, the action is rejected as a whole and its nonce stays unused: with the item's
+    own error if it had only one, with ``EveryItemRejected`` otherwise.
+    """
+    items = len(command.cancels) + len(command.orders)
+    limit = effects.state.rules.limits.items_per_action
+    if not 1 <= items <= limit:
+        raise TooManyItems(items=items, limit=limit)
+    authority = authorize(effects.state, command)
+    account = authority.account
+    rejections: list[tuple[int, CommandRejected]] = []
+    for place, cancel in enumerate(command.cancels):
+        try:
+            _cancel(effects, account, cancel)
+        except CommandRejected as error:
+            rejections.append((place, error))
+    for place, order in enumerate(command.orders, start=len(command.cancels)):
+        try:
+            _place(effects, account, order, place)
+        except CommandRejected as error:
+            rejections.append((place, error))
+    if len(rejections) == items:
+        raise _all_of(rejections)
+    for place, fault in rejections:
+        effects.events.append(ItemRejected(place, fault.code, type(fault).__name__, fault.values))
+    authority.use(effects)
+
+
+def _all_of(rejections: list[tuple[int, CommandRejected]]) -> CommandRejected:
+    if len(rejections) == 1:
+        return rejections[0][1]
+    return EveryItemRejected(codes=[error.code for _, error in rejections])
+
+
+def _cancel(effects: Effects, account: Account, cancel: CancelOrder) -> None:
+    if cancel.client_id:
+        order = account.clients.get(cancel.client_id)
+    else:
+        order = account.orders.get(cancel.order_id)
+    if order is None:
+        raise UnknownOrder(order_id=cancel.order_id, client_id=cancel.client_id)
+    remove_order(effects, order, CancelReason.BY_ACCOUNT)
+
+
+def _place(effects: Effects, account: Account, new: NewOrder, item: int) -> None:
+    """Admit the order, cross it, rest or drop what is left. Raises before the first change."""
+    state = effects.state
+    admitted = admit(state, account, new)
+    order = Order(
+        OrderId(state.next_order_id),
+        new.client_id,
+        account.address,
+        new.market,
+        new.side,
+        admitted.price,
+        admitted.size,
+        reduce_only=new.reduce_only,
+    )
+    state.next_order_id += 1
+    effects.events.append(
+        OrderAccepted(
+            item,
+            order.order_id,
+            order.client_id,
+            order.account,
+            order.market,
+            order.side,
+            order.price,
+            order.remaining,
+        )
+    )
+    stop = Stop.NO_CROSS
+    if admitted.crosses:
+        trade = Trade(effects, state.market(new.market), account, order)
+        stop = trade.run(state.rules.limits.fills_per_order)
+    if order.remaining:
+        _finish(effects, account, order, new.type, stop)
+
+
+def _finish(effects: Effects, account: Account, order: Order, kind: OrderType, stop: Stop) -> None:
+    """Rest what is left of an order that may rest and can pay for it; cancel it otherwise."""
+    reason = _REASON_OF_STOP[stop]
+    if stop is Stop.NO_CROSS and kind in (OrderType.GTC, OrderType.POST_ONLY):
+        reason = CancelReason.REDUCE_ONLY if order.reduce_only else CancelReason.MARGIN
+        if _reserve(effects.state, account, order):
+            rest_order(effects, account, order)
+            return
+    effects.events.append(cancelled(order, reason, resting=False))
+
+
+def _reserve(state: State, account: Account, order: Order) -> bool:
+    """Set what the rest of the order reserves; return whether the account can hold it back."""
+    position = account.position(order.market)
+    if order.reduce_only:
+        return position.reducible(order.side) > 0
+    opening = opening_lots(account, order.market, order.side, order.remaining)
+    exposure = abs(position.size) + order.remaining
+    rules = state.market(order.market).rules
+    order.reserve = order_reserve(rules, order.price, opening, exposure)
+    return order.reserve <= account.free

@@ -1,0 +1,59 @@
+"""Fill-or-kill: the crossing is rehearsed on a copy of just those orders that it could reach.
+
+The same code decides the rehearsal and the real thing, so the answer cannot differ from what then
+happens, whatever margin says of each maker on the way.
+"""
+
+from itertools import islice
+
+from node.margin.position import Position
+from node.matching.book import Order
+from node.matching.match import Stop
+from node.transition.effects import Effects
+from node.transition.state import Account, State
+from node.transition.trade import Trade
+from node.types.commands import NewOrder
+from node.types.ids import MarketId, OrderId
+from node.types.units import Lots, Ticks
+
+
+def would_fill(state: State, account: Account, new: NewOrder, price: Ticks, size: Lots) -> bool:
+    """Return whether ``size`` lots would be filled at ``price`` or better, at once and in full."""
+    limit = state.rules.limits.fills_per_order
+    stage = State(state.rules, state.domain)
+    market, copy = state.market(new.market), stage.market(new.market)
+    copy.mark, copy.funding_index = market.mark, market.funding_index
+    taker = _copy_account(stage, account, new.market)
+    for maker in islice(market.book.orders(new.side.opposite), limit):
+        if maker.price > price if new.side == 0 else maker.price < price:
+            break
+        owner = stage.accounts.get(maker.account)
+        if owner is None:
+            owner = _copy_account(stage, state.accounts[maker.account], new.market)
+        _copy_order(stage, owner, maker)
+    order = Order(
+        OrderId(0), new.client_id, account.address, new.market, new.side, price, size,
+        reduce_only=new.reduce_only,
+    )  # fmt: skip
+    return Trade(Effects(stage), copy, taker, order).run(limit) is Stop.FILLED
+
+
+def _copy_account(stage: State, account: Account, market: MarketId) -> Account:
+    copy = stage.open_account(account.address)
+    copy.free = account.free
+    held = account.positions.get(market)
+    if held is not None:
+        position = copy.positions[market] = Position(account.address, market)
+        position.size, position.entry = held.size, held.entry
+        position.margin, position.funding = held.margin, held.funding
+        stage.market(market).rank(position)
+    return copy
+
+
+def _copy_order(stage: State, owner: Account, order: Order) -> None:
+    copy = Order(
+        order.order_id, order.client_id, order.account, order.market, order.side, order.price,
+        order.remaining, reduce_only=order.reduce_only, reserve=order.reserve,
+    )  # fmt: skip
+    stage.market(order.market).book.add(copy)
+    owner.hold(copy)

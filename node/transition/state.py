@@ -1,0 +1,201 @@
+"""The whole state of the exchange. Only ``apply`` changes it.
+
+Everything here is committed to by the state tree (see ``leaves.py``) or derived from what is: the
+order of a queue is the order of order ids, sums of reserves and resting sizes are sums, and the
+auto-deleveraging queues are positions sorted by entry price. So a state can be rebuilt from its
+leaves alone, order books included.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from sortedcontainers import SortedList
+
+from node.margin.position import Position
+from node.matching.book import Book, Order
+from node.transition import leaves
+from node.transition.nonces import NonceWindow
+from node.types.blocks import Domain
+from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
+from node.types.rules import MarketRules, Rules
+from node.types.units import Millis, Money
+
+RANK_ONE = 2**20
+"""The auto-deleveraging queue ranks by entry price in 1/RANK_ONE of a tick."""
+
+
+class Agent:
+    """A key that may act for an account until ``until``, with nonces of its own."""
+
+    __slots__ = ("nonces", "until")
+
+    def __init__(self, until: Millis, nonces: NonceWindow) -> None:
+        self.until = until
+        self.nonces = nonces
+
+
+class Account:
+    """Free collateral, what open orders reserve, and who may sign."""
+
+    __slots__ = (
+        "address",
+        "agents",
+        "clients",
+        "free",
+        "nonces",
+        "orders",
+        "positions",
+        "reserved",
+    )
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.free = 0
+        self.reserved = 0
+        self.nonces = NonceWindow()
+        self.agents: dict[Address, Agent] = {}
+        self.positions: dict[MarketId, Position] = {}
+        self.orders: dict[OrderId, Order] = {}
+        self.clients: dict[ClientOrderId, Order] = {}
+
+    def position(self, market: MarketId) -> Position:
+        """Return the position in ``market``, an empty one where there was none."""
+        position = self.positions.get(market)
+        if position is None:
+            position = self.positions[market] = Position(self.address, market)
+        return position
+
+    def hold(self, order: Order) -> None:
+        """Count a resting order among the account's own; its reserve leaves no ``free`` here."""
+        self.orders[order.order_id] = order
+        if order.client_id:
+            self.clients[order.client_id] = order
+        self.reserved += order.reserve
+        if not order.reduce_only:
+            self.position(order.market).resting[order.side] += order.remaining
+
+    def let_go(self, order: Order) -> None:
+        """Forget an order that no longer rests, and free what it still reserved."""
+        del self.orders[order.order_id]
+        if order.client_id:
+            del self.clients[order.client_id]
+        self.reserved -= order.reserve
+        self.free += order.reserve
+        if not order.reduce_only:
+            self.positions[order.market].resting[order.side] -= order.remaining
+
+    def add_agent(self, agent: Address, until: Millis, nonces: NonceWindow) -> None:
+        """Let ``agent`` act until ``until``, its used nonces being ``nonces``."""
+        self.agents[agent] = Agent(until, nonces)
+
+
+class Market:
+    """One market: its rules, book, mark, funding, and its auto-deleveraging queues.
+
+    ``queues[0]`` holds the longs by entry price upward, ``queues[1]`` the shorts downward (their
+    ranks are negated): the first gained most on each lot.
+    """
+
+    __slots__ = (
+        "book", "carry", "funding_index", "funding_time", "market_id", "mark", "mark_time",
+        "premium_samples", "premium_sum", "queues", "rules",
+    )  # fmt: skip
+
+    def __init__(self, market_id: MarketId, rules: MarketRules) -> None:
+        self.market_id = market_id
+        self.rules = rules
+        self.book = Book()
+        self.mark = 0
+        self.mark_time = 0
+        self.funding_index = 0
+        self.funding_time = 0
+        self.carry = 0
+        self.premium_sum = 0
+        self.premium_samples = 0
+        self.queues: tuple[SortedList[tuple[int, Address]], SortedList[tuple[int, Address]]] = (
+            SortedList(),
+            SortedList(),
+        )
+
+    def mark_age(self, now: int) -> int:
+        """Return the age of the mark in milliseconds (never negative)."""
+        return max(0, now - self.mark_time)
+
+    def rank(self, position: Position) -> None:
+        """Keep the auto-deleveraging queues in step with a position that may have changed."""
+        size = position.size
+        rank = position.entry * RANK_ONE // size * (1 if size > 0 else -1) if size else None
+        before = position.rank
+        if rank == before and (rank is None or position.ranked_long == (size > 0)):
+            return
+        if before is not None:
+            self.queues[0 if position.ranked_long else 1].remove((before, position.account))
+        if rank is not None:
+            self.queues[0 if size > 0 else 1].add((rank, position.account))
+        position.rank = rank
+        position.ranked_long = size > 0
+
+
+class State:
+    """All accounts, all markets, and the exchange's own money."""
+
+    def __init__(self, rules: Rules, domain: Domain) -> None:
+        """Make the state before the first command; see ``genesis``."""
+        self.rules: Final = rules
+        self.domain: Final = domain
+        self.time = 0
+        self.block = 0
+        self.sequence = Sequence(0)
+        self.next_order_id = 1
+        self.next_withdrawal_id = 1
+        self.inbox_cursor = 0
+        self.oracle_time = 0
+        self.insurance = 0
+        self.fees = 0
+        self.deposited = 0
+        self.withdrawn = 0
+        self.accounts: dict[Address, Account] = {}
+        self.withdrawals: dict[int, tuple[Address, Money]] = {}
+        self.markets: Final = [
+            Market(MarketId(place), market) for place, market in enumerate(rules.markets, start=1)
+        ]
+        self.symbols: Final = {
+            market.symbol: MarketId(place) for place, market in enumerate(rules.markets, start=1)
+        }
+        self.touched = leaves.Touched()
+
+    @classmethod
+    def genesis(cls, rules: Rules, domain: Domain) -> "State":
+        """Return the state before the first command: no accounts, no marks, no money."""
+        return cls(rules, domain)
+
+    @classmethod
+    def from_leaves(
+        cls, rules: Rules, domain: Domain, items: Iterable[tuple[bytes, bytes]]
+    ) -> "State":
+        """Return the state that has exactly these leaves. Raises ``StateDiverged``."""
+        state = cls(rules, domain)
+        leaves.restore(state, items)
+        state.touched = leaves.Touched()
+        return state
+
+    def market(self, market: MarketId) -> Market:
+        """Return the market with this id, which must be known."""
+        return self.markets[market - 1]
+
+    def open_account(self, address: Address) -> Account:
+        """Return the account at ``address``, a new one where there was none."""
+        account = self.accounts.get(address)
+        if account is None:
+            account = self.accounts[address] = Account(address)
+        return account
+
+    def leaves(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every leaf of the state, as (key, value), in no particular order."""
+        return leaves.all_leaves(self)
+
+    def drain_changes(self) -> dict[bytes, bytes | None]:
+        """Return the leaves that changed since the last call; None: the leaf is gone."""
+        changes = leaves.changed_leaves(self, self.touched)
+        self.touched = leaves.Touched()
+        return changes

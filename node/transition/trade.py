@@ -1,0 +1,134 @@
+"""A taker meets the book: matching proposes each fill, margin judges it, here the two meet."""
+
+from node.margin.fill import Effect, fill_effect
+from node.margin.position import Position, order_reserve
+from node.matching.book import Order
+from node.matching.match import Stop, Verdict, cross
+from node.transition.effects import Effects
+from node.transition.orders import drop_idle_reducers, order_left
+from node.transition.state import Account, Market
+from node.types.commands import Side
+from node.types.events import CancelReason, Filled
+from node.types.ids import Address
+from node.types.units import Lots, Money, Ticks
+
+
+class Trade:
+    """The judge of one crossing. Nothing is applied to either side unless both can bear it."""
+
+    __slots__ = ("_account", "_closed", "_effects", "_market", "_order", "_position")
+
+    def __init__(self, effects: Effects, market: Market, account: Account, order: Order) -> None:
+        self._effects = effects
+        self._market = market
+        self._account = account
+        self._order = order
+        self._position = account.position(market.market_id)
+        self._closed: list[Account] = []
+
+    def run(self, max_fills: int) -> Stop:
+        """Cross the order with the book, then drop reduce-only orders left with nothing to do."""
+        stop = cross(self._market.book, self._order, max_fills, self)
+        for account in self._closed:
+            drop_idle_reducers(self._effects, account, self._market.market_id)
+        return stop
+
+    def settle(self, maker: Order, price: Ticks, size: Lots) -> int:
+        """Judge one fill; see ``node.matching.match.Judge``."""
+        market, rules = self._market, self._market.rules
+        account = self._effects.state.accounts[maker.account]
+        position = account.positions[maker.market]
+        if maker.reduce_only:
+            size = min(size, position.reducible(maker.side))
+            if not size:
+                return Verdict.MAKER_CANNOT_REDUCE
+        lots = -size if maker.side else size
+        reserve = self._reserve_after(maker, position, size)
+        given = fill_effect(
+            rules,
+            position,
+            market.funding_index,
+            market.mark,
+            account.free + maker.reserve - reserve,
+            lots,
+            price,
+            rules.maker_fee,
+        )
+        if given is None:
+            return Verdict.MAKER_LACKS_MARGIN
+        taken = self._taker_effect(-lots, price)
+        if taken is None:
+            return Verdict.TAKER_OUT
+        self._fill_maker_order(account, position, maker, size, reserve)
+        self._apply(account, position, given)
+        self._apply(self._account, self._position, taken)
+        self._tell(maker, price, size, given.fee, taken.fee)
+        return size
+
+    def dropped(self, maker: Order, reason: CancelReason) -> None:
+        """Account for a maker that left unfilled; see ``node.matching.match.Judge``."""
+        order_left(self._effects, maker, reason)
+
+    def _taker_effect(self, lots: int, price: int) -> Effect | None:
+        market = self._market
+        return fill_effect(
+            market.rules,
+            self._position,
+            market.funding_index,
+            market.mark,
+            self._account.free,
+            lots,
+            price,
+            market.rules.taker_fee,
+        )
+
+    def _reserve_after(self, maker: Order, position: Position, size: int) -> Money:
+        """Return what the order reserves once ``size`` lots are filled: never more than before."""
+        if not maker.reserve:
+            return Money(0)
+        left = maker.remaining - size
+        exposure = abs(position.size) + maker.remaining
+        return min(maker.reserve, order_reserve(self._market.rules, maker.price, left, exposure))
+
+    def _fill_maker_order(
+        self, account: Account, position: Position, maker: Order, size: int, reserve: Money
+    ) -> None:
+        account.reserved -= maker.reserve - reserve
+        maker.reserve = reserve
+        if not maker.reduce_only:
+            position.resting[maker.side] -= size
+        if maker.remaining == size:
+            del account.orders[maker.order_id]
+            if maker.client_id:
+                del account.clients[maker.client_id]
+        self._effects.state.touched.orders.add(maker)
+
+    def _apply(self, account: Account, position: Position, effect: Effect) -> None:
+        if position.size * effect.size <= 0 and position.size:
+            self._closed.append(account)
+        account.free = effect.free
+        position.size = effect.size
+        position.entry = effect.entry
+        position.margin = effect.margin
+        position.funding = self._market.funding_index
+        self._effects.state.fees += effect.fee
+        self._effects.account_changed(account)
+        self._effects.position_changed(position)
+
+    def _tell(self, maker: Order, price: Ticks, size: Lots, maker_fee: int, taker_fee: int) -> None:
+        order = self._order
+        self._effects.events.append(
+            Filled(
+                order.market,
+                price,
+                size,
+                maker.order_id,
+                order.order_id,
+                maker.account,
+                Address(self._account.address),
+                Side(order.side),
+                Lots(maker.remaining - size),
+                Money(maker_fee),
+                Money(taker_fee),
+            )
+        )
