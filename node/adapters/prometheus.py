@@ -45,8 +45,8 @@ WINDOW_NS = 10 * NS_PER_SECOND
 """Ratios are over the last 10 to 20 seconds: steady enough to read, short enough to see a rush."""
 
 TIME_BUCKET_POWERS = range(8, 36, 2)
-"""Bucket edges of times, as powers of two of a nanosecond: from 0.26 us to 17 s, each four times the
-one before. Finer quantiles are in the stage reports; each line here costs the loop some 10 us."""
+"""Bucket edges of times, as powers of two of a nanosecond: 0.26 us to 17 s, each four times the one
+before. Finer quantiles are in the stage reports, and each line of a scrape costs some 10 us."""
 COUNT_BUCKET_POWERS = range(21)
 """Bucket edges of other histograms (records, bytes): from 1 to about a million."""
 
@@ -184,7 +184,7 @@ def _samples(reading: Reading) -> Iterable[tuple[tuple[str, ...], int]]:
 def _add_distribution(
     family: HistogramMetricFamily, labels: list[str], distribution: Distribution, per_unit: int
 ) -> None:
-    """Add one histogram, unless nothing was ever observed; its edges are powers of two of the recorded unit.
+    """Add one histogram, unless nothing was ever observed. Its edges are powers of two.
 
     An edge is the last value below the power, as ``le`` includes it: every count is then exact, for
     the recorder's own buckets never reach across a power of two.

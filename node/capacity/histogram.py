@@ -14,13 +14,16 @@ frozen copy that answers questions, and the difference of two copies is the dist
 between.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from operator import add, sub
 
 import msgspec
 
 PRECISION_BITS = 5
-VALUE_BITS = 63
+VALUE_BITS = 48
+"""Wider values share the last bucket; 2^48 ns are three days."""
 
 PPM_ONE = 1_000_000
 
@@ -77,12 +80,8 @@ class Distribution(msgspec.Struct, frozen=True, gc=False):
             raise ValueError(f"a quantile lies within 0..{PPM_ONE} ppm, not at {q_ppm}")
         # The rank is rounded up: half of three observations means two of them.
         rank = max(-(-self.count * q_ppm // PPM_ONE), 1)
-        seen = 0
-        for index, count in enumerate(self.counts):
-            seen += count
-            if seen >= rank:
-                return bucket_high(index)
-        return None
+        seen = list(accumulate(self.counts))
+        return bucket_high(bisect_left(seen, rank)) if rank <= seen[-1] else None
 
     def counts_below(self, powers: Sequence[int]) -> list[int]:
         """Return how many observations are below ``2**power``, for each of ascending ``powers``.
@@ -109,7 +108,7 @@ class Distribution(msgspec.Struct, frozen=True, gc=False):
 
     def since(self, earlier: "Distribution") -> "Distribution":
         """Return what was recorded after ``earlier``, an older copy of the same histogram."""
-        counts = tuple(now - then for now, then in zip(self.counts, earlier.counts, strict=True))
+        counts = tuple(map(sub, self.counts, earlier.counts))
         return Distribution(counts=counts, total=self.total - earlier.total)
 
 
@@ -174,8 +173,7 @@ class Histogram:
 
     def merge(self, other: "Histogram") -> None:
         """Add all that ``other`` counted, as if it had been recorded here."""
-        pairs = zip(self.counts, other.counts, strict=True)
-        self.counts = [mine + theirs for mine, theirs in pairs]
+        self.counts = list(map(add, self.counts, other.counts))
         self.total += other.total
 
     def snapshot(self) -> Distribution:
