@@ -1,0 +1,189 @@
+"""One market under watch: mirror, trigger index, schedule, cases and audit, kept in step.
+
+Events are taken in as they come; what they amount to is judged at the end of their block
+(``end_block``), so that no position is judged half-way through a command, and the result does not
+depend on how many blocks are read at once.
+"""
+
+from collections.abc import Iterable
+
+from node.risk.audit import Audit
+from node.risk.book import Holding, MarketView
+from node.risk.cases import Case, CaseBook
+from node.risk.config import RiskConfig
+from node.risk.monitor import Monitor
+from node.risk.tails import TailTable
+from node.risk.tiers import MarketSchedule, Visit
+from node.risk.trigger import TriggerIndex
+from node.risk.volatility import LiveVolatility
+from node.types.events import FundingMoved, MarkMoved, PositionChanged
+from node.types.ids import Address
+
+
+class MarketWatch:
+    """Takes a market's events and keeps its open cases."""
+
+    __slots__ = (
+        "_checks_per_round",
+        "_index",
+        "_mark_moved",
+        "_moved",
+        "_monitor",
+        "_rounds",
+        "_starting",
+        "_tail",
+        "_touched",
+        "audit",
+        "cases",
+        "schedule",
+        "view",
+        "volatility",
+    )
+
+    def __init__(
+        self, view: MarketView, config: RiskConfig, tail: TailTable, monitor: Monitor
+    ) -> None:
+        """Start from what ``view`` holds; it is changed by this watch alone from now on."""
+        self.view = view
+        self.volatility = LiveVolatility(config)
+        self.schedule = MarketSchedule(config)
+        self.cases = CaseBook(config.retry_rounds, config.retry_rounds_max)
+        self.audit = Audit(config.audit_seed + view.market, config.audit_per_round)
+        self._index = TriggerIndex()
+        self._tail = tail
+        self._monitor = monitor
+        self._checks_per_round = config.checks_per_round
+        self._rounds = 0
+        # A dict for its order: proposals must not depend on how Python hashes.
+        self._touched: dict[Address, None] = {}
+        self._mark_moved = False
+        # What was crossed before the start is found at the first end of a block, late or not.
+        self._starting = True
+        self._moved = True
+        if view.mark:
+            self.volatility.update(view.mark_time, view.mark)
+        for holding in view.holdings.values():
+            self._index.add(holding)
+            self.audit.enter(holding.account)
+            self._touched[holding.account] = None
+
+    def move_mark(self, event: MarkMoved) -> None:
+        """Take in a new mark."""
+        self.view.mark, self.view.mark_time = event.price, event.time
+        self.volatility.update(event.time, event.price)
+        self._mark_moved = self._moved = True
+
+    def move_funding(self, event: FundingMoved) -> None:
+        """Take in a new funding index."""
+        self.view.funding = event.index
+        self._moved = True
+
+    def change_position(self, event: PositionChanged) -> None:
+        """Take in a position as it stands now; a proposal in flight has had its effect."""
+        before, after = self.view.replace(event)
+        if before is not None:
+            self._index.discard(before)
+        if after is not None:
+            self._index.add(after)
+            self.audit.enter(event.account)
+        else:
+            self.audit.leave(event.account)
+        self._touched[event.account] = None
+        self.cases.release(event.account)
+
+    def close_case(self, account: Address) -> Case | None:
+        """Close the case of a position that was liquidated; what is left of it is judged anew."""
+        self._touched[account] = None
+        return self.cases.close(account)
+
+    def end_block(self, time: int) -> None:
+        """Judge the market as the block of ``time`` (milliseconds) leaves it."""
+        if not self.view.mark or not (self._moved or self._touched):
+            return
+        visits = self._run_schedule(time) if self._moved else []
+        self._reschedule_touched(time)
+        if self._moved:
+            self._look_at_all(time, visits)
+        else:
+            self._look_at_touched(time)
+        self._touched.clear()
+        self._mark_moved = self._moved = self._starting = False
+
+    def propose(self, limit: int) -> list[Case]:
+        """Return at most ``limit`` cases that are to be proposed now."""
+        return self.cases.propose(limit, self._rounds)
+
+    def _run_schedule(self, time: int) -> list[Visit]:
+        """Check what the tiers bring up in this round, and place it anew."""
+        holdings = self.view.holdings
+        self._monitor.note_round(len(holdings))
+        visits = self.schedule.collect(time, self.view.mark, self._checks_per_round)
+        if len(visits) == self._checks_per_round:
+            self._monitor.rounds_at_limit += 1
+        for visit in visits:
+            self._monitor.tier_checks[visit.tier] += 1
+            holding = holdings.get(visit.account)
+            if holding is not None:
+                self._place(holding, time)
+        return visits
+
+    def _reschedule_touched(self, time: int) -> None:
+        for account in self._touched:
+            holding = self.view.holdings.get(account)
+            if holding is None:
+                self.schedule.remove(account)
+            else:
+                self._place(holding, time)
+
+    def _place(self, holding: Holding, time: int) -> None:
+        mark = self.view.mark
+        distance = holding.log_distance(mark, self.view.funding)
+        horizon = self._tail.horizon_ms(distance / self.volatility.per_root_second)
+        signed = distance if holding.is_long else -distance
+        self.schedule.place(holding.account, time, horizon, mark, signed)
+
+    def _look_at_all(self, time: int, visits: list[Visit]) -> None:
+        """Open and close cases after the mark or the index moved: the round of the index."""
+        view = self.view
+        self._rounds += 1
+        crossed_ms = view.mark_time if self._mark_moved or self._starting else time
+        visited = {visit.account: visit.woken for visit in visits}
+        self._close_recovered(self.cases)
+        for account in self._index.crossed(view.mark, view.funding):
+            if account in self.cases:
+                continue
+            self._open(account, crossed_ms)
+            if account not in self._touched:
+                self._monitor.note_crossing_at_round(
+                    visited=account in visited, woken=visited.get(account, False)
+                )
+        self.cases.begin_round(self._rounds)
+        self.audit.run(view, visited, self.cases)
+
+    def _look_at_touched(self, time: int) -> None:
+        """Open and close cases of positions that changed while the market stood still."""
+        view = self.view
+        self._close_recovered(self._touched)
+        for account in self._touched:
+            holding = view.holdings.get(account)
+            if (
+                holding is not None
+                and account not in self.cases
+                and holding.is_crossed(view.mark, view.funding)
+            ):
+                self._open(account, time)
+
+    def _open(self, account: Address, crossed_ms: int) -> None:
+        self._monitor.crossings += 1
+        self.cases.open(account, crossed_ms)
+
+    def _close_recovered(self, accounts: Iterable[Address]) -> None:
+        """Close the cases of those ``accounts`` that are gone or cover their margin again."""
+        view = self.view
+        for account in accounts:
+            if account not in self.cases:
+                continue
+            holding = view.holdings.get(account)
+            if holding is None or not holding.is_crossed(view.mark, view.funding):
+                self.cases.close(account)
+                self._monitor.recovered += 1

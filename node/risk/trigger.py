@@ -1,0 +1,112 @@
+"""The exact trigger index: one look at a market finds every position that fails maintenance.
+
+A position has signed size ``q`` (lots), signed entry value ``N``, margin ``C`` and the funding
+index ``F0`` of its last settlement; ``m`` is the maintenance rate of its bracket in ppm. All are
+integers. At mark ``P`` and funding index ``F`` it is liquidatable iff
+
+    C + q*P - N - q*(F - F0)  <  ceil(|q|*P*m / 10^6)                                        (1)
+
+*The rounding vanishes.* For an integer e and a real x, e < ceil(x) iff e < x: if e < ceil(x), then
+e <= ceil(x) - 1 < x; and x <= ceil(x) gives the other direction. Multiplied by 10^6, (1) is
+
+    10^6*(C - N + q*F0) + 10^6*q*(P - F)  <  |q|*P*m                                         (2)
+
+*What moves and what does not, apart.* With s = +1 for a long, -1 for a short (q = s*|q|), divide
+(2) by |q| > 0 and call
+
+    level      L = s*10^6*(P - F) - m*P                  same for all of one side and rate
+    threshold  K = ceil( 10^6*(N - C - q*F0) / |q| )     changes with the position's events only
+
+(2) says L < 10^6*(N - C - q*F0) / |q|. L is an integer, and by the same step as above L < x iff
+L < ceil(x). So
+
+    liquidatable  iff  L < K                                                                 (3)
+
+in exact integers: no borderline is left to check again, and nothing is missed. Kept sorted by K,
+the crossed positions of a group are a suffix, deepest last: one comparison finds that there are
+none, and each that there is costs one more.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from sortedcontainers import SortedList
+
+from node.types.ids import Address
+from node.types.units import PPM_ONE
+
+
+class Triggered(Protocol):
+    """What the index needs to know of a position."""
+
+    @property
+    def account(self) -> Address:
+        """Whose position it is."""
+
+    @property
+    def is_long(self) -> bool:
+        """The side."""
+
+    @property
+    def maintenance(self) -> int:
+        """The rate of its bracket, in ppm."""
+
+    @property
+    def threshold(self) -> int:
+        """What ``threshold_of`` returns for it."""
+
+
+def threshold_of(size: int, entry: int, margin: int, funding: int) -> int:
+    """Return K = ceil(10^6*(entry - margin - size*funding) / |size|); ``size`` is not 0."""
+    return -((margin + size * funding - entry) * PPM_ONE // abs(size))
+
+
+def level_of(is_long: bool, maintenance: int, mark: int, funding: int) -> int:
+    """Return L of one side and maintenance rate at a mark and a funding index."""
+    gap = (mark - funding) * PPM_ONE
+    return (gap if is_long else -gap) - maintenance * mark
+
+
+class TriggerIndex:
+    """The positions of one market, sorted by threshold within each side and maintenance rate.
+
+    Brackets of equal rate share a group. Adding and discarding cost O(log n), a look costs one
+    comparison a group and one more for each crossed position.
+    """
+
+    __slots__ = ("_groups",)
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[bool, int], SortedList[tuple[int, Address]]] = {}
+
+    def __len__(self) -> int:
+        """Return the number of positions."""
+        return sum(len(entries) for entries in self._groups.values())
+
+    def add(self, position: Triggered) -> None:
+        """Take in ``position``, whose account must not be held yet."""
+        group = (position.is_long, position.maintenance)
+        entries = self._groups.get(group)
+        if entries is None:
+            entries = self._groups[group] = SortedList()
+        entries.add((position.threshold, position.account))
+
+    def discard(self, position: Triggered) -> None:
+        """Remove ``position``, which must be held exactly as given."""
+        group = (position.is_long, position.maintenance)
+        entries = self._groups[group]
+        entries.remove((position.threshold, position.account))
+        if not entries:
+            # A look reads the last entry of each group, so none may be empty.
+            del self._groups[group]
+
+    def crossed(self, mark: int, funding: int) -> Iterator[Address]:
+        """Yield the accounts of all liquidatable positions, the deepest of each group first."""
+        for (is_long, maintenance), entries in self._groups.items():
+            level = level_of(is_long, maintenance, mark, funding)
+            if entries[-1][0] <= level:
+                continue
+            for threshold, account in reversed(entries):
+                if threshold <= level:
+                    break
+                yield account
