@@ -15,6 +15,8 @@
 Every error carries values as attributes; ``str(error)`` is made from them.
 """
 
+# Longer than the limit because the tree of errors, with its codes, is read as one table.
+
 from typing import Any, ClassVar
 
 

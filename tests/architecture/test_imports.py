@@ -6,7 +6,7 @@ bounded queues that ``app`` wires.
 
 import pytest
 
-from tests.architecture.sources import TOP, Source, sources_under
+from tests.architecture.sources import Source, sources_under
 
 CORE = ("transition", "matching", "margin", "codec", "capacity", "ports", "types")
 STATIONS = ("ingress", "sequencer", "risk", "batcher", "settlement", "verifier")
@@ -137,10 +137,3 @@ def test_a_forbidden_import_is_found(path: str, text: str) -> None:
 )
 def test_an_allowed_import_passes(path: str, text: str) -> None:
     assert forbidden_imports(Source.parse(path, text)) == []
-
-
-def test_the_version_stands_in_one_place() -> None:
-    project = (TOP / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'dynamic = ["version"]' in project
-    places = [source.path for source in sources_under("node") if "__version__ = " in source.text]
-    assert places == ["node/__init__.py"]
