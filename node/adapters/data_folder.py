@@ -1,0 +1,144 @@
+"""The folder that belongs to one node, and to one rollup on one chain.
+
+identity.json   whose data this is, written once
+lock            held while a process uses the folder
+journal/        the log                                  (node.adapters.file_journal)
+snapshots/      states to start from                     (node.adapters.snapshots)
+batches/        sealed batches on their way to the chain
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from node.adapters.durable_file import sync_folder, write_durably
+from node.types.blocks import Domain
+from node.types.errors import DataLocked, SetupError, WrongChain
+from node.types.rules import Rules
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The one exchange that a log, a snapshot or a folder belongs to; ``rules`` is their digest."""
+
+    chain_id: int
+    rollup: bytes
+    rules: bytes
+
+    @classmethod
+    def of(cls, domain: Domain, rules: Rules) -> "Identity":
+        """Return the identity of the exchange with ``rules`` at ``domain``."""
+        return cls(chain_id=domain.chain_id, rollup=domain.rollup, rules=rules.digest())
+
+    @property
+    def domain(self) -> Domain:
+        """Return the chain and the contract."""
+        return Domain(chain_id=self.chain_id, rollup=self.rollup)
+
+    def require(self, found: "Identity", where: str) -> None:
+        """Raise ``WrongChain`` with the first field in which ``found``, at ``where``, differs."""
+        for field in self.__struct_fields__:
+            mine, theirs = getattr(self, field), getattr(found, field)
+            if mine != theirs:
+                raise WrongChain(where=where, field=field, expected=mine, found=theirs)
+
+
+class DataFolder:
+    """An open data folder: this process alone uses it until ``close``."""
+
+    def __init__(self, path: Path, identity: Identity) -> None:
+        """Lock ``path``, creating what is missing, and check whose it is.
+
+        Raises ``DataLocked`` when another process uses it, ``WrongChain`` when it belongs to
+        another exchange, ``SetupError`` when its identity cannot be read.
+        """
+        self.path = path
+        self.identity = identity
+        for folder in (self.journal, self.snapshots, self.batches):
+            folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(path)
+        self._lock = _lock(path / "lock")
+        try:
+            self._check_identity(path / "identity.json")
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def journal(self) -> Path:
+        """Return the folder of the journal's segments."""
+        return self.path / "journal"
+
+    @property
+    def snapshots(self) -> Path:
+        """Return the folder of the snapshots."""
+        return self.path / "snapshots"
+
+    @property
+    def batches(self) -> Path:
+        """Return the folder of the sealed batches."""
+        return self.path / "batches"
+
+    def close(self) -> None:
+        """Let another process have the folder; closing twice is harmless."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check_identity(self, file: Path) -> None:
+        if not file.exists():
+            write_durably(file, msgspec.json.encode(_Readable.of(self.identity)))
+            return
+        try:
+            found = msgspec.json.decode(file.read_bytes(), type=_Readable).identity()
+        except (msgspec.DecodeError, ValueError) as error:
+            raise SetupError(file=str(file), detail=str(error)) from error
+        self.identity.require(found, str(file))
+
+
+class _Readable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The identity as an operator can read it."""
+
+    chain_id: int
+    rollup: str
+    rules: str
+
+    @classmethod
+    def of(cls, identity: Identity) -> "_Readable":
+        return cls(
+            chain_id=identity.chain_id,
+            rollup="0x" + identity.rollup.hex(),
+            rules="0x" + identity.rules.hex(),
+        )
+
+    def identity(self) -> Identity:
+        return Identity(
+            chain_id=self.chain_id,
+            rollup=bytes.fromhex(self.rollup.removeprefix("0x")),
+            rules=bytes.fromhex(self.rules.removeprefix("0x")),
+        )
+
+
+def _lock(file: Path) -> int:
+    """Return a descriptor that holds the lock; the kernel drops it with the process."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise DataLocked(path=str(file.parent)) from None
+    return descriptor

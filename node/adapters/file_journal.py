@@ -1,0 +1,240 @@
+"""The journal: segments in a folder, appended to by one thread, one write and one sync a block.
+
+A block is one record (``node.adapters.journal_format`` has the bytes) and one ``write`` to a file
+opened with ``O_DSYNC``, which returns once data and size are on the disk: write and ``fdatasync``
+in one system call, and so with one wait for the interpreter's lock. It runs in a thread of its own:
+the event loop never waits for the disk, and what arrives meanwhile is the next block. That is the
+group commit; the size of the group follows the load.
+
+A segment that has reached its size is followed by another, created whole with its header before
+anything is appended to it. The header names the block that it goes on from, so a missing segment is
+noticed wherever it was, but for the newest: only a snapshot or the chain can tell of that one.
+
+After any error of the disk the journal takes nothing more. A failed sync may have dropped the very
+pages that it was asked to write, so trying again would prove nothing.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from node.adapters.data_folder import Identity
+from node.adapters.durable_file import remove_unfinished, sync_folder, write_durably
+from node.adapters.journal_format import Torn, frame
+from node.adapters.journal_segment import (
+    EMPTY,
+    SUFFIX,
+    Head,
+    SegmentReader,
+    first_sequence_of,
+    segment_path,
+    segment_start,
+)
+from node.capacity.histogram import Histogram
+from node.codec.commands import encode_block
+from node.ports.clock import Clock
+from node.types.blocks import Block
+from node.types.errors import IntegrityError, JournalCorrupt
+from node.types.ids import Sequence
+
+SEGMENT_BYTES = 64 * 1024 * 1024
+
+_log = structlog.get_logger(__name__)
+
+
+class SegmentFile(Protocol):
+    """The end of the newest segment."""
+
+    def write(self, data: bytes) -> None:
+        """Append ``data`` and return once it is on the disk. Raises ``OSError``."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class SyncedFile:
+    """A ``SegmentFile`` on a real disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``, which must exist, at its end."""
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC)
+
+    def write(self, data: bytes) -> None:
+        """Append ``data`` durably. Raises ``OSError``; part of it may then have been written."""
+        written = os.write(self._descriptor, data)
+        while written < len(data):
+            written += os.write(self._descriptor, data[written:])
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+class FileJournal:
+    """A ``Journal`` in a folder that this process alone uses.
+
+    ``fsync_ns`` counts how long the disk took for each append, ``group_records`` its commands.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: Identity,
+        clock: Clock,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        open_file: Callable[[Path], SegmentFile] = SyncedFile,
+    ) -> None:
+        """Open the log in ``folder``, which must exist; cut off a torn last record, with a warning.
+
+        Raises ``WrongChain`` when the newest segment belongs to another exchange,
+        ``JournalCorrupt`` when it is damaged; the older ones are checked as they are read.
+        """
+        self._folder = folder
+        self._identity = identity
+        self._clock = clock
+        self._segment_bytes = segment_bytes
+        self._open_file = open_file
+        self._failed = False
+        self.fsync_ns = Histogram()
+        self.group_records = Histogram()
+        remove_unfinished(folder)
+        self._segments = sorted(folder.glob("*" + SUFFIX))
+        self._head = _end_of(self._segments[-1], identity) if self._segments else EMPTY
+        if not self._segments:
+            self._begin_segment()
+        self._size = self._segments[-1].stat().st_size
+        self._file = open_file(self._segments[-1])
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+
+    @property
+    def first_sequence(self) -> Sequence:
+        """Return the sequence of the oldest command kept (where none is: of the next one)."""
+        return first_sequence_of(self._segments[0])
+
+    @property
+    def last_sequence(self) -> Sequence:
+        """Return the sequence of the newest durable command, 0 before the first."""
+        return self._head.sequence
+
+    async def append(self, block: Block) -> None:
+        """Write ``block``, which must go on from the last one, and return once it is durable.
+
+        Raises ``IntegrityError`` when the disk fails, now and ever after.
+        """
+        if self._failed:
+            raise IntegrityError(what="journal", detail="the disk failed before")
+        fault = self._head.fault_of(block)
+        assert fault is None, fault
+        record = frame(encode_block(block))
+        loop = asyncio.get_running_loop()
+        # Unless it is seen to succeed, whether by an error or by a cancellation, it has failed.
+        self._failed = True
+        try:
+            spent_ns = await loop.run_in_executor(self._thread, self._write, record)
+        except OSError as error:
+            raise IntegrityError(what="journal", errno=error.errno, detail=str(error)) from error
+        self._failed = False
+        self._head = self._head.after(block)
+        self.fsync_ns.record(spent_ns)
+        self.group_records.record(len(block.commands))
+
+    def read(self, from_sequence: Sequence) -> Iterator[Block]:
+        """Return what is durable by now, from the block that holds ``from_sequence`` on.
+
+        Raises ``JournalCorrupt`` with file, offset and fault where a record does not check or does
+        not go on from the one before it, and when ``from_sequence`` is older than what is kept.
+        """
+        last = self.last_sequence
+        if from_sequence > last:
+            return
+        if from_sequence < self.first_sequence:
+            path = self._segments[0]
+            raise JournalCorrupt(file=str(path), offset=0, fault="missing", wanted=from_sequence)
+        head: Head | None = None
+        for path in self._segments[self._place_of(from_sequence) :]:
+            with SegmentReader(path, self._identity) as reader:
+                if head not in (None, reader.head):
+                    reader.refuse("missing")
+                for block in _whole_blocks(reader):
+                    if block.last_sequence >= from_sequence:
+                        yield block
+                    # Behind this one, an append may be half way.
+                    if block.last_sequence >= last:
+                        return
+                head = reader.head
+
+    def prune(self, below: Sequence) -> None:
+        """Delete the segments that hold nothing but commands before ``below``, never the newest."""
+        while len(self._segments) > 1 and first_sequence_of(self._segments[1]) <= below:
+            self._segments[0].unlink()
+            del self._segments[0]
+        sync_folder(self._folder)
+
+    async def close(self) -> None:
+        """Wait for the write in hand, then close; nothing is appended after that."""
+        self._failed = True
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
+        self._file.close()
+
+    def _place_of(self, sequence: Sequence) -> int:
+        """Return which segment holds ``sequence``."""
+        starts = [first_sequence_of(path) for path in self._segments]
+        return max(place for place, start in enumerate(starts) if start <= sequence)
+
+    def _write(self, record: bytes) -> int:
+        """Append ``record``, in the journal's thread; return the nanoseconds that the disk took."""
+        if self._size >= self._segment_bytes:
+            self._begin_segment()
+            self._file.close()
+            self._size = self._segments[-1].stat().st_size
+            self._file = self._open_file(self._segments[-1])
+        start_ns = self._clock.now_ns()
+        self._file.write(record)
+        self._size += len(record)
+        return self._clock.now_ns() - start_ns
+
+    def _begin_segment(self) -> None:
+        path = segment_path(self._folder, Sequence(self._head.sequence + 1))
+        write_durably(path, segment_start(self._identity, self._head))
+        self._segments.append(path)
+
+
+def _whole_blocks(reader: SegmentReader) -> Iterator[Block]:
+    """Return the blocks of a segment in which nothing may be torn."""
+    try:
+        yield from reader.blocks()
+    except Torn as torn:
+        reader.refuse("record", torn.offset)
+
+
+def _end_of(path: Path, identity: Identity) -> Head:
+    """Return where the newest segment ends, after cutting a torn record off it."""
+    with SegmentReader(path, identity) as reader:
+        try:
+            for _ in reader.blocks():
+                pass
+        except Torn as torn:
+            _cut(path, torn.offset, reader.head)
+        return reader.head
+
+
+def _cut(path: Path, offset: int, head: Head) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.truncate(offset)
+        os.fsync(file.fileno())
+    _log.warning(
+        "journal_torn_tail_cut",
+        file=str(path),
+        offset=offset,
+        bytes=size - offset,
+        last_sequence=head.sequence,
+    )

@@ -1,0 +1,84 @@
+"""Snapshots in a folder: one file each, whole or absent, checksummed, the last two kept.
+
+magic      8 bytes
+checksum   32 bytes: BLAKE2b of the payload
+payload    MessagePack of ``Snapshot``
+"""
+
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from node.adapters.data_folder import Identity
+from node.adapters.durable_file import remove_unfinished, sync_folder, write_durably
+from node.ports.snapshots import Snapshot
+from node.types.ids import Sequence
+
+MAGIC = b"PLIMSNP1"
+KEPT = 2
+
+_log = structlog.get_logger(__name__)
+_DIGEST_SIZE = 32
+_BODY_AT = len(MAGIC) + _DIGEST_SIZE
+
+
+class SnapshotFolder:
+    """A ``SnapshotStore`` of ``identity``'s states in ``folder``, which this process alone uses."""
+
+    def __init__(self, folder: Path, identity: Identity) -> None:
+        """Open ``folder``, which must exist."""
+        self._folder = folder
+        self._identity = identity
+        remove_unfinished(folder)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write ``snapshot`` durably, then drop all but the newest two. Raises ``OSError``."""
+        payload = msgspec.msgpack.encode(snapshot)
+        data = b"".join((MAGIC, _checksum(payload), payload))
+        write_durably(self._folder / f"{snapshot.sequence:020d}.snapshot", data)
+        for path in self._newest_first()[KEPT:]:
+            path.unlink()
+        sync_folder(self._folder)
+
+    def latest(self) -> Snapshot | None:
+        """Return the newest snapshot that checks; one that does not is named in a warning.
+
+        Raises ``WrongChain`` when it belongs to another chain, rollup or set of rules.
+        """
+        for path in self._newest_first():
+            snapshot = _read(path)
+            if snapshot is None:
+                _log.warning("snapshot_skipped", file=str(path))
+                continue
+            found = Identity(snapshot.domain.chain_id, snapshot.domain.rollup, snapshot.rules)
+            self._identity.require(found, str(path))
+            return snapshot
+        return None
+
+    def oldest_sequence(self) -> Sequence:
+        """Return the sequence of the oldest snapshot kept, 0 where there is none.
+
+        The journal must keep what follows it: the newer one may prove unreadable.
+        """
+        paths = self._newest_first()
+        return Sequence(int(paths[-1].stem)) if paths else Sequence(0)
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self._folder.glob("*.snapshot"), reverse=True)
+
+
+def _checksum(payload: bytes) -> bytes:
+    return blake2b(payload, digest_size=_DIGEST_SIZE).digest()
+
+
+def _read(path: Path) -> Snapshot | None:
+    data = path.read_bytes()
+    payload = data[_BODY_AT:]
+    if data[:_BODY_AT] != MAGIC + _checksum(payload):
+        return None
+    try:
+        return msgspec.msgpack.decode(payload, type=Snapshot)
+    except msgspec.DecodeError:
+        return None
