@@ -9,7 +9,6 @@ from typing import Protocol, TypeVar
 from node.types.commands import Command
 from node.types.events import Event
 from node.types.ids import Sequence
-from node.types.units import Millis
 
 
 class LogState(Protocol):
@@ -17,7 +16,7 @@ class LogState(Protocol):
 
     sequence: Sequence
     block: int
-    time: Millis
+    time: int
 
     def drain_changes(self) -> dict[bytes, bytes | None]:
         """Return the leaves changed since the last call (32-byte key -> value, None: gone)."""

@@ -1,0 +1,137 @@
+"""From submissions to the next block: which commands it holds, in what order, and what they did.
+
+A pure decision: the time is an argument, nothing is awaited and nothing is written. The caller
+makes the block durable before anyone hears of it.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence as Ordered
+from typing import Generic
+
+import msgspec
+
+from node.codec.changes import changes_digest
+from node.codec.links import block_hash, chain_ids
+from node.ports.machine import Apply, State
+from node.sequencer.lanes import Submission
+from node.types.blocks import Block
+from node.types.commands import Command, OpenBlock
+from node.types.durable import DurableBlock
+from node.types.errors import IntegrityError
+from node.types.events import Event, Rejected
+from node.types.ids import Sequence
+from node.types.units import Millis
+
+
+class Unsigned(msgspec.Struct, frozen=True, gc=False):
+    """A block that lacks its signature, with what it did; see ``DurableBlock``."""
+
+    block: Block
+    events: tuple[tuple[Event, ...], ...]
+    links: tuple[bytes, ...]
+    leaves: dict[bytes, bytes | None]
+
+    def signed(self, signature: bytes) -> DurableBlock:
+        """Return the finished block; it is the caller's to make it durable."""
+        block = msgspec.structs.replace(self.block, signature=signature)
+        return DurableBlock(block, self.events, self.links, self.leaves)
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """What became of a run of submissions.
+
+    ``results[i]`` is the index of submission ``i`` in the block, or its rejection. Where none was
+    accepted there is no block.
+    """
+
+    unsigned: Unsigned | None
+    results: tuple[int | Rejected, ...]
+
+
+class Builder(Generic[State]):
+    """Drives ``state`` by ``apply``, and knows the hash that the next block goes on from."""
+
+    __slots__ = ("_apply", "_name", "_parent", "state")
+
+    def __init__(
+        self, state: State, apply: Apply[State], name: Callable[[Command], bytes], parent: bytes
+    ) -> None:
+        """Go on from ``state``, as it is after the block whose hash is ``parent``.
+
+        ``name`` gives a command's id: submissions bring theirs along, an ``OpenBlock`` does not.
+        """
+        self.state = state
+        self._apply = apply
+        self._name = name
+        self._parent = parent
+
+    def build(self, submissions: Ordered[Submission], now_ms: Millis) -> Draft:
+        """Apply ``submissions`` in order and return the block that they make.
+
+        Its time is ``now_ms``, or the last block's where the clock ran back. Whatever is rejected
+        stands in ``results`` alone: it never reaches the log. Raises ``IntegrityError`` when the
+        state does anything but accept or reject; nothing may be built on it after that.
+        """
+        state = self.state
+        before = (state.sequence, state.block, state.time)
+        opening = OpenBlock(state.block + 1, max(now_ms, Millis(state.time)))
+        commands: list[Command] = [opening]
+        ids = [self._name(opening)]
+        events = [self._run(opening)]
+        results: list[int | Rejected] = []
+        for submission in submissions:
+            happened = self._run(submission.command)
+            if len(happened) == 1 and isinstance(rejected := happened[0], Rejected):
+                results.append(rejected)
+                continue
+            results.append(len(commands))
+            commands.append(submission.command)
+            ids.append(submission.id)
+            events.append(happened)
+        if len(commands) == 1:
+            # An OpenBlock moves these three and nothing else, and rejections move nothing: the
+            # state is as it was, and an idle exchange leaves no blocks behind.
+            state.sequence, state.block, state.time = before
+            return Draft(unsigned=None, results=tuple(results))
+        unsigned = self._close(opening, commands, ids, events)
+        return Draft(unsigned=unsigned, results=tuple(results))
+
+    def _close(
+        self,
+        opening: OpenBlock,
+        commands: list[Command],
+        ids: list[bytes],
+        events: list[tuple[Event, ...]],
+    ) -> Unsigned:
+        """Chain the ids, take the changes, and make the next block go on from this one."""
+        count = len(commands)
+        first = Sequence(self.state.sequence - count + 1)
+        links = chain_ids(self._parent, ids)
+        leaves = self.state.drain_changes()
+        block = Block(
+            number=opening.number,
+            time=opening.time,
+            first_sequence=first,
+            commands=tuple(commands),
+            ids=tuple(ids),
+            parent=self._parent,
+            hash=block_hash(opening.number, opening.time, first, count, links[-1]),
+            signature=b"",
+            changes=changes_digest(leaves),
+        )
+        self._parent = block.hash
+        return Unsigned(block=block, events=tuple(events), links=tuple(links), leaves=leaves)
+
+    def _run(self, command: Command) -> tuple[Event, ...]:
+        try:
+            return self._apply(self.state, command)
+        except IntegrityError:
+            raise
+        except Exception as error:
+            # A fault in the transition may have left half a command behind.
+            raise IntegrityError(
+                what="transition",
+                command=type(command).__name__,
+                sequence=self.state.sequence + 1,
+                detail=repr(error),
+            ) from error

@@ -1,0 +1,109 @@
+"""The lanes: where submissions wait, most urgent first, each lane with its own limit and counters.
+
+A lane that is full refuses, and no lane takes room from another: a flood of taking orders fills
+its own lane and nothing else. When the gate is closed the lanes that add risk refuse everything,
+and the others stay open; what already waits is still taken.
+"""
+
+from collections.abc import Callable, Mapping
+
+from node.capacity.queue import BoundedQueue
+from node.capacity.stage import Stage
+from node.types.commands import CancelAll, Command, OracleRound, PlaceOrders
+from node.types.durable import Outcome
+from node.types.errors import GateClosed, PlimsollError
+from node.types.lanes import Lane
+
+GATED = frozenset((Lane.RESTING, Lane.TAKING))
+"""The lanes that a closed gate shuts: all that can add risk goes through them."""
+
+HEAVIEST = 100
+"""The most work that one submission is taken for."""
+
+Deliver = Callable[[Outcome | PlimsollError], None]
+"""Called once with the outcome of a command, or with why there is none. Must not raise."""
+
+
+class Submission:
+    """A command on its way into the log, and who waits for what becomes of it."""
+
+    __slots__ = ("command", "id", "waiting", "work")
+
+    def __init__(self, command: Command, command_id: bytes, deliver: Deliver) -> None:
+        self.command = command
+        self.id = command_id
+        self.work = work_of(command)
+        self.waiting = [deliver]
+
+
+def work_of(command: Command) -> int:
+    """Return how much work ``command`` may be, a single order being 1; at most ``HEAVIEST``.
+
+    It only bounds the time that a block takes; a wrong guess delays, and changes no result.
+    """
+    if isinstance(command, PlaceOrders):
+        return min(HEAVIEST, len(command.orders) + len(command.cancels))
+    # Of these, each may go through every order of an account, or through every market.
+    return 10 if isinstance(command, CancelAll | OracleRound) else 1
+
+
+class Lanes:
+    """One bounded queue for each lane, emptied in their order."""
+
+    __slots__ = ("_cause", "_queues")
+
+    def __init__(self, limits: Mapping[Lane, int]) -> None:
+        """Start empty, with the gate open; ``limits`` are the submissions that each lane holds."""
+        self._queues = tuple(
+            BoundedQueue[Submission](f"lane_{lane.name.lower()}", limits[lane]) for lane in Lane
+        )
+        self._cause: str | None = None
+
+    def __len__(self) -> int:
+        """Return the number of waiting submissions."""
+        return sum(map(len, self._queues))
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the counters of each lane, in the lanes' order."""
+        return tuple(queue.stage for queue in self._queues)
+
+    @property
+    def gate(self) -> str | None:
+        """Return why the gate is closed, None while it is open."""
+        return self._cause
+
+    def close_gate(self, cause: str) -> None:
+        """Refuse new risk from now on; ``cause`` is one of few fixed words, and is counted."""
+        self._cause = cause
+
+    def open_gate(self) -> None:
+        """Take new risk again."""
+        self._cause = None
+
+    def offer(self, submission: Submission, lane: Lane, now_ns: int) -> None:
+        """Queue ``submission``.
+
+        Raises ``Overloaded``, which names the lane, when it is full, ``GateClosed`` (``cause``)
+        when it adds risk and the gate is closed.
+        """
+        queue = self._queues[lane]
+        if self._cause is not None and lane in GATED:
+            queue.stage.turn_away(f"gate_{self._cause}")
+            raise GateClosed(cause=self._cause, lane=queue.name)
+        queue.offer(submission, now_ns)
+
+    def take(self, work: int, now_ns: int) -> list[Submission]:
+        """Remove and return what goes into the next block: the most urgent, about ``work`` in all.
+
+        A heavy submission may exceed it, a single one at most; while anything waits, something is
+        taken.
+        """
+        taken: list[Submission] = []
+        for queue in self._queues:
+            while work > 0 and len(queue):
+                # In handfuls that cannot exceed it, however heavy each is.
+                handful = queue.take(max(1, work // HEAVIEST), now_ns)
+                work -= sum(submission.work for submission in handful)
+                taken += handful
+        return taken

@@ -1,0 +1,271 @@
+"""The one writer: submissions in, durable blocks and their outcomes out.
+
+    offer ─▶ lanes ─▶ build (apply) ─▶ sign ─▶ journal ─▶ outcomes ─▶ outlets
+
+One turn of the loop is one block. While the journal writes, the loop is free and the lanes fill:
+what has gathered by then is the next block, so blocks grow with the load and commits are shared
+without anyone deciding it. ``gather_ms`` lets an idle exchange wait a little for company.
+
+Nobody hears of a command before its block is durable: not its sender, not the stations behind. The
+outcome of a rejected one waits as well, because it may rest on a command of the same block.
+
+Each outlet is bounded and loses nothing: when one is full the sequencer waits for it, lanes fill,
+and senders are refused. A station that may fall behind for long (the batcher, while the chain is
+away) must close the gate well before its outlet is full, so that reducing risk stays open; a full
+outlet means that a station has stopped working, and then the exchange stops rather than forget.
+
+Anything that fails here and is not a rejection ends the process. The state may then be ahead of the
+journal: nothing of the failed block was told to anyone, and a restart replays the journal.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from collections.abc import Sequence as Ordered
+from typing import Generic
+
+import msgspec
+import structlog
+
+from node.capacity.stage import Stage
+from node.ports.clock import Clock
+from node.ports.journal import Journal
+from node.ports.machine import State
+from node.ports.mailbox import Outlet
+from node.ports.signer import Signer
+from node.sequencer.builder import Builder, Draft
+from node.sequencer.checkpoint import Checkpoint
+from node.sequencer.lanes import Deliver, Lanes, Submission
+from node.sequencer.receipts import BlockSigning
+from node.types.commands import Action, Command, OpenBlock
+from node.types.durable import DurableBlock, Executed, Outcome
+from node.types.errors import IntegrityError, Overloaded, PlimsollError, ShuttingDown
+from node.types.events import Rejected
+from node.types.lanes import Lane, lane_of
+
+ASKERS = 8
+"""How many may wait for the outcome of one and the same action."""
+
+_log = structlog.get_logger(__name__)
+
+
+class SequencerLimits(msgspec.Struct, frozen=True):
+    """``lanes``: submissions that each lane holds. ``block_work``: orders in a block, roughly.
+
+    ``gather_ms``: how long a first submission waits for others, 0 … 5.
+    """
+
+    lanes: Mapping[Lane, int]
+    block_work: int = 512
+    gather_ms: int = 0
+
+
+class Sequencer(Generic[State]):
+    """Orders commands into blocks and answers for them; one task runs ``run``."""
+
+    def __init__(
+        self,
+        builder: Builder[State],
+        journal: Journal,
+        signer: Signer,
+        signing: BlockSigning,
+        clock: Clock,
+        limits: SequencerLimits,
+        outlets: Ordered[Outlet[DurableBlock]],
+        checkpoint: Checkpoint[State] | None = None,
+    ) -> None:
+        self._builder = builder
+        self._journal = journal
+        self._signer = signer
+        self._signing = signing
+        self._clock = clock
+        self._limits = limits
+        self._outlets = outlets
+        self._checkpoint = checkpoint
+        self._lanes = Lanes(limits.lanes)
+        self._in_flight: dict[bytes, Submission] = {}
+        self._in_hand: list[Submission] = []
+        self._awakened = asyncio.Event()
+        self._stopping = False
+        self._in_transition = 0
+        self._in_journal = 0
+        self.transition = Stage("transition", capacity=None, held=lambda: self._in_transition)
+        self.journal = Stage("journal", capacity=None, held=lambda: self._in_journal)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the counters of the lanes, of the transition and of the journal."""
+        return (*self._lanes.stages, self.transition, self.journal)
+
+    def close_gate(self, cause: str) -> None:
+        """Refuse what may add risk from now on; ``cause`` is one of few fixed words."""
+        self._lanes.close_gate(cause)
+
+    def open_gate(self) -> None:
+        """Take new risk again."""
+        self._lanes.open_gate()
+
+    @property
+    def gate(self) -> str | None:
+        """Return why the gate is closed, None while it is open."""
+        return self._lanes.gate
+
+    def offer(
+        self, command: Command, command_id: bytes, deliver: Deliver, lane: Lane | None = None
+    ) -> None:
+        """Queue ``command``, by default in the lane that it belongs to; ``deliver`` is called once.
+
+        An action that is in flight already is not queued again: whoever asks again gets the same
+        outcome. Raises ``Overloaded`` (the lane, or too many who ask the same), ``GateClosed`` or
+        ``ShuttingDown``, and then never calls ``deliver``.
+        """
+        assert not isinstance(command, OpenBlock), "the sequencer alone opens blocks"
+        if self._stopping:
+            raise ShuttingDown
+        key = _key_of(command, command_id)
+        same = self._in_flight.get(key)
+        if same is not None:
+            if len(same.waiting) >= ASKERS:
+                raise Overloaded(queue="same_action", limit=ASKERS)
+            same.waiting.append(deliver)
+            return
+        submission = Submission(command, command_id, deliver)
+        chosen = lane_of(command) if lane is None else lane
+        self._lanes.offer(submission, chosen, self._clock.now_ns())
+        self._in_flight[key] = submission
+        self._awakened.set()
+
+    def submit(
+        self, command: Command, command_id: bytes, lane: Lane | None = None
+    ) -> "asyncio.Future[Outcome]":
+        """Queue ``command`` and return its outcome's future; raises what ``offer`` raises."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def deliver(outcome: Outcome | PlimsollError) -> None:
+            if future.done():  # The one who asked has gone.
+                return
+            if isinstance(outcome, PlimsollError):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        self.offer(command, command_id, deliver, lane)
+        return future
+
+    def stop(self) -> None:
+        """Take nothing more; ``run`` returns once all that waits has its outcome."""
+        self._stopping = True
+        self._awakened.set()
+
+    async def run(self) -> None:
+        """Make blocks until ``stop``.
+
+        Raises ``IntegrityError`` when the transition or the journal fails. However it ends,
+        whoever still waits is told: ``ShuttingDown`` if the command was not begun,
+        ``IntegrityError`` if what became of it cannot be known.
+        """
+        unknown = IntegrityError(what="sequencer", detail="stopped while writing")
+        try:
+            while await self._some_wait():
+                await self._turn()
+        except IntegrityError as error:
+            unknown = error
+            raise
+        finally:
+            self._stopping = True
+            self._abandon(unknown)
+            if self._checkpoint is not None:
+                await self._checkpoint.finish()
+
+    async def _some_wait(self) -> bool:
+        """Return True once submissions wait and have had time to gather, False at the end."""
+        while not len(self._lanes):
+            if self._stopping:
+                return False
+            self._awakened.clear()
+            await self._awakened.wait()
+        # At zero this still lets everyone speak who is ready to.
+        await asyncio.sleep(0 if self._stopping else self._limits.gather_ms / 1000)
+        return True
+
+    async def _turn(self) -> None:
+        submissions = self._lanes.take(self._limits.block_work, self._clock.now_ns())
+        self._in_hand = submissions
+        draft = self._build(submissions)
+        durable = None
+        if draft.unsigned is not None:
+            block = draft.unsigned.block
+            digest = self._signing.digest(block.number, block.hash)
+            durable = draft.unsigned.signed(self._signer.sign(digest))
+            await self._write(durable)
+        self._in_hand = []
+        self._answer(submissions, draft, durable)
+        if durable is not None:
+            await self._publish(durable)
+
+    def _build(self, submissions: list[Submission]) -> Draft:
+        stage, count = self.transition, len(submissions)
+        stage.enter(count)
+        self._in_transition = count
+        start_ns = self._clock.now_ns()
+        draft = self._builder.build(submissions, self._clock.now_ms())
+        stage.busy(start_ns, self._clock.now_ns(), count)
+        self._in_transition = 0
+        accepted = len(draft.unsigned.block.commands) - 1 if draft.unsigned is not None else 0
+        stage.leave(accepted)
+        if accepted < count:
+            stage.refuse("rejected", count - accepted)
+        return draft
+
+    async def _write(self, durable: DurableBlock) -> None:
+        stage, count = self.journal, len(durable.block.commands)
+        stage.enter(count)
+        self._in_journal = count
+        start_ns = self._clock.now_ns()
+        await self._journal.append(durable.block)
+        stage.busy(start_ns, self._clock.now_ns(), count)
+        self._in_journal = 0
+        stage.leave(count)
+
+    def _answer(
+        self, submissions: list[Submission], draft: Draft, durable: DurableBlock | None
+    ) -> None:
+        for submission, result in zip(submissions, draft.results, strict=True):
+            if isinstance(result, Rejected):
+                self._deliver(submission, result)
+            else:
+                assert durable is not None
+                self._deliver(submission, Executed(durable, result))
+
+    async def _publish(self, durable: DurableBlock) -> None:
+        for outlet in self._outlets:
+            await outlet.wait_for_room()
+            outlet.offer(durable, self._clock.now_ns())
+        if self._checkpoint is not None:
+            self._checkpoint.after(durable.block)
+
+    def _abandon(self, unknown: IntegrityError) -> None:
+        """Tell everyone who still waits that there will be no outcome."""
+        for submission in self._in_hand:
+            self._deliver(submission, unknown)
+        self._in_hand = []
+        while waiting := self._lanes.take(self._limits.block_work, self._clock.now_ns()):
+            for submission in waiting:
+                self._deliver(submission, ShuttingDown())
+
+    def _deliver(self, submission: Submission, outcome: Outcome | PlimsollError) -> None:
+        del self._in_flight[_key_of(submission.command, submission.id)]
+        for deliver in submission.waiting:
+            try:
+                deliver(outcome)
+            # Whoever asked has broken; the others, and the log, have nothing to do with it.
+            except Exception:  # noqa: BLE001
+                _log.exception("outcome_not_delivered")
+
+
+def _key_of(command: Command, command_id: bytes) -> bytes:
+    """Return what makes two submissions the same.
+
+    An action's id does not name its signer: with the id alone, a stranger who signs somebody's
+    action in his own name, and is rejected, could have that rejection answered to its owner.
+    """
+    return command_id + command.signer if isinstance(command, Action) else command_id
