@@ -26,7 +26,8 @@ def canonical(requirement: str) -> str:
 
 def addresses(lock: str) -> list[str]:
     """Return the lines that tell where something was fetched from."""
-    return re.findall(r"^.*(?:://|--index|--find-links|--extra|file:| @ |/\w+/).*$", lock, re.MULTILINE)
+    marks = re.compile(r"://|--index|--find-links|--extra|file:| @ |/\w+/")
+    return [line for line in lock.splitlines() if marks.search(line)]
 
 
 def unhashed(lock: str) -> list[str]:
