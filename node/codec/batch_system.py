@@ -1,0 +1,151 @@
+"""The unsigned part of a batch: blocks, deposits, oracle rounds, liquidations, as columns and back.
+
+Each writer is mirrored by a reader, as in ``batch_actions``.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Final
+
+from node.codec.columns import AddressBook, ColumnReader, Columns, Kind, one_key, require_within
+from node.codec.ranges import MARKET_ID_MAX, MONEY_MAX
+from node.codec.varint import deltas, undeltas
+from node.types.commands import (
+    Command,
+    Deposit,
+    Liquidate,
+    OpenBlock,
+    OracleRound,
+    PriceReport,
+    SettleFunding,
+)
+from node.types.errors import BatchMalformed
+from node.types.ids import Address, MarketId
+from node.types.units import UINT64_MAX, Millis, Money, Ticks
+
+SystemCommand = OpenBlock | Deposit | OracleRound | SettleFunding | Liquidate
+
+SYSTEM_KINDS: Final[dict[type[Command], Kind]] = {
+    OpenBlock: Kind.OPEN_BLOCK,
+    Deposit: Kind.DEPOSIT,
+    OracleRound: Kind.ORACLE_ROUND,
+    SettleFunding: Kind.SETTLE_FUNDING,
+    Liquidate: Kind.LIQUIDATE,
+}
+
+
+def write_system(commands: Sequence[SystemCommand], book: AddressBook, out: Columns) -> None:
+    """Put all unsigned commands of a batch, in their order, into their columns of ``out``."""
+    blocks = [command for command in commands if type(command) is OpenBlock]
+    keys = one_key(len(blocks))
+    out["block.number"] = deltas(keys, [block.number for block in blocks], step=1)
+    out["block.time"] = deltas(keys, [block.time for block in blocks])
+    deposits = [command for command in commands if type(command) is Deposit]
+    indexes = [deposit.index for deposit in deposits]
+    out["deposit.index"] = deltas(one_key(len(deposits)), indexes, step=1)
+    out["deposit.account"] = [book.place(deposit.account) for deposit in deposits]
+    out["deposit.amount"] = [deposit.amount for deposit in deposits]
+    _write_rounds([command for command in commands if type(command) is OracleRound], book, out)
+    liquidations = [command for command in commands if type(command) is Liquidate]
+    out["liquidate.market"] = [liquidation.market for liquidation in liquidations]
+    out["liquidate.account"] = [book.place(liquidation.account) for liquidation in liquidations]
+
+
+def read_system(
+    kinds: Sequence[int],
+    addresses: Sequence[Address],
+    signatures: Iterator[bytes],
+    columns: ColumnReader,
+) -> list[SystemCommand]:
+    """Return the commands of the ``kinds`` given, in that order. Raises ``BatchMalformed``."""
+    readers: dict[int, Iterator[SystemCommand]] = {
+        Kind.OPEN_BLOCK: _read_blocks(kinds.count(Kind.OPEN_BLOCK), columns),
+        Kind.DEPOSIT: _read_deposits(kinds.count(Kind.DEPOSIT), addresses, columns),
+        Kind.ORACLE_ROUND: _read_rounds(
+            kinds.count(Kind.ORACLE_ROUND), addresses, signatures, columns
+        ),
+        Kind.SETTLE_FUNDING: iter([SettleFunding()] * kinds.count(Kind.SETTLE_FUNDING)),
+        Kind.LIQUIDATE: _read_liquidations(kinds.count(Kind.LIQUIDATE), addresses, columns),
+    }
+    return [next(readers[kind]) for kind in kinds]
+
+
+def _read_blocks(count: int, columns: ColumnReader) -> Iterator[OpenBlock]:
+    keys = one_key(count)
+    numbers = undeltas(keys, columns.take("block.number", count), step=1)
+    times = undeltas(keys, columns.take("block.time", count))
+    require_within("block.number", numbers, 0, UINT64_MAX)
+    require_within("block.time", times, 0, UINT64_MAX)
+    return (OpenBlock(number, Millis(time)) for number, time in zip(numbers, times, strict=True))
+
+
+def _read_deposits(
+    count: int, addresses: Sequence[Address], columns: ColumnReader
+) -> Iterator[Deposit]:
+    indexes = undeltas(one_key(count), columns.take("deposit.index", count), step=1)
+    require_within("deposit.index", indexes, 0, UINT64_MAX)
+    places = columns.take("deposit.account", count, len(addresses) - 1)
+    amounts = columns.take("deposit.amount", count, MONEY_MAX)
+    return (
+        Deposit(index, addresses[place], Money(amount))
+        for index, place, amount in zip(indexes, places, amounts, strict=True)
+    )
+
+
+def _read_liquidations(
+    count: int, addresses: Sequence[Address], columns: ColumnReader
+) -> Iterator[Liquidate]:
+    markets = columns.take("liquidate.market", count, MARKET_ID_MAX)
+    places = columns.take("liquidate.account", count, len(addresses) - 1)
+    return (
+        Liquidate(MarketId(market), addresses[place])
+        for market, place in zip(markets, places, strict=True)
+    )
+
+
+def _write_rounds(rounds: Sequence[OracleRound], book: AddressBook, out: Columns) -> None:
+    reports = [report for command in rounds for report in command.reports]
+    out["round.time"] = deltas(one_key(len(rounds)), [command.time for command in rounds])
+    out["round.reports"] = [len(command.reports) for command in rounds]
+    out["report.reporter"] = [book.place(report.reporter) for report in reports]
+    out["report.prices"] = counts = [len(report.prices) for report in reports]
+    prices = [price for report in reports for price in report.prices]
+    out["report.price"] = deltas(_price_places(counts), prices)
+
+
+def _read_rounds(
+    count: int, addresses: Sequence[Address], signatures: Iterator[bytes], columns: ColumnReader
+) -> Iterator[OracleRound]:
+    times = undeltas(one_key(count), columns.take("round.time", count))
+    require_within("round.time", times, 0, UINT64_MAX)
+    report_counts = columns.take("round.reports", count)
+    reports = iter(_read_reports(sum(report_counts), addresses, signatures, columns))
+    return (
+        OracleRound(Millis(time), tuple(islice(reports, report_count)))
+        for time, report_count in zip(times, report_counts, strict=True)
+    )
+
+
+def _read_reports(
+    count: int, addresses: Sequence[Address], signatures: Iterator[bytes], columns: ColumnReader
+) -> list[PriceReport]:
+    reporters = columns.take("report.reporter", count, len(addresses) - 1)
+    counts = columns.take("report.prices", count)
+    codes = columns.all("report.price")
+    # The column bounds the sum before anything of that size is built.
+    if len(codes) != sum(counts):
+        raise BatchMalformed(detail=f"report.price: {len(codes)} values for {sum(counts)} prices")
+    values = undeltas(_price_places(counts), codes)
+    require_within("report.price", values, 0, UINT64_MAX)
+    prices = iter([Ticks(value) for value in values])
+    return [
+        PriceReport(addresses[place], tuple(islice(prices, price_count)), signature)
+        for place, price_count, signature in zip(
+            reporters, counts, islice(signatures, count), strict=True
+        )
+    ]
+
+
+def _price_places(counts: Sequence[int]) -> list[int]:
+    """Return the place of each price in its report: reporters see about the same market."""
+    return list(chain.from_iterable(range(count) for count in counts))
