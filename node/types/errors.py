@@ -449,6 +449,6 @@ class DeploymentFailed(SetupError):
 
 
 class TapeMalformed(SetupError):
-    """A row of the tape ``file`` cannot be read (``line`` from 1, ``column``, ``text``, ``detail``)."""
+    """A row of the tape ``file`` cannot be read (``line``, ``column``, ``detail``)."""
 
     code = 4007

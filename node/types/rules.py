@@ -176,7 +176,9 @@ def _faults_of_market(market: MarketRules) -> list[str]:
         faults.append(
             f"lot_decimals: {market.lot_decimals}, tick_decimals + lot_decimals must be 6"
         )
-    if not (1 <= len(market.symbol) <= 32 and market.symbol.isascii() and market.symbol.isprintable()):
+    if not (
+        1 <= len(market.symbol) <= 32 and market.symbol.isascii() and market.symbol.isprintable()
+    ):
         faults.append("symbol: 1 … 32 printable ASCII characters allowed")
     return faults
 
@@ -191,7 +193,10 @@ def _faults_of_brackets(brackets: tuple[Bracket, ...]) -> list[str]:
         faults += _out_of(f"{name}.max_size", bracket.max_size, below.max_size + 1, 2**48)
         faults += _out_of(f"{name}.initial", bracket.initial, max(2, below.initial), PPM_ONE)
         faults += _out_of(
-            f"{name}.maintenance", bracket.maintenance, max(1, below.maintenance), bracket.initial - 1
+            f"{name}.maintenance",
+            bracket.maintenance,
+            max(1, below.maintenance),
+            bracket.initial - 1,
         )
         below = bracket
     return faults
