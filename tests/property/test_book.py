@@ -112,7 +112,7 @@ class Twins:
         self.book.reduce(order, Lots(size))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.lists(PLACE | PLACE | REDUCE, max_size=60))
 # Sell 1, sell 2, buy 2, cancel the partly filled maker, buy 1: nothing may be left to buy.
 @example(

@@ -16,7 +16,6 @@ from node.matching.book import Book, Order
 from node.matching.match import cross, crosses
 from node.simulation.tape.event import TapeEvent, TapeOp
 from node.types.commands import OrderType, Side
-from node.types.errors import TapeMalformed
 from node.types.events import CancelReason
 from node.types.ids import NO_CLIENT_ID, MarketId, OrderId
 from node.types.units import Lots, Ticks
@@ -44,11 +43,11 @@ class Fill(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class TapeResult(msgspec.Struct, frozen=True):
     """What a tape did; sizes in lots of the tape.
 
-    ``unknown_references``: reduces and cancels of orders that do not rest, outcomes of orders that
-    never were, executions of orders that never were. ``refused``: post-only orders that would have
-    taken, and fill-or-kill orders that could not be filled. ``executions`` counts the executions
-    that the file itself tells of, ``executions_reproduced`` those that came out with the same
-    resting order, price and size. ``seconds`` is time spent in the engine, reading excluded.
+    ``unknown_references``: reduces and cancels of orders that do not rest; outcomes and executions
+    of orders that never were. ``refused``: post-only orders that would have taken, fill-or-kill
+    orders that could not be filled, orders with the id of one that rests. ``executions`` counts the
+    executions that the file itself tells of, ``executions_reproduced`` those that came out with the
+    same resting order, price and size. ``seconds`` is time in the engine, reading excluded.
     """
 
     operations: int
@@ -104,7 +103,7 @@ class TapeEngine:
         self.executions_reproduced = 0
 
     def play(self, event: TapeEvent) -> None:
-        """Apply one event. Raises ``TapeMalformed`` if it gives a resting order's id anew."""
+        """Apply one event."""
         self.operations += 1
         op = event.op
         if op is _NEW:
@@ -144,17 +143,11 @@ class TapeEngine:
 
     def _place(self, event: TapeEvent) -> None:
         order = _order(event)
-        earlier = self.orders.get(order.order_id)
-        if earlier is not None and earlier.resting:
-            raise TapeMalformed(
-                file="",
-                line=event.line,
-                column="",
-                text=str(event.id),
-                detail="this id rests already",
-            )
-        self.orders[order.order_id] = order
         kind = event.type
+        if self._rests(order.order_id):
+            self.refused += 1
+            return
+        self.orders[order.order_id] = order
         if kind is not _GTC and self._refuses(order, kind):
             self.refused += 1
             return
@@ -181,6 +174,10 @@ class TapeEngine:
         elif maker.resting:
             self.book.reduce(maker, min(event.size, maker.remaining))
 
+    def _rests(self, order_id: OrderId) -> bool:
+        earlier = self.orders.get(order_id)
+        return earlier is not None and earlier.resting
+
     def _refuses(self, order: Order, kind: OrderType) -> bool:
         if kind is _POST_ONLY:
             return crosses(self.book, order)
@@ -204,7 +201,7 @@ def run_tape(
 ) -> TapeResult:
     """Play ``events`` from an empty book; ``progress`` hears the count now and then.
 
-    Raises what reading the events raises, and ``TapeMalformed`` where ids collide.
+    Raises what reading the events raises.
     """
     engine, seconds = TapeEngine(), 0.0
     for chunk in _chunks(events):
