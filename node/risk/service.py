@@ -1,29 +1,28 @@
-"""The loop that acts: blocks' events in from a mailbox, proposals out to the sequencer."""
+"""The loop that acts: durable blocks in from a mailbox, proposals out to the sequencer."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from node.capacity.stage import Stage
+from node.ports.clock import Clock
+from node.ports.mailbox import Inlet
 from node.risk.processor import RiskProcessor
 from node.types.commands import Liquidate
+from node.types.durable import DurableBlock
 from node.types.errors import Unavailable
 from node.types.events import Event
 
+_NANOS_PER_MILLI = 1_000_000
 
-class BlockEvents(Protocol):
-    """A bounded queue of the events of durable blocks, one item for each block, in order."""
+
+class BlockInlet(Inlet[DurableBlock], Protocol):
+    """Where durable blocks arrive, in order; taking one counts it out of ``stage``."""
 
     @property
     def stage(self) -> Stage:
-        """The counters of the queue; taking an item counts it out."""
-
-    async def wait(self) -> None:
-        """Return as soon as an item waits."""
-
-    def take(self, max_items: int, now_ns: int) -> Sequence[Sequence[Event]]:
-        """Remove and return up to ``max_items`` of the oldest items, without waiting."""
+        """The counters of the queue."""
+        ...
 
 
 class RiskService:
@@ -36,16 +35,16 @@ class RiskService:
     def __init__(
         self,
         processor: RiskProcessor,
-        blocks: BlockEvents,
+        blocks: BlockInlet,
         submit: Callable[[Liquidate], None],
-        clock_ns: Callable[[], int],
+        clock: Clock,
         blocks_per_turn: int,
     ) -> None:
-        """``submit`` queues a command or raises ``Unavailable``; ``clock_ns`` is Unix time."""
+        """Wire the loop; ``submit`` queues a command or raises ``Unavailable``."""
         self._processor = processor
         self._blocks = blocks
         self._submit = submit
-        self._clock_ns = clock_ns
+        self._clock = clock
         self._blocks_per_turn = blocks_per_turn
 
     async def run(self) -> None:
@@ -57,13 +56,21 @@ class RiskService:
 
     def turn(self) -> int:
         """Work off what waits, within the turn's limit; return the number of blocks."""
-        started_ns = self._clock_ns()
+        started_ns = self._clock.now_ns()
         blocks = self._blocks.take(self._blocks_per_turn, started_ns)
-        for command in self._processor.on_events(chain.from_iterable(blocks), started_ns):
+        # Delays count from the log's times, which the wall clock gave: milliseconds.
+        unix_ns = self._clock.now_ms() * _NANOS_PER_MILLI
+        for command in self._processor.on_events(_events_of(blocks), unix_ns):
             try:
                 self._submit(command)
             except Unavailable:
                 # The lane is full: the position stays known, and the next turn proposes it again.
                 self._processor.refused(command)
-        self._blocks.stage.busy(started_ns, self._clock_ns(), len(blocks))
+        self._blocks.stage.busy(started_ns, self._clock.now_ns(), len(blocks))
         return len(blocks)
+
+
+def _events_of(blocks: Iterable[DurableBlock]) -> Iterator[Event]:
+    for block in blocks:
+        for events in block.events:
+            yield from events

@@ -1,0 +1,104 @@
+"""The loop takes blocks, hands proposals in, and loses none when the lane is full."""
+
+import asyncio
+
+import pytest
+
+from node.adapters.mailbox import Mailbox
+from node.capacity.queue import BoundedQueue
+from node.risk.book import RiskBook
+from node.risk.processor import RiskProcessor
+from node.risk.service import RiskService
+from node.types.blocks import Block
+from node.types.commands import Liquidate
+from node.types.durable import DurableBlock
+from node.types.errors import Overloaded
+from node.types.events import Event
+from node.types.ids import Sequence
+from node.types.units import Millis
+from tests.unit.risk.risk_cases import CONFIG, START_MS, address, block, mark, position, rules
+
+
+class StillClock:
+    def now_ns(self) -> int:
+        return 1_000
+
+    def now_ms(self) -> Millis:
+        return Millis(START_MS)
+
+
+class Lane:
+    """A lane that is full until it is opened."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.taken: list[Liquidate] = []
+        self.arrived = asyncio.Event()
+
+    def submit(self, command: Liquidate) -> None:
+        if not self.is_open:
+            raise Overloaded(queue="liquidation", limit=0)
+        self.taken.append(command)
+        self.arrived.set()
+
+
+def durable(number: int, *events: Event) -> DurableBlock:
+    return DurableBlock(
+        block=Block(
+            number=number,
+            time=Millis(START_MS),
+            first_sequence=Sequence(1),
+            commands=(),
+            ids=(),
+            parent=b"",
+            hash=b"",
+            signature=b"",
+            changes=b"",
+        ),
+        events=((block(number, START_MS),), events),
+        links=(),
+        leaves={},
+    )
+
+
+def station(lane: Lane) -> tuple[RiskService, Mailbox[DurableBlock], RiskProcessor]:
+    mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("risk", 16))
+    processor = RiskProcessor(RiskBook(rules()), CONFIG)
+    return RiskService(processor, mailbox, lane.submit, StillClock(), 2), mailbox, processor
+
+
+async def test_blocks_become_proposals_until_it_is_cancelled() -> None:
+    lane = Lane()
+    service, mailbox, _ = station(lane)
+    task = asyncio.create_task(service.run())
+    mailbox.offer(durable(1, position(1, 100, 1_000, 0)), 0)
+    mailbox.offer(durable(2, mark(999)), 0)
+    await asyncio.wait_for(lane.arrived.wait(), 5)
+    assert [command.account for command in lane.taken] == [address(1)]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_turn_takes_its_limit_and_counts_its_work() -> None:
+    service, mailbox, processor = station(Lane())
+    for number in range(3):
+        mailbox.offer(durable(number, mark(1_000 + number, START_MS + number)), 0)
+    assert service.turn() == 2
+    assert processor.report().rounds == 2
+    assert service.turn() == 1
+    assert mailbox.stage.service.count == mailbox.stage.done == 3
+    assert mailbox.stage.conserved()
+
+
+async def test_what_a_full_lane_refused_is_handed_in_when_it_is_open() -> None:
+    lane = Lane()
+    service, mailbox, processor = station(lane)
+    lane.is_open = False
+    mailbox.offer(durable(1, position(1, 100, 1_000, 0), mark(999)), 0)
+    service.turn()
+    assert (lane.taken, processor.report().refused) == ([], 1)
+    lane.is_open = True
+    mailbox.offer(durable(2), 0)
+    service.turn()
+    assert [command.account for command in lane.taken] == [address(1)]
