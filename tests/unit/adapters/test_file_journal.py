@@ -1,0 +1,133 @@
+"""The journal on a disk that works: what is appended is read, by whoever opens it next."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from node.adapters.file_journal import FileJournal
+from node.types.errors import IntegrityError, JournalCorrupt, WrongChain
+from node.types.ids import Sequence
+from tests.unit.adapters.blocks_for_disk import IDENTITY, OTHER, chained_blocks, next_block
+from tests.unit.sequencer.surroundings import HandClock
+
+ONE_BLOCK = 600
+"""So few bytes that a segment holds one or two blocks."""
+
+
+def _open(folder: Path, segment_bytes: int = 1 << 20) -> FileJournal:
+    return FileJournal(folder, IDENTITY, HandClock(), segment_bytes=segment_bytes)
+
+
+def _files_in(folder: Path) -> int:
+    return len(list(folder.iterdir()))
+
+
+async def _filled(folder: Path, blocks: int, segment_bytes: int = 1 << 20) -> FileJournal:
+    journal = _open(folder, segment_bytes)
+    for block in chained_blocks(blocks):
+        await journal.append(block)
+    return journal
+
+
+async def test_a_new_journal_is_empty(tmp_path: Path) -> None:
+    journal = _open(tmp_path)
+    assert (journal.first_sequence, journal.last_sequence) == (1, 0)
+    assert list(journal.read(Sequence(1))) == []
+    await journal.close()
+
+
+@pytest.mark.parametrize("segment_bytes", [ONE_BLOCK, 1 << 20])
+async def test_what_is_appended_is_read_by_the_next_who_opens(
+    tmp_path: Path, segment_bytes: int
+) -> None:
+    journal = await _filled(tmp_path, 7, segment_bytes)
+    assert list(journal.read(Sequence(1))) == chained_blocks(7)
+    await journal.close()
+    reopened = _open(tmp_path, segment_bytes)
+    assert reopened.last_sequence == 21
+    assert list(reopened.read(Sequence(1))) == chained_blocks(7)
+    await reopened.append(next_block(chained_blocks(7)[-1], 8))
+    assert list(reopened.read(Sequence(1))) == chained_blocks(8)
+    await reopened.close()
+
+
+@pytest.mark.parametrize("segment_bytes", [ONE_BLOCK, 1 << 20])
+@pytest.mark.parametrize("sequence", range(1, 23))
+async def test_reading_begins_with_the_block_that_holds_the_sequence(
+    tmp_path: Path, segment_bytes: int, sequence: int
+) -> None:
+    journal = await _filled(tmp_path, 7, segment_bytes)
+    expected = chained_blocks(7)[(sequence - 1) // 3 :]
+    assert list(journal.read(Sequence(sequence))) == expected
+    await journal.close()
+
+
+async def test_it_counts_the_disk_and_the_group(tmp_path: Path) -> None:
+    journal = await _filled(tmp_path, 5)
+    assert journal.fsync_ns.count == 5
+    assert journal.group_records.total == 15
+    await journal.close()
+
+
+async def test_pruning_gives_back_whole_segments_but_never_the_newest(tmp_path: Path) -> None:
+    journal = await _filled(tmp_path, 7, ONE_BLOCK)
+    segments = _files_in(tmp_path)
+    assert segments > 3
+    journal.prune(Sequence(10))
+    assert 4 <= journal.first_sequence <= 10
+    kept = list(journal.read(journal.first_sequence))
+    assert kept == [b for b in chained_blocks(7) if b.last_sequence >= journal.first_sequence]
+    with pytest.raises(JournalCorrupt) as failure:
+        list(journal.read(Sequence(1)))
+    assert failure.value.fault == "missing"
+    journal.prune(Sequence(1_000))
+    assert _files_in(tmp_path) == 1
+    await journal.append(next_block(chained_blocks(7)[-1], 8))
+    await journal.close()
+    assert _open(tmp_path).last_sequence == 24
+
+
+async def test_a_block_that_does_not_go_on_is_our_own_mistake(tmp_path: Path) -> None:
+    journal = await _filled(tmp_path, 2)
+    for stray in (chained_blocks(2)[1], chained_blocks(4)[3], next_block(chained_blocks(2)[1], 9)):
+        with pytest.raises(AssertionError):
+            await journal.append(stray)
+    await journal.append(chained_blocks(3)[2])
+    await journal.close()
+
+
+async def test_a_journal_of_another_exchange_is_refused(tmp_path: Path) -> None:
+    await (await _filled(tmp_path, 2)).close()
+    with pytest.raises(WrongChain) as refusal:
+        FileJournal(tmp_path, OTHER, HandClock())
+    assert (refusal.value.field, refusal.value.expected, refusal.value.found) == (
+        "chain_id",
+        1,
+        31337,
+    )
+
+
+async def test_a_segment_that_was_being_created_is_forgotten(tmp_path: Path) -> None:
+    await (await _filled(tmp_path, 2)).close()
+    (tmp_path / f"{7:020d}.journal.tmp").write_bytes(b"half")
+    assert _open(tmp_path).last_sequence == 6
+    assert _files_in(tmp_path) == 1
+
+
+async def test_the_loop_goes_on_while_the_disk_writes(tmp_path: Path) -> None:
+    journal = _open(tmp_path)
+    writing = asyncio.ensure_future(journal.append(chained_blocks(1)[0]))
+    await asyncio.sleep(0)
+    assert not writing.done()
+    assert list(journal.read(Sequence(1))) == []
+    await writing
+    assert journal.last_sequence == 3
+    await journal.close()
+
+
+async def test_nothing_is_appended_after_closing(tmp_path: Path) -> None:
+    journal = await _filled(tmp_path, 1)
+    await journal.close()
+    with pytest.raises(IntegrityError):
+        await journal.append(chained_blocks(2)[1])

@@ -1,0 +1,83 @@
+"""Snapshots on a disk: the newest that checks, the last two kept."""
+
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from node.adapters.snapshots import SnapshotFolder
+from node.ports.snapshots import Snapshot
+from node.types.errors import WrongChain
+from node.types.ids import Sequence
+from tests.unit.adapters.blocks_for_disk import IDENTITY, OTHER
+
+
+def _snapshot(sequence: int) -> Snapshot:
+    return Snapshot(
+        domain=IDENTITY.domain,
+        rules=IDENTITY.rules,
+        sequence=Sequence(sequence),
+        block=sequence // 3,
+        hash=bytes([sequence]) * 32,
+        leaves=((bytes(32), b"position"), (b"\x01" * 32, b"sum")),
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def test_an_empty_folder_has_none(tmp_path: Path) -> None:
+    store = SnapshotFolder(tmp_path, IDENTITY)
+    assert store.latest() is None
+    assert store.oldest_sequence() == 0
+
+
+def test_the_newest_is_found_and_two_are_kept(tmp_path: Path) -> None:
+    store = SnapshotFolder(tmp_path, IDENTITY)
+    for sequence in (3, 90, 9, 120):
+        store.save(_snapshot(sequence))
+    assert SnapshotFolder(tmp_path, IDENTITY).latest() == _snapshot(120)
+    assert store.oldest_sequence() == 90
+    assert len(_files(tmp_path)) == 2
+
+
+def test_any_flipped_bit_or_cut_byte_makes_the_older_one_the_newest(tmp_path: Path) -> None:
+    store = SnapshotFolder(tmp_path, IDENTITY)
+    store.save(_snapshot(3))
+    store.save(_snapshot(6))
+    newest = _files(tmp_path)[-1]
+    whole = newest.read_bytes()
+    for place in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        for damaged in (bytes(flipped), whole[:place]):
+            newest.write_bytes(damaged)
+            with capture_logs() as logs:
+                assert store.latest() == _snapshot(3)
+            assert [entry["event"] for entry in logs] == ["snapshot_skipped"]
+
+
+def test_a_payload_of_another_form_is_skipped(tmp_path: Path) -> None:
+    store = SnapshotFolder(tmp_path, IDENTITY)
+    store.save(_snapshot(3))
+    other = msgspec.msgpack.encode([1, 2, 3])
+    data = b"PLIMSNP1" + blake2b(other, digest_size=32).digest() + other
+    (tmp_path / f"{9:020d}.snapshot").write_bytes(data)
+    assert store.latest() == _snapshot(3)
+
+
+def test_half_a_file_is_forgotten(tmp_path: Path) -> None:
+    SnapshotFolder(tmp_path, IDENTITY).save(_snapshot(3))
+    (tmp_path / f"{6:020d}.snapshot.tmp").write_bytes(b"half")
+    assert SnapshotFolder(tmp_path, IDENTITY).latest() == _snapshot(3)
+    assert len(_files(tmp_path)) == 1
+
+
+def test_a_snapshot_of_another_exchange_is_refused(tmp_path: Path) -> None:
+    SnapshotFolder(tmp_path, IDENTITY).save(_snapshot(3))
+    with pytest.raises(WrongChain) as refusal:
+        SnapshotFolder(tmp_path, OTHER).latest()
+    assert refusal.value.field == "chain_id"

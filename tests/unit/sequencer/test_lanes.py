@@ -1,0 +1,95 @@
+"""Lanes: strict priority, own limits, the gate, and a bound on the work taken at once."""
+
+import pytest
+
+from node.sequencer.lanes import HEAVIEST, Lanes, Submission, work_of
+from node.types.commands import CancelAll, CancelOrder, NewOrder, OrderType, PlaceOrders, Side
+from node.types.errors import GateClosed, Overloaded
+from node.types.ids import MarketId, OrderId
+from node.types.lanes import Lane
+from node.types.units import Lots, Millis, Ticks
+from tests.unit.sequencer.toy_machine import ALICE, name_of, pay
+
+LIMITS = dict.fromkeys(Lane, 3)
+
+
+def _submission(index: int) -> Submission:
+    command = pay(index)
+    return Submission(command, name_of(command), lambda _outcome: None)
+
+
+def _bulk(orders: int, cancels: int = 0) -> PlaceOrders:
+    order = NewOrder(MarketId(1), Side.BUY, OrderType.GTC, Ticks(1), Lots(1))
+    return PlaceOrders(
+        account=ALICE,
+        signer=ALICE,
+        nonce=1,
+        expires=Millis(0),
+        signature=b"",
+        cancels=(CancelOrder(order_id=OrderId(1)),) * cancels,
+        orders=(order,) * orders,
+    )
+
+
+def test_urgent_lanes_go_first_and_each_lane_keeps_its_order() -> None:
+    lanes = Lanes(LIMITS)
+    offered = {}
+    for place, lane in enumerate((*reversed(Lane), *reversed(Lane))):
+        offered[place] = (lane, submission := _submission(place))
+        lanes.offer(submission, lane, now_ns=place)
+    wanted = [pair[1] for pair in sorted(offered.values(), key=lambda pair: pair[0])]
+    assert lanes.take(100, now_ns=100) == wanted
+    assert len(lanes) == 0
+
+
+def test_a_full_lane_refuses_by_name_and_takes_no_room_from_another() -> None:
+    lanes = Lanes(LIMITS)
+    for index in range(3):
+        lanes.offer(_submission(index), Lane.TAKING, now_ns=0)
+    with pytest.raises(Overloaded) as refusal:
+        lanes.offer(_submission(9), Lane.TAKING, now_ns=0)
+    assert refusal.value.values == {"queue": "lane_taking", "limit": 3}
+    lanes.offer(_submission(10), Lane.LIQUIDATION, now_ns=0)
+    assert len(lanes) == 4
+    assert all(stage.conserved() for stage in lanes.stages)
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_a_closed_gate_shuts_only_what_adds_risk(lane: Lane) -> None:
+    lanes = Lanes(LIMITS)
+    lanes.offer(_submission(0), lane, now_ns=0)
+    lanes.close_gate("backlog")
+    assert lanes.gate == "backlog"
+    if lane in (Lane.RESTING, Lane.TAKING):
+        with pytest.raises(GateClosed) as refusal:
+            lanes.offer(_submission(1), lane, now_ns=0)
+        assert refusal.value.cause == "backlog"
+        assert lanes.stages[lane].refused == {"gate_backlog": 1}
+    else:
+        lanes.offer(_submission(1), lane, now_ns=0)
+    assert len(lanes.take(100, now_ns=1)) == (1 if lane >= Lane.RESTING else 2)
+    lanes.open_gate()
+    lanes.offer(_submission(2), lane, now_ns=2)
+    assert all(stage.conserved() for stage in lanes.stages)
+
+
+def test_work_counts_the_items_of_an_action_up_to_a_bound() -> None:
+    assert work_of(pay(1)) == 1
+    assert work_of(_bulk(orders=3, cancels=2)) == 5
+    assert work_of(_bulk(orders=500)) == HEAVIEST
+    assert work_of(CancelAll(ALICE, ALICE, 1, Millis(0), b"", MarketId(0))) == 10
+
+
+@pytest.mark.parametrize("orders", [1, 7, 100])
+def test_a_take_exceeds_its_work_by_less_than_one_submission(orders: int) -> None:
+    lanes = Lanes(dict.fromkeys(Lane, 1000))
+    for _ in range(1_000):
+        lanes.offer(Submission(_bulk(orders), b"", lambda _outcome: None), Lane.TAKING, now_ns=0)
+    taken = sum(submission.work for submission in lanes.take(512, now_ns=1))
+    assert 512 <= taken < 512 + orders
+
+
+def test_something_is_taken_however_heavy_it_is() -> None:
+    lanes = Lanes(LIMITS)
+    lanes.offer(Submission(_bulk(100), b"", lambda _outcome: None), Lane.TAKING, now_ns=0)
+    assert len(lanes.take(1, now_ns=1)) == 1
