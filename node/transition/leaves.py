@@ -297,13 +297,14 @@ def _rest(state: "State", order: Order) -> None:
 def _restore_market(state: "State", key: bytes, value: bytes) -> None:
     market = state.market(MarketId(int.from_bytes(key[1:3], "big")))
     (
-        market.mark,
-        market.mark_time,
+        mark,
+        mark_time,
         market.funding_time,
         market.premium_samples,
         index,
         premium_sum,
         carry,
     ) = _MARKET.unpack(value)
+    market.move_mark(mark, mark_time)
     market.funding_index = _number(index)
     market.premium_sum, market.carry = _number(premium_sum), _number(carry)

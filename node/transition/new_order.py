@@ -1,10 +1,11 @@
 """Whether a new order may enter: everything that is checked before anything changes."""
 
-from node.margin.liquidation import price_band
-from node.margin.position import order_reserve
+from typing import Final
+
+from node.margin.position import Position, order_reserve
 from node.transition.rehearsal import would_fill
 from node.transition.state import Account, Market, State
-from node.types.commands import NewOrder, OrderType
+from node.types.commands import NewOrder, OrderType, Side
 from node.types.errors import (
     DuplicateClientId,
     FillOrKillUnfilled,
@@ -20,18 +21,25 @@ from node.types.errors import (
     TooManyOpenOrders,
     UnknownMarket,
 )
-from node.types.ids import MarketId
-from node.types.units import Lots, Ticks
+from node.types.rules import MarketRules
+from node.types.units import Lots, Money, Ticks
+
+_BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
 
 
 class Admitted:
-    """An order that may enter: its effective limit price and size, and whether it will cross."""
+    """An order that may enter: its effective limit price and size, and whether it will cross.
 
-    __slots__ = ("crosses", "price", "size")
+    ``reserve`` is what it holds back if it rests as it is.
+    """
 
-    def __init__(self, price: Ticks, size: Lots, crosses: bool) -> None:
+    __slots__ = ("crosses", "price", "reserve", "size")
+
+    def __init__(self, price: Ticks, size: Lots, reserve: Money, crosses: bool) -> None:
         self.price = price
         self.size = size
+        self.reserve = reserve
         self.crosses = crosses
 
 
@@ -44,29 +52,31 @@ def admit(state: State, account: Account, new: NewOrder) -> Admitted:
     if not 1 <= new.market <= len(state.markets):
         raise UnknownMarket(market=new.market)
     market = state.markets[new.market - 1]
-    size = _check_size(market, account, new)
+    position = account.positions.get(new.market)
+    size = _check_size(market, position, new)
     price = _check_price(market, state.time, new)
     _check_ids(state, account, new)
-    best = market.book.best_price(new.side.opposite)
-    crosses = best is not None and (price >= best if new.side == 0 else price <= best)
+    buying = new.side == _BUY
+    best = market.book.best_price(_SELL if buying else _BUY)
+    crosses = best is not None and (price >= best if buying else price <= best)
     _check_type(new, best, crosses)
+    reserve = Money(0)
     if not new.reduce_only:
-        _check_collateral(market, account, new, price, size)
+        reserve = _check_collateral(market, account, position, new, price, size)
     if new.type is OrderType.FOK and not would_fill(state, account, new, price, size):
         raise FillOrKillUnfilled(size=size)
-    return Admitted(price, size, crosses)
+    return Admitted(price, size, reserve, crosses)
 
 
-def _check_size(market: Market, account: Account, new: NewOrder) -> Lots:
-    rules, size = market.rules, new.size
-    if not 0 < size <= rules.max_size:
-        raise SizeInvalid(size=size, limit=rules.max_size)
+def _check_size(market: Market, position: Position | None, new: NewOrder) -> Lots:
+    size = new.size
+    if not 0 < size <= market.max_size:
+        raise SizeInvalid(size=size, limit=market.max_size)
     if not new.reduce_only:
-        if new.price * size < rules.min_notional:
-            raise NotionalTooSmall(notional=new.price * size, minimum=rules.min_notional)
+        if new.price * size < market.rules.min_notional:
+            raise NotionalTooSmall(notional=new.price * size, minimum=market.rules.min_notional)
         return size
-    position = account.positions.get(new.market)
-    reducible = position.reducible(new.side) if position else Lots(0)
+    reducible = position.reducible(new.side) if position is not None else Lots(0)
     if not reducible:
         raise ReduceOnlyNothing(market=new.market)
     return min(size, reducible)
@@ -74,16 +84,16 @@ def _check_size(market: Market, account: Account, new: NewOrder) -> Lots:
 
 def _check_price(market: Market, now: int, new: NewOrder) -> Ticks:
     """Return the effective limit price. Raises ``MarkStale`` or ``PriceOutsideBand``."""
-    rules, mark = market.rules, market.mark
-    age = market.mark_age(now)
-    if not mark or (age > rules.mark_stale_ms and not new.reduce_only):
-        raise MarkStale(market=new.market, age_ms=age, limit=rules.mark_stale_ms)
-    low, high = price_band(rules, mark)
+    low, high = market.band
+    if (not new.reduce_only and now - market.mark_time > market.rules.mark_stale_ms) or not high:
+        age = market.mark_age(now)
+        raise MarkStale(market=new.market, age_ms=age, limit=market.rules.mark_stale_ms)
+    price = new.price
+    if low <= price <= high:
+        return price
     if new.type is OrderType.MARKET:
-        return Ticks(min(max(new.price, low), high))
-    if not low <= new.price <= high:
-        raise PriceOutsideBand(price=new.price, low=low, high=high)
-    return new.price
+        return low if price < low else high
+    raise PriceOutsideBand(price=price, low=low, high=high)
 
 
 def _check_ids(state: State, account: Account, new: NewOrder) -> None:
@@ -105,27 +115,34 @@ def _check_type(new: NewOrder, best: Ticks | None, crosses: bool) -> None:
 
 
 def _check_collateral(
-    market: Market, account: Account, new: NewOrder, price: int, size: int
-) -> None:
-    """Raise unless free collateral covers what the order may open."""
-    position = account.positions.get(new.market)
-    held = position.size if position else 0
+    market: Market,
+    account: Account,
+    position: Position | None,
+    new: NewOrder,
+    price: int,
+    size: int,
+) -> Money:
+    """Return what the order reserves; raise unless free collateral covers what it may open."""
+    held = position.size if position is not None else 0
     exposure = abs(held + (-size if new.side else size))
-    if exposure > market.rules.max_size and exposure > abs(held):
-        raise PositionTooLarge(size=exposure, limit=market.rules.max_size)
-    opening = opening_lots(account, new.market, new.side, size)
-    required = order_reserve(market.rules, price, opening, abs(held) + size)
+    if exposure > market.max_size and exposure > abs(held):
+        raise PositionTooLarge(size=exposure, limit=market.max_size)
+    required = reserve_of(market.rules, position, new.side, price, size)
     if required > account.free:
         raise InsufficientCollateral(required=required, free=account.free)
+    return required
 
 
-def opening_lots(account: Account, market: MarketId, side: int, size: int) -> int:
-    """Return how many lots of an order open something: those beyond what is left to close.
+def reserve_of(
+    rules: MarketRules, position: Position | None, side: int, price: int, size: int
+) -> Money:
+    """Return what an order of ``size`` lots holds back for what it opens.
 
-    What resting orders on the same side will close is not there to be closed again.
+    It opens what is beyond the lots left to close; those that resting orders on the same side will
+    close are not there to be closed again.
     """
-    position = account.positions.get(market)
     if position is None:
-        return size
+        return order_reserve(rules, price, size, size)
     closable = position.reducible(side) - position.resting[side]
-    return size - min(size, max(0, closable))
+    opening = size - closable if closable > 0 else size
+    return order_reserve(rules, price, opening, abs(position.size) + size)

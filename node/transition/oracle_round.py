@@ -23,8 +23,7 @@ def oracle_round(effects: Effects, command: OracleRound) -> None:
     middle = (len(command.reports) - 1) // 2
     for place, market in enumerate(state.markets):
         mark = sorted(report.prices[place] for report in command.reports)[middle]
-        market.mark = mark
-        market.mark_time = command.time
+        market.move_mark(mark, command.time)
         if not market.funding_time:
             market.funding_time = next_funding_time(market.rules, state.time)
         _sample_premium(market, mark)

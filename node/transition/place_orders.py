@@ -1,11 +1,10 @@
 """Cancels and orders under one signature: cancels first, then orders, each with its own result."""
 
-from node.margin.position import order_reserve
 from node.matching.book import Order
 from node.matching.match import Stop
 from node.transition.authority import authorize
 from node.transition.effects import Effects
-from node.transition.new_order import admit, opening_lots
+from node.transition.new_order import admit, reserve_of
 from node.transition.orders import cancelled, remove_order, rest_order
 from node.transition.state import Account, State
 from node.transition.trade import Trade
@@ -80,6 +79,7 @@ def _place(effects: Effects, account: Account, new: NewOrder, item: int) -> None
         admitted.price,
         admitted.size,
         reduce_only=new.reduce_only,
+        reserve=admitted.reserve,
     )
     state.next_order_id += 1
     effects.events.append(
@@ -94,32 +94,31 @@ def _place(effects: Effects, account: Account, new: NewOrder, item: int) -> None
             order.remaining,
         )
     )
-    stop = Stop.NO_CROSS
-    if admitted.crosses:
-        trade = Trade(effects, state.market(new.market), account, order)
-        stop = trade.run(state.rules.limits.fills_per_order)
+    if not admitted.crosses:
+        rest_order(effects, account, order)
+        return
+    trade = Trade(effects, state.markets[new.market - 1], account, order)
+    stop = trade.run(state.rules.limits.fills_per_order)
     if order.remaining:
         _finish(effects, account, order, new.type, stop)
 
 
 def _finish(effects: Effects, account: Account, order: Order, kind: OrderType, stop: Stop) -> None:
-    """Rest what is left of an order that may rest and can pay for it; cancel it otherwise."""
+    """Rest what crossing left of an order that may rest and can pay for it; or cancel it."""
     reason = _REASON_OF_STOP[stop]
-    if stop is Stop.NO_CROSS and kind in (OrderType.GTC, OrderType.POST_ONLY):
+    if stop is Stop.NO_CROSS and kind is OrderType.GTC:
         reason = CancelReason.REDUCE_ONLY if order.reduce_only else CancelReason.MARGIN
-        if _reserve(effects.state, account, order):
+        if _may_rest(effects.state, account, order):
             rest_order(effects, account, order)
             return
     effects.events.append(cancelled(order, reason, resting=False))
 
 
-def _reserve(state: State, account: Account, order: Order) -> bool:
+def _may_rest(state: State, account: Account, order: Order) -> bool:
     """Set what the rest of the order reserves; return whether the account can hold it back."""
-    position = account.position(order.market)
+    position = account.positions[order.market]
     if order.reduce_only:
         return position.reducible(order.side) > 0
-    opening = opening_lots(account, order.market, order.side, order.remaining)
-    exposure = abs(position.size) + order.remaining
     rules = state.market(order.market).rules
-    order.reserve = order_reserve(rules, order.price, opening, exposure)
+    order.reserve = reserve_of(rules, position, order.side, order.price, order.remaining)
     return order.reserve <= account.free

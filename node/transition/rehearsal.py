@@ -22,7 +22,8 @@ def would_fill(state: State, account: Account, new: NewOrder, price: Ticks, size
     limit = state.rules.limits.fills_per_order
     stage = State(state.rules, state.domain)
     market, copy = state.market(new.market), stage.market(new.market)
-    copy.mark, copy.funding_index = market.mark, market.funding_index
+    copy.move_mark(market.mark, market.mark_time)
+    copy.funding_index = market.funding_index
     taker = _copy_account(stage, account, new.market)
     for maker in islice(market.book.orders(new.side.opposite), limit):
         if maker.price > price if new.side == 0 else maker.price < price:

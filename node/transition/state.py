@@ -11,6 +11,7 @@ from typing import Final
 
 from sortedcontainers import SortedList
 
+from node.margin.liquidation import price_band
 from node.margin.position import Position
 from node.matching.book import Book, Order
 from node.transition import leaves
@@ -18,7 +19,7 @@ from node.transition.nonces import NonceWindow
 from node.types.blocks import Domain
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
 from node.types.rules import MarketRules, Rules
-from node.types.units import Millis, Money
+from node.types.units import Millis, Money, Ticks
 
 RANK_ONE = 2**20
 """The auto-deleveraging queue ranks by entry price in 1/RANK_ONE of a tick."""
@@ -97,16 +98,18 @@ class Market:
     """
 
     __slots__ = (
-        "book", "carry", "funding_index", "funding_time", "market_id", "mark", "mark_time",
-        "premium_samples", "premium_sum", "queues", "rules",
+        "band", "book", "carry", "funding_index", "funding_time", "market_id", "mark", "mark_time",
+        "max_size", "premium_samples", "premium_sum", "queues", "rules",
     )  # fmt: skip
 
     def __init__(self, market_id: MarketId, rules: MarketRules) -> None:
         self.market_id = market_id
         self.rules = rules
         self.book = Book()
+        self.max_size = rules.max_size
         self.mark = 0
         self.mark_time = 0
+        self.band = (Ticks(0), Ticks(0))
         self.funding_index = 0
         self.funding_time = 0
         self.carry = 0
@@ -116,6 +119,12 @@ class Market:
             SortedList(),
             SortedList(),
         )
+
+    def move_mark(self, mark: int, time: int) -> None:
+        """Set the mark, and with it the band in which orders may be priced."""
+        self.mark = mark
+        self.mark_time = time
+        self.band = price_band(self.rules, mark) if mark else (Ticks(0), Ticks(0))
 
     def mark_age(self, now: int) -> int:
         """Return the age of the mark in milliseconds (never negative)."""

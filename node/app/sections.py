@@ -1,0 +1,89 @@
+"""Reading configuration: TOML tables into frozen structs, all faults told at once.
+
+A fault names its key with the path that leads to it and says what would be allowed, so that a
+person can mend the whole file in one go instead of running into one fault after the other.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from node.types.errors import ConfigInvalid
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Faults:
+    """Collects what is wrong, over all sections, before anything is refused."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    def add(self, key: str, fault: str) -> None:
+        """Note that ``key`` has ``fault``."""
+        self._found.append(f"{key}: {fault}")
+
+    def absorb(self, prefix: str, check: Callable[[], None]) -> None:
+        """Run a check that raises ``ConfigInvalid`` and take its faults over, under ``prefix``."""
+        try:
+            check()
+        except ConfigInvalid as error:
+            self._found += [f"{prefix}.{fault}" for fault in error.faults]
+
+    def raise_if_any(self) -> None:
+        """Raise ``ConfigInvalid`` with everything that was found."""
+        if self._found:
+            raise ConfigInvalid(faults=tuple(self._found))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file. Raises ``ConfigInvalid`` if it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigInvalid(faults=(f"{path}: there is no such file",)) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigInvalid(faults=(f"{path}: {error}",)) from None
+
+
+def read_section(kind: type[S], table: object, prefix: str, faults: Faults) -> S | None:
+    """Return ``table`` as a ``kind``, or None where it has faults, all of which are noted.
+
+    Every field is converted on its own, so that one bad value does not hide the next. An unknown
+    key is a fault, with the known ones named.
+    """
+    if not isinstance(table, Mapping):
+        faults.add(prefix, "must be a table")
+        return None
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    values: dict[str, Any] = {}
+    complete = True
+    for key in table:
+        if key not in fields:
+            faults.add(f"{prefix}.{key}", f"unknown key; known are {', '.join(sorted(fields))}")
+            complete = False
+    for key, field in fields.items():
+        if key not in table:
+            if field.required:
+                faults.add(f"{prefix}.{key}", "is missing")
+                complete = False
+            continue
+        try:
+            values[field.name] = msgspec.convert(table[key], type=field.type, strict=True)
+        except msgspec.ValidationError as error:
+            faults.add(f"{prefix}.{key}", f"{error}")
+            complete = False
+    return kind(**values) if complete else None
+
+
+def in_range(
+    faults: Faults, prefix: str, section: msgspec.Struct, ranges: Mapping[str, tuple[float, float]]
+) -> None:
+    """Note every number of ``section`` that lies outside its range (both ends allowed)."""
+    for name, (low, high) in ranges.items():
+        value = getattr(section, name)
+        if not low <= value <= high:
+            faults.add(f"{prefix}.{name}", f"{value}, {low:g} … {high:g} allowed")
