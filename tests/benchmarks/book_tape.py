@@ -1,0 +1,158 @@
+"""The mixed tape that order books are measured on, drawn from a seed."""
+
+from random import Random
+from typing import Final, NamedTuple
+
+from node.matching.book import Book, Order
+from node.matching.match import cross
+from node.types.commands import Side
+from node.types.events import CancelReason
+from node.types.ids import NO_CLIENT_ID, Address, MarketId, OrderId
+from node.types.units import Lots, Ticks
+
+MARKET: Final = MarketId(1)
+MAX_FILLS: Final = 100
+
+MIDDLE: Final = 10_000
+DEPTH_TICKS: Final = 50
+WARM_ORDERS: Final = 2_000
+CANCEL_SHARE: Final = 0.35
+TAKER_SHARE: Final = 0.15
+
+
+class Limit(NamedTuple):
+    """Place a limit order; ``number`` counts the orders of the tape from 1."""
+
+    number: int
+    side: Side
+    price: Ticks
+    size: Lots
+    account: Address
+
+
+class Cancel(NamedTuple):
+    """Cancel order ``number``, which rests."""
+
+    number: int
+
+
+Step = Limit | Cancel
+
+
+class FillNote(NamedTuple):
+    """The event of one fill."""
+
+    maker_id: OrderId
+    taker_id: OrderId
+    price: Ticks
+    size: Lots
+
+
+class Plimsoll:
+    """Our book, used as the exchange uses it: a judge notes each fill and forgets filled orders."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.orders: dict[int, Order] = {}
+        self.fills: list[FillNote] = []
+        self.taker_id = OrderId(0)
+
+    def settle(self, maker: Order, price: Ticks, size: Lots) -> int:
+        """Note the fill."""
+        maker_id = maker.order_id
+        self.fills.append(FillNote(maker_id, self.taker_id, price, size))
+        if size == maker.remaining:
+            del self.orders[maker_id]
+        return size
+
+    def dropped(self, maker: Order, reason: CancelReason) -> None:
+        """Fail: every order of the tape is an account of its own."""
+        raise AssertionError((maker, reason))
+
+    def place(self, limit: Limit) -> None:
+        """Match one order and rest what is left of it."""
+        number, side, price, size, account = limit
+        self.taker_id = order_id = OrderId(number)
+        order = Order(order_id, NO_CLIENT_ID, account, MARKET, side, price, size)
+        cross(self.book, order, MAX_FILLS, self)
+        if order.remaining:
+            self.book.add(order)
+            self.orders[number] = order
+
+    def cancel(self, number: int) -> None:
+        """Take one order out."""
+        self.book.remove(self.orders.pop(number))
+
+    def play(self, tape: list[Step]) -> None:
+        """Apply the whole tape."""
+        for step in tape:
+            if len(step) == 1:
+                self.cancel(step.number)
+            else:
+                self.place(step)
+
+    def volume(self) -> int:
+        """Return the lots traded."""
+        return sum(fill.size for fill in self.fills)
+
+
+class TapeDraw:
+    """Draws a tape and plays it at once, so that it knows what rests and what can be taken."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.shadow = Plimsoll()
+        self.steps: list[Step] = []
+        self.cancellable: list[int] = []
+        self.orders = 0
+
+    def rest(self) -> None:
+        """Place an order near the middle, as most are: bids below it, asks at it or above."""
+        side = self.random.choice((Side.BUY, Side.SELL))
+        away = min(int(self.random.expovariate(0.15)), DEPTH_TICKS)
+        price = MIDDLE + away if side is Side.SELL else MIDDLE - 1 - away
+        self.place(side, price, self.random.randint(1, 100))
+        self.cancellable.append(self.orders)
+
+    def cancel(self) -> None:
+        """Cancel any order that rests."""
+        while True:
+            place = self.random.randrange(len(self.cancellable))
+            number = self.cancellable[place]
+            self.cancellable[place] = self.cancellable[-1]
+            self.cancellable.pop()
+            if number in self.shadow.orders:
+                break
+        self.steps.append(Cancel(number))
+        self.shadow.cancel(number)
+
+    def take(self) -> None:
+        """Take from one order or a few; never more than there is, so that no rest is left over."""
+        side = self.random.choice((Side.BUY, Side.SELL))
+        price = MIDDLE + 20 if side is Side.BUY else MIDDLE - 21
+        offered = sum(size for _, size, _ in self.shadow.book.levels(side.opposite, 10))
+        self.place(side, price, min(self.random.randint(1, 80), max(1, offered // 2)))
+
+    def place(self, side: Side, price: int, size: int) -> None:
+        """Append a limit order to the tape."""
+        self.orders += 1
+        account = Address(self.orders.to_bytes(20, "big"))
+        limit = Limit(self.orders, side, Ticks(price), Lots(size), account)
+        self.steps.append(limit)
+        self.shadow.place(limit)
+
+
+def mixed_tape(seed: int, operations: int) -> tuple[list[Step], int]:
+    """Return a tape of ``operations`` steps after a warm-up, and the lots that trade on it."""
+    draw = TapeDraw(seed)
+    for _ in range(WARM_ORDERS):
+        draw.rest()
+    for _ in range(operations):
+        chance = draw.random.random()
+        if chance < CANCEL_SHARE:
+            draw.cancel()
+        elif chance < CANCEL_SHARE + TAKER_SHARE:
+            draw.take()
+        else:
+            draw.rest()
+    return draw.steps, draw.shadow.volume()
