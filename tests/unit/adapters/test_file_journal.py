@@ -85,7 +85,9 @@ async def test_pruning_gives_back_whole_segments_but_never_the_newest(tmp_path: 
     assert _files_in(tmp_path) == 1
     await journal.append(next_block(chained_blocks(7)[-1], 8))
     await journal.close()
-    assert _open(tmp_path).last_sequence == 24
+    reopened = _open(tmp_path)
+    assert reopened.last_sequence == 24
+    await reopened.close()
 
 
 async def test_a_block_that_does_not_go_on_is_our_own_mistake(tmp_path: Path) -> None:
@@ -111,7 +113,9 @@ async def test_a_journal_of_another_exchange_is_refused(tmp_path: Path) -> None:
 async def test_a_segment_that_was_being_created_is_forgotten(tmp_path: Path) -> None:
     await (await _filled(tmp_path, 2)).close()
     (tmp_path / f"{7:020d}.journal.tmp").write_bytes(b"half")
-    assert _open(tmp_path).last_sequence == 6
+    journal = _open(tmp_path)
+    assert journal.last_sequence == 6
+    await journal.close()
     assert _files_in(tmp_path) == 1
 
 
