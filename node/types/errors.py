@@ -7,7 +7,8 @@
     │   │   expiry, agent
     │   ├── order                price, size, market, ids                            12xx
     │   ├── margin               collateral, position                                13xx
-    │   └── system               oracle, funding, deposit, liquidation, block        14xx
+    │   ├── system               oracle, funding, deposit, liquidation, block        14xx
+    │   └── L1                   what a contract or the chain refuses its caller     15xx
     ├── Unavailable              try again later; nothing was taken on               2xxx
     ├── IntegrityError           our fault or our disk's: stop the process           3xxx
     └── SetupError               the operator's fault: configuration, wrong chain    4xxx
@@ -311,6 +312,18 @@ class BlockOutOfOrder(CommandRejected):
     """Block numbers count up by one and block time never goes back."""
 
     code = 1406
+
+
+class CallReverted(CommandRejected):
+    """The L1 contract at ``to`` refuses a call with its own ``error`` and ``arguments``."""
+
+    code = 1501
+
+
+class TransactionFailed(CommandRejected):
+    """The L1 transaction ``transaction`` was refused (``detail``), or mined and failed."""
+
+    code = 1502
 
 
 # --- 2xxx: not now --------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ PURE_MODULES = frozenset(
         "zlib",
         # Libraries. Signatures by coincurve are deterministic (RFC 6979), recovery is a function.
         "coincurve",
+        "eth_abi",
         "msgspec",
         "sha3",
         "sortedcontainers",
