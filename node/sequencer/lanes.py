@@ -5,20 +5,18 @@ its own lane and nothing else. When the gate is closed the lanes that add risk r
 and the others stay open; what already waits is still taken.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 
 from node.capacity.queue import BoundedQueue
 from node.capacity.stage import Stage
-from node.types.commands import CancelAll, Command, OracleRound, PlaceOrders
+from node.types.commands import Action, CancelAll, Command, OracleRound, PlaceOrders
 from node.types.durable import Outcome
 from node.types.errors import GateClosed, PlimsollError
 from node.types.lanes import Lane
 
 GATED = frozenset((Lane.RESTING, Lane.TAKING))
 """The lanes that a closed gate shuts: all that can add risk goes through them."""
-
-HEAVIEST = 100
-"""The most work that one submission is taken for."""
 
 Deliver = Callable[[Outcome | PlimsollError], None]
 """Called once with the outcome of a command, or with why there is none. Must not raise."""
@@ -27,22 +25,28 @@ Deliver = Callable[[Outcome | PlimsollError], None]
 class Submission:
     """A command on its way into the log, and who waits for what becomes of it."""
 
-    __slots__ = ("command", "id", "waiting", "work")
+    __slots__ = ("command", "id", "key", "waiting", "work")
 
     def __init__(self, command: Command, command_id: bytes, deliver: Deliver) -> None:
+        """Take on ``command``; submissions with one ``key`` are the same action.
+
+        An action's id does not name its signer. With the id alone, a stranger who signs somebody's
+        action in his own name, and is rejected, could have that rejection answered to its owner.
+        """
         self.command = command
         self.id = command_id
+        self.key = command_id + command.signer if isinstance(command, Action) else command_id
         self.work = work_of(command)
         self.waiting = [deliver]
 
 
 def work_of(command: Command) -> int:
-    """Return how much work ``command`` may be, a single order being 1; at most ``HEAVIEST``.
+    """Return how much work ``command`` may be, a single order being 1.
 
     It only bounds the time that a block takes; a wrong guess delays, and changes no result.
     """
     if isinstance(command, PlaceOrders):
-        return min(HEAVIEST, len(command.orders) + len(command.cancels))
+        return len(command.orders) + len(command.cancels)
     # Of these, each may go through every order of an account, or through every market.
     return 10 if isinstance(command, CancelAll | OracleRound) else 1
 
@@ -50,13 +54,15 @@ def work_of(command: Command) -> int:
 class Lanes:
     """One bounded queue for each lane, emptied in their order."""
 
-    __slots__ = ("_cause", "_queues")
+    __slots__ = ("_cause", "_queues", "_works")
 
     def __init__(self, limits: Mapping[Lane, int]) -> None:
         """Start empty, with the gate open; ``limits`` are the submissions that each lane holds."""
         self._queues = tuple(
             BoundedQueue[Submission](f"lane_{lane.name.lower()}", limits[lane]) for lane in Lane
         )
+        # The work of each waiting submission, so that what fits is known before it is taken.
+        self._works = tuple(deque[int]() for _ in Lane)
         self._cause: str | None = None
 
     def __len__(self) -> int:
@@ -92,18 +98,19 @@ class Lanes:
             queue.stage.turn_away(f"gate_{self._cause}")
             raise GateClosed(cause=self._cause, lane=queue.name)
         queue.offer(submission, now_ns)
+        self._works[lane].append(submission.work)
 
     def take(self, work: int, now_ns: int) -> list[Submission]:
-        """Remove and return what goes into the next block: the most urgent, about ``work`` in all.
+        """Remove and return what goes into the next block: the most urgent, ``work`` in all.
 
-        A heavy submission may exceed it, a single one at most; while anything waits, something is
-        taken.
+        The last one may exceed it; so while anything waits, something is taken.
         """
         taken: list[Submission] = []
-        for queue in self._queues:
-            while work > 0 and len(queue):
-                # In handfuls that cannot exceed it, however heavy each is.
-                handful = queue.take(max(1, work // HEAVIEST), now_ns)
-                work -= sum(submission.work for submission in handful)
-                taken += handful
+        for queue, works in zip(self._queues, self._works, strict=True):
+            count = 0
+            while works and work > 0:
+                work -= works.popleft()
+                count += 1
+            if count:
+                taken += queue.take(count, now_ns)
         return taken

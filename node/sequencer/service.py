@@ -36,7 +36,7 @@ from node.sequencer.builder import Builder, Draft
 from node.sequencer.checkpoint import Checkpoint
 from node.sequencer.lanes import Deliver, Lanes, Submission
 from node.sequencer.receipts import BlockSigning
-from node.types.commands import Action, Command, OpenBlock
+from node.types.commands import Command, OpenBlock
 from node.types.durable import DurableBlock, Executed, Outcome
 from node.types.errors import IntegrityError, Overloaded, PlimsollError, ShuttingDown
 from node.types.events import Rejected
@@ -121,17 +121,16 @@ class Sequencer(Generic[State]):
         assert not isinstance(command, OpenBlock), "the sequencer alone opens blocks"
         if self._stopping:
             raise ShuttingDown
-        key = _key_of(command, command_id)
-        same = self._in_flight.get(key)
+        submission = Submission(command, command_id, deliver)
+        same = self._in_flight.get(submission.key)
         if same is not None:
             if len(same.waiting) >= ASKERS:
                 raise Overloaded(queue="same_action", limit=ASKERS)
             same.waiting.append(deliver)
             return
-        submission = Submission(command, command_id, deliver)
         chosen = lane_of(command) if lane is None else lane
         self._lanes.offer(submission, chosen, self._clock.now_ns())
-        self._in_flight[key] = submission
+        self._in_flight[submission.key] = submission
         self._awakened.set()
 
     def submit(
@@ -253,19 +252,10 @@ class Sequencer(Generic[State]):
                 self._deliver(submission, ShuttingDown())
 
     def _deliver(self, submission: Submission, outcome: Outcome | PlimsollError) -> None:
-        del self._in_flight[_key_of(submission.command, submission.id)]
+        del self._in_flight[submission.key]
         for deliver in submission.waiting:
             try:
                 deliver(outcome)
             # Whoever asked has broken; the others, and the log, have nothing to do with it.
             except Exception:  # noqa: BLE001
                 _log.exception("outcome_not_delivered")
-
-
-def _key_of(command: Command, command_id: bytes) -> bytes:
-    """Return what makes two submissions the same.
-
-    An action's id does not name its signer: with the id alone, a stranger who signs somebody's
-    action in his own name, and is rejected, could have that rejection answered to its owner.
-    """
-    return command_id + command.signer if isinstance(command, Action) else command_id

@@ -38,7 +38,7 @@ def lane_of(command: Command) -> Lane:
     """
     match command:
         case PlaceOrders():
-            return max((_lane_of_order(order) for order in command.orders), default=Lane.REDUCING)
+            return _lane_of_orders(command.orders)
         case CancelAll():
             return Lane.REDUCING
         case AdjustMargin():
@@ -53,7 +53,11 @@ def lane_of(command: Command) -> Lane:
             assert_never(command)
 
 
-def _lane_of_order(order: NewOrder) -> Lane:
-    if order.reduce_only:
-        return Lane.REDUCING
-    return Lane.RESTING if order.type is OrderType.POST_ONLY else Lane.TAKING
+def _lane_of_orders(orders: tuple[NewOrder, ...]) -> Lane:
+    lane = Lane.REDUCING
+    for order in orders:
+        if not order.reduce_only:
+            if order.type is not OrderType.POST_ONLY:
+                return Lane.TAKING
+            lane = Lane.RESTING
+    return lane
