@@ -1,11 +1,11 @@
 """The limit order book of one market: price levels, and a queue of orders at each.
 
-Levels stand in one ``SortedDict`` for each side. The orders of a level form a doubly linked list
-whose links live in the orders themselves, so that an order anywhere in a queue leaves it in
-constant time, without a search and without a second container. (Measured on the mixed tape of
-``tests.benchmarks``, an ``OrderedDict`` for each level is a fifth slower; the head of a plain dict
-cannot be popped again and again in constant time.) The best level of each side is cached, because
-every arriving order asks for it.
+Each side is a ``Ladder``: levels by price in a ``SortedDict``, the best of them at hand, because
+every arriving order asks for it. The orders of a level form a doubly linked list whose links live
+in the orders themselves, so that an order anywhere in a queue leaves it in constant time, without a
+search and without a second container. (The head of a plain dict cannot be popped again and again in
+constant time; an ``OrderedDict`` can do all this, but is slower on the tape of
+``tests.benchmarks.book``.)
 
 The book knows nothing of accounts, margin or events. A size is always positive, in lots; a price
 is in ticks.
@@ -22,14 +22,16 @@ from node.types.ids import Address, ClientOrderId, MarketId, OrderId
 from node.types.units import Lots, Money, Ticks
 
 NOTHING_RESERVED: Final = Money(0)
+
+# A name of this module is found several times faster than a member of an enum class.
 _BUY: Final = Side.BUY
 
 
 class Order:
     """An order on its way into the book or resting in it; equal to itself alone.
 
-    ``reserve`` is the money that margin holds for it; matching ignores it. The last three slots
-    belong to the book: the level where the order rests, and its neighbours in the queue.
+    ``reserve`` is the money that margin holds for it; matching ignores it. ``level``, ``before``
+    and ``after`` belong to the book: where the order rests, and its neighbours in the queue.
     """
 
     __slots__ = (
@@ -87,12 +89,12 @@ class Level:
 
     __slots__ = ("count", "first", "last", "price", "size")
 
-    def __init__(self, price: Ticks) -> None:
+    def __init__(self, price: Ticks, first: Order) -> None:
         self.price = price
         self.size = 0
         self.count = 0
-        self.first: Order | None = None
-        self.last: Order | None = None
+        self.first: Order | None = first
+        self.last: Order | None = first
 
     def __iter__(self) -> Iterator[Order]:
         """Yield the orders in time priority; the level must not change meanwhile."""
@@ -102,42 +104,77 @@ class Level:
             order = order.after
 
 
+class Ladder:
+    """The levels of one side; ``best`` is the one whose orders trade first."""
+
+    __slots__ = ("best", "levels", "side")
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.levels: SortedDict[Ticks, Level] = SortedDict()
+        self.best: Level | None = None
+
+    def __iter__(self) -> Iterator[Level]:
+        """Yield the levels from the best; the ladder must not change meanwhile."""
+        levels = self.levels
+        for price in reversed(levels) if self.side is _BUY else levels:
+            yield levels[price]
+
+    def open(self, level: Level) -> None:
+        """Add a level at a price that has none."""
+        price, best = level.price, self.best
+        self.levels[price] = level
+        if best is None or (price > best.price if self.side is _BUY else price < best.price):
+            self.best = level
+
+    def close(self, level: Level) -> None:
+        """Take an empty level out."""
+        assert level.size == 0
+        del self.levels[level.price]
+        if level is self.best:
+            end = -1 if self.side is _BUY else 0
+            self.best = self.levels.peekitem(end)[1] if self.levels else None
+
+
 class Book:
     """Bids and asks in price-time priority; the best bid stays below the best ask."""
 
-    __slots__ = ("_best", "_count", "_levels")
+    __slots__ = ("asks", "bids", "count")
 
     def __init__(self) -> None:
-        self._levels: Final[tuple[SortedDict[Ticks, Level], SortedDict[Ticks, Level]]] = (
-            SortedDict(),
-            SortedDict(),
-        )
-        self._best: Final[list[Level | None]] = [None, None]
-        self._count = 0
+        self.bids: Final = Ladder(Side.BUY)
+        self.asks: Final = Ladder(Side.SELL)
+        self.count = 0
 
     def __len__(self) -> int:
         """Return the number of resting orders."""
-        return self._count
+        return self.count
+
+    def ladder(self, side: Side) -> Ladder:
+        """Return the levels of ``side``."""
+        return self.bids if side is _BUY else self.asks
 
     def add(self, order: Order) -> None:
         """Rest ``order`` behind all others of its price; it must not cross the other side."""
         assert order.level is None
         assert order.remaining > 0
-        side, price = order.side, order.price
-        level = self._levels[side].get(price)
+        price = order.price
+        ladder = self.bids if order.side is _BUY else self.asks
+        level = ladder.levels.get(price)
         if level is None:
-            level = self._open_level(side, price)
-            level.first = order
+            level = Level(price, order)
+            ladder.open(level)
+            assert ladder.best is not level or self._uncrossed()
         else:
             last = level.last
             assert last is not None
             last.after = order
             order.before = last
-        level.last = order
+            level.last = order
         level.size += order.remaining
         level.count += 1
         order.level = level
-        self._count += 1
+        self.count += 1
 
     def remove(self, order: Order) -> None:
         """Take ``order``, wherever it stands in its queue, out of the book."""
@@ -154,18 +191,18 @@ class Book:
         order.level = order.before = order.after = None
         level.size -= order.remaining
         level.count -= 1
-        self._count -= 1
+        self.count -= 1
         if not level.count:
-            self._close_level(order.side, level)
+            self.ladder(order.side).close(level)
 
-    def reduce(self, order: Order, size: Lots) -> None:
+    def reduce(self, order: Order, size: int) -> None:
         """Take ``size`` lots off ``order``, which keeps its place; at nothing left it is gone."""
         remaining = order.remaining
         if size < remaining:
             level = order.level
             assert level is not None
             assert size > 0
-            order.remaining = Lots(remaining - size)
+            order.remaining = remaining - size  # type: ignore[assignment]  # Lots() costs a call.
             level.size -= size
         else:
             assert size == remaining
@@ -174,51 +211,31 @@ class Book:
 
     def best(self, side: Side) -> Order | None:
         """Return the first order in priority of ``side``."""
-        level = self._best[side]
+        level = self.ladder(side).best
         return None if level is None else level.first
 
     def best_price(self, side: Side) -> Ticks | None:
         """Return the highest bid or the lowest ask."""
-        level = self._best[side]
+        level = self.ladder(side).best
         return None if level is None else level.price
 
     def orders(self, side: Side) -> Iterator[Order]:
         """Yield the orders of ``side`` in priority; the book must not change meanwhile."""
-        for level in self._levels_from_best(side):
+        for level in self.ladder(side):
             yield from level
 
     def levels(self, side: Side, depth: int | None = None) -> list[tuple[Ticks, Lots, int]]:
         """Return (price, total size, order count) of the best ``depth`` levels (None: of all)."""
         return [
             (level.price, Lots(level.size), level.count)
-            for level in islice(self._levels_from_best(side), depth)
+            for level in islice(self.ladder(side), depth)
         ]
 
     def size_at(self, side: Side, price: Ticks) -> Lots:
         """Return the total size that rests on ``side`` at exactly ``price``."""
-        level = self._levels[side].get(price)
+        level = self.ladder(side).levels.get(price)
         return Lots(0 if level is None else level.size)
 
-    def _levels_from_best(self, side: Side) -> Iterator[Level]:
-        levels = self._levels[side]
-        for price in reversed(levels) if side == _BUY else levels:
-            yield levels[price]
-
-    def _open_level(self, side: Side, price: Ticks) -> Level:
-        level = self._levels[side][price] = Level(price)
-        best = self._best[side]
-        if best is None or (price > best.price if side == _BUY else price < best.price):
-            self._best[side] = level
-            assert not self._crossed()
-        return level
-
-    def _close_level(self, side: Side, level: Level) -> None:
-        levels = self._levels[side]
-        assert level.size == 0
-        del levels[level.price]
-        if level is self._best[side]:
-            self._best[side] = levels.peekitem(-1 if side == _BUY else 0)[1] if levels else None
-
-    def _crossed(self) -> bool:
-        bid, ask = self._best
-        return bid is not None and ask is not None and bid.price >= ask.price
+    def _uncrossed(self) -> bool:
+        bid, ask = self.bids.best, self.asks.best
+        return bid is None or ask is None or bid.price < ask.price

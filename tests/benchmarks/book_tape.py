@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from node.matching.book import Book, Order
 from node.matching.match import cross
+from node.simulation.tape.engine import Fill
 from node.types.commands import Side
 from node.types.events import CancelReason
 from node.types.ids import NO_CLIENT_ID, Address, MarketId, OrderId
@@ -23,7 +24,7 @@ TAKER_SHARE: Final = 0.15
 class Limit(NamedTuple):
     """Place a limit order; ``number`` counts the orders of the tape from 1."""
 
-    number: int
+    number: OrderId
     side: Side
     price: Ticks
     size: Lots
@@ -33,19 +34,10 @@ class Limit(NamedTuple):
 class Cancel(NamedTuple):
     """Cancel order ``number``, which rests."""
 
-    number: int
+    number: OrderId
 
 
 Step = Limit | Cancel
-
-
-class FillNote(NamedTuple):
-    """The event of one fill."""
-
-    maker_id: OrderId
-    taker_id: OrderId
-    price: Ticks
-    size: Lots
 
 
 class Plimsoll:
@@ -53,14 +45,14 @@ class Plimsoll:
 
     def __init__(self) -> None:
         self.book = Book()
-        self.orders: dict[int, Order] = {}
-        self.fills: list[FillNote] = []
+        self.orders: dict[OrderId, Order] = {}
+        self.fills: list[Fill] = []
         self.taker_id = OrderId(0)
 
     def settle(self, maker: Order, price: Ticks, size: Lots) -> int:
         """Note the fill."""
         maker_id = maker.order_id
-        self.fills.append(FillNote(maker_id, self.taker_id, price, size))
+        self.fills.append(Fill(maker_id, self.taker_id, price, size))
         if size == maker.remaining:
             del self.orders[maker_id]
         return size
@@ -69,27 +61,20 @@ class Plimsoll:
         """Fail: every order of the tape is an account of its own."""
         raise AssertionError((maker, reason))
 
-    def place(self, limit: Limit) -> None:
-        """Match one order and rest what is left of it."""
-        number, side, price, size, account = limit
-        self.taker_id = order_id = OrderId(number)
-        order = Order(order_id, NO_CLIENT_ID, account, MARKET, side, price, size)
-        cross(self.book, order, MAX_FILLS, self)
-        if order.remaining:
-            self.book.add(order)
-            self.orders[number] = order
-
-    def cancel(self, number: int) -> None:
-        """Take one order out."""
-        self.book.remove(self.orders.pop(number))
-
     def play(self, tape: list[Step]) -> None:
         """Apply the whole tape."""
+        book, orders = self.book, self.orders
         for step in tape:
             if len(step) == 1:
-                self.cancel(step.number)
-            else:
-                self.place(step)
+                book.remove(orders.pop(step.number))
+                continue
+            number, side, price, size, account = step
+            order = Order(number, NO_CLIENT_ID, account, MARKET, side, price, size)
+            self.taker_id = number
+            cross(book, order, MAX_FILLS, self)
+            if order.remaining:
+                book.add(order)
+                orders[number] = order
 
     def volume(self) -> int:
         """Return the lots traded."""
@@ -103,7 +88,7 @@ class TapeDraw:
         self.random = Random(seed)
         self.shadow = Plimsoll()
         self.steps: list[Step] = []
-        self.cancellable: list[int] = []
+        self.cancellable: list[OrderId] = []
         self.orders = 0
 
     def rest(self) -> None:
@@ -112,7 +97,7 @@ class TapeDraw:
         away = min(int(self.random.expovariate(0.15)), DEPTH_TICKS)
         price = MIDDLE + away if side is Side.SELL else MIDDLE - 1 - away
         self.place(side, price, self.random.randint(1, 100))
-        self.cancellable.append(self.orders)
+        self.cancellable.append(OrderId(self.orders))
 
     def cancel(self) -> None:
         """Cancel any order that rests."""
@@ -123,8 +108,7 @@ class TapeDraw:
             self.cancellable.pop()
             if number in self.shadow.orders:
                 break
-        self.steps.append(Cancel(number))
-        self.shadow.cancel(number)
+        self.play(Cancel(number))
 
     def take(self) -> None:
         """Take from one order or a few; never more than there is, so that no rest is left over."""
@@ -137,9 +121,12 @@ class TapeDraw:
         """Append a limit order to the tape."""
         self.orders += 1
         account = Address(self.orders.to_bytes(20, "big"))
-        limit = Limit(self.orders, side, Ticks(price), Lots(size), account)
-        self.steps.append(limit)
-        self.shadow.place(limit)
+        self.play(Limit(OrderId(self.orders), side, Ticks(price), Lots(size), account))
+
+    def play(self, step: Step) -> None:
+        """Append one step to the tape."""
+        self.steps.append(step)
+        self.shadow.play([step])
 
 
 def mixed_tape(seed: int, operations: int) -> tuple[list[Step], int]:
