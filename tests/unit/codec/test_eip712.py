@@ -81,9 +81,7 @@ def test_the_type_of_an_action_names_the_structs_it_holds() -> None:
         "bool reduceOnly,uint64 clientId)"
     )
     assert encode_type("Prices") == "Prices(uint64 time,uint64[] priceTicks)"
-    assert STRUCTS.keys() - {"EIP712Domain", "Order", "Cancel", "Prices"} == {
-        *PRIMARY_TYPES.values()
-    }
+    assert STRUCTS.keys() >= {*PRIMARY_TYPES.values()}
 
 
 @pytest.mark.parametrize("name", ACTIONS)
