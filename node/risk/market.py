@@ -33,6 +33,7 @@ class MarketWatch:
         "_starting",
         "_tail",
         "_touched",
+        "_unplaced",
         "audit",
         "cases",
         "schedule",
@@ -54,8 +55,10 @@ class MarketWatch:
         self._monitor = monitor
         self._checks_per_round = config.checks_per_round
         self._rounds = 0
-        # A dict for its order: proposals must not depend on how Python hashes.
+        # Who changed in this block, and who since the last round. Dicts for their order: proposals
+        # must not depend on how Python hashes.
         self._touched: dict[Address, None] = {}
+        self._unplaced: dict[Address, None] = {}
         self._mark_moved = False
         # What was crossed before the start is found at the first end of a block, late or not.
         self._starting = True
@@ -65,7 +68,7 @@ class MarketWatch:
         for holding in view.holdings.values():
             self._index.add(holding)
             self.audit.enter(holding.account)
-            self._touched[holding.account] = None
+            self._unplaced[holding.account] = None
 
     def move_mark(self, event: MarkMoved) -> None:
         """Take in a new mark."""
@@ -89,6 +92,7 @@ class MarketWatch:
         else:
             self.audit.leave(event.account)
         self._touched[event.account] = None
+        self._unplaced[event.account] = None
         self.cases.release(event.account)
 
     def close_case(self, account: Address) -> Case | None:
@@ -98,12 +102,13 @@ class MarketWatch:
 
     def end_block(self, time: int) -> None:
         """Judge the market as the block of ``time`` (milliseconds) leaves it."""
-        if not self.view.mark or not (self._moved or self._touched):
+        if not (self._moved or self._touched) or not self.view.mark:
             return
-        visits = self._run_schedule(time) if self._moved else []
-        self._reschedule_touched(time)
         if self._moved:
+            visits = self._run_schedule(time)
             self._look_at_all(time, visits)
+            # Whoever trades often between two rounds is placed once: at the round, like the rest.
+            self._place_changed(time)
         else:
             self._look_at_touched(time)
         self._touched.clear()
@@ -127,13 +132,14 @@ class MarketWatch:
                 self._place(holding, time)
         return visits
 
-    def _reschedule_touched(self, time: int) -> None:
-        for account in self._touched:
+    def _place_changed(self, time: int) -> None:
+        for account in self._unplaced:
             holding = self.view.holdings.get(account)
             if holding is None:
                 self.schedule.remove(account)
             else:
                 self._place(holding, time)
+        self._unplaced.clear()
 
     def _place(self, holding: Holding, time: int) -> None:
         mark = self.view.mark
@@ -153,7 +159,7 @@ class MarketWatch:
             if account in self.cases:
                 continue
             self._open(account, crossed_ms)
-            if account not in self._touched:
+            if account not in self._unplaced:
                 self._monitor.note_crossing_at_round(
                     visited=account in visited, woken=visited.get(account, False)
                 )

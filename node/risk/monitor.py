@@ -2,7 +2,7 @@
 
 *Late* is always said of the tiers, and of crossings at a round (a new mark or funding index): the
 index found the position crossed, and the schedule alone would not have looked at it in that round.
-A crossing that comes of the position's own event is left out, as every schedule looks then.
+Positions that changed since the last round are left out, as every schedule looks at those.
 """
 
 from node.capacity.histogram import Histogram

@@ -18,6 +18,7 @@ old one are dropped when they come up, or all at once when they outnumber the va
 import heapq
 import math
 from enum import IntEnum
+from itertools import islice
 
 import msgspec
 
@@ -52,13 +53,24 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
 class MarketSchedule:
     """The due times and wake prices of one market; times are milliseconds, prices ticks."""
 
-    __slots__ = ("_due", "_limits_ms", "_next_ticket", "_seats", "_wake", "_wake_share", "members")
+    __slots__ = (
+        "_critical",
+        "_due",
+        "_limits_ms",
+        "_next_ticket",
+        "_seats",
+        "_wake",
+        "_wake_share",
+        "members",
+    )
 
     def __init__(self, config: RiskConfig) -> None:
         self._limits_ms = (config.near_s * 1_000, config.watch_s * 1_000)
         self._wake_share = config.wake_share
         self._seats: dict[Address, tuple[int, Tier]] = {}
         self._due: list[_Entry] = []
+        # A dict for its order, the longest unchecked first: they need no heap, as all are due.
+        self._critical: dict[Address, None] = {}
         # Of longs and of shorts; a key is what minus the mark, or the mark, must reach.
         self._wake: tuple[list[_Entry], list[_Entry]] = ([], [])
         self._next_ticket = 0
@@ -91,8 +103,11 @@ class MarketSchedule:
         tier = self.tier_of(horizon_ms)
         self._seats[account] = (ticket, tier)
         self.members[tier] += 1
+        if tier is Tier.CRITICAL:
+            self._critical[account] = None
+            return
         heapq.heappush(self._due, (now_ms + horizon_ms, ticket, account))
-        if tier is not Tier.CRITICAL and self._wake_share and math.isfinite(distance):
+        if self._wake_share and math.isfinite(distance):
             # Rounded toward the mark: better woken a tick early.
             wake = mark * math.exp(-self._wake_share * distance)
             if distance > 0:
@@ -106,18 +121,23 @@ class MarketSchedule:
         seat = self._seats.pop(account, None)
         if seat is not None:
             self.members[seat[1]] -= 1
+            self._critical.pop(account, None)
 
     def collect(self, now_ms: int, mark: int, limit: int) -> list[Visit]:
-        """Return at most ``limit`` positions to check now: the woken first, then the most overdue.
+        """Return at most ``limit`` positions to check now.
 
-        They leave the schedule; each is to be placed again after its check. What ``limit`` leaves
-        behind stays first in line.
+        The woken go first, then the due, the most overdue ahead, then the critical, the longest
+        unchecked ahead: what ``limit`` leaves behind is first in line the next time. All returned
+        leave the schedule; each is to be placed again after its check.
         """
         visits: list[Visit] = []
         longs, shorts = self._wake
         self._take(longs, -mark, limit, visits, woken=True)
         self._take(shorts, mark, limit, visits, woken=True)
         self._take(self._due, now_ms, limit, visits, woken=False)
+        for account in tuple(islice(self._critical, limit - len(visits))):
+            self.remove(account)
+            visits.append(Visit(account=account, tier=Tier.CRITICAL, woken=False))
         return visits
 
     def _take(

@@ -67,6 +67,21 @@ def level_of(is_long: bool, maintenance: int, mark: int, funding: int) -> int:
     return (gap if is_long else -gap) - maintenance * mark
 
 
+class _Group:
+    """The positions of one side and one maintenance rate, by threshold; never empty.
+
+    ``highest`` is the last threshold: kept at hand, as nearly every look ends with it.
+    """
+
+    __slots__ = ("entries", "highest", "is_long", "maintenance")
+
+    def __init__(self, position: Triggered) -> None:
+        self.is_long = position.is_long
+        self.maintenance = position.maintenance
+        self.entries: SortedList[tuple[int, Address]] = SortedList()
+        self.highest = position.threshold
+
+
 class TriggerIndex:
     """The positions of one market, sorted by threshold within each side and maintenance rate.
 
@@ -77,36 +92,38 @@ class TriggerIndex:
     __slots__ = ("_groups",)
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[bool, int], SortedList[tuple[int, Address]]] = {}
+        self._groups: dict[tuple[bool, int], _Group] = {}
 
     def __len__(self) -> int:
         """Return the number of positions."""
-        return sum(len(entries) for entries in self._groups.values())
+        return sum(len(group.entries) for group in self._groups.values())
 
     def add(self, position: Triggered) -> None:
         """Take in ``position``, whose account must not be held yet."""
-        group = (position.is_long, position.maintenance)
-        entries = self._groups.get(group)
-        if entries is None:
-            entries = self._groups[group] = SortedList()
-        entries.add((position.threshold, position.account))
+        key = (position.is_long, position.maintenance)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(position)
+        group.entries.add((position.threshold, position.account))
+        group.highest = max(group.highest, position.threshold)
 
     def discard(self, position: Triggered) -> None:
         """Remove ``position``, which must be held exactly as given."""
-        group = (position.is_long, position.maintenance)
-        entries = self._groups[group]
-        entries.remove((position.threshold, position.account))
-        if not entries:
-            # A look reads the last entry of each group, so none may be empty.
-            del self._groups[group]
+        key = (position.is_long, position.maintenance)
+        group = self._groups[key]
+        group.entries.remove((position.threshold, position.account))
+        if not group.entries:
+            del self._groups[key]
+        elif position.threshold == group.highest:
+            group.highest = group.entries[-1][0]
 
     def crossed(self, mark: int, funding: int) -> Iterator[Address]:
         """Yield the accounts of all liquidatable positions, the deepest of each group first."""
-        for (is_long, maintenance), entries in self._groups.items():
-            level = level_of(is_long, maintenance, mark, funding)
-            if entries[-1][0] <= level:
+        for group in self._groups.values():
+            level = level_of(group.is_long, group.maintenance, mark, funding)
+            if group.highest <= level:
                 continue
-            for threshold, account in reversed(entries):
+            for threshold, account in reversed(group.entries):
                 if threshold <= level:
                     break
                 yield account

@@ -138,8 +138,11 @@ class ProcessorAgainstScan(RuleBasedStateMachine):
         assert report.audit_misses == 0
         assert report.positions == len(held)
         if self.view.mark:
-            # Every position has exactly one place in the schedule.
-            assert sum(tier.members for tier in report.tiers) == len(held)
+            # Every position has exactly one place in the schedule, or gets one at the next round.
+            scheduled = set(watch.schedule._seats)
+            assert scheduled | set(watch._unplaced) >= set(self.view.holdings)
+            assert scheduled - set(watch._unplaced) <= set(self.view.holdings)
+            assert sum(tier.members for tier in report.tiers) == len(scheduled)
         assert report.late + report.found_by_wake <= report.round_crossings <= report.crossings
 
 
