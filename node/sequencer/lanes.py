@@ -6,20 +6,17 @@ and the others stay open; what already waits is still taken.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from node.capacity.queue import BoundedQueue
 from node.capacity.stage import Stage
+from node.ports.intake import Deliver
 from node.types.commands import Action, CancelAll, Command, OracleRound, PlaceOrders
-from node.types.durable import Outcome
-from node.types.errors import GateClosed, PlimsollError
+from node.types.errors import GateClosed
 from node.types.lanes import Lane
 
 GATED = frozenset((Lane.RESTING, Lane.TAKING))
 """The lanes that a closed gate shuts: all that can add risk goes through them."""
-
-Deliver = Callable[[Outcome | PlimsollError], None]
-"""Called once with the outcome of a command, or with why there is none. Must not raise."""
 
 
 class Submission:

@@ -28,13 +28,14 @@ import structlog
 
 from node.capacity.stage import Stage
 from node.ports.clock import Clock
+from node.ports.intake import Deliver
 from node.ports.journal import Journal
 from node.ports.machine import State
 from node.ports.mailbox import Outlet
 from node.ports.signer import Signer
 from node.sequencer.builder import Builder, Draft
 from node.sequencer.checkpoint import Checkpoint
-from node.sequencer.lanes import Deliver, Lanes, Submission
+from node.sequencer.lanes import Lanes, Submission
 from node.sequencer.receipts import BlockSigning
 from node.types.commands import Command, OpenBlock
 from node.types.durable import DurableBlock, Executed, Outcome

@@ -83,3 +83,18 @@ async def test_a_consumer_gets_all_of_an_uneven_flow_in_order(batch: int) -> Non
         group.create_task(produce())
     assert received == list(range(200))
     assert mailbox.stage.conserved()
+
+
+async def test_a_producer_can_wait_for_room() -> None:
+    mailbox = mailbox_of(2)
+    await mailbox.wait_for_room()
+    mailbox.offer(1, 0)
+    await mailbox.wait_for_room()
+    mailbox.offer(2, 0)
+    waiting = asyncio.create_task(mailbox.wait_for_room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    mailbox.take(1, 1)
+    await waiting
+    mailbox.offer(3, 1)
+    assert mailbox.take(5, 2) == [2, 3]

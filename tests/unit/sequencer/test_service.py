@@ -8,10 +8,10 @@ import pytest
 
 from node.adapters.mailbox import Mailbox
 from node.capacity.queue import BoundedQueue
+from node.ports.intake import Deliver, Intake
 from node.ports.snapshots import Snapshot
 from node.sequencer.builder import Builder
 from node.sequencer.checkpoint import Checkpoint
-from node.sequencer.lanes import Deliver
 from node.sequencer.receipts import BlockSigning, verify_receipt
 from node.sequencer.service import ASKERS, Sequencer, SequencerLimits
 from node.types.blocks import GENESIS_PARENT, Block
@@ -98,6 +98,7 @@ class Bench:
         lane_limit: int = 100,
         outlet_limit: int = 100,
         block_work: int = 512,
+        gather_ms: int = 0,
         store: MemorySnapshots | None = None,
     ) -> None:
         self.journal = journal or MemoryJournal()
@@ -105,7 +106,9 @@ class Bench:
         self.key = TestKey()
         self.clock = HandClock()
         self.outlet = Mailbox[DurableBlock](BoundedQueue("outlet", outlet_limit))
-        limits = SequencerLimits(dict.fromkeys(Lane, lane_limit), block_work=block_work)
+        limits = SequencerLimits(
+            dict.fromkeys(Lane, lane_limit), block_work=block_work, gather_ms=gather_ms
+        )
         self.sequencer = Sequencer(
             Builder(self.state, apply, name_of, GENESIS_PARENT),
             self.journal,
@@ -197,6 +200,19 @@ async def test_urgent_lanes_go_first_in_a_block() -> None:
         pass
     commands = bench.journal.blocks[0].commands
     assert commands[1:] == tuple(pay(index) for index in (4, 3, 2, 1, 0))
+
+
+@pytest.mark.parametrize(("gather_ms", "blocks"), [(0, [1, 1]), (100, [2])])
+async def test_a_first_submission_waits_for_company_if_told_to(
+    gather_ms: int, blocks: list[int]
+) -> None:
+    async with running(Bench(gather_ms=gather_ms)) as bench:
+        outcomes = [bench.pay(1)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        outcomes.append(bench.pay(2))
+        await asyncio.gather(*outcomes)
+        assert [len(block.commands) - 1 for block in bench.journal.blocks] == blocks
 
 
 async def test_a_block_is_bounded() -> None:
@@ -343,6 +359,13 @@ async def test_whoever_stops_waiting_is_left_alone() -> None:
         bench.pay(1).cancel()
         assert isinstance(await bench.pay(2), Executed)
         assert bench.state.sequence == 3
+
+
+async def test_it_is_what_the_other_stations_know_as_an_intake() -> None:
+    intake: Intake = Bench().sequencer
+    heard: list[Outcome | PlimsollError] = []
+    intake.offer(pay(1), name_of(pay(1)), heard.append)
+    assert heard == []
 
 
 async def test_nobody_but_the_sequencer_opens_blocks() -> None:

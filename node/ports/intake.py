@@ -1,0 +1,26 @@
+"""The way into the log for every station that has commands: ingress, oracle, inbox, risk."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from node.types.commands import Command
+from node.types.durable import Outcome
+from node.types.errors import PlimsollError
+from node.types.lanes import Lane
+
+Deliver = Callable[[Outcome | PlimsollError], None]
+"""Called once with the outcome of a command, or with why there is none. Must not raise."""
+
+
+class Intake(Protocol):
+    """Takes commands in; their outcome follows once it is durable."""
+
+    def offer(
+        self, command: Command, command_id: bytes, deliver: Deliver, lane: Lane | None = None
+    ) -> None:
+        """Queue ``command``, by default in the lane that it belongs to; ``deliver`` is called once.
+
+        Never waits. Raises ``Overloaded``, ``GateClosed`` or ``ShuttingDown``, and then never calls
+        ``deliver``.
+        """
+        ...
