@@ -11,9 +11,9 @@ refused: a misspelt ``reduce_only`` must not pass as an order without it. The pa
 may stand as 0 or 1, or as wallets write it, 27 or 28.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal, assert_never
+from typing import Any, Final, Literal, TypeVar, assert_never
 
 import msgspec
 
@@ -32,6 +32,7 @@ from node.types.commands import (
     Withdraw,
 )
 from node.types.errors import (
+    CommandRejected,
     MalformedMessage,
     OversizedMessage,
     TooManyItems,
@@ -63,6 +64,9 @@ MESSAGE_BYTES_MAX: Final = 65_536
 """The longest body that is read: four times the longest sensible one, of a hundred items."""
 
 _WALLET_PARITY: Final = 27
+
+B = TypeVar("B")
+T = TypeVar("T")
 
 
 class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -159,7 +163,8 @@ class ActionReader:
 
         Nothing is rounded. Whether the sizes, prices and markets *fit* is the transition's
         question. Raises ``OversizedMessage``, ``MalformedMessage``, ``MalformedNumber``,
-        ``MalformedAddress``, ``ValueOutOfRange``, ``TooManyItems`` or ``UnknownMarket``.
+        ``MalformedAddress``, ``ValueOutOfRange``, ``TooManyItems`` or ``UnknownMarket``; of a bulk
+        action with the place of the ``item`` at fault.
         """
         if len(raw) > MESSAGE_BYTES_MAX:
             raise OversizedMessage(limit=MESSAGE_BYTES_MAX, length=len(raw))
@@ -200,8 +205,8 @@ class ActionReader:
         items = len(body.cancels) + len(body.orders)
         if not 1 <= items <= self._items_max:
             raise TooManyItems(limit=self._items_max, items=items)
-        cancels = tuple([_cancel(cancel) for cancel in body.cancels])
-        return cancels, tuple([self._order(order) for order in body.orders])
+        cancels = _each(_cancel, body.cancels, 0)
+        return cancels, _each(self._order, body.orders, len(cancels))
 
     def _order(self, body: OrderBody) -> NewOrder:
         market, tick_decimals, lot_decimals = self._market(body.market)
@@ -220,6 +225,17 @@ class ActionReader:
             return self._markets[symbol]
         except KeyError:
             raise UnknownMarket(market=symbol[:64]) from None
+
+
+def _each(read: Callable[[B], T], bodies: Sequence[B], first: int) -> tuple[T, ...]:
+    """Return every item read. A refusal says which one it was: cancels count first, then orders."""
+    items: list[T] = []
+    for body in bodies:
+        try:
+            items.append(read(body))
+        except CommandRejected as error:
+            raise type(error)(**error.values, item=first + len(items)) from None
+    return tuple(items)
 
 
 def _cancel(body: CancelBody) -> CancelOrder:

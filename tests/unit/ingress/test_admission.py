@@ -162,6 +162,17 @@ def test_everything_else_is_refused_by_code(
         ADMITTER.admit(raw(body))
 
 
+def test_a_refusal_says_which_item_is_at_fault() -> None:
+    cancel = {"order_id": 1}
+    for item, items in (
+        (1, {"cancels": [cancel, {}], "orders": [ORDER]}),
+        (3, {"cancels": [cancel, cancel], "orders": [ORDER, {**ORDER, "price": "x"}]}),
+    ):
+        with pytest.raises(CommandRejected) as refusal:
+            ADMITTER.admit(raw({**GOOD, **items}))
+        assert refusal.value.item == item
+
+
 @pytest.mark.parametrize(
     "message", [b"", b"null", b"[]", b"\xff", b'{"type":', b"[" * 60_000, b'{"type":"\xff"}']
 )
