@@ -60,13 +60,15 @@ class BatchHeader(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class Batch(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A sealed batch: its header and its data, ready to be posted, unchanged, any number of times.
 
-    ``cause`` is what sealed it; ``last_block`` the last block that it holds.
+    ``cause`` is what sealed it; ``last_block`` the last block that it holds, ``last_hash`` that
+    block's hash: what the log goes on from.
     """
 
     header: BatchHeader
     data: bytes
     cause: str
     last_block: int
+    last_hash: bytes = NO_HASH
 
 
 class Domain(msgspec.Struct, frozen=True, gc=False):

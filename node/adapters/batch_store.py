@@ -1,0 +1,101 @@
+"""Sealed batches in a folder: one file each, whole or absent, checksummed.
+
+An L1 reorg can drop a batch, and then the *same bytes* must be posted again, after a restart too:
+so a batch is on disk before anyone sees it, and stays until it is final and no snapshot needs it.
+
+magic      8 bytes
+checksum   32 bytes: BLAKE2b of the payload
+payload    MessagePack of whose it is, and of ``Batch``
+"""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from node.adapters.data_folder import Identity
+from node.adapters.durable_file import remove_unfinished, sync_folder, write_durably
+from node.types.blocks import Batch
+from node.types.errors import JournalCorrupt
+from node.types.ids import Sequence
+
+MAGIC: Final = b"PLIMBAT1"
+SUFFIX: Final = ".batch"
+
+_DIGEST_BYTES = 32
+_BODY_AT = len(MAGIC) + _DIGEST_BYTES
+
+
+class _Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    identity: Identity
+    batch: Batch
+
+
+class BatchFolder:
+    """The batches of ``identity`` in a folder. One process writes; others may read."""
+
+    def __init__(self, folder: Path, identity: Identity) -> None:
+        """Use ``folder``, which must exist."""
+        self._folder = folder
+        self._identity = identity
+
+    def clean(self) -> None:
+        """Delete what a crash left half written; for the writer, before it writes."""
+        remove_unfinished(self._folder)
+
+    def save(self, batch: Batch) -> None:
+        """Write ``batch`` and return once it is durable. Raises ``OSError``."""
+        payload = msgspec.msgpack.encode(_Record(self._identity, batch))
+        data = b"".join((MAGIC, _checksum(payload), payload))
+        write_durably(self._path(batch.header.index), data)
+
+    def read(self, from_index: int = 0) -> Iterator[Batch]:
+        """Yield the batches kept from ``from_index`` on, in order.
+
+        Raises ``JournalCorrupt`` (``file``, ``fault``) where one is damaged or missing,
+        ``WrongChain`` where one belongs to another exchange.
+        """
+        expected: int | None = None
+        for index in self.indices():
+            if index < from_index:
+                continue
+            if expected not in (None, index):
+                raise JournalCorrupt(file=str(self._path(index - 1)), fault="missing")
+            yield self._read(self._path(index))
+            expected = index + 1
+
+    def indices(self) -> list[int]:
+        """Return the indices of the batches kept, in order."""
+        return sorted(int(path.stem) for path in self._folder.glob("*" + SUFFIX))
+
+    def prune(self, index: int, sequence: Sequence) -> None:
+        """Drop batches before ``index`` that end before command ``sequence``; keep all others."""
+        for kept in self.indices():
+            path = self._path(kept)
+            if kept >= index or self._read(path).header.last_sequence >= sequence:
+                break
+            path.unlink()
+        sync_folder(self._folder)
+
+    def _path(self, index: int) -> Path:
+        return self._folder / f"{index:012d}{SUFFIX}"
+
+    def _read(self, path: Path) -> Batch:
+        data = path.read_bytes()
+        payload = data[_BODY_AT:]
+        if data[:_BODY_AT] != MAGIC + _checksum(payload):
+            raise JournalCorrupt(file=str(path), fault="checksum")
+        try:
+            record = msgspec.msgpack.decode(payload, type=_Record)
+        except msgspec.DecodeError as error:
+            raise JournalCorrupt(file=str(path), fault=str(error)) from None
+        self._identity.require(record.identity, str(path))
+        if self._path(record.batch.header.index) != path:
+            raise JournalCorrupt(file=str(path), fault="name")
+        return record.batch
+
+
+def _checksum(payload: bytes) -> bytes:
+    return blake2b(payload, digest_size=_DIGEST_BYTES).digest()

@@ -1,0 +1,207 @@
+"""The loop that acts: durable blocks in from a mailbox, sealed batches out to settlement.
+
+Three things run side by side: blocks are taken in, whatever is being sealed; a batch that has aged
+is closed, though no block comes; and closed batches are sealed one after the other. The replica is
+the slow part, and what waits for it is bounded: past ``waiting_batches_max`` no block is taken in,
+so the mailbox fills, and its producer knows what to do.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from node.batcher.backlog import Backlog
+from node.batcher.builder import BatchBuilder, BlockBytes, Candidate
+from node.batcher.config import BatcherConfig
+from node.batcher.policy import SealCause, SealPolicy
+from node.capacity.stage import Stage
+from node.codec.commands import encode_block
+from node.ports.clock import Clock
+from node.ports.mailbox import Inlet, Outlet
+from node.ports.replica import Sealer
+from node.types.blocks import Batch, Block
+from node.types.durable import DurableBlock
+from node.types.ids import Sequence
+
+_log = structlog.get_logger(__name__)
+
+NS_PER_S = 1_000_000_000
+
+
+class BatcherService:
+    """Makes batches until it is stopped; counts in commands.
+
+    ``causes`` counts sealed batches by what sealed them.
+    """
+
+    def __init__(
+        self,
+        config: BatcherConfig,
+        root_interval: int,
+        sealer: Sealer,
+        blocks: Inlet[DurableBlock],
+        batches: Outlet[Batch],
+        clock: Clock,
+        on_backlog: Callable[[bool], None],
+        next_sequence: Sequence,
+    ) -> None:
+        """Go on with command ``next_sequence``, which ``sealer`` expects next.
+
+        ``on_backlog`` is told each time that the backlog becomes full, or is no longer.
+        """
+        self._config = config
+        self._policy = SealPolicy(config, root_interval)
+        self._builder = BatchBuilder(self._policy, next_sequence)
+        self._sealer = sealer
+        self._blocks = blocks
+        self._batches = batches
+        self._clock = clock
+        self._on_backlog = on_backlog
+        self._closed: deque[Candidate] = deque()
+        self._opened = asyncio.Event()
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._caught_up = False
+        self._stopping = False
+        self._backlog_told = False
+        self.backlog = Backlog(config.backlog_batches_max, config.backlog_bytes_max)
+        self.stage = Stage("batcher", capacity=None, held=self._held)
+        self.causes = dict.fromkeys(SealCause, 0)
+
+    async def run(self, stored: Iterable[Batch] = (), journaled: Iterable[Block] = ()) -> None:
+        """Hand on ``stored`` batches, take in ``journaled`` blocks, then those of the mailbox.
+
+        ``stored`` are batches of an earlier run that are not final, ``journaled`` the blocks that
+        no batch holds yet. Returns once ``stop`` was called and everything is sealed and handed on.
+        Raises what the sealer raises: nothing may be posted any more.
+        """
+        async with asyncio.TaskGroup() as group:
+            tasks = (
+                group.create_task(self._take_in(journaled)),
+                group.create_task(self._watch_age()),
+            )
+            await self._hand_on_stored(stored)
+            while not (self._stopping and not self._closed):
+                await self._work.wait()
+                while self._closed:
+                    await self._seal(self._closed[0])
+                self._work.clear()
+            for task in tasks:
+                task.cancel()
+
+    def flush(self) -> None:
+        """Close the batch under way, whatever its size."""
+        self._close(self._builder.close())
+
+    def stop(self) -> None:
+        """End ``run`` once all blocks that wait are sealed; their producers have ended before.
+
+        Journaled blocks that were not yet taken in stay in the journal for the next run.
+        """
+        while self._caught_up and (waiting := self._take()):
+            for durable in waiting:
+                self._add(durable.block)
+        self.flush()
+        self._stopping = True
+        self._work.set()
+
+    def posted(self, index: int) -> None:
+        """Take note that batch ``index`` stands on L1."""
+        self.backlog.post(index)
+        self._tell_backlog()
+
+    def dropped(self, index: int, data_bytes: int) -> None:
+        """Take note that an L1 reorg has dropped batch ``index``: it must be posted again."""
+        self.backlog.add(index, data_bytes)
+        self._tell_backlog()
+
+    def _held(self) -> int:
+        return self._builder.load.commands + sum(batch.load.commands for batch in self._closed)
+
+    async def _hand_on_stored(self, stored: Iterable[Batch]) -> None:
+        for batch in stored:
+            self.backlog.add(batch.header.index, len(batch.data))
+            self._tell_backlog()
+            await self._hand_on(batch)
+
+    async def _hand_on(self, batch: Batch) -> None:
+        await self._batches.wait_for_room()
+        self._batches.offer(batch, self._clock.now_ns())
+
+    async def _take_in(self, journaled: Iterable[Block]) -> None:
+        for block in journaled:
+            await self._room.wait()
+            self._add(block)
+            # The journal is read without awaiting; the others need their turn.
+            await asyncio.sleep(0)
+        self._caught_up = True
+        while True:
+            await self._blocks.wait()
+            await self._room.wait()
+            for durable in self._take():
+                self._add(durable.block)
+            await asyncio.sleep(0)
+
+    def _take(self) -> list[DurableBlock]:
+        return self._blocks.take(self._config.blocks_per_turn, self._clock.now_ns())
+
+    async def _watch_age(self) -> None:
+        while True:
+            await self._opened.wait()
+            wait_ns = self._builder.wait_ns(self._clock.now_ns())
+            if wait_ns is None:
+                self._opened.clear()
+            elif wait_ns:
+                await asyncio.sleep(wait_ns / NS_PER_S)
+            else:
+                self._close(self._builder.close_if_aged(self._clock.now_ns()))
+
+    def _add(self, block: Block) -> None:
+        encoded = BlockBytes(encode_block(block), block.first_sequence, block.last_sequence)
+        self.stage.enter(len(block.commands))
+        for candidate in self._builder.add(encoded, self._clock.now_ns()):
+            self._close(candidate)
+        self._opened.set()
+
+    def _close(self, candidate: Candidate | None) -> None:
+        if candidate is None:
+            return
+        self._closed.append(candidate)
+        self.backlog.wait(self._policy.data_bytes(candidate.load))
+        self._tell_backlog()
+        self._work.set()
+        if len(self._closed) >= self._config.waiting_batches_max:
+            self._room.clear()
+
+    async def _seal(self, candidate: Candidate) -> None:
+        started_ns = self._clock.now_ns()
+        batch = await self._sealer.seal(
+            candidate.blocks, candidate.first_sequence, candidate.cause.value
+        )
+        commands, sealed_ns = candidate.load.commands, self._clock.now_ns()
+        self._policy.learn(candidate.load.encoded_bytes, len(batch.data))
+        self.backlog.seal(batch.header.index, len(batch.data))
+        self._tell_backlog()
+        self.causes[candidate.cause] += 1
+        _log.info(
+            "batch_sealed",
+            batch=batch.header.index,
+            cause=candidate.cause.value,
+            commands=commands,
+            data_bytes=len(batch.data),
+            sealing_ms=(sealed_ns - started_ns) // 1_000_000,
+        )
+        await self._hand_on(batch)
+        self._closed.popleft()
+        self.stage.leave(commands)
+        self.stage.busy(started_ns, sealed_ns, commands)
+        self._room.set()
+
+    def _tell_backlog(self) -> None:
+        if self.backlog.full != self._backlog_told:
+            self._backlog_told = self.backlog.full
+            _log.warning("backlog", full=self.backlog.full, batches=self.backlog.batches)
+            self._on_backlog(self.backlog.full)

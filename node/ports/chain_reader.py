@@ -1,0 +1,63 @@
+"""What L1 holds of an exchange: all that a verifier with an empty disk has."""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+import msgspec
+
+from node.types.blocks import BatchHeader, Domain
+from node.types.ids import Address
+from node.types.units import Money
+
+
+class RollupTerms(msgspec.Struct, frozen=True, gc=False):
+    """What the rollup was created with: whose log this is, and what it starts from."""
+
+    domain: Domain
+    rules: bytes
+    genesis_root: bytes
+
+
+class InboxEntry(msgspec.Struct, frozen=True, gc=False):
+    """A deposit as the inbox contract recorded it, in millionths."""
+
+    index: int
+    account: Address
+    amount: Money
+
+
+class PostedBatch(msgspec.Struct, frozen=True, gc=False):
+    """A batch as it stands in the calldata of ``transaction``, mined in L1 block ``block``.
+
+    ``data_hash`` is what the contract saw: keccak256 of the data.
+    """
+
+    header: BatchHeader
+    data: bytes
+    data_hash: bytes
+    block: int
+    transaction: bytes
+
+
+class ChainReader(Protocol):
+    """Reads one rollup as of one L1 block, the same in every answer.
+
+    All raise ``ChainUnavailable`` when the endpoint does not answer, ``ChainDisagrees`` when its
+    answers contradict each other, ``WrongContract`` where there is no rollup.
+    """
+
+    async def terms(self) -> RollupTerms:
+        """Return what the rollup was created with."""
+        ...
+
+    async def deposits(self) -> tuple[InboxEntry, ...]:
+        """Return every deposit, in the order of the inbox."""
+        ...
+
+    async def batch_count(self) -> int:
+        """Return the number of batches that the contract has accepted."""
+        ...
+
+    def batches(self) -> AsyncGenerator[PostedBatch, None]:
+        """Yield what was posted, in the order of the chain."""
+        ...
