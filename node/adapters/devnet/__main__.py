@@ -21,7 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         safe_depth=parsed.safe_depth,
         finalized_depth=parsed.finalized_depth,
     )
-    asyncio.run(serve_until_stopped(parsed.host, parsed.port, settings, until_eof=parsed.until_eof))
+    try:
+        asyncio.run(
+            serve_until_stopped(parsed.host, parsed.port, settings, until_eof=parsed.until_eof)
+        )
+    except* OSError as group:
+        sys.exit(f"devnet: {group.exceptions[0]}")
 
 
 async def serve_until_stopped(

@@ -22,6 +22,7 @@ from node.adapters.devnet.transactions import SignedTransaction, gas_floor
 from node.types.hashing import keccak256
 
 TRANSACTION_GAS_MIN: Final = 21_000
+CALL_STIPEND: Final = 2_300
 COINBASE: Final = bytes(20)
 
 
@@ -173,9 +174,12 @@ class EvmChain:
         limit = min(request.gas or self._gas_limit, self._gas_limit)
         computation, used = self._try(request, limit, at)
         _raise_failure(computation)
-        # Most calls need what they used, plus the 1/64 that EIP-150 keeps back from inner calls.
-        low, high = max(used, TRANSACTION_GAS_MIN) - 1, limit
-        guess = min(limit, used + used // 63 + 2_300)
+        computation, _ = self._try(request, used, at)
+        if not computation.is_error:
+            return used
+        # Calls to further contracts need some more: EIP-150 keeps back 1/64 of the gas from each.
+        low, high = used, limit
+        guess = min(limit, used + used // 63 + CALL_STIPEND)
         while high - low > low // 50:
             computation, _ = self._try(request, guess, at)
             low, high = (guess, high) if computation.is_error else (low, guess)

@@ -23,6 +23,7 @@ from node.adapters.devnet.settings import DevnetSettings
 
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 BATCH_MAX: Final = 100
+BRACKETS_MAX: Final = 5_000
 Result = TypeVar("Result")
 
 log = logging.getLogger("plimsoll.devnet")
@@ -84,12 +85,12 @@ class DevnetServer:
                 RpcError(INVALID_REQUEST, "content type must be application/json"), status=415
             )
         try:
-            body = msgspec.json.decode(await request.read())
+            body = _decode(await request.read())
         except web.HTTPRequestEntityTooLarge:
             return _failure(
                 RpcError(INVALID_REQUEST, f"body exceeds {BODY_BYTES_MAX} bytes"), status=413
             )
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return _failure(RpcError(PARSE_ERROR, "parse error"))
         if isinstance(body, list) and not 1 <= len(body) <= BATCH_MAX:
             return _failure(RpcError(INVALID_REQUEST, f"a batch holds 1 to {BATCH_MAX} requests"))
@@ -108,7 +109,7 @@ class DevnetServer:
 
     def _respond(self, request: Any) -> dict[str, Any]:
         """One request, one response object: runs on the EVM's thread and never raises."""
-        identifier = request.get("id") if isinstance(request, dict) else None
+        identifier = _identifier(request)
         try:
             name, params = _read_request(request)
             outcome: dict[str, Any] = {"result": call_method(self._devnet, name, params)}
@@ -126,6 +127,23 @@ class DevnetServer:
 
     async def _on_evm_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._evm_thread, work)
+
+
+def _decode(body: bytes) -> Any:
+    """The JSON value of a body. Raises msgspec.DecodeError or UnicodeDecodeError.
+
+    py-evm raises Python's recursion limit to 100,000, beyond what the C stack carries, so a body of
+    nested brackets would end the process inside the decoder. Their number bounds their depth.
+    """
+    if body.count(b"[") + body.count(b"{") > BRACKETS_MAX:
+        raise msgspec.DecodeError("too many arrays and objects")
+    return msgspec.json.decode(body)
+
+
+def _identifier(request: Any) -> str | int | float | None:
+    """The id to answer under; null where the request has none that JSON-RPC allows."""
+    given = request.get("id") if isinstance(request, dict) else None
+    return given if isinstance(given, str | int | float) else None
 
 
 def _read_request(request: Any) -> tuple[str, list[Any]]:
