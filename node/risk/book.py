@@ -34,6 +34,14 @@ class Holding:
         """Return whether a falling mark is what threatens the position."""
         return self.size > 0
 
+    @property
+    def trigger(self) -> tuple[int, int]:
+        """Return what tells one state of the position from another: size and threshold.
+
+        Settling funding into the margin moves neither.
+        """
+        return self.size, self.threshold
+
     def is_crossed(self, mark: int, funding: int) -> bool:
         """Return whether maintenance fails at ``mark`` and index ``funding``, by the threshold."""
         return level_of(self.is_long, self.maintenance, mark, funding) < self.threshold

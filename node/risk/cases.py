@@ -1,11 +1,12 @@
 """The positions of one market that are known to fail maintenance, and when each is proposed.
 
 A case is opened when the index finds a position crossed and closed when it is not any more, or
-when its ``Liquidated`` arrives. While it is open, the position is proposed once and is then in
-flight. A new event of the position, or a refusal by the queue, ends the flight at once. Otherwise
-nothing came of it (the book had nothing to offer, or the command was lost), and it is proposed
-again after a number of oracle rounds that doubles up to a bound: a stalled position is never
-forgotten and never floods the lane.
+when it was liquidated; what a partial liquidation leaves may become a new case at once. While it is
+open, the position is proposed once and is then in flight. A change of the position, or a refusal by
+the queue, ends the flight at once. Otherwise nothing came of it (the book had nothing to offer,
+nobody was left to deleverage, the command was lost), and it is proposed again after a number of
+oracle rounds that doubles up to a bound: a stalled position is never forgotten and never floods
+the lane.
 """
 
 from collections.abc import Iterator
@@ -14,13 +15,27 @@ from node.types.ids import Address
 
 
 class Case:
-    """One crossed position. ``crossed_ms`` is the log's time of what made it liquidatable."""
+    """One crossed position. ``crossed_ms`` is the log's time of what made it liquidatable.
 
-    __slots__ = ("account", "attempts", "crossed_ms", "proposals", "retry_round")
+    ``trigger`` is the position's as it was last judged; ``liquidated`` tells that a ``Liquidated``
+    or ``Deleveraged`` of it has arrived since.
+    """
 
-    def __init__(self, account: Address, crossed_ms: int) -> None:
+    __slots__ = (
+        "account",
+        "attempts",
+        "crossed_ms",
+        "liquidated",
+        "proposals",
+        "retry_round",
+        "trigger",
+    )
+
+    def __init__(self, account: Address, trigger: tuple[int, int], crossed_ms: int) -> None:
         self.account = account
+        self.trigger = trigger
         self.crossed_ms = crossed_ms
+        self.liquidated = False
         self.attempts = 0
         self.proposals = 0
         self.retry_round = 0
@@ -51,16 +66,20 @@ class CaseBook:
         """Iterate over a copy of the accounts with open cases, so that they may be closed."""
         return iter(tuple(self._cases))
 
-    def open(self, account: Address, crossed_ms: int) -> None:
-        """Open a case, ready to be proposed; one that is open stays as it is."""
-        if account not in self._cases:
-            self._cases[account] = Case(account, crossed_ms)
-            self._ready[account] = None
+    def get(self, account: Address) -> Case | None:
+        """Return the account's open case, or None."""
+        return self._cases.get(account)
 
-    def close(self, account: Address) -> Case | None:
-        """Close the account's case and return it; None when there is none."""
+    def open(self, account: Address, trigger: tuple[int, int], crossed_ms: int) -> None:
+        """Open a case, ready to be proposed; the account must have none."""
+        assert account not in self._cases
+        self._cases[account] = Case(account, trigger, crossed_ms)
+        self._ready[account] = None
+
+    def close(self, account: Address) -> None:
+        """Close the account's case, which must be open."""
         self._ready.pop(account, None)
-        return self._cases.pop(account, None)
+        del self._cases[account]
 
     def release(self, account: Address) -> None:
         """End the flight: something happened to the position or to its command."""

@@ -82,7 +82,7 @@ class MarketWatch:
         self._moved = True
 
     def change_position(self, event: PositionChanged) -> None:
-        """Take in a position as it stands now; a proposal in flight has had its effect."""
+        """Take in a position as it stands now; unless it is as it was, a flight ends with it."""
         before, after = self.view.replace(event)
         if before is not None:
             self._index.discard(before)
@@ -93,23 +93,28 @@ class MarketWatch:
             self.audit.leave(event.account)
         self._touched[event.account] = None
         self._unplaced[event.account] = None
-        self.cases.release(event.account)
+        if before is None or after is None or before.trigger != after.trigger:
+            self.cases.release(event.account)
 
-    def close_case(self, account: Address) -> Case | None:
-        """Close the case of a position that was liquidated; what is left of it is judged anew."""
+    def note_liquidated(self, account: Address) -> None:
+        """Take in that a liquidation of the position was applied, whatever it has changed."""
         self._touched[account] = None
-        return self.cases.close(account)
+        case = self.cases.get(account)
+        if case is not None:
+            case.liquidated = True
 
-    def end_block(self, time: int) -> None:
+    def end_block(self, time: int, now_ns: int) -> None:
         """Judge the market as the block of ``time`` (milliseconds) leaves it."""
         if not (self._moved or self._touched) or not self.view.mark:
             return
         if self._moved:
             visits = self._run_schedule(time)
+            self._review(self.cases, now_ns)
             self._look_at_all(time, visits)
             # Whoever trades often between two rounds is placed once: at the round, like the rest.
             self._place_changed(time)
         else:
+            self._review(self._touched, now_ns)
             self._look_at_touched(time)
         self._touched.clear()
         self._mark_moved = self._moved = self._starting = False
@@ -149,12 +154,11 @@ class MarketWatch:
         self.schedule.place(holding.account, time, horizon, mark, signed)
 
     def _look_at_all(self, time: int, visits: list[Visit]) -> None:
-        """Open and close cases after the mark or the index moved: the round of the index."""
+        """Open cases after the mark or the index moved: the round of the index."""
         view = self.view
         self._rounds += 1
         crossed_ms = view.mark_time if self._mark_moved or self._starting else time
         visited = {visit.account: visit.woken for visit in visits}
-        self._close_recovered(self.cases)
         for account in self._index.crossed(view.mark, view.funding):
             if account in self.cases:
                 continue
@@ -167,9 +171,8 @@ class MarketWatch:
         self.audit.run(view, visited, self.cases)
 
     def _look_at_touched(self, time: int) -> None:
-        """Open and close cases of positions that changed while the market stood still."""
+        """Open cases of positions that changed while the market stood still."""
         view = self.view
-        self._close_recovered(self._touched)
         for account in self._touched:
             holding = view.holdings.get(account)
             if (
@@ -181,15 +184,26 @@ class MarketWatch:
 
     def _open(self, account: Address, crossed_ms: int) -> None:
         self._monitor.crossings += 1
-        self.cases.open(account, crossed_ms)
+        self.cases.open(account, self.view.holdings[account].trigger, crossed_ms)
 
-    def _close_recovered(self, accounts: Iterable[Address]) -> None:
-        """Close the cases of those ``accounts`` that are gone or cover their margin again."""
+    def _review(self, accounts: Iterable[Address], now_ns: int) -> None:
+        """Close the cases of those ``accounts`` that were reduced or cover their margin again.
+
+        A liquidation that found nobody to take anything over leaves the position as it was: its
+        case stays open and its back-off goes on.
+        """
         view = self.view
         for account in accounts:
-            if account not in self.cases:
+            case = self.cases.get(account)
+            if case is None:
                 continue
             holding = view.holdings.get(account)
-            if holding is None or not holding.is_crossed(view.mark, view.funding):
+            if case.liquidated and (holding is None or holding.trigger != case.trigger):
+                self.cases.close(account)
+                self._monitor.note_liquidation(case.crossed_ms, now_ns)
+            elif holding is None or not holding.is_crossed(view.mark, view.funding):
                 self.cases.close(account)
                 self._monitor.recovered += 1
+            else:
+                case.trigger = holding.trigger
+                case.liquidated = False

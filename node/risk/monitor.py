@@ -72,7 +72,7 @@ class Monitor:
         else:
             self.repeats += 1
 
-    def note_closed_case(self, crossed_ms: int, now_ns: int) -> None:
+    def note_liquidation(self, crossed_ms: int, now_ns: int) -> None:
         """Count the delay from a crossing to its durable liquidation."""
         self.liquidation.record(_age_ns(crossed_ms, now_ns))
 

@@ -23,7 +23,7 @@ from node.types.events import (
     MarkMoved,
     PositionChanged,
 )
-from node.types.ids import Address, MarketId
+from node.types.ids import MarketId
 
 
 class RiskProcessor:
@@ -51,7 +51,7 @@ class RiskProcessor:
         for event in events:
             match event:
                 case BlockOpened():
-                    self._end_block()
+                    self._end_block(now_ns)
                     self._block_time = event.time
                 case MarkMoved():
                     self._watch(event.market).move_mark(event)
@@ -61,14 +61,14 @@ class RiskProcessor:
                     self._watch(event.market).change_position(event)
                 case Liquidated():
                     self._monitor.liquidated += 1
-                    self._close_case(event.market, event.account, now_ns)
+                    self._watch(event.market).note_liquidated(event.account)
                 case Deleveraged():
                     self._monitor.deleveraged += 1
-                    self._close_case(event.market, event.account, now_ns)
+                    self._watch(event.market).note_liquidated(event.account)
                 case _:
                     # Orders, balances and agents do not move a position's trigger.
                     pass
-        self._end_block()
+        self._end_block(now_ns)
         return self._propose(now_ns)
 
     def refused(self, command: Liquidate) -> None:
@@ -96,14 +96,9 @@ class RiskProcessor:
     def _watch(self, market: MarketId) -> MarketWatch:
         return self._watches[market - 1]
 
-    def _end_block(self) -> None:
+    def _end_block(self, now_ns: int) -> None:
         for watch in self._watches:
-            watch.end_block(self._block_time)
-
-    def _close_case(self, market: MarketId, account: Address, now_ns: int) -> None:
-        case = self._watch(market).close_case(account)
-        if case is not None:
-            self._monitor.note_closed_case(case.crossed_ms, now_ns)
+            watch.end_block(self._block_time, now_ns)
 
     def _propose(self, now_ns: int) -> list[Liquidate]:
         """Return what is ready, within the turn's limit; markets share it in their order."""
