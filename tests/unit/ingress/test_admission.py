@@ -2,6 +2,9 @@
 
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -257,6 +260,31 @@ def test_a_worker_whose_set_up_is_cut_off_ends(cut: int) -> None:
     sink = io.BytesIO()
     serve(io.BytesIO(SETUP[:cut]), sink)
     assert sink.getvalue() == b""
+
+
+def start_worker() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "node.ingress.admission_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+    )
+
+
+def test_a_worker_ends_with_its_input() -> None:
+    answers, _ = start_worker().communicate(SETUP + frame([raw(GOOD)]), timeout=30)
+    assert int.from_bytes(answers[:4]) == len(answers) - 4
+
+
+def test_a_worker_ends_quietly_once_nobody_reads() -> None:
+    with start_worker() as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdout.close()
+        worker.stdin.write(SETUP + frame([raw(GOOD)]))
+        # The input stays open: it is the broken output that ends the worker.
+        worker.stdin.flush()
+        assert worker.wait(timeout=30) == 0
 
 
 def test_a_signature_over_anything_else_is_not_the_owners() -> None:
