@@ -9,7 +9,12 @@ from web3.types import Nonce
 from web3.utils.address import get_create_address
 
 from node.adapters.artifacts import load_artifact
+from node.transition import leaves
+from node.transition.tree.proofs import prove_membership
+from node.transition.tree.tree import StateTree
 from node.types.hashing import keccak256
+from node.types.ids import Address
+from node.types.units import Money
 from tests.integration.l1_stage import (
     DOLLAR,
     FINALITY_BLOCKS,
@@ -41,32 +46,32 @@ def withdrawal_value(owner: str, amount: int) -> bytes:
     return bytes.fromhex(owner[2:]) + amount.to_bytes(16, "big")
 
 
-def naive_tree(leaves: dict[bytes, bytes]) -> tuple[bytes, dict[bytes, Proof]]:
+def naive_tree(items: dict[bytes, bytes]) -> tuple[bytes, dict[bytes, Proof]]:
     """The root of a tree, and the proof of each key: bits and siblings from the leaf up."""
-    keys = sorted(leaves)
+    keys = sorted(items)
     if len(keys) == 1:
-        return keccak256(b"\x00" + keys[0] + leaves[keys[0]]), {keys[0]: ([], [])}
+        return keccak256(b"\x00" + keys[0] + items[keys[0]]), {keys[0]: ([], [])}
     first, last = (int.from_bytes(key, "big") for key in (keys[0], keys[-1]))
     bit = 256 - (first ^ last).bit_length()
     goes_right = {key: int.from_bytes(key, "big") >> (255 - bit) & 1 for key in keys}
-    left, left_proofs = naive_tree({key: leaves[key] for key in keys if not goes_right[key]})
-    right, right_proofs = naive_tree({key: leaves[key] for key in keys if goes_right[key]})
+    left, left_proofs = naive_tree({key: items[key] for key in keys if not goes_right[key]})
+    right, right_proofs = naive_tree({key: items[key] for key in keys if goes_right[key]})
     proofs = {key: ([*bits, bit], [*up, right]) for key, (bits, up) in left_proofs.items()}
     proofs |= {key: ([*bits, bit], [*up, left]) for key, (bits, up) in right_proofs.items()}
     return keccak256(b"\x01" + bytes([bit]) + left + right), proofs
 
 
-def tree_with_bobs_withdrawal(stage: Stage, leaves: int) -> tuple[bytes, Proof]:
+def tree_with_bobs_withdrawal(stage: Stage, size: int) -> tuple[bytes, Proof]:
     """Bob's withdrawal 7 among others of the same size. Returns the root and Bob's proof."""
     value = withdrawal_value(stage.bob.address, BOBS_AMOUNT)
-    ids = [7, 6, 1 << 63][:leaves]
+    ids = [7, 6, 1 << 63][:size]
     root, proofs = naive_tree({withdrawal_key(place): value for place in ids})
     return root, proofs[withdrawal_key(7)]
 
 
-async def final_withdrawal(exchange: Exchange, leaves: int) -> Proof:
+async def final_withdrawal(exchange: Exchange, size: int) -> Proof:
     """Post a batch that holds Bob's withdrawal, and wait until it is final. Returns the proof."""
-    root, proof = tree_with_bobs_withdrawal(exchange.stage, leaves)
+    root, proof = tree_with_bobs_withdrawal(exchange.stage, size)
     await exchange.fund_inbox(1_000 * DOLLAR)
     await exchange.post(new_root=root, inbox_cursor=1)
     await mine(exchange.stage, FINALITY_BLOCKS)
@@ -309,12 +314,10 @@ async def test_the_test_dollar_keeps_its_books(exchange: Exchange) -> None:
 # --- the inbox: money out -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("leaves", [1, 2, 3])
-async def test_a_final_withdrawal_is_paid_to_its_owner_once(
-    exchange: Exchange, leaves: int
-) -> None:
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_a_final_withdrawal_is_paid_to_its_owner_once(exchange: Exchange, size: int) -> None:
     stage = exchange.stage
-    proof = await final_withdrawal(exchange, leaves)
+    proof = await final_withdrawal(exchange, size)
     claim = bobs_claim(exchange, proof)
     # Whoever sends the claim, the money goes to the owner.
     receipt = await stage.send(stage.alice, claim)
@@ -327,6 +330,22 @@ async def test_a_final_withdrawal_is_paid_to_its_owner_once(
     assert await exchange.token.functions.balanceOf(stage.bob.address).call() == BOBS_AMOUNT
     assert await exchange.inbox.functions.claimed(7).call() is True
     assert await revert_data(claim, stage.bob.address) == error_data("AlreadyClaimed", 7)
+
+
+async def test_the_proof_that_the_node_makes_is_paid(exchange: Exchange) -> None:
+    """The state tree, its leaves and the contract are three authors of one format."""
+    stage = exchange.stage
+    owner = Address(bytes.fromhex(stage.bob.address[2:]))
+    value = leaves.withdrawal_value(owner, Money(BOBS_AMOUNT))
+    others = {keccak256(bytes([seed])): bytes([seed]) * seed for seed in range(1, 41)}
+    withdrawals = {leaves.withdrawal_key(place): value for place in range(20)}
+    tree = StateTree.build({**others, **withdrawals})
+    proof = prove_membership(tree, leaves.withdrawal_key(7))
+    await exchange.fund_inbox(1_000 * DOLLAR)
+    await exchange.post(new_root=tree.root, inbox_cursor=1)
+    await mine(stage, FINALITY_BLOCKS)
+    await stage.send(stage.bob, bobs_claim(exchange, (list(proof.bits), list(proof.siblings))))
+    assert await exchange.token.functions.balanceOf(stage.bob.address).call() == BOBS_AMOUNT
 
 
 async def test_a_claim_on_a_batch_that_is_not_final_is_refused(exchange: Exchange) -> None:
