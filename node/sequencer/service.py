@@ -72,7 +72,7 @@ class Sequencer(Generic[State]):
         clock: Clock,
         limits: SequencerLimits,
         outlets: Ordered[Outlet[DurableBlock]],
-        checkpoint: Checkpoint[State] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self._builder = builder
         self._journal = journal
@@ -241,7 +241,7 @@ class Sequencer(Generic[State]):
             await outlet.wait_for_room()
             outlet.offer(durable, self._clock.now_ns())
         if self._checkpoint is not None:
-            self._checkpoint.after(durable.block)
+            self._checkpoint.after(durable)
 
     def _abandon(self, unknown: IntegrityError) -> None:
         """Tell everyone who still waits that there will be no outcome."""

@@ -100,7 +100,14 @@ class Node:
             clock,
             SequencerLimits(dict.fromkeys(Lane, 10000), block_work=40),
             (),
-            Checkpoint(self.state, snapshots, DOMAIN, RULES.digest(), every=150),
+            Checkpoint(
+                self.state.leaves(),
+                self.recovery.snapshot,
+                snapshots,
+                DOMAIN,
+                RULES.digest(),
+                every=150,
+            ),
         )
 
     def submit(self, command: Command) -> "asyncio.Future[Outcome]":

@@ -25,7 +25,7 @@ from node.types.errors import (
     ShuttingDown,
 )
 from node.types.events import Deposited, Rejected
-from node.types.ids import Address
+from node.types.ids import Address, Sequence
 from node.types.lanes import Lane
 from node.types.units import Millis, Money
 from tests.unit.sequencer.surroundings import (
@@ -117,7 +117,9 @@ class Bench:
             self.clock,
             limits,
             (self.outlet,),
-            None if store is None else Checkpoint(self.state, store, DOMAIN, bytes(32), every=4),
+            None
+            if store is None
+            else Checkpoint(self.state.leaves(), Sequence(0), store, DOMAIN, bytes(32), every=4),
         )
 
     def pay(
@@ -380,13 +382,13 @@ async def test_snapshots_are_taken_of_the_state_between_two_blocks() -> None:
         await bench.pay(1)
         assert store.snapshot is None
         await bench.pay(2)
-        at_four = [*bench.state.leaves()]
+        at_four = dict(bench.state.leaves())
         await store.saved.wait()
         await bench.pay(3)
     snapshot, block = store.snapshot, bench.journal.blocks[1]
     assert snapshot is not None
     assert (snapshot.sequence, snapshot.block, snapshot.hash) == (4, 2, block.hash)
-    assert [*snapshot.leaves] == at_four
+    assert dict(snapshot.leaves) == at_four
 
 
 async def test_a_snapshot_that_fails_is_no_reason_to_stop() -> None:
