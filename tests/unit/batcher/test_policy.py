@@ -1,0 +1,67 @@
+"""When a batch is sealed, and what its size is taken to be."""
+
+import pytest
+
+from node.batcher.config import BatcherConfig, check_batcher_config
+from node.batcher.policy import RATIO_SAMPLES, Load, SealCause, SealPolicy, gas_estimate
+from node.types.errors import ConfigInvalid
+
+
+def policy(**keys: int) -> SealPolicy:
+    return SealPolicy(BatcherConfig(**keys), root_interval=1_000)
+
+
+def test_the_defaults_are_allowed() -> None:
+    check_batcher_config(BatcherConfig())
+
+
+def test_all_faults_of_a_configuration_are_told() -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        check_batcher_config(BatcherConfig(commands_max=0, age_ms_max=-1, gas_max=10**12))
+    faults = caught.value.faults
+    assert [fault.partition(":")[0] for fault in faults] == [
+        "commands_max",
+        "age_ms_max",
+        "gas_max",
+    ]
+
+
+def test_each_limit_has_its_cause() -> None:
+    assert policy(commands_max=10).full(Load(10, 100)) is SealCause.COMMANDS
+    assert policy(data_bytes_max=1_000).full(Load(1, 1_000)) is SealCause.BYTES
+    assert policy(gas_max=500_000).full(Load(1, 50_000)) is SealCause.GAS
+    assert policy(age_ms_max=50).aged(50) is SealCause.AGE
+    assert policy(age_ms_max=50).aged(49) is None
+    assert policy().full(Load(1, 1_000)) is None
+
+
+def test_at_a_limit_a_batch_is_full_but_not_overfull() -> None:
+    limits = policy(commands_max=10, data_bytes_max=1_000)
+    assert limits.overfull(Load(10, 1_000)) is None
+    assert limits.overfull(Load(11, 10)) is SealCause.COMMANDS
+    assert limits.overfull(Load(1, 1_001)) is SealCause.BYTES
+
+
+def test_the_size_is_what_the_worst_of_the_last_batches_came_to() -> None:
+    limits = policy()
+    assert limits.data_bytes(Load(1, 1_000)) == 1_000
+    limits.learn(1_000, 300)
+    limits.learn(1_000, 200)
+    assert limits.data_bytes(Load(1, 10_000)) == 3_000
+    for _ in range(RATIO_SAMPLES):
+        limits.learn(1_000, 100)
+    assert limits.data_bytes(Load(1, 10_000)) == 1_000
+
+
+def test_the_estimate_rounds_up() -> None:
+    limits = policy()
+    limits.learn(3, 1)
+    assert limits.data_bytes(Load(1, 3)) == 2
+
+
+def test_prague_prices_much_calldata_by_its_floor() -> None:
+    few, many = gas_estimate(100, 0), gas_estimate(100_000, 0)
+    assert few < 170_000
+    assert many >= 21_000 + 100_000 * 40
+    assert gas_estimate(100_000, 10) > many
+    assert gas_estimate(100, 10) > few

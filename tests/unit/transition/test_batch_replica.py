@@ -1,0 +1,101 @@
+"""Sealing: what is decoded again is what is executed, and the trees behind stay provable."""
+
+import msgspec
+import pytest
+
+from node.codec.batch import decode_batch
+from node.transition.batch_replica import BatchReplica
+from node.transition.leaves import withdrawal_key, withdrawal_value
+from node.transition.replay import Replica
+from node.transition.tree.proofs import verify_membership
+from node.types.blocks import Block
+from node.types.errors import NotFound, StateDiverged
+from node.types.units import Money
+from tests.examples import DAVE, DOLLAR, DOMAIN, RULES
+from tests.unit.transition.example_log import example_log
+
+LOG = example_log()
+
+
+def fresh(trees_kept: int = 10) -> BatchReplica:
+    return BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept)
+
+
+def pieces(size: int) -> list[list[Block]]:
+    return [LOG.blocks[start : start + size] for start in range(0, len(LOG.blocks), size)]
+
+
+def test_headers_chain_and_count() -> None:
+    replica = fresh()
+    genesis = replica.root
+    batches = [replica.seal(blocks, "age") for blocks in pieces(10)]
+    headers = [batch.header for batch in batches]
+    assert [header.index for header in headers] == list(range(len(batches)))
+    assert [header.previous_root for header in headers] == [
+        genesis,
+        *(header.new_root for header in headers[:-1]),
+    ]
+    assert headers[0].first_sequence == 1
+    assert headers[-1].last_sequence == len(LOG.commands)
+    assert headers[-1].inbox_cursor == len(LOG.deposits)
+    commands = [command for batch in batches for command in decode_batch(batch.data)]
+    assert tuple(commands) == LOG.commands
+    assert batches[-1].last_hash == LOG.blocks[-1].hash
+
+
+def test_a_whole_log_in_one_batch_has_its_roots_on_the_way() -> None:
+    header = fresh().seal(LOG.blocks, "request").header
+    stretches = Replica.genesis(RULES, DOMAIN).execute(LOG.commands)
+    assert header.roots == tuple(stretch.root for stretch in stretches[:-1])
+    assert header.new_root == stretches[-1].root
+
+
+def test_a_missing_block_is_refused() -> None:
+    with pytest.raises(StateDiverged) as caught:
+        fresh().seal([LOG.blocks[0], LOG.blocks[2]], "age")
+    assert caught.value.where == "block order"
+    assert caught.value.sequence == LOG.blocks[2].first_sequence
+    assert caught.value.expected == LOG.blocks[1].first_sequence
+
+
+def test_a_block_that_did_something_else_is_refused() -> None:
+    blocks = [*LOG.blocks[:5], msgspec.structs.replace(LOG.blocks[5], changes=bytes(32))]
+    with pytest.raises(StateDiverged) as caught:
+        fresh().seal(blocks, "age")
+    assert (caught.value.where, caught.value.number) == ("block", LOG.blocks[5].number)
+
+
+def test_a_sealed_batch_replays_and_a_changed_one_does_not() -> None:
+    batch = fresh().seal(LOG.blocks[:20], "age")
+    copy = fresh()
+    copy.replay(batch)
+    assert (copy.root, copy.next_index) == (batch.header.new_root, 1)
+    changed = msgspec.structs.replace(
+        batch, header=msgspec.structs.replace(batch.header, new_root=bytes(32))
+    )
+    with pytest.raises(StateDiverged) as caught:
+        fresh().replay(changed)
+    assert caught.value.index == 0
+
+
+def test_a_withdrawal_is_provable_in_every_later_batch_that_is_kept() -> None:
+    replica = fresh(trees_kept=3)
+    batches = [replica.seal(blocks, "age") for blocks in pieces(5)]
+    last = batches[-1].header
+    key = withdrawal_key(1)
+    proof = replica.shelf.prove(last.index, key)
+    value = withdrawal_value(DAVE.address, Money(75 * DOLLAR))
+    verify_membership(last.new_root, key, value, proof)
+    with pytest.raises(NotFound):
+        replica.shelf.prove(last.index - 1, key)
+    assert len(replica.shelf) == 3
+    with pytest.raises(NotFound):
+        replica.shelf.prove(last.index - 3, key)
+
+
+def test_trees_before_a_final_batch_are_let_go() -> None:
+    replica = fresh()
+    for blocks in pieces(16):
+        replica.seal(blocks, "age")
+    replica.shelf.forget_below(2)
+    assert [index in replica.shelf for index in range(4)] == [False, False, True, True]
