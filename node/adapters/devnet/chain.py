@@ -75,6 +75,8 @@ class EvmChain:
         self._number_of: dict[bytes, int] = {self._blocks[0].hash: 0}
         self._place_of: dict[bytes, tuple[int, int]] = {}
         self._entropy = count(1)
+        self._read_at = self.head
+        self._read_state = self._state(self.head)
 
     @property
     def head(self) -> MinedBlock:
@@ -148,15 +150,15 @@ class EvmChain:
 
     def nonce(self, account: bytes, at: MinedBlock | None = None) -> int:
         """The number of transactions that the account has had mined."""
-        return int(self._state(at or self.head).get_nonce(account))
+        return int(self._state_to_read(at or self.head).get_nonce(account))
 
     def balance(self, account: bytes, at: MinedBlock | None = None) -> int:
         """Wei."""
-        return int(self._state(at or self.head).get_balance(account))
+        return int(self._state_to_read(at or self.head).get_balance(account))
 
     def code(self, account: bytes, at: MinedBlock | None = None) -> bytes:
         """Empty for an account that is no contract."""
-        return bytes(self._state(at or self.head).get_code(account))
+        return bytes(self._state_to_read(at or self.head).get_code(account))
 
     def call(self, request: CallRequest, at: MinedBlock | None = None) -> bytes:
         """What the call returns in the state after block ``at``. Raises RpcError if it reverts."""
@@ -195,6 +197,12 @@ class EvmChain:
         self._number_of[mined.hash] = mined.number
         for index, transaction in enumerate(mined.transactions):
             self._place_of[transaction.hash] = (mined.number, index)
+
+    def _state_to_read(self, at: MinedBlock) -> Any:
+        """The state after ``at``, kept until another block is asked for: building it is slow."""
+        if self._read_at is not at:
+            self._read_at, self._read_state = at, self._state(at)
+        return self._read_state
 
     def _state(self, at: MinedBlock) -> Any:
         """The state after block ``at``, in which gas is free: a call is not a payment."""
