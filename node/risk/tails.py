@@ -20,8 +20,8 @@ h. It asks nothing of the distribution but that the future resembles the path; w
 the n excursions are no independent draws, and what holds is measured, not proven. Excursions count
 in both directions, the larger of the two, which leans to the safe side.
 
-A tail by peaks over threshold is left out: at tail shares as small as these it extrapolates from
-very few declustered peaks, and was measured to cost more checks than it saves.
+A tail by peaks over threshold is left out: at shares as small as these, and at horizons of hours,
+it would extrapolate from very few declustered peaks.
 """
 
 import math

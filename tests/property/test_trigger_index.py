@@ -6,7 +6,7 @@ equity and requirement meet within a unit and every rounding shows.
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -147,3 +147,4 @@ class ProcessorAgainstScan(RuleBasedStateMachine):
 
 
 TestProcessorAgainstScan = ProcessorAgainstScan.TestCase
+TestProcessorAgainstScan.settings = settings(max_examples=40)

@@ -87,7 +87,7 @@ def test_a_calibrated_tail_goes_through_the_configuration_unchanged() -> None:
 
 def test_reflection_holds_for_a_walk_of_small_steps() -> None:
     draw = random.Random(9)
-    distance, horizon, paths = 1.5, 400, 3_000
+    distance, horizon, paths = 1.5, 200, 2_000
     reached = 0
     for _ in range(paths):
         place = highest = 0.0
