@@ -138,10 +138,6 @@ class Chain(Protocol):
         """Return the receipt of a transaction, None while it is in no block."""
         ...
 
-    async def transaction_input(self, transaction: bytes) -> bytes | None:
-        """Return the calldata of a transaction, None where the endpoint does not know it."""
-        ...
-
     async def logs(
         self, address: Address, topics: tuple[bytes, ...], first: int, last: int
     ) -> tuple[L1Log, ...]:

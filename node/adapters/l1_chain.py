@@ -1,0 +1,291 @@
+"""One JSON-RPC endpoint as the ``Chain`` port: py-evm's devnet, anvil, a public chain, all alike.
+
+Requests go through web3's provider, one by one and without its retries: who asks knows better when
+to ask again. Answers are read here, so that there is one place where an endpoint can be wrong.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import aiohttp
+from eth_utils import to_checksum_address
+from web3 import AsyncHTTPProvider
+from web3.exceptions import Web3Exception
+from web3.types import RPCEndpoint
+
+from node.codec.l1_calls import error_of
+from node.ports.chain import (
+    At,
+    FeeSample,
+    L1Block,
+    L1Log,
+    L1Receipt,
+    SendAnswer,
+    Sending,
+    Tag,
+)
+from node.types.errors import CallReverted, ChainUnavailable
+from node.types.ids import Address
+
+T = TypeVar("T")
+
+REQUEST_TIMEOUT_S: Final = 20.0
+MEDIAN_PERCENTILE: Final = 50
+EXECUTION_REVERTED: Final = 3
+
+# How the pools of geth, reth, nethermind, erigon, anvil and our devnet word their refusals; the
+# first that occurs in the message counts.
+_WORDINGS: Final = (
+    ("already known", Sending.KNOWN),
+    ("already imported", Sending.KNOWN),
+    ("alreadyknown", Sending.KNOWN),
+    ("nonce too low", Sending.SPENT),
+    ("oldnonce", Sending.SPENT),
+    ("underpriced", Sending.UNDERPRICED),
+    ("replacement", Sending.UNDERPRICED),
+    ("fee too low", Sending.UNDERPRICED),
+    ("feetoolow", Sending.UNDERPRICED),
+    ("less than block base fee", Sending.UNDERPRICED),
+    ("insufficient funds", Sending.UNFUNDED),
+    ("insufficientfunds", Sending.UNFUNDED),
+)
+
+
+class _Refusal(Exception):
+    """The endpoint answered with an error object."""
+
+    def __init__(self, code: int, message: str, data: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+class L1Chain:
+    """The endpoint at ``url``. Close it when done."""
+
+    def __init__(self, url: str, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        self._provider = AsyncHTTPProvider(
+            url,
+            request_kwargs={"timeout": aiohttp.ClientTimeout(total=timeout_s)},
+            exception_retry_configuration=None,
+        )
+
+    async def close(self) -> None:
+        """Close the HTTP connections."""
+        await self._provider.disconnect()
+
+    async def chain_id(self) -> int:
+        """Return the id that transactions must be signed for."""
+        return _quantity(await self._ask("eth_chainId"))
+
+    async def block(self, at: At) -> L1Block | None:
+        """Return the block, None where there is none (yet, or no longer)."""
+        method = "eth_getBlockByHash" if isinstance(at, bytes) else "eth_getBlockByNumber"
+        selector = _hex(at) if isinstance(at, bytes) else _selector(at)
+        try:
+            found = await self._request(method, selector, False)
+        except _Refusal as refusal:
+            # geth knows no safe block before the first epoch, and says so with an error.
+            if isinstance(at, Tag) and "not found" in refusal.message.lower():
+                return None
+            raise _unavailable(method, refusal) from refusal
+        return None if found is None else _read(_block, found)
+
+    async def call(
+        self, to: Address, data: bytes, at: At = Tag.LATEST, sender: Address | None = None
+    ) -> bytes:
+        """Return what the contract answers in the state after block ``at``."""
+        request = {"to": _hex(to), "data": _hex(data)}
+        if sender is not None:
+            request["from"] = _hex(sender)
+        return _bytes(await self._execute("eth_call", to, request, _selector(at)))
+
+    async def estimate_gas(self, sender: Address, to: Address, data: bytes) -> int:
+        """Return a gas limit that would suffice now."""
+        request = {"from": _hex(sender), "to": _hex(to), "data": _hex(data)}
+        return _quantity(await self._execute("eth_estimateGas", to, request))
+
+    async def code(self, address: Address) -> bytes:
+        """Return the code at ``address``, empty where no contract is."""
+        return _bytes(await self._ask("eth_getCode", _hex(address), Tag.LATEST.value))
+
+    async def balance(self, account: Address) -> int:
+        """Return the account's wei."""
+        return _quantity(await self._ask("eth_getBalance", _hex(account), Tag.LATEST.value))
+
+    async def nonce(self, account: Address, at: At = Tag.LATEST) -> int:
+        """Return the nonce of the account's next transaction."""
+        return _quantity(await self._ask("eth_getTransactionCount", _hex(account), _selector(at)))
+
+    async def fees(self, blocks: int) -> FeeSample:
+        """Return the next base fee, and the tips of the last ``blocks`` that held transactions."""
+        history = await self._ask(
+            "eth_feeHistory", hex(blocks), Tag.LATEST.value, [MEDIAN_PERCENTILE]
+        )
+        return _read(_fee_sample, history)
+
+    async def send(self, raw: bytes) -> SendAnswer:
+        """Hand over a signed transaction."""
+        try:
+            await self._request("eth_sendRawTransaction", _hex(raw))
+        except _Refusal as refusal:
+            return SendAnswer(_sending(refusal.message), refusal.message)
+        return SendAnswer(Sending.TAKEN, "")
+
+    async def receipt(self, transaction: bytes) -> L1Receipt | None:
+        """Return the receipt of a transaction, None while it is in no block."""
+        found = await self._ask("eth_getTransactionReceipt", _hex(transaction))
+        return None if found is None else _read(_receipt, found)
+
+    async def logs(
+        self, address: Address, topics: tuple[bytes, ...], first: int, last: int
+    ) -> tuple[L1Log, ...]:
+        """Return the logs of blocks ``first`` to ``last``, both included, in order."""
+        wanted = {
+            "address": to_checksum_address(address),
+            "topics": [_hex(topic) for topic in topics],
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+        }
+        return _read(_logs, await self._ask("eth_getLogs", wanted))
+
+    async def _execute(self, method: str, to: Address, *params: Any) -> Any:
+        """Ask for an execution, of which a contract may have its own opinion."""
+        try:
+            return await self._request(method, *params)
+        except _Refusal as refusal:
+            if refusal.code == EXECUTION_REVERTED or "revert" in refusal.message.lower():
+                data = _revert_data(refusal.data)
+                error, arguments = error_of(data)
+                raise CallReverted(to=to, error=error, arguments=arguments, data=data) from refusal
+            raise _unavailable(method, refusal) from refusal
+
+    async def _ask(self, method: str, *params: Any) -> Any:
+        """Return the result; an error object is no answer."""
+        try:
+            return await self._request(method, *params)
+        except _Refusal as refusal:
+            raise _unavailable(method, refusal) from refusal
+
+    async def _request(self, method: str, *params: Any) -> Any:
+        """Return the result. Raises ``_Refusal`` or ``ChainUnavailable``."""
+        try:
+            response: Any = await self._provider.make_request(RPCEndpoint(method), list(params))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, Web3Exception) as error:
+            detail = f"{method}: {type(error).__name__}: {error}"
+            raise ChainUnavailable(detail=detail) from error
+        if not isinstance(response, dict) or not ({"result", "error"} & set(response)):
+            raise ChainUnavailable(detail=f"{method}: not a JSON-RPC response")
+        if response.get("error") is not None:
+            raise _refusal_of(response["error"])
+        return response["result"]
+
+
+def _refusal_of(error: Any) -> _Refusal:
+    if not isinstance(error, dict):
+        return _Refusal(0, str(error), None)
+    code = error.get("code")
+    message = str(error.get("message", ""))
+    return _Refusal(code if isinstance(code, int) else 0, message, error.get("data"))
+
+
+def _unavailable(method: str, refusal: _Refusal) -> ChainUnavailable:
+    return ChainUnavailable(detail=f"{method}: {refusal.code}: {refusal.message[:200]}")
+
+
+def _sending(message: str) -> Sending:
+    lowered = message.lower()
+    return next((told for wording, told in _WORDINGS if wording in lowered), Sending.REFUSED)
+
+
+def _revert_data(data: Any) -> bytes:
+    """Return the contract's error; some endpoints wrap it in an object, some leave it out."""
+    inner = data.get("data") if isinstance(data, dict) else data
+    try:
+        return bytes.fromhex(inner.removeprefix("0x")) if isinstance(inner, str) else b""
+    except ValueError:
+        return b""
+
+
+def _read(parse: Callable[[Any], T], answer: Any) -> T:
+    """Return ``parse(answer)``; an answer of another form is no answer."""
+    try:
+        return parse(answer)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ChainUnavailable(detail=f"unreadable answer: {error!r}") from error
+
+
+def _block(found: dict[str, Any]) -> L1Block:
+    return L1Block(
+        number=int(found["number"], 16),
+        hash=_bytes(found["hash"]),
+        time_s=int(found["timestamp"], 16),
+        base_fee=int(found.get("baseFeePerGas") or "0x0", 16),
+    )
+
+
+def _receipt(found: dict[str, Any]) -> L1Receipt:
+    gas_used = int(found["gasUsed"], 16)
+    return L1Receipt(
+        transaction=_bytes(found["transactionHash"]),
+        block_number=int(found["blockNumber"], 16),
+        block_hash=_bytes(found["blockHash"]),
+        succeeded=int(found["status"], 16) == 1,
+        gas_used=gas_used,
+        fee=gas_used * int(found["effectiveGasPrice"], 16),
+    )
+
+
+def _logs(found: Sequence[dict[str, Any]]) -> tuple[L1Log, ...]:
+    return tuple(
+        L1Log(
+            address=Address(_bytes(log["address"])),
+            topics=tuple(_bytes(topic) for topic in log["topics"]),
+            data=_bytes(log["data"]),
+            block_number=int(log["blockNumber"], 16),
+            block_hash=_bytes(log["blockHash"]),
+            transaction=_bytes(log["transactionHash"]),
+        )
+        for log in found
+    )
+
+
+def _fee_sample(history: dict[str, Any]) -> FeeSample:
+    """Blocks that used no gas say nothing of tips: they report zeros."""
+    tips = [
+        int(rewards[0], 16)
+        for rewards, fullness in zip(
+            history.get("reward") or (), history["gasUsedRatio"], strict=False
+        )
+        if fullness > 0
+    ]
+    return FeeSample(base_fee=int(history["baseFeePerGas"][-1], 16), tips=tuple(tips))
+
+
+def _selector(at: At) -> Any:
+    match at:
+        case Tag():
+            return at.value
+        case bytes():
+            return {"blockHash": _hex(at)}  # EIP-1898
+        case _:
+            return hex(at)
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+def _bytes(answer: Any) -> bytes:
+    try:
+        return bytes.fromhex(answer.removeprefix("0x"))
+    except (AttributeError, TypeError, ValueError):
+        raise ChainUnavailable(detail=f"not hexadecimal: {answer!r:.80}") from None
+
+
+def _quantity(answer: Any) -> int:
+    try:
+        return int(answer, 16)
+    except (TypeError, ValueError):
+        raise ChainUnavailable(detail=f"not a quantity: {answer!r:.80}") from None
