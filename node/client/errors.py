@@ -1,0 +1,30 @@
+"""The server's errors, as the same types that the server raised."""
+
+from typing import Any
+
+from node.types import errors
+from node.types.errors import PlimsollError
+
+
+def _types_by_code() -> dict[int, type[PlimsollError]]:
+    found: dict[int, type[PlimsollError]] = {}
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, PlimsollError):
+            found.setdefault(kind.code, kind)
+    return found
+
+
+_TYPES = _types_by_code()
+
+
+def error_from_body(body: dict[str, Any]) -> PlimsollError:
+    """Return the error in an answer's ``error`` object.
+
+    A code that this client does not know yet becomes a plain ``PlimsollError`` with the code and
+    the name among its values: a newer server must not crash an older client.
+    """
+    kind = _TYPES.get(body["code"])
+    values = body.get("values", {})
+    if kind is None:
+        return PlimsollError(code=body["code"], name=body.get("name", ""), **values)
+    return kind(**values)

@@ -1,0 +1,77 @@
+"""Signing: a key, the account it acts for, and nonces that are safe under concurrency."""
+
+import itertools
+from typing import TypeVar
+
+import msgspec
+
+from node.codec.eip712 import Signing
+from node.codec.signatures import address_of_private, sign
+from node.types.commands import (
+    AdjustMargin,
+    ApproveAgent,
+    CancelAll,
+    CancelOrder,
+    NewOrder,
+    PlaceOrders,
+    Withdraw,
+)
+from node.types.ids import EVERY_MARKET, Address, MarketId
+from node.types.units import Millis, Money
+
+A = TypeVar("A", PlaceOrders, CancelAll, AdjustMargin, Withdraw, ApproveAgent)
+
+
+class Wallet:
+    """Makes signed actions for one account with one key.
+
+    Each nonce is taken once, in the order of the calls; actions may then travel and arrive in any
+    order. An agent's wallet names the owner's ``account`` and has nonces of its own.
+    """
+
+    def __init__(
+        self, secret: bytes, signing: Signing, account: Address | None = None, first_nonce: int = 1
+    ) -> None:
+        """Sign with the 32-byte ``secret``, for its own account or for ``account`` as its agent."""
+        self._secret = secret
+        self._signing = signing
+        self._nonces = itertools.count(first_nonce)
+        self.signer = address_of_private(secret)
+        self.account = self.signer if account is None else account
+
+    def place(
+        self,
+        orders: tuple[NewOrder, ...] = (),
+        cancels: tuple[CancelOrder, ...] = (),
+        *,
+        expires: Millis,
+    ) -> PlaceOrders:
+        """Return an action with up to 100 cancels and orders; the cancels go first."""
+        return self._signed(PlaceOrders(*self._head(expires), cancels, orders))
+
+    def cancel_all(self, market: MarketId = EVERY_MARKET, *, expires: Millis) -> CancelAll:
+        """Return an action that cancels all open orders of ``market`` (0: of every market)."""
+        return self._signed(CancelAll(*self._head(expires), market))
+
+    def adjust_margin(self, market: MarketId, amount: Money, *, expires: Millis) -> AdjustMargin:
+        """Return an action that moves ``amount`` into the position's margin (negative: back)."""
+        return self._signed(AdjustMargin(*self._head(expires), market, amount))
+
+    def withdraw(self, amount: Money, *, expires: Millis) -> Withdraw:
+        """Return an action that opens a withdrawal; the account's own key must sign it."""
+        return self._signed(Withdraw(*self._head(expires), amount))
+
+    def approve_agent(self, agent: Address, until: Millis, *, expires: Millis) -> ApproveAgent:
+        """Return an action that lets ``agent`` act until ``until``; past: revokes it."""
+        return self._signed(ApproveAgent(*self._head(expires), agent, until))
+
+    def login(self, challenge: bytes) -> bytes:
+        """Return the signature that opens the account's private feed on one connection."""
+        return sign(self._secret, self._signing.login_digest(self.account, challenge))
+
+    def _head(self, expires: Millis) -> tuple[Address, Address, int, Millis, bytes]:
+        return self.account, self.signer, next(self._nonces), expires, b""
+
+    def _signed(self, action: A) -> A:
+        signature = sign(self._secret, self._signing.digest(action))
+        return msgspec.structs.replace(action, signature=signature)
