@@ -150,7 +150,8 @@ class FileJournal:
         """Return what is durable by now, from the block that holds ``from_sequence`` on.
 
         Raises ``JournalCorrupt`` with file, offset and fault where a record does not check or does
-        not go on from the one before it, and when ``from_sequence`` is older than what is kept.
+        not go on from the one before it, and when ``from_sequence`` is older than what is kept
+        or what was durable has gone.
         """
         last = self.last_sequence
         if from_sequence > last:
@@ -170,6 +171,7 @@ class FileJournal:
                     if block.last_sequence >= last:
                         return
                 head = reader.head
+        raise JournalCorrupt(file=str(self._segments[-1]), fault="short", wanted=last)
 
     def prune(self, below: Sequence) -> None:
         """Delete the segments that hold nothing but commands before ``below``, never the newest."""
@@ -191,7 +193,8 @@ class FileJournal:
 
     def _write(self, record: bytes) -> int:
         """Append ``record``, in the journal's thread; return the nanoseconds that the disk took."""
-        if self._size >= self._segment_bytes:
+        begun = first_sequence_of(self._segments[-1]) <= self._head.sequence
+        if begun and self._size >= self._segment_bytes:
             self._begin_segment()
             self._file.close()
             self._size = self._segments[-1].stat().st_size

@@ -1,11 +1,14 @@
 """The journal on a disk that works: what is appended is read, by whoever opens it next."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
 from node.adapters.file_journal import FileJournal
+from node.adapters.journal_format import frame
+from node.codec.commands import encode_block
 from node.types.errors import IntegrityError, JournalCorrupt, WrongChain
 from node.types.ids import Sequence
 from tests.unit.adapters.blocks_for_disk import IDENTITY, OTHER, chained_blocks, next_block
@@ -37,7 +40,7 @@ async def test_a_new_journal_is_empty(tmp_path: Path) -> None:
     await journal.close()
 
 
-@pytest.mark.parametrize("segment_bytes", [ONE_BLOCK, 1 << 20])
+@pytest.mark.parametrize("segment_bytes", [1, ONE_BLOCK, 1 << 20])
 async def test_what_is_appended_is_read_by_the_next_who_opens(
     tmp_path: Path, segment_bytes: int
 ) -> None:
@@ -127,6 +130,28 @@ async def test_the_loop_goes_on_while_the_disk_writes(tmp_path: Path) -> None:
     assert list(journal.read(Sequence(1))) == []
     await writing
     assert journal.last_sequence == 3
+    await journal.close()
+
+
+async def test_what_goes_missing_under_a_running_node_is_noticed(tmp_path: Path) -> None:
+    journal = await _filled(tmp_path, 2)
+    segment = tmp_path / f"{1:020d}.journal"
+    second = frame(encode_block(chained_blocks(2)[1]))
+    segment.write_bytes(segment.read_bytes()[: -len(second)])
+    with pytest.raises(JournalCorrupt) as failure:
+        list(journal.read(Sequence(1)))
+    assert (failure.value.fault, failure.value.wanted) == ("short", 6)
+    await journal.close()
+
+
+async def test_a_disk_that_takes_a_little_at_a_time_gets_it_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    journal = await _filled(tmp_path, 2)
+    monkeypatch.undo()
+    assert list(journal.read(Sequence(1))) == chained_blocks(2)
     await journal.close()
 
 
