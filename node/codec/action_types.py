@@ -51,6 +51,7 @@ STRUCTS: Final[dict[str, Fields]] = {
     "Withdraw": (*_HEAD, ("amount", "uint128")),
     "ApproveAgent": (*_HEAD, ("agent", "address"), ("until", "uint64")),
     "Prices": (("time", "uint64"), ("priceTicks", "uint64[]")),
+    "Login": (("account", "address"), ("challenge", "bytes32")),
 }
 """Fields of each struct: (name, EIP-712 type). ``expires``, ``until``, ``time``: milliseconds."""
 

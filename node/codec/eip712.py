@@ -1,4 +1,4 @@
-"""The EIP-712 digest of everything that is signed: actions by accounts, prices by reporters.
+"""The EIP-712 digest of what is signed: actions and logins by accounts, prices by reporters.
 
     digest = keccak256(0x1901 || domainSeparator || hashStruct(message))
 
@@ -32,7 +32,7 @@ from node.types.commands import (
 )
 from node.types.errors import UnknownMarket
 from node.types.hashing import keccak256
-from node.types.ids import MarketId
+from node.types.ids import Address, MarketId
 from node.types.rules import Rules
 from node.types.units import Millis, Ticks
 
@@ -48,6 +48,7 @@ _WORDS: Final = {
     "uint128": "32s",
     "int128": "32s",
     "uint256": "32s",
+    "bytes32": "32s",
 }
 
 _NOTHING: Final = keccak256(b"")
@@ -78,6 +79,7 @@ _ADJUST_MARGIN: Final = _StructType("AdjustMargin")
 _WITHDRAW: Final = _StructType("Withdraw")
 _APPROVE_AGENT: Final = _StructType("ApproveAgent")
 _PRICES: Final = _StructType("Prices")
+_LOGIN: Final = _StructType("Login")
 
 # The two hot ones, without an attribute look-up for each item.
 _pack_order, _order_type_hash = _ORDER.pack, _ORDER.type_hash
@@ -121,6 +123,10 @@ class Signing:
         """Return what a reporter signs: one price for each market, in ticks, at ``time``."""
         words = b"".join([price.to_bytes(32) for price in prices])
         return keccak256(self._prefix + _PRICES.hash(time, keccak256(words)))
+
+    def login_digest(self, account: Address, challenge: bytes) -> bytes:
+        """Return what is signed to read the feed of ``account``: the server's own 32 bytes."""
+        return keccak256(self._prefix + _LOGIN.hash(account, challenge))
 
     def _struct_hash(self, action: SignedAction) -> bytes:
         head = (action.account, action.nonce, action.expires)

@@ -18,7 +18,7 @@ from node.codec.action_types import (
 from node.types.blocks import Domain
 from node.types.commands import CancelOrder, NewOrder, SignedAction
 from node.types.errors import UnknownMarket
-from node.types.ids import EVERY_MARKET, MarketId
+from node.types.ids import EVERY_MARKET, Address, MarketId, hex_from_address
 from node.types.rules import Rules
 from node.types.units import Millis, Ticks
 
@@ -46,6 +46,12 @@ def typed_report(time: Millis, prices: Sequence[Ticks], domain: Domain) -> dict[
     """Return the typed data of an oracle report: its digest is ``Signing.report_digest``."""
     message = {"time": str(time), "priceTicks": [str(price) for price in prices]}
     return _document("Prices", message, domain)
+
+
+def typed_login(account: Address, challenge: bytes, domain: Domain) -> dict[str, Any]:
+    """Return the typed data of a login: its digest is ``Signing.login_digest``."""
+    message = {"account": hex_from_address(account), "challenge": "0x" + challenge.hex()}
+    return _document("Login", message, domain)
 
 
 def _document(primary: str, message: dict[str, Any], domain: Domain) -> dict[str, Any]:

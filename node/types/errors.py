@@ -164,6 +164,12 @@ class UnknownAccount(CommandRejected):
     code = 1111
 
 
+class LoginRequired(CommandRejected):
+    """The account feed is for those who proved that they may act for the account."""
+
+    code = 1112
+
+
 class UnknownMarket(CommandRejected):
     """No market with this id or symbol."""
 

@@ -1,0 +1,57 @@
+"""Where and how the server listens: keys with their ranges, all faults in one go."""
+
+import msgspec
+
+from node.types.errors import ConfigInvalid
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "port": (0, 65_535),
+    "connections": (1, 100_000),
+    "message_bytes": (1_024, 1 << 20),
+    "outbox_bytes": (65_536, 1 << 30),
+    "write_timeout_s": (0.05, 600),
+    "close_timeout_s": (0.05, 60),
+    "drain_timeout_s": (0, 600),
+    "heartbeat_s": (1, 3_600),
+    "keepalive_s": (1, 3_600),
+}
+"""Lowest and highest value of each number, both allowed."""
+
+
+class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Keys of the server; the allowed ranges stand in ``_RANGES``."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. There is no TLS here: beyond loopback, put a proxy in front."""
+    port: int = 8_480
+    """The port to listen on; 0 lets the system choose."""
+    connections: int = 1_024
+    """The most WebSocket connections at a time."""
+    message_bytes: int = 66_560
+    """The longest message or body: that of the longest action, and its envelope."""
+    outbox_bytes: int = 4 << 20
+    """What may wait for one reader; past it the connection is cut (``SlowReader``)."""
+    write_timeout_s: float = 10.0
+    """A connection that took nothing of what waits for so long is cut."""
+    close_timeout_s: float = 2.0
+    """How long a client may take to answer a close, before the connection is dropped."""
+    drain_timeout_s: float = 10.0
+    """How long answers in flight are waited for when the server stops."""
+    heartbeat_s: float = 30.0
+    """A connection that is silent for so long is pinged, and dropped when no answer comes."""
+    keepalive_s: float = 30.0
+    """How long a plain HTTP connection may idle."""
+
+
+def check_http_config(config: HttpConfig) -> None:
+    """Raise ``ConfigInvalid`` with *all* faults of ``config``, each with its key and range."""
+    faults = [
+        f"{name}: {getattr(config, name)}, {low:g} … {high:g} allowed"
+        for name, (low, high) in _RANGES.items()
+        # Written so that a value that is not a number is a fault, too.
+        if not low <= getattr(config, name) <= high
+    ]
+    if not config.host:
+        faults.append("host: empty, an address or a name allowed")
+    if faults:
+        raise ConfigInvalid(faults=tuple(faults))

@@ -1,0 +1,18 @@
+"""What operators ask of a running node; the app answers."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+
+class Probes(msgspec.Struct, frozen=True):
+    """Called on the event loop for each request.
+
+    ``faults`` are the reasons why the node cannot do its work now, none when it can. ``stats`` is
+    whatever msgspec can write as JSON. ``metrics`` is the body of a Prometheus scrape.
+    """
+
+    faults: Callable[[], Iterable[str]]
+    stats: Callable[[], Any]
+    metrics: Callable[[], bytes]

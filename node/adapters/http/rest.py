@@ -1,0 +1,170 @@
+"""The REST routes: the same bodies as over WebSocket, one request at a time.
+
+====================================  ==========================================================
+POST /action, /oracle_round           answered once the block is durable
+GET  /markets /rules                  what the exchange allows
+GET  /book/{symbol}?depth=            the book as it stands
+GET  /account/{a} /orders/{a}         public: all of it can be rebuilt from L1
+GET  /receipts/{sequence}             with the ids that follow, to check it without us
+GET  /blocks/{number}                 head and ids
+GET  /finality/{sequence}             soft, posted, safe or final
+GET  /withdrawals/{id}                the proof that claims it on L1
+GET  /health /stats /metrics          for operators
+====================================  ==========================================================
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from node.adapters.http.probes import Probes
+from node.adapters.prometheus import CONTENT_TYPE
+from node.codec.json_errors import encode_error
+from node.ports.api import SUCCESS, Answer, Api, Views
+from node.types.errors import (
+    MalformedMessage,
+    NotFound,
+    OversizedMessage,
+    PlimsollError,
+    RateLimited,
+    Unavailable,
+)
+from node.types.ids import Address, address_from_hex
+from node.types.units import UINT64_MAX
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_DEPTH_MAX = 100_000
+
+_STATUS_OF_CODE = {
+    OversizedMessage.code: 413,
+    RateLimited.code: 429,
+    NotFound.code: 404,
+}
+
+_log = structlog.get_logger(__name__)
+
+
+def status_of(code: int) -> int:
+    """Return the HTTP status that goes with an error's code."""
+    status = _STATUS_OF_CODE.get(code)
+    if status is not None:
+        return status
+    return {1: 400, 2: 503}.get(code // 1000, 500)
+
+
+def json_response(body: bytes, status: int = 200) -> web.Response:
+    """Return a response that holds the JSON text ``body``."""
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def error_response(error: PlimsollError, status: int | None = None) -> web.Response:
+    """Return the response that tells of ``error``."""
+    body = b'{"error":%b}' % encode_error(error)
+    return json_response(body, status_of(error.code) if status is None else status)
+
+
+class Rest:
+    """Handlers of the routes."""
+
+    def __init__(self, api: Api, views: Views, probes: Probes) -> None:
+        self._api = api
+        self._views = views
+        self._probes = probes
+
+    def add_to(self, application: web.Application) -> None:
+        """Add every route to ``application``."""
+        views = self._views
+        application.router.add_post("/action", self._asking(self._api.action))
+        application.router.add_post("/oracle_round", self._asking(self._api.oracle_round))
+        for path, view in (
+            ("/markets", lambda _: views.markets()),
+            ("/rules", lambda _: views.rules()),
+            ("/book/{symbol}", lambda ask: views.book(ask.match_info["symbol"], _depth(ask))),
+            ("/account/{address}", lambda ask: views.account(_address(ask))),
+            ("/orders/{address}", lambda ask: views.orders(_address(ask))),
+            ("/receipts/{sequence}", lambda ask: views.receipt(_number(ask, "sequence"))),
+            ("/blocks/{number}", lambda ask: views.block(_number(ask, "number"))),
+            ("/finality/{sequence}", lambda ask: views.finality(_number(ask, "sequence"))),
+            ("/withdrawals/{id}", lambda ask: views.withdrawal(_number(ask, "id"))),
+        ):
+            application.router.add_get(path, _viewing(view))
+        application.router.add_get("/health", self._health)
+        application.router.add_get("/stats", self._stats)
+        application.router.add_get("/metrics", self._metrics)
+
+    def _asking(self, take: Callable[[bytes, Answer], None]) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            raw = await request.read()
+            future: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+
+            def answer(code: int, body: bytes) -> None:
+                if not future.done():  # The one who asked has gone.
+                    future.set_result((code, body))
+
+            take(raw, answer)
+            code, body = await future
+            if code == SUCCESS:
+                return json_response(body)
+            return json_response(b'{"error":%b}' % body, status_of(code))
+
+        return handle
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        reasons = list(self._probes.faults())
+        body = {"status": "unavailable" if reasons else "ok", "reasons": reasons}
+        return json_response(msgspec.json.encode(body), 503 if reasons else 200)
+
+    async def _stats(self, _request: web.Request) -> web.Response:
+        return json_response(msgspec.json.encode(self._probes.stats()))
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._probes.metrics(), headers={"Content-Type": CONTENT_TYPE})
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every failure with an error of the tree; nothing of ours is shown but its name."""
+    try:
+        return await handler(request)
+    except PlimsollError as error:
+        return error_response(error)
+    except web.HTTPRequestEntityTooLarge:
+        return error_response(OversizedMessage(limit=request.client_max_size))
+    except web.HTTPException as error:
+        fault = NotFound(path=request.path[:200]) if error.status == 404 else None
+        refused = fault or MalformedMessage(detail=error.reason, method=request.method)
+        return error_response(refused, error.status)
+    # Whatever a handler of ours did wrong ends with this one request.
+    except Exception:  # noqa: BLE001
+        _log.exception("request_failed", path=request.path)
+        return error_response(Unavailable(cause="internal"), 500)
+
+
+def _viewing(view: Callable[[web.Request], bytes]) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        return json_response(view(request))
+
+    return handle
+
+
+def _address(request: web.Request) -> Address:
+    return address_from_hex(request.match_info["address"])
+
+
+def _number(request: web.Request, name: str) -> int:
+    return _integer(name, request.match_info[name], UINT64_MAX)
+
+
+def _depth(request: web.Request) -> int | None:
+    text = request.query.get("depth")
+    return None if text is None else _integer("depth", text, _DEPTH_MAX)
+
+
+def _integer(name: str, text: str, high: int) -> int:
+    if text.isascii() and text.isdecimal() and len(text) <= 20 and 0 < int(text) <= high:
+        return int(text)
+    raise MalformedMessage(detail=f"{name} is an integer from 1 to {high}", text=text[:40])

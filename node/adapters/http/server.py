@@ -1,0 +1,137 @@
+"""The server: WebSocket connections and REST routes on one port."""
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import WSMsgType, web
+
+from node.adapters.http.config import HttpConfig
+from node.adapters.http.probes import Probes
+from node.adapters.http.rest import Rest, error_response, errors_as_json
+from node.adapters.http.wire import WebSocketWire
+from node.ports.api import Api, Conversation, Views
+from node.types.errors import MalformedMessage, Overloaded, OversizedMessage, ShuttingDown
+
+_HARD_FACTOR = 4
+"""A message up to so many times too long is read and refused; past it the connection is closed."""
+
+_DRAIN_STEP_S = 0.005
+
+_DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
+
+
+class HttpServer:
+    """Serves ``api`` and ``views``. ``start``, then ``run`` until cancelled, then ``stop``."""
+
+    def __init__(self, config: HttpConfig, api: Api, views: Views, probes: Probes) -> None:
+        self._config = config
+        self._api = api
+        self._conversations: dict[WebSocketWire, Conversation] = {}
+        self._stopping = False
+        # Without compression a frame is the same for everyone, and costs no time.
+        application = web.Application(
+            middlewares=[errors_as_json], client_max_size=config.message_bytes
+        )
+        application.router.add_get("/ws", self._serve)
+        Rest(api, views, probes).add_to(application)
+        self._runner = web.AppRunner(
+            application,
+            handle_signals=False,
+            access_log=None,
+            keepalive_timeout=config.keepalive_s,
+            shutdown_timeout=config.close_timeout_s,
+        )
+
+    @property
+    def port(self) -> int:
+        """Return the port that the server listens on; it must have been started."""
+        return int(self._runner.addresses[0][1])
+
+    @property
+    def connections(self) -> int:
+        """Return the number of open WebSocket connections."""
+        return len(self._conversations)
+
+    async def start(self) -> None:
+        """Listen. Raises ``OSError`` when the address cannot be had."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._config.host, self._config.port).start()
+
+    async def run(self) -> None:
+        """Cut the connections whose clients have stopped reading, until cancelled."""
+        while True:
+            await asyncio.sleep(self._config.write_timeout_s)
+            for wire in tuple(self._conversations):
+                wire.check_progress()
+
+    async def stop(self) -> None:
+        """Take no more connections, wait for answers in flight, say goodbye and close.
+
+        Whoever stands behind ``api`` must be refusing new requests by now, and still answering.
+        """
+        self._stopping = True
+        for site in tuple(self._runner.sites):
+            await site.stop()
+        await self._until(lambda: not self._in_flight(), self._config.drain_timeout_s)
+        for wire in tuple(self._conversations):
+            wire.close(ShuttingDown())
+        await self._until(lambda: not self._conversations, self._config.close_timeout_s)
+        await self._runner.cleanup()
+
+    def _in_flight(self) -> int:
+        return sum(conversation.in_flight for conversation in self._conversations.values())
+
+    @staticmethod
+    async def _until(reached: Callable[[], bool], timeout_s: float) -> None:
+        """Wait for a condition that nobody announces; it is reached once, at the end."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while not reached() and loop.time() < deadline:  # noqa: ASYNC110 - many may reach it
+            await asyncio.sleep(_DRAIN_STEP_S)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        config = self._config
+        if self._stopping:
+            return error_response(ShuttingDown())
+        if len(self._conversations) >= config.connections:
+            return error_response(Overloaded(queue="connections", limit=config.connections))
+        socket = web.WebSocketResponse(
+            compress=False,
+            max_msg_size=_HARD_FACTOR * config.message_bytes,
+            heartbeat=config.heartbeat_s,
+            timeout=config.close_timeout_s,
+        )
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:  # The client has gone during the handshake.
+            return socket
+        wire = WebSocketWire(transport, config)
+        conversation = self._conversations[wire] = self._api.open(wire)
+        try:
+            conversation.begin()
+            await self._receive(socket, wire, conversation)
+        finally:
+            del self._conversations[wire]
+            conversation.end()
+            wire.gone()
+        return socket
+
+    async def _receive(
+        self, socket: web.WebSocketResponse, wire: WebSocketWire, conversation: Conversation
+    ) -> None:
+        """Hand on what the client sends until it closes, or is gone."""
+        limit = self._config.message_bytes
+        while True:
+            message = await socket.receive()
+            if wire.closing and message.type in _DATA:
+                # We have said goodbye: what still comes in is not heard.
+                continue
+            if message.type is WSMsgType.TEXT:
+                if len(message.data) > limit:
+                    conversation.refuse(OversizedMessage(limit=limit, length=len(message.data)))
+                else:
+                    conversation.receive(message.data)
+            elif message.type is WSMsgType.BINARY:
+                conversation.refuse(MalformedMessage(detail="messages are text frames"))
+            else:
+                return

@@ -1,0 +1,46 @@
+"""What one client may ask of the node: keys with their ranges, all faults in one go."""
+
+import msgspec
+
+from node.types.errors import ConfigInvalid
+
+_RANGES: dict[str, tuple[int, int]] = {
+    "messages_per_s": (1, 1_000_000),
+    "message_burst": (1, 1_000_000),
+    "flood_factor": (1, 1_000),
+    "costly_per_s": (1, 10_000),
+    "in_flight": (1, 100_000),
+    "in_flight_bytes": (65_536, 1 << 30),
+}
+"""Lowest and highest value of each key, both allowed."""
+
+
+class IngressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Keys of the ingress; the allowed ranges stand in ``_RANGES``.
+
+    Every limit is that of one connection. All requests over plain HTTP together count as one.
+    """
+
+    messages_per_s: int = 10_000
+    """Messages that are taken on; more of them are refused (``RateLimited``)."""
+    message_burst: int = 20_000
+    """Messages that may come at once, after a silence."""
+    flood_factor: int = 4
+    """A connection that sends so many times as much as it may, refused or not, is closed."""
+    costly_per_s: int = 100
+    """Log-ins and oracle rounds: their signatures are recovered on the node's own loop."""
+    in_flight: int = 4_096
+    """Actions and rounds that may wait for their answer."""
+    in_flight_bytes: int = 8 << 20
+    """Bytes of those."""
+
+
+def check_ingress_config(config: IngressConfig) -> None:
+    """Raise ``ConfigInvalid`` with *all* faults of ``config``, each with its key and range."""
+    faults = [
+        f"{name}: {getattr(config, name)}, {low} … {high} allowed"
+        for name, (low, high) in _RANGES.items()
+        if not low <= getattr(config, name) <= high
+    ]
+    if faults:
+        raise ConfigInvalid(faults=tuple(faults))

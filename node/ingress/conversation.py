@@ -1,0 +1,228 @@
+"""One client that stays connected: requests in, answers out, with no idea of sockets.
+
+Answers of requests that wait for a block come when it is durable, in the block's order, not in that
+of the requests; the id says which is which.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Literal
+
+import msgspec
+
+from node.codec.eip712 import Signing
+from node.codec.json_actions import signature_from_hex
+from node.codec.json_errors import encode_error
+from node.codec.signatures import recover
+from node.ingress.config import IngressConfig
+from node.ingress.envelope import (
+    Envelope,
+    error_envelope,
+    find_id,
+    read_envelope,
+    result_envelope,
+)
+from node.ingress.service import Ingress
+from node.ingress.session import Session, Verdict
+from node.ports.api import SUCCESS, Answer, Channel, Feeds, Wire
+from node.ports.clock import Clock
+from node.types.errors import (
+    LoginRequired,
+    MalformedMessage,
+    PlimsollError,
+    ShuttingDown,
+    UnknownMarket,
+    WrongSigner,
+)
+from node.types.ids import Address, MarketId, address_from_hex, hex_from_address
+
+Take = Callable[[bytes, Answer, int], None]
+
+
+class _LoginParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    account: str
+    signature: str
+
+
+class _ChannelParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    channel: Literal["book", "trades", "marks", "blocks", "finality", "account"]
+    market: str = ""
+
+
+_login_decoder = msgspec.json.Decoder(_LoginParams)
+_channel_decoder = msgspec.json.Decoder(_ChannelParams)
+_encode = msgspec.json.Encoder().encode
+
+_OF_A_MARKET = frozenset(("book", "trades"))
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What all conversations share. ``greeting`` are the fields of the hello but the challenge."""
+
+    ingress: Ingress
+    feeds: Feeds
+    signing: Signing
+    clock: Clock
+    config: IngressConfig
+    symbols: Mapping[str, MarketId]
+    greeting: Mapping[str, Any]
+
+
+class ClientConversation:
+    """The protocol of one connection; see ``node.ports.api.Conversation``."""
+
+    def __init__(
+        self, around: Surroundings, wire: Wire, challenge: bytes, stopping: Callable[[], bool]
+    ) -> None:
+        """``challenge`` is what a login signs: 32 bytes that never came before."""
+        self._around = around
+        self._wire = wire
+        self._challenge = challenge
+        self._stopping = stopping
+        self._session = Session(around.config)
+        self._account: Address | None = None
+        self._take_action = partial(self._take, around.ingress.take_action)
+        self._methods: dict[str, Callable[[Envelope, int], None]] = {
+            "action": self._take_action,
+            "oracle_round": self._oracle_round,
+            "login": self._login,
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+            "ping": self._ping,
+        }
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests are not answered yet."""
+        return self._session.in_flight
+
+    def begin(self) -> None:
+        """Greet the client."""
+        challenge = "0x" + self._challenge.hex()
+        self._wire.send(
+            _encode({"channel": "hello", **self._around.greeting, "challenge": challenge})
+        )
+
+    def receive(self, text: str) -> None:
+        """Take in one message; see ``node.ports.api.Conversation``."""
+        now_ns = self._around.clock.now_ns()
+        verdict = self._session.judge(now_ns)
+        if verdict is not Verdict.TAKE:
+            self._turn_away(verdict, text)
+            return
+        try:
+            envelope = read_envelope(text)
+        except MalformedMessage as error:
+            self._send_error(find_id(text), error)
+            return
+        try:
+            method = self._methods.get(envelope.method)
+            if method is None:
+                raise MalformedMessage(detail="unknown method", method=envelope.method[:64])
+            method(envelope, now_ns)
+        except PlimsollError as error:
+            self._send_error(envelope.id, error)
+
+    def refuse(self, error: PlimsollError) -> None:
+        """Answer a message that cannot be read at all; it counts like any other."""
+        verdict = self._session.judge(self._around.clock.now_ns())
+        if verdict is Verdict.TAKE:
+            self._send_error(None, error)
+        else:
+            self._turn_away(verdict, "")
+
+    def end(self) -> None:
+        """Stop telling the client anything; what it sent is still decided."""
+        self._around.feeds.leave(self._wire)
+
+    def _turn_away(self, verdict: Verdict, text: str) -> None:
+        error = self._session.limited()
+        self._around.ingress.turn_away(error)
+        if verdict is Verdict.CLOSE:
+            self._wire.close(error)
+        else:
+            self._send_error(find_id(text), error)
+
+    def _take(self, take: Take, envelope: Envelope, now_ns: int) -> None:
+        raw = bytes(envelope.params)
+        length = len(raw)
+        try:
+            if self._stopping():
+                raise ShuttingDown
+            self._session.begin(length)
+        except PlimsollError as error:
+            self._around.ingress.turn_away(error)
+            raise
+        take(raw, partial(self._answered, envelope.id, length), now_ns)
+
+    def _oracle_round(self, envelope: Envelope, now_ns: int) -> None:
+        self._session.spend(now_ns)
+        self._take(self._around.ingress.take_round, envelope, now_ns)
+
+    def _answered(self, request: int, length: int, code: int, body: bytes) -> None:
+        self._session.end(length)
+        wrap = result_envelope if code == SUCCESS else error_envelope
+        self._wire.send(wrap(request, body))
+
+    def _login(self, envelope: Envelope, now_ns: int) -> None:
+        self._session.spend(now_ns)
+        around = self._around
+        params = _read(_login_decoder, envelope)
+        account = address_from_hex(params.account)
+        digest = around.signing.login_digest(account, self._challenge)
+        signer = recover(digest, signature_from_hex(params.signature))
+        if not around.feeds.may_act(account, signer, around.clock.now_ms()):
+            raise WrongSigner(account=account, signer=signer, digest=digest)
+        self._account = account
+        self._send_result(envelope.id, {"account": params.account, "signer": "0x" + signer.hex()})
+
+    def _subscribe(self, envelope: Envelope, _now_ns: int) -> None:
+        channel = self._channel(_read(_channel_decoder, envelope))
+        standing = self._around.feeds.subscribe(self._wire, channel)
+        self._send_result(envelope.id, self._named(channel))
+        # In the same turn of the loop, so that no message of the channel can come in between.
+        for frame in standing:
+            self._wire.push(frame)
+
+    def _unsubscribe(self, envelope: Envelope, _now_ns: int) -> None:
+        channel = self._channel(_read(_channel_decoder, envelope))
+        self._around.feeds.unsubscribe(self._wire, channel)
+        self._send_result(envelope.id, self._named(channel))
+
+    def _ping(self, envelope: Envelope, _now_ns: int) -> None:
+        self._send_result(envelope.id, {"time": self._around.clock.now_ms()})
+
+    def _channel(self, params: _ChannelParams) -> Channel:
+        if params.channel in _OF_A_MARKET:
+            market = self._around.symbols.get(params.market)
+            if market is None:
+                raise UnknownMarket(market=params.market[:64])
+            return Channel(params.channel, market=market)
+        if params.market:
+            raise MalformedMessage(detail=f"the channel {params.channel} is of no market")
+        if params.channel == "account":
+            if self._account is None:
+                raise LoginRequired(channel="account")
+            return Channel("account", account=self._account)
+        return Channel(params.channel)
+
+    def _named(self, channel: Channel) -> dict[str, str]:
+        if channel.kind in _OF_A_MARKET:
+            symbols = {market: symbol for symbol, market in self._around.symbols.items()}
+            return {"channel": channel.kind, "market": symbols[channel.market]}
+        if channel.kind == "account":
+            return {"channel": channel.kind, "account": hex_from_address(channel.account)}
+        return {"channel": channel.kind}
+
+    def _send_result(self, request: int, result: dict[str, Any]) -> None:
+        self._wire.send(result_envelope(request, _encode(result)))
+
+    def _send_error(self, request: int | None, error: PlimsollError) -> None:
+        self._wire.send(error_envelope(request, encode_error(error)))
+
+
+def _read(decoder: "msgspec.json.Decoder[Any]", envelope: Envelope) -> Any:
+    try:
+        return decoder.decode(envelope.params)
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessage(detail=str(error)) from None

@@ -1,0 +1,98 @@
+"""Where servers bring what clients send; see ``node.ports.api.Api``."""
+
+from collections.abc import Callable
+from functools import partial
+
+from node.codec.eip712 import Signing
+from node.codec.json_errors import encode_error
+from node.codec.json_markets import markets_to_json
+from node.ingress.config import IngressConfig
+from node.ingress.conversation import ClientConversation, Surroundings, Take
+from node.ingress.service import Ingress
+from node.ingress.session import Session, Verdict
+from node.ports.api import Answer, Feeds, Wire
+from node.ports.clock import Clock
+from node.types.blocks import Domain
+from node.types.errors import PlimsollError, ShuttingDown
+from node.types.ids import Address, MarketId, hex_from_address
+from node.types.rules import Rules
+
+PROTOCOL_VERSION = 1
+
+
+def surroundings(
+    ingress: Ingress,
+    feeds: Feeds,
+    signing: Signing,
+    clock: Clock,
+    config: IngressConfig,
+    rules: Rules,
+    domain: Domain,
+    sequencer: Address,
+) -> Surroundings:
+    """Return what the conversations of one exchange share."""
+    markets = enumerate(rules.markets, start=1)
+    return Surroundings(
+        ingress=ingress,
+        feeds=feeds,
+        signing=signing,
+        clock=clock,
+        config=config,
+        symbols={market.symbol: MarketId(place) for place, market in markets},
+        greeting={
+            "version": PROTOCOL_VERSION,
+            "chain_id": domain.chain_id,
+            "rollup": "0x" + domain.rollup.hex(),
+            "sequencer": hex_from_address(sequencer),
+            "markets": markets_to_json(rules),
+        },
+    )
+
+
+class Door:
+    """Opens conversations, and takes single requests; these share one session."""
+
+    def __init__(self, around: Surroundings, challenge: Callable[[], bytes]) -> None:
+        """``challenge`` draws 32 bytes that nobody can foresee."""
+        self._around = around
+        self._challenge = challenge
+        self._session = Session(around.config)
+        self._stopping = False
+
+    def open(self, wire: Wire) -> ClientConversation:
+        """Return a new conversation, which answers to ``wire``."""
+        return ClientConversation(self._around, wire, self._challenge(), lambda: self._stopping)
+
+    def action(self, raw: bytes, answer: Answer) -> None:
+        """Take in one action of a client that does not stay connected."""
+        self._take(self._around.ingress.take_action, raw, answer, costly=False)
+
+    def oracle_round(self, raw: bytes, answer: Answer) -> None:
+        """Take in one oracle round, likewise."""
+        self._take(self._around.ingress.take_round, raw, answer, costly=True)
+
+    def stop(self) -> None:
+        """Take on nothing more; what is in flight is still answered."""
+        self._stopping = True
+
+    def _take(self, take: Take, raw: bytes, answer: Answer, *, costly: bool) -> None:
+        now_ns = self._around.clock.now_ns()
+        session, length = self._session, len(raw)
+        try:
+            if self._stopping:
+                raise ShuttingDown
+            if session.judge(now_ns) is not Verdict.TAKE:
+                raise session.limited()
+            if costly:
+                session.spend(now_ns)
+            session.begin(length)
+        except PlimsollError as error:
+            self._around.ingress.turn_away(error)
+            answer(error.code, encode_error(error))
+            return
+        take(raw, partial(_answered, session, length, answer), now_ns)
+
+
+def _answered(session: Session, length: int, answer: Answer, code: int, body: bytes) -> None:
+    session.end(length)
+    answer(code, body)

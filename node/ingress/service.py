@@ -1,0 +1,174 @@
+"""From raw bytes to an answer: through the gate, into a lane, and back with what became of it.
+
+    action ─▶ gate (parse, recover: a worker process) ─▶ sequencer's lane ─▶ outcome ─▶ JSON body
+
+Only actions and oracle rounds come in here. A body of any other kind is not an action for the gate,
+so that no client can put a deposit, a liquidation or a block of its own into the log.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from node.capacity.stage import Stage
+from node.codec.commands import command_id
+from node.codec.eip712 import Signing
+from node.codec.json_errors import encode_error, encode_rejection
+from node.codec.json_rounds import read_round
+from node.codec.signatures import authenticate
+from node.ports.admission import Admitted, Gate
+from node.ports.api import SUCCESS, Answer
+from node.ports.clock import Clock
+from node.types.commands import Command, OracleRound
+from node.types.durable import Executed, Outcome
+from node.types.errors import OracleRoundRefused, PlimsollError, WrongSigner
+from node.types.events import Rejected
+from node.types.lanes import Lane
+from node.types.rules import Rules
+
+Deliver = Callable[[Outcome | PlimsollError], None]
+
+
+class Writer(Protocol):
+    """The one who orders commands and answers for them."""
+
+    def offer(
+        self, command: Command, command_id: bytes, deliver: Deliver, lane: Lane | None = None
+    ) -> None:
+        """Queue ``command``, by default in its own lane; ``deliver`` is called once.
+
+        Raises ``Unavailable``, and then never calls ``deliver``.
+        """
+        ...
+
+
+class _Ticket:
+    """One request on its way; its methods are what gate and sequencer call back."""
+
+    __slots__ = ("_answer", "_ingress", "digest", "spent_ns")
+
+    def __init__(self, ingress: "Ingress", answer: Answer) -> None:
+        self._ingress = ingress
+        self._answer = answer
+        self.spent_ns = 0
+
+    def admitted(self, answer: Admitted | PlimsollError) -> None:
+        """Go on into the lane, unless the gate refused."""
+        ingress = self._ingress
+        started_ns = ingress.clock.now_ns()
+        if isinstance(answer, Admitted):
+            try:
+                ingress.writer.offer(answer.action, answer.digest, self.decided)
+            except PlimsollError as error:
+                self.fail(error, started_ns)
+            else:
+                self.spent_ns += ingress.clock.now_ns() - started_ns
+        else:
+            self.fail(answer, started_ns)
+
+    def decided(self, outcome: Outcome | PlimsollError) -> None:
+        """Answer with what became of the command."""
+        started_ns = self._ingress.clock.now_ns()
+        if isinstance(outcome, Executed):
+            body = self._ingress.render(outcome)
+            self._ingress.stage.leave()
+            self._finish(SUCCESS, body, started_ns)
+        elif isinstance(outcome, Rejected):
+            self._ingress.stage.refuse(outcome.error)
+            body = encode_rejection(outcome.code, outcome.error, outcome.values)
+            self._finish(outcome.code, body, started_ns)
+        else:
+            self.fail(outcome, started_ns)
+
+    def fail(self, error: PlimsollError, started_ns: int) -> None:
+        """Answer with ``error``."""
+        # The names of the error classes are few and fixed; none is a client's text.
+        self._ingress.stage.refuse(type(error).__name__)
+        self._finish(error.code, encode_error(error), started_ns)
+
+    def _finish(self, code: int, body: bytes, started_ns: int) -> None:
+        ingress = self._ingress
+        ingress.open.discard(self)
+        self._answer(code, body)
+        self.spent_ns += ingress.clock.now_ns() - started_ns
+        ingress.stage.busy(0, self.spent_ns, 1)
+
+
+class Ingress:
+    """Takes in actions and oracle rounds; every one of them gets exactly one answer."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        writer: Writer,
+        render: Callable[[Executed], bytes],
+        signing: Signing,
+        rules: Rules,
+        clock: Clock,
+    ) -> None:
+        """``render`` writes the JSON body of a result."""
+        self.writer = writer
+        self.render = render
+        self.clock = clock
+        self.open: set[_Ticket] = set()
+        self.stage = Stage("ingress", capacity=None, held=self.open.__len__)
+        self._gate = gate
+        self._signing = signing
+        self._rules = rules
+        self._reporters = frozenset(rules.reporters)
+        self._newest_round = 0
+
+    def take_action(self, raw: bytes, answer: Answer, started_ns: int) -> None:
+        """Take in the JSON body of an action.
+
+        Work on it began at ``started_ns``, with whatever the caller did before.
+        """
+        ticket = self._enter(answer)
+        try:
+            self._gate.submit(raw, ticket.admitted)
+        except PlimsollError as error:
+            ticket.fail(error, started_ns)
+        else:
+            ticket.spent_ns += self.clock.now_ns() - started_ns
+
+    def take_round(self, raw: bytes, answer: Answer, started_ns: int) -> None:
+        """Take in the JSON body of an oracle round; its few signatures are recovered here."""
+        ticket = self._enter(answer)
+        try:
+            command = read_round(raw, self._rules)
+            self._check(command)
+            authenticate(command, self._signing)
+            name = command_id(command, self._signing)
+            self.writer.offer(command, name, self._noting(command, ticket), Lane.SYSTEM)
+        except PlimsollError as error:
+            ticket.fail(error, started_ns)
+        else:
+            ticket.spent_ns += self.clock.now_ns() - started_ns
+
+    def turn_away(self, error: PlimsollError) -> None:
+        """Count a request that its own connection's limits kept out."""
+        self.stage.turn_away(type(error).__name__)
+
+    def _enter(self, answer: Answer) -> _Ticket:
+        self.stage.enter()
+        ticket = _Ticket(self, answer)
+        self.open.add(ticket)
+        return ticket
+
+    def _check(self, command: OracleRound) -> None:
+        """Refuse what cannot pass before any signature is recovered for it.
+
+        A signed round can be sent again by anyone who saw it; that must cost us next to nothing.
+        """
+        if command.time <= self._newest_round:
+            raise OracleRoundRefused(time=command.time, after=self._newest_round)
+        for report in command.reports:
+            if report.reporter not in self._reporters:
+                raise WrongSigner(signer=report.reporter, known=False)
+
+    def _noting(self, command: OracleRound, ticket: _Ticket) -> Deliver:
+        def decided(outcome: Outcome | PlimsollError) -> None:
+            if isinstance(outcome, Executed):
+                self._newest_round = max(self._newest_round, command.time)
+            ticket.decided(outcome)
+
+        return decided

@@ -1,0 +1,166 @@
+"""Between the wire and the stations behind it: what a server needs, whatever it speaks.
+
+    server ── bytes ──▶ Conversation ─▶ gate, sequencer        (ingress)
+       ▲                     │
+       └── Wire ◀── bodies ──┴──────── Feeds, Views            (publisher)
+
+A server moves bytes; what they mean is decided behind these protocols.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from node.types.errors import PlimsollError
+from node.types.ids import EVERY_MARKET, NO_ADDRESS, Address, MarketId
+from node.types.units import Millis
+
+SUCCESS = 0
+"""The code of an answer that is a result; every other is an error's."""
+
+Answer = Callable[[int, bytes], None]
+"""Called once with the code (``SUCCESS`` or an error's) and the JSON body of a result or error."""
+
+
+class Channel(msgspec.Struct, frozen=True, gc=False):
+    """One feed, hashable: its kind, and whose it is.
+
+    ``book`` and ``trades`` are of a market, ``account`` is of an address; ``marks``, ``blocks`` and
+    ``finality`` name neither.
+    """
+
+    kind: str
+    market: MarketId = EVERY_MARKET
+    account: Address = NO_ADDRESS
+
+
+class Subscriber(Protocol):
+    """Someone who reads feeds."""
+
+    def push(self, frame: bytes) -> None:
+        """Queue a message, already as the wire wants it; never waits.
+
+        Raises ``SlowReader`` once too much is queued; the subscriber is then cut already, and
+        nothing more may be pushed.
+        """
+        ...
+
+
+class Wire(Subscriber, Protocol):
+    """The way back to one client."""
+
+    def send(self, body: bytes) -> None:
+        """Queue the JSON text ``body``; never waits, and does nothing once the client has gone."""
+        ...
+
+    def close(self, error: PlimsollError) -> None:
+        """Tell the client why, and hang up."""
+        ...
+
+
+class Feeds(Protocol):
+    """What is told to whoever wants to hear it."""
+
+    def subscribe(self, subscriber: Subscriber, channel: Channel) -> tuple[bytes, ...]:
+        """Push the channel's messages to ``subscriber`` from now on.
+
+        Returns the frames that come first: where things stand. Asking again returns them again.
+        """
+        ...
+
+    def unsubscribe(self, subscriber: Subscriber, channel: Channel) -> None:
+        """Push no more of the channel; nothing happens where it was not subscribed to."""
+        ...
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Forget ``subscriber``."""
+        ...
+
+    def may_act(self, account: Address, signer: Address, now: Millis) -> bool:
+        """Return whether ``signer`` is ``account`` or, at ``now``, one of its agents."""
+        ...
+
+
+class Views(Protocol):
+    """Answers to questions about the durable past: JSON bodies.
+
+    Raises ``UnknownMarket`` or ``NotFound``.
+    """
+
+    def markets(self) -> bytes:
+        """Return every market with its rules."""
+        ...
+
+    def rules(self) -> bytes:
+        """Return all rules of the exchange."""
+        ...
+
+    def book(self, symbol: str, depth: int | None) -> bytes:
+        """Return the best ``depth`` levels of a book (None: all)."""
+        ...
+
+    def account(self, address: Address) -> bytes:
+        """Return balances, positions and open orders."""
+        ...
+
+    def orders(self, address: Address) -> bytes:
+        """Return the open orders of an account."""
+        ...
+
+    def receipt(self, sequence: int) -> bytes:
+        """Return a receipt, with the ids after it in its block."""
+        ...
+
+    def block(self, number: int) -> bytes:
+        """Return a block's head and the ids of its commands."""
+        ...
+
+    def finality(self, sequence: int) -> bytes:
+        """Return how sure a command is on L1."""
+        ...
+
+    def withdrawal(self, withdrawal_id: int) -> bytes:
+        """Return the proof that claims a withdrawal on L1."""
+        ...
+
+
+class Conversation(Protocol):
+    """One client that stays connected."""
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many of its requests are not answered yet."""
+        ...
+
+    def begin(self) -> None:
+        """Greet the client."""
+        ...
+
+    def receive(self, text: str) -> None:
+        """Take in one message; its answer goes to the wire, now or later."""
+        ...
+
+    def refuse(self, error: PlimsollError) -> None:
+        """Answer a message that cannot be one, whatever it held."""
+        ...
+
+    def end(self) -> None:
+        """The client has gone."""
+        ...
+
+
+class Api(Protocol):
+    """Takes in what clients send."""
+
+    def open(self, wire: Wire) -> Conversation:
+        """Return a new conversation, which answers to ``wire``."""
+        ...
+
+    def action(self, raw: bytes, answer: Answer) -> None:
+        """Take in one action from a client that does not stay connected."""
+        ...
+
+    def oracle_round(self, raw: bytes, answer: Answer) -> None:
+        """Take in one oracle round, likewise."""
+        ...

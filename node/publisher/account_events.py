@@ -1,0 +1,176 @@
+"""The events of the private feed: named objects with decimal strings, seen from one account."""
+
+from collections.abc import Callable
+from typing import Any
+
+from node.codec.action_types import SIDE_NAMES
+from node.publisher.results import REASONS
+from node.types.events import (
+    AgentChanged,
+    BalanceChanged,
+    Deleveraged,
+    Deposited,
+    Event,
+    Filled,
+    Liquidated,
+    OrderAccepted,
+    OrderCancelled,
+    OrderRested,
+    PositionChanged,
+    WithdrawalOpened,
+)
+from node.types.ids import Address, hex_from_address
+from node.types.rules import MarketRules, Rules
+from node.types.units import MONEY_DECIMALS, decimal_from_units
+
+Fields = dict[str, Any]
+
+
+class AccountEvents:
+    """Names and shows events under one set of rules."""
+
+    __slots__ = ("_rules", "_showers")
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._showers: dict[type, Callable[[Any, Address], Fields]] = {
+            AgentChanged: _agent,
+            BalanceChanged: _balance,
+            Deleveraged: self._deleveraged,
+            Deposited: _deposited,
+            Filled: self._filled,
+            Liquidated: self._liquidated,
+            OrderAccepted: self._accepted,
+            OrderCancelled: self._cancelled,
+            OrderRested: self._rested,
+            PositionChanged: self.position,
+            WithdrawalOpened: _withdrawal,
+        }
+
+    def show(self, event: Event, account: Address) -> Fields:
+        """Return what ``event`` means to ``account``, which it must touch."""
+        return self._showers[type(event)](event, account)
+
+    def position(self, event: PositionChanged, _account: Address) -> Fields:
+        """Return a position: signed size, entry value, margin, and the funding settled up to."""
+        market = self._rules.market(event.market)
+        return {
+            "event": "position",
+            "market": market.symbol,
+            "size": _size(event.size, market),
+            "entry": _money(event.entry),
+            "margin": _money(event.margin),
+            "funding": _money(event.funding),
+        }
+
+    def _accepted(self, event: OrderAccepted, _account: Address) -> Fields:
+        market = self._rules.market(event.market)
+        return {
+            "event": "accepted",
+            "order_id": event.order_id,
+            "client_id": event.client_id,
+            "market": market.symbol,
+            "side": SIDE_NAMES[event.side],
+            "price": _price(event.price, market),
+            "size": _size(event.size, market),
+        }
+
+    def _rested(self, event: OrderRested, _account: Address) -> Fields:
+        market = self._rules.market(event.market)
+        return {
+            "event": "rested",
+            "order_id": event.order_id,
+            "market": market.symbol,
+            "side": SIDE_NAMES[event.side],
+            "price": _price(event.price, market),
+            "remaining": _size(event.remaining, market),
+        }
+
+    def _cancelled(self, event: OrderCancelled, _account: Address) -> Fields:
+        market = self._rules.market(event.market)
+        return {
+            "event": "cancelled",
+            "order_id": event.order_id,
+            "client_id": event.client_id,
+            "market": market.symbol,
+            "side": SIDE_NAMES[event.side],
+            "price": _price(event.price, market),
+            "remaining": _size(event.remaining, market),
+            "reason": REASONS[event.reason],
+            "resting": event.resting,
+        }
+
+    def _filled(self, event: Filled, account: Address) -> Fields:
+        market = self._rules.market(event.market)
+        making = event.maker == account
+        side = event.taker_side.opposite if making else event.taker_side
+        fields = {
+            "event": "filled",
+            "role": "maker" if making else "taker",
+            "order_id": event.maker_order if making else event.taker_order,
+            "market": market.symbol,
+            "side": SIDE_NAMES[side],
+            "price": _price(event.price, market),
+            "size": _size(event.size, market),
+            "fee": _money(event.maker_fee if making else event.taker_fee),
+        }
+        if making:
+            fields["remaining"] = _size(event.maker_remaining, market)
+        return fields
+
+    def _liquidated(self, event: Liquidated, _account: Address) -> Fields:
+        market = self._rules.market(event.market)
+        return {
+            "event": "liquidated",
+            "market": market.symbol,
+            "closed": _size(event.closed, market),
+            "remaining": _size(event.remaining, market),
+            "fee": _money(event.fee),
+            "shortfall": _money(event.shortfall),
+        }
+
+    def _deleveraged(self, event: Deleveraged, account: Address) -> Fields:
+        market = self._rules.market(event.market)
+        return {
+            "event": "deleveraged",
+            "role": "bankrupt" if event.account == account else "counterparty",
+            "market": market.symbol,
+            "size": _size(event.size, market),
+            "value": _money(event.value),
+        }
+
+
+def _agent(event: AgentChanged, _account: Address) -> Fields:
+    return {"event": "agent", "agent": hex_from_address(event.agent), "until": event.until}
+
+
+def _balance(event: BalanceChanged, _account: Address) -> Fields:
+    return {
+        "event": "balance",
+        "free": _money(event.free),
+        "reserved": _money(event.reserved),
+    }
+
+
+def _deposited(event: Deposited, _account: Address) -> Fields:
+    return {"event": "deposited", "index": event.index, "amount": _money(event.amount)}
+
+
+def _withdrawal(event: WithdrawalOpened, _account: Address) -> Fields:
+    return {
+        "event": "withdrawal",
+        "withdrawal_id": event.withdrawal_id,
+        "amount": _money(event.amount),
+    }
+
+
+def _money(amount: int) -> str:
+    return decimal_from_units(amount, MONEY_DECIMALS)
+
+
+def _price(price: int, market: MarketRules) -> str:
+    return decimal_from_units(price, market.tick_decimals)
+
+
+def _size(lots: int, market: MarketRules) -> str:
+    return decimal_from_units(lots, market.lot_decimals)

@@ -1,0 +1,64 @@
+"""Start-up: the mirrors begin as the state that recovery came out with."""
+
+from node.publisher.accounts import AccountMirror, Accounts, OpenOrder
+from node.publisher.books import Books
+from node.publisher.marks import Marks
+from node.transition.state import Account, State
+from node.types.commands import Side
+from node.types.events import PositionChanged
+from node.types.ids import Sequence
+from node.types.units import Lots, Millis, Money, Ticks
+
+
+def books_of(state: State) -> Books:
+    """Return the books as ``state`` has them."""
+    books = Books(len(state.markets))
+    for market in state.markets:
+        bids, asks = (
+            [(price, size) for price, size, _ in market.book.levels(side)] for side in Side
+        )
+        books.seed(market.market_id, bids, asks)
+    return books
+
+
+def marks_of(state: State) -> Marks:
+    """Return the marks as ``state`` has them."""
+    marks = Marks(Sequence(state.sequence))
+    for market in state.markets:
+        if market.mark_time:
+            marks.by_market[market.market_id] = (Ticks(market.mark), Millis(market.mark_time))
+    return marks
+
+
+def accounts_of(state: State) -> Accounts:
+    """Return the accounts as ``state`` has them."""
+    accounts = Accounts()
+    for address, account in state.accounts.items():
+        _fill(accounts.seed(address, Sequence(state.sequence)), account)
+    return accounts
+
+
+def _fill(mirror: AccountMirror, account: Account) -> None:
+    mirror.free = Money(account.free)
+    mirror.reserved = Money(account.reserved)
+    for market, position in account.positions.items():
+        if position.size:
+            mirror.positions[market] = PositionChanged(
+                account.address,
+                market,
+                Lots(position.size),
+                Money(position.entry),
+                Money(position.margin),
+                position.funding,
+            )
+    for order in account.orders.values():
+        mirror.orders[order.order_id] = OpenOrder(
+            order.order_id,
+            order.client_id,
+            order.market,
+            Side(order.side),
+            order.price,
+            order.remaining,
+            reduce_only=order.reduce_only,
+        )
+    mirror.agents = {agent: held.until for agent, held in account.agents.items()}

@@ -1,0 +1,135 @@
+"""Answers to questions about the durable past, as JSON.
+
+Nothing here is private: every order, fill and balance can be rebuilt from what stands on L1, so a
+log-in would hide nothing. (The ``account`` feed asks for one all the same: it tells *live* what L1
+tells a batch later.)
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from node.codec.json_markets import markets_to_json, rules_to_json
+from node.publisher.feeds import Feeds, block_fields
+from node.publisher.finality import Cursors
+from node.publisher.history import History
+from node.transition.tree.proofs import Proof
+from node.types.durable import Receipt
+from node.types.errors import NotFound, UnknownMarket
+from node.types.ids import Address, MarketId, Sequence
+from node.types.rules import Rules
+
+_encode = msgspec.json.Encoder().encode
+
+
+class WithdrawalProof(msgspec.Struct, frozen=True, gc=False):
+    """What the owner shows to the rollup contract to claim a withdrawal of a final batch."""
+
+    batch: int
+    proof: Proof
+
+
+class PublicViews:
+    """The mirrors, the recent blocks and the cursors, as anyone may read them."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        feeds: Feeds,
+        history: History,
+        cursors: Callable[[], Cursors],
+        last_sequence: Callable[[], Sequence],
+        withdrawals: Callable[[int], WithdrawalProof],
+    ) -> None:
+        """``withdrawals`` gives the proof of a withdrawal, or raises ``NotFound``."""
+        self._feeds = feeds
+        self._history = history
+        self._cursors = cursors
+        self._last_sequence = last_sequence
+        self._withdrawals = withdrawals
+        self._symbols = {
+            market.symbol: MarketId(place) for place, market in enumerate(rules.markets, start=1)
+        }
+        self._markets = _encode({"markets": markets_to_json(rules)})
+        self._rules = _encode(rules_to_json(rules))
+
+    def markets(self) -> bytes:
+        """Return every market with its rules."""
+        return self._markets
+
+    def rules(self) -> bytes:
+        """Return all rules of the exchange."""
+        return self._rules
+
+    def book(self, symbol: str, depth: int | None) -> bytes:
+        """Return the best ``depth`` levels of a book (None: all). Raises ``UnknownMarket``."""
+        market = self._symbols.get(symbol)
+        if market is None:
+            raise UnknownMarket(market=symbol[:64])
+        return _encode(self._feeds.book_fields(market, depth))
+
+    def account(self, address: Address) -> bytes:
+        """Return balances, positions and open orders."""
+        return _encode(self._feeds.account_fields(address))
+
+    def orders(self, address: Address) -> bytes:
+        """Return the open orders alone."""
+        fields = self._feeds.account_fields(address)
+        return _encode({key: fields[key] for key in ("account", "seq", "orders")})
+
+    def receipt(self, sequence: int) -> bytes:
+        """Return a receipt with the ids after it in its block. Raises ``NotFound``."""
+        return _encode(_receipt_fields(self._history.receipt(sequence)))
+
+    def block(self, number: int) -> bytes:
+        """Return a block's head and the ids of its commands. Raises ``NotFound``."""
+        durable = self._history.block(number)
+        ids = ["0x" + name.hex() for name in durable.block.ids]
+        return _encode({**block_fields(durable), "ids": ids})
+
+    def finality(self, sequence: int) -> bytes:
+        """Return how sure a command is on L1. Raises ``NotFound`` when there is none so far."""
+        last = self._last_sequence()
+        if not 1 <= sequence <= last:
+            raise NotFound(sequence=sequence, last=last)
+        cursors = self._cursors()
+        return _encode(
+            {
+                "sequence": sequence,
+                "status": cursors.stage(sequence),
+                "posted": cursors.posted,
+                "safe": cursors.safe,
+                "final": cursors.final,
+            }
+        )
+
+    def withdrawal(self, withdrawal_id: int) -> bytes:
+        """Return the proof that claims a withdrawal. Raises ``NotFound`` until it is final."""
+        found = self._withdrawals(withdrawal_id)
+        proof = found.proof
+        return _encode(
+            {
+                "withdrawal_id": withdrawal_id,
+                "batch": found.batch,
+                "key": "0x" + proof.key.hex(),
+                "leaf": "0x" + proof.value.hex(),
+                "bits": proof.bits,
+                "siblings": ["0x" + sibling.hex() for sibling in proof.siblings],
+            }
+        )
+
+
+def _receipt_fields(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "sequence": receipt.sequence,
+        "number": receipt.number,
+        "time": receipt.time,
+        "first_sequence": receipt.first_sequence,
+        "count": receipt.count,
+        "id": "0x" + receipt.action.hex(),
+        "link": "0x" + receipt.link.hex(),
+        "following": ["0x" + name.hex() for name in receipt.following or ()],
+        "hash": "0x" + receipt.hash.hex(),
+        "signature": "0x" + receipt.signature.hex(),
+    }
