@@ -1,0 +1,212 @@
+"""The configuration of a node: one TOML file, read once, all its faults told at once.
+
+``configs/devnet.toml`` explains every key. The rules of the exchange stand in a file of their own,
+because they belong to the exchange and not to the node that runs it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from node.adapters.http.config import HttpConfig, check_http_config
+from node.app.sections import Faults, in_range, read_section, read_toml
+from node.batcher.config import BatcherConfig, check_batcher_config
+from node.ingress.config import IngressConfig, check_ingress_config
+from node.publisher.config import PublisherConfig, check_publisher_config
+from node.risk.config import RiskConfig, check_risk_config
+from node.settlement.config import SettlementConfig, check_settlement_config
+from node.types.errors import ConfigInvalid, PlimsollError
+from node.types.ids import address_from_hex
+from node.types.rules import Bracket, Limits, MarketRules, Rules, check_rules
+
+_SEQUENCER_RANGES: dict[str, tuple[float, float]] = {
+    "system_lane": (1, 1_000_000),
+    "liquidation_lane": (1, 1_000_000),
+    "reducing_lane": (1, 1_000_000),
+    "resting_lane": (1, 1_000_000),
+    "taking_lane": (1, 1_000_000),
+    "block_work": (1, 100_000),
+    "gather_ms": (0, 5),
+    "outlet_blocks": (16, 1_000_000),
+    "segment_bytes": (1 << 20, 1 << 32),
+    "signature_workers": (1, 64),
+    "admission_limit": (64, 1_000_000),
+}
+
+
+class L1Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The chain that the exchange settles on."""
+
+    rpc: str = "http://127.0.0.1:8545"
+    """The JSON-RPC endpoint."""
+    rollup: str = ""
+    """The rollup's address; empty: the one of the data folder, or a new one is deployed."""
+    token: str = ""
+    """The token to deposit; empty: a test token is deployed along with a new rollup."""
+    key_file: str = ""
+    """A file with the sequencer's private key, in hexadecimal; empty: the devnet's public key."""
+    finality_blocks: int = 4
+    """Blocks after which the contract takes a batch for final; used when deploying."""
+
+
+class SequencerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The one writer, its lanes and its journal."""
+
+    system_lane: int = 1_024
+    liquidation_lane: int = 4_096
+    reducing_lane: int = 4_096
+    resting_lane: int = 4_096
+    taking_lane: int = 4_096
+    block_work: int = 512
+    gather_ms: int = 0
+    outlet_blocks: int = 4_096
+    segment_bytes: int = 64 << 20
+    signature_workers: int = 1
+    admission_limit: int = 4_096
+
+
+class NodeConfig(msgspec.Struct, frozen=True):
+    """Everything that a node is told."""
+
+    rules: Rules
+    data: Path
+    log_level: str
+    l1: L1Config
+    sequencer: SequencerConfig
+    batcher: BatcherConfig
+    settlement: SettlementConfig
+    risk: RiskConfig
+    publisher: PublisherConfig
+    ingress: IngressConfig
+    http: HttpConfig
+
+
+class _Top(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rules: str
+    data: str = "data"
+    log_level: str = "info"
+
+
+_CHECKS: dict[str, tuple[type[msgspec.Struct], Callable[[Any], None] | None]] = {
+    "l1": (L1Config, None),
+    "sequencer": (SequencerConfig, None),
+    "batcher": (BatcherConfig, check_batcher_config),
+    "settlement": (SettlementConfig, check_settlement_config),
+    "risk": (RiskConfig, check_risk_config),
+    "publisher": (PublisherConfig, check_publisher_config),
+    "ingress": (IngressConfig, check_ingress_config),
+    "http": (HttpConfig, check_http_config),
+}
+
+
+def read_config(path: Path, overrides: dict[str, dict[str, Any]] | None = None) -> NodeConfig:
+    """Return the configuration in ``path``.
+
+    ``overrides`` are single keys from the command line, by section (``""`` is the top). Relative
+    paths of the file start at its own folder, but ``data`` at the working folder. Raises
+    ``ConfigInvalid`` with every fault.
+    """
+    tables = read_toml(path)
+    faults = Faults()
+    for section, keys in (overrides or {}).items():
+        target = tables.setdefault(section, {}) if section else tables
+        target.update({key: value for key, value in keys.items() if value is not None})
+    sections = {name: tables.pop(name, {}) for name in _CHECKS}
+    top = read_section(_Top, tables, "top", faults)
+    read = {name: _section(name, table, faults) for name, table in sections.items()}
+    rules = None
+    if top is not None:
+        rules = _rules((path.parent / top.rules).resolve(), faults)
+        if top.log_level not in ("debug", "info", "warning", "error"):
+            faults.add("log_level", f"{top.log_level}: debug, info, warning or error allowed")
+    faults.raise_if_any()
+    assert top is not None
+    assert rules is not None
+    return NodeConfig(rules=rules, data=Path(top.data), log_level=top.log_level, **read)
+
+
+def read_rules(path: Path) -> Rules:
+    """Return the rules in a TOML file. Raises ``ConfigInvalid`` with every fault."""
+    faults = Faults()
+    rules = _rules(path, faults)
+    faults.raise_if_any()
+    assert rules is not None
+    return rules
+
+
+def _section(name: str, table: Any, faults: Faults) -> Any:
+    kind, check = _CHECKS[name]
+    section = read_section(kind, table, name, faults)
+    if section is None:
+        return None
+    if check is not None:
+        faults.absorb(name, lambda: check(section))
+    if isinstance(section, SequencerConfig):
+        in_range(faults, name, section, _SEQUENCER_RANGES)
+    if isinstance(section, L1Config):
+        _check_l1(section, faults)
+    return section
+
+
+def _check_l1(section: L1Config, faults: Faults) -> None:
+    if not section.rpc.startswith(("http://", "https://")):
+        faults.add("l1.rpc", f"{section.rpc}: an http:// or https:// address allowed")
+    in_range(faults, "l1", section, {"finality_blocks": (1, 1_000_000)})
+    for key in ("rollup", "token"):
+        text = getattr(section, key)
+        try:
+            _ = text and address_from_hex(text)
+        except PlimsollError:
+            faults.add(f"l1.{key}", f"{text}: 0x and 40 hexadecimal digits allowed")
+
+
+def _rules(path: Path, faults: Faults) -> Rules | None:
+    try:
+        tables = read_toml(path)
+    except ConfigInvalid as error:
+        for fault in error.faults:
+            faults.add("rules", fault)
+        return None
+    markets = [
+        _market(table, f"markets[{place}]", faults)
+        for place, table in enumerate(tables.pop("markets", ()))
+    ]
+    limits = read_section(Limits, tables.pop("limits", {}), "limits", faults)
+    reporters = _reporters(tables.pop("reporters", ()), faults)
+    table = {**tables, "markets": (), "limits": {}, "reporters": ()}
+    frame = read_section(Rules, table, "rules", faults)
+    complete = [market for market in markets if market is not None]
+    if frame is None or limits is None or len(complete) < len(markets):
+        return None
+    rules = msgspec.structs.replace(
+        frame, markets=tuple(complete), limits=limits, reporters=reporters
+    )
+    faults.absorb("rules", lambda: check_rules(rules))
+    return rules
+
+
+def _market(table: Any, prefix: str, faults: Faults) -> MarketRules | None:
+    if not isinstance(table, dict):
+        faults.add(prefix, "must be a table")
+        return None
+    brackets = [
+        read_section(Bracket, row, f"{prefix}.brackets[{place}]", faults)
+        for place, row in enumerate(table.get("brackets", ()))
+    ]
+    market = read_section(MarketRules, {**table, "brackets": ()}, prefix, faults)
+    complete = tuple(bracket for bracket in brackets if bracket is not None)
+    if market is None or len(complete) < len(brackets):
+        return None
+    return msgspec.structs.replace(market, brackets=complete)
+
+
+def _reporters(texts: Any, faults: Faults) -> tuple[Any, ...]:
+    found = []
+    for place, text in enumerate(texts):
+        try:
+            found.append(address_from_hex(str(text)))
+        except PlimsollError:
+            faults.add(f"reporters[{place}]", f"{text}: 0x and 40 hexadecimal digits allowed")
+    return tuple(found)

@@ -1,0 +1,98 @@
+"""Which exchange a node serves: the one it is told, the one its data belong to, or a new one."""
+
+from pathlib import Path
+
+import msgspec
+import structlog
+from eth_account import Account
+from eth_utils import to_checksum_address
+from web3 import AsyncHTTPProvider, AsyncWeb3
+
+from node.adapters.data_folder import stored_identity
+from node.adapters.deployment import Deployment, deploy
+from node.adapters.devnet.settings import DERIVATION_PATH, MNEMONIC, DevnetSettings
+from node.app.config import NodeConfig
+from node.transition.replay import Replica
+from node.types.blocks import Domain
+from node.types.errors import ConfigInvalid, WrongChain
+from node.types.ids import NO_ADDRESS, Address, address_from_hex
+from node.types.rules import Rules
+
+_log = structlog.get_logger(__name__)
+
+
+def sequencer_key(config: NodeConfig, chain_id: int) -> bytes:
+    """Return the sequencer's private key.
+
+    Without a ``key_file`` it is the first key of the devnet's public mnemonic, which anyone can
+    derive: on any other chain that is refused. Raises ``ConfigInvalid``.
+    """
+    if not config.l1.key_file:
+        if chain_id != DevnetSettings().chain_id:
+            raise ConfigInvalid(
+                faults=(f"l1.key_file: is missing, and chain {chain_id} is not a devnet",)
+            )
+        return dev_key(0)
+    path = Path(config.l1.key_file).expanduser()
+    try:
+        secret = bytes.fromhex(path.read_text(encoding="ascii").strip().removeprefix("0x"))
+    except (OSError, ValueError) as error:
+        raise ConfigInvalid(faults=(f"l1.key_file: {path}: {error}",)) from None
+    if len(secret) != 32:
+        raise ConfigInvalid(faults=(f"l1.key_file: {path}: 64 hexadecimal digits allowed",))
+    if path.stat().st_mode & 0o077:
+        raise ConfigInvalid(faults=(f"l1.key_file: {path}: others can read it; chmod 600",))
+    return secret
+
+
+def dev_key(index: int) -> bytes:
+    """Return key ``index`` of the devnet's mnemonic; funded there, and known to everyone."""
+    Account.enable_unaudited_hdwallet_features()
+    account = Account.from_mnemonic(MNEMONIC, account_path=f"{DERIVATION_PATH}/{index}")
+    return bytes(account.key)
+
+
+def genesis_root(rules: Rules) -> bytes:
+    """Return the root of the state before the first command; no address goes into it."""
+    return Replica.genesis(rules, Domain(0, NO_ADDRESS)).root
+
+
+async def find_or_deploy(config: NodeConfig, chain_id: int, secret: bytes) -> Domain:
+    """Return the domain of the exchange to serve, deploying its contracts if there is none yet.
+
+    Raises ``WrongChain`` where the configured rollup is not the one that the data belong to.
+    """
+    stored = stored_identity(config.data)
+    named = address_from_hex(config.l1.rollup) if config.l1.rollup else None
+    if stored is not None:
+        if named is not None and named != stored.rollup:
+            raise WrongChain(where=str(config.data), expected=named, found=stored.rollup)
+        return stored.domain
+    if named is not None:
+        return Domain(chain_id, named)
+    deployment = await _deploy(config, secret)
+    return Domain(chain_id, address_from_hex(deployment.rollup))
+
+
+async def _deploy(config: NodeConfig, secret: bytes) -> Deployment:
+    deployer = Account.from_key(secret)
+    provider = AsyncHTTPProvider(config.l1.rpc)
+    try:
+        deployment = await deploy(
+            AsyncWeb3(provider),
+            deployer,
+            sequencer=deployer.address,
+            rules=config.rules.encode(),
+            genesis_root=genesis_root(config.rules),
+            finality_blocks=config.l1.finality_blocks,
+            token=to_checksum_address(config.l1.token) if config.l1.token else None,
+        )
+    finally:
+        await provider.disconnect()
+    _log.info("exchange_deployed", **msgspec.structs.asdict(deployment))
+    return deployment
+
+
+def hex_of(address: Address | bytes) -> str:
+    """Return an address in mixed case, as wallets and explorers show it."""
+    return str(to_checksum_address(bytes(address)))
