@@ -100,14 +100,25 @@ class DataFolder:
         self.close()
 
     def _check_identity(self, file: Path) -> None:
-        if not file.exists():
+        found = stored_identity(self.path)
+        if found is None:
             write_durably(file, msgspec.json.encode(_Readable.of(self.identity)))
-            return
-        try:
-            found = msgspec.json.decode(file.read_bytes(), type=_Readable).identity()
-        except (msgspec.DecodeError, ValueError) as error:
-            raise SetupError(file=str(file), detail=str(error)) from error
-        self.identity.require(found, str(file))
+        else:
+            self.identity.require(found, str(file))
+
+
+def stored_identity(path: Path) -> Identity | None:
+    """Return whose data the folder at ``path`` holds, None where it holds none yet.
+
+    Raises ``SetupError`` when its identity cannot be read.
+    """
+    file = path / "identity.json"
+    if not file.exists():
+        return None
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_Readable).identity()
+    except (msgspec.DecodeError, ValueError) as error:
+        raise SetupError(file=str(file), detail=str(error)) from error
 
 
 class _Readable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
