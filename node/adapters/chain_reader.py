@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 import msgspec
-from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from hexbytes import HexBytes
 from web3 import AsyncWeb3
@@ -27,19 +26,18 @@ from web3.exceptions import (
 from web3.types import FilterParams, LogReceipt
 
 from node.adapters.artifacts import load_artifact
+from node.codec.l1_calls import posted_batch
 from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms
 from node.types.blocks import BatchHeader, Domain
 from node.types.errors import ChainDisagrees, ChainUnavailable, WrongContract
 from node.types.hashing import keccak256
-from node.types.ids import Address, Sequence
+from node.types.ids import Address
 from node.types.units import Money
 
 LOG_BLOCKS_MAX: Final = 10_000
 """L1 blocks asked for at once; halved when the endpoint refuses so many."""
 
 TRANSACTIONS_AT_ONCE: Final = 8
-
-HEADER_TYPE: Final = "(uint64,bytes32,bytes32,uint64,uint64,uint64,bytes32[])"
 
 T = TypeVar("T")
 
@@ -143,7 +141,10 @@ class Web3ChainReader:
             raise ChainDisagrees(
                 what="transaction", batch=announced.index, transaction=bytes(transaction)
             )
-        header, data = _decode_call(self._contract, announced.index, bytes(found["input"]))
+        try:
+            header, data = posted_batch(bytes(found["input"]))
+        except ChainDisagrees as error:
+            raise ChainDisagrees(batch=announced.index, **error.values) from None
         _require_same(announced, header)
         return PostedBatch(
             header, data, announced.data_hash, int(log["blockNumber"]), bytes(transaction)
@@ -212,6 +213,8 @@ async def _answer(request: Awaitable[T]) -> T:
     """Return what the endpoint answers. Raises ``ChainUnavailable`` when it does not."""
     try:
         return await request
+    except TransactionNotFound:
+        raise
     except Web3RPCError as error:
         raise RequestRefused(detail=str(error)) from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -226,30 +229,6 @@ def _announced(event: dict[str, Any]) -> Announced:
         last_sequence=event["lastSequence"],
         inbox_cursor=event["inboxCursor"],
         data_hash=bytes(event["dataHash"]),
-    )
-
-
-def _decode_call(contract: AsyncContract, index: int, calldata: bytes) -> tuple[BatchHeader, bytes]:
-    """Return header and data from the calldata of ``postBatch``; raises ``ChainDisagrees``."""
-    selector = bytes(HexBytes(contract.functions.postBatch.selector))
-    if calldata[:4] != selector:
-        raise ChainDisagrees(what="calldata", batch=index, detail="not a call of postBatch")
-    try:
-        header, data = decode([HEADER_TYPE, "bytes"], calldata[4:])
-    except DecodingError as error:
-        raise ChainDisagrees(what="calldata", batch=index, detail=str(error)) from None
-    found, previous_root, new_root, first, last, cursor, roots = header
-    return (
-        BatchHeader(
-            index=found,
-            previous_root=previous_root,
-            new_root=new_root,
-            first_sequence=Sequence(first),
-            last_sequence=Sequence(last),
-            inbox_cursor=cursor,
-            roots=tuple(roots),
-        ),
-        data,
     )
 
 

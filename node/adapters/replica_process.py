@@ -72,11 +72,13 @@ class ReplicaProcess:
         return Sequence(await self._ask(int, "finalize", index))
 
     async def close(self) -> None:
-        """End the child. A request in hand fails with ``ShuttingDown``."""
+        """End the child, once. A request in hand fails with ``ShuttingDown``."""
+        if self._closing:
+            return
         self._closing = True
         if self._child is not None:
             # Its files are whole at every moment, so it need not be asked politely.
-            self._child.terminate()
+            self._child.kill()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._reap)
         self._thread.shutdown()
 

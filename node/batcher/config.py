@@ -8,7 +8,7 @@ _RANGES: dict[str, tuple[int, int]] = {
     "commands_max": (1, 200_000),
     "data_bytes_max": (1_000, 10_000_000),
     "age_ms_max": (1, 3_600_000),
-    "gas_max": (200_000, 1_000_000_000),
+    "gas_max": (250_000, 1 << 24),
     "backlog_batches_max": (1, 100_000),
     "backlog_bytes_max": (1_000, 10_000_000_000),
     "waiting_batches_max": (1, 1_000),
@@ -29,7 +29,8 @@ class BatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     age_ms_max: int = 2_000
     """How long a command waits at most until its batch is sealed, in milliseconds."""
     gas_max: int = 8_000_000
-    """The most gas that posting a batch may take, as estimated."""
+    """The most gas that posting a batch may take, as estimated; no transaction may take more than
+    2**24 (EIP-7825)."""
     backlog_batches_max: int = 64
     """Batches that are sealed, or about to be, but not posted: at so many the gate closes."""
     backlog_bytes_max: int = 8_000_000

@@ -1,5 +1,7 @@
 """However a log is cut into batches, it ends at the same root."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +29,6 @@ def test_batches_cut_anywhere_end_at_the_root_of_one_pass(data: st.DataObject) -
     edges = [0, *data.draw(cuts_of(log)), len(log.blocks)]
     replica = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=1)
     copy = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=1)
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         copy.replay(replica.seal(log.blocks[low:high], "age"))
     assert replica.root == copy.root == ROOTS[seed]

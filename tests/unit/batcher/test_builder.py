@@ -1,5 +1,7 @@
 """Blocks become candidates: whole, in order, within the limits."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,7 +93,7 @@ def test_nothing_is_lost_and_limits_hold(
     closed += [] if rest is None else [rest]
     assert sum(len(one.blocks) for one in closed) == len(sizes)
     edges = [(one.first_sequence, one.last_sequence) for one in closed]
-    assert all(low == high + 1 for (_, high), (low, _) in zip(edges, edges[1:], strict=False))
+    assert all(low == high + 1 for (_, high), (low, _) in pairwise(edges))
     for one in closed:
         within = one.load.commands <= commands_max and one.load.encoded_bytes <= bytes_max
         assert within or len(one.blocks) == 1

@@ -181,7 +181,7 @@ def example_log(
 def _open_accounts(log: ExampleLog) -> None:
     log.block()
     for person in (ALICE, BOB):
-        log.deposit(person, 5_000_000)
+        log.deposit(person, 900_000)
     log.block()
     log.deposit(CAROL, 11_000)
     log.deposit(DAVE, 400_000)

@@ -282,7 +282,10 @@ def test_data_that_cannot_be_decoded_is_refused(chain: ExampleChain) -> None:
 
 
 def test_a_batch_that_begins_inside_a_block_is_refused(chain: ExampleChain) -> None:
-    chain.change_commands(0, lambda commands: commands.pop(0) and None)
+    def behead(commands: list[Command]) -> None:
+        del commands[0]
+
+    chain.change_commands(0, behead)
     chain.change_header(0, last_sequence=chain.posted[0].header.last_sequence - 1)
     found = difference(chain)
     assert (found.fault, found.batch) == (Fault.DATA, 0)

@@ -1,0 +1,281 @@
+"""The verifier against both chains: an honest log, a dishonest sequencer, a lying endpoint."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import msgspec
+import pytest
+from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3.types import RPCEndpoint, RPCResponse
+
+from node.adapters.chain_reader import Web3ChainReader
+from node.adapters.deployment import Deployment, deploy
+from node.batcher.policy import gas_estimate
+from node.codec.batch import encode_batch
+from node.transition.batch_replica import BatchReplica
+from node.transition.replay import Replica
+from node.types.blocks import Batch, BatchHeader, Domain
+from node.types.errors import ChainDisagrees, ChainUnavailable, WrongContract
+from node.types.ids import Address
+from node.verifier.service import InPlace, verify
+from node.verifier.verdict import Fault
+from tests.examples import DOLLAR, DOMAIN, RULES
+from tests.integration.l1_stage import FINALITY_BLOCKS, Exchange, Stage
+from tests.unit.transition.example_log import ExampleLog, example_log
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BLOCKS_PER_BATCH = 16
+FAUCET_LIMIT = 1_000_000 * DOLLAR
+
+
+class PostedLog:
+    """The example log on a real rollup."""
+
+    def __init__(self, stage: Stage, deployment: Deployment) -> None:
+        self.stage = stage
+        self.exchange = Exchange(stage, deployment)
+        self.rollup = Address(bytes.fromhex(deployment.rollup[2:]))
+        self.log = example_log(domain=Domain(DOMAIN.chain_id, self.rollup))
+        self.gas: list[tuple[int, int]] = []
+
+    @classmethod
+    async def open(cls, stage: Stage) -> "PostedLog":
+        """Deploy, and make the deposits of the log."""
+        root = Replica.genesis(RULES, DOMAIN).root
+        deployment = await deploy(
+            stage.w3,
+            stage.alice,
+            sequencer=stage.sequencer.address,
+            rules=RULES.encode(),
+            genesis_root=root,
+            finality_blocks=FINALITY_BLOCKS,
+        )
+        posted = cls(stage, deployment)
+        await posted._deposit(posted.log)
+        return posted
+
+    async def _deposit(self, log: ExampleLog) -> None:
+        alice, exchange = self.stage.alice, self.exchange
+        total = sum(deposit.amount for deposit in log.deposits)
+        for poured in range(0, total, FAUCET_LIMIT):
+            amount = min(FAUCET_LIMIT, total - poured)
+            await self.stage.send(alice, exchange.token.functions.faucet(alice.address, amount))
+        await self.stage.send(
+            alice, exchange.token.functions.approve(exchange.inbox.address, total)
+        )
+        accounts = [AsyncWeb3.to_checksum_address(one.account) for one in log.deposits]
+        amounts = [one.amount for one in log.deposits]
+        await self.stage.send(alice, exchange.inbox.functions.depositMany(accounts, amounts))
+
+    def batches(self) -> list[Batch]:
+        """Return the batches that an honest sequencer posts."""
+        replica = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=1)
+        blocks = self.log.blocks
+        return [
+            replica.seal(blocks[start : start + BLOCKS_PER_BATCH], "age")
+            for start in range(0, len(blocks), BLOCKS_PER_BATCH)
+        ]
+
+    async def post(self, header: BatchHeader, data: bytes) -> None:
+        """Post with the sequencer's key."""
+        fields = (
+            header.index,
+            header.previous_root,
+            header.new_root,
+            header.first_sequence,
+            header.last_sequence,
+            header.inbox_cursor,
+            list(header.roots),
+        )
+        call = self.exchange.rollup.functions.postBatch(fields, data)
+        receipt = await self.stage.send(self.stage.sequencer, call)
+        self.gas.append((receipt["gasUsed"], gas_estimate(len(data), len(header.roots))))
+
+    def reader(self, w3: Any = None, **settings: int) -> Web3ChainReader:
+        """Return a reader of this rollup."""
+        return Web3ChainReader(w3 or self.stage.w3, self.rollup, **settings)
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Tell nobody."""
+
+
+async def test_an_honest_chain_is_rebuilt_from_nothing(stage: Stage) -> None:
+    posted = await PostedLog.open(stage)
+    batches = posted.batches()
+    for batch in batches:
+        await posted.post(batch.header, batch.data)
+    verdict, state = await verify(posted.reader(log_blocks_max=3), InPlace(), no_progress)
+    assert verdict.ok, verdict
+    assert verdict.batches == len(batches)
+    assert state is not None
+    assert dict(state.leaves()) == dict(posted.log.state.leaves())
+    for used, estimated in posted.gas:
+        assert used <= estimated <= used * 5 // 4 + 60_000
+
+
+async def test_a_dishonest_root_is_found(stage: Stage) -> None:
+    posted = await PostedLog.open(stage)
+    first, second = posted.batches()[:2]
+    await posted.post(first.header, first.data)
+    await posted.post(msgspec.structs.replace(second.header, new_root=bytes(32)), second.data)
+    verdict, _ = await verify(posted.reader(), InPlace(), no_progress)
+    assert verdict.difference is not None
+    assert (verdict.difference.fault, verdict.difference.batch) == (Fault.ROOT, 1)
+
+
+async def test_a_changed_command_is_found(stage: Stage) -> None:
+    posted = await PostedLog.open(stage)
+    first = posted.batches()[0]
+    commands = list(posted.log.commands[: first.header.last_sequence])
+    place = next(i for i, command in enumerate(commands) if type(command).__name__ == "PlaceOrders")
+    commands[place] = msgspec.structs.replace(commands[place], nonce=200)
+    await posted.post(first.header, encode_batch(commands))
+    verdict, _ = await verify(posted.reader(), InPlace(), no_progress)
+    assert verdict.difference is not None
+    assert verdict.difference.fault is Fault.SIGNATURE
+    assert verdict.difference.first_sequence == place + 1
+
+
+async def test_a_place_without_a_rollup_is_told(stage: Stage, exchange: Exchange) -> None:
+    nobody = Web3ChainReader(stage.w3, Address(b"\x11" * 20))
+    with pytest.raises(WrongContract):
+        await nobody.terms()
+    token = Address(bytes.fromhex(exchange.token.address[2:]))
+    with pytest.raises(WrongContract):
+        await Web3ChainReader(stage.w3, token).terms()
+
+
+async def test_an_endpoint_that_is_away_is_told() -> None:
+    w3: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider("http://127.0.0.1:1"))
+    with pytest.raises(ChainUnavailable):
+        await Web3ChainReader(w3, Address(b"\x11" * 20)).terms()
+
+
+class LyingProvider(AsyncHTTPProvider):
+    """Answers as the chain does, but for one method."""
+
+    def __init__(self, url: str, method: str, lie: Callable[[Any], Any]) -> None:
+        super().__init__(url)
+        self._method = method
+        self._lie = lie
+
+    async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        response = await super().make_request(method, params)
+        return cast("RPCResponse", self._lie(response)) if method == self._method else response
+
+
+@asynccontextmanager
+async def lying(
+    stage: Stage, method: str, lie: Callable[[Any], Any]
+) -> AsyncIterator[AsyncWeb3[Any]]:
+    """Give an endpoint of the chain that lies in its answers to ``method``."""
+    assert isinstance(stage.w3.provider, AsyncHTTPProvider)
+    provider = LyingProvider(str(stage.w3.provider.endpoint_uri), method, lie)
+    try:
+        yield AsyncWeb3(provider)
+    finally:
+        await provider.disconnect()
+
+
+async def honest_log(stage: Stage) -> PostedLog:
+    posted = await PostedLog.open(stage)
+    for batch in posted.batches()[:3]:
+        await posted.post(batch.header, batch.data)
+    return posted
+
+
+def other_calldata(response: Any) -> Any:
+    calldata = bytearray.fromhex(response["result"]["input"][2:])
+    calldata[4 + 64 + 32 * 2 + 31] ^= 1
+    return response | {"result": response["result"] | {"input": "0x" + calldata.hex()}}
+
+
+def other_data(response: Any) -> Any:
+    # The last bytes of the calldata may be padding; these are inside of the data.
+    calldata = bytearray.fromhex(response["result"]["input"][2:])
+    calldata[-200] ^= 1
+    return response | {"result": response["result"] | {"input": "0x" + calldata.hex()}}
+
+
+def no_transaction(response: Any) -> Any:
+    return response | {"result": None}
+
+
+async def test_a_missing_transaction_is_told(stage: Stage) -> None:
+    posted = await honest_log(stage)
+    async with lying(stage, "eth_getTransactionByHash", no_transaction) as w3:
+        with pytest.raises(ChainDisagrees) as caught:
+            await verify(posted.reader(w3), InPlace(), no_progress)
+    assert caught.value.batch == 0
+
+
+async def test_a_header_other_than_the_event_is_told(stage: Stage) -> None:
+    posted = await honest_log(stage)
+    async with lying(stage, "eth_getTransactionByHash", other_calldata) as w3:
+        with pytest.raises(ChainDisagrees):
+            await verify(posted.reader(w3), InPlace(), no_progress)
+
+
+async def test_other_data_than_the_contract_hashed_is_a_difference(stage: Stage) -> None:
+    posted = await honest_log(stage)
+    async with lying(stage, "eth_getTransactionByHash", other_data) as w3:
+        verdict, _ = await verify(posted.reader(w3), InPlace(), no_progress)
+    assert verdict.difference is not None
+    assert (verdict.difference.fault, verdict.difference.batch) == (Fault.DATA, 0)
+
+
+async def test_a_withheld_event_is_a_missing_batch(stage: Stage) -> None:
+    posted = await honest_log(stage)
+    topic = posted.exchange.rollup.events.BatchPosted().topic
+
+    def withhold(response: Any) -> Any:
+        kept = [
+            log
+            for log in response["result"]
+            if not (log["topics"][0] == topic and int(log["topics"][1], 16) == 1)
+        ]
+        return response | {"result": kept}
+
+    async with lying(stage, "eth_getLogs", withhold) as w3:
+        verdict, _ = await verify(posted.reader(w3), InPlace(), no_progress)
+    assert verdict.difference is not None
+    assert (verdict.difference.fault, verdict.difference.batch) == (Fault.MISSING_BATCH, 1)
+
+
+async def test_a_withheld_deposit_is_told(stage: Stage) -> None:
+    posted = await honest_log(stage)
+    topic = posted.exchange.inbox.events.Deposited().topic
+
+    def withhold(response: Any) -> Any:
+        kept = [log for log in response["result"] if log["topics"][0] != topic]
+        return response | {"result": kept}
+
+    async with lying(stage, "eth_getLogs", withhold) as w3:
+        with pytest.raises(ChainDisagrees) as caught:
+            await verify(posted.reader(w3), InPlace(), no_progress)
+    assert caught.value.what == "deposits"
+
+
+async def test_an_endpoint_that_refuses_logs_is_asked_for_fewer_blocks(stage: Stage) -> None:
+    posted = await honest_log(stage)
+    spans: list[int] = []
+
+    def shorten(response: Any) -> Any:
+        spans.append(1)
+        if len(spans) <= 2:
+            return {"jsonrpc": "2.0", "id": 1, "error": {"code": -32005, "message": "too many"}}
+        return response
+
+    async with lying(stage, "eth_getLogs", shorten) as w3:
+        verdict, _ = await verify(posted.reader(w3), InPlace(), no_progress)
+    assert verdict.batches == 3
+
+    def refuse(response: Any) -> Any:
+        return {"jsonrpc": "2.0", "id": 1, "error": {"code": -32005, "message": "too many"}}
+
+    async with lying(stage, "eth_getLogs", refuse) as w3:
+        with pytest.raises(ChainUnavailable):
+            await verify(posted.reader(w3), InPlace(), no_progress)

@@ -1,0 +1,90 @@
+"""Sealed batches on disk: whole or absent, in order, whose they are."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from node.adapters.batch_store import BatchFolder
+from node.adapters.data_folder import Identity
+from node.types.blocks import Batch, BatchHeader
+from node.types.errors import JournalCorrupt, WrongChain
+from node.types.hashing import keccak256
+from node.types.ids import Sequence
+from tests.examples import DOMAIN, RULES
+
+IDENTITY = Identity.of(DOMAIN, RULES)
+
+
+def batch(index: int) -> Batch:
+    first, last = Sequence(index * 10 + 1), Sequence(index * 10 + 10)
+    header = BatchHeader(index, bytes(32), keccak256(b"%d" % index), first, last, 0, ())
+    return Batch(header, b"data of %d" % index, "age", index, keccak256(b"block"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BatchFolder:
+    return BatchFolder(tmp_path, IDENTITY)
+
+
+def test_batches_are_read_as_they_were_saved(store: BatchFolder) -> None:
+    batches = [batch(index) for index in range(12)]
+    for one in reversed(batches):
+        store.save(one)
+    assert list(store.read()) == batches
+    assert list(store.read(10)) == batches[10:]
+
+
+def test_a_damaged_batch_is_named(store: BatchFolder, tmp_path: Path) -> None:
+    store.save(batch(0))
+    path = next(tmp_path.iterdir())
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(JournalCorrupt) as caught:
+        list(store.read())
+    assert (caught.value.file, caught.value.fault) == (str(path), "checksum")
+
+
+def test_a_gap_is_named(store: BatchFolder, tmp_path: Path) -> None:
+    for index in (0, 2):
+        store.save(batch(index))
+    with pytest.raises(JournalCorrupt) as caught:
+        list(store.read())
+    assert caught.value.fault == "missing"
+    assert caught.value.file.endswith("000000000001.batch")
+
+
+def test_a_batch_under_anothers_name_is_refused(store: BatchFolder, tmp_path: Path) -> None:
+    store.save(batch(3))
+    next(tmp_path.iterdir()).rename(tmp_path / "000000000004.batch")
+    with pytest.raises(JournalCorrupt) as caught:
+        list(store.read())
+    assert caught.value.fault == "name"
+
+
+def test_a_batch_of_another_exchange_is_refused(store: BatchFolder, tmp_path: Path) -> None:
+    store.save(batch(0))
+    other = BatchFolder(tmp_path, msgspec.structs.replace(IDENTITY, chain_id=1))
+    with pytest.raises(WrongChain) as caught:
+        list(other.read())
+    assert caught.value.field == "chain_id"
+
+
+def test_what_a_crash_left_is_cleaned(store: BatchFolder, tmp_path: Path) -> None:
+    store.save(batch(0))
+    (tmp_path / "000000000001.batch.tmp").write_bytes(b"half")
+    assert store.indices() == [0]
+    store.clean()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_pruning_keeps_what_a_restart_needs(store: BatchFolder) -> None:
+    for index in range(6):
+        store.save(batch(index))
+    store.prune(5, Sequence(0))
+    assert store.indices() == [0, 1, 2, 3, 4, 5]
+    store.prune(5, Sequence(30))
+    assert store.indices() == [2, 3, 4, 5]
+    store.prune(3, Sequence(60))
+    assert store.indices() == [3, 4, 5]

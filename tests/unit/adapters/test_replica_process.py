@@ -1,0 +1,105 @@
+"""The replica behind a pipe: it answers, errors keep their type, a killed child comes back."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from node.adapters.replica_process import ReplicaProcess
+from node.adapters.replica_session import ReplicaSetup
+from node.codec.commands import encode_block
+from node.transition.leaves import GLOBAL_KEY
+from node.transition.tree.proofs import verify_first
+from node.types.blocks import Batch, Block
+from node.types.errors import (
+    JournalCorrupt,
+    MalformedMessage,
+    NotFound,
+    ShuttingDown,
+    StateDiverged,
+)
+from tests.examples import DOMAIN, RULES
+from tests.unit.transition.example_log import example_log
+
+LOG = example_log()
+
+
+@pytest_asyncio.fixture
+async def replica(tmp_path: Path) -> AsyncIterator[ReplicaProcess]:
+    process = ReplicaProcess(setup_in(tmp_path))
+    yield process
+    await process.close()
+
+
+def setup_in(folder: Path) -> ReplicaSetup:
+    for name in ("batches", "snapshots"):
+        (folder / name).mkdir(exist_ok=True)
+    return ReplicaSetup(RULES, DOMAIN, folder / "batches", folder / "snapshots")
+
+
+async def seal(replica: ReplicaProcess, blocks: list[Block]) -> Batch:
+    encoded = tuple(encode_block(block) for block in blocks)
+    return await replica.seal(encoded, blocks[0].first_sequence, "age")
+
+
+async def test_a_killed_child_comes_back_where_it_was(replica: ReplicaProcess) -> None:
+    start = await replica.start()
+    assert (start.next_index, start.next_sequence) == (0, 1)
+    first = await seal(replica, LOG.blocks[:20])
+    assert replica._child is not None
+    assert replica._child.pid is not None
+    os.kill(replica._child.pid, signal.SIGKILL)
+    second = await seal(replica, LOG.blocks[20:40])
+    assert replica.starts == 2
+    assert second.header.previous_root == first.header.new_root
+    proof = await replica.prove(1, GLOBAL_KEY)
+    found = verify_first(second.header.new_root, GLOBAL_KEY, proof)
+    assert found is not None
+    with pytest.raises(NotFound):
+        await replica.prove(2, GLOBAL_KEY)
+    assert await replica.finalize(1) == 0
+
+
+async def test_a_divergence_arrives_with_its_values(replica: ReplicaProcess) -> None:
+    wrong = msgspec.structs.replace(LOG.blocks[3], changes=bytes(32))
+    with pytest.raises(StateDiverged) as caught:
+        await seal(replica, [*LOG.blocks[:3], wrong])
+    assert caught.value.number == wrong.number
+    with pytest.raises(MalformedMessage):
+        await replica.seal((b"no block",), LOG.blocks[0].first_sequence, "age")
+
+
+async def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
+    setup = setup_in(tmp_path)
+    (setup.batches / "000000000000.batch").write_bytes(b"nothing of ours")
+    process = ReplicaProcess(setup)
+    with pytest.raises(JournalCorrupt):
+        await process.start()
+    await process.close()
+    with pytest.raises(ShuttingDown):
+        await process.start()
+
+
+async def test_closing_ends_a_request_in_hand(replica: ReplicaProcess) -> None:
+    await replica.start()
+    assert replica._child is not None
+    assert replica._child.pid is not None
+    os.kill(replica._child.pid, signal.SIGSTOP)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        request = group.create_task(_outcome(replica))
+        await asyncio.sleep(0.05)
+        await replica.close()
+    assert request.result() == "shutting down"
+
+
+async def _outcome(replica: ReplicaProcess) -> str:
+    try:
+        await replica.start()
+    except ShuttingDown:
+        return "shutting down"
+    return "answered"

@@ -1,0 +1,121 @@
+"""The replica with its files: restart, idempotent sealing, snapshots at final batches, pruning."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from node.adapters.replica_session import ReplicaSession, ReplicaSetup
+from node.codec.commands import encode_block
+from node.transition.leaves import withdrawal_key, withdrawal_value
+from node.transition.tree.proofs import verify_membership
+from node.types.blocks import Batch, Block
+from node.types.errors import NotFound, StateDiverged, WrongChain
+from node.types.units import Money
+from tests.examples import DAVE, DOLLAR, DOMAIN, RULES
+from tests.unit.transition.example_log import example_log
+
+LOG = example_log()
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> ReplicaSetup:
+    (tmp_path / "batches").mkdir()
+    (tmp_path / "snapshots").mkdir()
+    return ReplicaSetup(
+        rules=RULES,
+        domain=DOMAIN,
+        batches=tmp_path / "batches",
+        snapshots=tmp_path / "snapshots",
+        snapshot_every=2,
+    )
+
+
+def seal(session: ReplicaSession, blocks: list[Block]) -> Batch:
+    encoded = tuple(encode_block(block) for block in blocks)
+    return session.seal(encoded, blocks[0].first_sequence, "age")
+
+
+def seal_all(session: ReplicaSession, size: int = 8) -> list[Batch]:
+    return [
+        seal(session, LOG.blocks[start : start + size]) for start in range(0, len(LOG.blocks), size)
+    ]
+
+
+def kept(setup: ReplicaSetup) -> list[int]:
+    return sorted(int(path.stem) for path in setup.batches.iterdir())
+
+
+def test_a_restart_goes_on_where_it_was(setup: ReplicaSetup) -> None:
+    first = ReplicaSession(setup)
+    start = first.position()
+    assert (start.next_index, start.next_sequence) == (0, 1)
+    batches = seal_all(first)
+    second = ReplicaSession(setup)
+    assert second.position() == first.position()
+    assert second.position().root == batches[-1].header.new_root
+    assert second.position().next_sequence == len(LOG.commands) + 1
+
+
+def test_the_newest_batch_is_sealed_once_however_often_it_is_asked_for(setup: ReplicaSetup) -> None:
+    batch = seal(ReplicaSession(setup), LOG.blocks[:8])
+    session = ReplicaSession(setup)
+    assert seal(session, LOG.blocks[:8]) == batch
+    assert session.position().next_index == 1
+    with pytest.raises(StateDiverged):
+        seal(session, LOG.blocks[:9])
+
+
+def test_final_batches_leave_snapshots_and_go(setup: ReplicaSetup) -> None:
+    session = ReplicaSession(setup)
+    batches = seal_all(session)
+    assert session.finalize(0) == 0
+    assert kept(setup) == list(range(8))
+    # One snapshot, at batch 2: what led there is not needed any more.
+    assert session.finalize(2) == batches[2].header.last_sequence
+    assert kept(setup) == list(range(2, 8))
+    # The second one at batch 5: the older one stays, in case that the newer cannot be read.
+    assert session.finalize(5) == batches[2].header.last_sequence
+    assert kept(setup) == list(range(2, 8))
+    assert session.finalize(7) == batches[5].header.last_sequence
+    assert kept(setup) == [5, 6, 7]
+    assert ReplicaSession(setup).position() == session.position()
+
+
+def test_a_broken_snapshot_is_passed_over(setup: ReplicaSetup) -> None:
+    session = ReplicaSession(setup)
+    seal_all(session)
+    session.finalize(2)
+    session.finalize(5)
+    newest = max(setup.snapshots.iterdir())
+    newest.write_bytes(newest.read_bytes()[:-1])
+    assert ReplicaSession(setup).position() == session.position()
+
+
+def test_final_batches_are_kept_on_request(setup: ReplicaSetup) -> None:
+    session = ReplicaSession(msgspec.structs.replace(setup, final_batches_kept=3, snapshot_every=1))
+    seal_all(session)
+    for index in range(8):
+        session.finalize(index)
+    assert kept(setup) == [4, 5, 6, 7]
+
+
+def test_a_withdrawal_stays_provable_after_a_restart(setup: ReplicaSetup) -> None:
+    session = ReplicaSession(setup)
+    batches = seal_all(session)
+    session.finalize(7)
+    again = ReplicaSession(setup)
+    proof = again.prove(7, withdrawal_key(1))
+    value = withdrawal_value(DAVE.address, Money(75 * DOLLAR))
+    verify_membership(batches[7].header.new_root, withdrawal_key(1), value, proof)
+    with pytest.raises(NotFound):
+        again.prove(7, withdrawal_key(2))
+    with pytest.raises(NotFound):
+        again.prove(6, withdrawal_key(1))
+
+
+def test_the_files_of_another_exchange_are_refused(setup: ReplicaSetup) -> None:
+    seal_all(ReplicaSession(setup))
+    other = msgspec.structs.replace(setup, domain=msgspec.structs.replace(DOMAIN, chain_id=1))
+    with pytest.raises(WrongChain):
+        ReplicaSession(other)
