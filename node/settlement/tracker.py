@@ -21,7 +21,7 @@ from itertools import count, islice
 from node.codec.l1_transactions import Fees
 from node.ports.chain import FeeSample, L1Block
 from node.settlement.config import SettlementConfig
-from node.settlement.fees import GAS_MAX, bump_fees, choose_fees
+from node.settlement.fees import GAS_MAX, bump_fees, choose_fees, gas_limit
 from node.settlement.lifecycle import Step, advance
 from node.settlement.look import Look
 from node.settlement.sealed import Pressure, SealedBatch, Submission
@@ -51,11 +51,12 @@ class _Entry:
 class _Slot:
     """A nonce. ``fees`` is None where another process sent what waits there."""
 
-    __slots__ = ("attempts", "fees", "hashes", "index", "priced_at", "sent_at")
+    __slots__ = ("attempts", "fees", "gas", "hashes", "index", "priced_at", "sent_at")
 
     def __init__(self, index: int, now: Millis) -> None:
         self.index = index
         self.fees: Fees | None = None
+        self.gas = 0
         self.attempts = 0
         self.hashes: list[bytes] = []
         self.priced_at = now
@@ -75,6 +76,12 @@ class Tracker:
         self._turn = (-1, Millis(0))
         self.anchor: L1Block | None = None
         self.held_back = ""
+        self._gas_extra = 0
+
+    @property
+    def next_index(self) -> int:
+        """Return the index of the next batch to take on, 0 before the first."""
+        return self._next
 
     def __len__(self) -> int:
         """Return the number of batches that are not final."""
@@ -96,6 +103,11 @@ class Tracker:
     def unposted(self) -> Iterator[int]:
         """Yield the indices of batches that no L1 block holds, in order."""
         return (index for index, entry in self._entries.items() if entry.standing < Standing.POSTED)
+
+    def next_unposted(self) -> tuple[int, int]:
+        """Return index and inbox cursor of the first batch in no block, (-1, 0) for none."""
+        index = next(self.unposted(), -1)
+        return (index, self._entries[index].sealed.inbox_cursor) if index >= 0 else (-1, 0)
 
     def pressure(self, now: Millis) -> Pressure:
         """Return what waits to be posted."""
@@ -179,6 +191,13 @@ class Tracker:
             if entry.standing is Standing.SEALED:
                 marks.append(self._step(entry, Step.SEND, now))
         return tuple(submissions), tuple(marks)
+
+    def learn_gas(self, index: int, needed: int) -> None:
+        """Take L1's word that batch ``index`` needs so much gas; the formula may fall short of it.
+
+        A chain with gas prices of its own differs by about the same for every batch.
+        """
+        self._gas_extra = max(self._gas_extra, needed - self._entries[index].sealed.gas)
 
     def sent(self, nonce: int, transaction: bytes) -> None:
         """Note the hash of what was sent with ``nonce``."""
@@ -288,7 +307,8 @@ class Tracker:
             fees = slot.fees or choose_fees(look.fees, self._config.fees)
             if fees is not None:
                 slot.fees, slot.sent_at = fees, now
-                return Submission(entry.sealed.index, nonce, fees, entry.gas, attempt=0)
+                slot.gas = slot.gas or self._gas_of(entry)
+                return Submission(entry.sealed.index, nonce, fees, slot.gas, attempt=0)
         return None
 
     def _open_slot(self, nonce: int, entry: _Entry, look: Look, now: Millis) -> Submission | None:
@@ -318,10 +338,13 @@ class Tracker:
     def _attempt(
         self, nonce: int, slot: _Slot, entry: _Entry, fees: Fees, now: Millis
     ) -> Submission:
-        slot.fees = fees
+        slot.fees, slot.gas = fees, self._gas_of(entry)
         slot.attempts += 1
         slot.priced_at = slot.sent_at = now
-        return Submission(entry.sealed.index, nonce, fees, entry.gas, slot.attempts)
+        return Submission(entry.sealed.index, nonce, fees, slot.gas, slot.attempts)
+
+    def _gas_of(self, entry: _Entry) -> int:
+        return gas_limit(entry.gas + self._gas_extra)
 
     def _step(self, entry: _Entry, step: Step, now: Millis, cause: str = "") -> Mark:
         entry.standing = advance(entry.sealed.index, entry.standing, step)

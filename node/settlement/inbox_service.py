@@ -1,0 +1,142 @@
+"""The loop that watches the L1 inbox: deposits out to the sequencer, in order, each once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from node.capacity.stage import Stage
+from node.codec.l1_calls import DEPOSITED, deposit_of
+from node.ports.chain import Chain, L1Block, Tag
+from node.ports.clock import Clock
+from node.settlement.config import SettlementConfig
+from node.settlement.inbox import InboxScan
+from node.settlement.outage import Outage
+from node.types.commands import Deposit
+from node.types.durable import Outcome
+from node.types.errors import ChainDisagrees, ChainUnavailable, GateClosed, Overloaded
+from node.types.events import Rejected
+from node.types.ids import Address
+from node.types.units import Millis
+
+SUBMIT_RETRY_S: Final = 0.05
+"""How long to leave a full lane alone."""
+
+_MILLIS_PER_SECOND: Final = 1_000
+
+_log = structlog.get_logger(__name__)
+
+Submit = Callable[[Deposit], Awaitable[Outcome]]
+"""Queues a command at once (or raises ``Overloaded``); what it returns is the outcome to come."""
+
+
+class InboxService:
+    """Feeds deposits to the sequencer; one task runs ``run``."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        inbox: Address,
+        scan: InboxScan,
+        submit: Submit,
+        clock: Clock,
+        config: SettlementConfig,
+    ) -> None:
+        self._chain = chain
+        self._inbox = inbox
+        self._scan = scan
+        self._submit = submit
+        self._clock = clock
+        self._config = config
+        self._outage = Outage(config.poll_ms, config.backoff_max_ms)
+        self._span = config.inbox_blocks_per_query
+        self._in_hand = 0
+        self.stage = Stage("inbox", capacity=None, held=lambda: self._in_hand)
+
+    @property
+    def cursor(self) -> int:
+        """Return the number of deposits that were handed on, or were in the log at the start."""
+        return self._scan.cursor
+
+    async def run(self) -> None:
+        """Watch until cancelled. Raises ``ChainDisagrees`` where deposits changed."""
+        while True:
+            pause_ms = await self.turn()
+            await asyncio.sleep(pause_ms / _MILLIS_PER_SECOND)
+
+    async def turn(self) -> int:
+        """Scan what is deep enough, hand on what is new; return the milliseconds until the next."""
+        started_ns = self._clock.now_ns()
+        try:
+            behind = await self._scan_once()
+        except ChainUnavailable as error:
+            # Endpoints limit how much they answer at once; a shorter question may pass.
+            self._span = max(1, self._span // 2)
+            return self._outage.fail(self._now(), error)
+        finally:
+            self.stage.busy(started_ns, self._clock.now_ns(), 0)
+        self._outage.end(self._now())
+        self._span = min(2 * self._span, self._config.inbox_blocks_per_query)
+        return 0 if behind else self._config.poll_ms
+
+    async def _scan_once(self) -> bool:
+        """Scan one span of blocks; return whether more of them wait."""
+        head = await self._chain.block(Tag.LATEST)
+        if head is None:
+            raise ChainUnavailable(detail="the endpoint has no latest block")
+        await self._find_footing()
+        deep_enough = head.number - self._config.inbox_confirmations
+        first = self._scan.next_block
+        last = min(deep_enough, first + self._span - 1)
+        if last < first:
+            return False
+        end = await self._block(last)
+        logs = await self._chain.logs(self._inbox, (DEPOSITED,), first, last)
+        # Had the blocks changed while the logs were read, nobody would ever notice.
+        if (await self._block(last)).hash != end.hash:
+            raise ChainUnavailable(detail="a reorg while deposits were read")
+        fresh = self._scan.scanned(end, [deposit_of(log.topics, log.data) for log in logs])
+        await self._hand_on(fresh)
+        return last < deep_enough
+
+    async def _find_footing(self) -> None:
+        """Go back to the last scanned block that still stands."""
+        while (anchor := self._scan.anchor) is not None:
+            found = await self._chain.block(anchor.number)
+            if found is not None and found.hash == anchor.hash:
+                return
+            _log.warning("inbox_reorg", block=anchor.number, cursor=self._scan.cursor)
+            self._scan.step_back()
+
+    async def _block(self, number: int) -> L1Block:
+        block = await self._chain.block(number)
+        if block is None:
+            raise ChainUnavailable(detail=f"no block {number}")
+        return block
+
+    async def _hand_on(self, deposits: tuple[Deposit, ...]) -> None:
+        """Submit in order, each once there is room for it, and wait for what became of them."""
+        self._in_hand = len(deposits)
+        self.stage.enter(len(deposits))
+        outcomes = [await self._submitted(deposit) for deposit in deposits]
+        for deposit, coming in zip(deposits, outcomes, strict=True):
+            outcome = await coming
+            if isinstance(outcome, Rejected):
+                raise ChainDisagrees(
+                    what="deposit rejected", deposit=deposit.index, error=outcome.error
+                )
+            self._in_hand -= 1
+            self.stage.leave()
+        if deposits:
+            _log.info("deposits_taken", first=deposits[0].index, count=len(deposits))
+
+    async def _submitted(self, deposit: Deposit) -> Awaitable[Outcome]:
+        while True:
+            try:
+                return self._submit(deposit)
+            except (Overloaded, GateClosed):
+                await asyncio.sleep(SUBMIT_RETRY_S)
+
+    def _now(self) -> Millis:
+        return self._clock.now_ms()

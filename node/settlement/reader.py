@@ -1,0 +1,117 @@
+"""Looks at L1: what one decision needs, read as of one block.
+
+Contract and account are read by the *hash* of the head, so that a look never mixes two forks. The
+standing of blocks below it is taken from L1's own ``safe`` and ``finalized``, or from a depth.
+"""
+
+import asyncio
+from typing import Final
+
+from node.codec.l1_calls import (
+    BATCH_COUNT,
+    BATCHES,
+    DEPOSIT_COUNT,
+    LATEST_ROOT,
+    BatchRecord,
+    batch_record,
+)
+from node.ports.chain import Chain, L1Block, Tag
+from node.settlement.config import SettlementConfig
+from node.settlement.contracts import Contracts
+from node.settlement.look import Look
+from node.settlement.tracker import Tracker
+from node.types.errors import ChainUnavailable
+from node.types.ids import Address
+
+FEE_BLOCKS: Final = 10
+"""Blocks whose tips are looked at."""
+
+
+class Reader:
+    """Looks at the rollup, its inbox and the account that posts."""
+
+    def __init__(
+        self, chain: Chain, contracts: Contracts, account: Address, config: SettlementConfig
+    ) -> None:
+        self._chain = chain
+        self._contracts = contracts
+        self._account = account
+        self._config = config
+
+    async def look(self, tracker: Tracker) -> Look:
+        """Return what L1 is now. Raises ``ChainUnavailable``."""
+        head = await self._head()
+        kept, account, contracts, fees, standing = await asyncio.gather(
+            self._stands(tracker.anchor, head),
+            self._account_at(head),
+            self._contracts_at(head),
+            self._chain.fees(FEE_BLOCKS),
+            self._standing(head),
+        )
+        posted, latest_root, deposits = contracts
+        asked = tracker.unchecked(posted, kept=kept)
+        records = await asyncio.gather(*(self._record(index, head) for index in asked))
+        return Look(
+            head=head,
+            kept=kept,
+            batch_count=posted,
+            latest_root=latest_root,
+            inbox_count=deposits,
+            nonce=account[0],
+            pending_nonce=account[1],
+            safe_number=standing[0],
+            final_number=standing[1],
+            fees=fees,
+            records=dict(zip(asked, records, strict=True)),
+        )
+
+    async def _head(self) -> L1Block:
+        head = await self._chain.block(Tag.LATEST)
+        if head is None:
+            raise ChainUnavailable(detail="the endpoint has no latest block")
+        return head
+
+    async def _account_at(self, head: L1Block) -> tuple[int, int]:
+        """Return the account's next nonce without and with the transactions that wait."""
+        mined, pending = await asyncio.gather(
+            self._chain.nonce(self._account, head.hash),
+            self._chain.nonce(self._account, Tag.PENDING),
+        )
+        return mined, pending
+
+    async def _contracts_at(self, head: L1Block) -> tuple[int, bytes, int]:
+        """Return the number of batches, the root after them, and the number of deposits."""
+        rollup, inbox = self._contracts.rollup, self._contracts.inbox
+        posted, root, deposits = await asyncio.gather(
+            self._chain.call(rollup, BATCH_COUNT.encode(), head.hash),
+            self._chain.call(rollup, LATEST_ROOT.encode(), head.hash),
+            self._chain.call(inbox, DEPOSIT_COUNT.encode(), head.hash),
+        )
+        return (
+            int(BATCH_COUNT.answer(posted)[0]),
+            bytes(LATEST_ROOT.answer(root)[0]),
+            int(DEPOSIT_COUNT.answer(deposits)[0]),
+        )
+
+    async def _stands(self, anchor: L1Block | None, head: L1Block) -> bool:
+        """Return whether ``anchor`` is an ancestor of the head, or was never known."""
+        if anchor is None or anchor.hash == head.hash:
+            return True
+        found = await self._chain.block(anchor.number)
+        return found is not None and found.hash == anchor.hash
+
+    async def _standing(self, head: L1Block) -> tuple[int, int]:
+        """Return the numbers of the last safe and the last final block, -1 for none."""
+        safe = await self._number(self._config.safe_depth, Tag.SAFE, head)
+        final = await self._number(self._config.final_depth, Tag.FINALIZED, head)
+        return safe, min(safe, final)
+
+    async def _number(self, depth: int | None, tag: Tag, head: L1Block) -> int:
+        if depth is not None:
+            return head.number - depth
+        block = await self._chain.block(tag)
+        return -1 if block is None else block.number
+
+    async def _record(self, index: int, head: L1Block) -> BatchRecord:
+        calldata = BATCHES.encode(index)
+        return batch_record(await self._chain.call(self._contracts.rollup, calldata, head.hash))

@@ -1,0 +1,322 @@
+"""The loop that settles: sealed batches in, marks out, L1 in between.
+
+    outbox ─▶ tracker ◀─ look ─ L1
+                 │ plan
+                 ▼
+              sign, send ─▶ L1
+
+Each turn is one look and what follows from it. A turn that finds L1 away changes nothing and comes
+again, ever more rarely; the exchange goes on meanwhile, until ``pressure`` makes the app close its
+gate to new risk. What is remembered of a batch is small: its bytes are read from the disk when they
+are sent, so a long outage fills the disk and not the memory.
+
+Batches are counted in when they are taken from the outbox and out when they are final.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+import structlog
+
+from node.capacity.stage import Stage
+from node.codec.l1_calls import BATCH_POSTED, post_batch
+from node.codec.l1_transactions import L1Transaction
+from node.ports.batches import BatchStore
+from node.ports.chain import Chain, L1Receipt, Sending
+from node.ports.clock import Clock
+from node.ports.mailbox import Inlet
+from node.ports.signer import Signer
+from node.settlement.config import SettlementConfig
+from node.settlement.contracts import Contracts
+from node.settlement.look import Look
+from node.settlement.outage import Outage
+from node.settlement.reader import Reader
+from node.settlement.sealed import Pressure, SealedBatch, Submission
+from node.settlement.tracker import Tracker
+from node.types.blocks import Batch
+from node.types.errors import CallReverted, ChainDisagrees, ChainUnavailable, IntegrityError
+from node.types.hashing import keccak256
+from node.types.marks import Mark, Standing
+from node.types.units import Millis
+
+_NANOS_PER_MILLI: Final = 1_000_000
+_MILLIS_PER_SECOND: Final = 1_000
+
+ACCEPTED: Final = (Sending.TAKEN, Sending.KNOWN)
+
+_SENT_AS: Final = ("batch_resent", "batch_sent", "batch_replaced")
+"""By attempt; every one past the first replaces the one before."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Spending(msgspec.Struct, frozen=True, gc=False):
+    """What L1 took for the batches that stand on it, and for transactions that failed."""
+
+    gas_used: int
+    wei: int
+    failed_wei: int
+
+
+class SettlementService:
+    """Posts what is sealed and says how far it has come; one task runs ``run``."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        contracts: Contracts,
+        signer: Signer,
+        store: BatchStore,
+        outbox: Inlet[Batch],
+        report: Callable[[Mark], None],
+        clock: Clock,
+        config: SettlementConfig,
+    ) -> None:
+        """Wire the loop; ``report`` hears of every change of a batch's standing, in order."""
+        self._chain = chain
+        self._contracts = contracts
+        self._signer = signer
+        self._store = store
+        self._outbox = outbox
+        self._report = report
+        self._clock = clock
+        self._config = config
+        self._reader = Reader(chain, contracts, signer.address, config)
+        self._tracker = Tracker(config)
+        self._outage = Outage(config.poll_ms, config.backoff_max_ms)
+        self._epoch = (clock.now_ms(), clock.now_ns())
+        self._taken_ns: dict[int, int] = {}
+        self._receipts: dict[int, L1Receipt] = {}
+        self._uncounted: dict[int, int] = {}
+        self._spent = Spending(0, 0, 0)
+        self._rehearsed = False
+        self._held_back = ""
+        self.stage = Stage(
+            "settlement",
+            capacity=config.held_max,
+            held=lambda: len(self._tracker),
+            waiting_items=lambda: sum(1 for _ in self._tracker.unposted()),
+        )
+
+    @property
+    def pressure(self) -> Pressure:
+        """Return what waits to be posted, for whoever opens and closes the gate."""
+        return self._tracker.pressure(self._now())
+
+    @property
+    def spending(self) -> Spending:
+        """Return what L1 took for every batch that this process knows or knew."""
+        receipts = self._receipts.values()
+        return Spending(
+            gas_used=self._spent.gas_used + sum(receipt.gas_used for receipt in receipts),
+            wei=self._spent.wei + sum(receipt.fee for receipt in receipts),
+            failed_wei=self._spent.failed_wei,
+        )
+
+    @property
+    def chain_away(self) -> bool:
+        """Return whether L1 did not answer when it was last asked."""
+        return self._outage.began is not None
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises ``IntegrityError`` where L1 and this node cannot agree."""
+        self.recover()
+        while True:
+            await self._rest(await self.turn())
+
+    def recover(self) -> None:
+        """Take on the batches on disk; each that is final already is found so at the first look."""
+        for batch in self._store.read(self._tracker.next_index):
+            self._take_on(batch)
+
+    async def turn(self) -> int:
+        """Look at L1 once and act; return the milliseconds until the next turn."""
+        self._empty_outbox()
+        started_ns = self._clock.now_ns()
+        try:
+            await self._settle()
+        except ChainUnavailable as error:
+            return self._outage.fail(self._now(), error)
+        finally:
+            self.stage.busy(started_ns, self._clock.now_ns(), 0)
+        self._outage.end(self._now())
+        return self._config.poll_ms
+
+    async def _settle(self) -> None:
+        look = await self._reader.look(self._tracker)
+        if self._outage.began is not None:
+            self._tracker.resume(self._now())
+        failed = await self._failed(self._tracker.doubtful(look))
+        self._announce(self._tracker.reconcile(look, failed, self._now()))
+        if not self._rehearsed or failed:
+            await self._rehearse(look)
+        submissions, marks = self._tracker.plan(look, self._now())
+        self._announce(marks)
+        self._say_what_holds_back(look)
+        for submission in submissions:
+            await self._submit(submission)
+        await self._count_costs()
+
+    def _empty_outbox(self) -> None:
+        room = self._config.held_max - self.stage.depth
+        if room > 0:
+            for batch in self._outbox.take(room, self._clock.now_ns()):
+                # What was sealed while this process started may also have been read from disk.
+                if batch.header.index >= self._tracker.next_index:
+                    self._take_on(batch)
+
+    def _take_on(self, batch: Batch) -> None:
+        self._tracker.add(SealedBatch.of(batch), self._now())
+        self._taken_ns[batch.header.index] = self._clock.now_ns()
+        self.stage.enter()
+
+    async def _submit(self, submission: Submission) -> None:
+        batch = self._read(submission.index)
+        transaction = L1Transaction(
+            chain_id=self._contracts.chain_id,
+            nonce=submission.nonce,
+            fees=submission.fees,
+            gas=submission.gas,
+            to=self._contracts.rollup,
+            data=post_batch(batch),
+        )
+        raw = transaction.signed(self._signer.sign(transaction.digest()))
+        # Noted before it is sent: an answer that gets lost does not mean that it did not arrive.
+        self._tracker.sent(submission.nonce, keccak256(raw))
+        answer = await self._chain.send(raw)
+        _log.log(
+            logging.INFO if answer.sending in ACCEPTED else logging.WARNING,
+            _SENT_AS[min(submission.attempt, len(_SENT_AS) - 1)],
+            batch=submission.index,
+            nonce=submission.nonce,
+            attempt=submission.attempt,
+            max_fee=submission.fees.max_fee,
+            tip=submission.fees.tip,
+            gas=submission.gas,
+            answer=answer.sending.name,
+            detail=answer.detail,
+        )
+
+    def _read(self, index: int) -> Batch:
+        batch = next(self._store.read(index), None)
+        if batch is None or batch.header.index != index:
+            raise IntegrityError(what="batch store", expected=index)
+        return batch
+
+    async def _failed(self, transactions: Iterable[bytes]) -> frozenset[bytes]:
+        """Return those of ``transactions`` that are mined and failed; they cost all the same."""
+        failed = []
+        for transaction in transactions:
+            receipt = await self._chain.receipt(transaction)
+            if receipt is not None and not receipt.succeeded:
+                failed.append(transaction)
+                self._spent = msgspec.structs.replace(
+                    self._spent, failed_wei=self._spent.failed_wei + receipt.fee
+                )
+                _log.error(
+                    "batch_transaction_failed",
+                    transaction=transaction.hex(),
+                    block=receipt.block_number,
+                    gas_used=receipt.gas_used,
+                )
+        return frozenset(failed)
+
+    async def _rehearse(self, look: Look) -> None:
+        """Ask L1 what it would say to the next batch, before the first one and after a failure.
+
+        Raises ``ChainDisagrees`` where the contract refuses, in a state that this node agrees with,
+        what it must take.
+        """
+        index, inbox_cursor = self._tracker.next_unposted()
+        if index != look.batch_count or inbox_cursor > look.inbox_count:
+            return
+        rollup, sender = self._contracts.rollup, self._signer.address
+        calldata = post_batch(self._read(index))
+        try:
+            await self._chain.call(rollup, calldata, look.head.hash, sender)
+        except CallReverted as error:
+            raise ChainDisagrees(
+                what="batch refused", batch=index, error=error.error, arguments=error.arguments
+            ) from error
+        # An estimate is made on the newest block, which may have taken the batch meanwhile.
+        with suppress(CallReverted):
+            self._tracker.learn_gas(index, await self._chain.estimate_gas(sender, rollup, calldata))
+        self._rehearsed = True
+
+    def _announce(self, marks: Iterable[Mark]) -> None:
+        for mark in marks:
+            index = mark.index
+            if mark.standing is Standing.POSTED:
+                self._uncounted[index] = mark.block
+                taken_ns = self._taken_ns.pop(index, None)
+                if taken_ns is not None:
+                    self.stage.waited(self._clock.now_ns() - taken_ns)
+            elif mark.standing is Standing.SEALED:
+                self._uncounted.pop(index, None)
+                self._receipts.pop(index, None)
+            elif mark.standing is Standing.FINAL:
+                self.stage.leave()
+                self._add_up(self._receipts.pop(index, None))
+            _log.info(
+                f"batch_{mark.standing.name.lower()}",
+                batch=index,
+                block=mark.block,
+                cause=mark.cause,
+            )
+            self._report(mark)
+
+    def _say_what_holds_back(self, look: Look) -> None:
+        held_back = self._tracker.held_back
+        if held_back != self._held_back:
+            self._held_back = held_back
+            _log.warning(
+                "settlement_held_back" if held_back else "settlement_goes_on",
+                cause=held_back,
+                base_fee=look.fees.base_fee,
+                deposits=look.inbox_count,
+            )
+
+    async def _count_costs(self) -> None:
+        """Find the receipts of what was posted, whichever process sent it."""
+        for index, block in list(self._uncounted.items()):
+            topics = (BATCH_POSTED, index.to_bytes(32, "big"))
+            logs = await self._chain.logs(self._contracts.rollup, topics, block, block)
+            receipt = await self._chain.receipt(logs[0].transaction) if logs else None
+            if receipt is None:
+                continue
+            del self._uncounted[index]
+            self._receipts[index] = receipt
+            _log.info(
+                "batch_cost",
+                batch=index,
+                transaction=receipt.transaction.hex(),
+                gas_used=receipt.gas_used,
+                wei=receipt.fee,
+            )
+
+    def _add_up(self, receipt: L1Receipt | None) -> None:
+        if receipt is not None:
+            self._spent = msgspec.structs.replace(
+                self._spent,
+                gas_used=self._spent.gas_used + receipt.gas_used,
+                wei=self._spent.wei + receipt.fee,
+            )
+
+    async def _rest(self, pause_ms: int) -> None:
+        """Wait for the next turn; a new batch starts it early, where L1 is there to take it."""
+        pause_s = pause_ms / _MILLIS_PER_SECOND
+        if self.chain_away or self.stage.depth >= self._config.held_max:
+            await asyncio.sleep(pause_s)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._outbox.wait()
+
+    def _now(self) -> Millis:
+        """Return the wall-clock time of the start, plus what has passed since; it never jumps."""
+        began_ms, began_ns = self._epoch
+        return Millis(began_ms + (self._clock.now_ns() - began_ns) // _NANOS_PER_MILLI)
