@@ -17,6 +17,12 @@ contract Inbox {
     /// @notice The most deposits that one call of `depositMany` makes.
     uint256 public constant DEPOSITS_PER_CALL_MAX = 200;
 
+    /// @notice The most that all deposits together may ever bring in, in millionths: the log of the exchange
+    ///         carries money as a signed number of 64 bits.
+    /// @dev A deposit beyond it could never enter the log and would bar the way to every later one. What left
+    ///      again still counts, so no account, whoever it wins from, can come to hold more.
+    uint64 public constant DEPOSITED_MAX = uint64(type(int64).max);
+
     /// @notice The rollup whose roots this inbox pays against: the contract that deployed it.
     IRollup public immutable rollup;
     /// @notice The quote asset of the exchange, with six decimals.
@@ -24,6 +30,8 @@ contract Inbox {
 
     /// @notice The number of deposits so far, which is the index of the next one.
     uint64 public count;
+    /// @notice The sum of all deposits so far, in millionths, at most `DEPOSITED_MAX`.
+    uint64 public deposited;
     /// @notice Whether a withdrawal has been paid.
     mapping(uint64 withdrawalId => bool) public claimed;
 
@@ -31,6 +39,7 @@ contract Inbox {
     event Claimed(uint64 indexed withdrawalId, address indexed owner, uint128 amount);
 
     error ZeroDeposit(uint64 index);
+    error DepositsExhausted(uint256 limit, uint256 deposited, uint256 given);
     error DepositLengthMismatch(uint256 accounts, uint256 amounts);
     error TooManyDeposits(uint256 limit, uint256 given);
     error AlreadyClaimed(uint64 withdrawalId);
@@ -92,8 +101,11 @@ contract Inbox {
 
     function _record(address account, uint128 amount) private {
         uint64 index = count;
+        uint64 before = deposited;
         if (amount == 0) revert ZeroDeposit(index);
+        if (amount > DEPOSITED_MAX - before) revert DepositsExhausted(DEPOSITED_MAX, before, amount);
         count = index + 1;
+        deposited = before + uint64(amount);
         emit Deposited(index, account, amount);
     }
 }

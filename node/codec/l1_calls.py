@@ -93,6 +93,7 @@ ERRORS: Final[dict[str, tuple[str, ...]]] = {
     "CursorMovedBack": ("uint64", "uint64"),
     "CursorPastInbox": ("uint64", "uint64"),
     "DepositLengthMismatch": ("uint256", "uint256"),
+    "DepositsExhausted": ("uint256", "uint256", "uint256"),
     "FaucetLimitExceeded": ("uint256", "uint256"),
     "InsufficientAllowance": ("address", "address", "uint256", "uint256"),
     "InsufficientBalance": ("address", "uint256", "uint256"),

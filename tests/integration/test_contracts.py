@@ -9,6 +9,7 @@ from web3.types import Nonce
 from web3.utils.address import get_create_address
 
 from node.adapters.artifacts import load_artifact
+from node.codec.ranges import MONEY_MAX
 from node.transition import leaves
 from node.transition.tree.proofs import prove_membership
 from node.transition.tree.tree import StateTree
@@ -288,6 +289,33 @@ async def test_deposits_that_cannot_be_are_refused(exchange: Exchange) -> None:
     assert await revert_data(many, alice) == error_data("TooManyDeposits", 200, 201)
     expected = error_data("TransferFailed", exchange.token.address, alice, inbox.address, 9)
     assert await revert_data(functions.deposit(alice, 9), alice) == expected
+
+
+async def test_deposits_together_never_exceed_what_the_log_can_carry(exchange: Exchange) -> None:
+    inbox, alice = exchange.inbox, exchange.stage.alice.address
+    functions, token = inbox.functions, exchange.token.address
+    assert await functions.DEPOSITED_MAX().call() == MONEY_MAX
+
+    # The limit is judged before the token is asked, so its refusal shows that the limit let it by.
+    alone = functions.deposit(alice, MONEY_MAX)
+    refused_by_token = error_data("TransferFailed", token, alice, inbox.address, MONEY_MAX)
+    assert await revert_data(alone, alice) == refused_by_token
+    for above in (MONEY_MAX + 1, 2**64 + 1, 2**128 - 1):
+        expected = error_data("DepositsExhausted", MONEY_MAX, 0, above)
+        assert await revert_data(functions.deposit(alice, above), alice) == expected
+
+    await exchange.fund_inbox(DOLLAR)
+    await exchange.fund_inbox(2 * DOLLAR)
+    assert await functions.deposited().call() == 3 * DOLLAR
+    left = MONEY_MAX - 3 * DOLLAR
+    expected = error_data("DepositsExhausted", MONEY_MAX, 3 * DOLLAR, left + 1)
+    assert await revert_data(functions.deposit(alice, left + 1), alice) == expected
+    fitting = functions.depositMany([alice] * 2, [left - 1, 1])
+    refused_by_token = error_data("TransferFailed", token, alice, inbox.address, left)
+    assert await revert_data(fitting, alice) == refused_by_token
+    many = functions.depositMany([alice] * 2, [left, 1])
+    expected = error_data("DepositsExhausted", MONEY_MAX, MONEY_MAX, 1)
+    assert await revert_data(many, alice) == expected
 
 
 async def test_the_test_dollar_keeps_its_books(exchange: Exchange) -> None:
