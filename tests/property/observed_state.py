@@ -1,0 +1,128 @@
+"""What a bystander notes of a state between two commands, and what it may find changed after.
+
+Written against the rules, not against the code: isolation in particular is told by cash alone.
+"""
+
+from node.transition.state import State
+from node.types.commands import AdjustMargin, Command, PlaceOrders, Side, Withdraw
+from node.types.events import (
+    CancelReason,
+    Deleveraged,
+    Event,
+    Filled,
+    ItemRejected,
+    OrderAccepted,
+    OrderCancelled,
+    Rejected,
+)
+
+Position = tuple[int, int]
+"""Signed size, and margin with its funding settled."""
+
+
+class Observed:
+    """Each account's cash (free and reserved), its positions, and the times of all marks."""
+
+    def __init__(self, state: State) -> None:
+        self.limits = state.rules.limits
+        self.cash = {a.address: a.free + a.reserved for a in state.accounts.values()}
+        self.positions: dict[tuple[bytes, int], Position] = {
+            (account.address, market): (
+                position.size,
+                position.margin - position.owed_funding(state.market(market).funding_index),
+            )
+            for account in state.accounts.values()
+            for market, position in account.positions.items()
+        }
+        self.mark_times = [market.mark_time for market in state.markets]
+        self.open_orders = {a.address: len(a.orders) for a in state.accounts.values()}
+        self.agents = max((len(a.agents) for a in state.accounts.values()), default=0)
+
+    def position(self, account: bytes, market: int) -> Position:
+        return self.positions.get((account, market), (0, 0))
+
+
+class Watch:
+    """Compares the state after each command with the one before it."""
+
+    def __init__(self, start: Observed) -> None:
+        self._before = start
+
+    def see(self, command: Command, events: tuple[Event, ...], after: Observed) -> None:
+        """Raise ``AssertionError`` where ``command`` did what no command may."""
+        before, self._before = self._before, after
+        assert all(new >= old for old, new in zip(before.mark_times, after.mark_times, strict=True))
+        _check_bounds(command, events, after)
+        _check_isolation(command, events, before, after)
+
+
+def _check_bounds(command: Command, events: tuple[Event, ...], after: Observed) -> None:
+    limits = after.limits
+    assert max(after.open_orders.values(), default=0) <= limits.open_orders_per_account
+    assert after.agents <= limits.agents_per_account
+    assert sum(isinstance(event, Deleveraged) for event in events) <= limits.deleverage_steps
+    items = len(command.cancels) + len(command.orders) if isinstance(command, PlaceOrders) else 1
+    steps = [0]
+    for event in events:
+        if isinstance(event, OrderAccepted):
+            steps.append(0)
+        steps[-1] += _is_step(event)
+    assert len(steps) - 1 + sum(isinstance(event, ItemRejected) for event in events) <= items
+    # Reduce-only orders that a crossing leaves idle go as well, from the accounts that it closed.
+    idle = limits.open_orders_per_account * (limits.fills_per_order + 1)
+    assert max(steps[1:], default=0) <= limits.fills_per_order, command
+    assert len(events) <= items * 4 * (limits.fills_per_order + idle)
+
+
+def _is_step(event: Event) -> bool:
+    return isinstance(event, Filled) or (
+        isinstance(event, OrderCancelled)
+        and event.resting
+        and event.reason in {CancelReason.SELF_TRADE, CancelReason.MARGIN}
+    )
+
+
+def _check_isolation(
+    command: Command, events: tuple[Event, ...], before: Observed, after: Observed
+) -> None:
+    """Cash leaves an account by its own will, or into a position that its own order opened.
+
+    So all that a position can lose is what was put into it: nothing is ever drawn after it.
+    """
+    fills = [event for event in events if isinstance(event, Filled)]
+    opening, closing = _parts(fills, before)
+    for account, cash in after.cash.items():
+        paid = before.cash.get(account, 0) - cash
+        if isinstance(command, Withdraw | AdjustMargin) and command.account == account:
+            assert paid == (0 if isinstance(events[0], Rejected) else command.amount)
+        elif account in opening and account not in closing:
+            markets = {fill.market for fill in fills}
+            put = sum(
+                after.position(account, market)[1] - before.position(account, market)[1]
+                for market in markets
+            )
+            fees = sum(
+                (fill.maker == account) * fill.maker_fee + (fill.taker == account) * fill.taker_fee
+                for fill in fills
+            )
+            assert paid == put + fees, (command, account)
+        elif account not in opening:
+            assert paid <= 0, (command, account, paid)
+
+
+def _parts(fills: list[Filled], before: Observed) -> tuple[set[bytes], set[bytes]]:
+    """Return the accounts for which at least one fill opened, and those for which one closed."""
+    opening: set[bytes] = set()
+    closing: set[bytes] = set()
+    sizes: dict[tuple[bytes, int], int] = {}
+    for fill in fills:
+        bought = fill.size if fill.taker_side is Side.BUY else -fill.size
+        for account, lots in ((fill.taker, bought), (fill.maker, -bought)):
+            key = (account, fill.market)
+            size = sizes.get(key, before.position(*key)[0])
+            sizes[key] = size + lots
+            if size * lots < 0:
+                closing.add(account)
+            if size * lots >= 0 or abs(lots) > abs(size):
+                opening.add(account)
+    return opening, closing

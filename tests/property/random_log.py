@@ -1,0 +1,287 @@
+"""Random logs: every kind of command, right and wrong, drawn from one seed.
+
+The draw looks at the state that the commands change, as real senders do, so that it can aim: at an
+open order, at a failing position, at a nonce that was used before. A ``Temper`` says what kind of
+day it is. The same seed and temper give the same log.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import TypeVar
+
+import msgspec
+
+from node.transition.state import State
+from node.types.blocks import Domain
+from node.types.commands import (
+    AdjustMargin,
+    ApproveAgent,
+    CancelAll,
+    CancelOrder,
+    Command,
+    Deposit,
+    Liquidate,
+    NewOrder,
+    OpenBlock,
+    OracleRound,
+    OrderType,
+    PlaceOrders,
+    PriceReport,
+    SettleFunding,
+    Side,
+    SignedAction,
+    Withdraw,
+)
+from node.types.ids import Address, ClientOrderId, MarketId, OrderId
+from node.types.rules import Bracket, Limits, MarketRules, Rules
+from node.types.units import UINT64_MAX, Lots, Millis, Money, Ppm, Ticks
+
+T = TypeVar("T")
+
+DOLLAR = 1_000_000
+ACCOUNTS = tuple(Address(bytes([1]) * 19 + bytes([number])) for number in range(7))
+AGENTS = tuple(Address(bytes([2]) * 19 + bytes([number])) for number in range(5))
+STRANGER = Address(bytes([3]) * 20)
+REPORTERS = tuple(Address(bytes([9]) * 19 + bytes([number])) for number in range(3))
+DOMAIN = Domain(chain_id=1, rollup=bytes(20))
+START = 1_000_000
+
+
+def _market(symbol: str, maker_fee: int) -> MarketRules:
+    return MarketRules(
+        symbol=symbol,
+        tick_decimals=1,
+        lot_decimals=5,
+        min_notional=Money(DOLLAR),
+        price_band=Ppm(200_000),
+        brackets=(
+            Bracket(Lots(20_000), Ppm(50_000), Ppm(25_000)),
+            Bracket(Lots(200_000), Ppm(100_000), Ppm(50_000)),
+        ),
+        maker_fee=Ppm(maker_fee),
+        taker_fee=Ppm(500),
+        liquidation_fee=Ppm(5_000),
+        mark_stale_ms=Millis(5_000),
+        funding_interval_ms=Millis(10_000),
+        funding_cap=Ppm(5_000),
+    )
+
+
+# Every limit is low, so that a few hundred commands run into each.
+RULES = Rules(
+    name="random",
+    markets=(_market("BTC", 200), _market("ETH", 0)),
+    reporters=REPORTERS,
+    quorum=2,
+    limits=Limits(
+        items_per_action=8,
+        fills_per_order=4,
+        open_orders_per_account=6,
+        agents_per_account=2,
+        deleverage_steps=3,
+        nonce_window=64,
+        nonce_jump=1_000,
+        action_lifetime_ms=Millis(60_000),
+    ),
+)
+
+
+class Temper(msgspec.Struct, frozen=True):
+    """What kind of day it is.
+
+    ``swing`` is the usual relative move of a price between rounds and ``crash`` the chance that one
+    is thirty times as large; ``pause`` the chance that a block comes so late that marks are stale
+    and agents' actions expire. ``depth`` is how far from the mark orders stand, ``wealth`` the
+    deposits in dollars.
+    """
+
+    swing: float = 0.002
+    crash: float = 0.02
+    pause: float = 0.01
+    depth: float = 0.01
+    wealth: tuple[int, ...] = (50, 1_000, 100_000)
+
+
+CALM = Temper()
+CRASHES = Temper(swing=0.003, crash=0.3, wealth=(2_000, 20_000))
+THIN = Temper(crash=0.2, depth=0.1, wealth=(500, 9_000))
+LONG = Temper(pause=0.3)
+TEMPERS = {"calm": CALM, "crashes": CRASHES, "thin": THIN, "long": LONG}
+
+
+class RandomLog:
+    """Draws the next command for ``state``, which the caller brings forward."""
+
+    def __init__(self, seed: int, temper: Temper, state: State) -> None:
+        self._random = Random(seed)
+        self._temper = temper
+        self._state = state
+        self._prices = [500_000, 300_000]
+        self._nonces: dict[tuple[Address, Address], int] = {}
+        self._pending: list[Command] = [
+            OpenBlock(1, Millis(START)),
+            *(Deposit(i, one, self._wealth()) for i, one in enumerate(ACCOUNTS)),
+            self._round(Millis(START)),
+        ]
+        self._kinds: list[tuple[int, Callable[[], Command]]] = [
+            (80, self._place),
+            (14, self._oracle),
+            (12, self._block),
+            (6, self._liquidate),
+            (3, self._settle),
+            (6, self._adjust),
+            (3, self._cancel_all),
+            (3, self._withdraw),
+            (6, self._approve),
+            (3, self._deposit),
+        ]
+
+    def draw(self) -> Command:
+        """Return the next command."""
+        if self._pending:
+            return self._pending.pop(0)
+        weights = [weight for weight, _ in self._kinds]
+        return self._random.choices(self._kinds, weights)[0][1]()
+
+    # --- the exchange's own commands -----------------------------------------------------------
+
+    def _block(self) -> Command:
+        number = self._state.block + self._rarely(0, 1)
+        wait = self._random.choice((0, 10, 300, 1_000))
+        if self._chance(self._temper.pause):
+            wait = self._random.choice((7_000, 40_000, 130_000))
+        return OpenBlock(number, Millis(self._state.time + self._rarely(-1, wait)))
+
+    def _deposit(self) -> Command:
+        index = self._state.inbox_cursor + self._rarely(1, 0)
+        account = self._random.choice((*ACCOUNTS, *AGENTS))
+        return Deposit(index, account, self._rarely(Money(0), self._wealth()))
+
+    def _oracle(self) -> Command:
+        """Move the prices, now and then far, and then ask for the liquidation of all."""
+        state, temper = self._state, self._temper
+        scale = 30 if self._chance(temper.crash) else 1
+        for place, price in enumerate(self._prices):
+            move = max(-0.4, min(0.4, self._random.gauss(0, temper.swing * scale)))
+            self._prices[place] = min(10**9, max(1_000, int(price * (1 + move))))
+        holders = [
+            Liquidate(market, account.address)
+            for account in state.accounts.values()
+            for market, position in account.positions.items()
+            if position.size
+        ]
+        self._pending += holders if scale > 1 else holders[:2]
+        return self._round(Millis(self._rarely(state.oracle_time, max(state.time, 1))))
+
+    def _round(self, time: Millis) -> OracleRound:
+        reporters = list(REPORTERS[: self._random.choice((2, 3, 3))])
+        fault = self._rarely(self._random.choice((1, 2, 3)), 0)
+        if fault == 1:
+            reporters[0] = STRANGER
+        elif fault == 2:
+            reporters = reporters[:1] * 2
+        reports = []
+        for reporter in reporters:
+            prices = [Ticks(price + self._random.randint(-5, 5)) for price in self._prices]
+            if fault == 3:
+                prices[0] = Ticks(self._random.choice((0, 2**48, UINT64_MAX)))
+            reports.append(PriceReport(reporter, tuple(prices), b""))
+        return OracleRound(time, tuple(reports))
+
+    def _settle(self) -> Command:
+        return SettleFunding()
+
+    def _liquidate(self) -> Command:
+        account = self._rarely(STRANGER, self._random.choice(ACCOUNTS))
+        return Liquidate(self._market_id(), account)
+
+    # --- signed actions --------------------------------------------------------------------------
+
+    def _head(self) -> tuple[Address, Address, int, Millis, bytes]:
+        """Return what every action begins with; now and then something of it is wrong."""
+        state = self._state
+        account = self._rarely(STRANGER, self._random.choice(ACCOUNTS))
+        signer = account
+        agents = list(state.accounts[account].agents) if account in state.accounts else []
+        if agents and self._chance(0.3):
+            signer = self._rarely(STRANGER, self._random.choice(agents))
+        last = self._nonces.get((account, signer), 0)
+        far = last + self._random.choice((2, 5, 900, 1_100))
+        near = max(0, last - self._random.choice((0, 1, 5, 70)))
+        nonce = self._rarely(self._random.choice((far, near)), last + 1)
+        if nonce <= last + 1_000:
+            self._nonces[account, signer] = max(last, nonce)
+        lifetime = self._random.choice((1, 2_000, 60_000))
+        expires = state.time + self._rarely(self._random.choice((0, 60_001)), lifetime)
+        return account, signer, nonce, Millis(expires), b""
+
+    def _place(self) -> SignedAction:
+        head = self._head()
+        orders = tuple(self._order() for _ in range(self._random.choice((0, 1, 1, 2, 4))))
+        count = self._random.choice((0, 0, 0, 1)) if orders else 1
+        cancels = tuple(self._cancel(head[0]) for _ in range(count))
+        if self._chance(0.005):
+            orders *= 9
+        return PlaceOrders(*head, cancels, orders)
+
+    def _order(self) -> NewOrder:
+        market, temper = self._market_id(), self._temper
+        mark = self._prices[(market or 1) % 3 - 1]
+        kind = self._random.choice((*[OrderType.GTC] * 3, *OrderType))
+        side = self._random.choice(tuple(Side))
+        price = max(1, int(mark * (1 + self._random.gauss(0, temper.depth))))
+        if self._chance(0.03):
+            price = self._random.choice((0, 1, mark // 2, 2 * mark, UINT64_MAX))
+        size = int(10 ** self._random.uniform(1, 5))
+        if self._chance(0.03):
+            size = self._random.choice((0, 200_000, 200_001, UINT64_MAX))
+        client_id = ClientOrderId(self._random.choice((0, self._random.randint(1, 12))))
+        reduce_only = self._chance(0.2)
+        return NewOrder(market, side, kind, Ticks(price), Lots(size), reduce_only, client_id)
+
+    def _cancel(self, address: Address) -> CancelOrder:
+        account = self._state.accounts.get(address)
+        open_orders = list(account.orders) if account else []
+        if open_orders and self._chance(0.7):
+            return CancelOrder(self._random.choice(open_orders))
+        if self._chance(0.5):
+            return CancelOrder(OrderId(0), ClientOrderId(self._random.randint(0, 12)))
+        return CancelOrder(OrderId(self._random.randint(0, self._state.next_order_id)))
+
+    def _cancel_all(self) -> SignedAction:
+        return CancelAll(*self._head(), self._random.choice((MarketId(0), self._market_id())))
+
+    def _adjust(self) -> SignedAction:
+        amount = self._amount() * self._random.choice((-1, 1))
+        return AdjustMargin(*self._head(), self._market_id(), Money(amount))
+
+    def _withdraw(self) -> SignedAction:
+        return Withdraw(*self._head(), Money(self._rarely(-1, 1) * self._amount()))
+
+    def _approve(self) -> SignedAction:
+        head = self._head()
+        agent = self._random.choice((*AGENTS, *AGENTS, head[0], bytes(20)))
+        until = self._state.time + self._random.choice((-1_000, 0, 3_000, 100_000))
+        return ApproveAgent(*head, Address(agent), Millis(until))
+
+    # --- single values ---------------------------------------------------------------------------
+
+    def _chance(self, probability: float) -> bool:
+        return self._random.random() < probability
+
+    def _rarely(self, rare: T, usual: T) -> T:
+        return rare if self._chance(0.03) else usual
+
+    def _market_id(self) -> MarketId:
+        return self._rarely(self._random.choice((MarketId(0), MarketId(3))), self._one_market())
+
+    def _one_market(self) -> MarketId:
+        return MarketId(self._random.choice((1, 1, 2)))
+
+    def _wealth(self) -> Money:
+        dollars = self._random.choice(self._temper.wealth)
+        return Money(dollars * DOLLAR + self._random.randint(0, DOLLAR))
+
+    def _amount(self) -> int:
+        """Return an amount of money: dust, a fair sum, or far too much."""
+        return int(10 ** self._random.choice((0, 3, 6, 7, 7.7, 8, 9, 18)) * self._random.random())
