@@ -28,7 +28,7 @@ GAS_PER_TOKEN: Final = 4
 FLOOR_GAS_PER_TOKEN: Final = 10
 TOKENS_PER_NONZERO_BYTE: Final = 4
 
-EXECUTION_GAS: Final = 160_000
+EXECUTION_GAS: Final = 115_000
 """Whatever the batch holds: storage, the call, the event, the checks."""
 EXECUTION_GAS_PER_WORD: Final = 24
 """Copying (3), hashing (6) and growing memory (3), each at most twice for a 32-byte word."""

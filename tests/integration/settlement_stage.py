@@ -1,15 +1,15 @@
 """A settlement service in front of a real chain, and a wire between them that can be cut."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
+from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.adapters.mailbox import Mailbox
+from node.adapters.system_clock import SystemClock
 from node.capacity.queue import BoundedQueue
-from node.codec.signatures import address_of_private, sign
 from node.settlement.config import SettlementConfig
 from node.settlement.contracts import Contracts, check_contracts
 from node.settlement.service import SettlementService
@@ -17,7 +17,6 @@ from node.types.blocks import Batch, BatchHeader, Domain
 from node.types.hashing import keccak256
 from node.types.ids import Address, Sequence
 from node.types.marks import Mark, Standing
-from node.types.units import Millis
 from tests.integration.l1_stage import GENESIS_ROOT, RULES, Exchange
 
 CONFIG = SettlementConfig(
@@ -28,27 +27,6 @@ CONFIG = SettlementConfig(
     safe_depth=1,
     final_depth=3,
 )
-
-
-class SystemClock:
-    """The clock of the machine."""
-
-    def now_ns(self) -> int:
-        return time.monotonic_ns()
-
-    def now_ms(self) -> Millis:
-        return Millis(time.time_ns() // 1_000_000)
-
-
-class KeySigner:
-    """A key in memory."""
-
-    def __init__(self, private_key: bytes) -> None:
-        self._key = private_key
-        self.address = address_of_private(private_key)
-
-    def sign(self, digest: bytes) -> bytes:
-        return sign(self._key, digest)
 
 
 class MemoryStore:
@@ -161,6 +139,10 @@ class Pier:
     def rollup(self) -> Address:
         return self.contracts.rollup
 
+    @property
+    def account(self) -> Address:
+        return self.sequencer_key(self.exchange).address
+
     def start(self, config: SettlementConfig = CONFIG) -> None:
         """Put a service to work that remembers nothing of the one before."""
         self.outbox: Mailbox[Batch] = Mailbox(BoundedQueue("outbox", 64))
@@ -197,7 +179,7 @@ class Pier:
 
     async def transactions(self) -> int:
         """How many transactions of the sequencer were mined."""
-        return await self.chain.nonce(self.sequencer_key(self.exchange).address)
+        return await self.chain.nonce(self.account)
 
     def standings(self, index: int) -> list[Standing]:
         return [mark.standing for mark in self.marks if mark.index == index]

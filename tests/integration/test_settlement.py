@@ -3,18 +3,21 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from node.adapters.l1_chain import L1Chain
 from node.codec.l1_calls import commitment, post_batch
+from node.ports.chain import Tag
 from node.settlement.contracts import check_contracts
 from node.settlement.fees import gas_needed
 from node.types.blocks import Domain
 from node.types.errors import ChainDisagrees, ChainUnavailable, WrongChain, WrongContract
 from node.types.hashing import keccak256
-from node.types.ids import Address
+from node.types.ids import Address, Sequence
 from node.types.marks import Standing
 from tests.integration.l1_stage import GENESIS_ROOT, RULES, Exchange, Stage
 from tests.integration.settlement_stage import Pier, Wire
@@ -26,7 +29,7 @@ ALL_THE_WAY = [Standing.PENDING, Standing.POSTED, Standing.SAFE, Standing.FINAL]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def wire(stage: Stage) -> AsyncIterator[Wire]:
-    async with Wire(str(stage.w3.provider.endpoint_uri)).laid() as wire:  # type: ignore[attr-defined]
+    async with Wire(str(stage.w3.provider.endpoint_uri)).laid() as wire:
         yield wire
 
 
@@ -72,24 +75,27 @@ async def test_the_formula_bounds_the_gas_closely(pier: Pier, length: int, roots
     used = pier.service.spending.gas_used
     bound = gas_needed(post_batch(pier.store.batches[0]))
     print("data", length, "roots", roots, "gas", used, "bound", bound)
-    assert used <= bound <= used + 60_000
+    assert used <= bound <= used + 20_000
 
 
 async def test_a_stuck_transaction_is_replaced_by_a_dearer_one(pier: Pier) -> None:
     before = await pier.transactions()
     pier.seal()
-    deadline = asyncio.get_running_loop().time() + 1.3
-    while asyncio.get_running_loop().time() < deadline:
-        await pier.turns(1)
-        await asyncio.sleep(0.05)
-    waiting = await pier.exchange.stage.rpc(
-        "eth_getTransactionCount", pier.exchange.stage.sequencer.address, "pending"
-    )
-    assert int(waiting, 16) == before + 1
+    await pier.turns(1)
+    (slot,) = pier.service._tracker._slots.values()
+    first = slot.fees
+    assert first is not None
+    async with asyncio.timeout(10):
+        while slot.attempts < 3:
+            await pier.turns(1)
+            await asyncio.sleep(0.05)
+    assert await pier.chain.nonce(pier.account, Tag.PENDING) == before + 1
     await pier.turns(5, mine=True)
-    block = await pier.exchange.stage.w3.eth.get_block(pier.marks[-1].block, full_transactions=True)
+    at = hex(pier.marks[-1].block)
+    block: Any = await pier.exchange.stage.rpc("eth_getBlockByNumber", at, True)
     (mined,) = block["transactions"]
-    assert mined["maxPriorityFeePerGas"] >= 1_000_000 * 9 * 9 // 8 // 8  # type: ignore[typeddict-item,index]
+    assert 64 * int(mined["maxPriorityFeePerGas"], 16) >= 81 * first.tip
+    assert 64 * int(mined["maxFeePerGas"], 16) >= 81 * first.max_fee
     assert await pier.posted() == expected(pier)
     assert await pier.transactions() == before + 1
 
@@ -183,8 +189,8 @@ async def test_what_the_contract_refuses_is_known_before_it_is_paid_for(pier: Pi
     before = await pier.transactions()
     pier.seal()
     wrong = pier.store.batches[0]
-    header = type(wrong.header)(**{**_fields(wrong.header), "first_sequence": 5})
-    pier.store.batches[0] = type(wrong)(header, wrong.data, wrong.cause, wrong.last_block)
+    header = msgspec.structs.replace(wrong.header, first_sequence=Sequence(5))
+    pier.store.batches[0] = msgspec.structs.replace(wrong, header=header)
     pier.start()
     with pytest.raises(ChainDisagrees) as caught:
         await pier.service.turn()
@@ -208,7 +214,7 @@ async def test_the_loop_runs_by_itself(pier: Pier) -> None:
 
 async def test_wrong_chains_and_contracts_are_named(pier: Pier) -> None:
     rollup, chain = pier.rollup, pier.chain
-    given = {
+    given: dict[str, Any] = {
         "sequencer": pier.sequencer_key(pier.exchange).address,
         "rules": keccak256(RULES),
         "genesis_root": GENESIS_ROOT,
@@ -236,7 +242,3 @@ async def test_an_endpoint_that_is_not_there_is_unavailable(wire: Wire) -> None:
     with pytest.raises(ChainUnavailable):
         await chain.chain_id()
     await chain.close()
-
-
-def _fields(header: object) -> dict[str, object]:
-    return {name: getattr(header, name) for name in header.__struct_fields__}  # type: ignore[attr-defined]
