@@ -20,6 +20,7 @@ from node.ports.chain import (
     L1Block,
     L1Log,
     L1Receipt,
+    L1Transaction,
     SendAnswer,
     Sending,
     Tag,
@@ -138,6 +139,11 @@ class L1Chain:
         found = await self._ask("eth_getTransactionReceipt", _hex(transaction))
         return None if found is None else _read(_receipt, found)
 
+    async def transaction(self, transaction: bytes) -> L1Transaction | None:
+        """Return a mined transaction by its hash, None where there is none."""
+        found = await self._ask("eth_getTransactionByHash", _hex(transaction))
+        return None if found is None else _read(_transaction, found)
+
     async def logs(
         self, address: Address, topics: tuple[bytes, ...], first: int, last: int
     ) -> tuple[L1Log, ...]:
@@ -237,6 +243,14 @@ def _receipt(found: dict[str, Any]) -> L1Receipt:
     )
 
 
+def _transaction(found: dict[str, Any]) -> L1Transaction:
+    to = found["to"]
+    return L1Transaction(
+        to=None if to is None else Address(_bytes(to)),
+        input=_bytes(found["input"]),
+    )
+
+
 def _logs(found: Sequence[dict[str, Any]]) -> tuple[L1Log, ...]:
     return tuple(
         L1Log(
@@ -285,7 +299,11 @@ def _bytes(answer: Any) -> bytes:
 
 
 def _quantity(answer: Any) -> int:
+    """Return the number, which has at most 256 bits."""
     try:
-        return int(answer, 16)
+        quantity = int(answer, 16)
     except (TypeError, ValueError):
-        raise ChainUnavailable(detail=f"not a quantity: {answer!r:.80}") from None
+        quantity = -1
+    if not 0 <= quantity < 2**256:
+        raise ChainUnavailable(detail=f"not a quantity: {answer!r:.80}")
+    return quantity

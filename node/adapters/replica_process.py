@@ -20,7 +20,7 @@ import structlog
 from node.adapters.replica_session import Position, ReplicaSession, ReplicaSetup
 from node.transition.tree.proofs import Proof
 from node.types.blocks import Batch
-from node.types.errors import IntegrityError, PlimsollError, ShuttingDown
+from node.types.errors import CommandRejected, IntegrityError, PlimsollError, ShuttingDown
 from node.types.ids import Sequence
 
 _log = structlog.get_logger(__name__)
@@ -172,6 +172,9 @@ def serve(pipe: Connection, setup: ReplicaSetup) -> None:
 def _answer(session: ReplicaSession, name: str, arguments: tuple[Any, ...]) -> object:
     try:
         return getattr(session, name)(*arguments)
+    except CommandRejected as error:
+        # Nobody sent a command here: what came from the log cannot be wrong.
+        return IntegrityError(what="replica", detail=str(error))
     except PlimsollError as error:
         return error
     except Exception:  # noqa: BLE001 - whatever it is, the parent must hear of it and stop

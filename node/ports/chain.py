@@ -64,6 +64,13 @@ class L1Log(msgspec.Struct, frozen=True, gc=False):
     transaction: bytes
 
 
+class L1Transaction(msgspec.Struct, frozen=True, gc=False):
+    """What a transaction called, and with what; ``to`` is None where it created a contract."""
+
+    to: Address | None
+    input: bytes
+
+
 class Sending(IntEnum):
     """What the endpoint's pool said to a signed transaction.
 
@@ -145,4 +152,12 @@ class Chain(Protocol):
 
         ``topics`` are what a log's topics must start with.
         """
+        ...
+
+
+class ChainHistory(Chain, Protocol):
+    """An endpoint that also knows what transactions said."""
+
+    async def transaction(self, transaction: bytes) -> L1Transaction | None:
+        """Return a mined transaction by its hash, None where there is none."""
         ...

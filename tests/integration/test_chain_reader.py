@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
 from web3 import AsyncHTTPProvider, AsyncWeb3
-from web3.types import RPCEndpoint, RPCResponse
 
-from node.adapters.chain_reader import Web3ChainReader
+from node.adapters.chain_reader import RollupReader
 from node.adapters.deployment import Deployment, deploy
+from node.adapters.l1_chain import L1Chain
 from node.batcher.policy import gas_estimate
 from node.codec.batch import encode_batch
 from node.transition.batch_replica import BatchReplica
@@ -93,21 +95,34 @@ class PostedLog:
         receipt = await self.stage.send(self.stage.sequencer, call)
         self.gas.append((receipt["gasUsed"], gas_estimate(len(data), len(header.roots))))
 
-    def reader(self, w3: Any = None, **settings: int) -> Web3ChainReader:
+    def reader(self, chain: L1Chain, **settings: int) -> RollupReader:
         """Return a reader of this rollup."""
-        return Web3ChainReader(w3 or self.stage.w3, self.rollup, **settings)
+        return RollupReader(chain, self.rollup, pauses_s=(0,), **settings)
+
+
+def url_of(stage: Stage) -> str:
+    """Return where the stage's chain answers."""
+    assert isinstance(stage.w3.provider, AsyncHTTPProvider)
+    return str(stage.w3.provider.endpoint_uri)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def l1(stage: Stage) -> AsyncIterator[L1Chain]:
+    chain = L1Chain(url_of(stage))
+    yield chain
+    await chain.close()
 
 
 def no_progress(_done: int, _total: int) -> None:
     """Tell nobody."""
 
 
-async def test_an_honest_chain_is_rebuilt_from_nothing(stage: Stage) -> None:
+async def test_an_honest_chain_is_rebuilt_from_nothing(stage: Stage, l1: L1Chain) -> None:
     posted = await PostedLog.open(stage)
     batches = posted.batches()
     for batch in batches:
         await posted.post(batch.header, batch.data)
-    verdict, state = await verify(posted.reader(log_blocks_max=3), InPlace(), no_progress)
+    verdict, state = await verify(posted.reader(l1, log_blocks_max=3), InPlace(), no_progress)
     assert verdict.ok, verdict
     assert verdict.batches == len(batches)
     assert state is not None
@@ -116,45 +131,45 @@ async def test_an_honest_chain_is_rebuilt_from_nothing(stage: Stage) -> None:
         assert used <= estimated <= used * 5 // 4 + 60_000
 
 
-async def test_a_dishonest_root_is_found(stage: Stage) -> None:
+async def test_a_dishonest_root_is_found(stage: Stage, l1: L1Chain) -> None:
     posted = await PostedLog.open(stage)
     first, second = posted.batches()[:2]
     await posted.post(first.header, first.data)
     await posted.post(msgspec.structs.replace(second.header, new_root=bytes(32)), second.data)
-    verdict, _ = await verify(posted.reader(), InPlace(), no_progress)
+    verdict, _ = await verify(posted.reader(l1), InPlace(), no_progress)
     assert verdict.difference is not None
     assert (verdict.difference.fault, verdict.difference.batch) == (Fault.ROOT, 1)
 
 
-async def test_a_changed_command_is_found(stage: Stage) -> None:
+async def test_a_changed_command_is_found(stage: Stage, l1: L1Chain) -> None:
     posted = await PostedLog.open(stage)
     first = posted.batches()[0]
     commands = list(posted.log.commands[: first.header.last_sequence])
     place = next(i for i, command in enumerate(commands) if type(command).__name__ == "PlaceOrders")
     commands[place] = msgspec.structs.replace(commands[place], nonce=200)
     await posted.post(first.header, encode_batch(commands))
-    verdict, _ = await verify(posted.reader(), InPlace(), no_progress)
+    verdict, _ = await verify(posted.reader(l1), InPlace(), no_progress)
     assert verdict.difference is not None
     assert verdict.difference.fault is Fault.SIGNATURE
     assert verdict.difference.first_sequence == place + 1
 
 
-async def test_a_place_without_a_rollup_is_told(stage: Stage, exchange: Exchange) -> None:
-    nobody = Web3ChainReader(stage.w3, Address(b"\x11" * 20))
+async def test_a_place_without_a_rollup_is_told(l1: L1Chain, exchange: Exchange) -> None:
     with pytest.raises(WrongContract):
-        await nobody.terms()
+        await RollupReader(l1, Address(b"\x11" * 20)).terms()
     token = Address(bytes.fromhex(exchange.token.address[2:]))
     with pytest.raises(WrongContract):
-        await Web3ChainReader(stage.w3, token).terms()
+        await RollupReader(l1, token).terms()
 
 
 async def test_an_endpoint_that_is_away_is_told() -> None:
-    w3: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider("http://127.0.0.1:1"))
+    chain = L1Chain("http://127.0.0.1:1")
     with pytest.raises(ChainUnavailable):
-        await Web3ChainReader(w3, Address(b"\x11" * 20)).terms()
+        await RollupReader(chain, Address(b"\x11" * 20), pauses_s=(0,)).terms()
+    await chain.close()
 
 
-class LyingProvider(AsyncHTTPProvider):
+class LyingChain(L1Chain):
     """Answers as the chain does, but for one method."""
 
     def __init__(self, url: str, method: str, lie: Callable[[Any], Any]) -> None:
@@ -162,22 +177,19 @@ class LyingProvider(AsyncHTTPProvider):
         self._method = method
         self._lie = lie
 
-    async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        response = await super().make_request(method, params)
-        return cast("RPCResponse", self._lie(response)) if method == self._method else response
+    async def _request(self, method: str, *params: Any) -> Any:
+        result = await super()._request(method, *params)
+        return self._lie(result) if method == self._method else result
 
 
 @asynccontextmanager
-async def lying(
-    stage: Stage, method: str, lie: Callable[[Any], Any]
-) -> AsyncIterator[AsyncWeb3[Any]]:
+async def lying(stage: Stage, method: str, lie: Callable[[Any], Any]) -> AsyncIterator[L1Chain]:
     """Give an endpoint of the chain that lies in its answers to ``method``."""
-    assert isinstance(stage.w3.provider, AsyncHTTPProvider)
-    provider = LyingProvider(str(stage.w3.provider.endpoint_uri), method, lie)
+    chain = LyingChain(url_of(stage), method, lie)
     try:
-        yield AsyncWeb3(provider)
+        yield chain
     finally:
-        await provider.disconnect()
+        await chain.close()
 
 
 async def honest_log(stage: Stage) -> PostedLog:
@@ -188,41 +200,41 @@ async def honest_log(stage: Stage) -> PostedLog:
 
 
 def other_calldata(response: Any) -> Any:
-    calldata = bytearray.fromhex(response["result"]["input"][2:])
+    calldata = bytearray.fromhex(response["input"][2:])
     calldata[4 + 64 + 32 * 2 + 31] ^= 1
-    return response | {"result": response["result"] | {"input": "0x" + calldata.hex()}}
+    return response | {"input": "0x" + calldata.hex()}
 
 
 def other_data(response: Any) -> Any:
     # The last bytes of the calldata may be padding; these are inside of the data.
-    calldata = bytearray.fromhex(response["result"]["input"][2:])
+    calldata = bytearray.fromhex(response["input"][2:])
     calldata[-200] ^= 1
-    return response | {"result": response["result"] | {"input": "0x" + calldata.hex()}}
+    return response | {"input": "0x" + calldata.hex()}
 
 
 def no_transaction(response: Any) -> Any:
-    return response | {"result": None}
+    return None
 
 
 async def test_a_missing_transaction_is_told(stage: Stage) -> None:
     posted = await honest_log(stage)
-    async with lying(stage, "eth_getTransactionByHash", no_transaction) as w3:
+    async with lying(stage, "eth_getTransactionByHash", no_transaction) as chain:
         with pytest.raises(ChainDisagrees) as caught:
-            await verify(posted.reader(w3), InPlace(), no_progress)
+            await verify(posted.reader(chain), InPlace(), no_progress)
     assert caught.value.batch == 0
 
 
 async def test_a_header_other_than_the_event_is_told(stage: Stage) -> None:
     posted = await honest_log(stage)
-    async with lying(stage, "eth_getTransactionByHash", other_calldata) as w3:
+    async with lying(stage, "eth_getTransactionByHash", other_calldata) as chain:
         with pytest.raises(ChainDisagrees):
-            await verify(posted.reader(w3), InPlace(), no_progress)
+            await verify(posted.reader(chain), InPlace(), no_progress)
 
 
 async def test_other_data_than_the_contract_hashed_is_a_difference(stage: Stage) -> None:
     posted = await honest_log(stage)
-    async with lying(stage, "eth_getTransactionByHash", other_data) as w3:
-        verdict, _ = await verify(posted.reader(w3), InPlace(), no_progress)
+    async with lying(stage, "eth_getTransactionByHash", other_data) as chain:
+        verdict, _ = await verify(posted.reader(chain), InPlace(), no_progress)
     assert verdict.difference is not None
     assert (verdict.difference.fault, verdict.difference.batch) == (Fault.DATA, 0)
 
@@ -232,15 +244,14 @@ async def test_a_withheld_event_is_a_missing_batch(stage: Stage) -> None:
     topic = posted.exchange.rollup.events.BatchPosted().topic
 
     def withhold(response: Any) -> Any:
-        kept = [
+        return [
             log
-            for log in response["result"]
+            for log in response
             if not (log["topics"][0] == topic and int(log["topics"][1], 16) == 1)
         ]
-        return response | {"result": kept}
 
-    async with lying(stage, "eth_getLogs", withhold) as w3:
-        verdict, _ = await verify(posted.reader(w3), InPlace(), no_progress)
+    async with lying(stage, "eth_getLogs", withhold) as chain:
+        verdict, _ = await verify(posted.reader(chain), InPlace(), no_progress)
     assert verdict.difference is not None
     assert (verdict.difference.fault, verdict.difference.batch) == (Fault.MISSING_BATCH, 1)
 
@@ -250,12 +261,11 @@ async def test_a_withheld_deposit_is_told(stage: Stage) -> None:
     topic = posted.exchange.inbox.events.Deposited().topic
 
     def withhold(response: Any) -> Any:
-        kept = [log for log in response["result"] if log["topics"][0] != topic]
-        return response | {"result": kept}
+        return [log for log in response if log["topics"][0] != topic]
 
-    async with lying(stage, "eth_getLogs", withhold) as w3:
+    async with lying(stage, "eth_getLogs", withhold) as chain:
         with pytest.raises(ChainDisagrees) as caught:
-            await verify(posted.reader(w3), InPlace(), no_progress)
+            await verify(posted.reader(chain), InPlace(), no_progress)
     assert caught.value.what == "deposits"
 
 
@@ -266,16 +276,58 @@ async def test_an_endpoint_that_refuses_logs_is_asked_for_fewer_blocks(stage: St
     def shorten(response: Any) -> Any:
         spans.append(1)
         if len(spans) <= 2:
-            return {"jsonrpc": "2.0", "id": 1, "error": {"code": -32005, "message": "too many"}}
+            raise ChainUnavailable(detail="too many blocks")
         return response
 
-    async with lying(stage, "eth_getLogs", shorten) as w3:
-        verdict, _ = await verify(posted.reader(w3), InPlace(), no_progress)
+    async with lying(stage, "eth_getLogs", shorten) as chain:
+        verdict, _ = await verify(posted.reader(chain), InPlace(), no_progress)
     assert verdict.batches == 3
 
     def refuse(response: Any) -> Any:
-        return {"jsonrpc": "2.0", "id": 1, "error": {"code": -32005, "message": "too many"}}
+        raise ChainUnavailable(detail="too many blocks")
 
-    async with lying(stage, "eth_getLogs", refuse) as w3:
+    async with lying(stage, "eth_getLogs", refuse) as chain:
         with pytest.raises(ChainUnavailable):
-            await verify(posted.reader(w3), InPlace(), no_progress)
+            await verify(posted.reader(chain), InPlace(), no_progress)
+
+
+NONSENSE: tuple[Any, ...] = ("nonsense", {}, [], [{"x": 1}], None, 7, "0x", "0x" + "ff" * 40)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "eth_getBlockByNumber",
+        "eth_call",
+        "eth_getLogs",
+        "eth_getTransactionByHash",
+        "eth_chainId",
+    ],
+)
+async def test_nonsense_is_an_error_or_a_difference(stage: Stage, method: str) -> None:
+    posted = await honest_log(stage)
+    for nonsense in NONSENSE:
+        async with lying(stage, method, partial(instead, nonsense)) as chain:
+            try:
+                verdict, _ = await verify(posted.reader(chain), InPlace(), no_progress)
+            except (ChainDisagrees, ChainUnavailable, WrongContract):
+                continue
+            assert not verdict.ok, nonsense
+
+
+def instead(answer: Any, _response: Any) -> Any:
+    return answer
+
+
+async def test_a_reorg_while_reading_is_told(stage: Stage) -> None:
+    posted = await honest_log(stage)
+    blocks = 0
+
+    def other_head_later(response: Any) -> Any:
+        nonlocal blocks
+        blocks += 1
+        return response if blocks == 1 else response | {"hash": "0x" + "11" * 32}
+
+    async with lying(stage, "eth_getBlockByNumber", other_head_later) as chain:
+        with pytest.raises(ChainUnavailable):
+            await verify(posted.reader(chain), InPlace(), no_progress)

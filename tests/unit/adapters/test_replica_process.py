@@ -17,8 +17,8 @@ from node.transition.leaves import GLOBAL_KEY
 from node.transition.tree.proofs import verify_first
 from node.types.blocks import Batch, Block
 from node.types.errors import (
+    IntegrityError,
     JournalCorrupt,
-    MalformedMessage,
     NotFound,
     ShuttingDown,
     StateDiverged,
@@ -70,7 +70,7 @@ async def test_a_divergence_arrives_with_its_values(replica: ReplicaProcess) -> 
     with pytest.raises(StateDiverged) as caught:
         await seal(replica, [*LOG.blocks[:3], wrong])
     assert caught.value.number == wrong.number
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(IntegrityError):
         await replica.seal((b"no block",), LOG.blocks[0].first_sequence, "age")
 
 
