@@ -7,7 +7,6 @@ so that no client can put a deposit, a liquidation or a block of its own into th
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 from node.capacity.stage import Stage
 from node.codec.commands import command_id
@@ -18,27 +17,13 @@ from node.codec.signatures import authenticate
 from node.ports.admission import Admitted, Gate
 from node.ports.api import SUCCESS, Answer
 from node.ports.clock import Clock
-from node.types.commands import Command, OracleRound
+from node.ports.intake import Deliver, Intake
+from node.types.commands import OracleRound
 from node.types.durable import Executed, Outcome
 from node.types.errors import OracleRoundRefused, PlimsollError, WrongSigner
 from node.types.events import Rejected
 from node.types.lanes import Lane
 from node.types.rules import Rules
-
-Deliver = Callable[[Outcome | PlimsollError], None]
-
-
-class Writer(Protocol):
-    """The one who orders commands and answers for them."""
-
-    def offer(
-        self, command: Command, command_id: bytes, deliver: Deliver, lane: Lane | None = None
-    ) -> None:
-        """Queue ``command``, by default in its own lane; ``deliver`` is called once.
-
-        Raises ``Unavailable``, and then never calls ``deliver``.
-        """
-        ...
 
 
 class _Ticket:
@@ -99,7 +84,7 @@ class Ingress:
     def __init__(
         self,
         gate: Gate,
-        writer: Writer,
+        writer: Intake,
         render: Callable[[Executed], bytes],
         signing: Signing,
         rules: Rules,

@@ -1,0 +1,304 @@
+"""A node without chain and disk, behind its API: everything that an API test talks to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from node.adapters.http.config import HttpConfig
+from node.adapters.http.framing import text_frame
+from node.adapters.http.probes import Probes
+from node.adapters.http.server import HttpServer
+from node.adapters.mailbox import Mailbox
+from node.capacity.queue import BoundedQueue
+from node.codec.commands import command_id
+from node.codec.eip712 import Signing
+from node.codec.json_actions import action_to_json
+from node.codec.signatures import sign
+from node.ingress.admission import Admitter
+from node.ingress.config import IngressConfig
+from node.ingress.door import Door, surroundings
+from node.ingress.service import Ingress
+from node.ports.admission import Admitted
+from node.publisher.accounts import Accounts
+from node.publisher.books import Books
+from node.publisher.config import PublisherConfig
+from node.publisher.feeds import Feeds
+from node.publisher.marks import Marks
+from node.publisher.results import ResultWriter
+from node.publisher.service import Publisher
+from node.publisher.views import PublicViews, WithdrawalProof
+from node.sequencer.builder import Builder
+from node.sequencer.receipts import BlockSigning
+from node.sequencer.service import Sequencer, SequencerLimits
+from node.transition.apply import apply
+from node.transition.state import State
+from node.transition.tree.proofs import Proof
+from node.types.blocks import GENESIS_PARENT
+from node.types.commands import (
+    Deposit,
+    NewOrder,
+    OrderType,
+    PlaceOrders,
+    Side,
+    SignedAction,
+)
+from node.types.durable import DurableBlock
+from node.types.errors import CommandRejected, NotFound, PlimsollError
+from node.types.ids import NO_ADDRESS, ClientOrderId, MarketId, Sequence
+from node.types.lanes import Lane
+from node.types.units import Lots, Millis, Money, Ticks
+from tests.examples import (
+    ALICE,
+    BOB,
+    CAROL,
+    DOLLAR,
+    DOMAIN,
+    RULES,
+    START_MS,
+    Person,
+    oracle_round,
+    signed,
+)
+from tests.unit.sequencer.surroundings import MemoryJournal, TestKey
+
+BTC = MarketId(1)
+PRICE = 500_000
+CHALLENGE = bytes(range(32))
+SIGNING = Signing(DOMAIN, RULES)
+WAIT_S = 5
+
+Body = dict[str, Any]
+
+
+class StillClock:
+    """Measures real time, but always stamps the same."""
+
+    def now_ns(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1e9)
+
+    def now_ms(self) -> Millis:
+        return START_MS
+
+
+class InlineGate:
+    """A gate without processes: it answers in the next turn of the loop, unless it is held."""
+
+    def __init__(self) -> None:
+        self._admitter = Admitter(DOMAIN, RULES)
+        self.held: list[tuple[bytes, Callable[[Admitted | PlimsollError], None]]] | None = None
+
+    def submit(self, raw: bytes, answer: Callable[[Admitted | PlimsollError], None]) -> None:
+        if self.held is not None:
+            self.held.append((raw, answer))
+        else:
+            asyncio.get_running_loop().call_soon(self._answer, raw, answer)
+
+    async def admit(self, raw: bytes) -> Admitted:
+        return self._admitter.admit(raw)
+
+    def release(self) -> None:
+        held, self.held = self.held or [], None
+        for raw, answer in held:
+            self._answer(raw, answer)
+
+    def _answer(self, raw: bytes, answer: Callable[[Admitted | PlimsollError], None]) -> None:
+        try:
+            answer(self._admitter.admit(raw))
+        except CommandRejected as error:
+            answer(error)
+
+
+class ApiNode:
+    """The stations, wired as the app wires them."""
+
+    def __init__(self, http: HttpConfig, ingress: IngressConfig, lane_limit: int) -> None:
+        clock = StillClock()
+        self.state = State.genesis(RULES, DOMAIN)
+        self.gate = InlineGate()
+        self.mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("publisher", 64))
+        self.sequencer = Sequencer(
+            Builder(
+                self.state, apply, lambda command: command_id(command, SIGNING), GENESIS_PARENT
+            ),
+            MemoryJournal(),
+            TestKey(),
+            BlockSigning(DOMAIN),
+            clock,
+            SequencerLimits(lanes=dict.fromkeys(Lane, lane_limit)),
+            [self.mailbox],
+        )
+        zero = Sequence(0)
+        self.feeds = Feeds(RULES, Books(2), Accounts(), Marks(zero), text_frame, zero)
+        self.publisher = Publisher(self.feeds, self.mailbox, clock, PublisherConfig(), zero)
+        self.ingress = Ingress(
+            self.gate, self.sequencer, ResultWriter(RULES).write, SIGNING, RULES, clock
+        )
+        self.door = Door(
+            surroundings(
+                self.ingress, self.publisher, SIGNING, clock, ingress, RULES, DOMAIN,
+                TestKey().address,
+            ),
+            lambda: CHALLENGE,
+        )  # fmt: skip
+        views = PublicViews(
+            RULES,
+            self.feeds,
+            self.publisher.history,
+            lambda: self.publisher.cursors,
+            lambda: self.publisher.last_sequence,
+            withdrawal_proof,
+        )
+        self.faults: list[str] = []
+        probes = Probes(lambda: self.faults, lambda: {"stages": 9}, lambda: b"plimsoll_up 1\n")
+        self.server = HttpServer(http, self.door, views, probes)
+        self._nonces = {ALICE: 0, BOB: 0, CAROL: 0}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.port}"
+
+    def next_nonce(self, person: Person) -> int:
+        self._nonces[person] += 1
+        return self._nonces[person]
+
+    def action(self, action: SignedAction, person: Person) -> Body:
+        """Return the body of ``action`` with the person's next nonce and signature."""
+        named = msgspec.structs.replace(
+            action,
+            account=person.address,
+            nonce=self.next_nonce(person),
+            expires=Millis(START_MS + 60_000),
+        )
+        return action_to_json(signed(named, person, SIGNING), RULES)
+
+    def order(self, person: Person, side: Side, price: int, size: int = 100, **more: Any) -> Body:
+        """Return the body of an action with one order."""
+        new = NewOrder(
+            BTC,
+            side,
+            more.get("kind", OrderType.GTC),
+            Ticks(price),
+            Lots(size),
+            client_id=ClientOrderId(more.get("client_id", 0)),
+        )
+        return self.action(PlaceOrders(*BLANK, (), (new,)), person)
+
+    async def fund(self) -> None:
+        """Give three people money, and the markets their first marks."""
+        for index, person in enumerate((ALICE, BOB, CAROL)):
+            deposit = Deposit(index, person.address, Money(100_000 * DOLLAR))
+            await self.sequencer.submit(deposit, command_id(deposit, SIGNING))
+        first = oracle_round(START_MS, (Ticks(PRICE), Ticks(20_000)), SIGNING)
+        await self.sequencer.submit(first, command_id(first, SIGNING))
+
+
+BLANK = (NO_ADDRESS, NO_ADDRESS, 0, Millis(0), b"")
+"""The head of an action that ``ApiNode.action`` will fill in."""
+
+
+def withdrawal_proof(withdrawal_id: int) -> WithdrawalProof:
+    if withdrawal_id != 1:
+        raise NotFound(withdrawal=withdrawal_id)
+    return WithdrawalProof(7, Proof(bytes(32), b"leaf", (3,), (bytes(32),)))
+
+
+@asynccontextmanager
+async def running_node(
+    http: HttpConfig | None = None, ingress: IngressConfig | None = None, lane_limit: int = 1_000
+) -> AsyncIterator[ApiNode]:
+    """Run a funded node; at the end every counter must conserve."""
+    base = http or HttpConfig()
+    node = ApiNode(msgspec.structs.replace(base, port=0), ingress or IngressConfig(), lane_limit)
+    await node.server.start()
+    running = [
+        asyncio.create_task(work)
+        for work in (node.sequencer.run(), node.publisher.run(), node.server.run())
+    ]
+    try:
+        await node.fund()
+        yield node
+        node.door.stop()
+        await node.server.stop()
+        assert node.ingress.stage.conserved()
+        assert all(stage.conserved() for stage in node.sequencer.stages)
+        assert node.publisher.subscribers == 0
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+class Talker:
+    """A WebSocket client that keeps answers and pushes apart."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.pushes: list[Body] = []
+        self._ids = 0
+
+    async def read(self) -> Body:
+        """Return the next message, whatever it is."""
+        message = await self.socket.receive(timeout=WAIT_S)
+        assert message.type is aiohttp.WSMsgType.TEXT, (message, self.socket.close_code)
+        body: Body = msgspec.json.decode(message.data)
+        return body
+
+    async def push(self, channel: str) -> Body:
+        """Return the next push of ``channel``; others wait."""
+        while True:
+            for place, body in enumerate(self.pushes):
+                if body["channel"] == channel:
+                    return self.pushes.pop(place)
+            self.pushes.append(await self.read())
+
+    async def call(self, method: str, params: Any = None) -> Body:
+        """Send a request and return its answer."""
+        self._ids += 1
+        request = {"id": self._ids, "method": method}
+        if params is not None:
+            request["params"] = params
+        await self.socket.send_str(msgspec.json.encode(request).decode())
+        return await self.answer(self._ids)
+
+    async def call_late(self, request: int, order: Body) -> Body:
+        """Send an action under the id ``request`` and return its answer."""
+        text = msgspec.json.encode({"id": request, "method": "action", "params": order})
+        await self.socket.send_str(text.decode())
+        return await self.answer(request)
+
+    async def raw(self, text: str) -> Body:
+        """Send ``text`` as it is and return what is answered."""
+        await self.socket.send_str(text)
+        return await self.answer(None)
+
+    async def answer(self, request: int | None) -> Body:
+        while True:
+            body = await self.read()
+            if "channel" in body:
+                self.pushes.append(body)
+                continue
+            if request is not None:
+                assert body["id"] == request
+            return body
+
+    async def login(self, person: Person, account: Person | None = None) -> Body:
+        """Prove to be ``person``, for ``account``."""
+        address = (account or person).address
+        signature = sign(person.key, SIGNING.login_digest(address, CHALLENGE))
+        params = {"account": "0x" + address.hex(), "signature": "0x" + signature.hex()}
+        return await self.call("login", params)
+
+
+@asynccontextmanager
+async def talking_to(node: ApiNode) -> AsyncIterator[Talker]:
+    """Connect, and take the greeting."""
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{node.url}/ws") as socket:
+        talker = Talker(socket)
+        hello = await talker.read()
+        assert hello["channel"] == "hello"
+        talker.pushes.append(hello)
+        yield talker

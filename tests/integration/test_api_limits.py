@@ -1,0 +1,144 @@
+"""What the API does when there is too much: of messages, readers, connections, or time."""
+
+import asyncio
+
+import aiohttp
+import msgspec
+import pytest
+
+from node.adapters.http.config import HttpConfig
+from node.adapters.http.framing import text_frame
+from node.ingress.config import IngressConfig
+from node.ports.api import Channel
+from node.types.commands import Side
+from tests.examples import ALICE
+from tests.integration.api_node import BTC, PRICE, running_node, talking_to
+from tests.integration.api_sockets import gone, masked, shake_hands, until
+
+BOOK = {"channel": "book", "market": "BTC-PERP"}
+NOISE = text_frame(b'{"channel":"noise","pad":"%b"}' % (b"x" * 8_000))
+
+
+async def test_a_message_far_too_long_ends_the_connection() -> None:
+    async with running_node() as node, talking_to(node) as talker:
+        await talker.socket.send_str("x" * 1_000_000)
+        message = await talker.socket.receive(timeout=5)
+        assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        assert talker.socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+
+
+async def test_a_slow_reader_is_cut_while_others_read_on() -> None:
+    config = HttpConfig(outbox_bytes=65_536, close_timeout_s=0.2)
+    async with running_node(config) as node, talking_to(node) as keen:
+        reader, writer = await asyncio.open_connection("127.0.0.1", node.server.port, limit=16_384)
+        try:
+            await shake_hands(reader, writer)
+            request = msgspec.json.encode({"id": 1, "method": "subscribe", "params": BOOK})
+            writer.write(masked(request))
+            await reader.readuntil(b'"snapshot"')
+            await keen.call("subscribe", BOOK)
+            last = (await keen.push("book"))["seq"]
+            # Nothing of this is read by the slow one: it fills the sockets, then the outbox.
+            while not node.publisher.slow_readers:
+                node.publisher._subscriptions.push(Channel("book", market=BTC), NOISE)
+                assert (await keen.read())["channel"] == "noise"
+            assert node.publisher.slow_readers == 1
+            answer = await keen.call("action", node.order(ALICE, Side.BUY, PRICE))
+            assert answer["result"]["results"][0]["status"] == "resting"
+            assert (await keen.push("book"))["prev_seq"] == last
+            await gone(node, 1)
+        finally:
+            writer.close()
+
+
+async def test_a_reader_who_takes_nothing_for_long_is_cut() -> None:
+    config = HttpConfig(outbox_bytes=64 << 20, write_timeout_s=0.1, close_timeout_s=0.1)
+    async with running_node(config) as node, talking_to(node) as keen:
+        reader, writer = await asyncio.open_connection("127.0.0.1", node.server.port, limit=16_384)
+        try:
+            await shake_hands(reader, writer)
+            writer.write(
+                masked(msgspec.json.encode({"id": 1, "method": "subscribe", "params": BOOK}))
+            )
+            await reader.readuntil(b'"snapshot"')
+            frame = b"\x81\x7f" + (1 << 20).to_bytes(8) + bytes(1 << 20)
+            for _ in range(16):
+                node.publisher._subscriptions.push(Channel("book", market=BTC), frame)
+            await gone(node, 1)
+            assert "result" in await keen.call("ping")
+        finally:
+            writer.close()
+
+
+async def test_overload_refuses_and_loses_nothing() -> None:
+    async with running_node(lane_limit=20) as node, talking_to(node) as talker:
+        node.gate.held = []
+        for number in range(100):
+            order = node.order(ALICE, Side.BUY, PRICE - number)
+            request = {"id": number, "method": "action", "params": order}
+            await talker.socket.send_str(msgspec.json.encode(request).decode())
+        await until(lambda: len(node.gate.held or []) == 100)
+        assert node.ingress.stage.held() == 100
+        assert node.ingress.stage.conserved()
+        node.gate.release()
+        answers = [await talker.answer(None) for _ in range(100)]
+        refused = [answer for answer in answers if "error" in answer]
+        assert len(refused) == 80
+        assert {answer["error"]["name"] for answer in refused} == {"Overloaded"}
+        assert len({answer["id"] for answer in answers}) == 100
+        stage = node.ingress.stage
+        assert (stage.arrived, stage.done, stage.refused) == (100, 20, {"Overloaded": 80})
+        assert stage.conserved()
+
+
+async def test_a_connection_that_sends_too_much_is_refused_then_closed() -> None:
+    limits = IngressConfig(messages_per_s=1, message_burst=5, flood_factor=4)
+    async with running_node(ingress=limits) as node, talking_to(node) as talker:
+        for number in range(40):
+            await talker.socket.send_json({"id": number, "method": "ping"})
+        answers = [await talker.answer(None) for _ in range(21)]
+        assert [("result" in answer) for answer in answers] == [True] * 5 + [False] * 16
+        assert {answer["error"]["name"] for answer in answers[5:]} == {"RateLimited"}
+        message = await talker.socket.receive(timeout=5)
+        assert message.type is aiohttp.WSMsgType.CLOSE
+        assert message.data == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+async def test_the_requests_in_flight_of_one_connection_are_bounded() -> None:
+    async with running_node(ingress=IngressConfig(in_flight=2)) as node, talking_to(node) as talker:
+        node.gate.held = []
+        for number in range(3):
+            order = node.order(ALICE, Side.BUY, PRICE - number)
+            request = {"id": number, "method": "action", "params": order}
+            await talker.socket.send_str(msgspec.json.encode(request).decode())
+        refused = await talker.answer(2)
+        assert refused["error"]["values"] == {"queue": "connection", "limit": 2}
+        node.gate.release()
+        assert {(await talker.answer(None))["id"] for _ in range(2)} == {0, 1}
+        assert "result" in await talker.call("action", node.order(ALICE, Side.BUY, PRICE - 9))
+
+
+async def test_connections_are_bounded() -> None:
+    limit = HttpConfig(connections=1)
+    async with running_node(limit) as node, talking_to(node), aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(f"{node.url}/ws")
+        assert refused.value.status == 503
+
+
+async def test_a_stop_answers_what_is_in_flight_and_says_goodbye() -> None:
+    async with running_node() as node, talking_to(node) as talker:
+        node.gate.held = []
+        request = {"id": 1, "method": "action", "params": node.order(ALICE, Side.BUY, PRICE)}
+        await talker.socket.send_str(msgspec.json.encode(request).decode())
+        await until(lambda: bool(node.gate.held))
+        node.door.stop()
+        stopping = asyncio.create_task(node.server.stop())
+        late = await talker.call_late(2, node.order(ALICE, Side.BUY, PRICE))
+        assert late["error"]["name"] == "ShuttingDown"
+        node.gate.release()
+        assert (await talker.answer(1))["result"]["results"][0]["status"] == "resting"
+        assert (await talker.answer(None))["error"]["name"] == "ShuttingDown"
+        message = await talker.socket.receive(timeout=5)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+        await stopping

@@ -1,0 +1,76 @@
+"""The REST routes of a node with a real state and a real sequencer."""
+
+import aiohttp
+import msgspec
+import pytest
+
+from node.codec.json_rounds import round_to_json
+from node.types.commands import Side
+from node.types.units import Millis, Ticks
+from tests.examples import ALICE, RULES, START_MS, oracle_round
+from tests.integration.api_node import PRICE, SIGNING, running_node
+from tests.integration.api_sockets import get, post, settled
+
+
+async def test_rest_takes_the_same_bodies() -> None:
+    async with running_node() as node:
+        status, placed = await post(node.url, "/action", node.order(ALICE, Side.BUY, PRICE))
+        assert (status, placed["results"][0]["status"]) == (200, "resting")
+        later = oracle_round(Millis(START_MS + 1), (Ticks(510_000), Ticks(20_100)), SIGNING)
+        status, moved = await post(node.url, "/oracle_round", round_to_json(later, RULES))
+        assert (status, moved["results"][0]["status"]) == (200, "done")
+        await settled(node)
+        book = await get(node.url, "/book/BTC-PERP?depth=5")
+        assert book["bids"] == [["5000", "0.01"]]
+        orders = await get(node.url, f"/orders/0x{ALICE.address.hex()}")
+        assert orders["orders"][0]["side"] == "buy"
+        block = await get(node.url, f"/blocks/{placed['block']}")
+        assert block["ids"][placed["index"]] == placed["id"]
+        assert len((await get(node.url, "/markets"))["markets"]) == 2
+        assert (await get(node.url, "/rules"))["digest"] == "0x" + RULES.digest().hex()
+        assert (await get(node.url, "/withdrawals/1"))["batch"] == 7
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "name"),
+    [
+        ("POST", "/action", b"{", 400, "MalformedMessage"),
+        ("POST", "/action", b"\xff\xfe", 400, "MalformedMessage"),
+        ("POST", "/action", b"x" * 70_000, 413, "OversizedMessage"),
+        ("POST", "/oracle_round", b"{}", 400, "MalformedMessage"),
+        ("GET", "/action", b"", 405, "MalformedMessage"),
+        ("GET", "/nothing", b"", 404, "NotFound"),
+        ("GET", "/book/DOGE", b"", 400, "UnknownMarket"),
+        ("GET", "/book/BTC-PERP?depth=0", b"", 400, "MalformedMessage"),
+        ("GET", "/book/BTC-PERP?depth=many", b"", 400, "MalformedMessage"),
+        ("GET", "/account/0x12", b"", 400, "MalformedAddress"),
+        ("GET", "/receipts/999", b"", 404, "NotFound"),
+        ("GET", "/receipts/-1", b"", 400, "MalformedMessage"),
+        ("GET", "/blocks/999", b"", 404, "NotFound"),
+        ("GET", "/finality/999", b"", 404, "NotFound"),
+        ("GET", "/withdrawals/2", b"", 404, "NotFound"),
+    ],
+)
+async def test_rest_errors_are_typed(
+    method: str, path: str, body: bytes, status: int, name: str
+) -> None:
+    async with (
+        running_node() as node,
+        aiohttp.ClientSession() as session,
+        session.request(method, node.url + path, data=body or None) as response,
+    ):
+        answer = msgspec.json.decode(await response.read())
+        assert (response.status, answer["error"]["name"]) == (status, name)
+
+
+async def test_operators_are_answered() -> None:
+    async with running_node() as node, aiohttp.ClientSession() as session:
+        assert (await get(node.url, "/health"))["status"] == "ok"
+        node.faults.append("chain away")
+        async with session.get(f"{node.url}/health") as response:
+            assert response.status == 503
+            assert (await response.json())["reasons"] == ["chain away"]
+        assert await get(node.url, "/stats") == {"stages": 9}
+        async with session.get(f"{node.url}/metrics") as response:
+            assert response.content_type == "text/plain"
+            assert await response.read() == b"plimsoll_up 1\n"

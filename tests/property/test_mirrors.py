@@ -1,0 +1,193 @@
+"""What the publisher keeps from events equals what the state holds, after every block."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from node.ports.api import Channel
+from node.publisher.accounts import Accounts
+from node.publisher.books import Books
+from node.publisher.feeds import Feeds
+from node.publisher.marks import Marks
+from node.publisher.seed import accounts_of, books_of, marks_of
+from node.transition.apply import apply
+from node.transition.state import State
+from node.types.blocks import GENESIS_PARENT, Block
+from node.types.commands import Command, OpenBlock, Side
+from node.types.durable import DurableBlock
+from node.types.events import Deleveraged, Event, Filled, Liquidated, Rejected
+from node.types.ids import MarketId, Sequence
+from node.types.units import Millis
+from tests.property.random_log import ACCOUNTS, CRASHES, DOMAIN, RULES, RandomLog
+
+SEEDS = range(6)
+BLOCKS = 120
+MARKETS = (MarketId(1), MarketId(2))
+
+
+def fresh_state() -> State:
+    return State.genesis(RULES, DOMAIN)
+
+
+def blocks_of(seed: int, state: State, count: int = BLOCKS) -> Iterator[DurableBlock]:
+    """Yield blocks of a random log; at each, ``state`` stands where the block ends."""
+    log = RandomLog(seed, CRASHES, state)
+    commands: list[Command] = []
+    events: list[tuple[Event, ...]] = []
+    while count:
+        command = log.draw()
+        if isinstance(command, OpenBlock) and commands:
+            yield durable(state, commands, events)
+            commands, events, count = [], [], count - 1
+        happened = apply(state, command)
+        if not isinstance(happened[0], Rejected):
+            commands.append(command)
+            events.append(happened)
+
+
+def durable(state: State, commands: list[Command], events: list[tuple[Event, ...]]) -> DurableBlock:
+    """Return commands and events as a block without hashes, of which mirrors know nothing."""
+    block = Block(
+        number=state.block,
+        time=Millis(state.time),
+        first_sequence=Sequence(state.sequence - len(commands) + 1),
+        commands=tuple(commands),
+        ids=(bytes(32),) * len(commands),
+        parent=GENESIS_PARENT,
+        hash=bytes(32),
+        signature=bytes(65),
+        changes=bytes(32),
+    )
+    return DurableBlock(block, tuple(events), (bytes(32),) * (len(commands) + 1), {})
+
+
+def book_of(state: State, market: MarketId, side: Side) -> list[tuple[int, int]]:
+    return [(price, size) for price, size, _ in state.market(market).book.levels(side)]
+
+
+def shown(accounts: Accounts) -> dict[bytes, Any]:
+    """Return all that the mirrors of accounts hold, without the order in which it came."""
+    return {
+        address: (
+            mirror.free,
+            mirror.reserved,
+            dict(sorted(mirror.positions.items())),
+            {
+                number: (
+                    order.client_id, order.market, order.side, order.price, order.remaining,
+                    order.reduce_only,
+                )
+                for number, order in sorted(mirror.orders.items())
+            },
+        )
+        for address, mirror in accounts.by_address.items()
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_mirrors_are_the_state(seed: int) -> None:
+    print(f"seed {seed}")
+    state = fresh_state()
+    books, accounts, marks = Books(2), Accounts(), Marks(Sequence(0))
+    seen: set[type] = set()
+    for block in blocks_of(seed, state):
+        books.take(block)
+        accounts.take(block)
+        marks.take(block)
+        seen.update(type(event) for events in block.events for event in events)
+        for market in MARKETS:
+            for side in Side:
+                assert books.levels(market, side) == book_of(state, market, side)
+    assert shown(accounts) == shown(accounts_of(state))
+    assert marks.by_market == marks_of(state).by_market
+    for address, account in state.accounts.items():
+        for agent, held in account.agents.items():
+            assert accounts.by_address[address].agents[agent] == held.until
+    # Otherwise the log was too quiet to show anything.
+    assert {Filled, Liquidated, Deleveraged} <= seen
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_mirrors_seeded_in_the_middle_go_on_like_the_others(seed: int) -> None:
+    print(f"seed {seed}")
+    state = fresh_state()
+    blocks = blocks_of(seed, state)
+    for _ in range(BLOCKS // 2):
+        next(blocks)
+    books, accounts = books_of(state), accounts_of(state)
+    for block in blocks:
+        books.take(block)
+        accounts.take(block)
+    assert shown(accounts) == shown(accounts_of(state))
+    for market in MARKETS:
+        for side in Side:
+            assert books.levels(market, side) == book_of(state, market, side)
+
+
+class Everything:
+    """Someone who listens to every channel."""
+
+    def __contains__(self, channel: object) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_reader_who_follows_the_diffs_has_the_book(seed: int) -> None:
+    print(f"seed {seed}")
+    state = fresh_state()
+    feeds = Feeds(RULES, Books(2), Accounts(), Marks(Sequence(0)), bytes, Sequence(0))
+    channel = Channel("book", MarketId(1))
+    blocks = blocks_of(seed, state)
+    for _ in range(BLOCKS // 3):
+        feeds.take(next(blocks), Everything())
+    book, last = read_snapshot(feeds, channel)
+    diffs = 0
+    for block in blocks:
+        for spoken, frame in feeds.take(block, Everything()):
+            if spoken == channel:
+                diff = msgspec.json.decode(frame)
+                assert diff["prev_seq"] == last
+                assert diff["seq"] == block.block.last_sequence
+                last = diff["seq"]
+                follow(book, diff)
+                diffs += 1
+        assert (book, last) == read_snapshot(feeds, channel)
+    assert diffs > BLOCKS // 4
+
+
+def read_snapshot(feeds: Feeds, channel: Channel) -> tuple[dict[str, dict[str, str]], int]:
+    snapshot = msgspec.json.decode(feeds.standing(channel)[0])
+    assert snapshot["type"] == "snapshot"
+    book = {side: dict(snapshot[side]) for side in ("bids", "asks")}
+    return book, snapshot["seq"]
+
+
+def follow(book: dict[str, dict[str, str]], diff: dict[str, Any]) -> None:
+    for side in ("bids", "asks"):
+        for price, size in diff[side]:
+            if size == "0":
+                del book[side][price]
+            else:
+                assert book[side].get(price) != size, "a level that did not change was sent"
+                book[side][price] = size
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_messages_of_an_account_chain(seed: int) -> None:
+    print(f"seed {seed}")
+    state = fresh_state()
+    feeds = Feeds(RULES, Books(2), Accounts(), Marks(Sequence(0)), bytes, Sequence(0))
+    last = dict.fromkeys((Channel("account", account=address) for address in ACCOUNTS), 0)
+    counted = 0
+    for block in blocks_of(seed, state):
+        for channel, frame in feeds.take(block, last):
+            update = msgspec.json.decode(frame)
+            assert update["prev_seq"] == last[channel]
+            assert update["events"]
+            last[channel] = update["seq"]
+            counted += 1
+    assert counted > BLOCKS
+    for channel, sequence in last.items():
+        assert msgspec.json.decode(feeds.standing(channel)[0])["seq"] == sequence
