@@ -47,6 +47,8 @@ class L1Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The token to deposit; empty: a test token is deployed along with a new rollup."""
     key_file: str = ""
     """A file with the sequencer's private key, in hexadecimal; empty: the devnet's public key."""
+    first_block: int = 0
+    """The rollup's own block, or one before it: deposits are looked for from there."""
     finality_blocks: int = 4
     """Blocks after which the contract takes a batch for final; used when deploying."""
 
@@ -73,6 +75,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     rules: Rules
     data: Path
     log_level: str
+    drain_s: float
     l1: L1Config
     sequencer: SequencerConfig
     batcher: BatcherConfig
@@ -87,6 +90,7 @@ class _Top(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: str
     data: str = "data"
     log_level: str = "info"
+    drain_s: float = 60.0
 
 
 _CHECKS: dict[str, tuple[type[msgspec.Struct], Callable[[Any], None] | None]] = {
@@ -119,12 +123,19 @@ def read_config(path: Path, overrides: dict[str, dict[str, Any]] | None = None) 
     rules = None
     if top is not None:
         rules = _rules((path.parent / top.rules).resolve(), faults)
+        in_range(faults, "top", top, {"drain_s": (0, 3_600)})
         if top.log_level not in ("debug", "info", "warning", "error"):
             faults.add("log_level", f"{top.log_level}: debug, info, warning or error allowed")
     faults.raise_if_any()
     assert top is not None
     assert rules is not None
-    return NodeConfig(rules=rules, data=Path(top.data), log_level=top.log_level, **read)
+    return NodeConfig(
+        rules=rules,
+        data=Path(top.data),
+        log_level=top.log_level,
+        drain_s=top.drain_s,
+        **read,
+    )
 
 
 def read_rules(path: Path) -> Rules:
@@ -153,7 +164,7 @@ def _section(name: str, table: Any, faults: Faults) -> Any:
 def _check_l1(section: L1Config, faults: Faults) -> None:
     if not section.rpc.startswith(("http://", "https://")):
         faults.add("l1.rpc", f"{section.rpc}: an http:// or https:// address allowed")
-    in_range(faults, "l1", section, {"finality_blocks": (1, 1_000_000)})
+    in_range(faults, "l1", section, {"finality_blocks": (1, 1_000_000), "first_block": (0, 2**63)})
     for key in ("rollup", "token"):
         text = getattr(section, key)
         try:

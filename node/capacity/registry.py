@@ -92,6 +92,10 @@ class Capacity:
         self._add_metric(HistogramMetric(name, about, histogram.snapshot, per_unit))
         return histogram
 
+    def distribution(self, name: str, about: str, source: Histogram, *, per_unit: int = 1) -> None:
+        """Register a histogram that belongs to someone else."""
+        self._add_metric(HistogramMetric(name, about, source.snapshot, per_unit))
+
     def _add_metric(self, metric: Metric | HistogramMetric) -> None:
         if metric.name in self._metrics:
             raise ValueError(f"there is a figure {metric.name} already")

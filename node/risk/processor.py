@@ -6,6 +6,7 @@ probabilities included, can make a wrong state: it can only be late or wasteful,
 
 from collections.abc import Iterable
 
+from node.capacity.histogram import Histogram
 from node.risk.book import RiskBook
 from node.risk.config import RiskConfig, check_risk_config
 from node.risk.market import MarketWatch
@@ -75,6 +76,11 @@ class RiskProcessor:
         """Take back a proposal that could not be queued: it is made again in the next turn."""
         self._monitor.refused += 1
         self._watch(command.market).cases.release(command.account)
+
+    @property
+    def detection_ns(self) -> Histogram:
+        """Return the delays from a position's crossing to its proposal, in nanoseconds."""
+        return self._monitor.detection
 
     def report(self) -> RiskReport:
         """Return the figures since the start."""

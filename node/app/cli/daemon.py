@@ -1,0 +1,156 @@
+"""``plimsoll run``, ``plimsoll devnet`` and ``plimsoll config``."""
+
+import asyncio
+import gc
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+import uvloop
+from rich.console import Console
+
+from node.adapters.devnet.process import DevnetProcess
+from node.adapters.devnet.settings import DEFAULT_CHAIN_ID, DevnetSettings
+from node.app.config import NodeConfig, read_config
+from node.app.exchange import hex_of
+from node.app.foundation import lay
+from node.app.logs import set_up_logs
+from node.app.node import Node
+from node.app.stats import final_stats_of
+from node.codec.l1_calls import LATEST_ROOT
+from node.types.errors import ChainUnavailable
+
+DEFAULT_CONFIG = Path("configs/devnet.toml")
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The node's configuration (TOML).")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    app.command()(run)
+    app.command()(devnet)
+    app.command("config")(check_config)
+
+
+def run(
+    config: ConfigOption = DEFAULT_CONFIG,
+    rpc: Annotated[str | None, typer.Option(help="L1's JSON-RPC endpoint.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The node's data folder.")] = None,
+    port: Annotated[int | None, typer.Option(help="Where to listen; 0 picks a free port.")] = None,
+    rollup: Annotated[str | None, typer.Option(help="The rollup contract's address.")] = None,
+    *,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Start a py-evm devnet along with the node.")
+    ] = False,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Write where the node is, as JSON, once it serves.")
+    ] = None,
+    stats_file: Annotated[
+        Path | None, typer.Option(help="Write the last figures, as JSON, when it has stopped.")
+    ] = None,
+) -> None:
+    """Run a node until it is interrupted; it then drains, and posts what is left.
+
+    Without a rollup, and with a fresh data folder, the contracts are deployed first.
+
+    Example: plimsoll run --embedded --data ./data/first
+    """
+    overrides: dict[str, dict[str, Any]] = {
+        "": {"data": str(data) if data else None},
+        "l1": {"rpc": rpc, "rollup": rollup},
+        "http": {"port": port},
+    }
+    read = read_config(config, overrides)
+    set_up_logs(read.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(read, embedded=embedded, ready_file=ready_file, stats_file=stats_file))
+
+
+async def _run(
+    config: NodeConfig, *, embedded: bool, ready_file: Path | None, stats_file: Path | None
+) -> None:
+    if not embedded:
+        await _serve(config, ready_file, stats_file)
+        return
+    async with DevnetProcess() as chain:
+        l1 = msgspec.structs.replace(config.l1, rpc=chain.url)
+        await _serve(msgspec.structs.replace(config, l1=l1), ready_file, stats_file)
+
+
+async def _serve(config: NodeConfig, ready_file: Path | None, stats_file: Path | None) -> None:
+    base = await lay(config)
+    try:
+        node = Node(config, base)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, node.stop)
+        # What exists now stays; the collector need not look at it again at every turn.
+        gc.collect()
+        gc.freeze()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(node.run())
+            if ready_file is not None:
+                group.create_task(_tell_ready(node, ready_file))
+            await running
+        if stats_file is not None:
+            stats = final_stats_of(node, await _l1_root(node))
+            await asyncio.to_thread(stats_file.write_bytes, msgspec.json.encode(stats))
+    finally:
+        await base.close()
+
+
+async def _tell_ready(node: Node, file: Path) -> None:
+    await node.serving.wait()
+    base = node.base
+    body = {
+        "url": f"http://{node.config.http.host}:{node.server.port}",
+        "rpc": node.config.l1.rpc,
+        "chain_id": base.domain.chain_id,
+        "rollup": hex_of(base.contracts.rollup),
+        "token": hex_of(base.contracts.token),
+        "inbox": hex_of(base.contracts.inbox),
+    }
+    # Whoever waits for the file must never see half of it.
+    unfinished = file.with_suffix(file.suffix + ".unfinished")
+    unfinished.write_bytes(msgspec.json.encode(body))
+    unfinished.replace(file)
+
+
+async def _l1_root(node: Node) -> bytes:
+    try:
+        return await node.base.chain.call(node.base.contracts.rollup, LATEST_ROOT.encode())
+    except ChainUnavailable:
+        return b""
+
+
+def devnet(
+    port: Annotated[int, typer.Option(help="Where to listen; 0 picks a free port.")] = 8545,
+    block_time: Annotated[
+        float, typer.Option(help="Seconds between blocks; 0: on request only.")
+    ] = 1.0,
+    chain_id: Annotated[int, typer.Option(help="The chain's id.")] = DEFAULT_CHAIN_ID,
+) -> None:
+    """Serve a py-evm chain on loopback until interrupted. Its accounts are anvil's: public keys.
+
+    Example: plimsoll devnet --port 8545 --block-time 1
+    """
+    # py-evm changes this process's recursion limit, so no other command may load it.
+    from node.adapters.devnet.__main__ import serve_until_stopped  # noqa: PLC0415
+
+    settings = DevnetSettings(chain_id=chain_id, block_time_s=block_time)
+    asyncio.run(serve_until_stopped("127.0.0.1", port, settings, until_eof=False))
+
+
+def check_config(
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Check a configuration and its rules, and print what the node would run with."""
+    read = read_config(config)
+    console = Console(soft_wrap=True)
+    for name in read.__struct_fields__:
+        if name != "rules":
+            console.print(f"{name}: {getattr(read, name)}")
+    markets = ", ".join(market.symbol for market in read.rules.markets)
+    console.print(f"rules: {read.rules.name}: {markets}; digest 0x{read.rules.digest().hex()}")

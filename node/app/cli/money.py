@@ -1,0 +1,178 @@
+"""``plimsoll deposit`` and ``plimsoll withdraw``: money in and out, by way of L1."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from node.adapters.key_signer import KeySigner
+from node.adapters.l1_chain import L1Chain
+from node.app.exchange import dev_key, hex_of
+from node.client.l1 import Claim, L1Account
+from node.client.session import Session, connect
+from node.types.errors import ConfigInvalid, NotFound
+from node.types.ids import Address
+from node.types.units import (
+    MONEY_DECIMALS,
+    Millis,
+    Money,
+    decimal_from_units,
+    units_from_decimal,
+)
+
+POLL_S = 0.5
+EXPIRY_MS = 10 * 60_000
+
+KeyOption = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        help="A file with the account's private key, or dev:N, the devnet's public key number N.",
+        envvar="PLIMSOLL_KEY",
+    ),
+]
+NodeOption = Annotated[str, typer.Option("--node", help="The node's address.")]
+RpcOption = Annotated[str, typer.Option("--rpc", help="L1's JSON-RPC endpoint.")]
+
+_console = Console(soft_wrap=True, highlight=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    app.command()(deposit)
+    app.command()(withdraw)
+
+
+def deposit(
+    amount: Annotated[str, typer.Argument(help="Dollars, as a decimal: 1000 or 12.50.")],
+    key: KeyOption = "dev:1",
+    node: NodeOption = "http://127.0.0.1:8480",
+    rpc: RpcOption = "http://127.0.0.1:8545",
+    *,
+    faucet: Annotated[
+        bool, typer.Option("--faucet", help="Take the dollars from the test token's faucet.")
+    ] = False,
+) -> None:
+    """Deposit on L1 for the key's own account, and wait until the exchange has it.
+
+    Example: plimsoll deposit 1000 --key dev:1 --faucet
+    """
+    asyncio.run(_deposit(_money(amount), read_key(key), node, rpc, faucet=faucet))
+
+
+def withdraw(
+    amount: Annotated[str, typer.Argument(help="Dollars, as a decimal.")],
+    key: KeyOption = "dev:1",
+    node: NodeOption = "http://127.0.0.1:8480",
+    rpc: RpcOption = "http://127.0.0.1:8545",
+    nonce: Annotated[
+        int, typer.Option(help="The action's nonce; 0 asks the node for the next one.")
+    ] = 0,
+) -> None:
+    """Withdraw: sign it, wait until its batch is final on L1, and claim it there with its proof.
+
+    Example: plimsoll withdraw 250 --key dev:1
+    """
+    asyncio.run(_withdraw(_money(amount), read_key(key), node, rpc, nonce))
+
+
+def read_key(named: str) -> bytes:
+    """Return the private key that ``named`` points to. Raises ``ConfigInvalid``."""
+    if named.startswith("dev:") and named[4:].isdecimal():
+        return dev_key(int(named[4:]))
+    path = Path(named).expanduser()
+    try:
+        if path.stat().st_mode & 0o077:
+            raise ConfigInvalid(faults=(f"key: {path}: others can read it; chmod 600",))
+        secret = bytes.fromhex(path.read_text(encoding="ascii").strip().removeprefix("0x"))
+    except (OSError, ValueError) as error:
+        raise ConfigInvalid(faults=(f"key: {path}: {error}",)) from None
+    if len(secret) != 32:
+        raise ConfigInvalid(faults=(f"key: {path}: 64 hexadecimal digits allowed",))
+    return secret
+
+
+async def _deposit(amount: Money, key: bytes, node: str, rpc: str, *, faucet: bool) -> None:
+    async with AsyncExitStack() as stack:
+        session, account = await _open(stack, key, node, rpc)
+        before = await _free(session, account.address)
+        if faucet:
+            await account.faucet(amount)
+            _console.print(f"faucet: {_text(amount)} for {hex_of(account.address)}")
+        receipt = await account.deposit(account.address, amount)
+        _console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
+        # The exchange takes it in some blocks later; asking again is all there is to do.
+        while (free := await _free(session, account.address)) == before:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+        _console.print(f"free collateral: {free}")
+
+
+async def _withdraw(amount: Money, key: bytes, node: str, rpc: str, nonce: int) -> None:
+    async with AsyncExitStack() as stack:
+        session, account = await _open(stack, key, node, rpc)
+        wallet = session.wallet(
+            key, first_nonce=nonce or await _next_nonce(session, account.address)
+        )
+        expires = Millis(int(time.time()) * 1000 + EXPIRY_MS)
+        result = await session.send(wallet.withdraw(amount, expires=expires))
+        withdrawal = int(result["results"][0]["withdrawal_id"])
+        _console.print(f"withdrawal {withdrawal} opened at sequence {result['sequence']}")
+        proof = await _proof(session, withdrawal)
+        _console.print(f"final in batch {proof['batch']}; claiming")
+        receipt = await account.claim_withdrawal(
+            Claim(
+                batch=proof["batch"],
+                withdrawal=withdrawal,
+                owner=account.address,
+                amount=amount,
+                bits=tuple(proof["bits"]),
+                siblings=tuple(bytes.fromhex(text[2:]) for text in proof["siblings"]),
+            )
+        )
+        _console.print(f"claimed {_text(amount)} in L1 block {receipt.block_number}")
+        _console.print(f"balance on L1: {_text(await account.balance())}")
+
+
+async def _open(
+    stack: AsyncExitStack, key: bytes, node: str, rpc: str
+) -> tuple[Session, L1Account]:
+    session = await stack.enter_async_context(connect(node))
+    chain = L1Chain(rpc)
+    stack.push_async_callback(chain.close)
+    rollup = Address(session.domain.rollup)
+    account = await L1Account.open(chain, KeySigner(key), rollup, session.domain.chain_id)
+    return session, account
+
+
+async def _free(session: Session, account: Address) -> str:
+    try:
+        return str((await session.get(f"/account/{hex_of(account)}"))["free"])
+    except NotFound:
+        return "0"
+
+
+async def _next_nonce(session: Session, account: Address) -> int:
+    """Return a nonce above every one that the account's own key has used."""
+    body = await session.get(f"/account/{hex_of(account)}")
+    return int(body["nonces"][hex_of(account).lower()]) + 1
+
+
+async def _proof(session: Session, withdrawal: int) -> dict[str, Any]:
+    with _console.status("waiting until the batch is final on L1"):
+        while True:
+            try:
+                return await session.get(f"/withdrawals/{withdrawal}")
+            except NotFound:
+                await asyncio.sleep(POLL_S)
+
+
+def _money(text: str) -> Money:
+    return Money(units_from_decimal(text, MONEY_DECIMALS))
+
+
+def _text(amount: Money) -> str:
+    return decimal_from_units(amount, MONEY_DECIMALS)

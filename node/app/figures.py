@@ -1,0 +1,144 @@
+"""The node's figures beside its stages, under the names that dashboards know."""
+
+from typing import TYPE_CHECKING
+
+from node.types.marks import Standing
+
+if TYPE_CHECKING:
+    from node.app.node import Node
+
+_MS = 1_000
+_NS = 1_000_000_000
+
+
+def register_figures(node: "Node") -> None:
+    """Register every figure of ``node`` with its capacity registry."""
+    _register_journal(node)
+    _register_settlement(node)
+    _register_risk(node)
+    _register_exchange(node)
+
+
+def _register_journal(node: "Node") -> None:
+    capacity, journal = node.capacity, node.base.journal
+    capacity.distribution(
+        "journal_fsync_seconds",
+        "How long the disk took to make a block durable.",
+        journal.fsync_ns,
+        per_unit=_NS,
+    )
+    capacity.distribution(
+        "journal_group_records", "Commands that shared one write.", journal.group_records
+    )
+
+
+def _register_settlement(node: "Node") -> None:
+    capacity, settlement, standings = node.capacity, node.settlement, node.standings
+    capacity.counter(
+        "batch_sealed",
+        "Sealed batches, by what sealed them.",
+        lambda: {(cause.value,): count for cause, count in node.batcher.causes.items()},
+        labels=("cause",),
+    )
+    capacity.gauge(
+        "batches_in_flight",
+        "Sealed batches that are in no block of L1.",
+        lambda: standings.unposted,
+    )
+    capacity.gauge(
+        "unposted_bytes",
+        "Data of batches that are in no block of L1.",
+        lambda: settlement.pressure.data_bytes,
+    )
+    capacity.gauge(
+        "oldest_unposted_seconds",
+        "Age of the oldest batch that is in no block of L1.",
+        lambda: settlement.pressure.age_ms,
+        per_unit=_MS,
+    )
+    capacity.counter(
+        "l1_gas_used", "Gas of the batches on L1.", lambda: settlement.spending.gas_used
+    )
+    capacity.gauge(
+        "log_sequence",
+        "The last command of the log that has come so far.",
+        lambda: {
+            ("durable",): node.tally.sequence or node.base.state.sequence,
+            ("posted",): node.publisher.cursors.posted,
+            ("safe",): node.publisher.cursors.safe,
+            ("final",): node.publisher.cursors.final,
+        },
+        labels=("level",),
+    )
+    capacity.gauge(
+        "batches_standing",
+        "Batches that have come at least so far, since the start.",
+        lambda: {
+            (standing.name.lower(),): standings.reached[standing]
+            for standing in (Standing.SEALED, Standing.POSTED, Standing.SAFE, Standing.FINAL)
+        },
+        labels=("level",),
+    )
+
+
+def _register_risk(node: "Node") -> None:
+    capacity, risk = node.capacity, node.risk
+    capacity.counter(
+        "risk_checks",
+        "Checks that the tiers made.",
+        lambda: {(tier.tier,): tier.checks for tier in risk.report().tiers},
+        labels=("tier",),
+    )
+    capacity.counter(
+        "risk_full_scan_checks",
+        "Checks that a full scan would have made.",
+        lambda: risk.report().full_scan_checks,
+    )
+    capacity.counter(
+        "liquidation_late",
+        "Crossed positions that the tiers alone would have looked at too late.",
+        lambda: risk.report().late,
+    )
+    capacity.counter(
+        "risk_audit_samples",
+        "Cold positions checked at random.",
+        lambda: risk.report().audit_samples,
+    )
+    capacity.counter(
+        "risk_audit_misses",
+        "Of those, the ones nobody had noticed.",
+        lambda: risk.report().audit_misses,
+    )
+    capacity.distribution(
+        "liquidation_detection_seconds",
+        "From the round that made a position liquidatable to its proposal.",
+        risk.detection_ns,
+        per_unit=_NS,
+    )
+
+
+def _register_exchange(node: "Node") -> None:
+    capacity, state, tally = node.capacity, node.base.state, node.tally
+    capacity.gauge(
+        "mark_age_seconds",
+        "Age of the oldest mark.",
+        lambda: max(market.mark_age(node.base.clock.now_ms()) for market in state.markets),
+        per_unit=_MS,
+    )
+    capacity.gauge("accounts", "Accounts of the exchange.", lambda: len(state.accounts))
+    capacity.gauge(
+        "resting_orders",
+        "Orders in the books.",
+        lambda: sum(len(market.book) for market in state.markets),
+    )
+    capacity.gauge("connections", "Open WebSocket connections.", lambda: node.server.connections)
+    capacity.counter("fills", "Fills since the start.", lambda: tally.fills)
+    capacity.counter("liquidations", "Liquidations since the start.", lambda: tally.liquidations)
+    capacity.counter(
+        "deleveragings", "Auto-deleveragings since the start.", lambda: tally.deleveragings
+    )
+    capacity.counter(
+        "slow_readers",
+        "Readers cut because they did not read.",
+        lambda: node.publisher.slow_readers,
+    )

@@ -1,0 +1,130 @@
+"""What a node stands on: its chain, its data folder, the state that recovery came out with."""
+
+from collections import deque
+
+import msgspec
+
+from node.adapters.batch_store import BatchFolder
+from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.file_journal import FileJournal
+from node.adapters.key_signer import KeySigner
+from node.adapters.l1_chain import L1Chain
+from node.adapters.replica_process import ReplicaProcess
+from node.adapters.replica_session import Position, ReplicaSetup
+from node.adapters.snapshots import SnapshotFolder
+from node.adapters.system_clock import SystemClock
+from node.app.config import NodeConfig
+from node.app.exchange import find_or_deploy, genesis_root, sequencer_key
+from node.codec.eip712 import Signing
+from node.ports.snapshots import Snapshot
+from node.sequencer.recovery import Recovery, recover
+from node.settlement.contracts import Contracts, check_contracts
+from node.transition.apply import apply
+from node.transition.state import State
+from node.types.blocks import Domain
+from node.types.durable import DurableBlock
+from node.types.errors import StateDiverged
+from node.types.rules import Rules
+
+BLOCKS_REMEMBERED = 1_024
+"""Replayed blocks whose receipts can still be asked for after a restart."""
+
+
+class Foundation(msgspec.Struct, frozen=True):
+    """Opened by ``lay``; whoever holds it closes journal, replica, folder and chain."""
+
+    rules: Rules
+    domain: Domain
+    signing: Signing
+    clock: SystemClock
+    chain: L1Chain
+    contracts: Contracts
+    signer: KeySigner
+    folder: DataFolder
+    journal: FileJournal
+    snapshots: SnapshotFolder
+    batches: BatchFolder
+    replica: ReplicaProcess
+    position: Position
+    state: State
+    recovery: Recovery
+    recent: tuple[DurableBlock, ...]
+
+    async def close(self) -> None:
+        """Let go of everything, in the reverse order."""
+        await self.replica.close()
+        await self.journal.close()
+        self.folder.close()
+        await self.chain.close()
+
+
+async def lay(config: NodeConfig) -> Foundation:
+    """Find the exchange, lock its data, recover its state, and start the replica beside it.
+
+    Raises ``SetupError`` where chain, contracts, data and configuration do not belong together,
+    ``IntegrityError`` where the data are damaged, ``ChainUnavailable`` where L1 does not answer.
+    """
+    rules, clock = config.rules, SystemClock()
+    chain = L1Chain(config.l1.rpc)
+    try:
+        chain_id = await chain.chain_id()
+        secret = sequencer_key(config, chain_id)
+        signer = KeySigner(secret)
+        domain = await find_or_deploy(config, chain_id, secret)
+        contracts = await check_contracts(
+            chain,
+            domain,
+            sequencer=signer.address,
+            rules=rules.digest(),
+            genesis_root=genesis_root(rules),
+        )
+        folder = DataFolder(config.data, Identity.of(domain, rules))
+    except BaseException:
+        await chain.close()
+        raise
+    journal = FileJournal(
+        folder.journal, folder.identity, clock, segment_bytes=config.sequencer.segment_bytes
+    )
+    snapshots = SnapshotFolder(folder.snapshots, folder.identity)
+    recent: deque[DurableBlock] = deque(maxlen=BLOCKS_REMEMBERED)
+
+    def restore(snapshot: Snapshot | None) -> State:
+        if snapshot is None:
+            return State.genesis(rules, domain)
+        return State.from_leaves(rules, domain, snapshot.leaves)
+
+    state, recovery = recover(restore, apply, journal, snapshots, recent.append)
+    replica = ReplicaProcess(
+        ReplicaSetup(
+            rules=rules,
+            domain=domain,
+            batches=folder.batches,
+            snapshots=folder.snapshots,
+            snapshot_every=config.batcher.snapshot_every_batches,
+            final_batches_kept=config.batcher.final_batches_kept,
+        )
+    )
+    position = await replica.start()
+    if position.next_sequence > state.sequence + 1:
+        # Sealed batches hold only what was durable: the journal must have lost its end.
+        raise StateDiverged(
+            where="journal", sequence=state.sequence, batches_up_to=position.next_sequence - 1
+        )
+    return Foundation(
+        rules=rules,
+        domain=domain,
+        signing=Signing(domain, rules),
+        clock=clock,
+        chain=chain,
+        contracts=contracts,
+        signer=signer,
+        folder=folder,
+        journal=journal,
+        snapshots=snapshots,
+        batches=BatchFolder(folder.batches, folder.identity),
+        replica=replica,
+        position=position,
+        state=state,
+        recovery=recovery,
+        recent=tuple(recent),
+    )

@@ -1,0 +1,345 @@
+"""A whole node: every station made and joined here, and nowhere else.
+
+    ingress ─▶ lanes ─▶ sequencer ─▶ journal ─┬─▶ publisher ─▶ readers
+       ▲                    ▲                 ├─▶ risk ─▶ Liquidate ─▶ lanes
+    clients        inbox, funding clock       ├─▶ batcher ─▶ settlement ─▶ L1
+                                              └─▶ tally
+
+One ``TaskGroup`` holds all of them: if one fails, the node stops, because an exchange with a part
+missing is worse than none. Stopping goes down the pipeline, so that nothing accepted is left lying.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+from node.adapters.admission_pool import AdmissionPool
+from node.adapters.http.framing import text_frame
+from node.adapters.http.probes import Probes
+from node.adapters.http.server import HttpServer
+from node.adapters.mailbox import Mailbox
+from node.adapters.prometheus import PrometheusExporter
+from node.app.config import NodeConfig
+from node.app.figures import register_figures
+from node.app.foundation import Foundation
+from node.app.funding_clock import FundingClock
+from node.app.standings import NotingSealer, Standings
+from node.app.stats import stats_of
+from node.app.tally import Tally
+from node.app.withdrawals import WithdrawalDesk
+from node.batcher.service import BatcherService
+from node.capacity.queue import BoundedQueue
+from node.capacity.registry import Capacity
+from node.codec.commands import command_id
+from node.ingress.door import Door, surroundings
+from node.ingress.service import Ingress
+from node.publisher.feeds import Feeds
+from node.publisher.results import ResultWriter
+from node.publisher.seed import accounts_of, books_of, marks_of
+from node.publisher.service import Publisher
+from node.publisher.views import PublicViews
+from node.risk.book import RiskBook
+from node.risk.processor import RiskProcessor
+from node.risk.seed import events_of
+from node.risk.service import RiskService
+from node.sequencer.builder import Builder
+from node.sequencer.receipts import BlockSigning
+from node.sequencer.service import Sequencer, SequencerLimits
+from node.settlement.inbox import InboxScan
+from node.settlement.inbox_service import InboxService
+from node.settlement.service import SettlementService
+from node.transition.apply import apply
+from node.types.blocks import Batch
+from node.types.commands import Deposit, Liquidate
+from node.types.durable import DurableBlock, Outcome
+from node.types.errors import PlimsollError
+from node.types.ids import Sequence
+from node.types.lanes import Lane
+from node.types.marks import Mark, Standing
+
+OUTBOX_BATCHES = 16
+"""Sealed batches between batcher and settlement; the others wait on disk."""
+
+GATE_L1 = "l1_backlog"
+"""Why the gate is closed when too much waits for L1."""
+
+_DRAIN_STEP_S = 0.02
+
+_log = structlog.get_logger(__name__)
+
+
+class Node:
+    """Every station of one node. ``run`` works until ``stop`` is called or something fails."""
+
+    def __init__(self, config: NodeConfig, base: Foundation) -> None:
+        """Make and join the stations; nothing runs yet."""
+        self.config = config
+        self.base = base
+        self.capacity = Capacity(base.clock.now_ns())
+        self.desk = WithdrawalDesk(base.replica.prove, base.state.withdrawals)
+        self.tally = Tally(self.desk.opened)
+        self.stopping = asyncio.Event()
+        self.serving = asyncio.Event()
+        self._finals: asyncio.Queue[int] = asyncio.Queue()
+        self._make_log()
+        self._make_door()
+        self._make_risk()
+        self._make_settlement()
+        self._register()
+
+    # --- making ----------------------------------------------------------------------------------
+
+    def _blocks(self, name: str) -> Mailbox[DurableBlock]:
+        limit = self.config.sequencer.outlet_blocks
+        return Mailbox(BoundedQueue[DurableBlock](name, limit))
+
+    def _make_log(self) -> None:
+        """The sequencer, and the mailboxes of those who follow it."""
+        base, limits = self.base, self.config.sequencer
+        self._told, self._watched = self._blocks("publisher"), self._blocks("risk")
+        self._batched = self._blocks("batch_inlet")
+        self.sequencer = Sequencer(
+            Builder(
+                base.state, apply, partial(command_id, signing=base.signing), base.recovery.parent
+            ),
+            base.journal,
+            base.signer,
+            BlockSigning(base.domain),
+            base.clock,
+            SequencerLimits(
+                lanes={
+                    Lane.SYSTEM: limits.system_lane,
+                    Lane.LIQUIDATION: limits.liquidation_lane,
+                    Lane.REDUCING: limits.reducing_lane,
+                    Lane.RESTING: limits.resting_lane,
+                    Lane.TAKING: limits.taking_lane,
+                },
+                block_work=limits.block_work,
+                gather_ms=limits.gather_ms,
+            ),
+            outlets=(self.tally, self._watched, self._told, self._batched),
+        )
+        self.funding = FundingClock(base.rules, base.signing, self.sequencer, base.clock)
+
+    def _make_door(self) -> None:
+        """What clients meet: the server, the gate behind it, and the publisher that answers."""
+        base, config = self.base, self.config
+        sequence = Sequence(base.state.sequence)
+        feeds = Feeds(
+            base.rules,
+            books_of(base.state),
+            accounts_of(base.state),
+            marks_of(base.state),
+            text_frame,
+            sequence,
+        )
+        self.publisher = Publisher(feeds, self._told, base.clock, config.publisher, sequence)
+        for block in base.recent:
+            self.publisher.replayed(block)
+        self.gate = AdmissionPool(
+            base.domain,
+            base.rules,
+            base.clock,
+            worker_module="node.ingress.admission_process",
+            workers=config.sequencer.signature_workers,
+            limit=config.sequencer.admission_limit,
+        )
+        self.ingress = Ingress(
+            self.gate,
+            self.sequencer,
+            ResultWriter(base.rules).write,
+            base.signing,
+            base.rules,
+            base.clock,
+        )
+        around = surroundings(
+            self.ingress,
+            self.publisher,
+            base.signing,
+            base.clock,
+            config.ingress,
+            base.rules,
+            base.domain,
+            base.signer.address,
+        )
+        self.door = Door(around, lambda: secrets.token_bytes(32))
+        views = PublicViews(
+            base.rules,
+            feeds,
+            self.publisher.history,
+            lambda: self.publisher.cursors,
+            lambda: self.publisher.last_sequence,
+            self.desk.find,
+        )
+        self._exporter = PrometheusExporter(self.capacity, base.clock.now_ns)
+        probes = Probes(self.faults, lambda: stats_of(self), self._exporter.render)
+        self.server = HttpServer(config.http, self.door, views, probes)
+
+    def _make_risk(self) -> None:
+        base, config = self.base, self.config
+        book = RiskBook.from_positions(base.rules, events_of(base.state))
+        self.risk = RiskProcessor(book, config.risk)
+        self._risk_service = RiskService(
+            self.risk, self._watched, self._propose, base.clock, config.risk.blocks_per_turn
+        )
+
+    def _make_settlement(self) -> None:
+        """From durable blocks to L1, and from L1's inbox back into the log."""
+        base, config = self.base, self.config
+        stored = tuple(base.batches.read())
+        first = stored[0].header.first_sequence - 1 if stored else base.position.next_sequence - 1
+        self.standings = Standings(Sequence(first))
+        self._outbox = Mailbox(BoundedQueue[Batch]("batch_outbox", OUTBOX_BATCHES))
+        for batch in stored:
+            self.standings.sealed(batch)
+        self.batcher = BatcherService(
+            config.batcher,
+            base.rules.root_interval,
+            NotingSealer(base.replica, self.standings),
+            self._batched,
+            self._outbox,
+            base.clock,
+            self._on_backlog,
+            base.position.next_sequence,
+        )
+        self._stored = stored
+        self.settlement = SettlementService(
+            base.chain,
+            base.contracts,
+            base.signer,
+            base.batches,
+            self._outbox,
+            self._on_mark,
+            base.clock,
+            config.settlement,
+        )
+        self.inbox = InboxService(
+            base.chain,
+            base.contracts.inbox,
+            InboxScan(base.state.inbox_cursor, config.l1.first_block),
+            self._submit_deposit,
+            base.clock,
+            config.settlement,
+        )
+
+    def _register(self) -> None:
+        for stage in (
+            self.ingress.stage,
+            self.gate.stage,
+            *self.sequencer.stages,
+            self._told.stage,
+            self._watched.stage,
+            self._batched.stage,
+            self.batcher.stage,
+            self._outbox.stage,
+            self.settlement.stage,
+            self.inbox.stage,
+        ):
+            self.capacity.add(stage)
+        register_figures(self)
+
+    # --- what the stations call back -------------------------------------------------------------
+
+    def _propose(self, command: Liquidate) -> None:
+        name = command_id(command, self.base.signing)
+        self.sequencer.offer(command, name, _ignore, Lane.LIQUIDATION)
+
+    def _submit_deposit(self, command: Deposit) -> "asyncio.Future[Outcome]":
+        return self.sequencer.submit(command, command_id(command, self.base.signing), Lane.SYSTEM)
+
+    def _on_backlog(self, full: bool) -> None:
+        """Close the gate to new risk while too much waits for L1; reducing goes on."""
+        if full:
+            self.sequencer.close_gate(GATE_L1)
+        else:
+            self.sequencer.open_gate()
+
+    def _on_mark(self, mark: Mark) -> None:
+        if mark.standing is Standing.POSTED:
+            self.batcher.posted(mark.index)
+        elif mark.standing is Standing.SEALED:
+            self.batcher.dropped(mark.index, self.standings.data_bytes(mark.index))
+        elif mark.standing is Standing.FINAL:
+            self._finals.put_nowait(mark.index)
+        self.publisher.set_cursors(self.standings.moved(mark))
+
+    async def _let_go_of_final(self) -> None:
+        """For each final batch: prove its withdrawals, then forget what no restart needs."""
+        while True:
+            index = await self._finals.get()
+            await self.desk.finalized(index)
+            oldest = await self.base.replica.finalize(index)
+            self.base.journal.prune(Sequence(oldest + 1))
+
+    # --- running ---------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until ``stop``, then drain; raises what a station failed with."""
+        base = self.base
+        journaled = base.journal.read(base.position.next_sequence)
+        async with asyncio.TaskGroup() as group:
+            gate = group.create_task(self.gate.run())
+            writer = group.create_task(self.sequencer.run())
+            batcher = group.create_task(self.batcher.run(self._stored, journaled))
+            others = [
+                group.create_task(work)
+                for work in (
+                    self.publisher.run(),
+                    self._risk_service.run(),
+                    self.settlement.run(),
+                    self.inbox.run(),
+                    self.funding.run(),
+                    self._let_go_of_final(),
+                )
+            ]
+            await self.gate.ready()
+            await self.server.start()
+            others.append(group.create_task(self.server.run()))
+            self.serving.set()
+            _log.info("serving", port=self.server.port, sequence=base.state.sequence)
+            await self.stopping.wait()
+            _log.info("stopping")
+            self.door.stop()
+            await self.server.stop()
+            self.sequencer.stop()
+            await writer
+            await self._until(lambda: not (len(self._told) or len(self._watched)))
+            self.batcher.stop()
+            await batcher
+            await self._until(lambda: not self.standings.unposted)
+            for task in (gate, *others):
+                task.cancel()
+
+    def stop(self) -> None:
+        """Begin to stop; ``run`` returns when everything accepted is on L1, or in time."""
+        self.stopping.set()
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        """Wait for what nobody announces: it happens once, at the end."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.config.drain_s
+        while not reached():
+            if loop.time() > deadline:
+                _log.warning("drain_cut_short", unposted=self.standings.unposted)
+                return
+            await asyncio.sleep(_DRAIN_STEP_S)
+
+    # --- what operators ask ----------------------------------------------------------------------
+
+    def faults(self) -> list[str]:
+        """Return why the node cannot do its work now; nothing when it can."""
+        faults = []
+        if self.stopping.is_set():
+            faults.append("stopping")
+        if self.sequencer.gate is not None:
+            faults.append(f"gate closed: {self.sequencer.gate}")
+        if self.settlement.chain_away:
+            faults.append("L1 does not answer")
+        return faults
+
+
+def _ignore(outcome: Outcome | PlimsollError) -> None:
+    """The risk processor hears of outcomes as everyone does: from the events of the block."""

@@ -1,0 +1,91 @@
+"""Where each batch stands on L1, and what follows from it: the log's cursors, and counts."""
+
+from collections import Counter
+
+from node.ports.replica import Sealer
+from node.publisher.finality import Cursors
+from node.types.blocks import Batch
+from node.types.ids import Sequence
+from node.types.marks import Mark, Standing
+
+
+class Standings:
+    """Follows batches from the moment they are sealed until they are final."""
+
+    def __init__(self, base: Sequence) -> None:
+        """Begin where everything up to command ``base`` is final already."""
+        self._base = base
+        self._standing: dict[int, Standing] = {}
+        self._last_sequence: dict[int, Sequence] = {}
+        self._data_bytes: dict[int, int] = {}
+        self.reached: Counter[Standing] = Counter()
+        self.da_bytes = 0
+
+    def sealed(self, batch: Batch) -> None:
+        """Note a batch that is ready to be posted; a second time changes nothing."""
+        index = batch.header.index
+        if index not in self._standing:
+            self._standing[index] = Standing.SEALED
+            self._last_sequence[index] = batch.header.last_sequence
+            self._data_bytes[index] = len(batch.data)
+            self.reached[Standing.SEALED] += 1
+
+    def data_bytes(self, index: int) -> int:
+        """Return the length of a batch's data (0 where it is final and forgotten)."""
+        return self._data_bytes.get(index, 0)
+
+    def moved(self, mark: Mark) -> Cursors:
+        """Take note of a mark and return how far the log has come."""
+        if mark.index in self._standing:
+            self._count(self._standing[mark.index], mark)
+            self._standing[mark.index] = mark.standing
+        cursors = Cursors(
+            posted=self._up_to(Standing.POSTED),
+            safe=self._up_to(Standing.SAFE),
+            final=self._up_to(Standing.FINAL),
+        )
+        self._forget_final()
+        return cursors
+
+    @property
+    def unposted(self) -> int:
+        """Return how many sealed batches are in no block of L1."""
+        return sum(standing < Standing.POSTED for standing in self._standing.values())
+
+    def _count(self, before: Standing, mark: Mark) -> None:
+        """Count forward steps once each, and take them back when a reorg does."""
+        for standing in (Standing.POSTED, Standing.SAFE, Standing.FINAL):
+            step = (mark.standing >= standing) - (before >= standing)
+            self.reached[standing] += step
+            if standing is Standing.POSTED:
+                self.da_bytes += step * self.data_bytes(mark.index)
+
+    def _up_to(self, standing: Standing) -> Sequence:
+        """Return the last command of the unbroken run of batches that stand at least so."""
+        reached = self._base
+        for index in sorted(self._standing):
+            if self._standing[index] < standing:
+                break
+            reached = self._last_sequence[index]
+        return reached
+
+    def _forget_final(self) -> None:
+        for index in sorted(self._standing):
+            if self._standing[index] < Standing.FINAL:
+                break
+            self._base = self._last_sequence.pop(index)
+            del self._standing[index], self._data_bytes[index]
+
+
+class NotingSealer:
+    """A ``Sealer`` that tells ``Standings`` of every batch it makes."""
+
+    def __init__(self, sealer: Sealer, standings: Standings) -> None:
+        self._sealer = sealer
+        self._standings = standings
+
+    async def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
+        """Return the blocks as the next batch; see ``node.ports.replica.Sealer``."""
+        batch = await self._sealer.seal(blocks, first_sequence, cause)
+        self._standings.sealed(batch)
+        return batch
