@@ -88,7 +88,7 @@ class L1Chain:
             found = await self._request(method, selector, False)
         except _Refusal as refusal:
             # geth knows no safe block before the first epoch, and says so with an error.
-            if isinstance(at, Tag) and "not found" in refusal.message.lower():
+            if at in (Tag.SAFE, Tag.FINALIZED) and "not found" in refusal.message.lower():
                 return None
             raise _unavailable(method, refusal) from refusal
         return None if found is None else _read(_block, found)
@@ -252,6 +252,8 @@ def _transaction(found: dict[str, Any]) -> L1Transaction:
 
 
 def _logs(found: Sequence[dict[str, Any]]) -> tuple[L1Log, ...]:
+    if not isinstance(found, list):
+        raise TypeError("logs come as an array")
     return tuple(
         L1Log(
             address=Address(_bytes(log["address"])),

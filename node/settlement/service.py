@@ -93,6 +93,7 @@ class SettlementService:
         self._receipts: dict[int, L1Receipt] = {}
         self._uncounted: dict[int, int] = {}
         self._spent = Spending(0, 0, 0)
+        self._sent = 0
         self._rehearsed = False
         self._held_back = ""
         self.stage = Stage(
@@ -137,12 +138,13 @@ class SettlementService:
         """Look at L1 once and act; return the milliseconds until the next turn."""
         self._empty_outbox()
         started_ns = self._clock.now_ns()
+        self._sent = 0
         try:
             await self._settle()
         except ChainUnavailable as error:
             return self._outage.fail(self._now(), error)
         finally:
-            self.stage.busy(started_ns, self._clock.now_ns(), 0)
+            self.stage.busy(started_ns, self._clock.now_ns(), self._sent)
         self._outage.end(self._now())
         return self._config.poll_ms
 
@@ -187,6 +189,7 @@ class SettlementService:
         raw = transaction.signed(self._signer.sign(transaction.digest()))
         # Noted before it is sent: an answer that gets lost does not mean that it did not arrive.
         self._tracker.sent(submission.nonce, keccak256(raw))
+        self._sent += 1
         answer = await self._chain.send(raw)
         _log.log(
             logging.INFO if answer.sending in ACCEPTED else logging.WARNING,

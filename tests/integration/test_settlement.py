@@ -20,7 +20,7 @@ from node.types.hashing import keccak256
 from node.types.ids import Address, Sequence
 from node.types.marks import Standing
 from tests.integration.l1_stage import GENESIS_ROOT, RULES, Exchange, Stage
-from tests.integration.settlement_stage import Pier, Wire
+from tests.integration.settlement_stage import CONFIG, Pier, Wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -198,7 +198,8 @@ async def test_what_the_contract_refuses_is_known_before_it_is_paid_for(pier: Pi
     assert await pier.transactions() == before
 
 
-async def test_the_loop_runs_by_itself(pier: Pier) -> None:
+async def test_the_loop_runs_by_itself_on_the_standing_that_l1_tells(pier: Pier) -> None:
+    pier.start(msgspec.structs.replace(CONFIG, safe_depth=None, final_depth=None))
     await pier.exchange.stage.rpc("evm_setAutomine", True)
     running = asyncio.ensure_future(pier.service.run())
     pier.seal()
