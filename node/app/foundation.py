@@ -42,7 +42,6 @@ class Foundation(msgspec.Struct, frozen=True):
     signer: KeySigner
     folder: DataFolder
     journal: FileJournal
-    snapshots: SnapshotFolder
     batches: BatchFolder
     replica: ReplicaProcess
     position: Position
@@ -64,24 +63,44 @@ async def lay(config: NodeConfig) -> Foundation:
     Raises ``SetupError`` where chain, contracts, data and configuration do not belong together,
     ``IntegrityError`` where the data are damaged, ``ChainUnavailable`` where L1 does not answer.
     """
-    rules, clock = config.rules, SystemClock()
     chain = L1Chain(config.l1.rpc)
     try:
-        chain_id = await chain.chain_id()
-        secret = sequencer_key(config, chain_id)
-        signer = KeySigner(secret)
-        domain = await find_or_deploy(config, chain_id, secret)
-        contracts = await check_contracts(
-            chain,
-            domain,
-            sequencer=signer.address,
-            rules=rules.digest(),
-            genesis_root=genesis_root(rules),
-        )
-        folder = DataFolder(config.data, Identity.of(domain, rules))
+        signer, domain, contracts = await _find(config, chain)
+        folder = DataFolder(config.data, Identity.of(domain, config.rules))
+        try:
+            return await _open(config, chain, signer, domain, contracts, folder)
+        except BaseException:
+            folder.close()
+            raise
     except BaseException:
         await chain.close()
         raise
+
+
+async def _find(config: NodeConfig, chain: L1Chain) -> tuple[KeySigner, Domain, Contracts]:
+    chain_id = await chain.chain_id()
+    secret = sequencer_key(config, chain_id)
+    signer = KeySigner(secret)
+    domain = await find_or_deploy(config, chain_id, secret)
+    contracts = await check_contracts(
+        chain,
+        domain,
+        sequencer=signer.address,
+        rules=config.rules.digest(),
+        genesis_root=genesis_root(config.rules),
+    )
+    return signer, domain, contracts
+
+
+async def _open(
+    config: NodeConfig,
+    chain: L1Chain,
+    signer: KeySigner,
+    domain: Domain,
+    contracts: Contracts,
+    folder: DataFolder,
+) -> Foundation:
+    clock = SystemClock()
     journal = FileJournal(
         folder.journal, folder.identity, clock, segment_bytes=config.sequencer.segment_bytes
     )
@@ -90,13 +109,36 @@ async def lay(config: NodeConfig) -> Foundation:
 
     def restore(snapshot: Snapshot | None) -> State:
         if snapshot is None:
-            return State.genesis(rules, domain)
-        return State.from_leaves(rules, domain, snapshot.leaves)
+            return State.genesis(config.rules, domain)
+        return State.from_leaves(config.rules, domain, snapshot.leaves)
 
     state, recovery = recover(restore, apply, journal, snapshots, recent.append)
+    replica, position = await _start_replica(config, domain, folder, state)
+    return Foundation(
+        rules=config.rules,
+        domain=domain,
+        signing=Signing(domain, config.rules),
+        clock=clock,
+        chain=chain,
+        contracts=contracts,
+        signer=signer,
+        folder=folder,
+        journal=journal,
+        batches=BatchFolder(folder.batches, folder.identity),
+        replica=replica,
+        position=position,
+        state=state,
+        recovery=recovery,
+        recent=tuple(recent),
+    )
+
+
+async def _start_replica(
+    config: NodeConfig, domain: Domain, folder: DataFolder, state: State
+) -> tuple[ReplicaProcess, Position]:
     replica = ReplicaProcess(
         ReplicaSetup(
-            rules=rules,
+            rules=config.rules,
             domain=domain,
             batches=folder.batches,
             snapshots=folder.snapshots,
@@ -107,24 +149,8 @@ async def lay(config: NodeConfig) -> Foundation:
     position = await replica.start()
     if position.next_sequence > state.sequence + 1:
         # Sealed batches hold only what was durable: the journal must have lost its end.
+        await replica.close()
         raise StateDiverged(
             where="journal", sequence=state.sequence, batches_up_to=position.next_sequence - 1
         )
-    return Foundation(
-        rules=rules,
-        domain=domain,
-        signing=Signing(domain, rules),
-        clock=clock,
-        chain=chain,
-        contracts=contracts,
-        signer=signer,
-        folder=folder,
-        journal=journal,
-        snapshots=snapshots,
-        batches=BatchFolder(folder.batches, folder.identity),
-        replica=replica,
-        position=position,
-        state=state,
-        recovery=recovery,
-        recent=tuple(recent),
-    )
+    return replica, position
