@@ -173,10 +173,8 @@ class Flow:
         mid = self._path.at(0, market)
         leverage = 1e6 / rules.brackets[0].initial
         notional = float(self._config.leveraged_deposit) * leverage * self._random.uniform(0.5, 0.8)
-        size = min(self._size(rules, mid, notional), rules.brackets[0].max_size)
-        order = NewOrder(
-            MarketId(market + 1), Side.BUY, OrderType.MARKET, _price(mid, 0.02), Lots(size)
-        )
+        size = Lots(min(int(notional * MONEY_ONE / mid), rules.brackets[0].max_size))
+        order = NewOrder(MarketId(market + 1), Side.BUY, OrderType.MARKET, _price(mid, 0.02), size)
         return Intent(0, phase.name, account, orders=(order,))
 
     def _jitter(self) -> float:

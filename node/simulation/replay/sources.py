@@ -1,0 +1,90 @@
+"""What a replay plays: who takes part, what they send before the clock starts, and after."""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from node.app.sections import Faults, read_section, read_toml
+from node.simulation.flow.config import FlowConfig, check_flow_config
+from node.simulation.flow.generator import Flow, Intent, Quotes
+from node.simulation.keys import DevKey, dev_keys
+from node.types.errors import ConfigInvalid
+from node.types.rules import Rules
+from node.types.units import MONEY_DECIMALS, Money, Ticks, units_from_decimal
+
+Scheduled = Intent | Quotes
+
+
+class Source(msgspec.Struct, frozen=True):
+    """``accounts[n]`` starts with ``deposits[n]``; ``opening`` comes before the clock starts.
+
+    ``first_prices`` are the marks that the opening needs. ``events`` are in order of time and can
+    be gone through once. ``seconds`` is how long they last at real speed, None where only reading
+    to the end would tell; ``total`` is the number of actions among them, likewise.
+    """
+
+    name: str
+    accounts: Sequence[DevKey]
+    deposits: Sequence[Money]
+    first_prices: tuple[Ticks, ...]
+    opening: Sequence[Intent]
+    events: Iterable[Scheduled]
+    seconds: float | None
+    total: int | None
+
+
+def read_flow_config(path: Path) -> FlowConfig:
+    """Return the flow in a TOML file. Raises ``ConfigInvalid`` with all faults."""
+    faults = Faults()
+    config = read_section(FlowConfig, read_toml(path), "flow", faults)
+    if config is not None:
+        faults.absorb("flow", lambda: check_flow_config(config))
+    faults.raise_if_any()
+    assert config is not None, "a section without faults was read"
+    return config
+
+
+def flow_source(config: FlowConfig, rules: Rules, name: str = "flow") -> Source:
+    """Return the flow of ``config``, drawn beforehand: drawing costs time that sending needs.
+
+    Raises ``ConfigInvalid`` for a market without a start price.
+    """
+    missing = [m.symbol for m in rules.markets if m.symbol not in config.start_prices]
+    if missing:
+        raise ConfigInvalid(
+            faults=tuple(f"start_prices.{symbol}: is missing" for symbol in missing)
+        )
+    flow = Flow(config, rules)
+    # Quotes lie ahead of the opening's draws, and both ahead of the intents': one seed, one flow.
+    quotes = list(flow.quotes())
+    opening = list(flow.opening())
+    intents = list(flow.intents())
+    return Source(
+        name=name,
+        accounts=dev_keys("trader", config.accounts),
+        deposits=_deposits(config),
+        first_prices=quotes[0].prices,
+        opening=opening,
+        events=list(in_order(quotes, intents)),
+        seconds=config.seconds,
+        total=len(intents),
+    )
+
+
+def in_order(quotes: Iterable[Quotes], intents: Iterable[Intent]) -> Iterator[Scheduled]:
+    """Merge both by time; a quote goes before the intents of the same moment."""
+    return heapq.merge(quotes, intents, key=lambda item: item.time_ns)
+
+
+def _deposits(config: FlowConfig) -> list[Money]:
+    def money(text: str) -> Money:
+        return Money(units_from_decimal(text, MONEY_DECIMALS))
+
+    plain = config.traders - config.leveraged
+    return [
+        *[money(config.maker_deposit)] * config.makers,
+        *[money(config.trader_deposit)] * plain,
+        *[money(config.leveraged_deposit)] * config.leveraged,
+    ]
