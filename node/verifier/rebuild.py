@@ -44,6 +44,7 @@ class Rebuild:
         """Stand at the genesis root; where that differs, it is the difference."""
         self._deposits = deposits
         self._roots: list[bytes] = []
+        self._commands = 0
         self._replica: Replica | None = None
         self._signing: Signing | None = None
         self.difference: Difference | None = None
@@ -152,6 +153,7 @@ class Rebuild:
             self.difference = min(found, key=lambda one: one.last_sequence or 2**64)
             return False
         self._roots.append(opened.header.new_root)
+        self._commands = opened.header.last_sequence
         return True
 
     def finish(self, batch_count: int) -> Verdict:
@@ -165,7 +167,7 @@ class Rebuild:
             )
         return Verdict(
             batches=self.batches,
-            commands=0 if self._replica is None else int(self._replica.state.sequence),
+            commands=self._commands,
             roots=tuple(self._roots),
             difference=self.difference,
         )

@@ -58,7 +58,8 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """How far the rebuilding came, and what stopped it, if anything did.
 
-    ``roots`` are the roots that agreed: the genesis root first, then one after each batch.
+    ``batches`` and ``commands`` count what agreed. ``roots`` are the roots that did: the genesis
+    root first, then one after each batch.
     """
 
     batches: int

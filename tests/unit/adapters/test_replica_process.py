@@ -85,6 +85,15 @@ async def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
         await process.start()
 
 
+async def test_a_child_that_always_dies_is_given_up(tmp_path: Path) -> None:
+    setup = msgspec.structs.replace(setup_in(tmp_path), domain=None)
+    process = ReplicaProcess(setup)
+    with pytest.raises(IntegrityError):
+        await process.start()
+    assert process.starts == 2
+    await process.close()
+
+
 async def test_closing_ends_a_request_in_hand(replica: ReplicaProcess) -> None:
     await replica.start()
     assert replica._child is not None

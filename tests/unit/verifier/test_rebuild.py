@@ -3,7 +3,9 @@
 import msgspec
 import pytest
 
+from node.transition.apply import apply
 from node.transition.replay import Replica
+from node.transition.state import State
 from node.types.commands import (
     Command,
     Deposit,
@@ -13,6 +15,7 @@ from node.types.commands import (
     PlaceOrders,
     Withdraw,
 )
+from node.types.events import Event
 from node.types.hashing import keccak256
 from node.types.ids import Address
 from node.types.units import Millis, Money
@@ -32,6 +35,9 @@ def difference(chain: ExampleChain) -> Difference:
     assert not verdict.ok
     assert verdict.difference is not None
     assert verdict.batches == max(0, verdict.difference.batch)
+    assert verdict.commands == (
+        chain.posted[verdict.batches - 1].header.last_sequence if verdict.batches else 0
+    )
     assert len(verdict.roots) == (verdict.batches + 1 if verdict.difference.batch >= 0 else 0)
     return verdict.difference
 
@@ -243,6 +249,23 @@ def test_a_command_that_cannot_apply_is_named(chain: ExampleChain) -> None:
     place = place_of(chain.commands(index), Liquidate)
     assert (found.fault, found.command) == (Fault.COMMAND_REJECTED, "Liquidate")
     assert found.first_sequence == found.last_sequence == header.first_sequence + place
+
+
+def test_a_transition_that_breaks_down_is_a_place_and_no_crash(
+    chain: ExampleChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No data that somebody posts may stop a verifier from saying where it stopped."""
+
+    def fragile(state: State, command: Command) -> tuple[Event, ...]:
+        if isinstance(command, Liquidate):
+            raise ZeroDivisionError
+        return apply(state, command)
+
+    monkeypatch.setattr("node.transition.replay.apply", fragile)
+    found = difference(chain)
+    place = place_of(list(LOG.commands), Liquidate)
+    assert (found.fault, found.command) == (Fault.COMMAND_REJECTED, "Liquidate")
+    assert (found.first_sequence, found.found) == (place + 1, "ZeroDivisionError()")
 
 
 def test_a_forgery_counts_before_the_root_that_it_spoils(chain: ExampleChain) -> None:
