@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from node.types.commands import Command, PlaceOrders, Side
+from node.types.commands import Action, Command, PlaceOrders, Side
 from node.types.durable import DurableBlock
 from node.types.events import (
     AgentChanged,
@@ -60,12 +60,12 @@ class OpenOrder:
 
 
 class AccountMirror:
-    """One account; ``positions`` are the open ones.
+    """One account; ``positions`` are the open ones, ``nonces`` the highest each signer used.
 
     ``sequence`` is that of the last command of the last block that touched it, or of the seed.
     """
 
-    __slots__ = ("agents", "free", "orders", "positions", "reserved", "sequence")
+    __slots__ = ("agents", "free", "nonces", "orders", "positions", "reserved", "sequence")
 
     def __init__(self, sequence: Sequence) -> None:
         self.sequence = sequence
@@ -74,6 +74,7 @@ class AccountMirror:
         self.positions: dict[MarketId, PositionChanged] = {}
         self.orders: dict[OrderId, OpenOrder] = {}
         self.agents: dict[Address, Millis] = {}
+        self.nonces: dict[Address, int] = {}
 
 
 class Accounts:
@@ -111,6 +112,8 @@ class Accounts:
         """
         touched = self._touched = {}
         for command, events in zip(block.block.commands, block.events, strict=True):
+            if isinstance(command, Action):
+                self._note_nonce(command)
             for event in events:
                 if type(event) is OrderAccepted:
                     self._accepted(event, command)
@@ -130,6 +133,10 @@ class Accounts:
             return True
         mirror = self.by_address.get(account)
         return mirror is not None and mirror.agents.get(signer, 0) > now
+
+    def _note_nonce(self, action: Action) -> None:
+        nonces = self.by_address[action.account].nonces
+        nonces[action.signer] = max(action.nonce, nonces.get(action.signer, 0))
 
     def _touch(self, address: Address, event: Event) -> AccountMirror:
         events = self._touched.get(address)

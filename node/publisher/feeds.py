@@ -14,7 +14,7 @@ import msgspec
 from node.codec.action_types import SIDE_NAMES
 from node.ports.api import Channel
 from node.publisher.account_events import AccountEvents
-from node.publisher.accounts import Accounts, OpenOrder, Touched
+from node.publisher.accounts import AccountMirror, Accounts, OpenOrder, Touched
 from node.publisher.books import BookDiff, Books, Levels
 from node.publisher.finality import Cursors
 from node.publisher.marks import Marks
@@ -102,7 +102,7 @@ class Feeds:
         mirror = self.accounts.by_address.get(address)
         head = {"account": hex_from_address(address)}
         if mirror is None:
-            return {**head, "seq": 0, "free": "0", "reserved": "0", "positions": [], "orders": []}
+            mirror = AccountMirror(Sequence(0))
         positions = [self._show.position(held, address) for held in mirror.positions.values()]
         for position in positions:
             del position["event"]
@@ -113,6 +113,7 @@ class Feeds:
             "reserved": decimal_from_units(mirror.reserved, MONEY_DECIMALS),
             "positions": positions,
             "orders": [self._order(order) for order in mirror.orders.values()],
+            "nonces": {hex_from_address(key): top for key, top in mirror.nonces.items()},
         }
 
     def book_fields(self, market_id: MarketId, depth: int | None = None) -> dict[str, Any]:

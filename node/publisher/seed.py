@@ -61,4 +61,7 @@ def _fill(mirror: AccountMirror, account: Account) -> None:
             order.remaining,
             reduce_only=order.reduce_only,
         )
+    mirror.nonces = {account.address: account.nonces.top} | {
+        agent: held.nonces.top for agent, held in account.agents.items()
+    }
     mirror.agents = {agent: held.until for agent, held in account.agents.items()}

@@ -158,7 +158,7 @@ async def _free(session: Session, account: Address) -> str:
 async def _next_nonce(session: Session, account: Address) -> int:
     """Return a nonce above every one that the account's own key has used."""
     body = await session.get(f"/account/{hex_of(account)}")
-    return int(body["nonces"][hex_of(account).lower()]) + 1
+    return int(body["nonces"].get(hex_of(account).lower(), 0)) + 1
 
 
 async def _proof(session: Session, withdrawal: int) -> dict[str, Any]:
