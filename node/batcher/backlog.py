@@ -10,7 +10,16 @@ from collections import deque
 class Backlog:
     """Batches by index with their bytes, and those that still wait for their index."""
 
-    __slots__ = ("_batches_max", "_bytes", "_bytes_max", "_unposted", "_waiting", "full")
+    __slots__ = (
+        "_batches_max",
+        "_bytes",
+        "_bytes_max",
+        "_early",
+        "_next",
+        "_unposted",
+        "_waiting",
+        "full",
+    )
 
     def __init__(self, batches_max: int, bytes_max: int) -> None:
         self._batches_max = batches_max
@@ -18,6 +27,8 @@ class Backlog:
         self._unposted: dict[int, int] = {}
         self._waiting: deque[int] = deque()
         self._bytes = 0
+        self._next = 0
+        self._early: set[int] = set()
         self.full = False
 
     @property
@@ -43,12 +54,21 @@ class Backlog:
 
     def add(self, index: int, data_bytes: int) -> None:
         """Count batch ``index`` as not posted: sealed just now, or dropped by an L1 reorg."""
-        self._bytes += data_bytes - self._unposted.get(index, 0)
-        self._unposted[index] = data_bytes
+        self._next = max(self._next, index + 1)
+        if index in self._early:
+            self._early.remove(index)
+        else:
+            self._bytes += data_bytes - self._unposted.get(index, 0)
+            self._unposted[index] = data_bytes
         self._judge()
 
     def post(self, index: int) -> None:
-        """Count batch ``index`` as posted; harmless where it was already."""
+        """Count batch ``index`` as posted; harmless where it was already.
+
+        It may be posted before it is counted here: settlement also finds batches on the disk.
+        """
+        if index >= self._next:
+            self._early.add(index)
         self._bytes -= self._unposted.pop(index, 0)
         self._judge()
 

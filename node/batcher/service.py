@@ -78,12 +78,17 @@ class BatcherService:
         no batch holds yet. Returns once ``stop`` was called and everything is sealed and handed on.
         Raises what the sealer raises: nothing may be posted any more.
         """
+        stored = tuple(stored)
+        for batch in stored:
+            self.backlog.add(batch.header.index, len(batch.data))
+        self._tell_backlog()
         async with asyncio.TaskGroup() as group:
             tasks = (
                 group.create_task(self._take_in(journaled)),
                 group.create_task(self._watch_age()),
             )
-            await self._hand_on_stored(stored)
+            for batch in stored:
+                await self._hand_on(batch)
             while not (self._stopping and not self._closed):
                 await self._work.wait()
                 while self._closed:
@@ -120,12 +125,6 @@ class BatcherService:
 
     def _held(self) -> int:
         return self._builder.load.commands + sum(batch.load.commands for batch in self._closed)
-
-    async def _hand_on_stored(self, stored: Iterable[Batch]) -> None:
-        for batch in stored:
-            self.backlog.add(batch.header.index, len(batch.data))
-            self._tell_backlog()
-            await self._hand_on(batch)
 
     async def _hand_on(self, batch: Batch) -> None:
         await self._batches.wait_for_room()

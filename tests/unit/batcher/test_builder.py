@@ -127,3 +127,13 @@ def test_the_backlog_closes_by_bytes_and_counts_what_a_reorg_drops() -> None:
     assert backlog.full
     backlog.post(0)
     assert not backlog.full
+
+
+def test_a_batch_may_be_posted_before_the_backlog_hears_of_it() -> None:
+    backlog = Backlog(batches_max=4, bytes_max=1_000)
+    backlog.wait(50)
+    backlog.post(0)
+    backlog.seal(0, 100)
+    assert (backlog.batches, backlog.unposted_bytes) == (0, 0)
+    backlog.add(0, 100)
+    assert (backlog.batches, backlog.unposted_bytes) == (1, 100)
