@@ -1,6 +1,6 @@
 """How much of a failing position is closed, how far it may trade, and what it pays for that."""
 
-from node.margin.position import Position
+from node.margin.position import Position, maintenance_margin
 from node.types.rules import MarketRules
 from node.types.units import PPM_ONE, Lots, Money, Ticks
 
@@ -32,9 +32,13 @@ def worst_price(
 ) -> Ticks:
     """Return the limit of a liquidation: its own bankruptcy price, but inside the price band.
 
-    Only a position that is bankrupt at the mark may trade at the insurance fund's expense.
+    Only a position that is bankrupt at the mark may trade at the insurance fund's expense, and no
+    further beyond the mark than its maintenance margin: as far as a liquidation in time would have
+    gone. Otherwise the owner of a bankrupt position could buy the fund up with a bid far away.
     """
-    backing = insurance if position.equity(mark, index) <= 0 else 0
+    equity, backing = position.equity(mark, index), 0
+    if equity <= 0:
+        backing = min(insurance, maintenance_margin(rules, position.size, mark) - equity)
     bankruptcy = position.bankruptcy_price(index, backing)
     low, high = price_band(rules, mark)
     return Ticks(max(bankruptcy, low) if position.size > 0 else min(bankruptcy, high))

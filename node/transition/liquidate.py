@@ -6,7 +6,8 @@ In order, and each only as far as the one before did not suffice:
 2. Just enough of it is closed into the book to have its initial margin again, no worse than its own
    bankruptcy price and inside the price band. A fee on that goes to the insurance fund.
 3. If it is bankrupt at the mark, the insurance fund stands behind it: the close may go as far as
-   the fund reaches, and the fund pays what the margin lacks.
+   the fund reaches, though not further beyond the mark than the maintenance margin, and the fund
+   pays what the margin lacks.
 4. If not even the fund could bear the rest at the mark, the rest is auto-deleveraged: handed to the
    opposing positions that gained most, at the price where margin and fund are just used up.
 

@@ -46,8 +46,8 @@ class Admitted:
 def admit(state: State, account: Account, new: NewOrder) -> Admitted:
     """Return how ``new`` enters the market; raise the first rule that it breaks. Changes nothing.
 
-    A market order's price is pulled into the price band, a reduce-only order's size down to what
-    there is to reduce.
+    A market order's price is held to the price band, a reduce-only order's size to what there is to
+    reduce.
     """
     if not 1 <= new.market <= len(state.markets):
         raise UnknownMarket(market=new.market)
@@ -55,6 +55,8 @@ def admit(state: State, account: Account, new: NewOrder) -> Admitted:
     position = account.positions.get(new.market)
     size = _check_size(market, position, new)
     price = _check_price(market, state.time, new)
+    if not new.reduce_only and price * size < market.rules.min_notional:
+        raise NotionalTooSmall(notional=price * size, minimum=market.rules.min_notional)
     _check_ids(state, account, new)
     buying = new.side == _BUY
     best = market.book.best_price(_SELL if buying else _BUY)
@@ -73,8 +75,6 @@ def _check_size(market: Market, position: Position | None, new: NewOrder) -> Lot
     if not 0 < size <= market.max_size:
         raise SizeInvalid(size=size, limit=market.max_size)
     if not new.reduce_only:
-        if new.price * size < market.rules.min_notional:
-            raise NotionalTooSmall(notional=new.price * size, minimum=market.rules.min_notional)
         return size
     reducible = position.reducible(new.side) if position is not None else Lots(0)
     if not reducible:
@@ -83,7 +83,10 @@ def _check_size(market: Market, position: Position | None, new: NewOrder) -> Lot
 
 
 def _check_price(market: Market, now: int, new: NewOrder) -> Ticks:
-    """Return the effective limit price. Raises ``MarkStale`` or ``PriceOutsideBand``."""
+    """Return the effective limit price. Raises ``MarkStale`` or ``PriceOutsideBand``.
+
+    The band only ever makes a market order's price stricter: what its sender named is never passed.
+    """
     low, high = market.band
     if (not new.reduce_only and now - market.mark_time > market.rules.mark_stale_ms) or not high:
         age = market.mark_age(now)
@@ -91,8 +94,8 @@ def _check_price(market: Market, now: int, new: NewOrder) -> Ticks:
     price = new.price
     if low <= price <= high:
         return price
-    if new.type is OrderType.MARKET:
-        return low if price < low else high
+    if new.type is OrderType.MARKET and (price > high) == (new.side == _BUY):
+        return high if price > high else low
     raise PriceOutsideBand(price=price, low=low, high=high)
 
 

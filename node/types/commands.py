@@ -30,7 +30,7 @@ class OrderType(IntEnum):
 
     GTC rests until filled or cancelled; IOC takes what it can and is gone; FOK takes all or
     nothing; POST_ONLY rests or is rejected; MARKET is an IOC whose price is only a protection:
-    it may lie outside the price band, which then takes its place.
+    a buy's may lie above the price band, a sell's below it, and the band then takes its place.
     """
 
     GTC = 0

@@ -291,7 +291,7 @@ class NotLiquidatable(CommandRejected):
 
 
 class LiquidationStalled(CommandRejected):
-    """The book offers nothing at a price the position could bear, and it is not bankrupt."""
+    """The book offers nothing at a price that the position, or the fund behind it, could bear."""
 
     code = 1402
 

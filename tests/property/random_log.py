@@ -234,7 +234,7 @@ class RandomLog:
             price = self._random.choice((0, 1, mark // 2, 2 * mark, UINT64_MAX))
         size = int(10 ** self._random.uniform(1, 5))
         if self._chance(0.03):
-            size = self._random.choice((0, 200_000, 200_001, UINT64_MAX))
+            size = self._random.choice((0, 1, 1, 200_000, 200_001, UINT64_MAX))
         client_id = ClientOrderId(self._random.choice((0, self._random.randint(1, 12))))
         reduce_only = self._chance(0.2)
         return NewOrder(market, side, kind, Ticks(price), Lots(size), reduce_only, client_id)
