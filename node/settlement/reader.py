@@ -40,7 +40,7 @@ class Reader:
 
     async def look(self, tracker: Tracker) -> Look:
         """Return what L1 is now. Raises ``ChainUnavailable``."""
-        head = await self._head()
+        head = await self._head(tracker.anchor)
         kept, account, contracts, fees, standing = await asyncio.gather(
             self._stands(tracker.anchor, head),
             self._account_at(head),
@@ -65,10 +65,19 @@ class Reader:
             records=dict(zip(asked, records, strict=True)),
         )
 
-    async def _head(self) -> L1Block:
+    async def _head(self, anchor: L1Block | None) -> L1Block:
+        """Return the newest block. An endpoint that shows an older one than before lags behind.
+
+        Behind one address there are often several endpoints, not all at the same height: what the
+        slower one has not seen yet was not dropped.
+        """
         head = await self._chain.block(Tag.LATEST)
         if head is None:
             raise ChainUnavailable(detail="the endpoint has no latest block")
+        if anchor is not None and head.number < anchor.number:
+            raise ChainUnavailable(
+                detail=f"the endpoint is behind: block {head.number}, seen {anchor.number}"
+            )
         return head
 
     async def _account_at(self, head: L1Block) -> tuple[int, int]:

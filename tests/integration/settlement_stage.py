@@ -35,7 +35,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.batches: list[Batch] = []
 
-    def seal(self, data: bytes = b"commands", roots: int = 0) -> Batch:
+    def seal(self, data: bytes = b"commands", roots: int = 0, deposits: int = 0) -> Batch:
         """Seal a next batch whose roots chain, whatever they are roots of."""
         index = len(self.batches)
         last = self.batches[-1].header if self.batches else None
@@ -46,7 +46,7 @@ class MemoryStore:
                 new_root=keccak256(b"root %d" % index),
                 first_sequence=Sequence(10 * index + 1),
                 last_sequence=Sequence(10 * index + 10),
-                inbox_cursor=last.inbox_cursor if last else 0,
+                inbox_cursor=(last.inbox_cursor if last else 0) + deposits,
                 roots=tuple(keccak256(b"%d" % part) for part in range(roots)),
             ),
             data=data,
@@ -159,9 +159,9 @@ class Pier:
         )
         self.service.recover()
 
-    def seal(self, data: bytes = b"commands", roots: int = 0) -> None:
+    def seal(self, data: bytes = b"commands", roots: int = 0, deposits: int = 0) -> None:
         """Seal a batch and put it into the outbox."""
-        self.outbox.offer(self.store.seal(data, roots), self.clock.now_ns())
+        self.outbox.offer(self.store.seal(data, roots, deposits), self.clock.now_ns())
 
     async def turns(self, count: int, *, mine: bool = False) -> None:
         for _ in range(count):

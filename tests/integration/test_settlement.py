@@ -176,6 +176,48 @@ async def test_a_restart_with_transactions_in_flight_posts_nothing_twice(pier: P
     assert pier.service.stage.done == 4
 
 
+async def test_a_transaction_that_fails_is_paid_for_and_followed_by_one_with_more_gas(
+    pier: Pier,
+) -> None:
+    before = await pier.transactions()
+    pier.start()
+    pier.store.seal()
+    pier.service.recover()
+    pier.service._tracker._entries[0].gas = 60_000
+    await pier.turns(8, mine=True)
+    assert await pier.posted() == expected(pier)
+    assert await pier.transactions() == before + 3
+    assert [mark.cause for mark in pier.marks if mark.cause] == ["reverted", "reverted"]
+    assert pier.service.spending.failed_wei > 60_000 + 90_000
+
+
+async def test_a_batch_waits_until_l1_has_the_deposits_that_it_takes_in(pier: Pier) -> None:
+    pier.seal(deposits=1)
+    await pier.turns(3, mine=True)
+    assert (pier.standings(0), pier.service.pressure.batches) == ([], 1)
+    await pier.exchange.stage.rpc("evm_setAutomine", True)
+    await pier.exchange.fund_inbox(1)
+    await pier.turns(6, mine=True)
+    assert pier.standings(0) == ALL_THE_WAY
+
+
+async def test_past_its_limit_the_outbox_is_left_alone(pier: Pier) -> None:
+    pier.start(msgspec.structs.replace(CONFIG, held_max=2))
+    for _ in range(5):
+        pier.seal()
+    await pier.turns(1)
+    assert (len(pier.outbox), pier.service.stage.depth) == (3, 2)
+    running = asyncio.ensure_future(pier.service.run())
+    async with asyncio.timeout(10):
+        while Standing.FINAL not in pier.standings(4):
+            await asyncio.sleep(0.03)
+            await pier.exchange.stage.rpc("evm_mine")
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert await pier.posted() == expected(pier)
+
+
 async def test_a_batch_that_another_key_holder_posted_stops_the_node(pier: Pier) -> None:
     await pier.exchange.stage.rpc("evm_setAutomine", True)
     await pier.exchange.post(new_root=keccak256(b"not ours"))

@@ -1,0 +1,151 @@
+"""The watcher on an endpoint that limits answers, vanishes, and reorganises while it is read."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from node.codec.l1_calls import DEPOSITED
+from node.ports.chain import Chain, L1Block, L1Log, Tag
+from node.settlement.config import SettlementConfig
+from node.settlement.inbox import InboxScan
+from node.settlement.inbox_service import InboxService
+from node.types.commands import Deposit
+from node.types.durable import Executed, Outcome
+from node.types.errors import ChainUnavailable
+from node.types.hashing import keccak256
+from node.types.ids import Address
+from node.types.units import Millis, Money
+
+INBOX = Address(b"\x11" * 20)
+CONFIG = SettlementConfig(
+    poll_ms=10, backoff_max_ms=40, inbox_confirmations=2, inbox_blocks_per_query=16
+)
+
+
+class FakeChain:
+    """One deposit in each block, at most ``limit`` blocks in an answer."""
+
+    def __init__(self, head: int) -> None:
+        self.head = head
+        self.limit = 1_000
+        self.away = False
+        self.fork = 0
+        self.reorg_while_reading = False
+        self.asked: list[tuple[int, int]] = []
+
+    async def block(self, at: Any) -> L1Block | None:
+        if self.away:
+            raise ChainUnavailable(detail="away")
+        number = self.head if at is Tag.LATEST else int(at)
+        if number > self.head:
+            return None
+        return L1Block(number, keccak256(b"%d %d" % (number, self.fork)), 0, 0)
+
+    async def logs(
+        self, address: Address, topics: tuple[bytes, ...], first: int, last: int
+    ) -> tuple[L1Log, ...]:
+        assert (address, topics) == (INBOX, (DEPOSITED,))
+        self.asked.append((first, last))
+        if last - first >= self.limit:
+            raise ChainUnavailable(detail="query returned too much")
+        if self.reorg_while_reading:
+            self.reorg_while_reading = False
+            self.fork += 1
+        return tuple(self._log(number) for number in range(first, last + 1))
+
+    def _log(self, number: int) -> L1Log:
+        topics = (DEPOSITED, number.to_bytes(32, "big"), bytes(32))
+        data = (7).to_bytes(32, "big")
+        return L1Log(INBOX, topics, data, number, bytes(32), bytes(32))
+
+
+class Clock:
+    def now_ns(self) -> int:
+        return 0
+
+    def now_ms(self) -> Millis:
+        return Millis(0)
+
+
+class Watch:
+    """A watcher, and what it handed on."""
+
+    def __init__(self, head: int) -> None:
+        self.chain = FakeChain(head)
+        self.taken: list[Deposit] = []
+        self.fourth = asyncio.Event()
+        chain: Chain = self.chain  # type: ignore[assignment]
+        self.service = InboxService(chain, INBOX, InboxScan(0, 0), self.submit, Clock(), CONFIG)
+
+    def submit(self, deposit: Deposit) -> "asyncio.Future[Outcome]":
+        self.taken.append(deposit)
+        if len(self.taken) == 4:
+            self.fourth.set()
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        outcome.set_result(Executed(durable=None, index=0))  # type: ignore[arg-type]
+        return outcome
+
+
+def deposits(count: int) -> list[Deposit]:
+    return [Deposit(index, Address(bytes(20)), Money(7)) for index in range(count)]
+
+
+async def test_a_long_absence_is_caught_up_span_by_span() -> None:
+    watch = Watch(head=40)
+    pauses = [await watch.service.turn() for _ in range(4)]
+    assert pauses == [0, 0, CONFIG.poll_ms, CONFIG.poll_ms]
+    assert watch.chain.asked == [(0, 15), (16, 31), (32, 38)]
+    assert watch.taken == deposits(39)
+
+
+async def test_an_endpoint_that_limits_answers_is_asked_for_less() -> None:
+    watch = Watch(head=40)
+    watch.chain.limit = 4
+    for _ in range(40):
+        await watch.service.turn()
+    assert watch.taken == deposits(39)
+    assert watch.chain.asked[:4] == [(0, 15), (0, 7), (0, 3), (4, 11)]
+
+
+async def test_an_outage_is_waited_out_with_ever_longer_pauses() -> None:
+    watch = Watch(head=4)
+    watch.chain.away = True
+    assert [await watch.service.turn() for _ in range(4)] == [10, 20, 40, 40]
+    watch.chain.away = False
+    while len(watch.taken) < 3:
+        await watch.service.turn()
+    assert watch.taken == deposits(3)
+
+
+async def test_what_is_read_during_a_reorg_is_read_again() -> None:
+    watch = Watch(head=5)
+    watch.chain.reorg_while_reading = True
+    await watch.service.turn()
+    assert (watch.taken, watch.service.cursor) == ([], 0)
+    while len(watch.taken) < 4:
+        await watch.service.turn()
+    assert watch.taken == deposits(4)
+
+
+async def test_after_a_deep_reorg_the_scan_goes_back_and_takes_nothing_twice() -> None:
+    watch = Watch(head=40)
+    while await watch.service.turn() == 0:
+        pass
+    watch.chain.fork, watch.chain.head = 1, 42
+    watch.chain.asked.clear()
+    while await watch.service.turn() == 0:
+        pass
+    assert watch.chain.asked[0] == (0, 15)
+    assert watch.taken == deposits(41)
+
+
+async def test_the_loop_runs_until_it_is_cancelled() -> None:
+    watch = Watch(head=5)
+    running = asyncio.ensure_future(watch.service.run())
+    async with asyncio.timeout(5):
+        await watch.fourth.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert watch.service.stage.conserved()
