@@ -3,20 +3,16 @@
 Half of the tape are resting orders, 35 % cancels and 15 % takers. Every engine keeps ids, so that
 cancels find their orders, and reports its fills; ours also looks for self-trades (the tape has
 none: the others would trade where we cancel). An engine counts only if it trades the right volume.
-Rounds alternate between the engines, and ratios are taken within a round, because a shared machine
-is not equally fast at all times.
 """
 
-import gc
 from collections.abc import Callable
-from statistics import median
-from time import perf_counter
 from typing import Final, Protocol
 
 import msgspec
 
 from tests.benchmarks.book_peers import CythonOrderbook, LightMatchingEngine, Pylobo
 from tests.benchmarks.book_tape import Plimsoll, Step, mixed_tape
+from tests.benchmarks.rounds import per_second, rate_ratios, seconds_of
 
 OURS: Final = "plimsoll"
 SEED: Final = 20_190_523
@@ -92,23 +88,15 @@ def _fault(make: Callable[[], Engine], tape: list[Step], volume: int) -> str | N
 
 
 def _seconds(engine: Engine, tape: list[Step]) -> float:
-    gc.collect()
-    started = perf_counter()
-    engine.play(tape)
-    return perf_counter() - started
+    return seconds_of(lambda: engine.play(tape))
 
 
 def _speed(name: str, steps: int, theirs: list[float], ours: list[float]) -> BookSpeed:
-    ratios = [their / our for their, our in zip(theirs, ours, strict=True)]
+    ratio = rate_ratios(steps, ours, steps, theirs)
     return BookSpeed(
         name,
-        ops_per_s=round(steps / median(theirs)),
-        ratio=round(median(ratios), 3),
-        ratio_low=round(min(ratios), 3),
-        ratio_high=round(max(ratios), 3),
+        ops_per_s=per_second(steps, theirs),
+        ratio=ratio.middle,
+        ratio_low=ratio.low,
+        ratio_high=ratio.high,
     )
-
-
-if __name__ == "__main__":
-    for row in measure_books():
-        print(msgspec.json.encode(row).decode())

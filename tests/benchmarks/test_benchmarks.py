@@ -1,0 +1,62 @@
+"""Every benchmark runs, on a size at which its figures say nothing. No figure is judged here."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.benchmarks import __main__ as command
+from tests.benchmarks.admission import measure_admission
+from tests.benchmarks.book import OURS, measure_books
+from tests.benchmarks.rounds import Spread, rate_ratios, spread
+from tests.benchmarks.transition import BULKS, PEER, measure_transition
+
+
+def test_the_book_is_measured_and_an_absent_engine_says_so() -> None:
+    ours, *others = measure_books(operations=300, rounds=2)
+    assert ours.engine == OURS
+    assert ours.ops_per_s
+    assert ours.ratio == 1.0
+    assert all((row.ops_per_s is None) == (row.missing is not None) for row in others)
+
+
+def test_the_transition_is_measured_for_each_size_of_action() -> None:
+    *ours, peer = measure_transition(items=400, rounds=2)
+    assert [row.items_per_action for row in ours] == list(BULKS)
+    assert all(row.items_per_s and row.fills_per_item for row in ours)
+    assert peer.engine == PEER
+    assert all((row.ratio is None) == (peer.missing is not None) for row in ours)
+
+
+def test_admission_is_measured_on_every_path() -> None:
+    rows = measure_admission(orders=40, plain_orders=20, rounds=2)
+    plain, *others = rows
+    assert (plain.ratio, plain.orders_per_message) == (1.0, 1)
+    assert len({(row.path, row.orders_per_message) for row in rows}) == 6
+    assert all(row.orders_per_s and row.ratio_low <= row.ratio <= row.ratio_high for row in others)
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    # Both are four times as slow in the second round: their ratio is not.
+    assert rate_ratios(10, [1.0, 4.0], 5, [1.0, 4.0]) == Spread(2.0, 2.0, 2.0)
+    assert spread([3.0, 1.0, 2.00049]) == Spread(2.0, 1.0, 3.0)
+
+
+def test_the_command_shows_a_table_and_writes_the_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = measure_books(operations=100, rounds=1)[0]
+    monkeypatch.setitem(command.BENCHMARKS, "book", ("A title", lambda: [row]))
+    path = tmp_path / "figures.json"
+    command.main(["--only", "book", "--json", str(path)])
+    written = msgspec.json.decode(path.read_bytes())
+    assert set(written) == {"machine", "book"}
+    assert written["book"][0]["engine"] == OURS
+    shown = capsys.readouterr().out
+    assert "A title" in shown
+    assert f"{row.ops_per_s:,}" in shown
+
+
+def test_the_command_refuses_a_benchmark_that_does_not_exist() -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--only", "book,speed"])
