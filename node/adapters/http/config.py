@@ -32,7 +32,7 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outbox_bytes: int = 4 << 20
     """What may wait for one reader; past it the connection is cut (``SlowReader``)."""
     write_timeout_s: float = 10.0
-    """A connection that took nothing of what waits for so long is cut."""
+    """A connection that took nothing of what waits for so long, at most twice that, is cut."""
     close_timeout_s: float = 2.0
     """How long a client may take to answer a close, before the connection is dropped."""
     drain_timeout_s: float = 10.0

@@ -55,7 +55,7 @@ class WebSocketWire:
         self._queued = 0
         self._unread = 0
         self._written = 0
-        self._taken = 0
+        self._taken: int | None = None
         self._abort: asyncio.TimerHandle | None = None
         self.closing = False
 
@@ -90,10 +90,10 @@ class WebSocketWire:
             self._abort.cancel()
 
     def check_progress(self) -> None:
-        """Cut the client if it took nothing of what waits since the last check."""
+        """Cut the client if something waited at the last check and it took nothing since."""
         unread = self._transport.get_write_buffer_size()
-        taken = self._written - unread
-        if unread and taken == self._taken and not self.closing:
+        taken = self._written - unread if unread else None
+        if taken is not None and taken == self._taken and not self.closing:
             self.close(SlowReader(timeout_s=self._config.write_timeout_s))
         self._taken = taken
 

@@ -1,0 +1,206 @@
+"""The way of a request: one answer for each, whatever happens, and counters that conserve."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from node.codec.eip712 import Signing
+from node.codec.json_rounds import round_to_json
+from node.ingress.service import Ingress
+from node.ports.admission import Admitted
+from node.ports.api import SUCCESS
+from node.ports.intake import Deliver
+from node.types.blocks import Block
+from node.types.commands import CancelAll, Command, OracleRound
+from node.types.durable import DurableBlock, Executed
+from node.types.errors import (
+    BadSignature,
+    GateClosed,
+    IntegrityError,
+    Overloaded,
+    PlimsollError,
+    ShuttingDown,
+)
+from node.types.events import Rejected
+from node.types.ids import EVERY_MARKET, Sequence
+from node.types.lanes import Lane
+from node.types.units import Millis, Ticks
+from tests.examples import ALICE, DOMAIN, MALLORY, RULES, START_MS, oracle_round, signed
+from tests.unit.sequencer.surroundings import HandClock
+
+SIGNING = Signing(DOMAIN, RULES)
+ACTION = signed(
+    CancelAll(ALICE.address, ALICE.address, 1, Millis(START_MS + 1), b"", EVERY_MARKET),
+    ALICE,
+    SIGNING,
+)
+ADMITTED = Admitted(ACTION, SIGNING.digest(ACTION))
+RAW = b"{}"
+PRICES = (Ticks(500_000), Ticks(20_000))
+
+
+def rendered(outcome: Executed) -> bytes:
+    assert outcome.index == 0
+    return b'{"name":"done"}'
+
+
+class HandGate:
+    """A gate that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.fault: PlimsollError | None = None
+        self.answers: list[Callable[[Admitted | PlimsollError], None]] = []
+
+    def submit(self, raw: bytes, answer: Callable[[Admitted | PlimsollError], None]) -> None:
+        assert raw == RAW
+        if self.fault is not None:
+            raise self.fault
+        self.answers.append(answer)
+
+    async def admit(self, raw: bytes) -> Admitted:
+        assert raw == RAW
+        return ADMITTED
+
+
+class HandIntake:
+    """A sequencer that decides when it is told to."""
+
+    def __init__(self) -> None:
+        self.fault: PlimsollError | None = None
+        self.offers: list[tuple[Command, Lane | None, Deliver]] = []
+
+    def offer(
+        self, command: Command, command_id: bytes, deliver: Deliver, lane: Lane | None = None
+    ) -> None:
+        assert len(command_id) == 32
+        if self.fault is not None:
+            raise self.fault
+        self.offers.append((command, lane, deliver))
+
+
+class Desk:
+    """An ingress between a gate and a sequencer, and the answers that it gave."""
+
+    def __init__(self) -> None:
+        self.gate, self.intake = HandGate(), HandIntake()
+        self.answers: list[tuple[int, str]] = []
+        self.ingress = Ingress(self.gate, self.intake, rendered, SIGNING, RULES, HandClock())
+
+    def take(self) -> None:
+        self.ingress.take_action(RAW, self._answer, 0)
+
+    def take_round(self, command: OracleRound) -> None:
+        body = msgspec.json.encode(round_to_json(command, RULES))
+        self.ingress.take_round(body, self._answer, 0)
+
+    def counts(self) -> tuple[int, int, int, dict[str, int]]:
+        stage = self.ingress.stage
+        assert stage.conserved()
+        return stage.arrived, stage.done, stage.held(), stage.refused
+
+    def _answer(self, code: int, body: bytes) -> None:
+        self.answers.append((code, msgspec.json.decode(body)["name"]))
+
+
+def executed(command: Command) -> Executed:
+    block = Block(
+        1, START_MS, Sequence(1), (command,), (bytes(32),), bytes(32), bytes(32), b"", bytes(32)
+    )
+    return Executed(DurableBlock(block, ((),), (bytes(32),) * 2, {}), 0)
+
+
+def test_an_action_goes_through_gate_and_lane_to_its_result() -> None:
+    desk = Desk()
+    desk.take()
+    assert desk.counts() == (1, 0, 1, {})
+    desk.gate.answers[0](ADMITTED)
+    assert desk.intake.offers[0][:2] == (ACTION, None)
+    assert desk.counts() == (1, 0, 1, {})
+    desk.intake.offers[0][2](executed(ACTION))
+    assert desk.answers == [(SUCCESS, "done")]
+    assert desk.counts() == (1, 1, 0, {})
+    assert desk.ingress.stage.service.count == 1
+
+
+def test_a_rejection_is_answered_with_its_own_code() -> None:
+    desk = Desk()
+    desk.take()
+    desk.gate.answers[0](ADMITTED)
+    desk.intake.offers[0][2](Rejected(1213, "NothingToCancel", {"market": 0}))
+    assert desk.answers == [(1213, "NothingToCancel")]
+    assert desk.counts() == (1, 0, 0, {"NothingToCancel": 1})
+
+
+@pytest.mark.parametrize("fault", [Overloaded(queue="verification", limit=1), ShuttingDown()])
+def test_a_gate_that_takes_nothing_is_an_answer(fault: PlimsollError) -> None:
+    desk = Desk()
+    desk.gate.fault = fault
+    desk.take()
+    assert desk.answers == [(fault.code, type(fault).__name__)]
+    assert desk.counts() == (1, 0, 0, {type(fault).__name__: 1})
+
+
+def test_what_the_gate_refuses_is_answered() -> None:
+    desk = Desk()
+    desk.take()
+    desk.gate.answers[0](BadSignature(digest=bytes(32)))
+    assert desk.answers == [(1101, "BadSignature")]
+    assert desk.counts() == (1, 0, 0, {"BadSignature": 1})
+
+
+def test_a_full_lane_and_a_closed_gate_are_answered() -> None:
+    desk = Desk()
+    for fault in (Overloaded(queue="lane_taking", limit=5), GateClosed(cause="backlog")):
+        desk.intake.fault = fault
+        desk.take()
+        desk.gate.answers[-1](ADMITTED)
+    assert [name for _, name in desk.answers] == ["Overloaded", "GateClosed"]
+    assert desk.counts() == (2, 0, 0, {"Overloaded": 1, "GateClosed": 1})
+
+
+def test_an_outcome_that_nobody_will_ever_know_is_answered() -> None:
+    desk = Desk()
+    desk.take()
+    desk.gate.answers[0](ADMITTED)
+    desk.intake.offers[0][2](IntegrityError(what="journal"))
+    assert desk.answers == [(3000, "IntegrityError")]
+    assert desk.counts() == (1, 0, 0, {"IntegrityError": 1})
+
+
+def test_a_round_enters_the_system_lane_once() -> None:
+    desk = Desk()
+    first = oracle_round(START_MS, PRICES, SIGNING)
+    desk.take_round(first)
+    command, lane, deliver = desk.intake.offers[0]
+    assert (command, lane) == (first, Lane.SYSTEM)
+    deliver(executed(first))
+    desk.take_round(first)
+    assert [name for _, name in desk.answers] == ["done", "OracleRoundRefused"]
+    assert len(desk.intake.offers) == 1
+    assert desk.counts() == (2, 1, 0, {"OracleRoundRefused": 1})
+
+
+def test_a_round_that_was_rejected_may_come_again() -> None:
+    desk = Desk()
+    first = oracle_round(START_MS, PRICES, SIGNING)
+    desk.take_round(first)
+    desk.intake.offers[0][2](Rejected(1403, "OracleRoundRefused", {}))
+    desk.take_round(first)
+    assert len(desk.intake.offers) == 2
+
+
+def test_a_round_by_a_stranger_costs_no_recovery() -> None:
+    desk = Desk()
+    first = oracle_round(START_MS, PRICES, SIGNING)
+    forged = msgspec.structs.replace(
+        first.reports[0], reporter=MALLORY.address, signature=bytes(65)
+    )
+    desk.take_round(msgspec.structs.replace(first, reports=(forged,)))
+    assert desk.answers == [(1102, "WrongSigner")]
+
+
+def test_what_a_connections_limits_keep_out_is_counted() -> None:
+    desk = Desk()
+    desk.ingress.turn_away(Overloaded(queue="connection", limit=1))
+    assert desk.counts() == (1, 0, 0, {"Overloaded": 1})

@@ -1,0 +1,92 @@
+"""Who listens to what: everyone gets everything of it, and a slow one holds up nobody."""
+
+import asyncio
+
+import pytest
+
+from node.ports.api import Channel
+from node.publisher.subscriptions import Subscriptions
+from node.types.errors import Overloaded, SlowReader
+from node.types.ids import MarketId
+
+BOOK = Channel("book", MarketId(1))
+MARKS = Channel("marks")
+
+
+class Reader:
+    """A subscriber that takes so many frames and no more."""
+
+    def __init__(self, patience: int = 1_000) -> None:
+        self.heard: list[bytes] = []
+        self.patience = patience
+        self._told = asyncio.Event()
+
+    async def heard_of(self, frames: int) -> None:
+        """Return as soon as so many frames came."""
+        while len(self.heard) < frames:
+            self._told.clear()
+            await self._told.wait()
+
+    def push(self, frame: bytes) -> None:
+        if len(self.heard) >= self.patience:
+            raise SlowReader(limit=self.patience)
+        self.heard.append(frame)
+        self._told.set()
+
+
+def test_a_channel_is_heard_by_its_readers_alone() -> None:
+    subscriptions = Subscriptions(8)
+    first, second = Reader(), Reader()
+    subscriptions.add(first, BOOK)
+    subscriptions.add(second, BOOK)
+    subscriptions.add(second, MARKS)
+    assert subscriptions.push(BOOK, b"book") == 2
+    assert subscriptions.push(MARKS, b"marks") == 1
+    assert subscriptions.push(Channel("blocks"), b"block") == 0
+    assert (first.heard, second.heard) == ([b"book"], [b"book", b"marks"])
+
+
+def test_subscribing_twice_is_hearing_once() -> None:
+    subscriptions = Subscriptions(1)
+    reader = Reader()
+    subscriptions.add(reader, BOOK)
+    subscriptions.add(reader, BOOK)
+    assert subscriptions.push(BOOK, b"book") == 1
+
+
+def test_nothing_is_left_of_who_has_gone() -> None:
+    subscriptions = Subscriptions(8)
+    reader = Reader()
+    subscriptions.add(reader, BOOK)
+    subscriptions.add(reader, MARKS)
+    subscriptions.remove(reader, BOOK)
+    subscriptions.remove(reader, BOOK)
+    assert BOOK not in subscriptions
+    assert MARKS in subscriptions
+    subscriptions.leave(reader)
+    subscriptions.leave(reader)
+    assert MARKS not in subscriptions
+    assert len(subscriptions) == 0
+
+
+def test_a_slow_reader_is_dropped_from_every_channel_and_the_others_read_on() -> None:
+    subscriptions = Subscriptions(8)
+    slow, keen = Reader(patience=2), Reader()
+    for reader in (slow, keen):
+        subscriptions.add(reader, BOOK)
+        subscriptions.add(reader, MARKS)
+    for number in range(5):
+        subscriptions.push(BOOK, b"%d" % number)
+    assert len(keen.heard) == 5
+    assert (len(slow.heard), subscriptions.cut, len(subscriptions)) == (2, 1, 1)
+    assert subscriptions.push(MARKS, b"marks") == 1
+
+
+def test_the_channels_of_one_reader_are_bounded() -> None:
+    subscriptions = Subscriptions(1)
+    reader = Reader()
+    subscriptions.add(reader, BOOK)
+    with pytest.raises(Overloaded) as refused:
+        subscriptions.add(reader, MARKS)
+    assert refused.value.limit == 1
+    assert MARKS not in subscriptions
