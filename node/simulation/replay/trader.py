@@ -6,7 +6,7 @@ from node.codec.json_actions import action_to_json
 from node.simulation.flow.generator import Intent
 from node.simulation.keys import DevKey
 from node.types.commands import SignedAction
-from node.types.errors import NonceUsed, NothingToCancel
+from node.types.ids import hex_from_address
 from node.types.units import Millis
 
 EXPIRY_MS = 3_600_000
@@ -36,22 +36,15 @@ class Trader:
         return action_to_json(self._action(intent, coarse_expiry(now)), self.session.rules)
 
     async def resume(self, now: Millis) -> None:
-        """Find the first free nonce of an account that traded before, and clear its orders.
+        """Take up where the account's last replay ended: above its nonces, with no order open.
 
-        A refused nonce names the highest one used, so there is nothing to store between replays.
-        Raises whatever else the node refuses.
+        Raises what the node refuses.
         """
-        try:
-            await self._cancel_all(now)
-        except NonceUsed as error:
-            self._wallet = self.session.wallet(self._key.secret, first_nonce=error.highest + 1)
-            await self._cancel_all(now)
-
-    async def _cancel_all(self, now: Millis) -> None:
-        try:
+        shown = await self.session.get(f"/account/{hex_from_address(self._wallet.account)}")
+        highest = shown["nonces"].get(hex_from_address(self._wallet.signer), 0)
+        self._wallet = self.session.wallet(self._key.secret, first_nonce=highest + 1)
+        if shown["orders"]:
             await self.session.send(self._wallet.cancel_all(expires=coarse_expiry(now)))
-        except NothingToCancel:
-            return
 
     def _action(self, intent: Intent, expires: Millis) -> SignedAction:
         if intent.margin:
