@@ -34,7 +34,6 @@ from node.ports.machine import State
 from node.ports.mailbox import Outlet
 from node.ports.signer import Signer
 from node.sequencer.builder import Builder, Draft
-from node.sequencer.checkpoint import Checkpoint
 from node.sequencer.lanes import Lanes, Submission
 from node.sequencer.receipts import BlockSigning
 from node.types.commands import Command, OpenBlock
@@ -72,7 +71,6 @@ class Sequencer(Generic[State]):
         clock: Clock,
         limits: SequencerLimits,
         outlets: Ordered[Outlet[DurableBlock]],
-        checkpoint: Checkpoint | None = None,
     ) -> None:
         self._builder = builder
         self._journal = journal
@@ -81,7 +79,6 @@ class Sequencer(Generic[State]):
         self._clock = clock
         self._limits = limits
         self._outlets = outlets
-        self._checkpoint = checkpoint
         self._lanes = Lanes(limits.lanes)
         self._in_flight: dict[bytes, Submission] = {}
         self._in_hand: list[Submission] = []
@@ -173,8 +170,6 @@ class Sequencer(Generic[State]):
         finally:
             self._stopping = True
             self._abandon(unknown)
-            if self._checkpoint is not None:
-                await self._checkpoint.finish()
 
     async def _some_wait(self) -> bool:
         """Return True once submissions wait and have had time to gather, False at the end."""
@@ -240,8 +235,6 @@ class Sequencer(Generic[State]):
         for outlet in self._outlets:
             await outlet.wait_for_room()
             outlet.offer(durable, self._clock.now_ns())
-        if self._checkpoint is not None:
-            self._checkpoint.after(durable)
 
     def _abandon(self, unknown: IntegrityError) -> None:
         """Tell everyone who still waits that there will be no outcome."""

@@ -16,7 +16,6 @@ from node.codec.commands import command_id
 from node.codec.eip712 import Signing
 from node.ports.snapshots import Snapshot
 from node.sequencer.builder import Builder
-from node.sequencer.checkpoint import Checkpoint
 from node.sequencer.receipts import BlockSigning, verify_receipt
 from node.sequencer.recovery import Recovery, recover
 from node.sequencer.service import Sequencer, SequencerLimits
@@ -87,9 +86,9 @@ class Node:
 
     def __init__(self, folder: DataFolder, clock: HandClock) -> None:
         self.journal = FileJournal(folder.journal, folder.identity, clock, segment_bytes=50_000)
-        snapshots = SnapshotFolder(folder.snapshots, folder.identity)
+        self.snapshots = SnapshotFolder(folder.snapshots, folder.identity)
         self.recovery: Recovery
-        self.state, self.recovery = recover(_restore, apply, self.journal, snapshots)
+        self.state, self.recovery = recover(_restore, apply, self.journal, self.snapshots)
         name = partial(command_id, signing=SIGNING)
         self.key = TestKey()
         self.sequencer = Sequencer(
@@ -100,14 +99,15 @@ class Node:
             clock,
             SequencerLimits(dict.fromkeys(Lane, 10000), block_work=40),
             (),
-            Checkpoint(
-                self.state.leaves(),
-                self.recovery.snapshot,
-                snapshots,
-                DOMAIN,
-                RULES.digest(),
-                every=150,
-            ),
+        )
+
+    def save_snapshot(self) -> None:
+        """Write the present state down, as the replica does for the end of a final batch."""
+        *_, last = self.journal.read(Sequence(1))
+        leaves = tuple(self.state.leaves())
+        sequence = last.last_sequence
+        self.snapshots.save(
+            Snapshot(DOMAIN, RULES.digest(), sequence, last.number, last.hash, leaves)
         )
 
     def submit(self, command: Command) -> "asyncio.Future[Outcome]":
@@ -187,6 +187,8 @@ async def test_a_clean_stop_and_start_give_the_same_root_and_books(tmp_path: Pat
             verify_receipt(outcome.receipt(following=True), node.key.address, DOMAIN)
             for outcome in accepted[::40]
         )
+        node.save_snapshot()
+        await flow.send(node, bursts=2)
     wanted = _root(node.state)
     async with running(tmp_path, clock) as (again, _):
         assert _root(again.state) == wanted
@@ -199,7 +201,10 @@ async def test_replay_from_nothing_and_from_a_snapshot_agree(tmp_path: Path) -> 
     clock = HandClock()
     async with running(tmp_path, clock) as (node, _):
         await asyncio.gather(*map(node.submit, _opening_commands(clock)))
-        await Flow(3, clock).send(node, bursts=8)
+        flow = Flow(3, clock)
+        await flow.send(node, bursts=6)
+        node.save_snapshot()
+        await flow.send(node, bursts=2)
     for snapshot in (tmp_path / "snapshots").iterdir():
         snapshot.unlink()
     async with running(tmp_path, clock) as (again, _):

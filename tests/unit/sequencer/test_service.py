@@ -9,9 +9,7 @@ import pytest
 from node.adapters.mailbox import Mailbox
 from node.capacity.queue import BoundedQueue
 from node.ports.intake import Deliver, Intake
-from node.ports.snapshots import Snapshot
 from node.sequencer.builder import Builder
-from node.sequencer.checkpoint import Checkpoint
 from node.sequencer.receipts import BlockSigning, verify_receipt
 from node.sequencer.service import ASKERS, Sequencer, SequencerLimits
 from node.types.blocks import GENESIS_PARENT, Block
@@ -25,13 +23,12 @@ from node.types.errors import (
     ShuttingDown,
 )
 from node.types.events import Deposited, Rejected
-from node.types.ids import Address, Sequence
+from node.types.ids import Address
 from node.types.lanes import Lane
 from node.types.units import Millis, Money
 from tests.unit.sequencer.surroundings import (
     HandClock,
     MemoryJournal,
-    MemorySnapshots,
     TestKey,
 )
 from tests.unit.sequencer.toy_machine import (
@@ -68,26 +65,6 @@ class BrokenJournal(MemoryJournal):
         raise IntegrityError(what="journal", errno=28)
 
 
-class ToldSnapshots(MemorySnapshots):
-    """A store that can be waited for, though it is written by another thread."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.saved = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-
-    def save(self, snapshot: Snapshot) -> None:
-        super().save(snapshot)
-        self._loop.call_soon_threadsafe(self.saved.set)
-
-
-class FailingSnapshots(MemorySnapshots):
-    """A store whose disk is full."""
-
-    def save(self, snapshot: Snapshot) -> None:  # noqa: ARG002
-        raise OSError(28, "no space")
-
-
 class Bench:
     """A sequencer over the toy machine, with everything round it at hand."""
 
@@ -99,7 +76,6 @@ class Bench:
         outlet_limit: int = 100,
         block_work: int = 512,
         gather_ms: int = 0,
-        store: MemorySnapshots | None = None,
     ) -> None:
         self.journal = journal or MemoryJournal()
         self.state = Ledger()
@@ -117,9 +93,6 @@ class Bench:
             self.clock,
             limits,
             (self.outlet,),
-            None
-            if store is None
-            else Checkpoint(self.state.leaves(), Sequence(0), store, DOMAIN, bytes(32), every=4),
         )
 
     def pay(
@@ -374,24 +347,3 @@ async def test_nobody_but_the_sequencer_opens_blocks() -> None:
     bench = Bench()
     with pytest.raises(AssertionError):
         bench.sequencer.submit(OpenBlock(1, Millis(1)), bytes(32))
-
-
-async def test_snapshots_are_taken_of_the_state_between_two_blocks() -> None:
-    store = ToldSnapshots()
-    async with running(Bench(store=store)) as bench:
-        await bench.pay(1)
-        assert store.snapshot is None
-        await bench.pay(2)
-        at_four = dict(bench.state.leaves())
-        await store.saved.wait()
-        await bench.pay(3)
-    snapshot, block = store.snapshot, bench.journal.blocks[1]
-    assert snapshot is not None
-    assert (snapshot.sequence, snapshot.block, snapshot.hash) == (4, 2, block.hash)
-    assert dict(snapshot.leaves) == at_four
-
-
-async def test_a_snapshot_that_fails_is_no_reason_to_stop() -> None:
-    async with running(Bench(store=FailingSnapshots())) as bench:
-        for index in range(6):
-            assert isinstance(await bench.pay(index), Executed)
