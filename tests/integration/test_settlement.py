@@ -285,3 +285,34 @@ async def test_an_endpoint_that_is_not_there_is_unavailable(wire: Wire) -> None:
     with pytest.raises(ChainUnavailable):
         await chain.chain_id()
     await chain.close()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_whatever_happens_each_batch_is_posted_once_and_in_order(
+    pier: Pier, wire: Wire, seed: int
+) -> None:
+    print("seed", seed)
+    dice = random.Random(seed)
+    rpc = pier.exchange.stage.rpc
+    fates = {"mine": 8, "seal": 6, "reorg": 2, "cut": 2, "mend": 3, "restart": 1}
+    for _ in range(60):
+        match dice.choices(list(fates), list(fates.values()))[0]:
+            case "mine":
+                await rpc("evm_mine")
+            case "seal":
+                pier.seal(dice.randbytes(500))
+            case "reorg":
+                await rpc("anvil_reorg", dice.choice([1, 2]), [])
+            case "cut":
+                wire.break_off()
+            case "mend":
+                wire.mend()
+            case _:
+                pier.start()
+        await pier.service.turn()
+    wire.mend()
+    await asyncio.sleep(0.12)
+    await pier.turns(len(pier.store.batches) + 12, mine=True)
+    assert await pier.posted() == expected(pier)
+    assert len(pier.service._tracker) == 0
+    assert pier.service.stage.conserved()
