@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from tests.benchmarks.admission import measure_admission
@@ -46,7 +46,9 @@ def table_of(title: str, rows: Sequence[msgspec.Struct]) -> Table:
     columns = [name for name in values[0] if any(row[name] is not None for row in values)]
     table = Table(title=title, title_justify="left")
     for name in columns:
-        table.add_column(name, justify="left" if _is_text(values, name) else "right")
+        justify: JustifyMethod = "left" if _is_text(values, name) else "right"
+        # A title of several words can be broken where the terminal is narrow.
+        table.add_column(name.replace("_", " "), justify=justify)
     for row in values:
         table.add_row(*(_shown(row[name]) for name in columns))
     return table
