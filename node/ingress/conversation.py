@@ -1,7 +1,8 @@
 """One client that stays connected: requests in, answers out, with no idea of sockets.
 
 Answers of requests that wait for a block come when it is durable, in the block's order, not in that
-of the requests; the id says which is which.
+of the requests; the id says which is which. A log-in holds for as long as the connection does, even
+if an agent's authority ends meanwhile: the feed tells nothing that will not stand on L1 for all.
 """
 
 from collections.abc import Callable, Mapping

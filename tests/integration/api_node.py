@@ -1,7 +1,7 @@
 """A node without chain and disk, behind its API: everything that an API test talks to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -152,7 +152,7 @@ class ApiNode:
             lambda: self.publisher.last_sequence,
             withdrawal_proof,
         )
-        self.faults: list[str] = []
+        self.faults: Iterable[str] = ()
         probes = Probes(lambda: self.faults, lambda: {"stages": 9}, lambda: b"plimsoll_up 1\n")
         self.server = HttpServer(http, self.door, views, probes)
         self._nonces = {ALICE: 0, BOB: 0, CAROL: 0}
@@ -221,12 +221,12 @@ async def running_node(
     try:
         await node.fund()
         yield node
-        node.door.stop()
         await node.server.stop()
         assert node.ingress.stage.conserved()
         assert all(stage.conserved() for stage in node.sequencer.stages)
         assert node.publisher.subscribers == 0
     finally:
+        await node.server.stop()
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

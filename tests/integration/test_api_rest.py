@@ -1,15 +1,19 @@
 """The REST routes of a node with a real state and a real sequencer."""
 
+import asyncio
+from collections.abc import Iterator
+
 import aiohttp
 import msgspec
 import pytest
 
 from node.codec.json_rounds import round_to_json
+from node.ingress.config import IngressConfig
 from node.types.commands import Side
 from node.types.units import Millis, Ticks
 from tests.examples import ALICE, RULES, START_MS, oracle_round
 from tests.integration.api_node import PRICE, SIGNING, running_node
-from tests.integration.api_sockets import get, post, settled
+from tests.integration.api_sockets import get, post, settled, until
 
 
 async def test_rest_takes_the_same_bodies() -> None:
@@ -66,7 +70,7 @@ async def test_rest_errors_are_typed(
 async def test_operators_are_answered() -> None:
     async with running_node() as node, aiohttp.ClientSession() as session:
         assert (await get(node.url, "/health"))["status"] == "ok"
-        node.faults.append("chain away")
+        node.faults = ["chain away"]
         async with session.get(f"{node.url}/health") as response:
             assert response.status == 503
             assert (await response.json())["reasons"] == ["chain away"]
@@ -74,3 +78,49 @@ async def test_operators_are_answered() -> None:
         async with session.get(f"{node.url}/metrics") as response:
             assert response.content_type == "text/plain"
             assert await response.read() == b"plimsoll_up 1\n"
+
+
+async def test_all_rest_requests_share_one_allowance() -> None:
+    limits = IngressConfig(messages_per_s=1, message_burst=2)
+    async with running_node(ingress=limits) as node:
+        statuses = [(await post(node.url, "/action", {}))[0] for _ in range(3)]
+        assert statuses == [400, 400, 429]
+        assert node.ingress.stage.refused == {"MalformedMessage": 2, "RateLimited": 1}
+
+
+async def test_oracle_rounds_over_rest_have_an_allowance_of_their_own() -> None:
+    async with running_node(ingress=IngressConfig(costly_per_s=1)) as node:
+        statuses = [(await post(node.url, "/oracle_round", {}))[0] for _ in range(2)]
+        assert statuses == [400, 429]
+        assert (await post(node.url, "/action", {}))[0] == 400
+
+
+async def test_a_stop_waits_for_a_rest_request_and_refuses_the_next() -> None:
+    async with running_node() as node:
+        node.gate.held = []
+        order = node.order(ALICE, Side.BUY, PRICE)
+        first = asyncio.create_task(post(node.url, "/action", order))
+        await until(lambda: bool(node.gate.held))
+        node.door.stop()
+        status, late = await post(node.url, "/action", order)
+        assert (status, late["error"]["name"]) == (503, "ShuttingDown")
+        stopping = asyncio.create_task(node.server.stop())
+        await asyncio.sleep(0.02)
+        assert not stopping.done()
+        node.gate.release()
+        assert (await first)[0] == 200
+        await stopping
+
+
+async def test_a_fault_of_ours_ends_with_its_request_and_shows_nothing() -> None:
+    async with running_node() as node, aiohttp.ClientSession() as session:
+
+        def broken() -> Iterator[str]:
+            raise RuntimeError("a secret")
+            yield ""
+
+        node.faults = broken()
+        async with session.get(f"{node.url}/health") as response:
+            assert response.status == 500
+            assert "secret" not in await response.text()
+        assert await get(node.url, "/stats") == {"stages": 9}

@@ -68,12 +68,13 @@ def error_response(error: PlimsollError, status: int | None = None) -> web.Respo
 
 
 class Rest:
-    """Handlers of the routes."""
+    """Handlers of the routes; ``in_flight`` are the requests that wait for a block."""
 
     def __init__(self, api: Api, views: Views, probes: Probes) -> None:
         self._api = api
         self._views = views
         self._probes = probes
+        self.in_flight = 0
 
     def add_to(self, application: web.Application) -> None:
         """Add every route to ``application``."""
@@ -105,8 +106,12 @@ class Rest:
                 if not future.done():  # The one who asked has gone.
                     future.set_result((code, body))
 
-            take(raw, answer)
-            code, body = await future
+            self.in_flight += 1
+            try:
+                take(raw, answer)
+                code, body = await future
+            finally:
+                self.in_flight -= 1
             if code == SUCCESS:
                 return json_response(body)
             return json_response(b'{"error":%b}' % body, status_of(code))

@@ -33,7 +33,8 @@ class HttpServer:
             middlewares=[errors_as_json], client_max_size=config.message_bytes
         )
         application.router.add_get("/ws", self._serve)
-        Rest(api, views, probes).add_to(application)
+        self._rest = Rest(api, views, probes)
+        self._rest.add_to(application)
         self._runner = web.AppRunner(
             application,
             handle_signals=False,
@@ -79,7 +80,8 @@ class HttpServer:
         await self._runner.cleanup()
 
     def _in_flight(self) -> int:
-        return sum(conversation.in_flight for conversation in self._conversations.values())
+        talking = sum(conversation.in_flight for conversation in self._conversations.values())
+        return talking + self._rest.in_flight
 
     @staticmethod
     async def _until(reached: Callable[[], bool], timeout_s: float) -> None:
