@@ -154,7 +154,9 @@ class SettlementService:
             self._tracker.resume(self._now())
         failed = await self._failed(self._tracker.doubtful(look))
         self._announce(self._tracker.reconcile(look, failed, self._now()))
-        if not self._rehearsed or failed:
+        if failed:
+            self._rehearsed = False
+        if not self._rehearsed:
             await self._rehearse(look)
         submissions, marks = self._tracker.plan(look, self._now())
         self._announce(marks)
@@ -212,27 +214,25 @@ class SettlementService:
 
     async def _failed(self, transactions: Iterable[bytes]) -> frozenset[bytes]:
         """Return those of ``transactions`` that are mined and failed; they cost all the same."""
-        failed = []
-        for transaction in transactions:
-            receipt = await self._chain.receipt(transaction)
-            if receipt is not None and not receipt.succeeded:
-                failed.append(transaction)
-                self._spent = msgspec.structs.replace(
-                    self._spent, failed_wei=self._spent.failed_wei + receipt.fee
-                )
-                _log.error(
-                    "batch_transaction_failed",
-                    transaction=transaction.hex(),
-                    block=receipt.block_number,
-                    gas_used=receipt.gas_used,
-                )
-        return frozenset(failed)
+        receipts = [await self._chain.receipt(transaction) for transaction in transactions]
+        failed = [receipt for receipt in receipts if receipt is not None and not receipt.succeeded]
+        for receipt in failed:
+            self._spent = msgspec.structs.replace(
+                self._spent, failed_wei=self._spent.failed_wei + receipt.fee
+            )
+            _log.error(
+                "batch_transaction_failed",
+                transaction=receipt.transaction.hex(),
+                block=receipt.block_number,
+                gas_used=receipt.gas_used,
+            )
+        return frozenset(receipt.transaction for receipt in failed)
 
     async def _rehearse(self, look: Look) -> None:
         """Ask L1 what it would say to the next batch, before the first one and after a failure.
 
-        Raises ``ChainDisagrees`` where the contract refuses, in a state that this node agrees with,
-        what it must take.
+        An endpoint that answers everything but this holds nothing up. Raises ``ChainDisagrees``
+        where the contract refuses, in a state that this node agrees with, what it must take.
         """
         index, inbox_cursor = self._tracker.next_unposted()
         if index != look.batch_count or inbox_cursor > look.inbox_count:
@@ -241,14 +241,19 @@ class SettlementService:
         calldata = post_batch(self._read(index))
         try:
             await self._chain.call(rollup, calldata, look.head.hash, sender)
+            self._rehearsed = True
+            needed = await self._chain.estimate_gas(sender, rollup, calldata)
         except CallReverted as error:
+            if self._rehearsed:
+                # The estimate is made on the newest block, which may hold the batch by now.
+                return
             raise ChainDisagrees(
                 what="batch refused", batch=index, error=error.error, arguments=error.arguments
             ) from error
-        # An estimate is made on the newest block, which may have taken the batch meanwhile.
-        with suppress(CallReverted):
-            self._tracker.learn_gas(index, await self._chain.estimate_gas(sender, rollup, calldata))
-        self._rehearsed = True
+        except ChainUnavailable as error:
+            _log.warning("rehearsal_unanswered", batch=index, detail=error.detail)
+            return
+        self._tracker.learn_gas(index, needed)
 
     def _announce(self, marks: Iterable[Mark]) -> None:
         for mark in marks:

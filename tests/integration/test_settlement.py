@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from node.adapters.l1_chain import L1Chain
 from node.codec.l1_calls import commitment, post_batch
-from node.ports.chain import Tag
+from node.ports.chain import At, Tag
 from node.settlement.contracts import check_contracts
 from node.settlement.fees import gas_needed
 from node.types.blocks import Domain
@@ -238,6 +238,28 @@ async def test_what_the_contract_refuses_is_known_before_it_is_paid_for(pier: Pi
         await pier.service.turn()
     assert (caught.value.error, caught.value.arguments) == ("WrongFirstSequence", (1, 5))
     assert await pier.transactions() == before
+
+
+class Deaf(L1Chain):
+    """An endpoint that answers everything but questions about large calls."""
+
+    async def call(
+        self, to: Address, data: bytes, at: At = Tag.LATEST, sender: Address | None = None
+    ) -> bytes:
+        if sender is not None:
+            raise ChainUnavailable(detail="gas required exceeds allowance")
+        return await super().call(to, data, at, sender)
+
+
+async def test_an_endpoint_that_cannot_rehearse_holds_nothing_up(pier: Pier, wire: Wire) -> None:
+    chain, pier.chain = pier.chain, Deaf(wire.url)
+    pier.start()
+    pier.seal()
+    await pier.turns(6, mine=True)
+    await pier.chain.close()
+    pier.chain = chain
+    assert await pier.posted() == expected(pier)
+    assert pier.service.stage.done == 1
 
 
 async def test_the_loop_runs_by_itself_on_the_standing_that_l1_tells(pier: Pier) -> None:
