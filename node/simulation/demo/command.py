@@ -8,9 +8,11 @@ Everything but the clients runs in a process of its own, as it would in earnest.
 """
 
 import asyncio
+import signal
 import socket
 import tempfile
 import time
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -35,12 +37,17 @@ READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 120.0
 POLL_S = 0.1
 
+READY, STATS, VERDICT = "ready.json", "stats.json", "verifier.json"
+
+INTERRUPTED = 130
+"""The exit code that shells give to what Ctrl-C ended."""
+
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How the demo runs.
 
-    ``out``: the folder for summary.json, logs and the node's data; it must not hold a demo yet.
-    None: a new temporary one. ``block_time_s``: that of the devnet.
+    ``out``: the folder for summary.json, logs and the node's data (a new folder each time, as each
+    demo has a chain of its own). None: a new temporary one. ``block_time_s``: that of the devnet.
     """
 
     out: Path | None = None
@@ -53,12 +60,17 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
 def demo(options: DemoOptions | None = None, console: Console | None = None) -> int:
     """Run the whole of it and return the exit code: 0, or 1 if anything does not hold.
 
-    Raises ``ConfigInvalid``, ``ChildFailed`` if a program did not start or died, and ``OSError``.
+    Interrupted (Ctrl-C, SIGTERM), it ends its programs first and returns 130. Raises
+    ``ConfigInvalid``, ``ChildFailed`` if a program did not start or died, and ``OSError``.
     """
     options, console = options or DemoOptions(), console or Console()
     folder = options.out or Path(tempfile.mkdtemp(prefix="plimsoll-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
-    summary = uvloop.run(_Demo(options, folder.resolve(), console).run())
+    try:
+        summary = uvloop.run(_until_terminated(_Demo(options, folder.resolve(), console).run()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("interrupted; every program has ended", highlight=False)
+        return INTERRUPTED
     found = faults(summary, options.expected)
     path = folder / "summary.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
@@ -80,17 +92,16 @@ class _Demo:
             chain = await stack.enter_async_context(self._devnet(rpc))
             await _until_it_answers(chain, rpc)
             self._say(f"a py-evm chain makes a block every {self._options.block_time_s:g} s")
-            ready_file = self._folder / "ready.json"
-            ready_file.unlink(missing_ok=True)
-            node = await stack.enter_async_context(self._node(rpc, ready_file))
-            ready = await node.file(ready_file, READY_WITHIN_S)
+            self._clear()
+            node = await stack.enter_async_context(self._node(rpc))
+            ready = await node.file(self._folder / READY, READY_WITHIN_S)
             self._say(f"the node serves {ready['url']}; its contracts: rollup {ready['rollup']}")
             report, books = await self._flow(node, ready["url"], rpc)
             self._say("the flow is over; the node drains and posts the rest to L1")
             exit_code = await node.stop(STOP_WITHIN_S)
             if exit_code:
                 raise ChildFailed(name=node.name, exit_code=exit_code, log=str(node.log))
-            stats = await node.file(self._folder / "stats.json", 0)
+            stats = await node.file(self._folder / STATS, 0)
             self._say("a verifier with an empty disk reads the chain")
             verdict = await self._verify(stack, rpc, ready["rollup"])
         return assemble(stats, verdict, msgspec.to_builtins(report), books)
@@ -100,14 +111,14 @@ class _Demo:
         pause = str(self._options.block_time_s)
         return Child("devnet", ("devnet", "--port", port, "--block-time", pause), self._folder)
 
-    def _node(self, rpc: str, ready_file: Path) -> Child:
+    def _node(self, rpc: str) -> Child:
         arguments = {
             "--config": self._options.config,
             "--rpc": rpc,
-            "--data": self._folder / "data",
+            "--data": tempfile.mkdtemp(prefix="data-", dir=self._folder),
             "--port": 0,
-            "--ready-file": ready_file,
-            "--stats-file": self._folder / "stats.json",
+            "--ready-file": self._folder / READY,
+            "--stats-file": self._folder / STATS,
         }
         return Child("node", ("run", *_flat(arguments)), self._folder)
 
@@ -127,8 +138,7 @@ class _Demo:
         return report, books
 
     async def _verify(self, stack: AsyncExitStack, rpc: str, rollup: str) -> dict[str, Any]:
-        report = self._folder / "verifier.json"
-        report.unlink(missing_ok=True)
+        report = self._folder / VERDICT
         arguments = _flat({"--rpc": rpc, "--rollup": rollup, "--json": report})
         verifier = await stack.enter_async_context(
             Child("verifier", ("verify", *arguments), self._folder)
@@ -136,9 +146,22 @@ class _Demo:
         await verifier.wait()
         return await verifier.file(report, 0)
 
+    def _clear(self) -> None:
+        """Take away what an earlier demo wrote here, lest it be read as this one's."""
+        for name in (READY, STATS, VERDICT):
+            (self._folder / name).unlink(missing_ok=True)
+
     def _say(self, text: str) -> None:
         passed_s = time.monotonic() - self._started_s
         self._console.print(f"[dim]{passed_s:5.1f} s[/]  {text}", highlight=False, soft_wrap=True)
+
+
+async def _until_terminated(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Return what ``work`` returns; SIGTERM cancels it, as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 def _flat(arguments: dict[str, object]) -> list[str]:
