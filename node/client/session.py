@@ -151,7 +151,11 @@ class Session:
 
     async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Speak over one connection until it ends."""
-        hello = msgspec.json.decode(await socket.receive_str())
+        greeting = await socket.receive()
+        if greeting.type is not aiohttp.WSMsgType.TEXT:
+            # The server went away between taking the connection and saying hello.
+            return
+        hello = msgspec.json.decode(greeting.data)
         found = _domain_of(hello)
         if found != self.domain:
             raise WrongChain(expected=self.domain, found=found)
@@ -172,8 +176,13 @@ class Session:
             await self._filled.wait()
             self._filled.clear()
             frames, self._outbox = self._outbox, []
-            for frame in frames:
-                await socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+            try:
+                for frame in frames:
+                    await socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+            except (aiohttp.ClientError, OSError):
+                # The connection broke under the frame: whoever reads is about to notice.
+                await socket.close()
+                return
 
     async def _renew(self) -> None:
         """Log in and subscribe as before; what was never asked for is not asked for here."""
