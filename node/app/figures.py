@@ -71,6 +71,13 @@ def _register_settlement(node: "Node") -> None:
         labels=("level",),
     )
     capacity.gauge(
+        "finality_lag_seconds",
+        "From sealing to standing so far on L1, of the last batch that came there.",
+        lambda: {(level.name.lower(),): lag for level, lag in standings.lag_ns.items()},
+        labels=("level",),
+        per_unit=_NS,
+    )
+    capacity.gauge(
         "batches_standing",
         "Batches that have come at least so far, since the start.",
         lambda: {
@@ -124,6 +131,12 @@ def _register_exchange(node: "Node") -> None:
         "Age of the oldest mark.",
         lambda: max(market.mark_age(node.base.clock.now_ms()) for market in state.markets),
         per_unit=_MS,
+    )
+    capacity.distribution(
+        "loop_lag_seconds",
+        "How late the event loop ran what was due.",
+        node.loop_lag.lag_ns,
+        per_unit=_NS,
     )
     capacity.gauge("accounts", "Accounts of the exchange.", lambda: len(state.accounts))
     capacity.gauge(

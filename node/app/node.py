@@ -26,6 +26,7 @@ from node.app.config import NodeConfig
 from node.app.figures import register_figures
 from node.app.foundation import Foundation
 from node.app.funding_clock import FundingClock
+from node.app.loop_lag import LoopLag
 from node.app.standings import NotingSealer, Standings
 from node.app.stats import stats_of
 from node.app.tally import Tally
@@ -83,6 +84,7 @@ class Node:
         self.tally = Tally(self.desk.opened)
         self.stopping = asyncio.Event()
         self.serving = asyncio.Event()
+        self.loop_lag = LoopLag(base.clock)
         self._finals: asyncio.Queue[int] = asyncio.Queue()
         self._make_log()
         self._make_door()
@@ -191,7 +193,7 @@ class Node:
         base, config = self.base, self.config
         stored = tuple(base.batches.read())
         first = stored[0].header.first_sequence - 1 if stored else base.position.next_sequence - 1
-        self.standings = Standings(Sequence(first))
+        self.standings = Standings(Sequence(first), base.clock)
         self._outbox = Mailbox(BoundedQueue[Batch]("batch_outbox", OUTBOX_BATCHES))
         for batch in stored:
             self.standings.sealed(batch)
@@ -293,6 +295,7 @@ class Node:
                     self.inbox.run(),
                     self.funding.run(),
                     self._let_go_of_final(),
+                    self.loop_lag.run(),
                 )
             ]
             await self.gate.ready()

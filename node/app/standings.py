@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from node.ports.clock import Clock
 from node.ports.replica import Sealer
 from node.publisher.finality import Cursors
 from node.types.blocks import Batch
@@ -12,14 +13,18 @@ from node.types.marks import Mark, Standing
 class Standings:
     """Follows batches from the moment they are sealed until they are final."""
 
-    def __init__(self, base: Sequence) -> None:
+    def __init__(self, base: Sequence, clock: Clock) -> None:
         """Begin where everything up to command ``base`` is final already."""
         self._base = base
+        self._clock = clock
+        self._sealed_ns: dict[int, int] = {}
         self._standing: dict[int, Standing] = {}
         self._last_sequence: dict[int, Sequence] = {}
         self._data_bytes: dict[int, int] = {}
         self.reached: Counter[Standing] = Counter()
         self.da_bytes = 0
+        self.lag_ns: dict[Standing, int] = {}
+        """How long the last batch took from being sealed to each standing, in nanoseconds."""
 
     def sealed(self, batch: Batch) -> None:
         """Note a batch that is ready to be posted; a second time changes nothing."""
@@ -28,6 +33,7 @@ class Standings:
             self._standing[index] = Standing.SEALED
             self._last_sequence[index] = batch.header.last_sequence
             self._data_bytes[index] = len(batch.data)
+            self._sealed_ns[index] = self._clock.now_ns()
             self.reached[Standing.SEALED] += 1
 
     def data_bytes(self, index: int) -> int:
@@ -57,6 +63,8 @@ class Standings:
         for standing in (Standing.POSTED, Standing.SAFE, Standing.FINAL):
             step = (mark.standing >= standing) - (before >= standing)
             self.reached[standing] += step
+            if step > 0:
+                self.lag_ns[standing] = self._clock.now_ns() - self._sealed_ns[mark.index]
             if standing is Standing.POSTED:
                 self.da_bytes += step * self.data_bytes(mark.index)
 
@@ -74,7 +82,7 @@ class Standings:
             if self._standing[index] < Standing.FINAL:
                 break
             self._base = self._last_sequence.pop(index)
-            del self._standing[index], self._data_bytes[index]
+            del self._standing[index], self._data_bytes[index], self._sealed_ns[index]
 
 
 class NotingSealer:
