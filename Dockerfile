@@ -5,7 +5,7 @@ WORKDIR /opt/plimsoll
 # The lock first: as long as it does not change, the layer with the packages is reused.
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY node ./node
 COPY contracts/artifacts ./contracts/artifacts
 COPY configs ./configs

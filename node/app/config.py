@@ -118,12 +118,12 @@ def read_config(path: Path, overrides: dict[str, dict[str, Any]] | None = None) 
         target = tables.setdefault(section, {}) if section else tables
         target.update({key: value for key, value in keys.items() if value is not None})
     sections = {name: tables.pop(name, {}) for name in _CHECKS}
-    top = read_section(_Top, tables, "top", faults)
+    top = read_section(_Top, tables, "", faults)
     read = {name: _section(name, table, faults) for name, table in sections.items()}
     rules = None
     if top is not None:
         rules = _rules((path.parent / top.rules).resolve(), faults)
-        in_range(faults, "top", top, {"drain_s": (0, 3_600)})
+        in_range(faults, "", top, {"drain_s": (0, 3_600)})
         if top.log_level not in ("debug", "info", "warning", "error"):
             faults.add("log_level", f"{top.log_level}: debug, info, warning or error allowed")
     faults.raise_if_any()

@@ -50,10 +50,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def read_section(kind: type[S], table: object, prefix: str, faults: Faults) -> S | None:
-    """Return ``table`` as a ``kind``, or None where it has faults, all of which are noted.
+    """Return ``table`` as a ``kind``, noting every fault; None where it cannot be made at all.
 
-    Every field is converted on its own, so that one bad value does not hide the next. An unknown
-    key is a fault, with the known ones named.
+    Every field is converted on its own, and a bad one takes its default meanwhile, so that no fault
+    hides another. An unknown key is a fault, with the known ones named. The caller raises in the
+    end, so what is made of a faulty table is only ever looked at for further faults.
     """
     if not isinstance(table, Mapping):
         faults.add(prefix, "must be a table")
@@ -63,20 +64,24 @@ def read_section(kind: type[S], table: object, prefix: str, faults: Faults) -> S
     complete = True
     for key in table:
         if key not in fields:
-            faults.add(f"{prefix}.{key}", f"unknown key; known are {', '.join(sorted(fields))}")
-            complete = False
+            known = ", ".join(sorted(fields))
+            faults.add(_path(prefix, key), f"unknown key; known are {known}")
     for key, field in fields.items():
         if key not in table:
             if field.required:
-                faults.add(f"{prefix}.{key}", "is missing")
+                faults.add(_path(prefix, key), "is missing")
                 complete = False
             continue
         try:
             values[field.name] = msgspec.convert(table[key], type=field.type, strict=True)
         except msgspec.ValidationError as error:
-            faults.add(f"{prefix}.{key}", f"{error}")
-            complete = False
+            faults.add(_path(prefix, key), f"{error}")
+            complete = complete and not field.required
     return kind(**values) if complete else None
+
+
+def _path(prefix: str, key: str) -> str:
+    return f"{prefix}.{key}" if prefix else key
 
 
 def in_range(
@@ -86,4 +91,4 @@ def in_range(
     for name, (low, high) in ranges.items():
         value = getattr(section, name)
         if not low <= value <= high:
-            faults.add(f"{prefix}.{name}", f"{value}, {low:g} … {high:g} allowed")
+            faults.add(_path(prefix, name), f"{value}, {low:g} … {high:g} allowed")

@@ -5,6 +5,7 @@ import gc
 import signal
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 import typer
@@ -42,7 +43,12 @@ def run(
     rollup: Annotated[str | None, typer.Option(help="The rollup contract's address.")] = None,
     *,
     embedded: Annotated[
-        bool, typer.Option("--embedded", help="Start a py-evm devnet along with the node.")
+        bool,
+        typer.Option(
+            "--embedded",
+            help="Start a py-evm devnet at the endpoint's port. It forgets all when the node"
+            " stops, so the next run needs a fresh data folder.",
+        ),
     ] = False,
     ready_file: Annotated[
         Path | None, typer.Option(help="Write where the node is, as JSON, once it serves.")
@@ -74,9 +80,8 @@ async def _run(
     if not embedded:
         await _serve(config, ready_file, stats_file)
         return
-    async with DevnetProcess() as chain:
-        l1 = msgspec.structs.replace(config.l1, rpc=chain.url)
-        await _serve(msgspec.structs.replace(config, l1=l1), ready_file, stats_file)
+    async with DevnetProcess(port=urlsplit(config.l1.rpc).port or 0):
+        await _serve(config, ready_file, stats_file)
 
 
 async def _serve(config: NodeConfig, ready_file: Path | None, stats_file: Path | None) -> None:

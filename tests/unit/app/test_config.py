@@ -1,0 +1,117 @@
+"""Configuration: what is given is read, and every fault is told at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.app.config import NodeConfig, read_config, read_rules
+from node.types.errors import ConfigInvalid
+from node.types.rules import Limits
+
+TOP = Path(__file__).resolve().parents[3]
+CONFIGS = sorted((TOP / "configs").glob("*.toml"))
+RULES = TOP / "configs" / "rules.toml"
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "node.toml"
+    file.write_text(text, "utf-8")
+    return file
+
+
+def faults_of(folder: Path, text: str, **overrides: dict[str, Any]) -> tuple[str, ...]:
+    with pytest.raises(ConfigInvalid) as raised:
+        read_config(write(folder, text), overrides)
+    return tuple(raised.value.faults)
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in CONFIGS if file.name != "rules.toml"], ids=lambda file: file.name
+)
+def test_every_configuration_of_the_project_is_good(file: Path) -> None:
+    assert isinstance(read_config(file), NodeConfig)
+
+
+def test_the_devnet_file_says_what_the_code_has_for_default(tmp_path: Path) -> None:
+    """A key that is left out must not mean something else than the file that explains it says."""
+    said = read_config(TOP / "configs" / "devnet.toml")
+    default = read_config(write(tmp_path, f'rules = "{RULES}"'))
+    for name in ("l1", "sequencer", "batcher", "risk", "ingress", "http"):
+        assert getattr(said, name) == getattr(default, name), name
+
+
+def test_a_minimal_file_is_enough(tmp_path: Path) -> None:
+    read = read_config(write(tmp_path, f'rules = "{RULES}"'))
+    assert read.rules == read_rules(RULES)
+    assert read.rules.limits == Limits()
+
+
+def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
+    text = f'rules = "{RULES}"\n[http]\nport = 1\n'
+    read = read_config(write(tmp_path, text), {"http": {"port": 2}, "l1": {"rpc": None}})
+    assert read.http.port == 2
+    assert read.l1.rpc == "http://127.0.0.1:8545"
+
+
+def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+    text = f"""
+rules = "{RULES}"
+log_levl = "x"
+log_level = "loud"
+[l1]
+rpc = "ftp://x"
+rollup = "0x12"
+[sequencer]
+gather_ms = 99
+nope = 1
+[batcher]
+age_ms_max = "soon"
+gas_max = 1
+[settlement.fees]
+tip_min = 0
+"""
+    keys = {fault.split(":")[0] for fault in faults_of(tmp_path, text)}
+    assert keys >= {
+        "log_levl",
+        "log_level",
+        "l1.rpc",
+        "l1.rollup",
+        "sequencer.gather_ms",
+        "sequencer.nope",
+        "batcher.age_ms_max",
+        "batcher.gas_max",
+        "settlement.fees.tip_min",
+    }
+
+
+def test_a_section_that_is_no_table_is_a_fault(tmp_path: Path) -> None:
+    assert faults_of(tmp_path, f'rules = "{RULES}"\nhttp = 3\n') == ("http: must be a table",)
+
+
+def test_a_missing_file_and_bad_toml_are_faults(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match="no such file"):
+        read_config(tmp_path / "absent.toml")
+    assert "node.toml" in faults_of(tmp_path, "= nonsense")[0]
+    assert faults_of(tmp_path, 'rules = "absent.toml"')[0].startswith("rules: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("quorum = 2", "quorum = 9", "rules.quorum"),
+        ("tick_decimals = 1 ", "tick_decimals = 2 ", "rules.markets[0].lot_decimals"),
+        ("initial = 50_000,", "initial = 1,", "rules.markets[0].brackets[0].initial"),
+        ("items_per_action = 100 ", "items_per_action = 0 ", "rules.limits.items_per_action"),
+        ('symbol = "ETH-PERP"', 'symbol = "BTC-PERP"', "rules.markets"),
+        ("taker_fee = 500 ", "taker_fee = true ", "markets[0].taker_fee"),
+        ("min_notional = 10_000_000 ", "# ", "markets[0].min_notional"),
+        ('"0x7d60b85c', '"0xzz60b85c', "reporters[0]"),
+    ],
+)
+def test_rules_are_held_to_their_ranges(tmp_path: Path, old: str, new: str, key: str) -> None:
+    text = RULES.read_text("utf-8")
+    assert old in text
+    (tmp_path / "rules.toml").write_text(text.replace(old, new, 1), "utf-8")
+    faults = faults_of(tmp_path, 'rules = "rules.toml"')
+    assert any(fault.startswith(key) for fault in faults), faults
