@@ -50,8 +50,16 @@ class Pace:
         self._origin_ns: int | None = None
         self._late_in_a_row = 0
 
+    @property
+    def fastest(self) -> bool:
+        """Return whether no clock is followed."""
+        return self._room is not None
+
     async def until(self, time_ns: int) -> int:
-        """Wait until what stands at ``time_ns`` of the source is due; return that moment."""
+        """Wait until what stands at ``time_ns`` of the source is due; return that moment.
+
+        At ``FASTEST`` it does not wait, but now and then lets the event loop turn.
+        """
         if self._origin_ns is None:
             self._origin_ns = self.now_ns() - self._scaled(time_ns)
         due_ns = self._origin_ns + self._scaled(time_ns)
@@ -63,7 +71,7 @@ class Pace:
             self._late_in_a_row += 1
             if self._late_in_a_row % SENDS_PER_TURN == 0:
                 await self._sleep(0)
-        return due_ns if self._room is None else self.now_ns()
+        return due_ns
 
     async def enter(self) -> None:
         """Wait until there is room for one more action without an answer."""

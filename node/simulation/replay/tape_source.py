@@ -24,6 +24,7 @@ from statistics import median_low
 
 import msgspec
 
+from node.codec.l1_calls import FAUCET_LIMIT
 from node.simulation.flow.generator import Intent, Quotes
 from node.simulation.keys import dev_keys
 from node.simulation.replay.sources import Scheduled, Source
@@ -36,8 +37,7 @@ from node.types.ids import ClientOrderId, MarketId, OrderId
 from node.types.rules import MarketRules, Rules
 from node.types.units import Lots, Money, Ticks, part_rounded_up
 
-ACCOUNTS = 64
-DEPOSIT = Money(1_000_000 * 10**6)
+ACCOUNTS = 100
 NOTIONAL_FACTOR = 10
 SAMPLE = 10_000
 ORACLE_INTERVAL_NS = 250_000_000
@@ -195,8 +195,9 @@ def tape_source(
     orders = TapeOrders(scale, market, len(symbols), accounts)
     return Source(
         name=path.name,
-        accounts=dev_keys("trader", accounts),
-        deposits=[DEPOSIT] * accounts,
+        accounts=dev_keys("tape", accounts),
+        # Together what one call of the test token's faucet pours.
+        deposits=[Money(FAUCET_LIMIT // accounts)] * accounts,
         first_prices=orders.prices(),
         opening=(),
         events=orders.play(islice(read(path).events, limit), path.name),

@@ -1,13 +1,18 @@
 """One account of a replay: its wallet, and the connection that its actions take."""
 
+import asyncio
+from typing import Any
+
 from node.client.session import Session
 from node.client.wallet import Wallet
 from node.codec.json_actions import action_to_json
 from node.simulation.flow.generator import Intent
 from node.simulation.keys import DevKey
 from node.types.commands import SignedAction
-from node.types.ids import hex_from_address
+from node.types.ids import ClientOrderId, hex_from_address
 from node.types.units import Millis
+
+Answer = asyncio.Future[dict[str, Any]]
 
 EXPIRY_MS = 3_600_000
 SECOND_MS = 1_000
@@ -22,18 +27,36 @@ def coarse_expiry(now: Millis) -> Millis:
 
 
 class Trader:
-    """Signs what its account intends."""
+    """Signs what its account intends, and remembers which of it is on its way."""
 
-    __slots__ = ("_key", "_wallet", "session")
+    __slots__ = ("_key", "_pending", "_wallet", "session")
 
     def __init__(self, key: DevKey, session: Session) -> None:
         self._key = key
         self.session = session
+        self._pending: dict[ClientOrderId, Answer] = {}
         self._wallet: Wallet = session.wallet(key.secret)
 
-    def body(self, intent: Intent, now: Millis) -> dict[str, object]:
-        """Return the signed JSON body of ``intent``."""
-        return action_to_json(self._action(intent, coarse_expiry(now)), self.session.rules)
+    def start(self, intent: Intent, now: Millis) -> Answer:
+        """Sign ``intent`` and send it; return the future of its result.
+
+        Raises ``ConnectionLost``.
+        """
+        action = self._action(intent, coarse_expiry(now))
+        answer = self.session.start("action", action_to_json(action, self.session.rules))
+        names = [order.client_id for order in intent.orders]
+        self._pending.update(dict.fromkeys(names, answer))
+        answer.add_done_callback(lambda _: self._arrived(names))
+        return answer
+
+    def named_on_the_way(self, intent: Intent) -> set[Answer]:
+        """Return the answers that are still due to orders which ``intent`` cancels."""
+        pending = self._pending
+        return {pending[c.client_id] for c in intent.cancels if c.client_id in pending}
+
+    def _arrived(self, names: list[ClientOrderId]) -> None:
+        for name in names:
+            self._pending.pop(name, None)
 
     async def resume(self, now: Millis) -> None:
         """Take up where the account's last replay ended: above its nonces, with no order open.
