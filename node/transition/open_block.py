@@ -6,10 +6,14 @@ from node.types.errors import BlockOutOfOrder
 from node.types.events import BlockOpened
 
 
+TIME_MAX = 2**63 - 1
+"""The latest block time. What is computed ahead of it, as funding times, still fits its leaf."""
+
+
 def open_block(effects: Effects, command: OpenBlock) -> None:
     """Open the next block at its time. Raises ``BlockOutOfOrder``."""
     state = effects.state
-    if command.number != state.block + 1 or command.time < state.time:
+    if command.number != state.block + 1 or not state.time <= command.time <= TIME_MAX:
         raise BlockOutOfOrder(
             number=command.number, expected=state.block + 1, time=command.time, now=state.time
         )

@@ -1,17 +1,29 @@
 """What somebody with several accounts and no manners would try."""
 
-from node.types.commands import OrderType
+import msgspec
+import pytest
+
+from node.margin.position import maintenance_margin
+from node.transition import invariants
+from node.transition.apply import apply
+from node.transition.open_block import TIME_MAX
+from node.transition.oracle_round import MAX_MARK
+from node.transition.state import State
+from node.types.commands import OpenBlock, OrderType
 from node.types.errors import (
+    BlockOutOfOrder,
+    InsufficientMargin,
     LiquidationStalled,
     NotionalTooSmall,
     PriceOutsideBand,
 )
-from node.types.events import Liquidated
-from node.types.units import UINT64_MAX
-from tests.examples import ALICE, BOB, DOLLAR, MALLORY
+from node.types.events import CancelReason, Liquidated, OrderCancelled
+from node.types.rules import Bracket
+from node.types.units import UINT64_MAX, Lots, Millis, Ppm
+from tests.examples import ALICE, BOB, CAROL, DOLLAR, MALLORY, RULES, Person
 from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order
 
-GTC, IOC, FOK, MARKET = OrderType.GTC, OrderType.IOC, OrderType.FOK, OrderType.MARKET
+IOC, MARKET = OrderType.IOC, OrderType.MARKET
 
 
 def bankrupt_long(fund: int) -> Exchange:
@@ -76,3 +88,145 @@ def test_the_band_never_loosens_the_protection_of_a_market_order() -> None:
     assert exchange.refused(buy, PriceOutsideBand) == {"price": 100_00, **band}
     sell = exchange.orders(BOB, order(SELL, COIN, UINT64_MAX, MARKET))
     assert exchange.refused(sell, PriceOutsideBand) == {"price": UINT64_MAX, **band}
+
+
+def wealth(exchange: Exchange, *people: Person) -> int:
+    """Return what ``people`` would have if all closed at the marks."""
+    index, mark = exchange.market.funding_index, exchange.market.mark
+    return sum(
+        account.free + account.reserved + exchange.position(person).equity(mark, index)
+        for person in people
+        for account in [exchange.account(person)]
+    )
+
+
+@pytest.mark.parametrize("price", [80_00, 95_00, 105_00, 120_00])
+@pytest.mark.parametrize("mark", [80_00, 90_00, 99_00, 110_00, 125_00])
+def test_two_accounts_of_one_owner_gain_no_more_than_a_gap_and_the_maintenance_margin(
+    price: int, mark: int
+) -> None:
+    """A trade far from the mark, a move, a liquidation into the other account's own quotes.
+
+    What a position lacks at the new mark is the fund's risk, whoever holds the other side; beyond
+    that the owner's own quotes fetch the maintenance margin at most, and nothing without a gap.
+    """
+    exchange = Exchange()
+    exchange.endow(10_000)
+    exchange.fund(MALLORY, 500)
+    exchange.fund(BOB, 5_000)
+    before = wealth(exchange, MALLORY, BOB)
+    exchange.do(exchange.orders(MALLORY, order(SELL, 10 * COIN, price)))
+    exchange.do(exchange.orders(BOB, order(BUY, 10 * COIN, price)))
+    exchange.mark(mark)
+    equities = [exchange.position(person).equity(mark, 0) for person in (MALLORY, BOB)]
+    gap = -min(0, *equities)
+    allowed = gap + maintenance_margin(RULES.markets[0], 10 * COIN, mark) if gap else 0
+    low, high = exchange.market.band
+    for quote in (order(BUY, 10 * COIN, low), order(SELL, 10 * COIN, high)):
+        apply(exchange.state, exchange.orders(BOB, quote))
+    for _ in range(3):
+        for person in (MALLORY, BOB):
+            apply(exchange.state, exchange.liquidate(person))
+            invariants.check(exchange.state)
+    assert wealth(exchange, MALLORY, BOB) - before <= allowed
+
+
+def test_splitting_a_trade_saves_no_fee() -> None:
+    fees = []
+    for parts in (1, 10, 100):
+        exchange = Exchange()
+        for person in (ALICE, MALLORY):
+            exchange.fund(person, 10_000)
+        exchange.place(ALICE, order(SELL, 33_300, 100_01))
+        for _ in range(parts):
+            exchange.place(MALLORY, order(BUY, 33_300 // parts, 100_01, IOC))
+        fees.append(exchange.state.fees)
+    assert fees == sorted(fees)
+
+
+def test_partial_fills_and_a_cancel_leave_nothing_reserved_and_nothing_behind() -> None:
+    exchange = Exchange()
+    for person in (ALICE, BOB):
+        exchange.fund(person, 10_000)
+    exchange.place(ALICE, order(SELL, 10_007, 100_03))
+    for size in (101, 1_013, 3_001):
+        reserved = exchange.account(ALICE).reserved
+        exchange.place(BOB, order(BUY, size, 100_03, IOC))
+        assert exchange.account(ALICE).reserved < reserved
+    exchange.do(exchange.cancel_all(ALICE))
+    account = exchange.account(ALICE)
+    paid = sum(-(-100_03 * size * 100 // 1_000_000) for size in (101, 1_013, 3_001))
+    assert account.reserved == 0
+    assert account.free == 10_000 * DOLLAR - exchange.position(ALICE).margin - paid
+
+
+def test_reduce_only_orders_cannot_flip_a_position_however_many_there_are() -> None:
+    exchange = Exchange()
+    for person in (ALICE, BOB, CAROL):
+        exchange.fund(person, 10_000)
+    exchange.trade(BOB, ALICE, COIN, 100_00)
+    exchange.place(BOB, *[order(SELL, COIN, 100_00 + n, reduce_only=True) for n in range(5)])
+    exchange.place(CAROL, order(BUY, 5 * COIN, 101_00))
+    assert exchange.position(BOB).size == 0
+    assert exchange.fills() == [(100_00, COIN)]
+    assert exchange.book() == ([(101_00, 4 * COIN)], [])
+
+
+def test_a_losing_position_cannot_be_sold_to_a_friend_below_its_worth() -> None:
+    """Below maintenance, only a price that leaves the rest no worse off is a fair one."""
+    exchange = Exchange()
+    for person in (ALICE, BOB):
+        exchange.fund(person, 10_000)
+    exchange.fund(MALLORY, 1_006)
+    exchange.trade(MALLORY, ALICE, 100 * COIN, 100_00)
+    exchange.mark(94_00)
+    exchange.place(BOB, order(BUY, 50 * COIN, 76_00))
+    dump = order(SELL, 50 * COIN, 76_00, IOC, reduce_only=True)
+    exchange.place(MALLORY, dump)
+    (refused,) = exchange.told(OrderCancelled)
+    assert (refused.remaining, refused.reason) == (50 * COIN, CancelReason.MARGIN)
+    assert exchange.position(MALLORY).size == 100 * COIN
+
+
+def test_margin_taken_out_is_gone_before_the_crash_and_not_after_it() -> None:
+    exchange = Exchange()
+    for person in (ALICE, BOB, CAROL):
+        exchange.fund(person, 10_000)
+    exchange.trade(BOB, ALICE, 10 * COIN, 100_00)
+    exchange.do(exchange.adjust(BOB, 50 * DOLLAR))
+    exchange.do(exchange.adjust(BOB, -50 * DOLLAR))
+    exchange.mark(91_00)
+    exchange.refused(exchange.adjust(BOB, -1), InsufficientMargin)
+    free = exchange.account(BOB).free
+    exchange.place(CAROL, order(BUY, 10 * COIN, 90_00))
+    exchange.do(exchange.liquidate(BOB))
+    assert exchange.account(BOB).free >= free
+
+
+def test_the_largest_position_at_the_highest_mark_fits_every_leaf() -> None:
+    """2**48 lots at 2**48 ticks, and the most money that a deposit can bring, many times."""
+    biggest = msgspec.structs.replace(
+        RULES.markets[0], brackets=(Bracket(Lots(2**48), Ppm(2), Ppm(1)),)
+    )
+    exchange = Exchange(msgspec.structs.replace(RULES, markets=(biggest,)), mark=MAX_MARK - 1)
+    for person in (ALICE, BOB):
+        account = exchange.state.open_account(person.address)
+        account.free += 2**100
+        exchange.state.deposited += 2**100
+    exchange.trade(BOB, ALICE, 2**48, MAX_MARK - 1)
+    leaves = dict(exchange.state.leaves())
+    back = State.from_leaves(exchange.state.rules, exchange.state.domain, leaves.items())
+    assert dict(back.leaves()) == leaves
+    exchange.mark(1)
+    exchange.do(exchange.liquidate(BOB))
+    exchange.state.drain_changes()
+
+
+def test_no_block_may_stand_at_a_time_that_leaves_cannot_hold() -> None:
+    """Funding times lie ahead of the block: near 2**64 they would not fit their leaf."""
+    exchange = Exchange(mark=0)
+    for time in (UINT64_MAX, TIME_MAX + 1):
+        exchange.refused(OpenBlock(2, Millis(time)), BlockOutOfOrder)
+    exchange.do(OpenBlock(2, Millis(TIME_MAX)))
+    exchange.do(exchange.round(100_00, 100_00))
+    exchange.state.drain_changes()
