@@ -5,7 +5,6 @@ from node.types.commands import OpenBlock
 from node.types.errors import BlockOutOfOrder
 from node.types.events import BlockOpened
 
-
 TIME_MAX = 2**63 - 1
 """The latest block time. What is computed ahead of it, as funding times, still fits its leaf."""
 

@@ -217,8 +217,14 @@ def test_the_band_is_rounded_inward(mark: int, band: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(
     ("value", "margin", "equity", "fee"),
-    [(1_000, 99, 99, 10), (1_001, 99, 99, 11), (1_000, 5, 99, 5), (1_000, 99, 4, 4)]
-    + [(1_000, -1, 99, 0), (1_000, 99, -1, 0)],
+    [
+        (1_000, 99, 99, 10),
+        (1_001, 99, 99, 11),
+        (1_000, 5, 99, 5),
+        (1_000, 99, 4, 4),
+        (1_000, -1, 99, 0),
+        (1_000, 99, -1, 0),
+    ],
 )
 def test_the_fee_is_capped_by_what_is_left(value: int, margin: int, equity: int, fee: int) -> None:
     assert liquidation_fee(MARKET, value, margin, equity) == fee
