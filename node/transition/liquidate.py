@@ -19,7 +19,7 @@ from node.margin.liquidation import closing_size, liquidation_fee, worst_price
 from node.margin.position import Position, maintenance_margin
 from node.matching.book import Order
 from node.matching.match import crosses
-from node.transition.deleverage import deleverage
+from node.transition.deleverage import can_deleverage, deleverage
 from node.transition.effects import Effects
 from node.transition.orders import open_orders, remove_order
 from node.transition.state import Account, Market, State
@@ -70,7 +70,7 @@ def liquidate(effects: Effects, command: Liquidate) -> None:
         raise NotLiquidatable(equity=equity, required=required)
     order = _closing_order(state, market, position, equity)
     orders = open_orders(account, market.market_id)
-    hopeless = equity + state.insurance < 0
+    hopeless = equity + state.insurance < 0 and can_deleverage(state, market, position)
     if not (orders or hopeless or crosses(market.book, order)):
         raise LiquidationStalled(price=order.price, size=order.remaining)
     for resting in orders:

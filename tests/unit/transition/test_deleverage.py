@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from node.types.errors import LiquidationStalled
 from node.types.events import CancelReason, Deleveraged, Liquidated, OrderCancelled
 from tests.examples import ALICE, BOB, CAROL, DAVE, DOLLAR, MALLORY, RULES, Person
 from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order
@@ -88,6 +89,9 @@ def test_a_counterparty_that_would_go_under_is_passed_over() -> None:
     exchange.do(exchange.liquidate(BOB))
     assert handed(exchange) == [(ALICE.address, COIN)]
     assert exchange.position(CAROL).size == -COIN
+    # Asked again, nothing at all can be done: that is a rejection, and no command of the log.
+    values = exchange.refused(exchange.liquidate(BOB), LiquidationStalled)
+    assert values["size"] == COIN
 
 
 def test_a_partly_taken_counterparty_keeps_its_initial_margin() -> None:
