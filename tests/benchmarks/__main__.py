@@ -14,6 +14,7 @@ from rich.table import Table
 from tests.benchmarks.admission import measure_admission
 from tests.benchmarks.book import measure_books
 from tests.benchmarks.transition import measure_transition
+from tests.benchmarks.whole import measure_whole
 
 BENCHMARKS: Final[dict[str, tuple[str, Callable[[], Sequence[msgspec.Struct]]]]] = {
     "book": ("The book: operations a second; ratio = ours over theirs", measure_books),
@@ -24,6 +25,10 @@ BENCHMARKS: Final[dict[str, tuple[str, Callable[[], Sequence[msgspec.Struct]]]]]
     "admission": (
         "Admission: orders a second; ratio = over eth-account with single orders",
         measure_admission,
+    ),
+    "whole": (
+        "The whole path: orders a second; ratio = over eth-account with single orders",
+        measure_whole,
     ),
 }
 """The title of each benchmark, and what measures it."""

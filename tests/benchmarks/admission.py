@@ -78,8 +78,8 @@ def measure_admission(
         pool = RunningPool(runner, orders)
         try:
             contenders = [
-                _plain(flat_documents(singles[:plain_orders]), 1),
-                _plain(readable_documents(bulks[: max(1, plain_orders // BULK)]), BULK),
+                plain_contender(flat_documents(singles[:plain_orders]), 1),
+                plain_contender(readable_documents(bulks[: max(1, plain_orders // BULK)]), BULK),
                 *_ours(pool, bodies(singles), 1),
                 *_ours(pool, bodies(bulks), BULK),
             ]
@@ -135,7 +135,9 @@ class RunningPool:
         await asyncio.wait([self._task])
 
 
-def _plain(documents: Sequence[Document], orders: int) -> Contender:
+def plain_contender(documents: Sequence[Document], orders: int) -> Contender:
+    """Return the ordinary way to check ``documents``, each of so many orders."""
+
     def check() -> None:
         for document in documents:
             signable = encode_typed_data(full_message=document.content)

@@ -10,6 +10,7 @@ from tests.benchmarks.admission import measure_admission
 from tests.benchmarks.book import OURS, measure_books
 from tests.benchmarks.rounds import Spread, rate_ratios, spread
 from tests.benchmarks.transition import BULKS, PEER, measure_transition
+from tests.benchmarks.whole import WholeSize, measure_whole
 
 
 def test_the_book_is_measured_and_an_absent_engine_says_so() -> None:
@@ -34,6 +35,20 @@ def test_admission_is_measured_on_every_path() -> None:
     assert (plain.ratio, plain.orders_per_message) == (1.0, 1)
     assert len({(row.path, row.orders_per_message) for row in rows}) == 6
     assert all(row.orders_per_s and row.ratio_low <= row.ratio <= row.ratio_high for row in others)
+
+
+@pytest.mark.slow
+def test_the_whole_path_is_measured_on_a_node_of_its_own() -> None:
+    size = WholeSize({1: 40, 20: 80}, accounts=20, plain_orders=20, rounds=1, open_seconds=0.1)
+    plain, *ours = measure_whole(size)
+    assert plain.ack_p50_ms is None
+    assert [row.orders_per_message for row in ours] == [1, 20]
+    for row in ours:
+        assert row.orders_per_s > 0
+        assert row.load_cpu is not None
+        assert row.ack_p50_ms is not None
+        assert row.ack_p99_ms is not None
+        assert 0 < row.ack_p50_ms <= row.ack_p99_ms
 
 
 def test_ratios_are_taken_within_a_round() -> None:
