@@ -31,7 +31,7 @@ class Verdict(IntEnum):
 
 
 class Judge(Protocol):
-    """Who decides whether a proposed fill may happen. It must not change the book."""
+    """Who decides whether a proposed fill may happen; to settle one must not change the book."""
 
     def settle(self, maker: Order, price: Ticks, size: Lots) -> int:
         """Settle up to ``size`` lots at ``price`` and return how many, or a ``Verdict``.
@@ -42,7 +42,10 @@ class Judge(Protocol):
         ...
 
     def dropped(self, maker: Order, reason: CancelReason) -> None:
-        """Take note that ``maker`` has just left the book with ``remaining`` lots unfilled."""
+        """Take note that ``maker`` has just left the book with ``remaining`` lots unfilled.
+
+        Here the judge may take further orders out of the book.
+        """
         ...
 
 

@@ -47,7 +47,8 @@ def admit(state: State, account: Account, new: NewOrder) -> Admitted:
     """Return how ``new`` enters the market; raise the first rule that it breaks. Changes nothing.
 
     A market order's price is held to the price band, a reduce-only order's size to what there is to
-    reduce.
+    reduce. One that closes less than all of it is held to the minimum as well: reducing lot by lot,
+    it would reserve nothing and make a wall of dust.
     """
     if not 1 <= new.market <= len(state.markets):
         raise UnknownMarket(market=new.market)
@@ -55,7 +56,8 @@ def admit(state: State, account: Account, new: NewOrder) -> Admitted:
     position = account.positions.get(new.market)
     size = _check_size(market, position, new)
     price = _check_price(market, state.time, new)
-    if not new.reduce_only and price * size < market.rules.min_notional:
+    closes_all = new.reduce_only and position is not None and size == position.reducible(new.side)
+    if price * size < market.rules.min_notional and not closes_all:
         raise NotionalTooSmall(notional=price * size, minimum=market.rules.min_notional)
     _check_ids(state, account, new)
     buying = new.side == _BUY

@@ -1,7 +1,9 @@
 """Fill-or-kill: the crossing is rehearsed on a copy of just those orders that it could reach.
 
-The same code decides the rehearsal and the real thing, so the answer cannot differ from what then
-happens, whatever margin says of each maker on the way.
+The same code decides the rehearsal and the real thing, so a yes cannot differ from what then
+happens, whatever margin says of each maker on the way. A no may, by the orders behind those that
+were copied, where idle reduce-only orders leave several in one step: such an order is refused,
+though it might just have been filled.
 """
 
 from itertools import islice

@@ -66,8 +66,15 @@ class Trade:
         return size
 
     def dropped(self, maker: Order, reason: CancelReason) -> None:
-        """Account for a maker that left unfilled; see ``node.matching.match.Judge``."""
+        """Account for a maker that left unfilled; see ``node.matching.match.Judge``.
+
+        With a reduce-only order that has nothing to reduce go all of its account: otherwise each
+        would cost the taker a step, and one lot could hold up a hundred of them for nothing.
+        """
         order_left(self._effects, maker, reason)
+        if reason is CancelReason.REDUCE_ONLY:
+            account = self._effects.state.accounts[maker.account]
+            drop_idle_reducers(self._effects, account, self._market.market_id)
 
     def _taker_effect(self, lots: int, price: int) -> Effect | None:
         market = self._market

@@ -172,6 +172,40 @@ def test_reduce_only_orders_cannot_flip_a_position_however_many_there_are() -> N
     assert exchange.book() == ([(101_00, 4 * COIN)], [])
 
 
+def test_a_position_of_one_lot_is_no_free_wall_of_reduce_only_orders() -> None:
+    """Such orders reserve nothing: each that cost a taker one of its steps would stop it for free.
+
+    Bob's order may take a hundred steps; Mallory's two hundred orders stand before Alice's.
+    """
+    exchange = Exchange()
+    for person in (ALICE, BOB, MALLORY):
+        exchange.fund(person, 10_000)
+    exchange.trade(MALLORY, ALICE, COIN, 100_00)
+    exchange.place(MALLORY, order(SELL, COIN - 1, 99_00))
+    exchange.place(BOB, order(BUY, COIN - 1, 99_00, IOC))
+    for _ in range(2):
+        exchange.place(MALLORY, *[order(SELL, 1, 100_00, reduce_only=True)] * 100)
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    exchange.place(BOB, order(BUY, COIN + 1, 100_00, IOC))
+    assert exchange.fills() == [(100_00, 1), (100_00, COIN)]
+    assert not exchange.account(MALLORY).orders
+
+
+def test_a_reduce_only_order_is_no_dust_unless_it_closes_everything() -> None:
+    exchange = Exchange()
+    for person in (ALICE, MALLORY):
+        exchange.fund(person, 10_000)
+    exchange.trade(MALLORY, ALICE, 150, 100_00)
+    dust = exchange.orders(MALLORY, order(SELL, 99, 100_00, reduce_only=True))
+    values = exchange.refused(dust, NotionalTooSmall)
+    assert values == {"notional": 99 * 100_00, "minimum": DOLLAR}
+    exchange.place(ALICE, order(BUY, 100, 100_00))
+    exchange.place(MALLORY, order(SELL, 100, 100_00, IOC, reduce_only=True))
+    assert exchange.position(MALLORY).size == 50
+    exchange.place(MALLORY, order(SELL, 50, 100_00, reduce_only=True))
+    assert exchange.book() == ([], [(100_00, 50)])
+
+
 def test_a_losing_position_cannot_be_sold_to_a_friend_below_its_worth() -> None:
     """Below maintenance, only a price that leaves the rest no worse off is a fair one."""
     exchange = Exchange()
