@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from node.types.errors import ConfigInvalid
+from node.types.faults import out_of_ranges, raise_faults
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -31,12 +32,11 @@ class Faults:
         try:
             check()
         except ConfigInvalid as error:
-            self._found += [f"{prefix}.{fault}" for fault in error.faults]
+            self._found += [_path(prefix, fault) for fault in error.faults]
 
     def raise_if_any(self) -> None:
         """Raise ``ConfigInvalid`` with everything that was found."""
-        if self._found:
-            raise ConfigInvalid(faults=tuple(self._found))
+        raise_faults(self._found)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -88,7 +88,4 @@ def in_range(
     faults: Faults, prefix: str, section: msgspec.Struct, ranges: Mapping[str, tuple[float, float]]
 ) -> None:
     """Note every number of ``section`` that lies outside its range (both ends allowed)."""
-    for name, (low, high) in ranges.items():
-        value = getattr(section, name)
-        if not low <= value <= high:
-            faults.add(_path(prefix, name), f"{value}, {low:g} … {high:g} allowed")
+    faults.absorb(prefix, lambda: raise_faults(out_of_ranges(section, ranges)))

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from node.types.errors import ConfigInvalid
+from node.types.faults import out_of_ranges, raise_faults
 
 _RANGES: dict[str, tuple[int, int]] = {
     "commands_max": (1, 200_000),
@@ -47,10 +47,4 @@ class BatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def check_batcher_config(config: BatcherConfig) -> None:
     """Raise ``ConfigInvalid`` with *all* faults of ``config``, each with its key and range."""
-    faults = tuple(
-        f"{name}: {getattr(config, name)}, {low} … {high} allowed"
-        for name, (low, high) in _RANGES.items()
-        if not low <= getattr(config, name) <= high
-    )
-    if faults:
-        raise ConfigInvalid(faults=faults)
+    raise_faults(out_of_ranges(config, _RANGES))

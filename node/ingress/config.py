@@ -2,7 +2,7 @@
 
 import msgspec
 
-from node.types.errors import ConfigInvalid
+from node.types.faults import out_of_ranges, raise_faults
 
 _RANGES: dict[str, tuple[int, int]] = {
     "messages_per_s": (1, 1_000_000),
@@ -37,10 +37,4 @@ class IngressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def check_ingress_config(config: IngressConfig) -> None:
     """Raise ``ConfigInvalid`` with *all* faults of ``config``, each with its key and range."""
-    faults = [
-        f"{name}: {getattr(config, name)}, {low} … {high} allowed"
-        for name, (low, high) in _RANGES.items()
-        if not low <= getattr(config, name) <= high
-    ]
-    if faults:
-        raise ConfigInvalid(faults=tuple(faults))
+    raise_faults(out_of_ranges(config, _RANGES))

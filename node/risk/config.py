@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from node.types.errors import ConfigInvalid
+from node.types.faults import out_of_ranges, raise_faults
 
 _RANGES: dict[str, tuple[float, float]] = {
     "late_share": (1e-6, 0.1),
@@ -78,12 +78,7 @@ class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def check_risk_config(config: RiskConfig) -> None:
     """Raise ``ConfigInvalid`` with *all* faults of ``config``, each with its key and range."""
-    faults = [
-        f"{name}: {getattr(config, name)}, {low:g} … {high:g} allowed"
-        for name, (low, high) in _RANGES.items()
-        # Written so that a value that is not a number is a fault, too.
-        if not low <= getattr(config, name) <= high
-    ]
+    faults = out_of_ranges(config, _RANGES)
     if config.watch_s <= config.near_s:
         faults.append(f"watch_s: {config.watch_s}, more than near_s ({config.near_s}) allowed")
     if config.retry_rounds_max < config.retry_rounds:
@@ -97,8 +92,7 @@ def check_risk_config(config: RiskConfig) -> None:
             f" at most budget_horizon_s ({config.budget_horizon_s}) allowed"
         )
     faults += _faults_of_tail(config.tail)
-    if faults:
-        raise ConfigInvalid(faults=tuple(faults))
+    raise_faults(faults)
 
 
 def _faults_of_tail(tail: tuple[tuple[int, float], ...]) -> list[str]:

@@ -3,7 +3,7 @@
 import msgspec
 
 from node.settlement.fees import FeePolicy
-from node.types.errors import ConfigInvalid
+from node.types.faults import out_of, out_of_ranges, raise_faults
 
 _RANGES: dict[str, tuple[int, int]] = {
     "poll_ms": (10, 60_000),
@@ -55,20 +55,14 @@ class SettlementConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def check_settlement_config(config: SettlementConfig) -> None:
     """Raise ``ConfigInvalid`` with *all* faults of ``config``, each with its key and range."""
-    faults = [
-        f"{name}: {value}, {low} … {high} allowed"
-        for name, (low, high) in _RANGES.items()
-        if (value := getattr(config, name)) is not None and not low <= value <= high
-    ]
     policy = config.fees
-    if not 1 <= policy.max_fee_cap <= _FEE_MAX:
-        faults.append(f"fees.max_fee_cap: {policy.max_fee_cap}, 1 … {_FEE_MAX} allowed")
-    if not 0 <= policy.tip_max <= policy.max_fee_cap:
-        faults.append(f"fees.tip_max: {policy.tip_max}, 0 … {policy.max_fee_cap} allowed")
-    # A tip of zero could never be raised by a tenth, so nothing sent with it could be replaced.
-    if not 1 <= policy.tip_min <= policy.tip_max:
-        faults.append(f"fees.tip_min: {policy.tip_min}, 1 … {policy.tip_max} allowed")
+    faults = [
+        *out_of_ranges(config, _RANGES),
+        *out_of("fees.max_fee_cap", policy.max_fee_cap, 1, _FEE_MAX),
+        *out_of("fees.tip_max", policy.tip_max, 0, policy.max_fee_cap),
+        # A tip of zero could never be raised by a tenth, so nothing sent with it could be replaced.
+        *out_of("fees.tip_min", policy.tip_min, 1, policy.tip_max),
+    ]
     if (config.safe_depth or 0) > (config.final_depth or config.safe_depth or 0):
         faults.append(f"final_depth: {config.final_depth}, at least safe_depth")
-    if faults:
-        raise ConfigInvalid(faults=tuple(faults))
+    raise_faults(faults)

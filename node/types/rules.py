@@ -7,6 +7,7 @@ their bytes when it is created), so a verifier needs no file from the operator.
 import msgspec
 
 from node.types.errors import ConfigInvalid
+from node.types.faults import out_of, out_of_ranges, raise_faults
 from node.types.hashing import keccak256
 from node.types.ids import Address, MarketId
 from node.types.units import MONEY_DECIMALS, PPM_ONE, Lots, Millis, Money, Ppm
@@ -119,14 +120,8 @@ def check_rules(rules: Rules) -> None:
         faults.append(f"markets: {len(rules.markets)} given, 1 … 1000 allowed")
     if len({market.symbol for market in rules.markets}) != len(rules.markets):
         faults.append("markets: symbols must differ from each other")
-    if not 1 <= rules.root_interval <= 1_000_000:
-        faults.append(f"root_interval: {rules.root_interval}, 1 … 1000000 allowed")
-    if faults:
-        raise ConfigInvalid(faults=tuple(faults))
-
-
-def _out_of(name: str, value: int, low: int, high: int) -> list[str]:
-    return [] if low <= value <= high else [f"{name}: {value}, {low} … {high} allowed"]
+    faults += out_of("root_interval", rules.root_interval, 1, 1_000_000)
+    raise_faults(faults)
 
 
 def _faults_of_limits(limits: Limits) -> list[str]:
@@ -141,15 +136,11 @@ def _faults_of_limits(limits: Limits) -> list[str]:
         "action_lifetime_ms": (60_000, 366 * 24 * 3_600_000),
         "oracle_ahead_ms": (0, 60_000),
     }
-    return [
-        fault
-        for name, (low, high) in ranges.items()
-        for fault in _out_of(f"limits.{name}", getattr(limits, name), low, high)
-    ]
+    return [f"limits.{fault}" for fault in out_of_ranges(limits, ranges)]
 
 
 def _faults_of_oracle(rules: Rules) -> list[str]:
-    faults = _out_of("quorum", rules.quorum, 1, max(1, len(rules.reporters)))
+    faults = out_of("quorum", rules.quorum, 1, max(1, len(rules.reporters)))
     if not 1 <= len(rules.reporters) <= 32:
         faults.append(f"reporters: {len(rules.reporters)} given, 1 … 32 allowed")
     if len(set(rules.reporters)) != len(rules.reporters):
@@ -161,15 +152,15 @@ def _faults_of_oracle(rules: Rules) -> list[str]:
 
 def _faults_of_market(market: MarketRules) -> list[str]:
     faults = [
-        *_out_of("tick_decimals", market.tick_decimals, 0, MONEY_DECIMALS),
-        *_out_of("min_notional", market.min_notional, 1, 10**12),
-        *_out_of("price_band", market.price_band, 1, PPM_ONE - 1),
-        *_out_of("maker_fee", market.maker_fee, 0, 100_000),
-        *_out_of("taker_fee", market.taker_fee, 0, 100_000),
-        *_out_of("liquidation_fee", market.liquidation_fee, 0, 100_000),
-        *_out_of("mark_stale_ms", market.mark_stale_ms, 1, 24 * 3_600_000),
-        *_out_of("funding_interval_ms", market.funding_interval_ms, 1_000, 24 * 3_600_000),
-        *_out_of("funding_cap", market.funding_cap, 0, 100_000),
+        *out_of("tick_decimals", market.tick_decimals, 0, MONEY_DECIMALS),
+        *out_of("min_notional", market.min_notional, 1, 10**12),
+        *out_of("price_band", market.price_band, 1, PPM_ONE - 1),
+        *out_of("maker_fee", market.maker_fee, 0, 100_000),
+        *out_of("taker_fee", market.taker_fee, 0, 100_000),
+        *out_of("liquidation_fee", market.liquidation_fee, 0, 100_000),
+        *out_of("mark_stale_ms", market.mark_stale_ms, 1, 24 * 3_600_000),
+        *out_of("funding_interval_ms", market.funding_interval_ms, 1_000, 24 * 3_600_000),
+        *out_of("funding_cap", market.funding_cap, 0, 100_000),
         *_faults_of_brackets(market.brackets),
     ]
     if market.tick_decimals + market.lot_decimals != MONEY_DECIMALS:
@@ -190,9 +181,9 @@ def _faults_of_brackets(brackets: tuple[Bracket, ...]) -> list[str]:
     below = Bracket(max_size=Lots(0), initial=Ppm(0), maintenance=Ppm(0))
     for place, bracket in enumerate(brackets):
         name = f"brackets[{place}]"
-        faults += _out_of(f"{name}.max_size", bracket.max_size, below.max_size + 1, 2**48)
-        faults += _out_of(f"{name}.initial", bracket.initial, max(2, below.initial), PPM_ONE)
-        faults += _out_of(
+        faults += out_of(f"{name}.max_size", bracket.max_size, below.max_size + 1, 2**48)
+        faults += out_of(f"{name}.initial", bracket.initial, max(2, below.initial), PPM_ONE)
+        faults += out_of(
             f"{name}.maintenance",
             bracket.maintenance,
             max(1, below.maintenance),

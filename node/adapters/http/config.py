@@ -2,7 +2,7 @@
 
 import msgspec
 
-from node.types.errors import ConfigInvalid
+from node.types.faults import out_of_ranges, raise_faults
 
 _RANGES: dict[str, tuple[float, float]] = {
     "port": (0, 65_535),
@@ -45,13 +45,7 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def check_http_config(config: HttpConfig) -> None:
     """Raise ``ConfigInvalid`` with *all* faults of ``config``, each with its key and range."""
-    faults = [
-        f"{name}: {getattr(config, name)}, {low:g} … {high:g} allowed"
-        for name, (low, high) in _RANGES.items()
-        # Written so that a value that is not a number is a fault, too.
-        if not low <= getattr(config, name) <= high
-    ]
+    faults = out_of_ranges(config, _RANGES)
     if not config.host:
         faults.append("host: empty, an address or a name allowed")
-    if faults:
-        raise ConfigInvalid(faults=tuple(faults))
+    raise_faults(faults)

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from node.types.errors import ConfigInvalid
+from node.types.faults import out_of, raise_faults
 
 KINDS = ("quote", "limit", "buy", "sell", "deposit_margin")
 """The kinds of the arrival process: a maker's requote, a resting order, takers, a margin top-up."""
@@ -78,21 +78,18 @@ def check_flow_config(config: FlowConfig) -> None:
         "phases": (len(config.phases), 1, 100),
     }
     faults = [
-        f"{name}: {value:g}, {low:g} … {high:g} allowed"
+        fault
         for name, (value, low, high) in ranges.items()
-        if not low <= value <= high
+        for fault in out_of(name, value, low, high)
     ]
     for phase in config.phases:
         for name, low, high in (
             ("seconds", 0.1, 86_400), ("load", 0, 1e4), ("drift", -3, 3), ("volatility", 0, 1),
             ("jumps", 0, 1e4), ("jump_size", -1, 1), ("sell_bias", 0, 1),
         ):  # fmt: skip
-            value = getattr(phase, name)
-            if not low <= value <= high:
-                faults.append(f"phases.{phase.name}.{name}: {value:g}, {low:g} … {high:g} allowed")
+            faults += out_of(f"phases.{phase.name}.{name}", getattr(phase, name), low, high)
     faults += _faults_of_process(config)
-    if faults:
-        raise ConfigInvalid(faults=tuple(faults))
+    raise_faults(faults)
 
 
 def _faults_of_process(config: FlowConfig) -> list[str]:
