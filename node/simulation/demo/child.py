@@ -68,6 +68,11 @@ class Child:
         """Return whether the program is over."""
         return self._running.returncode is not None
 
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._running.pid
+
     async def wait(self) -> int:
         """Return the exit code, once there is one."""
         return await self._running.wait()

@@ -20,6 +20,7 @@ from node.types.rules import MarketRules, Rules
 from node.types.units import Lots, Money, Ticks
 
 MONEY_ONE = 1_000_000
+BUYERS_PER_QUOTE = 12
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -77,14 +78,18 @@ class Flow:
             yield Quotes(time_ns, self.phase_at(time_ns / 1e9).name, prices)
 
     def opening(self) -> Iterator[Intent]:
-        """Yield what stands before the flow begins: quotes, then the leveraged positions."""
+        """Yield what stands before the flow begins: quotes, and the leveraged positions.
+
+        The makers quote anew before each handful of buyers, who would else empty the books.
+        """
         phase = self._config.phases[0]
-        for maker in range(self._config.makers):
-            for market in range(len(self._rules.markets)):
-                yield self._quote(0, phase, maker, market)
-        first = self._config.accounts - self._config.leveraged
-        for account in range(first, self._config.accounts):
-            yield self._leverage(phase, account)
+        buyers = range(self._config.accounts - self._config.leveraged, self._config.accounts)
+        for start in range(0, max(1, len(buyers)), BUYERS_PER_QUOTE):
+            for maker in range(self._config.makers):
+                for market in range(len(self._rules.markets)):
+                    yield self._quote(0, phase, maker, market)
+            for account in buyers[start : start + BUYERS_PER_QUOTE]:
+                yield self._leverage(phase, account)
 
     def intents(self) -> Iterator[Intent]:
         """Yield everything that the clients send, in order of time."""

@@ -1,10 +1,10 @@
 """A tape as orders of one market, through the client.
 
 A tape counts in its own ticks and lots, an exchange has rules. The mapping is exact and keeps every
-ratio of prices: the tape's coarsest common tick becomes one tick of the market, its coarsest common
-lot so many lots that an order of ordinary size is worth ``NOTIONAL_FACTOR`` times the market's
-minimum. Orders that are too small, too large or too far from the mark for the market are sent all
-the same and refused by name: the tape's venue had other rules.
+ratio of prices: the tape's coarsest common tick becomes so many ticks of the market that prices lie
+above ``PRICE_MIN``, its coarsest common lot so many lots that an order of ordinary size is worth
+``NOTIONAL_FACTOR`` times the market's minimum. Orders that are too small, too large or too far from
+the mark for the market are sent all the same and refused by name: the tape's venue had other rules.
 
 The engine that ``--engine-only`` runs goes along and knows what every order of the tape has left:
 
@@ -39,6 +39,8 @@ from node.types.units import Lots, Money, Ticks, part_rounded_up
 
 ACCOUNTS = 100
 NOTIONAL_FACTOR = 10
+PRICE_MIN = 10_000
+"""Below it, a rate of some millionths of a price is lost in rounding."""
 SAMPLE = 10_000
 ORACLE_INTERVAL_NS = 250_000_000
 IDLE_PRICE = Ticks(1_000)
@@ -48,18 +50,19 @@ IDLE_PRICE = Ticks(1_000)
 class TapeScale(msgspec.Struct, frozen=True):
     """``price_unit`` and ``size_unit`` divide all prices and sizes of the tape.
 
-    ``lots`` is what one ``size_unit`` becomes; ``first_price`` (the market's ticks) is that of the
-    first trade, or the middle of the first prices asked for where there is none.
+    ``ticks`` and ``lots`` are what one of them becomes; ``first_price`` (the market's ticks) is
+    that of the first trade, or the middle of the first prices asked for where there is none.
     """
 
     price_unit: int
+    ticks: int
     size_unit: int
     lots: int
     first_price: Ticks
 
     def price(self, price: Ticks) -> Ticks:
         """Return a price of the tape in ticks of the market, exactly."""
-        return Ticks(price // self.price_unit)
+        return Ticks(price // self.price_unit * self.ticks)
 
     def size(self, size: Lots) -> Lots:
         """Return a size of the tape in lots of the market, exactly."""
@@ -83,13 +86,15 @@ def measure(events: Iterable[TapeEvent], market: MarketRules) -> TapeScale:
                 sample.append((event.price, event.size))
     if not sample:
         raise ConfigInvalid(faults=("tape: there is no order with a price in it",))
-    ordinary = median_low([p // price_unit * (s // size_unit) for p, s in sample])
     first = engine.notes.fills[0].price if engine.notes.fills else median_low(p for p, _ in sample)
+    ticks = part_rounded_up(PRICE_MIN, 1, first // price_unit)
+    ordinary = median_low([p // price_unit * ticks * (s // size_unit) for p, s in sample])
     return TapeScale(
         price_unit=price_unit,
+        ticks=ticks,
         size_unit=size_unit,
         lots=max(1, part_rounded_up(NOTIONAL_FACTOR, market.min_notional, max(1, ordinary))),
-        first_price=Ticks(first // price_unit),
+        first_price=Ticks(first // price_unit * ticks),
     )
 
 

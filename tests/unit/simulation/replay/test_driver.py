@@ -68,9 +68,18 @@ def succeed(answer: "asyncio.Future[dict[str, Any]]") -> None:
     answer.set_result(DONE)
 
 
+def leave_open(answer: "asyncio.Future[dict[str, Any]]") -> None:
+    assert not answer.done()
+
+
 def intent(time_ms: int, *, client_id: int = 1, cancels: tuple[int, ...] = ()) -> Intent:
     order = NewOrder(
-        MarketId(1), Side.BUY, OrderType.GTC, Ticks(100), Lots(5), client_id=ClientOrderId(client_id)
+        MarketId(1),
+        Side.BUY,
+        OrderType.GTC,
+        Ticks(100),
+        Lots(5),
+        client_id=ClientOrderId(client_id),
     )
     named = tuple(CancelOrder(client_id=ClientOrderId(name)) for name in cancels)
     return Intent(time_ms * MS, "calm", 0, named, (order,))
@@ -86,7 +95,7 @@ def driver_over(session: Any) -> tuple[Driver, OracleFeed]:
 async def test_everything_is_sent_in_order_and_answered() -> None:
     session = FakeSession(succeed)
     driver, oracle = driver_over(session)
-    source = [
+    source: list[Quotes | Intent] = [
         Quotes(0, "calm", (Ticks(100), Ticks(200))),
         intent(1),
         Intent(2 * MS, "rush", 0, market=MarketId(2), margin=Money(1_500_000)),
@@ -102,12 +111,13 @@ async def test_everything_is_sent_in_order_and_answered() -> None:
 
 
 async def test_an_open_loop_waits_for_no_answer() -> None:
-    session = FakeSession(lambda answer: None)
+    session = FakeSession(leave_open)
     driver, _ = driver_over(session)
     async with asyncio.TaskGroup() as group:
-        group.create_task(driver.play([intent(n, client_id=n + 1) for n in range(20)], Pace(100, 1)))
-        while len(session.answers) < 20:
-            await asyncio.sleep(0.001)
+        group.create_task(
+            driver.play([intent(n, client_id=n + 1) for n in range(20)], Pace(100, 1))
+        )
+        await asyncio.sleep(0.05)
         assert driver.outcomes.in_flight == 20
         for answer in session.answers:
             succeed(answer)
@@ -142,7 +152,7 @@ async def test_without_a_connection_actions_are_lost_and_the_rest_goes_on() -> N
 
 
 async def test_at_the_fastest_pace_a_cancel_waits_for_the_order_it_names() -> None:
-    session = FakeSession(lambda answer: None)
+    session = FakeSession(leave_open)
     driver, _ = driver_over(session)
     source = [intent(0, client_id=1), intent(0, client_id=2), intent(0, client_id=3, cancels=(1,))]
     async with asyncio.TaskGroup() as group:
