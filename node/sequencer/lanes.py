@@ -11,12 +11,16 @@ from collections.abc import Mapping
 from node.capacity.queue import BoundedQueue
 from node.capacity.stage import Stage
 from node.ports.intake import Deliver
-from node.types.commands import Action, CancelAll, Command, OracleRound, PlaceOrders
+from node.types.commands import Action, CancelAll, Command, OracleRound, OrderType, PlaceOrders
 from node.types.errors import GateClosed
 from node.types.lanes import Lane
 
 GATED = frozenset((Lane.RESTING, Lane.TAKING))
 """The lanes that a closed gate shuts: all that can add risk goes through them."""
+
+
+REHEARSAL_WORK = 10
+"""What a fill-or-kill counts for: it crosses a copy of the book, and pays nothing if that fails."""
 
 
 class Submission:
@@ -43,7 +47,8 @@ def work_of(command: Command) -> int:
     It only bounds the time that a block takes; a wrong guess delays, and changes no result.
     """
     if isinstance(command, PlaceOrders):
-        return len(command.orders) + len(command.cancels)
+        rehearsed = sum(order.type is OrderType.FOK for order in command.orders)
+        return len(command.orders) + len(command.cancels) + (REHEARSAL_WORK - 1) * rehearsed
     # Of these, each may go through every order of an account, or through every market.
     return 10 if isinstance(command, CancelAll | OracleRound) else 1
 

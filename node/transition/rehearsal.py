@@ -6,15 +6,15 @@ were copied, where idle reduce-only orders leave several in one step: such an or
 though it might just have been filled.
 """
 
-from itertools import islice
+from itertools import islice, takewhile
 
 from node.margin.position import Position
 from node.matching.book import Order
 from node.matching.match import Stop
 from node.transition.effects import Effects
-from node.transition.state import Account, State
+from node.transition.state import Account, Market, State
 from node.transition.trade import Trade
-from node.types.commands import NewOrder
+from node.types.commands import NewOrder, Side
 from node.types.ids import MarketId, OrderId
 from node.types.units import Lots, Ticks
 
@@ -22,14 +22,17 @@ from node.types.units import Lots, Ticks
 def would_fill(state: State, account: Account, new: NewOrder, price: Ticks, size: Lots) -> bool:
     """Return whether ``size`` lots would be filled at ``price`` or better, at once and in full."""
     limit = state.rules.limits.fills_per_order
+    market = state.market(new.market)
+    makers = _within_reach(market, new.side, price, limit)
+    # Most noes are this simple, and a no is free: it must not cost us a rehearsal.
+    if sum(maker.remaining for maker in makers if maker.account != account.address) < size:
+        return False
     stage = State(state.rules, state.domain)
-    market, copy = state.market(new.market), stage.market(new.market)
+    copy = stage.market(new.market)
     copy.move_mark(market.mark, market.mark_time)
     copy.funding_index = market.funding_index
     taker = _copy_account(stage, account, new.market)
-    for maker in islice(market.book.orders(new.side.opposite), limit):
-        if maker.price > price if new.side == 0 else maker.price < price:
-            break
+    for maker in makers:
         owner = stage.accounts.get(maker.account)
         if owner is None:
             owner = _copy_account(stage, state.accounts[maker.account], new.market)
@@ -39,6 +42,14 @@ def would_fill(state: State, account: Account, new: NewOrder, price: Ticks, size
         reduce_only=new.reduce_only,
     )  # fmt: skip
     return Trade(Effects(stage), copy, taker, order).run(limit) is Stop.FILLED
+
+
+def _within_reach(market: Market, side: Side, price: Ticks, limit: int) -> list[Order]:
+    """Return the first ``limit`` orders that one on ``side`` meets at ``price`` or better."""
+    makers = islice(market.book.orders(side.opposite), limit)
+    if side == Side.BUY:
+        return list(takewhile(lambda maker: maker.price <= price, makers))
+    return list(takewhile(lambda maker: maker.price >= price, makers))
 
 
 def _copy_account(stage: State, account: Account, market: MarketId) -> Account:

@@ -18,8 +18,8 @@ def _submission(index: int) -> Submission:
     return Submission(command, name_of(command), lambda _outcome: None)
 
 
-def _bulk(orders: int, cancels: int = 0) -> PlaceOrders:
-    order = NewOrder(MarketId(1), Side.BUY, OrderType.GTC, Ticks(1), Lots(1))
+def _bulk(orders: int, cancels: int = 0, kind: OrderType = OrderType.GTC) -> PlaceOrders:
+    order = NewOrder(MarketId(1), Side.BUY, kind, Ticks(1), Lots(1))
     return PlaceOrders(
         account=ALICE,
         signer=ALICE,
@@ -76,6 +76,7 @@ def test_a_closed_gate_shuts_only_what_adds_risk(lane: Lane) -> None:
 def test_work_counts_the_items_of_an_action() -> None:
     assert work_of(pay(1)) == 1
     assert work_of(_bulk(orders=3, cancels=2)) == 5
+    assert work_of(_bulk(orders=3, cancels=2, kind=OrderType.FOK)) == 32
     assert work_of(CancelAll(ALICE, ALICE, 1, Millis(0), b"", MarketId(0))) == 10
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from node.margin.position import maintenance_margin
-from node.transition import invariants
+from node.transition import invariants, rehearsal
 from node.transition.apply import apply
 from node.transition.open_block import TIME_MAX
 from node.transition.oracle_round import MAX_MARK
@@ -12,6 +12,7 @@ from node.transition.state import State
 from node.types.commands import OpenBlock, OrderType
 from node.types.errors import (
     BlockOutOfOrder,
+    FillOrKillUnfilled,
     InsufficientMargin,
     LiquidationStalled,
     NotionalTooSmall,
@@ -204,6 +205,23 @@ def test_a_reduce_only_order_is_no_dust_unless_it_closes_everything() -> None:
     assert exchange.position(MALLORY).size == 50
     exchange.place(MALLORY, order(SELL, 50, 100_00, reduce_only=True))
     assert exchange.book() == ([], [(100_00, 50)])
+
+
+def test_a_fill_or_kill_that_the_book_cannot_fill_costs_no_rehearsal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Refused, it pays nothing and may be sent again at once: a hundred of them in each action.
+
+    What the taker itself has resting does not count: it is cancelled and never traded with.
+    """
+    exchange = Exchange()
+    for person in (ALICE, MALLORY):
+        exchange.fund(person, 10_000)
+    exchange.place(ALICE, order(SELL, 10 * COIN, 100_00))
+    exchange.place(MALLORY, order(SELL, 10 * COIN, 100_00))
+    monkeypatch.delattr(rehearsal, "Trade")
+    wanted = order(BUY, 10 * COIN + 1, 110_00, OrderType.FOK)
+    exchange.refused(exchange.orders(MALLORY, wanted), FillOrKillUnfilled)
 
 
 def test_a_losing_position_cannot_be_sold_to_a_friend_below_its_worth() -> None:
