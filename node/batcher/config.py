@@ -2,13 +2,14 @@
 
 import msgspec
 
+from node.codec.l1_gas import GAS_MAX
 from node.types.faults import out_of_ranges, raise_faults
 
 _RANGES: dict[str, tuple[int, int]] = {
     "commands_max": (1, 200_000),
     "data_bytes_max": (1_000, 10_000_000),
     "age_ms_max": (1, 3_600_000),
-    "gas_max": (250_000, 1 << 24),
+    "gas_max": (250_000, GAS_MAX),
     "backlog_batches_max": (1, 100_000),
     "backlog_bytes_max": (1_000, 10_000_000_000),
     "waiting_batches_max": (1, 1_000),

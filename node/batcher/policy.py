@@ -12,23 +12,8 @@ from enum import StrEnum, unique
 import msgspec
 
 from node.batcher.config import BatcherConfig
+from node.codec.l1_gas import posting_gas_estimated
 from node.types.units import part_rounded_up
-
-GAS_TRANSACTION = 21_000
-GAS_EXECUTION = 160_000
-"""Posting an empty batch, at most: five cold storage slots, a call, an event, the checks."""
-
-GAS_PER_BYTE = 16
-"""A byte of calldata that is not zero (EIP-2028)."""
-
-GAS_FLOOR_PER_BYTE = 40
-"""Since Prague calldata costs at least this, whatever else is executed (EIP-7623)."""
-
-GAS_PER_WORD = 24
-"""Copying and hashing 32 bytes, and the memory for them, each at most twice."""
-
-HEADER_BYTES = 4 + 12 * 32
-"""The rest of the calldata: the selector, the header's words, offsets, lengths and padding."""
 
 RATIO_ONE = 1_000
 """The ratio of data bytes to MessagePack bytes is kept in thousandths."""
@@ -56,18 +41,6 @@ class Load(msgspec.Struct, frozen=True, gc=False):
     def plus(self, other: "Load") -> "Load":
         """Return the load of both together."""
         return Load(self.commands + other.commands, self.encoded_bytes + other.encoded_bytes)
-
-
-def gas_estimate(data_bytes: int, roots: int) -> int:
-    """Return the gas of posting ``data_bytes`` with so many intermediate roots, never too low.
-
-    The dearer of the two ways in which Prague counts it, every byte taken as not zero.
-    """
-    calldata = data_bytes + HEADER_BYTES + 32 * roots
-    words = part_rounded_up(calldata, 1, 32)
-    memory = part_rounded_up(words, words, 512)
-    execution = GAS_EXECUTION + words * GAS_PER_WORD + memory
-    return GAS_TRANSACTION + max(calldata * GAS_PER_BYTE + execution, calldata * GAS_FLOOR_PER_BYTE)
 
 
 class SealPolicy:
@@ -98,7 +71,7 @@ class SealPolicy:
 
     def gas(self, load: Load) -> int:
         """Return the estimated gas of posting the batch."""
-        return gas_estimate(self.data_bytes(load), load.commands // self._root_interval)
+        return posting_gas_estimated(self.data_bytes(load), load.commands // self._root_interval)
 
     def full(self, load: Load) -> SealCause | None:
         """Return the limit that ``load`` has reached, if any."""

@@ -1,45 +1,23 @@
-"""What to pay for a transaction, and how much gas a batch takes. Pure; wei per gas, and gas.
+"""What to pay for a transaction, and how much gas to allow it. Pure; wei per gas, and gas.
 
 A batch's spending is bounded by construction. Of all transactions with one nonce only one is mined,
 replacements rise by an eighth until ``max_fee_cap`` and then stop, and a batch whose transactions
 are mined without effect is given up after a few of them (``tracker.py``). So a batch costs at most
 
     gas limit × max_fee_cap × (1 + failures allowed)
-
-Gas of a transaction (EIP-7623, since Prague), with tokens = zero bytes + 4 × non-zero bytes:
-
-    max(21,000 + 4 × tokens + execution,  21,000 + 10 × tokens)
-
-The execution of ``postBatch`` is known: five cold storage slots, one call into the inbox, an event,
-and two passes over the calldata (one hash of the data, one of the header). Its constants are an
-upper bound of what the compiled contract uses; a test holds them against both chains.
 """
 
 from typing import Final
 
 import msgspec
 
+from node.codec.l1_gas import GAS_MAX
 from node.codec.l1_transactions import Fees, suggested_fees
 from node.ports.chain import FeeSample
 from node.types.units import PPM_ONE, Ppm, part_rounded_up
 
-TRANSACTION_GAS: Final = 21_000
-GAS_PER_TOKEN: Final = 4
-FLOOR_GAS_PER_TOKEN: Final = 10
-TOKENS_PER_NONZERO_BYTE: Final = 4
-
-EXECUTION_GAS: Final = 115_000
-"""Whatever the batch holds: storage, the call, the event, the checks."""
-EXECUTION_GAS_PER_WORD: Final = 24
-"""Copying (3), hashing (6) and growing memory (3), each at most twice for a 32-byte word."""
-MEMORY_WORDS_SQUARED: Final = 512
-"""Memory of w words costs w² / 512 on top."""
-
 GAS_MARGIN: Final = Ppm(50_000)
 """Gas that is not used is not paid for; gas that is missing costs a whole failed transaction."""
-GAS_MAX: Final = 1 << 24
-"""The most gas of one transaction (EIP-7825)."""
-
 BUMP: Final = Ppm(125_000)
 """Pools take a replacement that raises both fees by a tenth; an eighth is safely more."""
 
@@ -79,17 +57,6 @@ def bump_fees(previous: Fees, sample: FeeSample, policy: FeePolicy) -> Fees | No
     tip = max(today.tip, _raised(previous.tip))
     max_fee = max(today.max_fee, _raised(previous.max_fee), tip)
     return None if max_fee > policy.max_fee_cap else Fees(max_fee=max_fee, tip=tip)
-
-
-def gas_needed(calldata: bytes) -> int:
-    """Return an upper bound of the gas that posting a batch with ``calldata`` uses, no margin."""
-    zeros = calldata.count(0)
-    tokens = zeros + TOKENS_PER_NONZERO_BYTE * (len(calldata) - zeros)
-    words = -(-len(calldata) // 32)
-    execution = (
-        EXECUTION_GAS + EXECUTION_GAS_PER_WORD * words + -(-words * words // MEMORY_WORDS_SQUARED)
-    )
-    return TRANSACTION_GAS + max(GAS_PER_TOKEN * tokens + execution, FLOOR_GAS_PER_TOKEN * tokens)
 
 
 def gas_limit(needed: int) -> int:

@@ -3,8 +3,8 @@
 import msgspec
 
 from node.codec.l1_calls import commitment, post_batch
+from node.codec.l1_gas import posting_gas
 from node.codec.l1_transactions import Fees
-from node.settlement.fees import gas_needed
 from node.types.blocks import Batch
 from node.types.ids import Sequence
 
@@ -33,7 +33,7 @@ class SealedBatch(msgspec.Struct, frozen=True, gc=False):
             inbox_cursor=header.inbox_cursor,
             commitment=commitment(batch),
             data_bytes=len(batch.data),
-            gas=gas_needed(post_batch(batch)),
+            gas=posting_gas(post_batch(batch)),
         )
 
 

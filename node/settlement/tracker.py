@@ -18,10 +18,11 @@ keeps no bytes.
 from collections.abc import Container, Iterable, Iterator
 from itertools import count, islice
 
+from node.codec.l1_gas import GAS_MAX
 from node.codec.l1_transactions import Fees
 from node.ports.chain import FeeSample, L1Block
 from node.settlement.config import SettlementConfig
-from node.settlement.fees import GAS_MAX, bump_fees, choose_fees, gas_limit
+from node.settlement.fees import bump_fees, choose_fees, gas_limit
 from node.settlement.lifecycle import Step, advance
 from node.settlement.look import Look
 from node.settlement.sealed import Pressure, SealedBatch, Submission

@@ -13,8 +13,8 @@ from web3 import AsyncHTTPProvider, AsyncWeb3
 from node.adapters.chain_reader import RollupReader
 from node.adapters.deployment import Deployment, deploy
 from node.adapters.l1_chain import L1Chain
-from node.batcher.policy import gas_estimate
 from node.codec.batch import encode_batch
+from node.codec.l1_gas import posting_gas_estimated
 from node.transition.batch_replica import BatchReplica
 from node.transition.replay import Replica
 from node.types.blocks import Batch, BatchHeader, Domain
@@ -93,7 +93,7 @@ class PostedLog:
         )
         call = self.exchange.rollup.functions.postBatch(fields, data)
         receipt = await self.stage.send(self.stage.sequencer, call)
-        self.gas.append((receipt["gasUsed"], gas_estimate(len(data), len(header.roots))))
+        self.gas.append((receipt["gasUsed"], posting_gas_estimated(len(data), len(header.roots))))
 
     def reader(self, chain: L1Chain, **settings: int) -> RollupReader:
         """Return a reader of this rollup."""

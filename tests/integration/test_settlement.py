@@ -11,9 +11,9 @@ import pytest_asyncio
 
 from node.adapters.l1_chain import L1Chain
 from node.codec.l1_calls import commitment, post_batch
+from node.codec.l1_gas import posting_gas
 from node.ports.chain import At, Tag
 from node.settlement.contracts import check_contracts
-from node.settlement.fees import gas_needed
 from node.types.blocks import Domain
 from node.types.errors import ChainDisagrees, ChainUnavailable, WrongChain, WrongContract
 from node.types.hashing import keccak256
@@ -73,7 +73,7 @@ async def test_the_formula_bounds_the_gas_closely(pier: Pier, length: int, roots
     await pier.turns(2, mine=True)
     await pier.turns(1)
     used = pier.service.spending.gas_used
-    bound = gas_needed(post_batch(pier.store.batches[0]))
+    bound = posting_gas(post_batch(pier.store.batches[0]))
     print("data", length, "roots", roots, "gas", used, "bound", bound)
     assert used <= bound <= used + 20_000
 

@@ -3,7 +3,7 @@
 import pytest
 
 from node.batcher.config import BatcherConfig, check_batcher_config
-from node.batcher.policy import RATIO_SAMPLES, Load, SealCause, SealPolicy, gas_estimate
+from node.batcher.policy import RATIO_SAMPLES, Load, SealCause, SealPolicy
 from node.types.errors import ConfigInvalid
 
 
@@ -57,11 +57,3 @@ def test_the_estimate_rounds_up() -> None:
     limits = policy()
     limits.learn(3, 1)
     assert limits.data_bytes(Load(1, 3)) == 2
-
-
-def test_prague_prices_much_calldata_by_its_floor() -> None:
-    few, many = gas_estimate(100, 0), gas_estimate(100_000, 0)
-    assert few < 200_000
-    assert many >= 21_000 + 100_000 * 40
-    assert gas_estimate(100_000, 10) > many
-    assert gas_estimate(100, 10) > few

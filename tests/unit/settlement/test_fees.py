@@ -4,17 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.codec.l1_gas import GAS_MAX
 from node.codec.l1_transactions import Fees
 from node.ports.chain import FeeSample
 from node.settlement.config import SettlementConfig, check_settlement_config
-from node.settlement.fees import (
-    GAS_MAX,
-    FeePolicy,
-    bump_fees,
-    choose_fees,
-    gas_limit,
-    gas_needed,
-)
+from node.settlement.fees import FeePolicy, bump_fees, choose_fees, gas_limit
 from node.types.errors import ConfigInvalid
 
 POLICY = FeePolicy(tip_min=10, tip_max=1_000, max_fee_cap=100_000)
@@ -57,12 +51,6 @@ def test_replacing_ends_at_the_cap() -> None:
     while fees is not None:
         fees, steps = bump_fees(fees, FeeSample(100, ()), POLICY), steps + 1
     assert 10 < steps < 60
-
-
-def test_large_calldata_pays_the_floor_and_small_the_execution() -> None:
-    assert gas_needed(bytes([1]) * 120_000) == 21_000 + 40 * 120_000
-    assert gas_needed(bytes(120_000)) == 21_000 + 10 * 120_000
-    assert gas_needed(bytes(512)) > 21_000 + 10 * 512
 
 
 def test_a_gas_limit_has_a_margin_and_an_end() -> None:

@@ -1,0 +1,54 @@
+"""How much gas posting a batch takes at most. Pure.
+
+Gas of a transaction (EIP-7623, since Prague), with tokens = zero bytes + 4 × non-zero bytes:
+
+    max(21,000 + 4 × tokens + execution,  21,000 + 10 × tokens)
+
+The execution of ``postBatch`` is known: five cold storage slots, one call into the inbox, an event,
+and two passes over the calldata (one hash of the data, one of the header). Its constants are an
+upper bound of what the compiled contract uses; a test holds them against both chains.
+"""
+
+from typing import Final
+
+from node.types.units import part_rounded_up
+
+TRANSACTION_GAS: Final = 21_000
+GAS_PER_TOKEN: Final = 4
+FLOOR_GAS_PER_TOKEN: Final = 10
+TOKENS_PER_NONZERO_BYTE: Final = 4
+
+EXECUTION_GAS: Final = 115_000
+"""Whatever the batch holds: storage, the call, the event, the checks."""
+EXECUTION_GAS_PER_WORD: Final = 24
+"""Copying (3), hashing (6) and growing memory (3), each at most twice for a 32-byte word."""
+MEMORY_WORDS_SQUARED: Final = 512
+"""Memory of w words costs w² / 512 on top."""
+
+GAS_MAX: Final = 1 << 24
+"""The most gas of one transaction (EIP-7825)."""
+
+HEADER_BYTES: Final = 4 + 12 * 32
+"""Calldata beside data and roots: the selector, the header's words, offsets, lengths, padding."""
+
+
+def posting_gas(calldata: bytes) -> int:
+    """Return an upper bound of the gas that posting a batch with ``calldata`` uses, no margin."""
+    zeros = calldata.count(0)
+    return _gas(zeros, len(calldata) - zeros)
+
+
+def posting_gas_estimated(data_bytes: int, roots: int) -> int:
+    """Return the same for a batch not encoded yet, of so many bytes and intermediate roots.
+
+    Never too low: every byte is taken as not zero.
+    """
+    return _gas(0, data_bytes + HEADER_BYTES + 32 * roots)
+
+
+def _gas(zeros: int, others: int) -> int:
+    tokens = zeros + TOKENS_PER_NONZERO_BYTE * others
+    words = part_rounded_up(zeros + others, 1, 32)
+    memory = part_rounded_up(words, words, MEMORY_WORDS_SQUARED)
+    execution = EXECUTION_GAS + EXECUTION_GAS_PER_WORD * words + memory
+    return TRANSACTION_GAS + max(GAS_PER_TOKEN * tokens + execution, FLOOR_GAS_PER_TOKEN * tokens)
