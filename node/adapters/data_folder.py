@@ -17,7 +17,7 @@ import msgspec
 
 from node.adapters.durable_file import sync_folder, write_durably
 from node.types.blocks import Domain
-from node.types.errors import DataLocked, SetupError, WrongChain
+from node.types.errors import DataLocked, PathUnusable, SetupError, WrongChain
 from node.types.rules import Rules
 
 
@@ -53,14 +53,17 @@ class DataFolder:
         """Lock ``path``, creating what is missing, and check whose it is.
 
         Raises ``DataLocked`` when another process uses it, ``WrongChain`` when it belongs to
-        another exchange, ``SetupError`` when its identity cannot be read.
+        another exchange, ``SetupError`` when its identity cannot be read, ``PathUnusable``.
         """
         self.path = path
         self.identity = identity
-        for folder in (self.journal, self.snapshots, self.batches):
-            folder.mkdir(parents=True, exist_ok=True)
-        sync_folder(path)
-        self._lock = _lock(path / "lock")
+        try:
+            for folder in (self.journal, self.snapshots, self.batches):
+                folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(path)
+            self._lock = _lock(path / "lock")
+        except OSError as error:
+            raise PathUnusable(path=str(path), detail=error.strerror) from error
         try:
             self._check_identity(path / "identity.json")
         except BaseException:
@@ -110,13 +113,17 @@ class DataFolder:
 def stored_identity(path: Path) -> Identity | None:
     """Return whose data the folder at ``path`` holds, None where it holds none yet.
 
-    Raises ``SetupError`` when its identity cannot be read.
+    Raises ``SetupError`` when its identity cannot be read, ``PathUnusable`` where no folder can be.
     """
     file = path / "identity.json"
-    if not file.exists():
-        return None
     try:
+        if not file.exists():
+            if path.exists() and not path.is_dir():
+                raise PathUnusable(path=str(path), detail="not a folder")
+            return None
         return msgspec.json.decode(file.read_bytes(), type=_Readable).identity()
+    except OSError as error:
+        raise PathUnusable(path=str(file), detail=error.strerror) from error
     except (msgspec.DecodeError, ValueError) as error:
         raise SetupError(file=str(file), detail=str(error)) from error
 

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import aiohttp
 import msgspec
 import structlog
 from eth_account import Account
 from eth_utils import to_checksum_address
 from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3.exceptions import Web3Exception
 
 from node.adapters.data_folder import stored_identity
 from node.adapters.deployment import Deployment, deploy
@@ -14,7 +16,7 @@ from node.adapters.devnet.settings import DERIVATION_PATH, MNEMONIC, DevnetSetti
 from node.app.config import NodeConfig
 from node.transition.replay import Replica
 from node.types.blocks import Domain
-from node.types.errors import ConfigInvalid, WrongChain
+from node.types.errors import ChainUnavailable, ConfigInvalid, DeploymentFailed, WrongChain
 from node.types.ids import NO_ADDRESS, Address, address_from_hex
 from node.types.rules import Rules
 
@@ -75,6 +77,7 @@ async def find_or_deploy(config: NodeConfig, chain_id: int, secret: bytes) -> Do
 
 
 async def _deploy(config: NodeConfig, secret: bytes) -> Deployment:
+    """Deploy with the sequencer's key. Raises ``DeploymentFailed`` and ``ChainUnavailable``."""
     deployer = Account.from_key(secret)
     provider = AsyncHTTPProvider(config.l1.rpc)
     try:
@@ -87,6 +90,10 @@ async def _deploy(config: NodeConfig, secret: bytes) -> Deployment:
             finality_blocks=config.l1.finality_blocks,
             token=to_checksum_address(config.l1.token) if config.l1.token else None,
         )
+    except Web3Exception as error:
+        raise DeploymentFailed(deployer=deployer.address, detail=str(error)) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise ChainUnavailable(detail=str(error)) from error
     finally:
         await provider.disconnect()
     _log.info("exchange_deployed", **msgspec.structs.asdict(deployment))

@@ -66,9 +66,12 @@ class Session:
         return Wallet(secret, self.signing, first_nonce=first_nonce)
 
     async def get(self, path: str) -> Message:
-        """Return the body of ``GET path``. Raises the server's error."""
-        async with self._http.get(self._url + path) as response:
-            body: Message = msgspec.json.decode(await response.read())
+        """Return the body of ``GET path``. Raises the server's error or ``ConnectionLost``."""
+        try:
+            async with self._http.get(self._url + path) as response:
+                body: Message = msgspec.json.decode(await response.read())
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionLost(path=path, detail=str(error)) from error
         if "error" in body and response.status >= 400:
             raise error_from_body(body["error"])
         return body
@@ -229,14 +232,10 @@ class Session:
 async def connect(url: str) -> AsyncIterator[Session]:
     """Connect to the node at ``url`` (``http://host:port``) and learn its rules and its domain.
 
-    Raises ``aiohttp.ClientError`` if it is not there at first; later losses are mended.
+    Raises ``ConnectionLost`` if no node answers there at first; later losses are mended.
     """
     async with aiohttp.ClientSession() as http:
-        async with http.get(url + "/rules") as response:
-            rules = decode_rules(msgspec.json.decode(await response.read())["canonical"].encode())
-        async with http.ws_connect(url + "/ws", max_msg_size=MESSAGE_BYTES_MAX) as greeting:
-            domain = _domain_of(msgspec.json.decode(await greeting.receive_str()))
-        session = Session(http, url, rules, domain)
+        session = await _introduced(http, url)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(session.run())
             await session.ready()
@@ -244,6 +243,19 @@ async def connect(url: str) -> AsyncIterator[Session]:
                 yield session
             finally:
                 running.cancel()
+
+
+async def _introduced(http: aiohttp.ClientSession, url: str) -> Session:
+    """Return a session that knows rules and domain and has no connection yet."""
+    try:
+        async with http.get(url + "/rules") as response:
+            rules = decode_rules(msgspec.json.decode(await response.read())["canonical"].encode())
+        async with http.ws_connect(url + "/ws", max_msg_size=MESSAGE_BYTES_MAX) as greeting:
+            domain = _domain_of(msgspec.json.decode(await greeting.receive_str()))
+    # Something else may answer there: then it is no JSON, or not this one.
+    except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ConnectionLost(node=url, detail=str(error)) from error
+    return Session(http, url, rules, domain)
 
 
 def _domain_of(hello: Message) -> Domain:

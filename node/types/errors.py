@@ -462,7 +462,7 @@ class ArtifactUnreadable(SetupError):
 
 
 class DeploymentFailed(SetupError):
-    """The transaction ``transaction`` that creates ``contract`` was mined and failed."""
+    """No contract was created: L1 refuses (``detail``), or ``transaction`` was mined and failed."""
 
     code = 4006
 
@@ -471,3 +471,15 @@ class TapeMalformed(SetupError):
     """A row of the tape ``file`` cannot be read (``line``, ``column``, ``detail``)."""
 
     code = 4007
+
+
+class AddressUnavailable(SetupError):
+    """Nothing can listen on ``host`` and ``port`` (``detail``)."""
+
+    code = 4008
+
+
+class PathUnusable(SetupError):
+    """The file or folder ``path`` cannot be read, made or written (``detail``)."""
+
+    code = 4009

@@ -20,6 +20,7 @@ from node.adapters.devnet.devnet import Devnet
 from node.adapters.devnet.methods import call_method
 from node.adapters.devnet.rpc_errors import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, RpcError
 from node.adapters.devnet.settings import DevnetSettings
+from node.types.errors import AddressUnavailable
 
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 BATCH_MAX: Final = 100
@@ -34,19 +35,25 @@ async def serve_devnet(
 ) -> None:
     """Serve a new chain until cancelled. Port 0 picks a free one.
 
-    ``announce`` is given the URL once it answers.
+    ``announce`` is given the URL once it answers. Raises ``AddressUnavailable``.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="evm") as evm_thread:
         server = DevnetServer(Devnet(settings, time.time), evm_thread)
         runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port)
-            await site.start()
+            await _listen(runner, host, port)
             announce(f"http://{host}:{runner.addresses[0][1]}")
             await server.mine_on_time()
         finally:
             await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise AddressUnavailable(host=host, port=port, detail=error.strerror) from error
 
 
 class DevnetServer:

@@ -1,6 +1,7 @@
 """The server: WebSocket connections and REST routes on one port."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 from aiohttp import WSMsgType, web
@@ -10,7 +11,13 @@ from node.adapters.http.probes import Probes
 from node.adapters.http.rest import Rest, error_response, errors_as_json
 from node.adapters.http.wire import WebSocketWire
 from node.ports.api import Api, Conversation, Views
-from node.types.errors import MalformedMessage, Overloaded, OversizedMessage, ShuttingDown
+from node.types.errors import (
+    AddressUnavailable,
+    MalformedMessage,
+    Overloaded,
+    OversizedMessage,
+    ShuttingDown,
+)
 
 _HARD_FACTOR = 4
 """A message up to so many times too long is read and refused; past it the connection is closed."""
@@ -18,6 +25,22 @@ _HARD_FACTOR = 4
 _DRAIN_STEP_S = 0.005
 
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
+
+
+def require_free(config: HttpConfig) -> None:
+    """Return where the address can be listened on.
+
+    A node asks before it deploys a contract or makes a folder, so that a port which another program
+    has leaves nothing behind. Raises ``AddressUnavailable``.
+    """
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        with socket.create_server((config.host, config.port), family=family):
+            pass
+    except OSError as error:
+        raise AddressUnavailable(
+            host=config.host, port=config.port, detail=error.strerror or str(error)
+        ) from error
 
 
 class HttpServer:
@@ -54,9 +77,14 @@ class HttpServer:
         return len(self._conversations)
 
     async def start(self) -> None:
-        """Listen. Raises ``OSError`` when the address cannot be had."""
+        """Listen. Raises ``AddressUnavailable`` when the address cannot be had."""
+        host, port = self._config.host, self._config.port
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._config.host, self._config.port).start()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise AddressUnavailable(host=host, port=port, detail=error.strerror) from error
 
     async def run(self) -> None:
         """Cut the connections whose clients have stopped reading, until cancelled."""

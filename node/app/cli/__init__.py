@@ -1,7 +1,8 @@
 """The command line: ``plimsoll`` = ``python -m node``.
 
-Exit codes: 0 done · 1 a check found a difference · 2 the command or the configuration is wrong ·
-3 integrity: data or chain are not what they must be · 4 something did not answer, try again.
+Exit codes: 0 done · 1 a check found a difference, or the exchange refused an action · 2 the
+command or the configuration is wrong · 3 integrity: data or chain are not what they must be ·
+4 something did not answer, try again.
 """
 
 import sys

@@ -14,6 +14,8 @@ from rich.console import Console
 
 from node.adapters.devnet.process import DevnetProcess
 from node.adapters.devnet.settings import DEFAULT_CHAIN_ID, DevnetSettings
+from node.adapters.http.server import require_free
+from node.app.cli.arguments import require_places
 from node.app.config import NodeConfig, read_config
 from node.app.exchange import hex_of
 from node.app.foundation import lay
@@ -69,6 +71,7 @@ def run(
         "http": {"port": port},
     }
     read = read_config(config, overrides)
+    require_places(ready_file=ready_file, stats_file=stats_file)
     set_up_logs(read.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(read, embedded=embedded, ready_file=ready_file, stats_file=stats_file))
@@ -85,6 +88,7 @@ async def _run(
 
 
 async def _serve(config: NodeConfig, ready_file: Path | None, stats_file: Path | None) -> None:
+    require_free(config.http)
     base = await lay(config)
     try:
         node = Node(config, base)

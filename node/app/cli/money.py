@@ -11,9 +11,10 @@ from rich.console import Console
 
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
+from node.app.cli.arguments import read_money
 from node.app.exchange import dev_key, hex_of
 from node.client.l1 import Claim, L1Account
-from node.client.session import Session, connect
+from node.client.session import ConnectionLost, Session, connect
 from node.types.errors import ConfigInvalid, NotFound
 from node.types.ids import Address
 from node.types.units import (
@@ -21,7 +22,6 @@ from node.types.units import (
     Millis,
     Money,
     decimal_from_units,
-    units_from_decimal,
 )
 
 POLL_S = 0.5
@@ -61,7 +61,7 @@ def deposit(
 
     Example: plimsoll deposit 1000 --key dev:1 --faucet
     """
-    asyncio.run(_deposit(_money(amount), read_key(key), node, rpc, faucet=faucet))
+    asyncio.run(_deposit(read_money("amount", amount), read_key(key), node, rpc, faucet=faucet))
 
 
 def withdraw(
@@ -77,7 +77,7 @@ def withdraw(
 
     Example: plimsoll withdraw 250 --key dev:1
     """
-    asyncio.run(_withdraw(_money(amount), read_key(key), node, rpc, nonce))
+    asyncio.run(_withdraw(read_money("amount", amount), read_key(key), node, rpc, nonce))
 
 
 def read_key(named: str) -> bytes:
@@ -166,12 +166,9 @@ async def _proof(session: Session, withdrawal: int) -> dict[str, Any]:
         while True:
             try:
                 return await session.get(f"/withdrawals/{withdrawal}")
-            except NotFound:
+            except (NotFound, ConnectionLost):
+                # The withdrawal is in the log: a node that restarts meanwhile proves it as well.
                 await asyncio.sleep(POLL_S)
-
-
-def _money(text: str) -> Money:
-    return Money(units_from_decimal(text, MONEY_DECIMALS))
 
 
 def _text(amount: Money) -> str:

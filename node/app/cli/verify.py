@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from node.adapters.chain_reader import RollupReader
 from node.adapters.l1_chain import L1Chain
 from node.adapters.signature_pool import SignaturePool
+from node.app.cli.arguments import read_address, require_places
 from node.transition.state import State
-from node.types.ids import Address, address_from_hex
+from node.types.ids import Address
 from node.verifier.report import verify_report
 from node.verifier.service import verify as rebuild
 from node.verifier.verdict import Verdict
@@ -39,7 +40,8 @@ def verify(
 
     Example: plimsoll verify --rpc http://127.0.0.1:8545 --rollup 0x… --json report.json
     """
-    address = address_from_hex(rollup)
+    address = read_address("rollup", rollup)
+    require_places(json=json)
     count = workers or os.cpu_count() or 1
     verdict, state = asyncio.run(_verify(rpc, address, from_block, count))
     if json is not None:
