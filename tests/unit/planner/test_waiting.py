@@ -1,0 +1,121 @@
+"""The closed forms against each other: each general law gives the special ones."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.planner.waiting import (
+    Load,
+    Moments,
+    UnstableLoad,
+    conserved_wait,
+    erlang_c,
+    fork_join_bounds_s,
+    fork_join_response_s,
+    mean_wait_s,
+    pool_mean_wait_s,
+    priority_mean_waits_s,
+)
+
+
+def exponential(mean_s: float) -> Moments:
+    return Moments(mean_s, 2 * mean_s**2)
+
+
+def constant(mean_s: float) -> Moments:
+    return Moments(mean_s, mean_s**2)
+
+
+def test_exponential_service_waits_twice_as_long_as_constant() -> None:
+    # M/M/1 at half load waits as long as a service takes.
+    assert mean_wait_s(Load(0.5, exponential(1.0))) == pytest.approx(1.0)
+    assert mean_wait_s(Load(0.5, constant(1.0))) == pytest.approx(0.5)
+
+
+def test_two_lanes_by_hand() -> None:
+    # R = (0.3·2 + 0.5·2)/2 = 0.8; W1 = 0.8/0.7; W2 = 0.8/(0.7·0.2)
+    waits = priority_mean_waits_s([Load(0.3, exponential(1)), Load(0.5, exponential(1))])
+    assert waits == pytest.approx([0.8 / 0.7, 0.8 / 0.14])
+
+
+def test_a_flood_below_leaves_the_lanes_above_their_wait() -> None:
+    calm, flood = Load(0.2, constant(1)), Load(50.0, constant(1))
+    waits = priority_mean_waits_s([calm, flood])
+    # The server never rests, so each urgent arrival finds half a service ahead of it.
+    assert waits == pytest.approx([0.5 / 0.8, math.inf])
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.001, 10), st.floats(0.01, 1), st.floats(0, 3)),
+        min_size=1,
+        max_size=6,
+    ),
+    st.floats(0.05, 0.97),
+)
+def test_lanes_share_a_fixed_sum_of_waits(
+    parts: list[tuple[float, float, float]], utilization: float
+) -> None:
+    scale = utilization / sum(rate * mean for rate, mean, _ in parts)
+    classes = [Load(rate * scale, Moments(mean, mean**2 * (1 + cv**2))) for rate, mean, cv in parts]
+    waits = priority_mean_waits_s(classes)
+    residual = sum(load.rate_per_s * load.service.square_s2 for load in classes) / 2
+    fixed = utilization * residual / (1 - utilization)
+    assert conserved_wait(classes, waits) == pytest.approx(fixed)
+    assert waits == sorted(waits)
+
+
+def test_one_server_of_a_pool_is_the_single_server() -> None:
+    service = Moments(0.8, 1.3)
+    assert pool_mean_wait_s(1, 1.0, service) == pytest.approx(mean_wait_s(Load(1.0, service)))
+    assert erlang_c(1, 0.8) == pytest.approx(0.8)
+
+
+def test_erlang_c_is_that_of_the_tables() -> None:
+    assert erlang_c(2, 1.0) == pytest.approx(1 / 3)
+    assert erlang_c(10, 8.0) == pytest.approx(0.40918, abs=5e-6)
+    assert erlang_c(5_000, 4_900.0) == pytest.approx(0.0963, abs=0.02)
+    assert erlang_c(3, 0.0) == 0
+    assert pool_mean_wait_s(3, 0.0, exponential(1.0)) == 0
+
+
+@given(st.integers(1, 64), st.floats(0.01, 0.99))
+def test_the_forms_of_fork_join_stay_within_their_bounds(branches: int, load: float) -> None:
+    bounds = fork_join_bounds_s(branches, load, 1.0)
+    assert bounds.low_s <= fork_join_response_s(branches, load, 1.0) * (1 + 1e-9)
+    assert fork_join_response_s(branches, load, 1.0) <= bounds.high_s * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    "unstable",
+    [
+        lambda: mean_wait_s(Load(1.0, constant(1.0))),
+        lambda: priority_mean_waits_s([Load(2.0, constant(1.0))]),
+        lambda: erlang_c(2, 2.0),
+        lambda: pool_mean_wait_s(2, 3.0, constant(1.0)),
+        lambda: fork_join_bounds_s(2, 1.0, 1.0),
+    ],
+)
+def test_an_unstable_load_has_no_wait(unstable: Callable[[], object]) -> None:
+    with pytest.raises(UnstableLoad) as caught:
+        unstable()
+    assert caught.value.utilization >= 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda: Moments(1.0, 0.9),
+        lambda: Moments(-1.0, 1.0),
+        lambda: Load(-1.0, constant(1.0)),
+        lambda: erlang_c(0, 0.0),
+        lambda: fork_join_bounds_s(0, 0.0, 1.0),
+        lambda: conserved_wait([], [1.0]),
+    ],
+)
+def test_what_no_queue_can_have_is_refused(fault: Callable[[], object]) -> None:
+    with pytest.raises(ValueError):
+        fault()
