@@ -56,7 +56,11 @@ class MarketRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What bounds the work of a single command, and the memory of a single account."""
+    """What bounds the work of a single command, and the memory of a single account.
+
+    ``withdrawal_min``: a withdrawal stands in the state for ever, and on L1 only its owner's money
+    is held back by it. A smaller one is for an account that takes out all that it has.
+    """
 
     items_per_action: int = 100
     fills_per_order: int = 100
@@ -67,6 +71,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nonce_jump: int = 1_000_000
     action_lifetime_ms: Millis = Millis(7 * 24 * 3_600_000)
     oracle_ahead_ms: Millis = Millis(2_000)
+    withdrawal_min: Money = Money(1_000_000)
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,6 +140,7 @@ def _faults_of_limits(limits: Limits) -> list[str]:
         "nonce_jump": (1_000, 2**32),
         "action_lifetime_ms": (60_000, 366 * 24 * 3_600_000),
         "oracle_ahead_ms": (0, 60_000),
+        "withdrawal_min": (1, 10**12),
     }
     return [f"limits.{fault}" for fault in out_of_ranges(limits, ranges)]
 

@@ -25,6 +25,7 @@ from node.types.commands import (
     PlaceOrders,
     PriceReport,
     Side,
+    Withdraw,
 )
 from node.types.errors import PlimsollError
 from node.types.events import Event, Filled, OrderAccepted, Rejected
@@ -149,6 +150,10 @@ class Exchange:
     def adjust(self, person: Person, amount: int, market: int = BTC) -> AdjustMargin:
         """Return the action that moves ``amount`` into the position's margin."""
         return AdjustMargin(*self.head(person), MarketId(market), Money(amount))
+
+    def withdraw(self, person: Person, amount: int) -> Withdraw:
+        """Return the action that takes ``amount`` out of the exchange."""
+        return Withdraw(*self.head(person), Money(amount))
 
     def liquidate(self, person: Person, market: int = BTC) -> Liquidate:
         """Return the command that asks for ``person``'s liquidation."""

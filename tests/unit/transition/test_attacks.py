@@ -9,8 +9,9 @@ from node.transition.apply import apply
 from node.transition.open_block import TIME_MAX
 from node.transition.oracle_round import MAX_MARK
 from node.transition.state import State
-from node.types.commands import OpenBlock, OrderType
+from node.types.commands import CancelOrder, OpenBlock, OrderType
 from node.types.errors import (
+    AmountInvalid,
     BlockOutOfOrder,
     FillOrKillUnfilled,
     InsufficientMargin,
@@ -222,6 +223,35 @@ def test_a_fill_or_kill_that_the_book_cannot_fill_costs_no_rehearsal(
     monkeypatch.delattr(rehearsal, "Trade")
     wanted = order(BUY, 10 * COIN + 1, 110_00, OrderType.FOK)
     exchange.refused(exchange.orders(MALLORY, wanted), FillOrKillUnfilled)
+
+
+def test_dust_is_withdrawn_only_with_the_last_of_an_account() -> None:
+    """A withdrawal is kept for ever: a million of them must not be had for a dollar.
+
+    What a position or an order holds back can be let go unit by unit, so while there is any the
+    rest is not the last.
+    """
+    exchange = Exchange()
+    for person in (ALICE, MALLORY):
+        exchange.fund(person, 100)
+    exchange.trade(MALLORY, ALICE, COIN, 100_00)
+    exchange.do(exchange.adjust(MALLORY, exchange.account(MALLORY).free))
+    exchange.do(exchange.adjust(MALLORY, -1))
+    dust = {"amount": 1, "minimum": DOLLAR}
+    assert exchange.refused(exchange.withdraw(MALLORY, 1), AmountInvalid) == dust
+    exchange.place(ALICE, order(BUY, COIN, 100_00))
+    exchange.place(MALLORY, order(SELL, COIN, 100_00, IOC, reduce_only=True))
+    last = exchange.account(MALLORY).free - 50 * DOLLAR
+    exchange.do(exchange.withdraw(MALLORY, 50 * DOLLAR))
+    exchange.do(exchange.withdraw(MALLORY, last - DOLLAR // 2 - DOLLAR))
+    assert exchange.refused(exchange.withdraw(MALLORY, 1), AmountInvalid) == dust
+    exchange.do(exchange.withdraw(MALLORY, DOLLAR))
+    held = exchange.place(MALLORY, order(BUY, 400, 99_00))
+    free = exchange.account(MALLORY).free
+    exchange.refused(exchange.withdraw(MALLORY, free), AmountInvalid)
+    exchange.do(exchange.orders(MALLORY, cancels=(CancelOrder(held),)))
+    exchange.do(exchange.withdraw(MALLORY, DOLLAR // 2))
+    assert exchange.account(MALLORY).free == 0
 
 
 def test_a_losing_position_cannot_be_sold_to_a_friend_below_its_worth() -> None:

@@ -164,7 +164,7 @@ def test_an_action_lives_up_to_its_expiry_and_not_at_it(exchange: Exchange) -> N
 
 
 def use(exchange: Exchange, nonce: int) -> Withdraw:
-    action = Withdraw(*exchange.head(ALICE), Money(1))
+    action = Withdraw(*exchange.head(ALICE), Money(DOLLAR))
     return msgspec.structs.replace(action, nonce=nonce)
 
 
@@ -232,6 +232,10 @@ def test_only_free_collateral_is_withdrawn(exchange: Exchange) -> None:
     for nothing in (0, -1):
         empty = Withdraw(*exchange.head(ALICE), Money(nothing))
         assert exchange.refused(empty, AmountInvalid) == {"amount": nothing}
+    least = RULES.limits.withdrawal_min
+    dust = Withdraw(*exchange.head(ALICE), Money(least - 1))
+    values = {"amount": least - 1, "minimum": least}
+    assert exchange.refused(dust, AmountInvalid) == values
     exchange.do(Withdraw(*exchange.head(ALICE), Money(free)))
     (told,) = exchange.told(WithdrawalOpened)
     assert (told.withdrawal_id, told.account, told.amount) == (1, ALICE.address, free)

@@ -10,7 +10,7 @@ from node.types.commands import Withdraw
 from node.types.errors import StateDiverged
 from node.types.ids import OrderId
 from node.types.units import Money
-from tests.examples import ALICE, BOB, DOMAIN, RULES
+from tests.examples import ALICE, BOB, DOLLAR, DOMAIN, RULES
 from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order
 
 
@@ -23,7 +23,7 @@ def exchange() -> Exchange:
     exchange.trade(BOB, ALICE, COIN, 100_00)
     exchange.place(ALICE, order(BUY, COIN, 98_00), order(BUY, COIN, 99_00, client_id=4))
     exchange.place(BOB, order(SELL, COIN, 102_00, reduce_only=True), order(SELL, COIN, 101_00))
-    exchange.do(Withdraw(*exchange.head(ALICE), Money(5)))
+    exchange.do(Withdraw(*exchange.head(ALICE), Money(5 * DOLLAR)))
     return exchange
 
 
@@ -58,7 +58,7 @@ def test_a_closed_position_and_a_filled_order_leave_no_leaf(exchange: Exchange) 
 
 def test_withdrawals_are_leaves_of_their_own(exchange: Exchange) -> None:
     leaf = dict(exchange.state.leaves())[withdrawal_key(1)]
-    assert leaf == ALICE.address + (5).to_bytes(16, "big")
+    assert leaf == ALICE.address + (5 * DOLLAR).to_bytes(16, "big")
 
 
 def test_leaves_of_other_rules_are_refused(exchange: Exchange) -> None:
