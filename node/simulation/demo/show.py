@@ -35,9 +35,11 @@ def _tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", padding=0
+    )
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right")
+        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
     return table
 
 
@@ -45,8 +47,9 @@ def _rows(title: str) -> Table:
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE, title_style="bold", show_header=False
     )
-    table.add_column(style="dim")
-    table.add_column()
+    table.add_column(style="dim", no_wrap=True)
+    # A root or a book must be comparable digit by digit, however narrow the terminal.
+    table.add_column(overflow="fold")
     return table
 
 
@@ -114,7 +117,7 @@ def _stages(stages: list[dict[str, Any]]) -> Table:
 def _chain(summary: dict[str, Any]) -> Table:
     table = _rows("On the chain, and back from it")
     batches, l1, verified = summary["batches"], summary["l1"], summary["verified"]
-    causes = ", ".join(f"{count} by {cause}" for cause, count in batches["causes"].items())
+    causes = ", ".join(f"{count} by {cause}" for cause, count in batches["causes"].items() if count)
     table.add_row(
         "batches",
         f"{batches['sealed']} sealed ({causes}), {batches['posted']} posted,"

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from node.capacity.histogram import Histogram
-from node.types.errors import PlimsollError, Unavailable
+from node.client.session import ConnectionLost
+from node.types.errors import PlimsollError
 
 NS_PER_MS = 1_000_000
 QUANTILES_PPM = {"p50": 500_000, "p99": 990_000, "p999": 999_000}
@@ -85,7 +86,7 @@ class Outcomes:
 
     def refuse(self, error: PlimsollError, items: int) -> None:
         """Count an action that the node refused, or that got no answer (``ConnectionLost``)."""
-        if is_lost(error):
+        if isinstance(error, ConnectionLost):
             self.lose()
             return
         self.refusals[error_name(error)] += 1
@@ -113,11 +114,6 @@ class Outcomes:
             seconds=round(seconds, 3),
             throughput_per_s=round(self.answered_items / seconds, 1) if seconds > 0 else 0.0,
         )
-
-
-def is_lost(error: PlimsollError) -> bool:
-    """Return whether ``error`` is the client's own word that there was no answer."""
-    return isinstance(error, Unavailable) and type(error).__name__ == "ConnectionLost"
 
 
 def error_name(error: PlimsollError) -> str:

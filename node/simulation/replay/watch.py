@@ -38,6 +38,15 @@ def figures(outcomes: Outcomes, rate: float) -> str:
     )
 
 
+def brief_figures(outcomes: Outcomes, rate: float) -> str:
+    """Return what matters most of them, short enough to stand beside a bar in 80 columns."""
+    p99 = quantiles_ms(outcomes.latency)["p99"]
+    return (
+        f"{rate:5,.0f}/s  {outcomes.orders:6,} orders  {outcomes.refused:4,} refused"
+        f"  p99 {0.0 if p99 is None else p99:3,.0f} ms"
+    )
+
+
 class Watch:
     """Follows a driver until cancelled; ``total`` is the number of actions, None if not known."""
 
@@ -57,7 +66,7 @@ class Watch:
     async def _bar(self) -> None:
         columns = (
             TextColumn("{task.description:<10}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=12),
             TimeElapsedColumn(),
             TextColumn("{task.fields[figures]}"),
         )
@@ -69,7 +78,7 @@ class Watch:
                     task,
                     description=self._driver.phase or "opening",
                     completed=outcomes.offered,
-                    figures=figures(outcomes, self._rate.look(outcomes.offered)),
+                    figures=brief_figures(outcomes, self._rate.look(outcomes.offered)),
                 )
                 progress.refresh()
                 await asyncio.sleep(TERMINAL_PAUSE_S)
@@ -79,4 +88,6 @@ class Watch:
             await asyncio.sleep(LINE_PAUSE_S)
             outcomes = self._driver.outcomes
             shown = figures(outcomes, self._rate.look(outcomes.offered))
-            self._console.print(f"{self._driver.phase:<10} {shown}", highlight=False)
+            self._console.print(
+                f"{self._driver.phase:<10} {shown}", highlight=False, soft_wrap=True
+            )
