@@ -1,17 +1,18 @@
 """One JSON-RPC endpoint as the ``Chain`` port: py-evm's devnet, anvil, a public chain, all alike.
 
-Requests go through web3's provider, one by one and without its retries: who asks knows better when
-to ask again. Answers are read here, so that there is one place where an endpoint can be wrong.
+Requests are sent one by one and without retries: who asks knows better when to ask again. Answers
+are read here, so that there is one place where an endpoint can be wrong. The requests do not go
+through web3's provider: it takes a lock in a thread before each, and a task that is cancelled in
+that moment (a node that stops) leaves it locked, so that every later request waits for ever.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import aiohttp
+import msgspec
 from eth_utils import to_checksum_address
-from web3 import AsyncHTTPProvider
-from web3.exceptions import Web3Exception
-from web3.types import RPCEndpoint
 
 from node.codec.l1_calls import error_of
 from node.ports.chain import (
@@ -29,6 +30,8 @@ from node.types.errors import CallReverted, ChainUnavailable
 from node.types.ids import Address
 
 T = TypeVar("T")
+
+_HEADERS: Final = {"Content-Type": "application/json"}
 
 REQUEST_TIMEOUT_S: Final = 20.0
 MEDIAN_PERCENTILE: Final = 50
@@ -66,15 +69,15 @@ class L1Chain:
     """The endpoint at ``url``. Close it when done."""
 
     def __init__(self, url: str, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
-        self._provider = AsyncHTTPProvider(
-            url,
-            request_kwargs={"timeout": aiohttp.ClientTimeout(total=timeout_s)},
-            exception_retry_configuration=None,
-        )
+        self._url = url
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._http: aiohttp.ClientSession | None = None
+        self._ids = itertools.count(1)
 
     async def close(self) -> None:
         """Close the HTTP connections."""
-        await self._provider.disconnect()
+        if self._http is not None:
+            await self._http.close()
 
     async def chain_id(self) -> int:
         """Return the id that transactions must be signed for."""
@@ -177,8 +180,8 @@ class L1Chain:
     async def _request(self, method: str, *params: Any) -> Any:
         """Return the result. Raises ``_Refusal`` or ``ChainUnavailable``."""
         try:
-            response: Any = await self._provider.make_request(RPCEndpoint(method), list(params))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, Web3Exception) as error:
+            response = await self._post(method, params)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             detail = f"{method}: {type(error).__name__}: {error}"
             raise ChainUnavailable(detail=detail) from error
         if not isinstance(response, dict) or not ({"result", "error"} & set(response)):
@@ -186,6 +189,16 @@ class L1Chain:
         if response.get("error") is not None:
             raise _refusal_of(response["error"])
         return response["result"]
+
+    async def _post(self, method: str, params: tuple[Any, ...]) -> Any:
+        if self._http is None:
+            # Only inside of a running loop can a session be made.
+            self._http = aiohttp.ClientSession(timeout=self._timeout, raise_for_status=True)
+        request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        async with self._http.post(
+            self._url, data=msgspec.json.encode(request), headers=_HEADERS
+        ) as response:
+            return msgspec.json.decode(await response.read())
 
 
 def _refusal_of(error: Any) -> _Refusal:

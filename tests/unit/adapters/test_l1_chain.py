@@ -1,5 +1,6 @@
 """What endpoints answer, well and badly: the adapter turns it into values or one of two errors."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -201,3 +202,18 @@ async def test_an_answer_that_is_none_means_later(
     for ask in questions:
         with pytest.raises(ChainUnavailable):
             await ask()
+
+
+async def test_who_is_cancelled_in_mid_request_holds_up_nobody_after(
+    chain: L1Chain, endpoint: Endpoint
+) -> None:
+    endpoint.body = {"result": "0x1"}
+    for turns in range(20):
+        asked = [asyncio.ensure_future(chain.chain_id()) for _ in range(3)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for one in asked:
+            one.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+    async with asyncio.timeout(10):
+        assert await chain.chain_id() == 1
