@@ -19,11 +19,11 @@ def withdraw(effects: Effects, command: Withdraw) -> None:
     account, amount = authority.account, command.amount
     if amount <= 0:
         raise AmountInvalid(amount=amount)
-    if amount > account.free:
-        raise InsufficientCollateral(required=amount, free=account.free)
     minimum = state.rules.limits.withdrawal_min
     if amount < minimum and not _is_all_there_is(account, amount):
         raise AmountInvalid(amount=amount, minimum=minimum)
+    if amount > account.free:
+        raise InsufficientCollateral(required=amount, free=account.free)
     withdrawal_id = state.next_withdrawal_id
     state.next_withdrawal_id += 1
     state.withdrawals[withdrawal_id] = (account.address, amount)
