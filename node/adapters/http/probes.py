@@ -7,7 +7,7 @@ import msgspec
 
 
 class Probes(msgspec.Struct, frozen=True):
-    """Called on the event loop for each request.
+    """Called on the event loop: ``faults`` for each request, the others as their cost allows.
 
     ``faults`` are the reasons why the node cannot do its work now, none when it can. ``stats`` is
     whatever msgspec can write as JSON. ``metrics`` is the body of a Prometheus scrape.

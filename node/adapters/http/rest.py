@@ -15,12 +15,14 @@ GET  /health /stats /metrics          for operators
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import perf_counter_ns
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from node.adapters.http.probes import Probes
+from node.adapters.http.rationed import Rationed
 from node.adapters.prometheus import CONTENT_TYPE
 from node.codec.json_errors import encode_error
 from node.ports.api import SUCCESS, Answer, Api, Views
@@ -74,6 +76,8 @@ class Rest:
         self._api = api
         self._views = views
         self._probes = probes
+        self._told_stats = Rationed(lambda: msgspec.json.encode(probes.stats()), perf_counter_ns)
+        self._told_metrics = Rationed(probes.metrics, perf_counter_ns)
         self.in_flight = 0
 
     def add_to(self, application: web.Application) -> None:
@@ -124,10 +128,10 @@ class Rest:
         return json_response(msgspec.json.encode(body), 503 if reasons else 200)
 
     async def _stats(self, _request: web.Request) -> web.Response:
-        return json_response(msgspec.json.encode(self._probes.stats()))
+        return json_response(self._told_stats())
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._probes.metrics(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=self._told_metrics(), headers={"Content-Type": CONTENT_TYPE})
 
 
 @web.middleware
