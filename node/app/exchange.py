@@ -13,6 +13,7 @@ from web3.exceptions import Web3Exception
 from node.adapters.data_folder import stored_identity
 from node.adapters.deployment import Deployment, deploy
 from node.adapters.devnet.settings import DERIVATION_PATH, MNEMONIC, DevnetSettings
+from node.adapters.key_signer import read_key_file
 from node.app.config import NodeConfig
 from node.transition.replay import Replica
 from node.types.blocks import Domain
@@ -35,16 +36,7 @@ def sequencer_key(config: NodeConfig, chain_id: int) -> bytes:
                 faults=(f"l1.key_file: is missing, and chain {chain_id} is not a devnet",)
             )
         return dev_key(0)
-    path = Path(config.l1.key_file).expanduser()
-    try:
-        secret = bytes.fromhex(path.read_text(encoding="ascii").strip().removeprefix("0x"))
-    except (OSError, ValueError) as error:
-        raise ConfigInvalid(faults=(f"l1.key_file: {path}: {error}",)) from None
-    if len(secret) != 32:
-        raise ConfigInvalid(faults=(f"l1.key_file: {path}: 64 hexadecimal digits allowed",))
-    if path.stat().st_mode & 0o077:
-        raise ConfigInvalid(faults=(f"l1.key_file: {path}: others can read it; chmod 600",))
-    return secret
+    return read_key_file(Path(config.l1.key_file), "l1.key_file")
 
 
 def dev_key(index: int) -> bytes:
