@@ -23,7 +23,7 @@ from node.codec.json_actions import action_to_json
 from node.types.blocks import Domain
 from node.types.commands import SignedAction
 from node.types.errors import Unavailable, WrongChain
-from node.types.ids import address_from_hex, hex_from_address
+from node.types.ids import Address, address_from_hex, hex_from_address
 from node.types.rules import Rules, decode_rules
 
 Message = dict[str, Any]
@@ -64,6 +64,11 @@ class Session:
     def wallet(self, secret: bytes, *, first_nonce: int = 1) -> Wallet:
         """Return a wallet for the key's own account on this exchange."""
         return Wallet(secret, self.signing, first_nonce=first_nonce)
+
+    async def next_nonce(self, account: Address, signer: Address | None = None) -> int:
+        """Return a nonce above every one that ``signer`` (else the account's own key) has used."""
+        shown = await self.get(f"/account/{hex_from_address(account)}")
+        return int(shown["nonces"].get(hex_from_address(signer or account), 0)) + 1
 
     async def get(self, path: str) -> Message:
         """Return the body of ``GET path``. Raises the server's error or ``ConnectionLost``."""
@@ -236,13 +241,19 @@ async def connect(url: str) -> AsyncIterator[Session]:
     """
     async with aiohttp.ClientSession() as http:
         session = await _introduced(http, url)
+        failed: Exception | None = None
         async with asyncio.TaskGroup() as group:
             running = group.create_task(session.run())
             await session.ready()
             try:
                 yield session
+            except Exception as error:  # noqa: BLE001 - raised again below
+                # Left to the group it would reach the caller wrapped, and no `except` would fit.
+                failed = error
             finally:
                 running.cancel()
+        if failed is not None:
+            raise failed
 
 
 async def _introduced(http: aiohttp.ClientSession, url: str) -> Session:

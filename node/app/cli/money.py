@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from node.adapters.key_signer import KeySigner
+from node.adapters.key_signer import KeySigner, read_key_file
 from node.adapters.l1_chain import L1Chain
 from node.app.cli.arguments import read_money
 from node.app.exchange import dev_key, hex_of
 from node.client.l1 import Claim, L1Account
 from node.client.session import ConnectionLost, Session, connect
-from node.types.errors import ConfigInvalid, NotFound
+from node.types.errors import NotFound
 from node.types.ids import Address
 from node.types.units import (
     MONEY_DECIMALS,
@@ -84,16 +84,7 @@ def read_key(named: str) -> bytes:
     """Return the private key that ``named`` points to. Raises ``ConfigInvalid``."""
     if named.startswith("dev:") and named[4:].isdecimal():
         return dev_key(int(named[4:]))
-    path = Path(named).expanduser()
-    try:
-        if path.stat().st_mode & 0o077:
-            raise ConfigInvalid(faults=(f"key: {path}: others can read it; chmod 600",))
-        secret = bytes.fromhex(path.read_text(encoding="ascii").strip().removeprefix("0x"))
-    except (OSError, ValueError) as error:
-        raise ConfigInvalid(faults=(f"key: {path}: {error}",)) from None
-    if len(secret) != 32:
-        raise ConfigInvalid(faults=(f"key: {path}: 64 hexadecimal digits allowed",))
-    return secret
+    return read_key_file(Path(named), "key")
 
 
 async def _deposit(amount: Money, key: bytes, node: str, rpc: str, *, faucet: bool) -> None:
@@ -114,9 +105,8 @@ async def _deposit(amount: Money, key: bytes, node: str, rpc: str, *, faucet: bo
 async def _withdraw(amount: Money, key: bytes, node: str, rpc: str, nonce: int) -> None:
     async with AsyncExitStack() as stack:
         session, account = await _open(stack, key, node, rpc)
-        wallet = session.wallet(
-            key, first_nonce=nonce or await _next_nonce(session, account.address)
-        )
+        first_nonce = nonce or await session.next_nonce(account.address)
+        wallet = session.wallet(key, first_nonce=first_nonce)
         expires = Millis(int(time.time()) * 1000 + EXPIRY_MS)
         result = await session.send(wallet.withdraw(amount, expires=expires))
         withdrawal = int(result["results"][0]["withdrawal_id"])
@@ -149,16 +139,7 @@ async def _open(
 
 
 async def _free(session: Session, account: Address) -> str:
-    try:
-        return str((await session.get(f"/account/{hex_of(account)}"))["free"])
-    except NotFound:
-        return "0"
-
-
-async def _next_nonce(session: Session, account: Address) -> int:
-    """Return a nonce above every one that the account's own key has used."""
-    body = await session.get(f"/account/{hex_of(account)}")
-    return int(body["nonces"].get(hex_of(account).lower(), 0)) + 1
+    return str((await session.get(f"/account/{hex_of(account)}"))["free"])
 
 
 async def _proof(session: Session, withdrawal: int) -> dict[str, Any]:

@@ -1,0 +1,70 @@
+"""The Python client as the README shows it, against a node with a real state."""
+
+import re
+import textwrap
+from typing import Any
+
+import pytest
+
+from node.client.local_book import LocalBook
+from node.client.session import connect
+from node.types.commands import NewOrder, OrderType, Side
+from node.types.errors import InsufficientCollateral, NonceUsed
+from node.types.units import Lots, Millis, Money, Ticks
+from tests.architecture.sources import TOP
+from tests.examples import ALICE, BOB, MALLORY, START_MS
+from tests.integration.api_node import BTC, PRICE, running_node
+
+EXPIRES = Millis(START_MS + 60_000)
+ORDER = NewOrder(BTC, Side.BUY, OrderType.GTC, Ticks(PRICE), Lots(100))
+
+
+async def test_an_order_is_placed_and_its_book_followed() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        wallet = session.wallet(ALICE.key)
+        result = await session.send(wallet.place((ORDER,), expires=EXPIRES))
+        assert result["results"][0]["status"] == "resting"
+        book = await session.follow_book("BTC-PERP")
+        assert await session.request("ping", {}) is not None
+        before = book.bids()
+        assert len(before) == 1
+        await session.send(wallet.cancel_all(expires=EXPIRES))
+        # The diff was told before the answer to what is asked after it.
+        await session.request("ping", {})
+        assert book.bids() == []
+
+
+async def test_the_next_nonce_is_above_all_that_were_used() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        assert await session.next_nonce(MALLORY.address) == 1
+        await session.send(session.wallet(BOB.key).place((ORDER,), expires=EXPIRES))
+        with pytest.raises(NonceUsed):
+            await session.send(session.wallet(BOB.key).place((ORDER,), expires=EXPIRES))
+        later = session.wallet(BOB.key, first_nonce=await session.next_nonce(BOB.address))
+        await session.send(later.cancel_all(expires=EXPIRES))
+
+
+async def withdraw_far_too_much(url: str) -> None:
+    async with connect(url) as session:
+        wallet = session.wallet(ALICE.key)
+        await session.send(wallet.withdraw(Money(2**62), expires=EXPIRES))
+
+
+async def test_a_refusal_reaches_whoever_stands_around_the_connection() -> None:
+    async with running_node() as node:
+        with pytest.raises(InsufficientCollateral):
+            await withdraw_far_too_much(node.url)
+
+
+async def test_the_example_of_the_readme_runs() -> None:
+    readme = (TOP / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.+?)^```$", readme, re.MULTILINE | re.DOTALL)
+    async with running_node() as node:
+        body = example.replace("http://127.0.0.1:8480", node.url)
+        source = f"async def story(account, secret, now_ms):\n{textwrap.indent(body, '    ')}"
+        source += "    return result, book\n"
+        names: dict[str, Any] = {}
+        exec(source, names)  # noqa: S102 - the project's own page
+        result, book = await names["story"](ALICE.address, ALICE.key, START_MS)
+    assert result["results"][0]["status"] == "resting"
+    assert isinstance(book, LocalBook)
