@@ -15,7 +15,7 @@ So a fill far from the mark is paid for by whoever makes it, at once.
 
 from node.margin.position import Position, initial_margin, maintenance_margin
 from node.types.rules import MarketRules
-from node.types.units import PPM_ONE, Lots
+from node.types.units import PPM_ONE, Money
 
 
 class Effect:
@@ -23,7 +23,7 @@ class Effect:
 
     __slots__ = ("entry", "fee", "free", "margin", "size")
 
-    def __init__(self, size: int, entry: int, margin: int, free: int, fee: int) -> None:
+    def __init__(self, size: int, entry: int, margin: int, free: int, fee: Money) -> None:
         self.size = size
         self.entry = entry
         self.margin = margin
@@ -46,7 +46,7 @@ def fill_effect(
     ``free`` is the free collateral that may be drawn upon, the order's freed reserve included.
     Returns None where the account cannot bear the fill.
     """
-    fee = -(-price * abs(lots) * fee_rate // PPM_ONE)
+    fee = Money(-(-price * abs(lots) * fee_rate // PPM_ONE))
     size = position.size
     margin = position.margin - size * (funding - position.funding)
     after = Effect(size, position.entry, margin, free, fee)
@@ -69,7 +69,7 @@ def _open(rules: MarketRules, after: Effect, mark: int, lots: int, price: int, f
     size = abs(after.size)
     if size > rules.max_size:
         return False
-    rate = rules.bracket(Lots(size)).initial
+    rate = rules.bracket(size).initial
     for_fill = -(-abs(lots) * price * rate // PPM_ONE)
     equity = after.margin + after.size * mark - after.entry
     lacking = -(-size * mark * rate // PPM_ONE) - equity

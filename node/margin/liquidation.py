@@ -17,7 +17,7 @@ def closing_size(rules: MarketRules, size: int, equity: int, mark: int) -> Lots:
     notional would stay.
     """
     whole = abs(size)
-    initial = rules.bracket(Lots(whole)).initial
+    initial = rules.bracket(whole).initial
     gain = (initial - rules.liquidation_fee) * mark
     if equity <= 0 or gain <= 0:
         return Lots(whole)

@@ -10,9 +10,14 @@ last settled):
 side is owed the other side owes. No division takes part, so no unit of money is ever lost.
 """
 
+from typing import Final
+
 from node.types.ids import Address, MarketId
 from node.types.rules import MarketRules
 from node.types.units import PPM_ONE, Lots, Money, Ticks
+
+NO_LOTS: Final = Lots(0)
+NO_MONEY: Final = Money(0)
 
 
 class Position:
@@ -57,8 +62,8 @@ class Position:
 
     def reducible(self, side: int) -> Lots:
         """Return how many lots an order on ``side`` (0 buy, 1 sell) could close."""
-        size = self.size
-        return Lots(max(0, size) if side else max(0, -size))
+        size = self.size if side else -self.size
+        return Lots(size) if size > 0 else NO_LOTS
 
     def bankruptcy_price(self, index: int, backing: int = 0) -> Ticks:
         """Return the worst price at which closing everything leaves nothing owed.
@@ -76,13 +81,13 @@ class Position:
 def initial_margin(rules: MarketRules, size: int, price: int) -> Money:
     """Return what a position of ``size`` lots (signed) needs to be opened; rounded up."""
     size = abs(size)
-    return Money(-(-size * price * rules.bracket(Lots(size)).initial // PPM_ONE))
+    return Money(-(-size * price * rules.bracket(size).initial // PPM_ONE))
 
 
 def maintenance_margin(rules: MarketRules, size: int, price: int) -> Money:
     """Return what a position of ``size`` lots (signed) needs to be kept; rounded up."""
     size = abs(size)
-    return Money(-(-size * price * rules.bracket(Lots(size)).maintenance // PPM_ONE))
+    return Money(-(-size * price * rules.bracket(size).maintenance // PPM_ONE))
 
 
 def order_reserve(rules: MarketRules, price: int, opening: int, exposure: int) -> Money:
@@ -92,8 +97,9 @@ def order_reserve(rules: MarketRules, price: int, opening: int, exposure: int) -
     the dearer of the two fees; both rounded up.
     """
     if opening <= 0:
-        return Money(0)
+        return NO_MONEY
     value = price * opening
-    rate = rules.bracket(Lots(exposure)).initial
-    fee = max(rules.maker_fee, rules.taker_fee)
+    rate = rules.bracket(exposure).initial
+    maker_fee, taker_fee = rules.maker_fee, rules.taker_fee
+    fee = maker_fee if maker_fee > taker_fee else taker_fee
     return Money(-(-value * rate // PPM_ONE) - (-value * fee // PPM_ONE))

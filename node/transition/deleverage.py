@@ -26,6 +26,7 @@ def deleverage(effects: Effects, market: Market, position: Position) -> Money:
     """
     paid = 0
     _settle_funding(position, market)
+    effects.rank_changed()
     for counterparty in _candidates(effects.state, market, position):
         if not position.size:
             break

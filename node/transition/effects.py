@@ -3,7 +3,6 @@
 from node.margin.position import Position
 from node.transition.state import Account, State
 from node.types.events import BalanceChanged, Event, PositionChanged
-from node.types.ids import Address
 from node.types.units import Lots, Money
 
 
@@ -23,16 +22,26 @@ class Effects:
         self._accounts[account] = None
 
     def position_changed(self, position: Position) -> None:
-        """Note that the position's leaf is another now, and keep its rank in step."""
+        """Note that the position's leaf is another now; its rank follows, see ``rank_changed``."""
         self._positions[position] = None
-        self.state.market(position.market).rank(position)
 
     def nonce_used(self, account: Account) -> None:
         """Note that the account's leaf changed, though not its balance."""
         self.state.touched.accounts.add(account)
 
+    def rank_changed(self) -> None:
+        """Bring the auto-deleveraging queues in step with the positions changed so far.
+
+        Once a command is enough, and before the queues are used: a bulk of takers moves its own
+        position with each fill.
+        """
+        markets = self.state.markets
+        for position in self._positions:
+            markets[position.market - 1].rank(position)
+
     def finish(self) -> tuple[Event, ...]:
-        """Mark what changed for the state tree and return all events."""
+        """Rank what changed, mark it for the state tree and return all events."""
+        self.rank_changed()
         touched, events = self.state.touched, self.events
         for position in self._positions:
             touched.positions.add(position)
@@ -47,7 +56,7 @@ class Effects:
 
 def _position_event(position: Position) -> PositionChanged:
     return PositionChanged(
-        Address(position.account),
+        position.account,
         position.market,
         Lots(position.size),
         Money(position.entry),

@@ -16,7 +16,7 @@ The account loses the position's margin and not one unit more.
 
 from node.margin.fill import Effect
 from node.margin.liquidation import closing_size, liquidation_fee, worst_price
-from node.margin.position import Position, maintenance_margin
+from node.margin.position import NO_MONEY, Position, maintenance_margin
 from node.matching.book import Order
 from node.matching.match import crosses
 from node.transition.deleverage import can_deleverage, deleverage
@@ -53,7 +53,7 @@ class Liquidation(Trade):
         realized = -lots * price - removed
         margin = position.margin - position.owed_funding(index) + realized
         self.closed_value += abs(lots) * price
-        return Effect(size + lots, position.entry - removed, margin, self._account.free, 0)
+        return Effect(size + lots, position.entry - removed, margin, self._account.free, NO_MONEY)
 
 
 def liquidate(effects: Effects, command: Liquidate) -> None:

@@ -68,6 +68,10 @@ def _age(order: Order) -> int:
 def drop_idle_reducers(effects: Effects, account: Account, market: MarketId) -> None:
     """Cancel reduce-only orders that have nothing left to reduce, so that no book shows them."""
     position = account.positions[market]
-    for order in open_orders(account, market):
-        if order.reduce_only and not position.reducible(order.side):
-            remove_order(effects, order, CancelReason.REDUCE_ONLY)
+    idle = [
+        order
+        for order in account.orders.values()
+        if order.reduce_only and order.market == market and not position.reducible(order.side)
+    ]
+    for order in sorted(idle, key=_age):
+        remove_order(effects, order, CancelReason.REDUCE_ONLY)

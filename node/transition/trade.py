@@ -1,15 +1,13 @@
 """A taker meets the book: matching proposes each fill, margin judges it, here the two meet."""
 
 from node.margin.fill import Effect, fill_effect
-from node.margin.position import Position, order_reserve
+from node.margin.position import NO_MONEY, Position, order_reserve
 from node.matching.book import Order
 from node.matching.match import Stop, Verdict, cross
 from node.transition.effects import Effects
 from node.transition.orders import drop_idle_reducers, order_left
 from node.transition.state import Account, Market
-from node.types.commands import Side
 from node.types.events import CancelReason, Filled
-from node.types.ids import Address
 from node.types.units import Lots, Money, Ticks
 
 
@@ -92,10 +90,11 @@ class Trade:
     def _reserve_after(self, maker: Order, position: Position, size: int) -> Money:
         """Return what the order reserves once ``size`` lots are filled: never more than before."""
         if not maker.reserve:
-            return Money(0)
+            return NO_MONEY
         left = maker.remaining - size
         exposure = abs(position.size) + maker.remaining
-        return min(maker.reserve, order_reserve(self._market.rules, maker.price, left, exposure))
+        needed = order_reserve(self._market.rules, maker.price, left, exposure)
+        return needed if needed < maker.reserve else maker.reserve
 
     def _fill_maker_order(
         self, account: Account, position: Position, maker: Order, size: int, reserve: Money
@@ -122,7 +121,9 @@ class Trade:
         self._effects.account_changed(account)
         self._effects.position_changed(position)
 
-    def _tell(self, maker: Order, price: Ticks, size: Lots, maker_fee: int, taker_fee: int) -> None:
+    def _tell(
+        self, maker: Order, price: Ticks, size: Lots, maker_fee: Money, taker_fee: Money
+    ) -> None:
         order = self._order
         self._effects.events.append(
             Filled(
@@ -132,10 +133,10 @@ class Trade:
                 maker.order_id,
                 order.order_id,
                 maker.account,
-                Address(self._account.address),
-                Side(order.side),
+                order.account,
+                order.side,
                 Lots(maker.remaining - size),
-                Money(maker_fee),
-                Money(taker_fee),
+                maker_fee,
+                taker_fee,
             )
         )

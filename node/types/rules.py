@@ -47,7 +47,7 @@ class MarketRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the largest position, and the largest order, in lots."""
         return self.brackets[-1].max_size
 
-    def bracket(self, size: Lots) -> Bracket:
+    def bracket(self, size: int) -> Bracket:
         """Return the bracket of a position of ``size`` lots (unsigned, at most ``max_size``)."""
         for bracket in self.brackets:
             if size <= bracket.max_size:
