@@ -103,21 +103,18 @@ class RollupReader:
         logs = await self._logs(self._rollup, BATCH_POSTED)
         for start in range(0, len(logs), TRANSACTIONS_AT_ONCE):
             for posted in await self._all_posted(logs[start : start + TRANSACTIONS_AT_ONCE]):
+                # The first in the order of the chain, whichever was found first: it names the place.
+                if isinstance(posted, BaseException):
+                    raise posted
                 yield posted
         head = await self._block()
         now = await self._patient(lambda: self._chain.block(head.number))
         if now is None or now.hash != head.hash:
             raise ChainUnavailable(detail="an L1 reorg while reading", block=head.number)
 
-    async def _all_posted(self, logs: Sequence[L1Log]) -> list[PostedBatch]:
-        """Return the batches behind some events, asked for side by side."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                asked = [group.create_task(self._posted(log)) for log in logs]
-        except ExceptionGroup as failed:
-            # Whichever was found first: no other request is under way any more.
-            raise failed.exceptions[0] from None
-        return [posted.result() for posted in asked]
+    async def _all_posted(self, logs: Sequence[L1Log]) -> list[PostedBatch | BaseException]:
+        """Return the batches behind some events, or what is wrong with each; all asked at once."""
+        return await asyncio.gather(*map(self._posted, logs), return_exceptions=True)
 
     async def _posted(self, log: L1Log) -> PostedBatch:
         """Return the batch behind one ``BatchPosted`` event."""

@@ -18,7 +18,7 @@ from node.transition.replay import Replica
 from node.transition.state import State
 from node.types.blocks import BatchHeader
 from node.types.commands import Command, Deposit
-from node.types.errors import BatchMalformed, ConfigInvalid, StateDiverged
+from node.types.errors import BatchMalformed, ChainDisagrees, ConfigInvalid, StateDiverged
 from node.types.hashing import keccak256
 from node.types.rules import decode_rules
 from node.verifier.verdict import Difference, Fault, Verdict, shown
@@ -155,6 +155,16 @@ class Rebuild:
         self._roots.append(opened.header.new_root)
         self._commands = opened.header.last_sequence
         return True
+
+    def contradict(self, error: ChainDisagrees) -> None:
+        """Close with the place where what the chain reader was told contradicts itself."""
+        values = dict(error.values)
+        self.difference = Difference(
+            Fault.CONTRADICTION,
+            values.pop("batch", NO_BATCH),
+            f"{values.pop('what', '')} {shown(values.pop('expected', ''))}".strip(),
+            shown(values.pop("found", "")) or shown(values),
+        )
 
     def finish(self, batch_count: int) -> Verdict:
         """Return the verdict, given how many batches the contract says that there are."""

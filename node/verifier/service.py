@@ -10,6 +10,7 @@ from node.codec.forgery import Forgery, first_forgery
 from node.ports.chain_reader import ChainReader
 from node.transition.state import State
 from node.types.commands import Command
+from node.types.errors import ChainDisagrees
 from node.verifier.rebuild import Rebuild
 from node.verifier.verdict import Verdict
 
@@ -37,20 +38,40 @@ async def verify(
 ) -> tuple[Verdict, State | None]:
     """Rebuild the exchange that ``reader`` reads; return the verdict and the state it came to.
 
-    ``progress`` is told how many batches are done, of how many. Raises what the reader raises:
-    that the chain cannot be read is not a difference.
+    ``progress`` is told how many batches are done, of how many. An endpoint that contradicts itself
+    about deposits or batches is a difference; that it cannot be read, or that there is no rollup,
+    is none: what the reader raises then is raised here.
     """
-    rebuild = Rebuild(await reader.terms(), await reader.deposits())
+    terms = await reader.terms()
+    try:
+        rebuild = Rebuild(terms, await reader.deposits())
+    except ChainDisagrees as error:
+        rebuild = Rebuild(terms, ())
+        rebuild.contradict(error)
+        return rebuild.finish(0), rebuild.state
     count = await reader.batch_count()
     progress(0, count)
+    try:
+        await _rebuild_all(rebuild, reader, signatures, lambda done: progress(done, count))
+    except ChainDisagrees as error:
+        rebuild.contradict(error)
+    return rebuild.finish(count), rebuild.state
+
+
+async def _rebuild_all(
+    rebuild: Rebuild,
+    reader: ChainReader,
+    signatures: SignatureCheck,
+    progress: Callable[[int], None],
+) -> None:
+    """Rebuild batch after batch, up to the last one or to the first difference."""
     async with aclosing(reader.batches()) as batches:
         async for posted in batches:
             opened = rebuild.open(posted)
             if opened is None:
-                break
+                return
             checking = signatures.begin(opened.commands, rebuild.signing)
             executed = rebuild.execute(opened)
             if not rebuild.conclude(opened, executed, await checking):
-                break
-            progress(rebuild.batches, count)
-    return rebuild.finish(count), rebuild.state
+                return
+            progress(rebuild.batches)

@@ -15,6 +15,9 @@ class Fault(StrEnum):
     MISSING_BATCH = "missing_batch"
     """The chain says that there is such a batch, and it is not where it should be."""
 
+    CONTRADICTION = "contradiction"
+    """What the endpoint says of one and the same thing is not the same."""
+
     HEADER = "header"
     """The header does not go on from the batch before, or does not fit its own data."""
 

@@ -1,4 +1,4 @@
-"""What L1 can do to a running node: reorgs, silence, no blocks. The chain ends whole and in order."""
+"""What L1 can do to a running node: reorgs, silence, no blocks. The chain ends whole, in order."""
 
 import asyncio
 from collections.abc import AsyncIterator
