@@ -72,12 +72,21 @@ def withdraw(
     nonce: Annotated[
         int, typer.Option(help="The action's nonce; 0 asks the node for the next one.")
     ] = 0,
+    *,
+    opened: Annotated[
+        int, typer.Option(help="Open no withdrawal; claim this one, of the same amount, instead.")
+    ] = 0,
 ) -> None:
     """Withdraw: sign it, wait until its batch is final on L1, and claim it there with its proof.
 
+    Whoever was interrupted while waiting goes on with the number that was printed.
+
     Example: plimsoll withdraw 250 --key dev:1
+
+    Example: plimsoll withdraw 250 --key dev:1 --opened 7
     """
-    asyncio.run(_withdraw(read_money("amount", amount), read_key(key), node, rpc, nonce))
+    secret, dollars = read_key(key), read_money("amount", amount)
+    asyncio.run(_withdraw(dollars, secret, node, rpc, nonce=nonce, opened=opened))
 
 
 def read_key(named: str) -> bytes:
@@ -102,15 +111,19 @@ async def _deposit(amount: Money, key: bytes, node: str, rpc: str, *, faucet: bo
         _console.print(f"free collateral: {free}")
 
 
-async def _withdraw(amount: Money, key: bytes, node: str, rpc: str, nonce: int) -> None:
+async def _withdraw(
+    amount: Money, key: bytes, node: str, rpc: str, *, nonce: int, opened: int
+) -> None:
     async with AsyncExitStack() as stack:
         session, account = await _open(stack, key, node, rpc)
-        first_nonce = nonce or await session.next_nonce(account.address)
-        wallet = session.wallet(key, first_nonce=first_nonce)
-        expires = Millis(int(time.time()) * 1000 + EXPIRY_MS)
-        result = await session.send(wallet.withdraw(amount, expires=expires))
-        withdrawal = int(result["results"][0]["withdrawal_id"])
-        _console.print(f"withdrawal {withdrawal} opened at sequence {result['sequence']}")
+        withdrawal = opened
+        if not withdrawal:
+            first_nonce = nonce or await session.next_nonce(account.address)
+            wallet = session.wallet(key, first_nonce=first_nonce)
+            expires = Millis(int(time.time()) * 1000 + EXPIRY_MS)
+            result = await session.send(wallet.withdraw(amount, expires=expires))
+            withdrawal = int(result["results"][0]["withdrawal_id"])
+            _console.print(f"withdrawal {withdrawal} opened at sequence {result['sequence']}")
         proof = await _proof(session, withdrawal)
         _console.print(f"final in batch {proof['batch']}; claiming")
         receipt = await account.claim_withdrawal(
@@ -143,13 +156,18 @@ async def _free(session: Session, account: Address) -> str:
 
 
 async def _proof(session: Session, withdrawal: int) -> dict[str, Any]:
+    """Return what claims a withdrawal, once it can. Raises ``NotFound`` if it was never opened."""
     with _console.status("waiting until the batch is final on L1"):
         while True:
             try:
                 return await session.get(f"/withdrawals/{withdrawal}")
-            except (NotFound, ConnectionLost):
+            except NotFound as error:
+                if not error.values.get("waiting"):
+                    raise
+            except ConnectionLost:
                 # The withdrawal is in the log: a node that restarts meanwhile proves it as well.
-                await asyncio.sleep(POLL_S)
+                pass
+            await asyncio.sleep(POLL_S)
 
 
 def _text(amount: Money) -> str:
