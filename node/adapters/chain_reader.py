@@ -103,7 +103,7 @@ class RollupReader:
         logs = await self._logs(self._rollup, BATCH_POSTED)
         for start in range(0, len(logs), TRANSACTIONS_AT_ONCE):
             for posted in await self._all_posted(logs[start : start + TRANSACTIONS_AT_ONCE]):
-                # The first in the order of the chain, whichever was found first: it names the place.
+                # The first in the order of the chain names the place, whichever was found first.
                 if isinstance(posted, BaseException):
                     raise posted
                 yield posted

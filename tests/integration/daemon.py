@@ -32,22 +32,23 @@ WITHIN_S: Final = 40.0
 
 POLL_S: Final = 0.02
 
-ON_EACH_CHAIN = pytest.mark.parametrize(
+ANVIL = (
+    pytest.mark.anvil,
+    pytest.mark.skipif(
+        find_anvil() is None,
+        reason="anvil is not installed: npm ci in contracts/ installs it",
+    ),
+)
+ON_EACH_CHAIN = pytest.mark.parametrize("backend", ["py-evm", pytest.param("anvil", marks=ANVIL)])
+
+THOROUGHLY_ON_EACH_CHAIN = pytest.mark.parametrize(
     "backend",
     [
         "py-evm",
-        pytest.param(
-            "anvil",
-            marks=[
-                pytest.mark.anvil,
-                pytest.mark.skipif(
-                    find_anvil() is None,
-                    reason="anvil is not installed: npm ci in contracts/ installs it",
-                ),
-            ],
-        ),
+        pytest.param("anvil", marks=[*ANVIL, pytest.mark.thorough]),
     ],
 )
+"""For what hardly depends on the chain: anvil's turn comes with ``-m thorough``."""
 
 Sections = dict[str, dict[str, Any]]
 

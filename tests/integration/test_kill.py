@@ -1,4 +1,8 @@
-"""kill -9 in the middle of everything: what was acknowledged is there, and the root is the same."""
+"""kill -9 in the middle of everything: what was acknowledged is there, and the root is the same.
+
+``PLIMSOLL_KILLS=50 PLIMSOLL_SEED=7 scripts/test tests/integration/test_kill.py`` kills more often,
+at other moments.
+"""
 
 import asyncio
 import os
@@ -7,10 +11,15 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from node.types.units import Money
 from tests.integration.daemon import Daemon, node_on_chain, swift, until
 from tests.integration.load import Load, expiry, load_on
 from tests.integration.posted_log import PostedLog
+
+# Fifty kills take about five minutes.
+pytestmark = pytest.mark.timeout(600)
 
 KILLS = int(os.environ.get("PLIMSOLL_KILLS", "3"))
 SEED = int(os.environ.get("PLIMSOLL_SEED", "20190523"))

@@ -14,6 +14,7 @@ from node.types.ids import ClientOrderId, OrderId
 from tests.integration.daemon import (
     BLOCK_TIME_S,
     ON_EACH_CHAIN,
+    THOROUGHLY_ON_EACH_CHAIN,
     Daemon,
     ask_chain,
     chain_process,
@@ -61,7 +62,7 @@ async def test_a_reorg_in_mid_load_drops_batches_and_each_comes_back(
         await require_every_batch_once(daemon, load, chain.url)
 
 
-@ON_EACH_CHAIN
+@THOROUGHLY_ON_EACH_CHAIN
 async def test_while_l1_is_away_the_exchange_goes_on_until_its_backlog_is_full(
     tmp_path: Path, backend: str
 ) -> None:
@@ -134,7 +135,7 @@ class Miner:
                 await ask_chain(self._url, "evm_mine")
 
 
-@ON_EACH_CHAIN
+@THOROUGHLY_ON_EACH_CHAIN
 async def test_when_no_block_comes_dearer_transactions_replace_the_first_ones(
     tmp_path: Path, backend: str
 ) -> None:
