@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from node.app.config import NodeConfig, read_config, read_rules
+from node.app.sections import read_toml
 from node.types.errors import ConfigInvalid
 from node.types.rules import Limits
 
@@ -37,8 +38,22 @@ def test_the_devnet_file_says_what_the_code_has_for_default(tmp_path: Path) -> N
     """A key that is left out must not mean something else than the file that explains it says."""
     said = read_config(TOP / "configs" / "devnet.toml")
     default = read_config(write(tmp_path, f'rules = "{RULES}"'))
-    for name in ("l1", "sequencer", "batcher", "risk", "ingress", "http"):
+    for name in ("l1", "sequencer", "batcher", "risk", "publisher", "ingress", "http"):
         assert getattr(said, name) == getattr(default, name), name
+
+
+def test_the_devnet_file_explains_every_key() -> None:
+    text = (TOP / "configs" / "devnet.toml").read_text("utf-8")
+    tables = read_toml(TOP / "configs" / "devnet.toml")
+    config = read_config(TOP / "configs" / "devnet.toml")
+    for section in ("l1", "sequencer", "batcher", "risk", "publisher", "ingress", "http"):
+        assert {*tables[section]} == {*getattr(config, section).__struct_fields__}
+    settlement = {*config.settlement.__struct_fields__}
+    # TOML has no word for nothing, so what is nothing by default can only stand in a comment.
+    absent = {"safe_depth", "final_depth"}
+    assert {*tables["settlement"]} == settlement - absent
+    assert all(f"# {name} = " in text for name in absent)
+    assert {*tables["settlement"]["fees"]} == {*config.settlement.fees.__struct_fields__}
 
 
 def test_a_minimal_file_is_enough(tmp_path: Path) -> None:
