@@ -9,7 +9,8 @@ Millis    a point in time, in milliseconds since the Unix epoch, or a duration
 ========  =====================================================================
 
 For every market ``tick_decimals + lot_decimals == 6``, so that price x size *is* money, exactly.
-Every division names its rounding; no caller divides on its own.
+Every division names its rounding: in its function's name or, where a hot path divides in place, in
+the docstring around it.
 """
 
 from typing import NewType
@@ -26,7 +27,6 @@ MONEY_DECIMALS = 6
 PPM_ONE = 1_000_000
 
 UINT64_MAX = 2**64 - 1
-INT128_MAX = 2**127 - 1
 
 
 def notional(price: Ticks, size: Lots) -> Money:
@@ -34,26 +34,10 @@ def notional(price: Ticks, size: Lots) -> Money:
     return Money(price * size)
 
 
-def part_rounded_down(amount: int, numerator: int, denominator: int) -> int:
-    """Return ``amount * numerator / denominator``, rounded toward minus infinity."""
-    assert denominator > 0
-    return amount * numerator // denominator
-
-
 def part_rounded_up(amount: int, numerator: int, denominator: int) -> int:
     """Return ``amount * numerator / denominator``, rounded toward plus infinity."""
     assert denominator > 0
     return -(-amount * numerator // denominator)
-
-
-def rate_rounded_up(amount: Money, rate: Ppm) -> Money:
-    """Return ``rate`` of ``amount``, rounded up: fees and margin never favour the account."""
-    return Money(-(-amount * rate // PPM_ONE))
-
-
-def rate_rounded_down(amount: int, rate: Ppm) -> int:
-    """Return ``rate`` of ``amount``, rounded toward minus infinity."""
-    return amount * rate // PPM_ONE
 
 
 def units_from_decimal(text: str, decimals: int) -> int:
