@@ -28,6 +28,7 @@ class ReplicaSetup(msgspec.Struct, frozen=True):
     ``batches`` and ``snapshots`` are folders of its own, which exist. ``trees_kept`` bounds the
     batch ends that proofs can be made for. A snapshot is written each time ``snapshot_every`` more
     batches are final (0: never); ``final_batches_kept`` stay on disk beyond what a restart needs.
+    A batch of several blocks has at most ``data_bytes_max`` bytes of data.
     """
 
     rules: Rules
@@ -37,6 +38,7 @@ class ReplicaSetup(msgspec.Struct, frozen=True):
     trees_kept: int = 4_096
     snapshot_every: int = 50
     final_batches_kept: int = 0
+    data_bytes_max: int | None = None
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
@@ -72,15 +74,16 @@ class ReplicaSession:
     def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
         """Return the next batch, once durable; the newest one again if that is what is asked for.
 
+        It may hold only the first of ``blocks``; see ``BatchReplica.seal``.
         Raises ``StateDiverged``.
         """
         decoded = [decode_block(block) for block in blocks]
         newest = self._newest
         if newest is not None and newest.header.first_sequence == first_sequence:
-            if newest.last_hash != decoded[-1].hash:
+            if all(block.hash != newest.last_hash for block in decoded):
                 raise StateDiverged(where="batch asked for again", index=newest.header.index)
             return newest
-        batch = self._replica.seal(decoded, cause)
+        batch = self._replica.seal(decoded, cause, self._setup.data_bytes_max)
         self._store.save(batch)
         self._newest = batch
         return batch

@@ -47,6 +47,12 @@ class Backlog:
         self._bytes += data_bytes
         self._judge()
 
+    def wait_on(self, data_bytes: int) -> None:
+        """Count what is left of the batch that was sealed last: it waits longest of all."""
+        self._waiting.appendleft(data_bytes)
+        self._bytes += data_bytes
+        self._judge()
+
     def seal(self, index: int, data_bytes: int) -> None:
         """Count the batch that waits longest as sealed; its real bytes replace the estimate."""
         self._bytes -= self._waiting.popleft()

@@ -29,12 +29,36 @@ class BlockBytes(msgspec.Struct, frozen=True, gc=False):
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """Whole blocks, one after the other, that are to be one batch; ``since_ns``: of the oldest."""
 
-    blocks: tuple[bytes, ...]
+    blocks: tuple[BlockBytes, ...]
     first_sequence: Sequence
     last_sequence: Sequence
     load: Load
     cause: SealCause
     since_ns: int
+
+    @property
+    def encoded(self) -> tuple[bytes, ...]:
+        """Return the blocks' MessagePack forms."""
+        return tuple(block.encoded for block in self.blocks)
+
+    def split(self, last_sequence: Sequence) -> "tuple[Candidate, Candidate | None]":
+        """Return the part up to ``last_sequence``, which ends a block, and what is left."""
+        if last_sequence == self.last_sequence:
+            return self, None
+        count = sum(block.last_sequence <= last_sequence for block in self.blocks)
+        return self._of(self.blocks[:count]), self._of(self.blocks[count:])
+
+    def _of(self, blocks: tuple[BlockBytes, ...]) -> "Candidate":
+        load = Load()
+        for block in blocks:
+            load = load.plus(block.load)
+        return msgspec.structs.replace(
+            self,
+            blocks=blocks,
+            first_sequence=blocks[0].first_sequence,
+            last_sequence=blocks[-1].last_sequence,
+            load=load,
+        )
 
 
 class BatchBuilder:
@@ -45,7 +69,7 @@ class BatchBuilder:
     def __init__(self, policy: SealPolicy, next_sequence: Sequence) -> None:
         """Start empty; the next block must begin with ``next_sequence``."""
         self._policy = policy
-        self._blocks: list[bytes] = []
+        self._blocks: list[BlockBytes] = []
         self._first = next_sequence
         self._since_ns = 0
         self.load = Load()
@@ -67,7 +91,7 @@ class BatchBuilder:
             closed.append(self._close(cause))
         if not self._blocks:
             self._since_ns = now_ns
-        self._blocks.append(block.encoded)
+        self._blocks.append(block)
         self.load = self.load.plus(block.load)
         self.next_sequence = Sequence(block.last_sequence + 1)
         cause = self._policy.full(self.load)

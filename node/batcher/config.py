@@ -2,7 +2,7 @@
 
 import msgspec
 
-from node.codec.l1_gas import GAS_MAX
+from node.codec.l1_gas import GAS_MAX, POSTABLE_DATA_BYTES
 from node.types.faults import out_of_ranges, raise_faults
 
 _RANGES: dict[str, tuple[int, int]] = {
@@ -44,6 +44,14 @@ class BatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A snapshot is written each time so many more batches are final; 0 is never."""
     final_batches_kept: int = 0
     """How many final batches stay on disk beyond those that a restart needs."""
+
+    @property
+    def data_bytes_limit(self) -> int:
+        """Return the most bytes of data that a batch of several blocks has in truth.
+
+        A quarter above what the estimate aims at, so that few batches are encoded twice.
+        """
+        return min(self.data_bytes_max * 5 // 4, POSTABLE_DATA_BYTES)
 
 
 def check_batcher_config(config: BatcherConfig) -> None:

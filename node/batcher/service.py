@@ -178,11 +178,14 @@ class BatcherService:
     async def _seal(self, candidate: Candidate) -> None:
         started_ns = self._clock.now_ns()
         batch = await self._sealer.seal(
-            candidate.blocks, candidate.first_sequence, candidate.cause.value
+            candidate.encoded, candidate.first_sequence, candidate.cause.value
         )
-        commands, sealed_ns = candidate.load.commands, self._clock.now_ns()
-        self._policy.learn(candidate.load.encoded_bytes, len(batch.data))
+        sealed, rest = candidate.split(batch.header.last_sequence)
+        commands, sealed_ns = sealed.load.commands, self._clock.now_ns()
+        self._policy.learn(sealed.load.encoded_bytes, len(batch.data))
         self.backlog.seal(batch.header.index, len(batch.data))
+        if rest is not None:
+            self.backlog.wait_on(self._policy.data_bytes(rest.load))
         self._tell_backlog()
         self.causes[candidate.cause] += 1
         _log.info(
@@ -195,9 +198,12 @@ class BatcherService:
         )
         await self._hand_on(batch)
         self._closed.popleft()
+        if rest is not None:
+            self._closed.appendleft(rest)
         self.stage.leave(commands)
         self.stage.busy(started_ns, sealed_ns, commands)
-        self._room.set()
+        if len(self._closed) < self._config.waiting_batches_max:
+            self._room.set()
 
     def _tell_backlog(self) -> None:
         if self.backlog.full != self._backlog_told:

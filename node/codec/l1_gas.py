@@ -28,6 +28,9 @@ MEMORY_WORDS_SQUARED: Final = 512
 GAS_MAX: Final = 1 << 24
 """The most gas of one transaction (EIP-7825)."""
 
+POSTABLE_DATA_BYTES: Final = 380_000
+"""So much data, with a thousand roots, can be posted with less than ``GAS_MAX``."""
+
 HEADER_BYTES: Final = 4 + 12 * 32
 """Calldata beside data and roots: the selector, the header's words, offsets, lengths, padding."""
 

@@ -12,6 +12,7 @@ class Sealer(Protocol):
     async def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
         """Return the blocks (MessagePack, from ``first_sequence`` on) as the next batch.
 
+        Where their data would be too many for L1, it is only the first of them: the header tells.
         It is durable then. Raises ``StateDiverged`` when the execution did not agree with what the
         blocks say, ``IntegrityError`` when there is none to ask any more.
         """

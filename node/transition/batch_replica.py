@@ -39,15 +39,17 @@ class BatchReplica:
         """Return the root after the last batch."""
         return self._replica.root
 
-    def seal(self, blocks: Ordered[Block], cause: str) -> Batch:
+    def seal(self, blocks: Ordered[Block], cause: str, data_bytes_max: int | None = None) -> Batch:
         """Return ``blocks``, which go on from the last batch, as the next one.
+
+        Where their data would exceed ``data_bytes_max``, it is only the first of them, and at least
+        one: what L1 refuses for its size could never be posted, nor anything after it.
 
         Raises ``StateDiverged`` where the decoded commands differ from the blocks' own, are
         rejected, or change something else than the blocks say; see ``Replica.stretches``.
         """
         self._require_next(blocks)
-        commands = tuple(chain.from_iterable(block.commands for block in blocks))
-        data = encode_batch(commands)
+        blocks, commands, data = _fitting(blocks, data_bytes_max)
         decoded = decode_batch(data)
         if decoded != commands:
             sequence = self.next_sequence + _first_difference(decoded, commands)
@@ -113,6 +115,21 @@ class BatchReplica:
             BatchEnd(batch.header.index, tree, sequence, batch.last_block, batch.last_hash)
         )
         self.next_index += 1
+
+
+def _fitting(
+    blocks: Ordered[Block], data_bytes_max: int | None
+) -> tuple[Ordered[Block], tuple[Command, ...], bytes]:
+    """Return ``blocks``, or the first of them, with their commands and data; halve until it fits.
+
+    How far data compress is up to those who send them, so it is only known afterwards.
+    """
+    while True:
+        commands = tuple(chain.from_iterable(block.commands for block in blocks))
+        data = encode_batch(commands)
+        if data_bytes_max is None or len(data) <= data_bytes_max or len(blocks) == 1:
+            return blocks, commands, data
+        blocks = blocks[: len(blocks) // 2]
 
 
 def _first_difference(decoded: Ordered[Command], commands: Ordered[Command]) -> int:

@@ -8,6 +8,7 @@ import pytest
 from node.adapters.replica_session import ReplicaSession, ReplicaSetup
 from node.codec.commands import encode_block
 from node.transition.leaves import withdrawal_key, withdrawal_value
+from node.transition.replay import Replica
 from node.transition.tree.proofs import verify_membership
 from node.types.blocks import Batch, Block
 from node.types.errors import NotFound, StateDiverged, WrongChain
@@ -61,9 +62,25 @@ def test_the_newest_batch_is_sealed_once_however_often_it_is_asked_for(setup: Re
     batch = seal(ReplicaSession(setup), LOG.blocks[:8])
     session = ReplicaSession(setup)
     assert seal(session, LOG.blocks[:8]) == batch
+    # It may have been asked for more than went into it.
+    assert seal(session, LOG.blocks[:9]) == batch
     assert session.position().next_index == 1
     with pytest.raises(StateDiverged):
-        seal(session, LOG.blocks[:9])
+        seal(session, LOG.blocks[:7])
+
+
+def test_a_batch_holds_no_more_blocks_than_its_data_may_have_bytes(setup: ReplicaSetup) -> None:
+    limit = 2_000
+    session = ReplicaSession(msgspec.structs.replace(setup, data_bytes_max=limit))
+    blocks, batches = LOG.blocks, []
+    while blocks:
+        batches.append(seal(session, blocks))
+        blocks = [b for b in blocks if b.first_sequence > batches[-1].header.last_sequence]
+    assert len(batches) > 2
+    assert max(len(batch.data) for batch in batches) <= limit
+    assert session.position().next_sequence == len(LOG.commands) + 1
+    whole = Replica.genesis(RULES, DOMAIN).execute(LOG.commands)
+    assert session.position().root == whole[-1].root
 
 
 def test_final_batches_leave_snapshots_and_go(setup: ReplicaSetup) -> None:

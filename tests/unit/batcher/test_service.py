@@ -49,12 +49,13 @@ class ExampleSealer:
         self.gate.set()
         self.next_index = 0
         self.error: Exception | None = None
+        self.blocks_max = 100
 
     async def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
         await self.gate.wait()
         if self.error is not None:
             raise self.error
-        decoded = [decode_block(block) for block in blocks]
+        decoded = [decode_block(block) for block in blocks[: self.blocks_max]]
         assert decoded[0].first_sequence == first_sequence
         header = BatchHeader(
             self.next_index, NO_HASH, NO_HASH, first_sequence, decoded[-1].last_sequence, 0, ()
@@ -126,6 +127,21 @@ async def test_full_batches_are_sealed_and_the_rest_on_stop() -> None:
     assert around.service.causes[SealCause.COMMANDS] == 2
     stage = around.service.stage
     assert (stage.arrived, stage.done, stage.held()) == (20, 20, 0)
+
+
+async def test_what_a_batch_had_no_room_for_is_the_next_one() -> None:
+    around = Surroundings(commands_max=20)
+    around.sealer.blocks_max = 2
+    async with around.running():
+        around.offer(blocks(7))
+        first = await around.batches(3)
+        await asyncio.sleep(0.01)
+        backlog = around.service.backlog
+        assert (around.service.stage.held(), backlog.batches) == (8, 3)
+        assert around.service.stage.conserved()
+        assert backlog.unposted_bytes == sum(len(batch.data) for batch in first)
+    assert numbers(first + around.sealed()) == [[1, 2], [3, 4], [5], [6, 7]]
+    assert (around.service.stage.held(), around.service.stage.done) == (0, 28)
 
 
 async def test_what_waits_in_the_mailbox_at_the_end_is_sealed() -> None:

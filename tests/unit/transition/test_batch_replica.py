@@ -50,6 +50,12 @@ def test_a_whole_log_in_one_batch_has_its_roots_on_the_way() -> None:
     assert header.new_root == stretches[-1].root
 
 
+def test_a_single_block_is_sealed_however_many_bytes_it_has() -> None:
+    batch = fresh().seal(LOG.blocks[:3], "bytes", data_bytes_max=1)
+    assert batch.header.last_sequence == LOG.blocks[0].last_sequence
+    assert batch.last_hash == LOG.blocks[0].hash
+
+
 def test_a_missing_block_is_refused() -> None:
     with pytest.raises(StateDiverged) as caught:
         fresh().seal([LOG.blocks[0], LOG.blocks[2]], "age")
