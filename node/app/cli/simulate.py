@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from node.app.cli.arguments import require_places
 from node.simulation.demo.command import DemoOptions
 from node.simulation.demo.command import demo as run_demo
 from node.simulation.replay.command import BUNDLED_FLOW, ReplayOptions
@@ -78,6 +79,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Example: plimsoll replay --engine-only --format bme orders.csv.gz --json out.json
     """
+    require_places(json=json, fills=fills)
     options = ReplayOptions(
         url=url,
         file=file,

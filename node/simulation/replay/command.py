@@ -58,8 +58,8 @@ def replay(options: ReplayOptions, console: Console | None = None) -> int:
     """Drive a running node from a flow or a tape and tell what came of it; return the exit code.
 
     Every refusal is counted by its name, so a replay that was refused in parts still succeeds; it
-    fails (1) if answers were lost. Raises ``ConfigInvalid``, ``TapeMalformed``, ``OSError``, and
-    what connecting and funding raise.
+    fails (1) if answers were lost. Raises ``ConfigInvalid``, ``TapeMalformed``, ``PathUnusable`` of
+    a tape, ``OSError`` of a report, and what connecting and funding raise.
     """
     console = console or Console()
     if options.engine_only:

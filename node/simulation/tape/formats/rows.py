@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from node.types.errors import MalformedNumber, TapeMalformed
+from node.types.errors import MalformedNumber, PathUnusable, TapeMalformed
 from node.types.units import units_from_decimal
 
 Choice = TypeVar("Choice")
@@ -57,7 +57,7 @@ class Row:
 def read_rows(file: Path, columns: Sequence[str], separator: str, *, header: bool) -> Iterator[Row]:
     """Yield the rows of ``file``; a header, where there is one, must name exactly ``columns``.
 
-    Empty lines are passed over. Raises ``TapeMalformed``, or ``OSError`` if there is no such file.
+    Empty lines are passed over. Raises ``TapeMalformed``, or ``PathUnusable`` of the file.
     """
     with _open(file) as text:
         try:
@@ -90,8 +90,11 @@ def _and_none(rows: Iterator[Row]) -> Iterator[Row | None]:
 
 
 def _open(file: Path) -> TextIO:
-    with file.open("rb") as raw:
-        zipped = raw.read(2) == GZIP_MAGIC
+    try:
+        with file.open("rb") as raw:
+            zipped = raw.read(2) == GZIP_MAGIC
+    except OSError as error:
+        raise PathUnusable(path=str(file), detail=error.strerror) from error
     opener: Any = gzip.open if zipped else open
     return opener(file, "rt", encoding="utf-8", newline="\n")  # type: ignore[no-any-return]
 

@@ -10,7 +10,7 @@ from node.simulation.tape.engine import TapeResult, run_tape
 from node.simulation.tape.event import OrderNames, TapeEvent, TapeOp, account_of
 from node.simulation.tape.formats import FORMATS
 from node.types.commands import OrderType, Side
-from node.types.errors import TapeMalformed
+from node.types.errors import PathUnusable, TapeMalformed
 
 HEADERS = {
     "bme": ["ordtype;uid;is_buy;qty;price;timestamp"],
@@ -173,6 +173,13 @@ def test_a_wrong_header_is_named(tmp_path: Path) -> None:
     with pytest.raises(TapeMalformed) as caught:
         list(FORMATS["csv"](write(tmp_path, "bme", [])).events)
     assert (caught.value.line, caught.value.column) == (1, "1")
+
+
+@pytest.mark.parametrize("name", ["absent.csv", "."])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PathUnusable) as caught:
+        list(FORMATS["csv"](tmp_path / name).events)
+    assert caught.value.values["path"] == str(tmp_path / name)
 
 
 def test_order_names_find_their_way_back() -> None:
