@@ -20,7 +20,7 @@ from node.settlement.config import SettlementConfig
 from node.settlement.contracts import Contracts
 from node.settlement.look import Look
 from node.settlement.tracker import Tracker
-from node.types.errors import ChainUnavailable
+from node.types.errors import CallReverted, ChainUnavailable
 from node.types.ids import Address
 
 FEE_BLOCKS: Final = 10
@@ -50,7 +50,7 @@ class Reader:
         )
         posted, latest_root, deposits = contracts
         asked = tracker.unchecked(posted, kept=kept)
-        records = await asyncio.gather(*(self._record(index, head) for index in asked))
+        records = await self._records(asked, head, posted)
         return Look(
             head=head,
             kept=kept,
@@ -64,6 +64,24 @@ class Reader:
             fees=fees,
             records=dict(zip(asked, records, strict=True)),
         )
+
+    async def _records(
+        self, asked: tuple[int, ...], head: L1Block, posted: int
+    ) -> tuple[BatchRecord, ...]:
+        """Return the records, and make sure that the state did not move while it was read.
+
+        An endpoint may answer for a block whose successor it is just applying, now with the one
+        state, now with the other. Raises ``ChainUnavailable``: the next look will find it settled.
+        """
+        try:
+            records = await asyncio.gather(*(self._record(index, head) for index in asked))
+        except CallReverted as error:
+            raise ChainUnavailable(detail=f"a batch that was counted is gone: {error}") from error
+        call = self._chain.call(self._contracts.rollup, BATCH_COUNT.encode(), head.hash)
+        again = int(BATCH_COUNT.answer(await call)[0])
+        if again != posted:
+            raise ChainUnavailable(detail=f"one block, two states: {posted} batches, then {again}")
+        return tuple(records)
 
     async def _head(self, anchor: L1Block | None) -> L1Block:
         """Return the newest block. An endpoint that shows an older one than before lags behind.

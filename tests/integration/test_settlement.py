@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from node.adapters.l1_chain import L1Chain
-from node.codec.l1_calls import commitment, post_batch
+from node.codec.l1_calls import BATCH_COUNT, commitment, post_batch
 from node.codec.l1_gas import posting_gas
 from node.ports.chain import At, Tag
 from node.settlement.contracts import check_contracts
@@ -338,3 +338,27 @@ async def test_whatever_happens_each_batch_is_posted_once_and_in_order(
     assert await pier.posted() == expected(pier)
     assert len(pier.service._tracker) == 0
     assert pier.service.stage.conserved()
+
+
+async def test_an_endpoint_that_answers_with_two_states_for_one_block_is_asked_again(
+    pier: Pier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anvil does so in the moment in which it applies a block."""
+    call, ahead = pier.chain.call, True
+
+    async def early(
+        to: Address, data: bytes, at: At = Tag.LATEST, sender: Address | None = None
+    ) -> bytes:
+        nonlocal ahead
+        if data == BATCH_COUNT.encode() and ahead:
+            ahead = False
+            return (1).to_bytes(32, "big")
+        return await call(to, data, at, sender)
+
+    monkeypatch.setattr(pier.chain, "call", early)
+    pier.seal()
+    await pier.service.turn()
+    assert pier.service.chain_away
+    await pier.turns(8, mine=True)
+    assert not pier.service.chain_away
+    assert await pier.posted() == expected(pier)
