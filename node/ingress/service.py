@@ -149,6 +149,10 @@ class Ingress:
         for report in command.reports:
             if report.reporter not in self._reporters:
                 raise WrongSigner(signer=report.reporter, known=False)
+        # Less than a quorum is refused in any case, and has no business in the most urgent lane.
+        reporters, quorum = len({one.reporter for one in command.reports}), self._rules.quorum
+        if reporters < quorum:
+            raise OracleRoundRefused(reporters=reporters, quorum=quorum)
 
     def _noting(self, command: OracleRound, ticket: _Ticket) -> Deliver:
         def decided(outcome: Outcome | PlimsollError) -> None:

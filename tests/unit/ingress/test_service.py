@@ -200,6 +200,16 @@ def test_a_round_by_a_stranger_costs_no_recovery() -> None:
     assert desk.answers == [(1102, "WrongSigner")]
 
 
+def test_one_reporter_alone_fills_no_lane_and_costs_no_recovery() -> None:
+    """Whoever holds one key of the quorum could otherwise keep deposits and marks waiting."""
+    desk = Desk()
+    first = oracle_round(START_MS, PRICES, SIGNING)
+    forged = msgspec.structs.replace(first.reports[0], signature=bytes(65))
+    desk.take_round(msgspec.structs.replace(first, reports=(forged, forged)))
+    assert desk.answers == [(1403, "OracleRoundRefused")]
+    assert not desk.intake.offers
+
+
 def test_what_a_connections_limits_keep_out_is_counted() -> None:
     desk = Desk()
     desk.ingress.turn_away(Overloaded(queue="connection", limit=1))
