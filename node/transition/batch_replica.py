@@ -14,7 +14,7 @@ from node.transition.replay import Replica
 from node.transition.tree_shelf import BatchEnd, TreeShelf
 from node.types.blocks import Batch, BatchHeader, Block
 from node.types.commands import Command
-from node.types.errors import StateDiverged
+from node.types.errors import BatchMalformed, StateDiverged
 from node.types.ids import Sequence
 
 
@@ -49,8 +49,7 @@ class BatchReplica:
         rejected, or change something else than the blocks say; see ``Replica.stretches``.
         """
         self._require_next(blocks)
-        blocks, commands, data = _fitting(blocks, data_bytes_max)
-        decoded = decode_batch(data)
+        blocks, commands, data, decoded = _fitting(blocks, data_bytes_max)
         if decoded != commands:
             sequence = self.next_sequence + _first_difference(decoded, commands)
             raise StateDiverged(where="batch data", sequence=sequence)
@@ -119,16 +118,23 @@ class BatchReplica:
 
 def _fitting(
     blocks: Ordered[Block], data_bytes_max: int | None
-) -> tuple[Ordered[Block], tuple[Command, ...], bytes]:
-    """Return ``blocks``, or the first of them, with their commands and data; halve until it fits.
+) -> tuple[Ordered[Block], tuple[Command, ...], bytes, tuple[Command, ...]]:
+    """Return ``blocks``, or the first of them, their commands, their data, and these decoded.
 
-    How far data compress is up to those who send them, so it is only known afterwards.
+    How far data compress is up to those who send them, so it is only known afterwards whether L1
+    takes them, and a decoder what they unpack to. They are halved until both do.
     """
     while True:
         commands = tuple(chain.from_iterable(block.commands for block in blocks))
         data = encode_batch(commands)
-        if data_bytes_max is None or len(data) <= data_bytes_max or len(blocks) == 1:
-            return blocks, commands, data
+        if len(blocks) == 1:
+            return blocks, commands, data, decode_batch(data)
+        if data_bytes_max is None or len(data) <= data_bytes_max:
+            try:
+                return blocks, commands, data, decode_batch(data)
+            except BatchMalformed:
+                # It unpacks to more than any decoder takes on; if not, a single block will tell.
+                pass
         blocks = blocks[: len(blocks) // 2]
 
 

@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from node.codec.batch import decode_batch
+from node.codec.batch import BatchLimits, decode_batch
+from node.transition import batch_replica
 from node.transition.batch_replica import BatchReplica
 from node.transition.leaves import withdrawal_key, withdrawal_value
 from node.transition.replay import Replica
@@ -54,6 +55,16 @@ def test_a_single_block_is_sealed_however_many_bytes_it_has() -> None:
     batch = fresh().seal(LOG.blocks[:3], "bytes", data_bytes_max=1)
     assert batch.header.last_sequence == LOG.blocks[0].last_sequence
     assert batch.last_hash == LOG.blocks[0].hash
+
+
+def test_a_batch_unpacks_to_no_more_than_a_decoder_takes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = BatchLimits(commands=40)
+    monkeypatch.setattr(batch_replica, "decode_batch", lambda data: decode_batch(data, small))
+    batch = fresh().seal(LOG.blocks, "bytes")
+    assert 1 < batch.header.last_sequence <= 40
+    assert len(decode_batch(batch.data)) == batch.header.last_sequence
 
 
 def test_a_missing_block_is_refused() -> None:
