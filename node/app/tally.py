@@ -1,6 +1,8 @@
 """What has happened since the start, counted block by block for ``/stats``."""
 
+from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 
 from node.types.durable import DurableBlock
 from node.types.events import Deleveraged, Filled, Liquidated, OrderAccepted, WithdrawalOpened
@@ -27,15 +29,12 @@ class Tally:
         del now_ns
         self.sequence, self.block = item.block.last_sequence, item.block.number
         self.commands += len(item.block.commands) - 1
-        for events in item.events:
-            for event in events:
-                if isinstance(event, OrderAccepted):
-                    self.orders += 1
-                elif isinstance(event, Filled):
-                    self.fills += 1
-                elif isinstance(event, Liquidated):
-                    self.liquidations += 1
-                elif isinstance(event, Deleveraged):
-                    self.deleveragings += 1
-                elif isinstance(event, WithdrawalOpened):
+        kinds = Counter(map(type, chain.from_iterable(item.events)))
+        self.orders += kinds[OrderAccepted]
+        self.fills += kinds[Filled]
+        self.liquidations += kinds[Liquidated]
+        self.deleveragings += kinds[Deleveraged]
+        if kinds[WithdrawalOpened]:
+            for event in chain.from_iterable(item.events):
+                if isinstance(event, WithdrawalOpened):
                     self._withdrawal_opened(event.withdrawal_id)
