@@ -101,7 +101,8 @@ def settlement_limit_per_s(
     at most ``in_flight`` of them, each unconfirmed for ``confirmation_s`` on average, no more than
     in_flight / E[confirmation] leave per second. The chain's own room gives the second. (The
     product in_flight · per block / E[confirmation] would count ``in_flight`` in *blocks'* worth;
-    with batches counted, it promises more than the chain has room for.) Zero where no batch fits a block. Valid for confirmation times of any law.
+    with batches counted, it promises more than the chain has room for.) Zero where no batch
+    fits a block. Valid for confirmation times of any law.
     """
     _at_least_zero(in_flight=in_flight)
     _above_zero(block_s=block_s, confirmation_s=confirmation_s)
@@ -199,8 +200,8 @@ def little_residual(mean_held: float, rate_per_s: float, mean_sojourn_s: float) 
 
     Near zero for any stable stage over a window that is long beside its sojourn times; a residual
     of some percent says that one of the three is measured wrongly, or that the window is too short
-    (the edge error is at most the items held at both ends over the items that went through). Zero for an
-    empty stage, infinite where items were never held and yet took time.
+    (the edge error is at most the items held at both ends over the items that went through). Zero
+    for an empty stage, infinite where items were never held and yet took time.
     """
     _at_least_zero(mean_held=mean_held, rate_per_s=rate_per_s, mean_sojourn_s=mean_sojourn_s)
     expected = rate_per_s * mean_sojourn_s

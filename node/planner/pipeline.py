@@ -1,0 +1,211 @@
+"""The pipeline that the planner computes with: what arrives, what each stage takes, what bounds it.
+
+    arrivals ─▶ workers ─▶ lanes ─▶ loop ─▶ journal ─▶ batches ─▶ L1
+    (Hawkes)    (side by   (bounded)  (one,   (group     (in        (blocks, room,
+                 side)                by lane) commit)    flight)    inclusion)
+
+Times are seconds. A node that verifies inside its loop is described by a loop service time that
+contains it, and a verification that takes none.
+"""
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from node.planner.hawkes import Hawkes
+from node.planner.laws import (
+    BatchOnChain,
+    LoopStage,
+    NodeLimit,
+    journal_limit_per_s,
+    loop_limit_per_s,
+    node_limit,
+    pool_limit_per_s,
+    settlement_limit_per_s,
+)
+from node.planner.waiting import Moments
+
+Vector = NDArray[np.float64]
+
+
+class Gamma(msgspec.Struct, frozen=True):
+    """A parametric service time: gamma with this mean and coefficient of variation.
+
+    A variation of 0 is constant service, 1 is exponential. It is taken as known exactly.
+    """
+
+    mean_s: float
+    variation: float = 0.0
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what is wrong with it."""
+        fine = 0 <= self.mean_s < math.inf and 0 <= self.variation < math.inf
+        return [] if fine else [f"mean {self.mean_s} s, variation {self.variation}: not >= 0"]
+
+    @property
+    def moments(self) -> Moments:
+        """Return E[S] and E[S²]."""
+        return Moments(self.mean_s, self.mean_s**2 * (1 + self.variation**2))
+
+    def draw(self, count: int, random: np.random.Generator) -> Vector:
+        """Return independent service times."""
+        if self.variation == 0 or self.mean_s == 0:
+            return np.full(count, self.mean_s)
+        shape = self.variation**-2
+        return random.gamma(shape, self.mean_s / shape, count)
+
+    def resampled_scale(self, _random: np.random.Generator) -> float:
+        """Return 1: nothing was measured, so nothing is uncertain."""
+        return 1.0
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """Service times as telemetry saw them, drawn again with replacement (Efron's bootstrap)."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what is wrong with it."""
+        if not self.seconds:
+            return ["no service time was measured"]
+        fine = all(0 <= value < math.inf for value in self.seconds)
+        return [] if fine else ["a measured service time is negative or not finite"]
+
+    @property
+    def moments(self) -> Moments:
+        """Return the means of the sample and of its squares."""
+        values = np.asarray(self.seconds)
+        return Moments(float(values.mean()), float((values**2).mean()))
+
+    def draw(self, count: int, random: np.random.Generator) -> Vector:
+        """Return service times drawn from the sample."""
+        return np.asarray(self.seconds)[random.integers(0, len(self.seconds), count)]
+
+    def resampled_scale(self, random: np.random.Generator) -> float:
+        """Return a resampled mean over the mean: how far off the measurement may be."""
+        mean_s = self.moments.mean_s
+        return float(self.draw(len(self.seconds), random).mean()) / mean_s if mean_s else 1.0
+
+
+ServiceTime = Gamma | Measured
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of command: where it waits and what it takes."""
+
+    name: str
+    lane: int
+    """Index into ``Pipeline.lanes``."""
+    loop: ServiceTime
+    verify: ServiceTime = Gamma(0.0)
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """A bounded lane; the order of lanes is their priority, without preemption."""
+
+    name: str
+    limit: int
+    """Items that may wait; one more is refused."""
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """Group commit: what has gathered, up to ``records_max``, is durable after a + b·n."""
+
+    commit_s: float
+    record_s: float
+    records_max: int
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """How batches reach L1. At each L1 block, what is unposted is sealed as far as slots are free.
+
+    Each unconfirmed batch is included in the next block with ``inclusion_probability``, as far as
+    the block has room, in order.
+    """
+
+    batch: BatchOnChain
+    in_flight_max: int
+    block_s: float
+    inclusion_probability: float = 1.0
+    finality_blocks: int = 64
+
+    @property
+    def confirmation_s(self) -> float:
+        """Return the mean from sealing to inclusion while blocks have room."""
+        return self.block_s / self.inclusion_probability
+
+
+class Pipeline(msgspec.Struct, frozen=True):
+    """A whole node under a flow. ``arrivals`` has one kind for each of ``kinds``, in order."""
+
+    kinds: tuple[Kind, ...]
+    lanes: tuple[Lane, ...]
+    workers: int
+    journal: Journal
+    settlement: Settlement
+    arrivals: Hawkes
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` naming all faults at once."""
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("; ".join(faults))
+
+    def _faults(self) -> Iterator[str]:
+        if len(self.kinds) != self.arrivals.kinds:
+            yield f"{self.arrivals.kinds} kinds arrive, {len(self.kinds)} are described"
+        if not self.arrivals.mean_rates_per_s.sum() > 0:
+            yield "nothing arrives"
+        for kind in self.kinds:
+            yield from (f"{kind.name}.loop: {fault}" for fault in kind.loop.faults)
+            yield from (f"{kind.name}.verify: {fault}" for fault in kind.verify.faults)
+            if not 0 <= kind.lane < len(self.lanes):
+                yield f"{kind.name}.lane: {kind.lane} is not within 0..{len(self.lanes) - 1}"
+        yield from (f"{lane.name}.limit: below 1" for lane in self.lanes if lane.limit < 1)
+        if self.workers < 1:
+            yield f"workers: {self.workers} is below 1"
+        journal, settlement = self.journal, self.settlement
+        if not (journal.commit_s >= 0 and journal.record_s >= 0 and journal.records_max >= 1):
+            yield "journal: costs must not be negative, and a group holds at least one record"
+        if not (settlement.in_flight_max >= 1 and 0 < settlement.block_s < math.inf):
+            yield "settlement: one batch in flight and a positive block time, at least"
+        if not 0 < settlement.inclusion_probability <= 1:
+            yield "settlement.inclusion_probability: not within (0, 1]"
+        if settlement.finality_blocks < 0:
+            yield "settlement.finality_blocks: negative"
+        if settlement.batch.items < 1:
+            yield "settlement.batch.items: below 1"
+
+    @property
+    def rate_per_s(self) -> float:
+        """Return the mean of all arrivals together."""
+        return float(self.arrivals.mean_rates_per_s.sum())
+
+    @property
+    def shares(self) -> Vector:
+        """Return the share of each kind in the arrivals."""
+        return self.arrivals.mean_rates_per_s / self.rate_per_s
+
+    def limit(self) -> NodeLimit:
+        """Return the analytic ceiling for this mix, over loop, workers, journal and l1."""
+        shared = list(zip(self.shares.tolist(), self.kinds, strict=True))
+        stages = [LoopStage(share, kind.loop.moments.mean_s) for share, kind in shared]
+        verify_s = sum(share * kind.verify.moments.mean_s for share, kind in shared)
+        journal, chain = self.journal, self.settlement
+        return node_limit(
+            {
+                "loop": loop_limit_per_s(stages),
+                "workers": pool_limit_per_s(self.workers, verify_s),
+                "journal": journal_limit_per_s(
+                    journal.records_max, journal.commit_s, journal.record_s
+                ),
+                "l1": settlement_limit_per_s(
+                    chain.batch, chain.in_flight_max, chain.block_s, chain.confirmation_s
+                ),
+            }
+        )
