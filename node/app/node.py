@@ -35,6 +35,7 @@ from node.batcher.service import BatcherService
 from node.capacity.queue import BoundedQueue
 from node.capacity.registry import Capacity
 from node.codec.commands import command_id
+from node.codec.receipts import BlockSigning
 from node.ingress.door import Door, surroundings
 from node.ingress.service import Ingress
 from node.publisher.feeds import Feeds
@@ -47,7 +48,6 @@ from node.risk.processor import RiskProcessor
 from node.risk.seed import events_of
 from node.risk.service import RiskService
 from node.sequencer.builder import Builder
-from node.sequencer.receipts import BlockSigning
 from node.sequencer.service import Sequencer, SequencerLimits
 from node.settlement.inbox import InboxScan
 from node.settlement.inbox_service import InboxService

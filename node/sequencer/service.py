@@ -27,6 +27,7 @@ import msgspec
 import structlog
 
 from node.capacity.stage import Stage
+from node.codec.receipts import BlockSigning
 from node.ports.clock import Clock
 from node.ports.intake import Deliver
 from node.ports.journal import Journal
@@ -35,7 +36,6 @@ from node.ports.mailbox import Outlet
 from node.ports.signer import Signer
 from node.sequencer.builder import Builder, Draft
 from node.sequencer.lanes import Lanes, Submission
-from node.sequencer.receipts import BlockSigning
 from node.types.commands import Command, OpenBlock
 from node.types.durable import DurableBlock, Executed, Outcome
 from node.types.errors import IntegrityError, Overloaded, PlimsollError, ShuttingDown

@@ -17,6 +17,7 @@ from node.capacity.queue import BoundedQueue
 from node.codec.commands import command_id
 from node.codec.eip712 import Signing
 from node.codec.json_actions import action_to_json
+from node.codec.receipts import BlockSigning
 from node.codec.signatures import sign
 from node.ingress.admission import Admitter
 from node.ingress.config import IngressConfig
@@ -32,7 +33,6 @@ from node.publisher.results import ResultWriter
 from node.publisher.service import Publisher
 from node.publisher.views import PublicViews, WithdrawalProof
 from node.sequencer.builder import Builder
-from node.sequencer.receipts import BlockSigning
 from node.sequencer.service import Sequencer, SequencerLimits
 from node.transition.apply import apply
 from node.transition.state import State

@@ -4,9 +4,9 @@ import pytest
 
 from node.codec.eip712 import Signing
 from node.codec.json_rounds import round_to_json
+from node.codec.receipts import verify_receipt
 from node.codec.signatures import sign
 from node.publisher.finality import Cursors
-from node.sequencer.receipts import verify_receipt
 from node.types.blocks import Domain
 from node.types.commands import (
     AdjustMargin,

@@ -14,9 +14,9 @@ from node.adapters.file_journal import FileJournal
 from node.adapters.snapshots import SnapshotFolder
 from node.codec.commands import command_id
 from node.codec.eip712 import Signing
+from node.codec.receipts import BlockSigning, verify_receipt
 from node.ports.snapshots import Snapshot
 from node.sequencer.builder import Builder
-from node.sequencer.receipts import BlockSigning, verify_receipt
 from node.sequencer.recovery import Recovery, recover
 from node.sequencer.service import Sequencer, SequencerLimits
 from node.transition.apply import apply

@@ -9,7 +9,7 @@ import pytest
 
 from node.client.l1 import Claim
 from node.client.session import Session, connect
-from node.sequencer.receipts import verify_receipt
+from node.codec.receipts import verify_receipt
 from node.simulation.keys import dev_keys
 from node.simulation.replay.funding import fund
 from node.types.commands import Side

@@ -5,8 +5,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.codec.receipts import BlockSigning
 from node.sequencer.builder import Builder
-from node.sequencer.receipts import BlockSigning
 from node.sequencer.service import Sequencer, SequencerLimits
 from node.types.blocks import GENESIS_PARENT
 from node.types.durable import Executed, Outcome

@@ -8,9 +8,9 @@ import pytest
 
 from node.adapters.mailbox import Mailbox
 from node.capacity.queue import BoundedQueue
+from node.codec.receipts import BlockSigning, verify_receipt
 from node.ports.intake import Deliver, Intake
 from node.sequencer.builder import Builder
-from node.sequencer.receipts import BlockSigning, verify_receipt
 from node.sequencer.service import ASKERS, Sequencer, SequencerLimits
 from node.types.blocks import GENESIS_PARENT, Block
 from node.types.commands import OpenBlock, Withdraw

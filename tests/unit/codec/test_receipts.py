@@ -5,9 +5,9 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
+from node.codec.receipts import BlockSigning, verify_receipt
 from node.sequencer.builder import Builder
 from node.sequencer.lanes import Submission
-from node.sequencer.receipts import BlockSigning, make_receipt, verify_receipt
 from node.types.blocks import GENESIS_PARENT, Domain
 from node.types.durable import DurableBlock, Executed, Receipt
 from node.types.ids import Address
@@ -42,7 +42,6 @@ def test_every_command_of_a_block_has_a_receipt_that_holds(
 ) -> None:
     receipt = durable.receipt(index, following=following)
     assert _holds(receipt)
-    assert receipt == make_receipt(durable.block, index, following=following)
     assert receipt == Executed(durable, index).receipt(following=following)
     assert receipt.sequence == index + 1
     assert (receipt.following is not None) == following

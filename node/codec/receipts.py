@@ -13,11 +13,11 @@ and different hashes prove that the sequencer lied.
 from node.codec.eip712 import domain_separator
 from node.codec.links import block_hash, chain_ids
 from node.codec.signatures import recover
-from node.types.blocks import Block, Domain
+from node.types.blocks import Domain
 from node.types.durable import Receipt
 from node.types.errors import BadSignature
 from node.types.hashing import keccak256
-from node.types.ids import Address, Sequence
+from node.types.ids import Address
 
 _TYPE_HASH = keccak256(b"Block(uint64 number,bytes32 hash)")
 
@@ -34,25 +34,6 @@ class BlockSigning:
         """Return what is signed of block ``number``, whose hash is ``sealed``."""
         words = b"".join((_TYPE_HASH, number.to_bytes(32, "big"), sealed))
         return keccak256(self._prefix + keccak256(words))
-
-
-def make_receipt(block: Block, index: int, *, following: bool = False) -> Receipt:
-    """Return the receipt of command ``index`` of ``block``, with the ids after it if ``following``.
-
-    For a block read back from the journal; a ``DurableBlock`` has its links at hand.
-    """
-    return Receipt(
-        sequence=Sequence(block.first_sequence + index),
-        number=block.number,
-        time=block.time,
-        first_sequence=block.first_sequence,
-        count=len(block.commands),
-        action=block.ids[index],
-        link=chain_ids(block.parent, block.ids[:index])[-1],
-        following=block.ids[index + 1 :] if following else None,
-        hash=block.hash,
-        signature=block.signature,
-    )
 
 
 def verify_receipt(receipt: Receipt, sequencer: Address, domain: Domain) -> bool:
