@@ -34,6 +34,11 @@ class ChainProcess:
         assert self._process is not None, "the chain has not been started"
         return self._process.pid
 
+    async def ended(self) -> int:
+        """Wait until the child ends, for whatever reason; return its code."""
+        assert self._process is not None, "the chain has not been started"
+        return await self._process.wait()
+
     async def __aenter__(self) -> Self:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):

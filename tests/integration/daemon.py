@@ -128,7 +128,10 @@ async def until(what: str, reached: Callable[[], Awaitable[Any]]) -> Any:
 class Daemon:
     """One node's configuration, data folder and port; the process behind them comes and goes."""
 
-    def __init__(self, folder: Path, rpc: str, sections: Sections | None = None) -> None:
+    def __init__(
+        self, folder: Path, rpc: str, sections: Sections | None = None, more: tuple[str, ...] = ()
+    ) -> None:
+        """``more`` are further arguments of ``plimsoll run``."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.rpc = rpc
@@ -136,6 +139,7 @@ class Daemon:
         self.url = ""
         self.rollup = ""
         self.starts = 0
+        self._more = more
         self._ready_file = folder / "ready.json"
         self._stats_file = folder / "stats.json"
         self._process: asyncio.subprocess.Process | None = None
@@ -184,6 +188,11 @@ class Daemon:
             return not any(is_alive(child) for child in children)
 
         await until("the children of a killed node end", gone)
+
+    async def ended(self) -> int:
+        """Wait until the process ends by itself; return its code."""
+        assert self._process is not None
+        return await self._process.wait()
 
     async def stop(self) -> dict[str, Any]:
         """Stop in order; return the last figures."""
@@ -264,6 +273,7 @@ class Daemon:
                 *("--rpc", self.rpc, "--data", str(self.folder / "data"), "--port", port),
                 *("--ready-file", str(self._ready_file)),
                 *("--stats-file", str(self._stats_file)),
+                *self._more,
                 cwd=SOURCE,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

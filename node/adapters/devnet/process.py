@@ -36,6 +36,8 @@ class DevnetProcess(ChainProcess):
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": _python_path()},
+            # Ctrl-C goes to the whole group of the terminal, but the parent must still drain to L1.
+            start_new_session=True,
         )
 
     async def _find_url(self, process: asyncio.subprocess.Process) -> str:

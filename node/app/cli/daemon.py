@@ -24,7 +24,7 @@ from node.app.logs import set_up_logs
 from node.app.node import Node
 from node.app.stats import final_stats_of
 from node.codec.l1_calls import LATEST_ROOT
-from node.types.errors import ChainUnavailable
+from node.types.errors import ChainDisagrees, ChainUnavailable
 
 DEFAULT_CONFIG = Path("configs/devnet.toml")
 
@@ -56,7 +56,7 @@ def run(
         typer.Option(
             "--embedded",
             help="Start a py-evm devnet at the endpoint's port. It forgets all when the node"
-            " stops, so the next run needs a fresh data folder.",
+            " stops, so the next run needs a fresh data folder; if it ends, so does the node.",
         ),
     ] = False,
     ready_file: Annotated[
@@ -91,8 +91,23 @@ async def _run(
     if not embedded:
         await _serve(config, ready_file, stats_file)
         return
-    async with DevnetProcess(port=urlsplit(config.l1.rpc).port or 0):
+    async with (
+        DevnetProcess(port=urlsplit(config.l1.rpc).port or 0) as chain,
+        asyncio.TaskGroup() as group,
+    ):
+        watching = group.create_task(_require_alive(chain))
         await _serve(config, ready_file, stats_file)
+        watching.cancel()
+
+
+async def _require_alive(chain: DevnetProcess) -> None:
+    """Raise ``ChainDisagrees`` when the devnet ends: it kept its blocks in memory alone."""
+    code = await chain.ended()
+    raise ChainDisagrees(
+        what="embedded devnet ended",
+        exit_code=code,
+        detail="its chain is lost; begin again with a fresh data folder",
+    )
 
 
 async def _serve(config: NodeConfig, ready_file: Path | None, stats_file: Path | None) -> None:
