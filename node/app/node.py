@@ -26,6 +26,7 @@ from node.app.config import NodeConfig
 from node.app.figures import register_figures
 from node.app.foundation import Foundation
 from node.app.funding_clock import FundingClock
+from node.app.health import faults_of
 from node.app.loop_lag import LoopLag
 from node.app.standings import NotingSealer, Standings
 from node.app.stats import stats_of
@@ -81,7 +82,7 @@ class Node:
         self.base = base
         self.capacity = Capacity(base.clock.now_ns())
         self.desk = WithdrawalDesk(base.replica.prove, base.state.withdrawals)
-        self.tally = Tally(self.desk.opened)
+        self.tally = Tally(self.desk.opened, base.state.inbox_cursor)
         self.stopping = asyncio.Event()
         self.serving = asyncio.Event()
         self.loop_lag = LoopLag(base.clock)
@@ -334,14 +335,12 @@ class Node:
 
     def faults(self) -> list[str]:
         """Return why the node cannot do its work now; nothing when it can."""
-        faults = []
-        if self.stopping.is_set():
-            faults.append("stopping")
-        if self.sequencer.gate is not None:
-            faults.append(f"gate closed: {self.sequencer.gate}")
-        if self.settlement.chain_away:
-            faults.append("L1 does not answer")
-        return faults
+        return faults_of(
+            stopping=self.stopping.is_set(),
+            gate=self.sequencer.gate,
+            settlement=self.settlement,
+            stuck_after_ms=self.config.settlement.stuck_after_ms,
+        )
 
 
 def _ignore(outcome: Outcome | PlimsollError) -> None:

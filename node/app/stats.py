@@ -31,6 +31,7 @@ def stats_of(node: "Node") -> dict[str, Any]:
         "fills": tally.fills,
         "liquidations": tally.liquidations,
         "deleveragings": tally.deleveragings,
+        "inbox_cursor": tally.inbox_cursor,
         "batches": _batches(node),
         "l1": _l1(node.settlement, node),
         "money": _money(node),

@@ -51,6 +51,15 @@ ACCEPTED: Final = (Sending.TAKEN, Sending.KNOWN)
 _SENT_AS: Final = ("batch_resent", "batch_sent", "batch_replaced")
 """By attempt; every one past the first replaces the one before."""
 
+_STANDS_AS: Final = {
+    # The batcher tells of what it seals; here a batch stands so again only where it fell back.
+    Standing.SEALED: "batch_dropped",
+    Standing.PENDING: "batch_pending",
+    Standing.POSTED: "batch_posted",
+    Standing.SAFE: "batch_safe",
+    Standing.FINAL: "batch_final",
+}
+
 _log = structlog.get_logger(__name__)
 
 
@@ -117,6 +126,11 @@ class SettlementService:
             wei=self._spent.wei + sum(receipt.fee for receipt in receipts),
             failed_wei=self._spent.failed_wei,
         )
+
+    @property
+    def held_back(self) -> str:
+        """Return why the last look sent nothing (more): ``fees``, ``inbox``; empty if it did."""
+        return self._tracker.held_back
 
     @property
     def chain_away(self) -> bool:
@@ -270,7 +284,7 @@ class SettlementService:
                 self.stage.leave()
                 self._add_up(self._receipts.pop(index, None))
             _log.info(
-                f"batch_{mark.standing.name.lower()}",
+                _STANDS_AS[mark.standing],
                 batch=index,
                 block=mark.block,
                 cause=mark.cause,

@@ -27,6 +27,7 @@ from tests.integration.settlement_stage import Wire
 
 L1_AWAY = "L1 does not answer"
 GATE_CLOSED = "gate closed: l1_backlog"
+BATCHES_WAIT = "batches wait too long for L1"
 
 SMALL_BACKLOG = swift(batcher={"age_ms_max": 100, "backlog_batches_max": 8})
 
@@ -51,7 +52,7 @@ async def test_a_reorg_in_mid_load_drops_batches_and_each_comes_back(
     ):
         async with load.running():
             await daemon.until_posted(3)
-            dropped = asyncio.ensure_future(daemon.until_logged("batch_sealed", cause="reorg"))
+            dropped = asyncio.ensure_future(daemon.until_logged("batch_dropped", cause="reorg"))
             while not dropped.done():
                 # Whether there is a batch in the last blocks is a matter of luck.
                 await daemon.until_posted(1)
@@ -152,7 +153,7 @@ async def test_when_no_block_comes_dearer_transactions_replace_the_first_ones(
             await daemon.until_posted(2)
             miner.works = False
             await daemon.until_logged("batch_replaced")
-            await daemon.until_health(GATE_CLOSED)
+            await daemon.until_health(GATE_CLOSED, BATCHES_WAIT)
             miner.works = True
             await daemon.until_health()
             await daemon.until_posted(2)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,9 @@ KeyOption = Annotated[
 ]
 NodeOption = Annotated[str, typer.Option("--node", help="The node's address.")]
 RpcOption = Annotated[str, typer.Option("--rpc", help="L1's JSON-RPC endpoint.")]
+
+Get = Callable[[str], Awaitable[dict[str, Any]]]
+"""Returns the body of a GET of that path; raises the node's error."""
 
 _console = Console(soft_wrap=True, highlight=False)
 
@@ -99,16 +103,36 @@ def read_key(named: str) -> bytes:
 async def _deposit(amount: Money, key: bytes, node: str, rpc: str, *, faucet: bool) -> None:
     async with AsyncExitStack() as stack:
         session, account = await _open(stack, key, node, rpc)
-        before = await _free(session, account.address)
         if faucet:
             await account.faucet(amount)
             _console.print(f"faucet: {_text(amount)} for {hex_of(account.address)}")
         receipt = await account.deposit(account.address, amount)
         _console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
-        # The exchange takes it in some blocks later; asking again is all there is to do.
-        while (free := await _free(session, account.address)) == before:  # noqa: ASYNC110
-            await asyncio.sleep(POLL_S)
-        _console.print(f"free collateral: {free}")
+        # Deposits are taken in by number: with all that L1 counts now, this one is among them.
+        await until_taken_in(session.get, await account.deposits_made())
+        shown = await session.get(f"/account/{hex_of(account.address)}")
+        _console.print(f"free collateral: {shown['free']}")
+
+
+async def until_taken_in(get: Get, deposits: int) -> None:
+    """Wait until the first ``deposits`` of the inbox are in the log and in what the node shows.
+
+    The account's money tells nothing: a fill may move it at any time.
+    """
+    # The exchange takes them in some blocks later; asking again is all there is to do.
+    while (stats := await get("/stats"))["inbox_cursor"] < deposits:  # noqa: ASYNC110
+        await asyncio.sleep(POLL_S)
+    while not await _is_shown(get, stats["sequence"]):  # noqa: ASYNC110
+        await asyncio.sleep(POLL_S)
+
+
+async def _is_shown(get: Get, sequence: int) -> bool:
+    """Return whether the node's publisher, which follows the log, has come to a command."""
+    try:
+        await get(f"/finality/{sequence}")
+    except NotFound:
+        return False
+    return True
 
 
 async def _withdraw(
@@ -149,10 +173,6 @@ async def _open(
     rollup = Address(session.domain.rollup)
     account = await L1Account.open(chain, KeySigner(key), rollup, session.domain.chain_id)
     return session, account
-
-
-async def _free(session: Session, account: Address) -> str:
-    return str((await session.get(f"/account/{hex_of(account)}"))["free"])
 
 
 async def _proof(session: Session, withdrawal: int) -> dict[str, Any]:

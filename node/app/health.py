@@ -1,0 +1,45 @@
+"""The answer to ``/health``: why the node cannot do its work now."""
+
+from typing import Final, Protocol
+
+from node.settlement.sealed import Pressure
+
+PATIENCE: Final = 2
+"""A batch may wait so many times ``settlement.stuck_after_ms``: by then a dearer transaction has
+taken the place of the first one and has not been mined either."""
+
+
+class Settling(Protocol):
+    """What settlement says of itself."""
+
+    @property
+    def chain_away(self) -> bool:
+        """Return whether L1 did not answer when it was last asked."""
+        ...
+
+    @property
+    def held_back(self) -> str:
+        """Return why nothing (more) is sent; empty where all is."""
+        ...
+
+    @property
+    def pressure(self) -> Pressure:
+        """Return what waits to be posted."""
+        ...
+
+
+def faults_of(
+    *, stopping: bool, gate: str | None, settlement: Settling, stuck_after_ms: int
+) -> list[str]:
+    """Return every reason, nothing where all is well.
+
+    The texts are few and hold no measurement, so that an alarm can match on them.
+    """
+    reasons = {
+        "stopping": stopping,
+        f"gate closed: {gate}": gate is not None,
+        "L1 does not answer": settlement.chain_away,
+        f"settlement held back: {settlement.held_back}": settlement.held_back != "",
+        "batches wait too long for L1": settlement.pressure.age_ms > PATIENCE * stuck_after_ms,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
