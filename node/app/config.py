@@ -21,6 +21,9 @@ from node.types.errors import ConfigInvalid, PlimsollError
 from node.types.ids import address_from_hex
 from node.types.rules import Bracket, Limits, MarketRules, Rules, check_rules
 
+ADMISSION_SHARE_MAX = 4
+"""One connection may hold one part in so many of the gate, so that others always find room."""
+
 _SEQUENCER_RANGES: dict[str, tuple[float, float]] = {
     "system_lane": (1, 1_000_000),
     "liquidation_lane": (1, 1_000_000),
@@ -120,6 +123,7 @@ def read_config(path: Path, overrides: dict[str, dict[str, Any]] | None = None) 
     sections = {name: tables.pop(name, {}) for name in _CHECKS}
     top = read_section(_Top, tables, "", faults)
     read = {name: _section(name, table, faults) for name, table in sections.items()}
+    _check_fairness(read["ingress"], read["sequencer"], faults)
     rules = None
     if top is not None:
         rules = _rules((path.parent / top.rules).resolve(), faults)
@@ -159,6 +163,20 @@ def _section(name: str, table: Any, faults: Faults) -> Any:
     if isinstance(section, L1Config):
         _check_l1(section, faults)
     return section
+
+
+def _check_fairness(
+    ingress: IngressConfig | None, sequencer: SequencerConfig | None, faults: Faults
+) -> None:
+    if ingress is None or sequencer is None:
+        return
+    highest = sequencer.admission_limit // ADMISSION_SHARE_MAX
+    if ingress.in_flight > highest:
+        faults.add(
+            "ingress.in_flight",
+            f"{ingress.in_flight}, at most {highest} allowed:"
+            f" one part in {ADMISSION_SHARE_MAX} of sequencer.admission_limit",
+        )
 
 
 def _check_l1(section: L1Config, faults: Faults) -> None:

@@ -29,8 +29,8 @@ class IngressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A connection that sends so many times as much as it may, refused or not, is closed."""
     costly_per_s: int = 100
     """Log-ins and oracle rounds: their signatures are recovered on the node's own loop."""
-    in_flight: int = 4_096
-    """Actions and rounds that may wait for their answer."""
+    in_flight: int = 1_024
+    """Actions and rounds that may wait for their answer, a fraction of what the gate holds."""
     in_flight_bytes: int = 8 << 20
     """Bytes of those."""
 

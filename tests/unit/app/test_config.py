@@ -100,6 +100,23 @@ tip_min = 0
     }
 
 
+def test_one_connection_may_fill_a_quarter_of_the_gate_and_no_more(tmp_path: Path) -> None:
+    def text(in_flight: int) -> str:
+        return f"""
+rules = "{RULES}"
+[sequencer]
+admission_limit = 1_000
+[ingress]
+in_flight = {in_flight}
+"""
+
+    assert read_config(write(tmp_path, text(250))).ingress.in_flight == 250
+    [fault] = faults_of(tmp_path, text(251))
+    assert fault.startswith("ingress.in_flight: 251, at most 250 allowed")
+    both = faults_of(tmp_path, text(251) + "costly_per_s = 0\n")
+    assert {fault.split(":")[0] for fault in both} == {"ingress.in_flight", "ingress.costly_per_s"}
+
+
 def test_a_section_that_is_no_table_is_a_fault(tmp_path: Path) -> None:
     assert faults_of(tmp_path, f'rules = "{RULES}"\nhttp = 3\n') == ("http: must be a table",)
 
