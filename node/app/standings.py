@@ -1,6 +1,7 @@
 """Where each batch stands on L1, and what follows from it: the log's cursors, and counts."""
 
 from collections import Counter
+from itertools import takewhile
 
 from node.ports.clock import Clock
 from node.ports.replica import Sealer
@@ -30,6 +31,7 @@ class Standings:
         """Note a batch that is ready to be posted; a second time changes nothing."""
         index = batch.header.index
         if index not in self._standing:
+            assert index > next(reversed(self._standing), -1), "batches are sealed in order"
             self._standing[index] = Standing.SEALED
             self._last_sequence[index] = batch.header.last_sequence
             self._data_bytes[index] = len(batch.data)
@@ -45,11 +47,7 @@ class Standings:
         if mark.index in self._standing:
             self._count(self._standing[mark.index], mark)
             self._standing[mark.index] = mark.standing
-        cursors = Cursors(
-            posted=self._up_to(Standing.POSTED),
-            safe=self._up_to(Standing.SAFE),
-            final=self._up_to(Standing.FINAL),
-        )
+        cursors = self._cursors()
         self._forget_final()
         return cursors
 
@@ -68,19 +66,29 @@ class Standings:
             if standing is Standing.POSTED:
                 self.da_bytes += step * self.data_bytes(mark.index)
 
-    def _up_to(self, standing: Standing) -> Sequence:
-        """Return the last command of the unbroken run of batches that stand at least so."""
-        reached = self._base
-        for index in sorted(self._standing):
-            if self._standing[index] < standing:
+    def _cursors(self) -> Cursors:
+        """Return where the unbroken runs of batches that stand so far end.
+
+        One pass, which the first batch in no block of L1 ends: thousands may wait behind it after
+        an outage. The batches stand in the order in which they were sealed.
+        """
+        posted = safe = final = self._base
+        lowest = Standing.FINAL
+        for index, standing in self._standing.items():
+            lowest = min(lowest, standing)
+            if lowest < Standing.POSTED:
                 break
-            reached = self._last_sequence[index]
-        return reached
+            posted = self._last_sequence[index]
+            if lowest >= Standing.SAFE:
+                safe = posted
+            if lowest is Standing.FINAL:
+                final = posted
+        return Cursors(posted=posted, safe=safe, final=final)
 
     def _forget_final(self) -> None:
-        for index in sorted(self._standing):
-            if self._standing[index] < Standing.FINAL:
-                break
+        """Let go of the batches up to the first that is not final."""
+        standing = self._standing
+        for index in [*takewhile(lambda index: standing[index] is Standing.FINAL, standing)]:
             self._base = self._last_sequence.pop(index)
             del self._standing[index], self._data_bytes[index], self._sealed_ns[index]
 
