@@ -3,7 +3,8 @@
 One WebSocket and one task, inside the caller's ``async with``. When the connection breaks, what was
 asked and not answered fails with ``ConnectionLost``; sending the same signed action again is safe,
 because its nonce lets it happen once. The connection is made anew with a growing pause, the private
-feed is logged into again and every subscription renewed, each starting over with a snapshot.
+feed is logged into again and every subscription renewed, each starting over with a snapshot. The
+same is done, and logged, after a message that cannot be read: no server may end its client by one.
 """
 
 import asyncio
@@ -14,15 +15,18 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import structlog
 
 from node.client.errors import error_from_body
 from node.client.local_book import FeedCrossed, FeedGap, LocalBook
+from node.client.receipts import receipt_from_body
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing
 from node.codec.json_actions import action_to_json
+from node.codec.receipts import verify_receipt
 from node.types.blocks import Domain
 from node.types.commands import SignedAction
-from node.types.errors import Unavailable, WrongChain
+from node.types.errors import CommandRejected, Unavailable, WrongChain
 from node.types.ids import Address, address_from_hex, hex_from_address
 from node.types.rules import Rules, decode_rules
 
@@ -32,6 +36,19 @@ Handler = Callable[[Message], None]
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+
+# What reading a message raises that does not have the form it should have.
+_UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    CommandRejected,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+_log = structlog.get_logger(__name__)
 
 
 class ConnectionLost(Unavailable):
@@ -43,10 +60,18 @@ class ConnectionLost(Unavailable):
 class Session:
     """A connected client; made by ``connect``."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, rules: Rules, domain: Domain) -> None:
-        """Use ``connect`` instead: it learns rules and domain from the server."""
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        url: str,
+        rules: Rules,
+        domain: Domain,
+        sequencer: Address,
+    ) -> None:
+        """Use ``connect`` instead: it learns rules, domain and sequencer from the server."""
         self.rules = rules
         self.domain = domain
+        self.sequencer = sequencer
         self.signing = Signing(domain, rules)
         self.connections = 0
         self._http = http
@@ -60,6 +85,7 @@ class Session:
         self._ready = asyncio.Event()
         self._outbox: list[bytes] = []
         self._filled = asyncio.Event()
+        self._outdated: asyncio.Queue[Message] = asyncio.Queue()
 
     def wallet(self, secret: bytes, *, first_nonce: int = 1) -> Wallet:
         """Return a wallet for the key's own account on this exchange."""
@@ -69,6 +95,15 @@ class Session:
         """Return a nonce above every one that ``signer`` (else the account's own key) has used."""
         shown = await self.get(f"/account/{hex_from_address(account)}")
         return int(shown["nonces"].get(hex_from_address(signer or account), 0)) + 1
+
+    def verify_receipt(self, body: Message) -> bool:
+        """Return whether the sequencer of the first hello signed the receipt in ``body``.
+
+        ``body`` is an action's result or the answer to ``GET /receipts/{sequence}``; only the
+        latter proves the action's place too. That its id is the digest of the action that was
+        meant is the caller's to compare. Raises ``MalformedMessage`` if there is no receipt in it.
+        """
+        return verify_receipt(receipt_from_body(body), self.sequencer, self.domain)
 
     async def get(self, path: str) -> Message:
         """Return the body of ``GET path``. Raises the server's error or ``ConnectionLost``."""
@@ -119,6 +154,7 @@ class Session:
     async def follow_book(self, market: str) -> LocalBook:
         """Return a book that follows the feed; a gap or a crossed state starts it over."""
         book = LocalBook(market)
+        channel = {"channel": "book", "market": market}
         stale = False
 
         def take(message: Message) -> None:
@@ -130,8 +166,7 @@ class Session:
                 stale = False
             except (FeedGap, FeedCrossed):
                 stale = True
-                self.start("unsubscribe", {"channel": "book", "market": market})
-                self.start("subscribe", {"channel": "book", "market": market})
+                self._outdated.put_nowait(channel)
 
         await self.subscribe("book", take, market=market)
         return book
@@ -141,7 +176,10 @@ class Session:
         await self._ready.wait()
 
     async def run(self) -> None:
-        """Connect, and connect again, until cancelled. Raises ``WrongChain``."""
+        """Connect, and connect again, until cancelled.
+
+        Raises ``WrongChain`` if a hello names another rollup or another sequencer than the first.
+        """
         pause = FIRST_PAUSE_S
         while True:
             try:
@@ -149,7 +187,10 @@ class Session:
                     self._url + "/ws", max_msg_size=MESSAGE_BYTES_MAX, heartbeat=20
                 ) as socket:
                     await self._serve(socket)
-                    pause = FIRST_PAUSE_S
+                    if self._ready.is_set():
+                        pause = FIRST_PAUSE_S
+            except ConnectionLost:
+                _log.warning("server_unreadable", url=self._url, exc_info=True)
             except (aiohttp.ClientError, OSError, TimeoutError):
                 pass
             finally:
@@ -158,26 +199,40 @@ class Session:
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
     async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Speak over one connection until it ends."""
+        """Speak over one connection until it ends. Raises ``ConnectionLost`` if it is garbled."""
         greeting = await socket.receive()
         if greeting.type is not aiohttp.WSMsgType.TEXT:
             # The server went away between taking the connection and saying hello.
             return
-        hello = msgspec.json.decode(greeting.data)
-        found = _domain_of(hello)
-        if found != self.domain:
-            raise WrongChain(expected=self.domain, found=found)
-        self._challenge = bytes.fromhex(hello["challenge"][2:])
+        try:
+            hello = _hello_from(greeting.data)
+        except _UNREADABLE as fault:
+            raise ConnectionLost(detail=repr(fault)) from fault
+        if hello.domain != self.domain:
+            raise WrongChain(expected=self.domain, found=hello.domain)
+        if hello.sequencer != self.sequencer:
+            raise WrongChain(expected=self.sequencer, found=hello.sequencer)
+        self._challenge = hello.challenge
         self._socket = socket
         self.connections += 1
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(self._write(socket))
-            renewal = group.create_task(self._renew())
-            async for message in socket:
-                if message.type is aiohttp.WSMsgType.TEXT:
-                    self._take(msgspec.json.decode(message.data))
+            renewal = group.create_task(self._renew(socket))
+            garbled = await self._read(socket)
             writer.cancel()
             renewal.cancel()
+        if garbled is not None:
+            raise ConnectionLost(detail=repr(garbled)) from garbled
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> Exception | None:
+        """Take in what comes until the end; return what a message raised that cannot be read."""
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                try:
+                    self._take(msgspec.json.decode(message.data))
+                except _UNREADABLE as fault:
+                    return fault
+        return None
 
     async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
@@ -192,16 +247,21 @@ class Session:
                 await socket.close()
                 return
 
-    async def _renew(self) -> None:
-        """Log in and subscribe as before; what was never asked for is not asked for here."""
+    async def _renew(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Log in and subscribe as before; then start over each channel that falls behind."""
         try:
             if self._wallet is not None:
                 await self._log_in()
             for params, _ in list(self._channels.values()):
                 await self.request("subscribe", params)
+            self._ready.set()
+            while True:
+                params = await self._outdated.get()
+                await self.request("unsubscribe", params)
+                await self.request("subscribe", params)
         except Unavailable:
-            return
-        self._ready.set()
+            # What the server has no time for now is asked again over a new connection.
+            await socket.close()
 
     async def _log_in(self) -> None:
         assert self._wallet is not None
@@ -215,18 +275,22 @@ class Session:
             if known is not None:
                 known[1](message)
             return
+        refused = error_from_body(message["error"]) if "error" in message else None
+        result = message["result"] if refused is None else {}
+        # Only an answer that could be read is one: else the future fails with the connection.
         future = self._waiting.pop(message["id"], None)
         if future is None or future.done():
             return
-        if "error" in message:
-            future.set_exception(error_from_body(message["error"]))
+        if refused is not None:
+            future.set_exception(refused)
         else:
-            future.set_result(message["result"])
+            future.set_result(result)
 
     def _disconnected(self) -> None:
         self._socket = None
         self._ready.clear()
         self._outbox.clear()
+        self._outdated = asyncio.Queue()
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():
@@ -237,37 +301,53 @@ class Session:
 async def connect(url: str) -> AsyncIterator[Session]:
     """Connect to the node at ``url`` (``http://host:port``) and learn its rules and its domain.
 
-    Raises ``ConnectionLost`` if no node answers there at first; later losses are mended.
+    Raises ``ConnectionLost`` if no node answers there at first; later losses are mended. Raises
+    ``WrongChain`` as soon as another rollup or another sequencer answers.
     """
     async with aiohttp.ClientSession() as http:
         session = await _introduced(http, url)
         failed: Exception | None = None
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(session.run())
-            await session.ready()
-            try:
-                yield session
-            except Exception as error:  # noqa: BLE001 - raised again below
-                # Left to the group it would reach the caller wrapped, and no `except` would fit.
-                failed = error
-            finally:
-                running.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(session.run())
+                await session.ready()
+                try:
+                    yield session
+                except Exception as error:  # noqa: BLE001 - raised again below
+                    # Left to the group it would reach the caller wrapped: no `except` would fit.
+                    failed = error
+                finally:
+                    running.cancel()
+        except* WrongChain as wrong:
+            failed = wrong.exceptions[0]
         if failed is not None:
             raise failed
 
 
 async def _introduced(http: aiohttp.ClientSession, url: str) -> Session:
-    """Return a session that knows rules and domain and has no connection yet."""
+    """Return a session that knows rules, domain and sequencer and has no connection yet."""
     try:
         async with http.get(url + "/rules") as response:
             rules = decode_rules(msgspec.json.decode(await response.read())["canonical"].encode())
         async with http.ws_connect(url + "/ws", max_msg_size=MESSAGE_BYTES_MAX) as greeting:
-            domain = _domain_of(msgspec.json.decode(await greeting.receive_str()))
+            hello = _hello_from(await greeting.receive_str())
     # Something else may answer there: then it is no JSON, or not this one.
-    except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError) as error:
+    except (aiohttp.ClientError, OSError, *_UNREADABLE) as error:
         raise ConnectionLost(node=url, detail=str(error)) from error
-    return Session(http, url, rules, domain)
+    return Session(http, url, rules, hello.domain, hello.sequencer)
 
 
-def _domain_of(hello: Message) -> Domain:
-    return Domain(hello["chain_id"], address_from_hex(hello["rollup"]))
+class _Hello(msgspec.Struct, frozen=True, gc=False):
+    domain: Domain
+    sequencer: Address
+    challenge: bytes
+
+
+def _hello_from(text: str) -> _Hello:
+    """Return what the server says of itself. Raises one of ``_UNREADABLE`` if that is no hello."""
+    body = msgspec.json.decode(text)
+    challenge = bytes.fromhex(body["challenge"].removeprefix("0x"))
+    if len(challenge) != 32:
+        raise ValueError(body["challenge"])
+    domain = Domain(body["chain_id"], address_from_hex(body["rollup"]))
+    return _Hello(domain, address_from_hex(body["sequencer"]), challenge)

@@ -12,11 +12,10 @@ from node.transition.apply import apply
 from node.transition.state import State
 from node.types.blocks import Domain
 from node.types.commands import Command
-from node.types.durable import Receipt
 from node.types.events import Event, Filled, OrderAccepted
-from node.types.ids import Sequence, address_from_hex
+from node.types.ids import address_from_hex
 from node.types.rules import Rules, decode_rules
-from node.types.units import Millis, units_from_decimal
+from node.types.units import units_from_decimal
 from node.verifier.service import InPlace, verify
 from node.verifier.verdict import Verdict
 
@@ -91,23 +90,3 @@ class PostedLog:
             )
             decimals = self.rules.market(market).lot_decimals
             assert units_from_decimal(told[order_id]["filled"], decimals) == filled
-
-
-def receipt_of(body: dict[str, Any]) -> Receipt:
-    """Return the receipt in an answer to ``GET /receipts/N``."""
-    return Receipt(
-        sequence=Sequence(body["sequence"]),
-        number=body["number"],
-        time=Millis(body["time"]),
-        first_sequence=Sequence(body["first_sequence"]),
-        count=body["count"],
-        action=_bytes(body["id"]),
-        link=_bytes(body["link"]),
-        following=tuple(_bytes(name) for name in body["following"]),
-        hash=_bytes(body["hash"]),
-        signature=_bytes(body["signature"]),
-    )
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))

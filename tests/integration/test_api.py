@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.client.receipts import receipt_from_body
 from node.codec.eip712 import Signing
 from node.codec.json_rounds import round_to_json
 from node.codec.receipts import verify_receipt
@@ -19,7 +20,6 @@ from node.types.commands import (
     Side,
     Withdraw,
 )
-from node.types.durable import Receipt
 from node.types.ids import ClientOrderId, Sequence
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.examples import ALICE, BOB, CAROL, DOLLAR, DOMAIN, MALLORY, RULES, START_MS, oracle_round
@@ -32,7 +32,7 @@ from tests.integration.api_node import (
     running_node,
     talking_to,
 )
-from tests.integration.api_sockets import get, settled, unhex
+from tests.integration.api_sockets import get, settled
 from tests.unit.sequencer.surroundings import TestKey
 
 BOOK = {"channel": "book", "market": "BTC-PERP"}
@@ -69,18 +69,7 @@ async def test_an_order_rests_and_its_receipt_can_be_checked() -> None:
             }
         ]
         found = await get(node.url, f"/receipts/{result['sequence']}")
-        receipt = Receipt(
-            sequence=Sequence(found["sequence"]),
-            number=found["number"],
-            time=Millis(found["time"]),
-            first_sequence=Sequence(found["first_sequence"]),
-            count=found["count"],
-            action=unhex(found["id"]),
-            link=unhex(found["link"]),
-            following=tuple(unhex(name) for name in found["following"]),
-            hash=unhex(found["hash"]),
-            signature=unhex(found["signature"]),
-        )
+        receipt = receipt_from_body(found)
         assert verify_receipt(receipt, TestKey().address, DOMAIN)
         assert found["id"] == result["id"]
         for key, value in result["receipt"].items():

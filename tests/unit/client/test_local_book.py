@@ -49,6 +49,31 @@ def test_a_crossed_book_is_told() -> None:
     assert crossed.value.values == {"bid": "11", "ask": "11"}
 
 
+def test_prices_that_floats_cannot_tell_apart_do_not_cross() -> None:
+    below, above = "90071992547409.921", "90071992547409.922"
+    assert float(below) == float(above)
+    book = followed(message("snapshot", 5, 0, bids=[[below, "1"]], asks=[[above, "1"]]))
+    assert (book.bids(), book.asks()) == ([(below, "1")], [(above, "1")])
+    with pytest.raises(FeedCrossed):
+        book.apply(message("diff", 6, 5, bids=[[above, "1"]]))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {},
+        {"type": "diff"},
+        message("snapshot", 5, 0, bids=[["ten", "1"]]),
+        message("snapshot", 5, 0, bids=[["1"]]),
+        message("snapshot", 5, 0) | {"bids": None},
+        message("snapshot", 5, 0, bids=[["NaN", "1"], ["2", "1"]]),
+    ],
+)
+def test_what_is_no_message_of_the_channel_says_so(bad: dict[str, Any]) -> None:
+    with pytest.raises((LookupError, TypeError, ValueError, ArithmeticError)):
+        followed(bad)
+
+
 def test_a_snapshot_starts_over() -> None:
     book = followed(SNAPSHOT, message("snapshot", 8, 0, bids=[["1", "1"]]))
     assert (book.seq, book.bids(), book.asks()) == (8, [("1", "1")], [])

@@ -1,31 +1,40 @@
 """A session against servers that go away at the worst moments."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import aiohttp
 import msgspec
+import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
-from node.client.session import ConnectionLost, Session
+from node.client.local_book import LocalBook
+from node.client.session import ConnectionLost, Session, connect
+from node.types.errors import WrongChain
 from tests.examples import DOMAIN, RULES
+from tests.unit.sequencer.surroundings import TestKey
 
-HELLO = msgspec.json.encode(
-    {
-        "channel": "hello",
-        "challenge": "0x" + "11" * 32,
-        "chain_id": DOMAIN.chain_id,
-        "rollup": "0x" + DOMAIN.rollup.hex(),
-    }
-).decode()
+SEQUENCER = TestKey().address
+GREETING = {
+    "channel": "hello",
+    "challenge": "0x" + "11" * 32,
+    "chain_id": DOMAIN.chain_id,
+    "rollup": "0x" + DOMAIN.rollup.hex(),
+    "sequencer": "0x" + SEQUENCER.hex(),
+}
+HELLO = msgspec.json.encode(GREETING).decode()
+IMPOSTOR = msgspec.json.encode(GREETING | {"sequencer": "0x" + "66" * 20}).decode()
 
 Behaviour = Callable[[web.WebSocketResponse, web.Request], Awaitable[None]]
 
 
 @asynccontextmanager
-async def session_with(*behaviours: Behaviour) -> AsyncIterator[Session]:
-    """Give a session at a server that treats its connections so, the last one ever after."""
+async def server_with(*behaviours: Behaviour) -> AsyncIterator[str]:
+    """Give the URL of a server that treats its connections so, the last one ever after."""
     left = list(behaviours)
 
     async def serve(request: web.Request) -> web.StreamResponse:
@@ -35,14 +44,27 @@ async def session_with(*behaviours: Behaviour) -> AsyncIterator[Session]:
         await behave(socket, request)
         return socket
 
+    async def tell_rules(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"canonical": RULES.encode().decode()})
+
     application = web.Application()
     application.router.add_get("/ws", serve)
+    application.router.add_get("/rules", tell_rules)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    async with aiohttp.ClientSession() as http, asyncio.timeout(20):
-        session = Session(http, url, RULES, DOMAIN)
+    try:
+        async with asyncio.timeout(20):
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def session_with(*behaviours: Behaviour) -> AsyncIterator[Session]:
+    """Give a session at such a server. What ends its ``run`` is raised at the end."""
+    async with server_with(*behaviours) as url, aiohttp.ClientSession() as http:
+        session = Session(http, url, RULES, DOMAIN, SEQUENCER)
         running = asyncio.ensure_future(session.run())
         try:
             yield session
@@ -50,7 +72,6 @@ async def session_with(*behaviours: Behaviour) -> AsyncIterator[Session]:
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
-            await runner.cleanup()
 
 
 async def vanish(_socket: web.WebSocketResponse, request: web.Request) -> None:
@@ -111,3 +132,172 @@ async def test_a_frame_that_cannot_be_written_closes_the_connection() -> None:
         assert isinstance((await asyncio.gather(lost, return_exceptions=True))[0], ConnectionLost)
         await session.ready()
         assert session.connections == 2
+
+
+BOOK = {"channel": "book", "market": "BTC-PERP", "asks": []}
+SNAPSHOT = BOOK | {"type": "snapshot", "seq": 5, "prev_seq": 0, "bids": [["10", "1"]]}
+LATE = BOOK | {"type": "diff", "seq": 9, "prev_seq": 7, "bids": [["10", "2"]]}
+NEWER = BOOK | {"type": "snapshot", "seq": 9, "prev_seq": 0, "bids": [["10", "3"]]}
+
+GARBLED: dict[str, str] = {
+    "no json": "{",
+    "no object": "7",
+    "no type": msgspec.json.encode(BOOK).decode(),
+    "no levels": msgspec.json.encode(SNAPSHOT | {"bids": 7}).decode(),
+    "no price": msgspec.json.encode(SNAPSHOT | {"bids": [["ten", "1"]]}).decode(),
+    "no values": '{"id": 2, "error": {"code": 1001, "values": 7}}',
+    "no code": '{"id": 2, "error": {}}',
+    "no result": '{"id": 2}',
+    "too deep": "[" * 100_000,
+}
+
+
+def book_server(
+    *after: dict[str, Any] | str, subscribed: list[str] | None = None, refuse: bool = False
+) -> Behaviour:
+    """Tell each subscriber of a book a snapshot, the first one ``after`` as well.
+
+    With ``refuse`` the server has no time for a second subscription.
+    """
+
+    async def behave(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        pushes, told = iter([SNAPSHOT, NEWER]), list(after)
+        async for message in socket:
+            asked = msgspec.json.decode(message.data)
+            if subscribed is not None:
+                subscribed.append(asked["method"])
+            push = next(pushes, None) if asked["method"] == "subscribe" else None
+            if refuse and push is NEWER:
+                await socket.send_json({"id": asked["id"], "error": {"code": 2001}})
+                continue
+            await socket.send_json({"id": asked["id"], "result": {}})
+            if push is not None:
+                await socket.send_json(push)
+            while push is not None and told:
+                late = told.pop(0)
+                await socket.send_str(late if isinstance(late, str) else text_of(late))
+
+    return behave
+
+
+def text_of(body: dict[str, Any]) -> str:
+    return msgspec.json.encode(body).decode()
+
+
+async def until_seq(book: LocalBook, seq: int) -> None:
+    for _ in range(1_000):
+        if book.seq == seq:
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError
+
+
+async def until_connected_again(session: Session) -> None:
+    for _ in range(1_000):
+        if session.connections == 2:
+            return await session.ready()
+        await asyncio.sleep(0.005)
+    raise TimeoutError
+
+
+async def test_a_gap_starts_the_book_over_on_the_same_connection() -> None:
+    methods: list[str] = []
+    async with session_with(book_server(LATE, LATE, subscribed=methods)) as session:
+        await session.ready()
+        book = await session.follow_book("BTC-PERP")
+        await until_seq(book, 9)
+        assert book.bids() == [("10", "3")]
+        await session.request("ping", {})
+        assert methods == ["subscribe", "unsubscribe", "subscribe", "ping"]
+        assert session.connections == 1
+        assert session._waiting == {}
+
+
+async def test_a_book_that_may_not_start_over_does_so_on_a_new_connection() -> None:
+    async with session_with(book_server(LATE, refuse=True), book_server()) as session:
+        await session.ready()
+        book = await session.follow_book("BTC-PERP")
+        await until_connected_again(session)
+        await until_seq(book, 5)
+        assert book.bids() == [("10", "1")]
+        assert await session.request("ping", {}) == {}
+
+
+async def test_a_gap_in_the_last_words_of_a_connection_ends_nothing() -> None:
+    async def tell_and_go(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        asked = msgspec.json.decode((await socket.receive()).data)
+        await socket.send_json({"id": asked["id"], "result": {}})
+        await socket.send_json(SNAPSHOT)
+        await socket.send_json(LATE)
+        await socket.close()
+
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    async with session_with(tell_and_go, book_server()) as session:
+        await session.ready()
+        book = await session.follow_book("BTC-PERP")
+        await until_connected_again(session)
+        assert await session.request("ping", {}) == {}
+        assert (book.seq, book.bids()) == (5, [("10", "1")])
+        gc.collect()
+        assert unhandled == []
+
+
+@pytest.mark.parametrize("garbled", GARBLED.values(), ids=GARBLED.keys())
+async def test_what_cannot_be_read_is_logged_once_and_the_connection_renewed(garbled: str) -> None:
+    with capture_logs() as logged:
+        async with session_with(book_server(garbled), book_server()) as session:
+            await session.ready()
+            book = await session.follow_book("BTC-PERP")
+            await until_connected_again(session)
+            assert await session.request("ping", {}) == {}
+            assert book.bids() == [("10", "1")]
+    assert [entry["event"] for entry in logged] == ["server_unreadable"]
+
+
+async def test_an_answer_that_cannot_be_read_is_a_lost_connection() -> None:
+    async def mumble(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        asked = msgspec.json.decode((await socket.receive()).data)
+        await socket.send_json({"id": asked["id"], "error": {"name": "without a code"}})
+        await socket.receive()
+
+    async with session_with(mumble, echo) as session:
+        await session.ready()
+        with pytest.raises(ConnectionLost):
+            await session.request("ping", {})
+        await session.ready()
+        assert await session.request("ping", {}) == {"method": "ping"}
+
+
+@pytest.mark.parametrize(
+    "greeting", ["{", "[]", "{}", HELLO.replace("1111", ""), HELLO.replace("0x", "0y")]
+)
+async def test_a_hello_that_is_none_is_tried_again(greeting: str) -> None:
+    async def mumble(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(greeting)
+        await socket.receive()
+
+    async with session_with(mumble, echo) as session:
+        await session.ready()
+        assert session.connections == 1
+
+
+async def test_another_sequencer_ends_the_session() -> None:
+    async def impersonate(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(IMPOSTOR)
+        await socket.receive()
+
+    async def stay(url: str) -> None:
+        async with connect(url) as session:
+            assert session.sequencer == SEQUENCER
+            with suppress(ConnectionLost):
+                await session.request("ping", {})
+            await asyncio.Event().wait()
+
+    async with server_with(echo, greet_and_vanish, impersonate) as url:
+        with pytest.raises(WrongChain) as wrong:
+            await stay(url)
+    assert wrong.value.values == {"expected": SEQUENCER, "found": b"\x66" * 20}
