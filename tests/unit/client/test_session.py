@@ -148,7 +148,7 @@ GARBLED: dict[str, str] = {
     "no values": '{"id": 2, "error": {"code": 1001, "values": 7}}',
     "no code": '{"id": 2, "error": {}}',
     "no result": '{"id": 2}',
-    "too deep": "[" * 100_000,
+    "too deep": "[" * 5_000,
 }
 
 
