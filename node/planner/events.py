@@ -6,7 +6,6 @@ pipeline. The hour around a stretch is ``node.planner.tides``, which is coarse a
 
 import heapq
 import math
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 
@@ -101,7 +100,10 @@ def commit_times_s(ready_s: Sequence[float], journal: Journal) -> list[float]:
     free_at, first, count = -math.inf, 0, len(ready_s)
     while first < count:
         begin = max(free_at, ready_s[first])
-        last = min(bisect_right(ready_s, begin, first), first + journal.records_max)
+        last, end = first + 1, min(first + journal.records_max, count)
+        # Groups are small below the limit, where a step is cheaper than a search.
+        while last < end and ready_s[last] <= begin:
+            last += 1
         free_at = begin + journal.commit_s + (last - first) * journal.record_s
         durable.extend([free_at] * (last - first))
         first = last

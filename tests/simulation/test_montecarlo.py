@@ -20,7 +20,7 @@ from node.planner.tides import Tide, run_hours
 from node.planner.waiting import Load, priority_mean_waits_s
 from tests.unit.planner.node_examples import BATCH, small_node
 
-SHORT = Plan(runs=RUNS_PER_CHUNK + 25, duration_s=120.0, stretch_events=1_500, seed=11)
+SHORT = Plan(runs=RUNS_PER_CHUNK + 25, duration_s=60.0, stretch_events=400, seed=11)
 
 
 def same(one: Outcome, other: Outcome) -> bool:
@@ -164,6 +164,32 @@ def test_a_backlog_is_told_as_a_probability() -> None:
     # No one waits longer in the lane that goes first.
     assert (found.wait_p99_s[:, 0] < found.wait_p99_s[:, 1]).all()
     assert (found.refused_share[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize("load", [0.4, 0.7])
+def test_stretches_of_many_hours_wait_as_one_long_flow(load: float) -> None:
+    """Bursts included: the state that a stretch starts from brings those that are under way."""
+    rate = 4_000 * load
+    node = small_node(rate, branching=0.5)
+    found = simulate(node, Plan(runs=120, duration_s=300.0, stretch_events=4_000, seed=9))
+    long = []
+    for seed in range(4):
+        random = np.random.default_rng(100 + seed)
+        long.append(run_stretch(node, *node.arrivals.draw(150_000 / rate, random), random))
+    for lane in (0, 1):
+        waits = [np.quantile(whole.wait_s[whole.lanes == lane], 0.99) for whole in long]
+        delays = [np.quantile(whole.delay_s[whole.lanes == lane], 0.5) for whole in long]
+        # A bucket is 3.7 % wide, and a long flow's own p99 is good to 10 %.
+        assert found.pooled_wait_s(lane, 0.99) == pytest.approx(np.mean(waits), rel=0.12)
+        assert found.pooled_delay_s(lane, 0.5) == pytest.approx(np.mean(delays), rel=0.06)
+
+
+def test_a_lane_without_items_has_no_quantile() -> None:
+    node = small_node(100.0)
+    spared = msgspec.structs.replace(node, lanes=(*node.lanes, node.lanes[0]))
+    found = simulate(spared, Plan(runs=2, duration_s=10.0, stretch_events=50))
+    assert math.isnan(found.pooled_wait_s(2, 0.5))
+    assert np.isnan(found.wait_p50_s[:, 2]).all()
 
 
 @pytest.mark.parametrize(
