@@ -34,6 +34,10 @@ SWITCH_INTERVAL_S = 0.0005
 At Python's own 5 ms a busy loop holds up every block by that much, and half of the throughput goes.
 """
 
+RECURSION_LIMIT = 1_000
+"""Python's own. A library that eth-account brings along raises it a hundredfold on import, past what
+the stack holds: deeply nested input would then end the process instead of raising an error."""
+
 ConfigOption = Annotated[Path, typer.Option("--config", help="The node's configuration (TOML).")]
 
 
@@ -81,6 +85,7 @@ def run(
     require_places(ready_file=ready_file, stats_file=stats_file)
     set_up_logs(read.log_level)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    sys.setrecursionlimit(RECURSION_LIMIT)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(read, embedded=embedded, ready_file=ready_file, stats_file=stats_file))
 
