@@ -35,7 +35,7 @@ At Python's own 5 ms a busy loop holds up every block by that much, and half of 
 """
 
 RECURSION_LIMIT = 1_000
-"""Python's own. What eth-account brings along raises it a hundredfold on import, past what the stack
+"""Python's own. What eth-account brings along raises it a hundredfold, past what the stack
 holds: deeply nested input would then end the process instead of raising an error."""
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The node's configuration (TOML).")]
