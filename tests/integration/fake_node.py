@@ -16,6 +16,7 @@ HELLO = {
     "challenge": "0x" + "00" * 32,
     "chain_id": DOMAIN.chain_id,
     "rollup": "0x" + DOMAIN.rollup.hex(),
+    "sequencer": "0x" + "11" * 20,
     "markets": [],
 }
 
