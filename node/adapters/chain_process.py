@@ -1,6 +1,7 @@
 """A test chain in a child process: started, waited for, stopped."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
@@ -14,7 +15,7 @@ STOP_TIMEOUT_S: Final = 5.0
 POLL_INTERVAL_S: Final = 0.05
 
 
-class ChainProcess:
+class ChainProcess(ABC):
     """An async context manager around a child that serves JSON-RPC; subclasses start it."""
 
     def __init__(self, name: str) -> None:
@@ -62,13 +63,13 @@ class ChainProcess:
     ) -> None:
         await self._stop()
 
+    @abstractmethod
     async def _spawn(self) -> asyncio.subprocess.Process:
         """Start the child."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _find_url(self, process: asyncio.subprocess.Process) -> str:
         """Learn where the child is going to answer."""
-        raise NotImplementedError
 
     async def _wait_until_it_answers(self, process: asyncio.subprocess.Process) -> None:
         request = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
