@@ -48,7 +48,13 @@ INTEGER_MATH = frozenset({"comb", "gcd", "isqrt", "lcm", "perm", "prod"})
 IMPURE_CALLS = frozenset({"eval", "exec", "hash", "id", "input", "open", "print"})
 
 # Ratios and quantiles for a person to read; nothing that decides reads them back.
-MAY_USE_FLOATS = frozenset({"node/capacity/report.py"})
+MAY_USE_FLOATS = frozenset(
+    {
+        "node/capacity/lines.py",
+        "node/capacity/loadline.py",
+        "node/capacity/report.py",
+    }
+)
 
 
 def impure_imports(source: Source) -> Iterator[str]:
