@@ -131,6 +131,9 @@ class Session:
         ``ConnectionLost`` while there is no connection.
         """
         if self._socket is None or self._socket.closed:
+            # Its reader may not have noticed yet. Were it still called ready, whoever asks again
+            # as soon as it is would ask for ever, and never let the reader have its turn.
+            self._ready.clear()
             raise ConnectionLost(method=method)
         request_id = next(self._ids)
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()

@@ -134,6 +134,27 @@ async def test_a_frame_that_cannot_be_written_closes_the_connection() -> None:
         assert session.connections == 2
 
 
+async def test_waiting_for_a_connection_does_not_spin_while_the_last_one_closes() -> None:
+    async with session_with(echo) as session:
+        await session.ready()
+        socket = session._socket
+        assert socket is not None
+        # Closed already, but its reader has not had its turn: the loop below may not take that one.
+        closing = asyncio.ensure_future(socket.close())
+        while not socket.closed:
+            await asyncio.sleep(0)
+        tries = 0
+        answer = None
+        while answer is None and tries < 100:
+            tries += 1
+            try:
+                answer = await session.request("ping", {})
+            except ConnectionLost:
+                await session.ready()
+        await closing
+        assert (tries, session.connections) == (2, 2)
+
+
 BOOK = {"channel": "book", "market": "BTC-PERP", "asks": []}
 SNAPSHOT = BOOK | {"type": "snapshot", "seq": 5, "prev_seq": 0, "bids": [["10", "1"]]}
 LATE = BOOK | {"type": "diff", "seq": 9, "prev_seq": 7, "bids": [["10", "2"]]}
