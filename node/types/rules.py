@@ -21,6 +21,21 @@ class Bracket(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
     maintenance: Ppm
 
 
+class StalenessRules(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What a market's margin allows for moves that nobody has seen yet (``node.margin.staleness``).
+
+    ``deviations``: how many standard deviations, in millionths (3_000_000 is 3; 0 asks for none).
+    The volatility is in millionths of the price per square root of a second: 100 is 56 % a year.
+    It starts at the prior, is averaged over ``window_ms``, and never leaves floor and ceiling.
+    """
+
+    deviations: Ppm = Ppm(3_000_000)
+    volatility_floor: Ppm = Ppm(50)
+    volatility_prior: Ppm = Ppm(120)
+    volatility_ceiling: Ppm = Ppm(3_000)
+    window_ms: Millis = Millis(1_800_000)
+
+
 class MarketRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One linear perpetual.
 
@@ -41,6 +56,7 @@ class MarketRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mark_stale_ms: Millis
     funding_interval_ms: Millis
     funding_cap: Ppm
+    staleness: StalenessRules = StalenessRules()
 
     @property
     def max_size(self) -> Lots:
@@ -78,6 +94,8 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules of the exchange. ``markets[i]`` has the id ``i + 1``.
 
     ``root_interval``: an intermediate root stands at the first block end after so many commands.
+    ``finality_ms``: how long a command takes until L1 will not take it back, on an ordinary day
+    (Ethereum: 64 slots of 12 s). The age of risk data counts at least so much.
     """
 
     name: str
@@ -86,6 +104,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quorum: int
     limits: Limits = Limits()
     root_interval: int = 1_000
+    finality_ms: Millis = Millis(0)
 
     def market(self, market: MarketId) -> MarketRules:
         """Return the rules of ``market``; the id must be known."""
@@ -126,6 +145,7 @@ def check_rules(rules: Rules) -> None:
     if len({market.symbol for market in rules.markets}) != len(rules.markets):
         faults.append("markets: symbols must differ from each other")
     faults += out_of("root_interval", rules.root_interval, 1, 1_000_000)
+    faults += out_of("finality_ms", rules.finality_ms, 0, 7 * 24 * 3_600_000)
     raise_faults(faults)
 
 
@@ -168,6 +188,7 @@ def _faults_of_market(market: MarketRules) -> list[str]:
         *out_of("funding_interval_ms", market.funding_interval_ms, 1_000, 24 * 3_600_000),
         *out_of("funding_cap", market.funding_cap, 0, 100_000),
         *_faults_of_brackets(market.brackets),
+        *_faults_of_staleness(market.staleness),
     ]
     if market.tick_decimals + market.lot_decimals != MONEY_DECIMALS:
         faults.append(
@@ -178,6 +199,18 @@ def _faults_of_market(market: MarketRules) -> list[str]:
     ):
         faults.append("symbol: 1 … 32 printable ASCII characters allowed")
     return faults
+
+
+def _faults_of_staleness(staleness: StalenessRules) -> list[str]:
+    floor, ceiling = staleness.volatility_floor, staleness.volatility_ceiling
+    faults = [
+        *out_of("deviations", staleness.deviations, 0, 10 * PPM_ONE),
+        *out_of("volatility_floor", floor, 0, 100_000),
+        *out_of("volatility_ceiling", ceiling, max(0, floor), 100_000),
+        *out_of("volatility_prior", staleness.volatility_prior, max(0, floor), max(floor, ceiling)),
+        *out_of("window_ms", staleness.window_ms, 1_000, 24 * 3_600_000),
+    ]
+    return [f"staleness.{fault}" for fault in faults]
 
 
 def _faults_of_brackets(brackets: tuple[Bracket, ...]) -> list[str]:
