@@ -222,7 +222,7 @@ class Calibration(msgspec.Struct, frozen=True):
         return next((law for law in self.services if (law.stage, law.kind) == (stage, kind)), None)
 
     def loop_s(self, work: Work) -> float:
-        """Return the seconds of the loop's processor that ``work`` takes; at 1 per second it is full.
+        """Return the seconds of the loop that ``work`` takes; one each second is all of them.
 
         The sum over what is measured directly (commands by kind, blocks) and what is left of the
         loop's time beside it. A kind that was never seen costs what the dearest seen one does.
