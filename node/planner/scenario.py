@@ -1,0 +1,240 @@
+"""A scenario: one node, one flow, one market and one chain over some hours, as a person writes it.
+
+Read from the tables of a TOML file by ``node.planner.scenario_reading``. What a scenario leaves out
+has the value that a default node on two ordinary cores was measured with, so a file states what is
+special about it and no more. Times are seconds unless the name says otherwise,
+money is in units of the quote asset, prices are relative to the price at the start.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from node.types.lanes import Lane
+
+LANES = tuple(lane.name.lower() for lane in Lane)
+"""From the most urgent to the least."""
+RISK_ADDING = frozenset({"resting", "taking"})
+"""The lanes that a closed gate and a stale mark shut."""
+
+Point = tuple[float, float]
+"""A time in seconds and a value; between two points the value changes evenly."""
+Window = tuple[float, float]
+"""From and until, in seconds from the start."""
+
+
+class FlowKind(msgspec.Struct, frozen=True):
+    """A kind of action that clients send."""
+
+    name: str
+    lane: str
+    share: float
+    """Of all actions; shares are scaled to a sum of one."""
+    loop_us: float | None = None
+    """Mean time on the node's loop, everything included; None: as calibrated for ``law``."""
+    variation: float = 0.5
+    """Coefficient of variation of that time: 0 is constant, 1 exponential."""
+    verify_us: float | None = None
+    """Mean time of one signature worker; None: as calibrated."""
+    bytes: float = 66.0
+    """What it takes of a batch's data on L1."""
+    law: str = ""
+    """The kind of command in a calibration; empty: ``name``."""
+    items: float = 1.0
+    """Orders and cancels under its one signature."""
+
+
+DEFAULT_KINDS = (
+    FlowKind("cancel", "reducing", 0.35, 45.0, 0.5, 60.0, 62.0),
+    FlowKind("rest", "resting", 0.45, 48.0, 0.5, 62.0, 66.0, law="place"),
+    FlowKind("take", "taking", 0.20, 64.0, 0.8, 62.0, 66.0, law="place"),
+)
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What the node's stages take, beside what each kind of action says for itself."""
+
+    calibration: str = ""
+    """A file of `plimsoll calibrate`; its laws stand in wherever a kind gives no time."""
+    workers: int = 1
+    commit_us: float = 400.0
+    """One append to the journal, made durable."""
+    record_us: float = 1.0
+    records_max: int = 512
+    """The most commands of one block: ``sequencer.block_work``."""
+    liquidate_us: float = 80.0
+    round_us: float = 150.0
+    """One oracle round on the loop, with its signatures and new marks."""
+    scan_us_per_1000: float = 1.0
+    """What each round costs for 1,000 open positions beside it: the risk processor's mirror."""
+
+
+class Lanes(msgspec.Struct, frozen=True):
+    """How many may wait in each lane before it refuses."""
+
+    system: int = 1_024
+    liquidation: int = 4_096
+    reducing: int = 4_096
+    resting: int = 4_096
+    taking: int = 4_096
+
+
+class Batches(msgspec.Struct, frozen=True):
+    """How batches are made, and at how many unposted ones the gate closes to new risk."""
+
+    commands_max: int = 5_000
+    data_bytes_max: int = 100_000
+    gas_max: int = 8_000_000
+    backlog_batches_max: int = 64
+    backlog_bytes_max: int = 8_000_000
+
+
+class L1Phase(msgspec.Struct, frozen=True):
+    """A stretch of time in which L1 is not its ordinary self."""
+
+    from_s: float
+    until_s: float
+    gas_price_factor: float = 1.0
+    inclusion: float | None = None
+    """Probability that a batch gets into the next block; None: as ordinary."""
+    block_share: float = 1.0
+    """Of the block that this node ordinarily gets."""
+    outage: bool = False
+    """No block at all."""
+
+
+class Chain(msgspec.Struct, frozen=True):
+    """L1 as this node meets it."""
+
+    block_s: float = 12.0
+    block_gas: float = 36e6
+    block_share: float = 0.5
+    """Of a block's gas that this node can get."""
+    batch_gas: float = 160_000.0
+    """Of any batch: the transaction, the contract's storage and checks."""
+    byte_gas: float = 40.0
+    in_flight_max: int = 4
+    inclusion: float = 0.95
+    finality_blocks: int = 64
+    gas_price_gwei: float = 5.0
+    fee_cap_gwei: float = 200.0
+    """Nothing is sent while gas costs more: ``settlement.fees.max_fee_cap``."""
+    reorgs_per_hour: float = 0.0
+    reorg_blocks: int = 1
+    """How many blocks each one takes back."""
+    unposted_at_start: int = 0
+    """Commands that already wait for L1."""
+    phases: tuple[L1Phase, ...] = ()
+
+
+class Oracle(msgspec.Struct, frozen=True):
+    """How prices become marks."""
+
+    interval_s: float = 0.25
+    stale_s: float = 5.0
+    """An older mark opens nothing: ``mark_stale_ms`` of the market."""
+    stalls: tuple[Window, ...] = ()
+    """When no round comes."""
+
+
+class MarketPath(msgspec.Struct, frozen=True):
+    """How the price moves, and how deep the book is."""
+
+    path: Literal["constant", "random", "recorded"] = "random"
+    daily_volatility: float = 0.03
+    """Standard deviation of a day's log price, jumps and ``shape`` apart."""
+    garch: tuple[float, float] = (0.08, 0.90)
+    """Weight of the last minute's square and of the last variance; (0, 0): constant volatility."""
+    tail_degrees: float = 4.0
+    """Of Student's t that the minutes are drawn from."""
+    jumps_per_day: float = 1.0
+    jump_size: float = 0.01
+    """Standard deviation of a jump, in log price."""
+    shape: tuple[Point, ...] = ()
+    """What every run does beside its chance: time, price relative to the start (0.8 = −20 %)."""
+    volatility_path: tuple[Point, ...] = ()
+    """Factor on the volatility over time."""
+    recorded: str = ""
+    """A file under the data folder; where it is absent, ``shape`` and chance stand in for it."""
+    recorded_from: int = 0
+    """Unix second at which the record begins to be used."""
+    recorded_block_s: float = 60.0
+    """What the record does within so long is resampled between runs."""
+    depth: float = 20e6
+    """Quote units on each side of the book within ``depth_within`` of the price."""
+    depth_within: float = 0.01
+    depth_recovery_s: float = 30.0
+    """Time in which a dent of the book fades to a third (1/e)."""
+
+
+class Positions(msgspec.Struct, frozen=True):
+    """Who is exposed, and how near to liquidation."""
+
+    accounts: int = 20_000
+    open: int = 10_000
+    notional: float = 5_000.0
+    """Mean of a position, in quote units."""
+    long_share: float = 0.6
+    leverage: tuple[Point, ...] = ((2.0, 0.30), (5.0, 0.40), (10.0, 0.25), (20.0, 0.05))
+    """Leverage at entry and its share."""
+    maintenance: float = 0.025
+    """Maintenance margin as a share of the notional."""
+    seasoned: float = 0.03
+    """How far the price has moved since they were entered: a standard deviation, in log price."""
+
+
+class Risk(msgspec.Struct, frozen=True):
+    """The way of a liquidation from a mark to the lane."""
+
+    turn_ms: float = 2.0
+    """From the mark in the log to the proposal in the lane."""
+    late_after_ms: float = 500.0
+    """A liquidation that begins later than this after the price crossed is late."""
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """What clients send. Without ``branching`` arrivals are Poisson, else Hawkes."""
+
+    rate_per_s: float = 1_000.0
+    path: tuple[Point, ...] = ()
+    """Factor on the rate over time."""
+    branching: tuple[float, ...] = (0.35, 0.15)
+    """Mean direct children of an event on each time scale; their sum is the spectral radius."""
+    decays_per_s: tuple[float, ...] = (5.0, 1_000.0)
+
+
+class Extent(msgspec.Struct, frozen=True):
+    """How much to simulate."""
+
+    horizon_s: float = 3_600.0
+    step_s: float = 1.0
+    stretch_events: int = 10_000
+    """Events of each run that are simulated one by one."""
+    knee_runs: int = 100
+    """Runs for the distribution of the knee, each of ``knee_s``."""
+    knee_s: float = 300.0
+    runs: int = 1_000
+    seed: int = 1
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """One question to the planner, complete."""
+
+    name: str
+    about: str
+    extent: Extent = Extent()
+    service: Service = Service()
+    lanes: Lanes = Lanes()
+    batches: Batches = Batches()
+    l1: Chain = Chain()
+    oracle: Oracle = Oracle()
+    market: MarketPath = MarketPath()
+    positions: Positions = Positions()
+    risk: Risk = Risk()
+    flow: Flow = Flow()
+    kinds: tuple[FlowKind, ...] = DEFAULT_KINDS
+
+    @property
+    def steps(self) -> int:
+        """Return the whole steps of the horizon."""
+        return int(self.extent.horizon_s / self.extent.step_s)
