@@ -1,0 +1,225 @@
+"""The laws of the load line: from what a window counted to what each resource could carry.
+
+An *item* is a command as the transition takes it: an action, a round, a deposit, a liquidation.
+Every limit is in items per second at the present mix, so that they can be compared and the least
+of them is the node's (forced flow law; Denning and Buzen 1978).
+
+- loop: stages that share one event loop share its time. With v_s visits of S_s seconds each, the
+  limit is 1 / sum(v_s S_s). What the loop does with nobody there (timers, looks at L1) is taken off
+  first: (1 - U_0) / ((U - U_0) / rate), where U_0 is its utilization when nothing came in.
+- machine: the same with all processes together and its cores in place of 1.
+- pools and single processes: c / S.
+- journal: one block is built and made durable before the next is begun, so with n the largest
+  group, S the time of a command in the transition and T that of a commit: n / (n S + T).
+- L1, three laws that do not multiply: gas of a block over its time and the gas of an item; batches
+  in flight over the time to inclusion (Little 1961), each as full as gas, bytes and commands allow;
+  and the same batches' bytes, at most so many a block.
+
+A limit is told at today's block size. Blocks grow with load and share their fixed cost among more
+commands, so a loop's limit read at a low load is on the safe side.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from node.capacity.loadline import Backlog, Limit, StageLine
+from node.capacity.report import StageReport
+from node.capacity.telemetry import RunsOn
+
+MILLIS = 1_000
+
+
+class Work(msgspec.Struct, frozen=True):
+    """What the machine did over ``elapsed_s`` for ``items``; times are seconds of processor.
+
+    ``loop_idle`` and ``machine_idle`` are the utilizations, in cores, when nothing came in.
+    """
+
+    elapsed_s: float
+    items: int
+    loop_busy_s: float
+    machine_busy_s: float
+    cores: int
+    loop_idle: float = 0.0
+    machine_idle: float = 0.0
+
+
+class Commits(msgspec.Struct, frozen=True):
+    """``group``: the most commands of a block; seconds of a command's work and of a commit."""
+
+    group: float
+    command_s: float
+    commit_s: float
+
+
+class Chain(msgspec.Struct, frozen=True):
+    """What items take of L1, as the batches so far say, and what there is of it.
+
+    ``block_gas`` is 0 where the endpoint does not tell. ``inclusion_s`` is from sealing to the L1
+    block that holds the batch. ``batch_*`` are the limits that seal a batch.
+    """
+
+    item_bytes: float
+    item_gas: float
+    in_flight: int
+    inclusion_s: float
+    block_s: float
+    block_gas: int
+    batch_items: int
+    batch_bytes: int
+    batch_gas: int
+
+    @property
+    def full_batch(self) -> float:
+        """Return how many items a batch holds when the first of its limits is reached."""
+        return min(
+            self.batch_items, self.batch_bytes / self.item_bytes, self.batch_gas / self.item_gas
+        )
+
+
+def loop_limit(work: Work) -> Limit | None:
+    """Return the limit of the event loop; None where nothing came in or nothing took time."""
+    return _shared("loop", "(1 - U0) / sum(v S)", work, work.loop_busy_s, work.loop_idle, 1)
+
+
+def machine_limit(work: Work) -> Limit | None:
+    """Return the limit of all cores together; None as for the loop."""
+    law = f"({work.cores} cores - U0) / sum over processes of v S"
+    return _shared("machine", law, work, work.machine_busy_s, work.machine_idle, work.cores)
+
+
+def _shared(
+    resource: str, law: str, work: Work, busy_s: float, idle: float, servers: int
+) -> Limit | None:
+    spent_s = busy_s - idle * work.elapsed_s
+    if work.items <= 0 or spent_s <= 0 or idle >= servers:
+        return None
+    item_s = spent_s / work.items
+    told = f"{law} = ({servers} - {idle:.3f}) / {_micros(item_s)}"
+    return Limit(resource, (servers - idle) / item_s, told)
+
+
+def stage_limit(resource: str, report: StageReport, servers: int, items: int) -> Limit | None:
+    """Return the limit that a stage with servers of its own sets to the items from outside."""
+    served = report.done + sum(report.refused.values())
+    if items <= 0 or not served or report.limit is None:
+        return None
+    visits = served / items
+    mean_s = servers / report.limit
+    told = f"c / (v S) = {servers} / ({visits:.3f} x {_micros(mean_s)})"
+    return Limit(resource, report.limit / visits, told)
+
+
+def journal_limit(commits: Commits) -> Limit | None:
+    """Return the limit of the one writer that waits for its journal."""
+    block_s = commits.group * commits.command_s + commits.commit_s
+    if commits.group <= 0 or block_s <= 0:
+        return None
+    told = (
+        f"n / (n S + T) = {commits.group:.0f} / ({commits.group:.0f} x "
+        f"{_micros(commits.command_s)} + {_micros(commits.commit_s)})"
+    )
+    return Limit("journal", commits.group / block_s, told)
+
+
+def chain_limits(chain: Chain) -> list[Limit]:
+    """Return the limits of L1: batches in flight, bytes, and gas where it is known."""
+    if min(chain.item_bytes, chain.item_gas, chain.block_s) <= 0:
+        return []
+    confirmed_s = max(chain.inclusion_s, chain.block_s)
+    full = chain.full_batch
+    limits = [
+        Limit(
+            "l1_in_flight",
+            full * chain.in_flight / confirmed_s,
+            f"items of a full batch x in flight / time to inclusion = "
+            f"{full:.0f} x {chain.in_flight} / {confirmed_s:.2f} s",
+        ),
+        Limit(
+            "l1_bytes",
+            chain.batch_bytes * chain.in_flight / chain.block_s / chain.item_bytes,
+            f"bytes of a batch x in flight / block time / bytes of an item = "
+            f"{chain.batch_bytes} x {chain.in_flight} / {chain.block_s:.2f} s / "
+            f"{chain.item_bytes:.1f}",
+        ),
+    ]
+    if chain.block_gas:
+        room = chain.block_gas / chain.block_s
+        told = (
+            f"gas of a block / block time / gas of an item = "
+            f"{chain.block_gas} / {chain.block_s:.2f} s / {chain.item_gas:.1f}"
+        )
+        limits.append(Limit("l1_gas", room / chain.item_gas, told))
+    return limits
+
+
+def ranked(limits: Iterable[Limit | None]) -> list[Limit]:
+    """Return the limits that are known, the least first: the bottleneck, the next one, …."""
+    known = [limit for limit in limits if limit is not None]
+    return sorted(known, key=lambda limit: (limit.limit_per_s, limit.resource))
+
+
+def headroom(rate_per_s: float, limit_per_s: float | None) -> float | None:
+    """Return 1 - rate / limit: below 0 past the limit, None where there is no limit."""
+    return 1 - rate_per_s / limit_per_s if limit_per_s else None
+
+
+def drain_s(items: int, limit_per_s: float | None, arrivals_per_s: float) -> float | None:
+    """Return items / (limit - arrivals): the seconds until a backlog is gone.
+
+    0 where nothing waits; None where it never clears, or where the limit is not known.
+    """
+    if items <= 0:
+        return 0.0
+    spare_per_s = 0.0 if limit_per_s is None else limit_per_s - arrivals_per_s
+    return items / spare_per_s if spare_per_s > 0 else None
+
+
+def stage_line(
+    report: StageReport,
+    runs_on: RunsOn,
+    resource: Limit | None,
+    items_per_s: float,
+    waiting: Backlog | None = None,
+) -> StageLine:
+    """Return the line of one stage.
+
+    ``resource`` is the limit of what it runs on, in items from outside, of which ``items_per_s``
+    came; the stage's own limit is as much larger as its visits are more. Without one it is what the
+    stage could serve alone. ``waiting`` is its backlog where the caller knows more than its depth.
+    """
+    arrivals_per_s = report.arrived / report.elapsed_s if report.elapsed_s else 0.0
+    limit_per_s = report.limit
+    if resource is not None and items_per_s > 0 and report.arrived:
+        limit_per_s = resource.limit_per_s * arrivals_per_s / items_per_s
+    backlog = Backlog(items=report.depth) if waiting is None else waiting
+    return StageLine(
+        name=report.name,
+        runs_on=runs_on,
+        utilization=report.utilization,
+        limit_per_s=limit_per_s,
+        headroom=headroom(arrivals_per_s, limit_per_s),
+        depth=report.depth,
+        capacity=report.capacity,
+        held=report.held,
+        backlog=msgspec.structs.replace(
+            backlog, drain_s=drain_s(backlog.items, limit_per_s, arrivals_per_s)
+        ),
+        wait_p99_ms=None if report.wait_us is None else report.wait_us.p99 / MILLIS,
+        service_p50_us=None if report.service_us is None else report.service_us.p50,
+        refused=report.refused,
+    )
+
+
+def refusals(causes: Sequence[dict[str, int]]) -> dict[str, int]:
+    """Return the refusals of all stages together, by cause."""
+    total: dict[str, int] = {}
+    for of_stage in causes:
+        for cause, count in of_stage.items():
+            total[cause] = total.get(cause, 0) + count
+    return total
+
+
+def _micros(seconds: float) -> str:
+    return f"{seconds * 1e6:.1f} us"
