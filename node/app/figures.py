@@ -24,11 +24,11 @@ def _register_journal(node: "Node") -> None:
     capacity.distribution(
         "journal_fsync_seconds",
         "How long the disk took to make a block durable.",
-        journal.fsync_ns,
+        journal.fsync_ns.snapshot,
         per_unit=_NS,
     )
     capacity.distribution(
-        "journal_group_records", "Commands that shared one write.", journal.group_records
+        "journal_group_records", "Commands that shared one write.", journal.group_records.snapshot
     )
 
 
@@ -119,7 +119,7 @@ def _register_risk(node: "Node") -> None:
     capacity.distribution(
         "liquidation_detection_seconds",
         "From the round that made a position liquidatable to its proposal.",
-        risk.detection_ns,
+        lambda: risk.figures()[0].detection.snapshot(),
         per_unit=_NS,
     )
 
@@ -135,7 +135,7 @@ def _register_exchange(node: "Node") -> None:
     capacity.distribution(
         "loop_lag_seconds",
         "How late the event loop ran what was due.",
-        node.loop_lag.lag_ns,
+        node.loop_lag.lag_ns.snapshot,
         per_unit=_NS,
     )
     capacity.gauge("accounts", "Accounts of the exchange.", lambda: len(state.accounts))

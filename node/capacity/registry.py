@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from node.capacity.histogram import Histogram
+from node.capacity.histogram import Distribution, Histogram
 from node.capacity.metric import HistogramMetric, Metric, Reading
 from node.capacity.queue import BoundedQueue
 from node.capacity.report import StageReport, lifetime_report, window_report
@@ -92,9 +92,11 @@ class Capacity:
         self._add_metric(HistogramMetric(name, about, histogram.snapshot, per_unit))
         return histogram
 
-    def distribution(self, name: str, about: str, source: Histogram, *, per_unit: int = 1) -> None:
-        """Register a histogram that belongs to someone else."""
-        self._add_metric(HistogramMetric(name, about, source.snapshot, per_unit))
+    def distribution(
+        self, name: str, about: str, read: Callable[[], Distribution], *, per_unit: int = 1
+    ) -> None:
+        """Register a histogram that belongs to someone else, such as its ``snapshot``."""
+        self._add_metric(HistogramMetric(name, about, read, per_unit))
 
     def _add_metric(self, metric: Metric | HistogramMetric) -> None:
         if metric.name in self._metrics:

@@ -5,7 +5,7 @@ Events are taken in as they come; what they amount to is judged at the end of th
 depend on how many blocks are read at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from node.risk.audit import Audit
 from node.risk.book import Holding, MarketView
@@ -14,10 +14,19 @@ from node.risk.config import RiskConfig
 from node.risk.monitor import Monitor
 from node.risk.tails import TailTable
 from node.risk.tiers import MarketSchedule, Visit
-from node.risk.trigger import TriggerIndex
+from node.risk.trigger import CrossingIndex, TriggerIndex
 from node.risk.volatility import LiveVolatility
-from node.types.events import FundingMoved, MarkMoved, PositionChanged
+from node.types.events import (
+    Deleveraged,
+    FundingMoved,
+    Liquidated,
+    MarkMoved,
+    PositionChanged,
+)
 from node.types.ids import Address
+
+RiskEvent = MarkMoved | FundingMoved | PositionChanged | Liquidated | Deleveraged
+"""What may move a position's trigger, or tells what became of a proposal."""
 
 
 class MarketWatch:
@@ -28,7 +37,6 @@ class MarketWatch:
         "_index",
         "_mark_moved",
         "_moved",
-        "_monitor",
         "_rounds",
         "_starting",
         "_tail",
@@ -36,23 +44,28 @@ class MarketWatch:
         "_unplaced",
         "audit",
         "cases",
+        "monitor",
         "schedule",
         "view",
         "volatility",
     )
 
     def __init__(
-        self, view: MarketView, config: RiskConfig, tail: TailTable, monitor: Monitor
+        self,
+        view: MarketView,
+        config: RiskConfig,
+        tail: TailTable,
+        index: Callable[[], CrossingIndex] = TriggerIndex,
     ) -> None:
         """Start from what ``view`` holds; it is changed by this watch alone from now on."""
         self.view = view
         self.volatility = LiveVolatility(config)
         self.schedule = MarketSchedule(config)
         self.cases = CaseBook(config.retry_rounds, config.retry_rounds_max)
+        self.monitor = Monitor()
         self.audit = Audit(config.audit_seed + view.market, config.audit_per_round)
-        self._index = TriggerIndex()
+        self._index = index()
         self._tail = tail
-        self._monitor = monitor
         self._checks_per_round = config.checks_per_round
         self._rounds = 0
         # Who changed in this block, and who since the last round. Dicts for their order: proposals
@@ -70,18 +83,32 @@ class MarketWatch:
             self.audit.enter(holding.account)
             self._unplaced[holding.account] = None
 
-    def move_mark(self, event: MarkMoved) -> None:
-        """Take in a new mark."""
-        self.view.mark, self.view.mark_time = event.price, event.time
-        self.volatility.update(event.time, event.price)
-        self._mark_moved = self._moved = True
+    def use(self, index: Callable[[], CrossingIndex]) -> None:
+        """Go on with another index over the same positions."""
+        self._index = index()
+        for holding in self.view.holdings.values():
+            self._index.add(holding)
 
-    def move_funding(self, event: FundingMoved) -> None:
-        """Take in a new funding index."""
-        self.view.funding = event.index
-        self._moved = True
+    def take(self, event: RiskEvent) -> None:
+        """Take in what happened to the market; what it amounts to is seen at the block's end."""
+        match event:
+            case MarkMoved():
+                self.view.mark, self.view.mark_time = event.price, event.time
+                self.volatility.update(event.time, event.price)
+                self._mark_moved = self._moved = True
+            case FundingMoved():
+                self.view.funding = event.index
+                self._moved = True
+            case PositionChanged():
+                self._change_position(event)
+            case Liquidated():
+                self.monitor.liquidated += 1
+                self._note_liquidated(event.account)
+            case Deleveraged():
+                self.monitor.deleveraged += 1
+                self._note_liquidated(event.account)
 
-    def change_position(self, event: PositionChanged) -> None:
+    def _change_position(self, event: PositionChanged) -> None:
         """Take in a position as it stands now; unless it is as it was, a flight ends with it."""
         before, after = self.view.replace(event)
         if before is not None:
@@ -96,8 +123,8 @@ class MarketWatch:
         if before is None or after is None or before.trigger != after.trigger:
             self.cases.release(event.account)
 
-    def note_liquidated(self, account: Address) -> None:
-        """Take in that a liquidation of the position was applied, whatever it has changed."""
+    def _note_liquidated(self, account: Address) -> None:
+        """Take in that the position was liquidated or deleveraged, whatever that has changed."""
         self._touched[account] = None
         case = self.cases.get(account)
         if case is not None:
@@ -126,12 +153,12 @@ class MarketWatch:
     def _run_schedule(self, time: int) -> list[Visit]:
         """Check what the tiers bring up in this round, and place it anew."""
         holdings = self.view.holdings
-        self._monitor.note_round(len(holdings))
+        self.monitor.note_round(len(holdings))
         visits = self.schedule.collect(time, self.view.mark, self._checks_per_round)
         if len(visits) == self._checks_per_round:
-            self._monitor.rounds_at_limit += 1
+            self.monitor.rounds_at_limit += 1
         for visit in visits:
-            self._monitor.tier_checks[visit.tier] += 1
+            self.monitor.tier_checks[visit.tier] += 1
             holding = holdings.get(visit.account)
             if holding is not None:
                 self._place(holding, time)
@@ -164,7 +191,7 @@ class MarketWatch:
                 continue
             self._open(account, crossed_ms)
             if account not in self._unplaced:
-                self._monitor.note_crossing_at_round(
+                self.monitor.note_crossing_at_round(
                     visited=account in visited, woken=visited.get(account, False)
                 )
         self.cases.begin_round(self._rounds)
@@ -183,7 +210,7 @@ class MarketWatch:
                 self._open(account, time)
 
     def _open(self, account: Address, crossed_ms: int) -> None:
-        self._monitor.crossings += 1
+        self.monitor.crossings += 1
         self.cases.open(account, self.view.holdings[account].trigger, crossed_ms)
 
     def _review(self, accounts: Iterable[Address], now_ns: int) -> None:
@@ -200,10 +227,10 @@ class MarketWatch:
             holding = view.holdings.get(account)
             if case.liquidated and (holding is None or holding.trigger != case.trigger):
                 self.cases.close(account)
-                self._monitor.note_liquidation(case.crossed_ms, now_ns)
+                self.monitor.note_liquidation(case.crossed_ms, now_ns)
             elif holding is None or not holding.is_crossed(view.mark, view.funding):
                 self.cases.close(account)
-                self._monitor.recovered += 1
+                self.monitor.recovered += 1
             else:
                 case.trigger = holding.trigger
                 case.liquidated = False

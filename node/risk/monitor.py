@@ -5,33 +5,40 @@ index found the position crossed, and the schedule alone would not have looked a
 Positions that changed since the last round are left out, as every schedule looks at those.
 """
 
+from operator import add
+from typing import Final
+
 from node.capacity.histogram import Histogram
 from node.risk.tiers import Tier
 
 _NANOS_PER_MILLI = 1_000_000
 
 
-class Monitor:
-    """Counters over the life of the process; histograms are of nanoseconds."""
+_COUNTS: Final = (
+    "crossings",
+    "deleveraged",
+    "found_by_wake",
+    "full_scan_checks",
+    "late",
+    "liquidated",
+    "proposals",
+    "recovered",
+    "refused",
+    "repeats",
+    "round_crossings",
+    "rounds",
+    "rounds_at_limit",
+)
 
-    __slots__ = (
-        "crossings",
-        "deleveraged",
-        "detection",
-        "found_by_wake",
-        "full_scan_checks",
-        "late",
-        "liquidated",
-        "liquidation",
-        "proposals",
-        "recovered",
-        "refused",
-        "repeats",
-        "round_crossings",
-        "rounds",
-        "rounds_at_limit",
-        "tier_checks",
-    )
+
+class Monitor:
+    """Counters of one market since it was first watched; histograms are of nanoseconds.
+
+    A market keeps its own, so that it takes its past along wherever it is placed; ``merge`` gives
+    the figures of several.
+    """
+
+    __slots__ = (*_COUNTS, "detection", "liquidation", "tier_checks")
 
     def __init__(self) -> None:
         self.rounds = 0
@@ -50,6 +57,14 @@ class Monitor:
         self.deleveraged = 0
         self.detection = Histogram()
         self.liquidation = Histogram()
+
+    def merge(self, other: "Monitor") -> None:
+        """Add all that ``other`` counted."""
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.tier_checks = list(map(add, self.tier_checks, other.tier_checks))
+        self.detection.merge(other.detection)
+        self.liquidation.merge(other.liquidation)
 
     def note_round(self, positions: int) -> None:
         """Count one round of a market that has so many positions."""

@@ -1,46 +1,70 @@
 """The risk processor: durable events in, ``Liquidate`` commands and statistics out. Pure.
 
+It watches all markets, or those placed with it: ``release`` and ``adopt`` move one between two
+processors with all that is known of it, and neither what is proposed nor its order changes by that.
+
 It only proposes. The transition checks each proposal exactly, so that nothing here, floats and
 probabilities included, can make a wrong state: it can only be late or wasteful, and counts both.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 
-from node.capacity.histogram import Histogram
 from node.risk.book import RiskBook
 from node.risk.config import RiskConfig, check_risk_config
-from node.risk.market import MarketWatch
+from node.risk.market import MarketWatch, RiskEvent
 from node.risk.monitor import Monitor
 from node.risk.report import HeldFigures, RiskReport, risk_report
 from node.risk.tails import tail_of
 from node.risk.tiers import Tier
+from node.risk.trigger import CrossingIndex, TriggerIndex
 from node.types.commands import Liquidate
-from node.types.events import (
-    BlockOpened,
-    Deleveraged,
-    Event,
-    FundingMoved,
-    Liquidated,
-    MarkMoved,
-    PositionChanged,
-)
+from node.types.events import BlockOpened, Event
 from node.types.ids import MarketId
 
 
 class RiskProcessor:
     """Watches the markets of ``book``, which it owns from now on."""
 
-    __slots__ = ("_block_time", "_config", "_monitor", "_watches")
+    __slots__ = ("_block_time", "_config", "_index", "_watches")
 
-    def __init__(self, book: RiskBook, config: RiskConfig) -> None:
-        """Index and schedule what ``book`` holds. Raises ``ConfigInvalid`` with every fault."""
+    def __init__(
+        self,
+        book: RiskBook,
+        config: RiskConfig,
+        markets: Container[MarketId] | None = None,
+        index: Callable[[], CrossingIndex] = TriggerIndex,
+    ) -> None:
+        """Index and schedule what ``book`` holds of ``markets`` (None: of all).
+
+        Raises ``ConfigInvalid`` with every fault.
+        """
         check_risk_config(config)
         tail = tail_of(config)
         self._config = config
-        self._monitor = Monitor()
-        self._watches = [MarketWatch(view, config, tail, self._monitor) for view in book.views]
+        self._index = index
+        self._watches = {
+            view.market: MarketWatch(view, config, tail, index)
+            for view in book.views
+            if markets is None or view.market in markets
+        }
         # Positions of the start are scheduled from the last mark until a block tells the time.
         self._block_time: int = max((view.mark_time for view in book.views), default=0)
+
+    @property
+    def markets(self) -> tuple[MarketId, ...]:
+        """Return the markets watched here, in their order."""
+        return tuple(self._watches)
+
+    def release(self, market: MarketId) -> MarketWatch:
+        """Give up a market, between two blocks; it must be watched here."""
+        return self._watches.pop(market)
+
+    def adopt(self, watch: MarketWatch) -> None:
+        """Go on with a market that another processor released after the same block."""
+        watch.use(self._index)
+        self._watches[watch.view.market] = watch
+        # Proposals come in the order of the markets, wherever these are placed.
+        self._watches = dict(sorted(self._watches.items()))
 
     def on_events(self, events: Iterable[Event], now_ns: int) -> list[Liquidate]:
         """Take in the events of durable blocks, in order, and return what to propose.
@@ -50,41 +74,31 @@ class RiskProcessor:
         times blocks; only delays are measured with it.
         """
         for event in events:
-            match event:
-                case BlockOpened():
-                    self._end_block(now_ns)
-                    self._block_time = event.time
-                case MarkMoved():
-                    self._watch(event.market).move_mark(event)
-                case FundingMoved():
-                    self._watch(event.market).move_funding(event)
-                case PositionChanged():
-                    self._watch(event.market).change_position(event)
-                case Liquidated():
-                    self._monitor.liquidated += 1
-                    self._watch(event.market).note_liquidated(event.account)
-                case Deleveraged():
-                    self._monitor.deleveraged += 1
-                    self._watch(event.market).note_liquidated(event.account)
-                case _:
-                    # Orders, balances and agents do not move a position's trigger.
-                    pass
+            if isinstance(event, BlockOpened):
+                self._end_block(now_ns)
+                self._block_time = event.time
+            # Orders, balances and agents do not move a position's trigger.
+            elif isinstance(event, RiskEvent):
+                watch = self._watches.get(event.market)
+                if watch is not None:
+                    watch.take(event)
         self._end_block(now_ns)
         return self._propose(now_ns)
 
     def refused(self, command: Liquidate) -> None:
         """Take back a proposal that could not be queued: it is made again in the next turn."""
-        self._monitor.refused += 1
-        self._watch(command.market).cases.release(command.account)
+        # Its market may have been moved elsewhere: there its back-off runs out by itself.
+        watch = self._watches.get(command.market)
+        if watch is not None:
+            watch.monitor.refused += 1
+            watch.cases.release(command.account)
 
-    @property
-    def detection_ns(self) -> Histogram:
-        """Return the delays from a position's crossing to its proposal, in nanoseconds."""
-        return self._monitor.detection
-
-    def report(self) -> RiskReport:
-        """Return the figures since the start."""
-        watches = self._watches
+    def figures(self) -> tuple[Monitor, HeldFigures]:
+        """Return what was counted since the start, and what is held now."""
+        watches = self._watches.values()
+        counted = Monitor()
+        for watch in watches:
+            counted.merge(watch.monitor)
         held = HeldFigures(
             positions=sum(len(watch.view.holdings) for watch in watches),
             open_cases=sum(len(watch.cases) for watch in watches),
@@ -97,20 +111,22 @@ class RiskProcessor:
                 watch.view.rules.symbol: watch.volatility.per_root_second for watch in watches
             },
         )
-        return risk_report(self._monitor, held, self._config.confidence)
+        return counted, held
 
-    def _watch(self, market: MarketId) -> MarketWatch:
-        return self._watches[market - 1]
+    def report(self) -> RiskReport:
+        """Return the figures since the start."""
+        counted, held = self.figures()
+        return risk_report(counted, held, self._config.confidence)
 
     def _end_block(self, now_ns: int) -> None:
-        for watch in self._watches:
+        for watch in self._watches.values():
             watch.end_block(self._block_time, now_ns)
 
     def _propose(self, now_ns: int) -> list[Liquidate]:
         """Return what is ready, within the turn's limit; markets share it in their order."""
         commands: list[Liquidate] = []
-        for watch in self._watches:
+        for watch in self._watches.values():
             for case in watch.propose(self._config.proposals_per_turn - len(commands)):
-                self._monitor.note_proposal(case.crossed_ms, now_ns, first=case.proposals == 1)
+                watch.monitor.note_proposal(case.crossed_ms, now_ns, first=case.proposals == 1)
                 commands.append(Liquidate(market=watch.view.market, account=case.account))
         return commands

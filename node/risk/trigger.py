@@ -82,6 +82,22 @@ class _Group:
         self.highest = position.threshold
 
 
+class CrossingIndex(Protocol):
+    """What a market's watch asks of an index; all of them answer alike, in the same order."""
+
+    def add(self, position: Triggered) -> None:
+        """Take in ``position``, whose account must not be held yet."""
+        ...
+
+    def discard(self, position: Triggered) -> None:
+        """Remove ``position``, which must be held exactly as given."""
+        ...
+
+    def crossed(self, mark: int, funding: int) -> Iterator[Address]:
+        """Yield the accounts of all liquidatable positions, the deepest of each group first."""
+        ...
+
+
 class TriggerIndex:
     """The positions of one market, sorted by threshold within each side and maintenance rate.
 
@@ -118,8 +134,12 @@ class TriggerIndex:
             group.highest = group.entries[-1][0]
 
     def crossed(self, mark: int, funding: int) -> Iterator[Address]:
-        """Yield the accounts of all liquidatable positions, the deepest of each group first."""
-        for group in self._groups.values():
+        """Yield the accounts of all liquidatable positions, the deepest of each group first.
+
+        Groups come in the order of side and rate, which nothing of the past has a part in.
+        """
+        for key in sorted(self._groups):
+            group = self._groups[key]
             level = level_of(group.is_long, group.maintenance, mark, funding)
             if group.highest <= level:
                 continue

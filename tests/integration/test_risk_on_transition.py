@@ -133,7 +133,7 @@ class Exchange:
         """Return what the processor holds to be liquidatable now."""
         return {
             (watch.view.market, account)
-            for watch in self.processor._watches
+            for watch in self.processor._watches.values()
             for account in watch.cases
         }
 
@@ -173,7 +173,7 @@ def mirror_of(book: RiskBook) -> list[tuple[object, ...]]:
 
 def processor_mirror(processor: RiskProcessor) -> RiskBook:
     book = RiskBook.__new__(RiskBook)
-    book.views = tuple(watch.view for watch in processor._watches)
+    book.views = tuple(watch.view for watch in processor._watches.values())
     return book
 
 

@@ -131,7 +131,7 @@ class ProcessorAgainstScan(RuleBasedStateMachine):
         held = list(self.view.holdings.values())
         failing = scan(RULES, Columns(held), self.view.mark, self.view.funding)
         expected = {holding.account for holding in failing} if self.view.mark else set()
-        watch = self.processor._watches[0]
+        watch = self.processor._watches[MARKET]
         assert set(watch.cases) == expected
         assert len(watch._index) == len(held)
         report = self.processor.report()
