@@ -58,6 +58,7 @@ from node.types.blocks import Batch
 from node.types.commands import Deposit, Liquidate
 from node.types.durable import DurableBlock, Outcome
 from node.types.errors import PlimsollError
+from node.types.hold_up import HoldUp
 from node.types.ids import Sequence
 from node.types.lanes import Lane
 from node.types.marks import Mark, Standing
@@ -65,10 +66,8 @@ from node.types.marks import Mark, Standing
 OUTBOX_BATCHES = 16
 """Sealed batches between batcher and settlement; the others wait on disk."""
 
-GATE_L1 = "l1_backlog"
-"""Why the gate is closed when too much waits for L1."""
-
 _DRAIN_STEP_S = 0.02
+_GATE_STEP_S = 0.5
 
 _log = structlog.get_logger(__name__)
 
@@ -254,11 +253,22 @@ class Node:
         return self.sequencer.submit(command, command_id(command, self.base.signing), Lane.SYSTEM)
 
     def _on_backlog(self, full: bool) -> None:
-        """Close the gate to new risk while too much waits for L1; reducing goes on."""
+        """Close the gate to new risk while too much waits for L1; reducing goes on.
+
+        Whatever L1 suffers from, only what it does to the backlog closes the gate; the cause is for
+        those who are refused, and for who has to mend it.
+        """
         if full:
-            self.sequencer.close_gate(GATE_L1)
+            self.sequencer.close_gate((self.settlement.hold_up or HoldUp.BYTES).value)
         else:
             self.sequencer.open_gate()
+
+    async def _watch_gate(self) -> None:
+        """Tell the cause anew while the gate is closed: it changes without anybody's word."""
+        while True:
+            await asyncio.sleep(_GATE_STEP_S)
+            if self.batcher.backlog.full:
+                self._on_backlog(full=True)
 
     def _on_mark(self, mark: Mark) -> None:
         if mark.standing is Standing.POSTED:
@@ -297,6 +307,7 @@ class Node:
                     self.funding.run(),
                     self._let_go_of_final(),
                     self.loop_lag.run(),
+                    self._watch_gate(),
                 )
             ]
             await self.gate.ready()

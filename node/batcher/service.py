@@ -120,7 +120,7 @@ class BatcherService:
 
     def dropped(self, index: int, data_bytes: int) -> None:
         """Take note that an L1 reorg has dropped batch ``index``: it must be posted again."""
-        self.backlog.add(index, data_bytes)
+        self.backlog.give_back(index, data_bytes)
         self._tell_backlog()
 
     def _held(self) -> int:

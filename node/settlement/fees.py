@@ -30,7 +30,8 @@ class FeePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tip_max: int = 5_000_000_000
     """The most that a first attempt tips, whatever others do."""
     max_fee_cap: int = 200_000_000_000
-    """Nothing is sent past it: batches wait, and the backlog closes the gate, until L1 calms."""
+    """Nothing is sent past it: batches wait until L1 calms, and at its limit the backlog closes the
+    gate."""
 
 
 def choose_fees(sample: FeeSample, policy: FeePolicy) -> Fees | None:

@@ -40,6 +40,7 @@ from node.settlement.tracker import Tracker
 from node.types.blocks import Batch
 from node.types.errors import CallReverted, ChainDisagrees, ChainUnavailable, IntegrityError
 from node.types.hashing import keccak256
+from node.types.hold_up import HoldUp
 from node.types.marks import Mark, Standing
 from node.types.units import Millis
 
@@ -131,6 +132,11 @@ class SettlementService:
     def held_back(self) -> str:
         """Return why the last look sent nothing (more): ``fees``, ``inbox``; empty if it did."""
         return self._tracker.held_back
+
+    @property
+    def hold_up(self) -> HoldUp | None:
+        """Return why batches wait for L1, None where none does and L1 answers."""
+        return self._tracker.hold_up(away=self.chain_away)
 
     @property
     def chain_away(self) -> bool:

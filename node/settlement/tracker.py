@@ -23,10 +23,12 @@ from node.codec.l1_transactions import Fees
 from node.ports.chain import FeeSample, L1Block
 from node.settlement.config import SettlementConfig
 from node.settlement.fees import bump_fees, choose_fees, gas_limit
+from node.settlement.hold_up import hold_up_of
 from node.settlement.lifecycle import Step, advance
 from node.settlement.look import Look
 from node.settlement.sealed import Pressure, SealedBatch, Submission
 from node.types.errors import ChainDisagrees, IntegrityError
+from node.types.hold_up import HoldUp
 from node.types.marks import Mark, Standing
 from node.types.units import Millis, part_rounded_up
 
@@ -35,9 +37,12 @@ RECORDS_PER_LOOK = 64
 
 
 class _Entry:
-    """A batch that is not final. ``checked``: its record was read on the chain as it is now."""
+    """A batch that is not final. ``checked``: its record was read on the chain as it is now.
 
-    __slots__ = ("block", "checked", "failures", "gas", "sealed", "since", "standing")
+    ``returned``: an L1 block held it once, and a reorg took it back.
+    """
+
+    __slots__ = ("block", "checked", "failures", "gas", "returned", "sealed", "since", "standing")
 
     def __init__(self, sealed: SealedBatch, since: Millis) -> None:
         self.sealed = sealed
@@ -45,6 +50,7 @@ class _Entry:
         self.standing = Standing.SEALED
         self.block = -1
         self.checked = False
+        self.returned = False
         self.failures = 0
         self.gas = sealed.gas
 
@@ -117,6 +123,18 @@ class Tracker:
             batches=len(waiting),
             data_bytes=sum(entry.sealed.data_bytes for entry in waiting),
             age_ms=max((now - entry.since for entry in waiting), default=0),
+        )
+
+    def hold_up(self, *, away: bool) -> HoldUp | None:
+        """Return what the unposted batches wait for; ``away``: L1 does not answer."""
+        waiting = [self._entries[index] for index in self.unposted()]
+        return hold_up_of(
+            away=away,
+            held_back=self.held_back,
+            unposted=len(waiting),
+            returned=sum(entry.returned for entry in waiting),
+            pending=sum(entry.standing is Standing.PENDING for entry in waiting),
+            in_flight_max=self._config.in_flight_max,
         )
 
     def unchecked(self, batch_count: int, *, kept: bool) -> tuple[int, ...]:
@@ -361,4 +379,5 @@ class Tracker:
     def _drop(self, entry: _Entry, cause: str, now: Millis) -> Mark:
         entry.block = -1
         entry.checked = False
+        entry.returned = entry.returned or cause == "reorg"
         return self._step(entry, Step.DROP, now, cause)

@@ -26,7 +26,8 @@ from tests.integration.posted_log import PostedLog
 from tests.integration.settlement_stage import Wire
 
 L1_AWAY = "L1 does not answer"
-GATE_CLOSED = "gate closed: l1_backlog"
+CLOSED_BY_OUTAGE = "gate closed: l1_outage"
+CLOSED_BY_FULL_POOL = "gate closed: l1_in_flight"
 BATCHES_WAIT = "batches wait too long for L1"
 
 SMALL_BACKLOG = swift(batcher={"age_ms_max": 100, "backlog_batches_max": 8})
@@ -77,7 +78,7 @@ async def test_while_l1_is_away_the_exchange_goes_on_until_its_backlog_is_full(
             await daemon.until_posted(2)
             wire.break_off()
             await load.until_acknowledged(10)
-            await daemon.until_health(GATE_CLOSED, L1_AWAY)
+            await daemon.until_health(CLOSED_BY_OUTAGE, L1_AWAY)
             await require_only_reducing(daemon, load)
             wire.mend()
             await daemon.until_health()
@@ -94,7 +95,7 @@ async def require_only_reducing(daemon: Daemon, load: Load) -> None:
     for kind in (OrderType.GTC, OrderType.POST_ONLY, OrderType.IOC):
         with pytest.raises(GateClosed) as refused:
             await trader.place(order(side, BTC_PRICE + away * 100, 200, kind))
-        assert refused.value.cause == "l1_backlog"
+        assert refused.value.cause == "l1_outage"
     reducing = order(side, BTC_PRICE + away * 100, 200, reduce_only=True)
     placed = (await trader.place(reducing))["results"][0]
     assert placed["status"] == "resting"
@@ -153,7 +154,7 @@ async def test_when_no_block_comes_dearer_transactions_replace_the_first_ones(
             await daemon.until_posted(2)
             miner.works = False
             await daemon.until_logged("batch_replaced")
-            await daemon.until_health(GATE_CLOSED, BATCHES_WAIT)
+            await daemon.until_health(CLOSED_BY_FULL_POOL, BATCHES_WAIT)
             miner.works = True
             await daemon.until_health()
             await daemon.until_posted(2)

@@ -46,9 +46,9 @@ def test_every_reason_is_told_at_once() -> None:
     worst = FakeSettlement(
         chain_away=True, held_back="fees", pressure=waiting(LONGEST_MS + 1).pressure
     )
-    assert faults(worst, stopping=True, gate="l1_backlog") == [
+    assert faults(worst, stopping=True, gate="l1_gas_price") == [
         "stopping",
-        "gate closed: l1_backlog",
+        "gate closed: l1_gas_price",
         "L1 does not answer",
         "settlement held back: fees",
         "batches wait too long for L1",

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.batcher.backlog import Backlog
 from node.batcher.builder import BatchBuilder, BlockBytes, Candidate
 from node.batcher.config import BatcherConfig
 from node.batcher.policy import Load, SealCause, SealPolicy
@@ -97,43 +96,3 @@ def test_nothing_is_lost_and_limits_hold(
     for one in closed:
         within = one.load.commands <= commands_max and one.load.encoded_bytes <= bytes_max
         assert within or len(one.blocks) == 1
-
-
-def test_the_backlog_closes_at_its_limit_and_opens_at_half() -> None:
-    backlog = Backlog(batches_max=4, bytes_max=1_000)
-    for index in range(3):
-        backlog.wait(50)
-        backlog.seal(index, 100)
-    assert (backlog.full, backlog.batches, backlog.unposted_bytes) == (False, 3, 300)
-    backlog.wait(50)
-    assert (backlog.full, backlog.unposted_bytes) == (True, 350)
-    backlog.post(0)
-    assert backlog.full
-    backlog.post(1)
-    assert (backlog.full, backlog.batches, backlog.unposted_bytes) == (False, 2, 150)
-
-
-def test_the_backlog_closes_by_bytes_and_counts_what_a_reorg_drops() -> None:
-    backlog = Backlog(batches_max=100, bytes_max=1_000)
-    backlog.add(0, 600)
-    backlog.post(0)
-    backlog.post(0)
-    assert backlog.unposted_bytes == 0
-    backlog.add(0, 600)
-    backlog.add(0, 600)
-    backlog.add(1, 400)
-    assert (backlog.full, backlog.batches, backlog.unposted_bytes) == (True, 2, 1_000)
-    backlog.post(1)
-    assert backlog.full
-    backlog.post(0)
-    assert not backlog.full
-
-
-def test_a_batch_may_be_posted_before_the_backlog_hears_of_it() -> None:
-    backlog = Backlog(batches_max=4, bytes_max=1_000)
-    backlog.wait(50)
-    backlog.post(0)
-    backlog.seal(0, 100)
-    assert (backlog.batches, backlog.unposted_bytes) == (0, 0)
-    backlog.add(0, 100)
-    assert (backlog.batches, backlog.unposted_bytes) == (1, 100)
