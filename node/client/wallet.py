@@ -1,7 +1,7 @@
 """Signing: a key, the account it acts for, and nonces that are safe under concurrency."""
 
 import itertools
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from node.types.commands import (
 )
 from node.types.ids import EVERY_MARKET, Address, MarketId
 from node.types.units import Millis, Money
+
+NO_MONEY: Final = Money(0)
 
 A = TypeVar("A", PlaceOrders, CancelAll, AdjustMargin, Withdraw, ApproveAgent)
 
@@ -45,9 +47,13 @@ class Wallet:
         cancels: tuple[CancelOrder, ...] = (),
         *,
         expires: Millis,
+        max_fee: Money = NO_MONEY,
     ) -> PlaceOrders:
-        """Return an action with up to 100 cancels and orders; the cancels go first."""
-        return self._signed(PlaceOrders(*self._head(expires), cancels, orders))
+        """Return an action with up to 100 cancels and orders; the cancels go first.
+
+        ``max_fee`` is the most to pay for a unit of work.
+        """
+        return self._signed(PlaceOrders(*self._head(expires), cancels, orders, max_fee))
 
     def cancel_all(self, market: MarketId = EVERY_MARKET, *, expires: Millis) -> CancelAll:
         """Return an action that cancels all open orders of ``market`` (0: of every market)."""

@@ -45,7 +45,12 @@ STRUCTS: Final[dict[str, Fields]] = {
         ("clientId", "uint64"),
     ),
     "Cancel": (("orderId", "uint64"), ("clientId", "uint64")),
-    "PlaceOrders": (*_HEAD, ("cancels", "Cancel[]"), ("orders", "Order[]")),
+    "PlaceOrders": (
+        *_HEAD,
+        ("cancels", "Cancel[]"),
+        ("orders", "Order[]"),
+        ("maxFee", "uint64"),
+    ),
     "CancelAll": (*_HEAD, ("market", "string")),
     "AdjustMargin": (*_HEAD, ("market", "string"), ("amount", "int128")),
     "Withdraw": (*_HEAD, ("amount", "uint128")),

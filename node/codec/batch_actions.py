@@ -136,6 +136,9 @@ def _read_parties(
 def _write_places(actions: Sequence[PlaceOrders], out: Columns) -> None:
     out["place.cancels"] = [len(action.cancels) for action in actions]
     out["place.orders"] = [len(action.orders) for action in actions]
+    # An account keeps its limit for a while; what only cancels often comes without one.
+    payers = [(action.account, bool(action.orders)) for action in actions]
+    out["place.max_fee"] = deltas(payers, [action.max_fee for action in actions])
     _write_cancels(
         [cancel for action in actions for cancel in action.cancels],
         [action.account for action in actions for _ in action.cancels],
@@ -150,14 +153,19 @@ def _write_places(actions: Sequence[PlaceOrders], out: Columns) -> None:
 
 def _read_places(
     accounts: Sequence[Address], columns: ColumnReader
-) -> Iterator[tuple[tuple[CancelOrder, ...], tuple[NewOrder, ...]]]:
+) -> Iterator[tuple[tuple[CancelOrder, ...], tuple[NewOrder, ...], Money]]:
     cancel_counts = columns.take("place.cancels", len(accounts))
     order_counts = columns.take("place.orders", len(accounts))
+    payers = [(account, bool(count)) for account, count in zip(accounts, order_counts, strict=True)]
+    limits = undeltas(payers, columns.take("place.max_fee", len(accounts)))
+    require_within("place.max_fee", limits, 0, MONEY_MAX)
     cancels = iter(_read_cancels(_owners("cancel.form", accounts, cancel_counts, columns), columns))
     orders = iter(_read_orders(_owners("order.form", accounts, order_counts, columns), columns))
     return (
-        (tuple(islice(cancels, cancel_count)), tuple(islice(orders, order_count)))
-        for cancel_count, order_count in zip(cancel_counts, order_counts, strict=True)
+        (tuple(islice(cancels, cancel_count)), tuple(islice(orders, order_count)), Money(limit))
+        for cancel_count, order_count, limit in zip(
+            cancel_counts, order_counts, limits, strict=True
+        )
     )
 
 

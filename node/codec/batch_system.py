@@ -9,7 +9,7 @@ from typing import Final
 
 from node.codec.columns import AddressBook, ColumnReader, Columns, Kind, one_key, require_within
 from node.codec.ranges import MARKET_ID_MAX, MONEY_MAX
-from node.codec.varint import deltas, undeltas
+from node.codec.varint import deltas, undeltas, zigzag
 from node.types.commands import (
     Command,
     Deposit,
@@ -21,7 +21,7 @@ from node.types.commands import (
 )
 from node.types.errors import BatchMalformed
 from node.types.ids import Address, MarketId
-from node.types.units import UINT64_MAX, Millis, Money, Ticks
+from node.types.units import LAG_MAX, UINT64_MAX, Millis, Money, Ticks
 
 SystemCommand = OpenBlock | Deposit | OracleRound | SettleFunding | Liquidate
 
@@ -33,6 +33,9 @@ SYSTEM_KINDS: Final[dict[type[Command], Kind]] = {
     Liquidate: Kind.LIQUIDATE,
 }
 
+_SINCE_CODE_MAX: Final = zigzag(UINT64_MAX + LAG_MAX)
+"""A block's time less its lag may lie as far below zero as a lag is long."""
+
 
 def write_system(commands: Sequence[SystemCommand], book: AddressBook, out: Columns) -> None:
     """Put all unsigned commands of a batch, in their order, into their columns of ``out``."""
@@ -40,6 +43,9 @@ def write_system(commands: Sequence[SystemCommand], book: AddressBook, out: Colu
     keys = one_key(len(blocks))
     out["block.number"] = deltas(keys, [block.number for block in blocks], step=1)
     out["block.time"] = deltas(keys, [block.time for block in blocks])
+    out["block.fee"] = deltas(keys, [block.fee for block in blocks])
+    # The oldest command without finality stays the same for many blocks, though its age grows.
+    out["block.since"] = deltas(keys, [block.time - block.lag for block in blocks])
     deposits = [command for command in commands if type(command) is Deposit]
     indexes = [deposit.index for deposit in deposits]
     out["deposit.index"] = deltas(one_key(len(deposits)), indexes, step=1)
@@ -76,7 +82,15 @@ def _read_blocks(count: int, columns: ColumnReader) -> Iterator[OpenBlock]:
     times = undeltas(keys, columns.take("block.time", count))
     require_within("block.number", numbers, 0, UINT64_MAX)
     require_within("block.time", times, 0, UINT64_MAX)
-    return (OpenBlock(number, Millis(time)) for number, time in zip(numbers, times, strict=True))
+    fees = undeltas(keys, columns.take("block.fee", count))
+    require_within("block.fee", fees, 0, MONEY_MAX)
+    since = undeltas(keys, columns.take("block.since", count, _SINCE_CODE_MAX))
+    lags = [time - begin for time, begin in zip(times, since, strict=True)]
+    require_within("block.since", lags, 0, LAG_MAX)
+    return (
+        OpenBlock(number, Millis(time), Money(fee), Millis(lag))
+        for number, time, fee, lag in zip(numbers, times, fees, lags, strict=True)
+    )
 
 
 def _read_deposits(

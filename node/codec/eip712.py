@@ -134,7 +134,7 @@ class Signing:
             case PlaceOrders():
                 cancels = keccak256(b"".join([_cancel_hash(item) for item in action.cancels]))
                 orders = keccak256(b"".join([self._order_hash(item) for item in action.orders]))
-                return _PLACE_ORDERS.hash(*head, cancels, orders)
+                return _PLACE_ORDERS.hash(*head, cancels, orders, action.max_fee)
             case CancelAll():
                 market = self._market_hash(action.market) if action.market else _NOTHING
                 return _CANCEL_ALL.hash(*head, market)

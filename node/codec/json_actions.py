@@ -4,7 +4,7 @@
      "cancels": [{"order_id": 7}, {"client_id": 3}],
      "orders": [{"market": "BTC-PERP", "side": "buy", "type": "gtc", "price": "60000.5",
                  "size": "0.01", "reduce_only": false, "client_id": 4}],
-     "signature": "0x…"}
+     "max_fee": "0.002", "signature": "0x…"}
 
 Prices, sizes and amounts are decimal strings; points in time are milliseconds. Unknown fields are
 refused: a misspelt ``reduce_only`` must not pass as an order without it. The parity of a signature
@@ -98,10 +98,15 @@ class ActionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
 
 
 class PlaceOrdersBody(ActionBody, frozen=True, tag="place_orders"):
-    """Cancels and orders under one signature."""
+    """Cancels and orders under one signature.
+
+    ``max_fee`` is a decimal with up to six digits after the point. It is signed, so its default
+    stands for "nothing": right for what only cancels or reduces, refused for what is charged.
+    """
 
     cancels: tuple[CancelBody, ...] = ()
     orders: tuple[OrderBody, ...] = ()
+    max_fee: str = "0"
 
 
 class CancelAllBody(ActionBody, frozen=True, tag="cancel_all"):
@@ -186,15 +191,15 @@ class ActionReader:
         )
         match body:
             case PlaceOrdersBody():
-                return PlaceOrders(*head, *self._items(body))
+                return PlaceOrders(*head, *self._items(body), _money("max_fee", body.max_fee, 0))
             case CancelAllBody():
                 market = self._market(body.market)[0] if body.market else EVERY_MARKET
                 return CancelAll(*head, market)
             case AdjustMarginBody():
-                amount = _money(body.amount, -MONEY_MAX)
+                amount = _money("amount", body.amount, -MONEY_MAX)
                 return AdjustMargin(*head, self._market(body.market)[0], amount)
             case WithdrawBody():
-                return Withdraw(*head, _money(body.amount, 0))
+                return Withdraw(*head, _money("amount", body.amount, 0))
             case ApproveAgentBody():
                 agent = address_from_hex(body.agent)
                 return ApproveAgent(*head, agent, Millis(_uint64("until", body.until)))
@@ -252,9 +257,9 @@ def _uint64(field: str, value: int) -> int:
     return value
 
 
-def _money(text: str, low: int) -> Money:
+def _money(field: str, text: str, low: int) -> Money:
     amount = units_from_decimal(text, MONEY_DECIMALS)
-    require_range("amount", amount, low, MONEY_MAX)
+    require_range(field, amount, low, MONEY_MAX)
     return Money(amount)
 
 
@@ -296,6 +301,7 @@ def _fields(action: SignedAction, rules: Rules) -> dict[str, Any]:
             return {
                 "cancels": [_cancel_to_json(cancel) for cancel in action.cancels],
                 "orders": [_order_to_json(order, rules) for order in action.orders],
+                "max_fee": decimal_from_units(action.max_fee, MONEY_DECIMALS),
             }
         case CancelAll():
             return {"market": _symbol(action.market, rules) if action.market else ""}

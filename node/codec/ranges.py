@@ -21,7 +21,7 @@ from node.types.commands import (
     Withdraw,
 )
 from node.types.errors import ValueOutOfRange
-from node.types.units import UINT64_MAX
+from node.types.units import LAG_MAX, UINT64_MAX
 
 MONEY_MAX: Final = 2**63 - 1
 MARKET_ID_MAX: Final = 1_000
@@ -58,6 +58,8 @@ def check_ranges(command: Command) -> None:
         case OpenBlock():
             _uint64("number", command.number)
             _uint64("time", command.time)
+            require_range("fee", command.fee, 0, MONEY_MAX)
+            require_range("lag", command.lag, 0, LAG_MAX)
         case Deposit():
             _uint64("index", command.index)
             _length("account", command.account, ADDRESS_BYTES)
@@ -82,6 +84,7 @@ def _check_head(action: Action) -> None:
 
 
 def _check_items(action: PlaceOrders) -> None:
+    require_range("max_fee", action.max_fee, 0, MONEY_MAX)
     for cancel in action.cancels:
         _uint64("order_id", cancel.order_id)
         _uint64("client_id", cancel.client_id)

@@ -27,6 +27,7 @@ _ATTRIBUTES = {
     "orderId": "order_id",
     "orderType": "type",
     "priceTicks": "price",
+    "maxFee": "max_fee",
     "reduceOnly": "reduce_only",
     "sizeLots": "size",
 }

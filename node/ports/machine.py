@@ -18,6 +18,14 @@ class LogState(Protocol):
     block: int
     time: int
 
+    def opening(self) -> tuple[int, ...]:
+        """Return all that an ``OpenBlock`` moves, the sequence included."""
+        ...
+
+    def reopen(self, opening: tuple[int, ...]) -> None:
+        """Undo an ``OpenBlock`` that nothing has followed: ``opening`` is from before it."""
+        ...
+
     def drain_changes(self) -> dict[bytes, bytes | None]:
         """Return the leaves changed since the last call (32-byte key -> value, None: gone)."""
         ...

@@ -13,6 +13,7 @@ import msgspec
 from node.codec.changes import changes_digest
 from node.codec.links import block_hash, chain_ids
 from node.ports.machine import Apply, State
+from node.ports.terms import Terms, free_terms
 from node.sequencer.lanes import Submission
 from node.types.blocks import Block
 from node.types.commands import Command, OpenBlock
@@ -51,15 +52,22 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 class Builder(Generic[State]):
     """Drives ``state`` by ``apply``, and knows the hash that the next block goes on from."""
 
-    __slots__ = ("_apply", "_name", "_parent", "state")
+    __slots__ = ("_apply", "_name", "_parent", "_terms", "state")
 
     def __init__(
-        self, state: State, apply: Apply[State], name: Callable[[Command], bytes], parent: bytes
+        self,
+        state: State,
+        apply: Apply[State],
+        name: Callable[[Command], bytes],
+        parent: bytes,
+        terms: Callable[[Millis], Terms] = free_terms,
     ) -> None:
         """Go on from ``state``, as it is after the block whose hash is ``parent``.
 
         ``name`` gives a command's id: submissions bring theirs along, an ``OpenBlock`` does not.
+        ``terms`` gives what a block at a time charges, and how far finality lags behind it.
         """
+        self._terms = terms
         self.state = state
         self._apply = apply
         self._name = name
@@ -73,8 +81,10 @@ class Builder(Generic[State]):
         state does anything but accept or reject; nothing may be built on it after that.
         """
         state = self.state
-        before = (state.sequence, state.block, state.time)
-        opening = OpenBlock(state.block + 1, max(now_ms, Millis(state.time)))
+        before = state.opening()
+        time = max(now_ms, Millis(state.time))
+        terms = self._terms(time)
+        opening = OpenBlock(state.block + 1, time, terms.fee, terms.lag)
         commands: list[Command] = [opening]
         ids = [self._name(opening)]
         events = [self._run(opening)]
@@ -89,9 +99,9 @@ class Builder(Generic[State]):
             ids.append(submission.id)
             events.append(happened)
         if len(commands) == 1:
-            # An OpenBlock moves these three and nothing else, and rejections move nothing: the
-            # state is as it was, and an idle exchange leaves no blocks behind.
-            state.sequence, state.block, state.time = before
+            # Rejections move nothing: with the OpenBlock undone the state is as it was, and an
+            # idle exchange leaves no blocks behind.
+            state.reopen(before)
             return Draft(unsigned=None, results=tuple(results))
         unsigned = self._close(opening, commands, ids, events)
         return Draft(unsigned=unsigned, results=tuple(results))

@@ -92,6 +92,15 @@ def _require_position(state: State, snapshot: Snapshot) -> None:
         raise StateDiverged(where="snapshot", block=snapshot.block, sequence=snapshot.sequence)
 
 
+def _opens(block: Block) -> bool:
+    """Return whether the block begins with its own ``OpenBlock``."""
+    opening = block.commands[0] if block.commands else None
+    return isinstance(opening, OpenBlock) and (opening.number, opening.time) == (
+        block.number,
+        block.time,
+    )
+
+
 def _checked_links(block: Block, parent: bytes, expected: Sequence) -> tuple[bytes, ...]:
     """Return the block's links. Raises ``JournalCorrupt`` when it is not the sealed, next block."""
     links = chain_ids(block.parent, block.ids)
@@ -102,7 +111,7 @@ def _checked_links(block: Block, parent: bytes, expected: Sequence) -> tuple[byt
         "parent": block.parent != parent,
         "ids": len(block.ids) != count,
         "hash": sealed != block.hash,
-        "opening": block.commands[:1] != (OpenBlock(block.number, block.time),),
+        "opening": not _opens(block),
     }
     for fault, found in faults.items():
         if found:

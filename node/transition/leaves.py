@@ -37,7 +37,7 @@ RULES_KEY = b"\x05" + bytes(31)
 
 _ORDER_KEY = Struct(">BHBQQ12x")
 _POSITION_KEY = Struct(">BH20s9x")
-_GLOBALS = Struct(">7Q16s16s16s16s")
+_GLOBALS = Struct(">9Q16s16s16s16s")
 _ORDER = Struct(">20sQQB16s")
 _MARKET = Struct(">QQQQ16s16s16s")
 
@@ -144,6 +144,8 @@ def _globals_value(state: "State") -> bytes:
         state.next_withdrawal_id,
         state.inbox_cursor,
         state.oracle_time,
+        state.fee,
+        state.lag,
         _signed(state.insurance),
         _signed(state.fees),
         _signed(state.deposited),
@@ -237,12 +239,14 @@ def _restore_globals(state: "State", value: bytes) -> None:
         state.next_withdrawal_id,
         state.inbox_cursor,
         state.oracle_time,
+        fee,
+        lag,
         insurance,
         fees,
         deposited,
         withdrawn,
     ) = _GLOBALS.unpack(value)
-    state.sequence = Sequence(sequence)
+    state.sequence, state.fee, state.lag = Sequence(sequence), Money(fee), Millis(lag)
     state.insurance, state.fees = _number(insurance), _number(fees)
     state.deposited, state.withdrawn = _number(deposited), _number(withdrawn)
 

@@ -159,6 +159,8 @@ class State:
         self.next_withdrawal_id = 1
         self.inbox_cursor = 0
         self.oracle_time = 0
+        self.fee = Money(0)
+        self.lag = Millis(0)
         self.insurance = 0
         self.fees = 0
         self.deposited = 0
@@ -198,6 +200,15 @@ class State:
         if account is None:
             account = self.accounts[address] = Account(address)
         return account
+
+    def opening(self) -> tuple[int, ...]:
+        """Return all that an ``OpenBlock`` moves, the sequence included."""
+        return self.sequence, self.block, self.time, self.fee, self.lag
+
+    def reopen(self, opening: tuple[int, ...]) -> None:
+        """Undo an ``OpenBlock`` that nothing has followed: ``opening`` is from before it."""
+        sequence, self.block, self.time, fee, lag = opening
+        self.sequence, self.fee, self.lag = Sequence(sequence), Money(fee), Millis(lag)
 
     def leaves(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every leaf of the state, as (key, value), in no particular order."""

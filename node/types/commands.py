@@ -75,10 +75,15 @@ class Action(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
 
 
 class PlaceOrders(Action, frozen=True, gc=False, array_like=True, tag=1):
-    """Cancels first, then orders, each with a result of its own."""
+    """Cancels first, then orders, each with a result of its own.
+
+    ``max_fee`` is the most that its signer pays for a unit of work; what only cancels or reduces
+    is not charged, and needs none.
+    """
 
     cancels: tuple[CancelOrder, ...]
     orders: tuple[NewOrder, ...]
+    max_fee: Money = Money(0)
 
 
 class CancelAll(Action, frozen=True, gc=False, array_like=True, tag=2):
@@ -108,10 +113,16 @@ class ApproveAgent(Action, frozen=True, gc=False, array_like=True, tag=5):
 
 
 class OpenBlock(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
-    """Open block ``number`` at ``time``: the time of every command up to the next ``OpenBlock``."""
+    """Open block ``number`` at ``time``: the time of every command up to the next ``OpenBlock``.
+
+    ``fee`` is the price of a unit of work in the block. ``lag`` is the age of the oldest command
+    that was not final on L1, as the sequencer saw it; 0 where there was none.
+    """
 
     number: int
     time: Millis
+    fee: Money = Money(0)
+    lag: Millis = Millis(0)
 
 
 class Deposit(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=11):

@@ -22,10 +22,12 @@ class CancelReason(IntEnum):
 
 
 class BlockOpened(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
-    """Block ``number`` stands at ``time``."""
+    """Block ``number`` stands at ``time``, charges ``fee`` a unit of work; ``lag``: see there."""
 
     number: int
     time: Millis
+    fee: Money = Money(0)
+    lag: Millis = Millis(0)
 
 
 class Deposited(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):

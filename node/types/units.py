@@ -27,6 +27,8 @@ MONEY_DECIMALS = 6
 PPM_ONE = 1_000_000
 
 UINT64_MAX = 2**64 - 1
+LAG_MAX = Millis(2**40)
+"""The longest time that a command may be told to lack finality: about 35 years."""
 
 
 def notional(price: Ticks, size: Lots) -> Money:

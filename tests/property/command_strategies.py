@@ -22,7 +22,7 @@ from node.types.commands import (
     SignedAction,
     Withdraw,
 )
-from node.types.units import UINT64_MAX
+from node.types.units import LAG_MAX, UINT64_MAX
 
 # Few addresses, so that they repeat and the differences between rows come to bear.
 addresses = st.one_of(
@@ -83,7 +83,7 @@ def actions(
     cancel_lists = st.lists(cancels(well_formed=well_formed), max_size=6).map(tuple)
     market = market_ids(markets)
     return st.one_of(
-        st.builds(PlaceOrders, **head, cancels=cancel_lists, orders=order_lists),
+        st.builds(PlaceOrders, **head, cancels=cancel_lists, orders=order_lists, max_fee=amounts),
         st.builds(CancelAll, **head, market=st.one_of(st.just(0), market)),
         st.builds(AdjustMargin, **head, market=market, amount=st.integers(-MONEY_MAX, MONEY_MAX)),
         st.builds(Withdraw, **head, amount=amounts),
@@ -99,7 +99,7 @@ reports = st.builds(
 )
 
 system_commands: st.SearchStrategy[Command] = st.one_of(
-    st.builds(OpenBlock, number=uint64s, time=times),
+    st.builds(OpenBlock, number=uint64s, time=times, fee=amounts, lag=st.integers(0, LAG_MAX)),
     st.builds(Deposit, index=uint64s, account=addresses, amount=amounts),
     st.builds(OracleRound, time=times, reports=st.lists(reports, max_size=4).map(tuple)),
     st.just(SettleFunding()),

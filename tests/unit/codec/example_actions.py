@@ -79,6 +79,7 @@ ACTIONS: dict[str, SignedAction] = {
         *HEAD,
         (CancelOrder(order_id=OrderId(7)), CancelOrder(client_id=ClientOrderId(3))),
         (BUY, SELL),
+        Money(2_500),
     ),
     "every_order_type": PlaceOrders(
         *HEAD, (), tuple(msgspec.structs.replace(BUY, type=kind) for kind in OrderType)
@@ -108,7 +109,7 @@ def oracle_round(key: bytes = REPORTER_KEY, reporter: Address = REPORTER) -> Ora
 
 
 SYSTEM: dict[str, Command] = {
-    "open_block": OpenBlock(1, NOON),
+    "open_block": OpenBlock(1, NOON, Money(150), Millis(780_000)),
     "deposit": Deposit(0, OWNER, Money(1_000_000_000)),
     "oracle_round": oracle_round(),
     "settle_funding": SettleFunding(),

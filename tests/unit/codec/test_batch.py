@@ -10,10 +10,18 @@ from node.codec.batch import BatchLimits, decode_batch, encode_batch
 from node.codec.columns import COLUMNS, ColumnReader, Columns, Kind, columns_to_bytes
 from node.codec.commands import encode_command
 from node.codec.varint import encode_varints
-from node.types.commands import Command, NewOrder, OpenBlock, OrderType, PlaceOrders, SettleFunding
+from node.types.commands import (
+    CancelOrder,
+    Command,
+    NewOrder,
+    OpenBlock,
+    OrderType,
+    PlaceOrders,
+    SettleFunding,
+)
 from node.types.errors import BatchMalformed, ValueOutOfRange
-from node.types.ids import Address, ClientOrderId
-from node.types.units import Lots, Millis, Ticks
+from node.types.ids import Address, ClientOrderId, OrderId
+from node.types.units import LAG_MAX, UINT64_MAX, Lots, Millis, Money, Ticks
 from tests.unit.codec.example_actions import BTC, BUY, LOG, NOON, OWNER
 
 NO_ADDRESSES = b"\x00"
@@ -22,20 +30,60 @@ NO_ADDRESSES = b"\x00"
 def framed(columns: Columns, tail: bytes = NO_ADDRESSES) -> bytes:
     """Return a stored batch with ``columns``; those not named are empty."""
     body = b"".join(columns_to_bytes({name: columns.get(name, []) for name in COLUMNS}))
-    return b"\x01\x00" + encode_varints([len(body)]) + body + tail
+    return b"\x02\x00" + encode_varints([len(body)]) + body + tail
 
 
 def test_the_bytes_of_a_small_batch() -> None:
-    batch = encode_batch([OpenBlock(1, Millis(5)), SettleFunding()])
-    lengths = bytes([2, 1, 1]) + bytes(len(COLUMNS) - 3)
-    columns = lengths + bytes([Kind.OPEN_BLOCK, Kind.SETTLE_FUNDING]) + b"\x00" + b"\x0a"
+    opening = OpenBlock(1, Millis(5), Money(9), Millis(2))
+    batch = encode_batch([opening, SettleFunding()])
+    lengths = bytes([2, 1, 1, 1, 1]) + bytes(len(COLUMNS) - 5)
+    columns = lengths + bytes([Kind.OPEN_BLOCK, Kind.SETTLE_FUNDING]) + b"\x00\x0a\x12\x06"
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = deflater.compress(columns) + deflater.flush()
-    assert batch == b"\x01\x01" + bytes([len(packed)]) + packed + NO_ADDRESSES
-    assert decode_batch(framed({"kind": [10, 13], "block.number": [0], "block.time": [10]})) == (
-        OpenBlock(1, Millis(5)),
-        SettleFunding(),
-    )
+    assert batch == b"\x02\x01" + bytes([len(packed)]) + packed + NO_ADDRESSES
+    block = {"block.number": [0], "block.time": [10], "block.fee": [18], "block.since": [6]}
+    assert decode_batch(framed({"kind": [10, 13], **block})) == (opening, SettleFunding())
+
+
+def test_a_standing_price_and_an_old_lag_cost_a_block_nearly_nothing() -> None:
+    plain = [OpenBlock(block, Millis(NOON + 7 * block)) for block in range(1_000)]
+    lagging = [
+        msgspec.structs.replace(block, fee=Money(150), lag=Millis(600_000 + 7 * place))
+        for place, block in enumerate(plain)
+    ]
+    assert decode_batch(encode_batch(lagging)) == tuple(lagging)
+    assert len(encode_batch(lagging)) < len(encode_batch(plain)) + 50
+
+
+def test_a_signer_who_keeps_his_limit_names_it_once() -> None:
+    def log(limit: int) -> list[Command]:
+        return [
+            PlaceOrders(*head(nonce), (), (BUY,), Money(limit))
+            if nonce % 2
+            else PlaceOrders(*head(nonce), (CancelOrder(OrderId(nonce)),), ())
+            for nonce in range(1, 1_001)
+        ]
+
+    def head(nonce: int) -> tuple[Address, Address, int, Millis, bytes]:
+        return OWNER, OWNER, nonce, NOON, bytes(65)
+
+    assert decode_batch(encode_batch(log(2_500))) == tuple(log(2_500))
+    assert len(encode_batch(log(2_500))) < len(encode_batch(log(0))) + 50
+
+
+@pytest.mark.parametrize(
+    ("time", "lag"), [(0, LAG_MAX), (UINT64_MAX, LAG_MAX), (UINT64_MAX, 0), (0, 0)]
+)
+def test_the_widest_lags_come_back(time: int, lag: int) -> None:
+    log = (OpenBlock(1, Millis(time), lag=Millis(lag)), OpenBlock(2, Millis(UINT64_MAX - time)))
+    assert decode_batch(encode_batch(log)) == log
+
+
+@pytest.mark.parametrize("since", [[12], [2 * LAG_MAX + 1]])
+def test_a_lag_out_of_its_range_is_malformed(since: list[int]) -> None:
+    block = {"block.number": [0], "block.time": [10], "block.fee": [0], "block.since": since}
+    with pytest.raises(BatchMalformed):
+        decode_batch(framed({"kind": [10], **block}))
 
 
 def test_the_kinds_are_the_tags_of_the_journal() -> None:
@@ -90,6 +138,7 @@ ORDER: Columns = {
     **ACTION,
     "place.cancels": [0],
     "place.orders": [1],
+    "place.max_fee": [0],
     "order.market": [1],
     "order.form": [0],
     "order.price": [2],
@@ -156,7 +205,7 @@ def test_addresses_and_signatures_must_fill_the_rest(tail: bytes) -> None:
         decode_batch(framed(ORDER, tail))
 
 
-@pytest.mark.parametrize("head", [b"", b"\x01", b"\x00\x00", b"\x02\x00", b"\x01\x02", b"\x01\x07"])
+@pytest.mark.parametrize("head", [b"", b"\x02", b"\x00\x00", b"\x01\x00", b"\x02\x02", b"\x02\x07"])
 def test_another_version_or_codec_is_no_batch(head: bytes) -> None:
     with pytest.raises(BatchMalformed):
         decode_batch(head + encode_batch(LOG)[2:])
@@ -179,7 +228,7 @@ def deflated(columns: bytes, *, finish: bool = True) -> bytes:
     packed = deflater.compress(columns) + deflater.flush(
         zlib.Z_FINISH if finish else zlib.Z_SYNC_FLUSH
     )
-    return b"\x01\x01" + encode_varints([len(packed)]) + packed + NO_ADDRESSES
+    return b"\x02\x01" + encode_varints([len(packed)]) + packed + NO_ADDRESSES
 
 
 def test_a_bomb_is_not_unpacked() -> None:

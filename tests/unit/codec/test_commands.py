@@ -29,7 +29,7 @@ from node.types.commands import (
 from node.types.errors import MalformedMessage, ValueOutOfRange
 from node.types.hashing import keccak256
 from node.types.ids import Address, MarketId, OrderId, Sequence
-from node.types.units import UINT64_MAX, Millis, Money, Ticks
+from node.types.units import LAG_MAX, UINT64_MAX, Millis, Money, Ticks
 from tests.unit.codec.example_actions import (
     ACTIONS,
     BTC,
@@ -106,6 +106,10 @@ OUT_OF_RANGE: list[tuple[str, Command]] = [
     ("until", msgspec.structs.replace(ACTIONS["approve_agent"], until=Millis(-1))),
     ("number", OpenBlock(-1, NOON)),
     ("time", OpenBlock(1, Millis(-1))),
+    ("fee", OpenBlock(1, NOON, Money(-1))),
+    ("lag", OpenBlock(1, NOON, lag=Millis(-1))),
+    ("lag", OpenBlock(1, NOON, lag=Millis(LAG_MAX + 1))),
+    ("max_fee", PlaceOrders(*HEAD, (), (BUY,), Money(-1))),
     ("index", Deposit(-1, OWNER, Money(1))),
     ("amount", Deposit(0, OWNER, Money(MONEY_MAX + 1))),
     ("time", OracleRound(Millis(-1), ())),

@@ -75,7 +75,8 @@ def test_eth_account_signs_as_its_vector_says(name: str) -> None:
 
 def test_the_type_of_an_action_names_the_structs_it_holds() -> None:
     assert encode_type("PlaceOrders") == (
-        "PlaceOrders(address account,uint64 nonce,uint64 expires,Cancel[] cancels,Order[] orders)"
+        "PlaceOrders(address account,uint64 nonce,uint64 expires,Cancel[] cancels,Order[] orders,"
+        "uint64 maxFee)"
         "Cancel(uint64 orderId,uint64 clientId)"
         "Order(string market,string side,string orderType,uint64 priceTicks,uint64 sizeLots,"
         "bool reduceOnly,uint64 clientId)"

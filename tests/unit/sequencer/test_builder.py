@@ -3,6 +3,7 @@
 import pytest
 
 from node.codec.changes import changes_digest
+from node.ports.terms import Terms
 from node.sequencer.builder import Builder, Unsigned
 from node.sequencer.lanes import Submission
 from node.types.blocks import GENESIS_PARENT
@@ -10,7 +11,7 @@ from node.types.commands import Command, OpenBlock
 from node.types.errors import IntegrityError
 from node.types.events import Rejected
 from node.types.hashing import keccak256
-from node.types.units import Millis
+from node.types.units import Millis, Money
 from tests.unit.sequencer.toy_machine import FATAL, REFUSED, Ledger, apply, name_of, pay
 
 NOW = Millis(1_000)
@@ -87,6 +88,19 @@ def test_time_never_runs_back() -> None:
     builder = _builder()
     _built(builder, pay(0))
     assert _built(builder, pay(1), now=Millis(NOW - 500)).block.time == NOW
+
+
+def test_a_block_opens_on_the_terms_of_its_time() -> None:
+    asked: list[Millis] = []
+
+    def terms(time: Millis) -> Terms:
+        asked.append(time)
+        return Terms(Money(150), Millis(780_000))
+
+    builder = Builder(Ledger(), apply, name_of, GENESIS_PARENT, terms)
+    opening = _built(builder, pay(0)).block.commands[0]
+    assert opening == OpenBlock(1, NOW, Money(150), Millis(780_000))
+    assert asked == [NOW]
 
 
 def test_a_broken_transition_is_an_integrity_error() -> None:

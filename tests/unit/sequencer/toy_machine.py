@@ -41,6 +41,13 @@ class Ledger:
         self.sums: dict[bytes, int] = {}
         self.changed: set[bytes] = set()
 
+    def opening(self) -> tuple[int, ...]:
+        return self.sequence, self.block, self.time
+
+    def reopen(self, opening: tuple[int, ...]) -> None:
+        sequence, self.block, self.time = opening
+        self.sequence = Sequence(sequence)
+
     def drain_changes(self) -> dict[bytes, bytes | None]:
         changes: dict[bytes, bytes | None] = {key: _value(self.sums[key]) for key in self.changed}
         changes[_POSITION] = self._position()

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from node.transition.oracle_round import MAX_MARK
+from node.transition.state import State
 from node.types.commands import Deposit, OpenBlock, OracleRound, PriceReport, SettleFunding
 from node.types.errors import (
     AmountInvalid,
@@ -11,10 +12,11 @@ from node.types.errors import (
     DepositOutOfOrder,
     FundingNotDue,
     OracleRoundRefused,
+    ValueOutOfRange,
 )
 from node.types.events import BlockOpened, Deposited, FundingMoved, MarkMoved
 from node.types.ids import Address
-from node.types.units import Millis, Money, Ticks
+from node.types.units import LAG_MAX, Millis, Money, Ticks
 from tests.examples import ALICE, BOB, CAROL, DOLLAR, MALLORY, REPORTERS, START_MS
 from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order
 
@@ -42,6 +44,18 @@ def test_blocks_count_up_and_time_never_goes_back() -> None:
     for number, time in ((2, START_MS), (4, START_MS), (3, Millis(START_MS - 1))):
         values = exchange.refused(OpenBlock(number, time), BlockOutOfOrder)
         assert values == {"number": number, "expected": 3, "time": time, "now": START_MS}
+
+
+def test_a_block_says_how_far_finality_lags_and_the_state_keeps_it() -> None:
+    exchange = Exchange(mark=0)
+    exchange.do(OpenBlock(2, START_MS, lag=Millis(780_000)))
+    assert exchange.events == (BlockOpened(2, START_MS, lag=Millis(780_000)),)
+    state = exchange.state
+    assert state.lag == 780_000
+    assert State.from_leaves(state.rules, state.domain, state.leaves()).lag == 780_000
+    for lag in (-1, LAG_MAX + 1):
+        values = exchange.refused(OpenBlock(3, START_MS, lag=Millis(lag)), ValueOutOfRange)
+        assert values == {"field": "lag", "low": 0, "high": LAG_MAX}
 
 
 def test_deposits_come_in_the_order_of_the_inbox() -> None:
