@@ -80,7 +80,8 @@ class SyncedFile:
 class FileJournal:
     """A ``Journal`` in a folder that this process alone uses.
 
-    ``fsync_ns`` counts how long the disk took for each append, ``group_records`` its commands.
+    ``fsync_ns`` counts how long the disk took for each append, ``group_records`` its commands,
+    ``bytes_written`` all that was appended since the start.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class FileJournal:
         self._failed = False
         self.fsync_ns = Histogram()
         self.group_records = Histogram()
+        self.bytes_written = 0
         remove_unfinished(folder)
         self._segments = sorted(folder.glob("*" + SUFFIX))
         self._head = _end_of(self._segments[-1], identity) if self._segments else EMPTY
@@ -145,6 +147,7 @@ class FileJournal:
         self._head = self._head.after(block)
         self.fsync_ns.record(spent_ns)
         self.group_records.record(len(block.commands))
+        self.bytes_written += len(record)
 
     def read(self, from_sequence: Sequence) -> Iterator[Block]:
         """Return what is durable by now, from the block that holds ``from_sequence`` on.

@@ -241,6 +241,7 @@ def _block(found: dict[str, Any]) -> L1Block:
         hash=_bytes(found["hash"]),
         time_s=int(found["timestamp"], 16),
         base_fee=int(found.get("baseFeePerGas") or "0x0", 16),
+        gas_limit=int(found.get("gasLimit") or "0x0", 16),
     )
 
 

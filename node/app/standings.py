@@ -3,12 +3,15 @@
 from collections import Counter
 from itertools import takewhile
 
+from node.capacity.histogram import Histogram
 from node.ports.clock import Clock
 from node.ports.replica import Sealer
 from node.publisher.finality import Cursors
 from node.types.blocks import Batch
 from node.types.ids import Sequence
 from node.types.marks import Mark, Standing
+
+_NANOS_PER_MILLI = 1_000_000
 
 
 class Standings:
@@ -22,8 +25,12 @@ class Standings:
         self._standing: dict[int, Standing] = {}
         self._last_sequence: dict[int, Sequence] = {}
         self._data_bytes: dict[int, int] = {}
+        self._commands: dict[int, int] = {}
         self.reached: Counter[Standing] = Counter()
         self.da_bytes = 0
+        self.da_commands = 0
+        self.lags_ms = {Standing.POSTED: Histogram(), Standing.FINAL: Histogram()}
+        """From sealing to inclusion and to finality, in milliseconds, of every batch."""
         self.lag_ns: dict[Standing, int] = {}
         """How long the last batch took from being sealed to each standing, in nanoseconds."""
 
@@ -35,6 +42,8 @@ class Standings:
             self._standing[index] = Standing.SEALED
             self._last_sequence[index] = batch.header.last_sequence
             self._data_bytes[index] = len(batch.data)
+            header = batch.header
+            self._commands[index] = header.last_sequence - header.first_sequence + 1
             self._sealed_ns[index] = self._clock.now_ns()
             self.reached[Standing.SEALED] += 1
 
@@ -62,9 +71,13 @@ class Standings:
             step = (mark.standing >= standing) - (before >= standing)
             self.reached[standing] += step
             if step > 0:
-                self.lag_ns[standing] = self._clock.now_ns() - self._sealed_ns[mark.index]
+                lag_ns = self._clock.now_ns() - self._sealed_ns[mark.index]
+                self.lag_ns[standing] = lag_ns
+                if standing in self.lags_ms:
+                    self.lags_ms[standing].record(lag_ns // _NANOS_PER_MILLI)
             if standing is Standing.POSTED:
                 self.da_bytes += step * self.data_bytes(mark.index)
+                self.da_commands += step * self._commands[mark.index]
 
     def _cursors(self) -> Cursors:
         """Return where the unbroken runs of batches that stand so far end.
@@ -91,6 +104,7 @@ class Standings:
         for index in [*takewhile(lambda index: standing[index] is Standing.FINAL, standing)]:
             self._base = self._last_sequence.pop(index)
             del self._standing[index], self._data_bytes[index], self._sealed_ns[index]
+            del self._commands[index]
 
 
 class NotingSealer:

@@ -46,7 +46,7 @@ class _LoginParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
 
 
 class _ChannelParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    channel: Literal["book", "trades", "marks", "blocks", "finality", "account"]
+    channel: Literal["book", "trades", "marks", "blocks", "finality", "account", "load"]
     market: str = ""
 
 

@@ -26,8 +26,8 @@ Answer = Callable[[int, bytes], None]
 class Channel(msgspec.Struct, frozen=True, gc=False):
     """One feed, hashable: its kind, and whose it is.
 
-    ``book`` and ``trades`` are of a market, ``account`` is of an address; ``marks``, ``blocks`` and
-    ``finality`` name neither.
+    ``book`` and ``trades`` are of a market, ``account`` is of an address; ``marks``, ``blocks``,
+    ``finality`` and ``load`` name neither.
     """
 
     kind: str

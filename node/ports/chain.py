@@ -27,12 +27,16 @@ At = Tag | int | bytes
 
 
 class L1Block(msgspec.Struct, frozen=True, gc=False):
-    """The head of a block; ``base_fee`` is what each gas of it burnt (0 before EIP-1559)."""
+    """The head of a block; ``base_fee`` is what each gas of it burnt (0 before EIP-1559).
+
+    ``gas_limit``: the gas that all its transactions may take, 0 where the endpoint does not tell.
+    """
 
     number: int
     hash: bytes
     time_s: int
     base_fee: int
+    gas_limit: int = 0
 
 
 class FeeSample(msgspec.Struct, frozen=True, gc=False):

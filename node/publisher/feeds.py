@@ -31,6 +31,7 @@ Frame = Callable[[bytes], bytes]
 MARKS = Channel("marks")
 BLOCKS = Channel("blocks")
 FINALITY = Channel("finality")
+LOAD = Channel("load")
 
 _encode = msgspec.json.Encoder().encode
 

@@ -92,6 +92,14 @@ class Publisher:
             frame = self._feeds.finality(self.cursors)
             self.pushed += self._subscriptions.push(FINALITY, frame)
 
+    def wants(self, channel: Channel) -> bool:
+        """Return whether anyone listens to ``channel``."""
+        return channel in self._subscriptions
+
+    def tell(self, channel: Channel, frame: bytes) -> None:
+        """Push ``frame``, which is not of the log, to whoever listens; slow readers are cut."""
+        self.pushed += self._subscriptions.push(channel, frame)
+
     def subscribe(self, subscriber: Subscriber, channel: Channel) -> tuple[bytes, ...]:
         """See ``node.ports.api.Feeds``. Raises ``Overloaded`` past the channels of one."""
         self._subscriptions.add(subscriber, channel)

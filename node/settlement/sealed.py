@@ -48,8 +48,12 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pressure(msgspec.Struct, frozen=True, gc=False):
-    """What waits to be posted: batches, bytes of their data, milliseconds since the oldest came."""
+    """What waits to be posted: batches, bytes of their data, milliseconds since the oldest came.
+
+    ``gas``: what posting all of them will take.
+    """
 
     batches: int
     data_bytes: int
     age_ms: int
+    gas: int = 0

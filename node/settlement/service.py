@@ -34,6 +34,7 @@ from node.settlement.config import SettlementConfig
 from node.settlement.contracts import Contracts
 from node.settlement.look import Look
 from node.settlement.outage import Outage
+from node.settlement.pace import ChainPace
 from node.settlement.reader import Reader
 from node.settlement.sealed import Pressure, SealedBatch, Submission
 from node.settlement.tracker import Tracker
@@ -106,6 +107,7 @@ class SettlementService:
         self._sent = 0
         self._rehearsed = False
         self._held_back = ""
+        self.pace = ChainPace()
         self.stage = Stage(
             "settlement",
             capacity=config.held_max,
@@ -170,6 +172,7 @@ class SettlementService:
 
     async def _settle(self) -> None:
         look = await self._reader.look(self._tracker)
+        self.pace.note(look.head)
         if self._outage.began is not None:
             self._tracker.resume(self._now())
         failed = await self._failed(self._tracker.doubtful(look))

@@ -123,6 +123,7 @@ class Tracker:
             batches=len(waiting),
             data_bytes=sum(entry.sealed.data_bytes for entry in waiting),
             age_ms=max((now - entry.since for entry in waiting), default=0),
+            gas=sum(entry.gas for entry in waiting),
         )
 
     def hold_up(self, *, away: bool) -> HoldUp | None:
