@@ -11,6 +11,9 @@ maintenance: then it would be worse than the bankruptcy price, and someone else'
 Opening k lots at price p: the account pays from free collateral the larger of (initial margin at p)
 and (whatever lifts the whole position's equity, at the mark, to its initial margin), plus the fee.
 So a fill far from the mark is paid for by whoever makes it, at once.
+
+Initial margin is the bracket's rate and the ``buffer`` for the age of the data
+(``node.margin.staleness``): what opens must have both, and what is released must leave both.
 """
 
 from node.margin.position import Position, initial_margin, maintenance_margin
@@ -40,6 +43,7 @@ def fill_effect(
     lots: int,
     price: int,
     fee_rate: int,
+    buffer: int = 0,
 ) -> Effect | None:
     """Return what a fill of ``lots`` (signed: + bought) at ``price`` makes of the account.
 
@@ -51,25 +55,27 @@ def fill_effect(
     margin = position.margin - size * (funding - position.funding)
     after = Effect(size, position.entry, margin, free, fee)
     if size == 0 or (size > 0) == (lots > 0):
-        return after if _open(rules, after, mark, lots, price, fee) else None
+        return after if _open(rules, after, mark, lots, price, fee, buffer) else None
     closing = -size if abs(lots) >= abs(size) else lots
     closing_fee = -(-price * abs(closing) * fee_rate // PPM_ONE)
-    if not _close(rules, after, mark, closing, price, closing_fee):
+    if not _close(rules, after, mark, closing, price, closing_fee, buffer):
         return None
     opening = lots - closing
-    if opening and not _open(rules, after, mark, opening, price, fee - closing_fee):
+    if opening and not _open(rules, after, mark, opening, price, fee - closing_fee, buffer):
         return None
     return after
 
 
-def _open(rules: MarketRules, after: Effect, mark: int, lots: int, price: int, fee: int) -> bool:
+def _open(
+    rules: MarketRules, after: Effect, mark: int, lots: int, price: int, fee: int, buffer: int
+) -> bool:
     """Add ``lots`` (signed) at ``price``; return whether free collateral pays for it."""
     after.size += lots
     after.entry += lots * price
     size = abs(after.size)
     if size > rules.max_size:
         return False
-    rate = rules.bracket(size).initial
+    rate = rules.bracket(size).initial + buffer
     for_fill = -(-abs(lots) * price * rate // PPM_ONE)
     equity = after.margin + after.size * mark - after.entry
     lacking = -(-size * mark * rate // PPM_ONE) - equity
@@ -79,7 +85,9 @@ def _open(rules: MarketRules, after: Effect, mark: int, lots: int, price: int, f
     return after.free >= 0
 
 
-def _close(rules: MarketRules, after: Effect, mark: int, lots: int, price: int, fee: int) -> bool:
+def _close(
+    rules: MarketRules, after: Effect, mark: int, lots: int, price: int, fee: int, buffer: int
+) -> bool:
     """Remove ``lots`` (signed, against the size) at ``price``; return whether margin bears it."""
     size, margin = after.size, after.margin
     equity = margin + size * mark - after.entry
@@ -98,7 +106,7 @@ def _close(rules: MarketRules, after: Effect, mark: int, lots: int, price: int, 
     ):
         return False
     kept = -(-margin * abs(left) // abs(size))
-    released = min(after.margin - kept, left_equity - initial_margin(rules, left, mark))
+    released = min(after.margin - kept, left_equity - initial_margin(rules, left, mark, buffer))
     if released > 0:
         after.margin -= released
         after.free += released

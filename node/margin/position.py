@@ -78,10 +78,14 @@ class Position:
         return Ticks(max(0, (backed - self.entry) // -self.size))
 
 
-def initial_margin(rules: MarketRules, size: int, price: int) -> Money:
-    """Return what a position of ``size`` lots (signed) needs to be opened; rounded up."""
+def initial_margin(rules: MarketRules, size: int, price: int, buffer: int = 0) -> Money:
+    """Return what a position of ``size`` lots (signed) needs to be opened; rounded up.
+
+    ``buffer``: what the age of the data asks beyond the bracket's rate, in millionths of the value;
+    see ``node.margin.staleness``.
+    """
     size = abs(size)
-    return Money(-(-size * price * rules.bracket(size).initial // PPM_ONE))
+    return Money(-(-size * price * (rules.bracket(size).initial + buffer) // PPM_ONE))
 
 
 def maintenance_margin(rules: MarketRules, size: int, price: int) -> Money:
@@ -90,16 +94,18 @@ def maintenance_margin(rules: MarketRules, size: int, price: int) -> Money:
     return Money(-(-size * price * rules.bracket(size).maintenance // PPM_ONE))
 
 
-def order_reserve(rules: MarketRules, price: int, opening: int, exposure: int) -> Money:
+def order_reserve(
+    rules: MarketRules, price: int, opening: int, exposure: int, buffer: int = 0
+) -> Money:
     """Return what an order that opens up to ``opening`` lots at ``price`` holds back.
 
-    Initial margin at the bracket of the largest position it may lead to (``exposure`` lots) and
-    the dearer of the two fees; both rounded up.
+    Initial margin at the bracket of the largest position it may lead to (``exposure`` lots), with
+    the ``buffer`` of this moment, and the dearer of the two fees; both rounded up.
     """
     if opening <= 0:
         return NO_MONEY
     value = price * opening
-    rate = rules.bracket(exposure).initial
+    rate = rules.bracket(exposure).initial + buffer
     maker_fee, taker_fee = rules.maker_fee, rules.taker_fee
     fee = maker_fee if maker_fee > taker_fee else taker_fee
     return Money(-(-value * rate // PPM_ONE) - (-value * fee // PPM_ONE))

@@ -42,20 +42,28 @@ def positions(draw: st.DrawFn) -> tuple[Position, int, int]:
 
 
 @settings(max_examples=400)
-@given(positions(), sizes, st.integers(-200, 200), st.integers(0, 10**6), st.sampled_from((0, 500)))
+@given(
+    positions(),
+    sizes,
+    st.integers(-200, 200),
+    st.integers(0, 10**6),
+    st.sampled_from((0, 500)),
+    st.one_of(st.just(0), st.integers(1, MARKET.brackets[0].maintenance)),
+)
 def test_a_fill_differs_from_the_exact_one_by_roundings_against_the_account(
     given_position: tuple[Position, int, int],
     lots: int,
     away: int,
     wealth: int,
     fee_rate: int,
+    buffer: int,
 ) -> None:
     position, index, mark = given_position
     price = max(1, mark + mark * away // 1_000)
     free = wealth * abs(lots) * mark // PPM_ONE
     settled = position.margin - position.owed_funding(index)
     before = Holding(position.size, Fraction(position.entry), Fraction(settled), Fraction(free))
-    exact = filled(MARKET, before, mark, lots, price, fee_rate)
+    exact = filled(MARKET, before, mark, lots, price, fee_rate, buffer)
     found = fill_effect(MARKET, position, index, mark, free, lots, price, fee_rate)
     if found is None or exact is None:
         # Only at the very border may they part: then a few units more or less would bring them
@@ -63,14 +71,16 @@ def test_a_fill_differs_from_the_exact_one_by_roundings_against_the_account(
         richer = Holding(
             before.size, before.entry, before.margin + ROUNDINGS, before.free + ROUNDINGS
         )
-        assert found is None or filled(MARKET, richer, mark, lots, price, fee_rate) is not None
+        bearable = filled(MARKET, richer, mark, lots, price, fee_rate, buffer)
+        assert found is None or bearable is not None
         if exact is not None:
             poorer = Holding(
                 before.size, before.entry, before.margin - ROUNDINGS, before.free - ROUNDINGS
             )
+            bearable = filled(MARKET, poorer, mark, lots, price, fee_rate, buffer)
             assert (
                 found is not None
-                or (poorer.free < 0 or filled(MARKET, poorer, mark, lots, price, fee_rate) is None)
+                or (poorer.free < 0 or bearable is None)
                 or _near_per_lot_border(before, exact, mark)
             )
         return
@@ -98,6 +108,8 @@ def test_requirements_are_rounded_up_by_less_than_a_unit(
     size = given_position[0].size
     for found, initial in ((initial_margin, True), (maintenance_margin, False)):
         assert 0 <= found(MARKET, size, price) - required(MARKET, size, price, initial=initial) < 1
+    buffered = required(MARKET, size, price, initial=True, buffer=1_435)
+    assert 0 <= initial_margin(MARKET, size, price, 1_435) - buffered < 1
 
 
 @given(positions(), st.integers(0, 10**12))
