@@ -34,7 +34,7 @@ class Effect:
         self.fee = fee
 
 
-def fill_effect(
+def fill_effect(  # noqa: PLR0913, PLR0917 - a fill has this many facts
     rules: MarketRules,
     position: Position,
     funding: int,

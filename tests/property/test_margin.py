@@ -64,7 +64,7 @@ def test_a_fill_differs_from_the_exact_one_by_roundings_against_the_account(
     settled = position.margin - position.owed_funding(index)
     before = Holding(position.size, Fraction(position.entry), Fraction(settled), Fraction(free))
     exact = filled(MARKET, before, mark, lots, price, fee_rate, buffer)
-    found = fill_effect(MARKET, position, index, mark, free, lots, price, fee_rate)
+    found = fill_effect(MARKET, position, index, mark, free, lots, price, fee_rate, buffer)
     if found is None or exact is None:
         # Only at the very border may they part: then a few units more or less would bring them
         # together. Entry counts by its rounding at most, so richer by that is rich enough.
