@@ -1,0 +1,103 @@
+"""Where the knee is: a search by rates, pure, so that it can be tried on curves that are known.
+
+    climb      ×2 from a low rate until a point is not carried (asked twice: a hiccup is no knee)
+    approach   the goodput of that point is about the capacity: try there
+    bracket    halve what lies between the highest carried and the lowest not carried rate
+
+A rate is carried when goodput is at least ``goodput_share`` of what was offered and the p99 of the
+delay stays under ``p99_ms_max``. The knee is the geometric middle of the last bracket. Past it the
+curve may fall (retrograde): no step of the search reads more out of a failed point than a guess
+for the next rate, so that cannot mislead it.
+"""
+
+import math
+
+import msgspec
+
+from node.simulation.ramp.points import RampPoint
+
+
+class SearchLimits(msgspec.Struct, frozen=True):
+    """``resolution``: the ratio of the bracket's ends at which the search is over."""
+
+    first_per_s: float = 250.0
+    highest_per_s: float = 50_000.0
+    climb: float = 2.0
+    resolution: float = 1.06
+    goodput_share: float = 0.98
+    p99_ms_max: float = 250.0
+    points_max: int = 24
+
+
+class Knee(msgspec.Struct, frozen=True):
+    """Actions a second. ``low`` was carried, ``high`` was not, ``per_s`` is their middle.
+
+    ``open_ended``: even the highest rate allowed was carried, so the knee lies above ``low``.
+    """
+
+    per_s: float
+    low: float
+    high: float
+    open_ended: bool = False
+
+
+class KneeSearch:
+    """Ask ``next_rate``, measure there, ``note`` the point; over when ``next_rate`` is None."""
+
+    def __init__(self, limits: SearchLimits) -> None:
+        self._limits = limits
+        self._low = 0.0
+        self._high = math.inf
+        self._guess: float | None = None
+        self._doubted: float | None = None
+        self._points = 0
+
+    def carried(self, point: RampPoint) -> bool:
+        """Return whether the node carried what was offered."""
+        p99 = point.delay_ms["p99"]
+        enough = point.goodput_per_s >= self._limits.goodput_share * point.offered_per_s
+        return enough and p99 is not None and p99 <= self._limits.p99_ms_max
+
+    def next_rate(self) -> float | None:
+        """Return the rate to measure next, None when the knee is known well enough."""
+        limits, low, high = self._limits, self._low, self._high
+        if self._points >= limits.points_max or low >= limits.highest_per_s:
+            return None
+        if self._doubted is not None:
+            return self._doubted
+        if math.isinf(high):
+            return min(max(low * limits.climb, limits.first_per_s), limits.highest_per_s)
+        if low and high <= low * limits.resolution:
+            return None
+        if self._guess is not None:
+            return self._guess
+        return math.sqrt(low * high) if low else high / limits.climb
+
+    def note(self, point: RampPoint) -> None:
+        """Take in what was measured at the rate that was asked for."""
+        self._points += 1
+        rate = point.wanted_per_s
+        if self.carried(point):
+            self._doubted = self._guess = None
+            self._low = max(self._low, rate)
+        elif self._doubted is None:
+            self._doubted = rate
+        else:
+            self._doubted = None
+            self._guess = self._approach(point) if math.isinf(self._high) else None
+            self._high = min(self._high, rate)
+
+    def knee(self) -> Knee:
+        """Return what is known so far. Raises ``ValueError`` when no rate was carried."""
+        low, high = self._low, self._high
+        if not low:
+            raise ValueError("not even the lowest rate was carried")
+        if math.isinf(high):
+            return Knee(low, low, high=low, open_ended=True)
+        return Knee(math.sqrt(low * high), low, high)
+
+    def _approach(self, point: RampPoint) -> float | None:
+        """Return the goodput of a failed point, where that lies well within the bracket."""
+        margin = math.sqrt(self._limits.resolution)
+        inside = self._low * margin < point.goodput_per_s < point.wanted_per_s / margin
+        return point.goodput_per_s if inside else None

@@ -1,0 +1,182 @@
+"""A ramp over one mix of one node: points are measured, the knee found, the curve drawn past it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import perf_counter
+from typing import Final
+
+import msgspec
+
+from node.capacity.telemetry import HistogramCounts, Telemetry
+from node.simulation.ramp.child import GeneratorProcess
+from node.simulation.ramp.knee import Knee, KneeSearch, SearchLimits
+from node.simulation.ramp.machine import CpuReading
+from node.simulation.ramp.messages import Fire, Mix, Prepare, Sample
+from node.simulation.ramp.points import QUANTILES, Delays, Liquidations, RampPoint, point_of
+from node.simulation.ramp.target import Target
+from node.simulation.ramp.wave import Wave
+
+SHARES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+ACCOUNTS: Final = 100
+CONNECTIONS: Final = 8
+LIQUIDATION_LANE: Final = "lane_liquidation"
+
+_NS_PER_MS: Final = 1_000_000
+_NS_PER_S: Final = 1_000_000_000
+_PPM: Final = 1_000_000
+
+
+class RampSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``window_s``: what counts of a point, after ``warm_s`` and before ``grace_s``, in seconds."""
+
+    window_s: float = 2.0
+    warm_s: float = 0.5
+    grace_s: float = 3.0
+    accounts: int = ACCOUNTS
+    connections: int = CONNECTIONS
+    seed: int = 1
+    search: SearchLimits = SearchLimits()
+    shares: tuple[float, ...] = SHARES
+    liquidations: bool = True
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """A point, with the node's counters over its window and what the generator took."""
+
+    point: RampPoint
+    window: Telemetry
+    generator_s: float
+    """Processor seconds of the generator in the window."""
+    foreign_s: float | None
+    """Processor seconds of everything else on this machine in the window."""
+
+
+Progress = Callable[[str, RampPoint], None]
+"""Told of each point, and of what it was measured for."""
+
+
+class Ramp:
+    """Measures points of one mix; made by ``ramp_of``."""
+
+    def __init__(
+        self, target: Target, generator: GeneratorProcess, wave: Wave, settings: RampSettings
+    ) -> None:
+        self._target = target
+        self._generator = generator
+        self._wave = wave
+        self._settings = settings
+
+    async def measure(
+        self, rate: float, *, share: float | None = None, wave: bool = False
+    ) -> Measured:
+        """Return the point at ``rate`` actions a second, with liquidations if ``wave``.
+
+        Raises ``GeneratorFailed`` and what the node answers to a request for its counters.
+        """
+        settings = self._settings
+        seconds = settings.warm_s + settings.window_s
+        opened = await self._wave.open() if wave else 0
+        await self._generator.prepare(Prepare(rate, seconds))
+        async with asyncio.TaskGroup() as group:
+            firing = group.create_task(
+                self._generator.fire(Fire(settings.warm_s, settings.grace_s))
+            )
+            if opened:
+                group.create_task(self._wave.run(seconds))
+            window, busy_s = await self._watch()
+        if opened:
+            await self._wave.rest()
+        return _measured(firing.result(), rate, share, window, busy_s)
+
+    async def find(self, progress: Progress) -> Knee:
+        """Return the knee. Raises ``ValueError`` where not even the lowest rate was carried."""
+        search = KneeSearch(self._settings.search)
+        while (rate := search.next_rate()) is not None:
+            point = (await self.measure(rate)).point
+            search.note(point)
+            progress("search", point)
+        return search.knee()
+
+    async def curve(self, knee_per_s: float, progress: Progress) -> list[RampPoint]:
+        """Return the points at the shares of the knee that the settings name."""
+        points = []
+        for share in self._settings.shares:
+            found = await self.measure(
+                share * knee_per_s, share=share, wave=self._settings.liquidations
+            )
+            progress("curve", found.point)
+            points.append(found.point)
+        return points
+
+    async def _watch(self) -> tuple[Telemetry, float | None]:
+        """Return the node's counters over the window, and the machine's busy seconds in it."""
+        settings = self._settings
+        started = perf_counter()
+        await asyncio.sleep(settings.warm_s)
+        before, cpu = await self._target.telemetry(), CpuReading.now()
+        await asyncio.sleep(
+            max(0.0, started + settings.warm_s + settings.window_s - perf_counter())
+        )
+        after, cpu_after = await self._target.telemetry(), CpuReading.now()
+        busy_s = cpu_after.busy_s - cpu.busy_s if cpu and cpu_after else None
+        return after.since(before), busy_s
+
+
+@asynccontextmanager
+async def ramp_of(target: Target, mix: Mix, settings: RampSettings) -> AsyncIterator[Ramp]:
+    """Give a ramp of ``mix`` with a generator of its own."""
+    setup = await target.setup(mix, settings.accounts, settings.connections, settings.seed)
+    wave = await target.wave()
+    async with GeneratorProcess(setup) as generator:
+        yield Ramp(target, generator, wave, settings)
+
+
+def _measured(
+    sample: Sample, rate: float, share: float | None, window: Telemetry, busy_s: float | None
+) -> Measured:
+    window_s = window.window_ns / _NS_PER_S
+    # The generator's own window is nearly the node's; scaled, the two can be compared.
+    generator_s = sample.cpu_s * window_s / max(sample.window_s, 1e-9)
+    of_node_s = {name: spent / _NS_PER_S for name, spent in window.processes.items()}
+    shares = {name: spent / window_s for name, spent in of_node_s.items()}
+    point = msgspec.structs.replace(
+        point_of(sample, rate),
+        share=share,
+        liquidations=liquidations_of(window),
+        utilization={
+            **shares,
+            "event_loop": window.loop.busy_ns / window.window_ns,
+            "generator": generator_s / window_s,
+        },
+        machine=None if busy_s is None else busy_s / (window_s * window.cores),
+    )
+    foreign_s = None
+    if busy_s is not None:
+        foreign_s = max(0.0, busy_s - generator_s - sum(of_node_s.values()))
+    return Measured(point, window, generator_s, foreign_s)
+
+
+def liquidations_of(window: Telemetry) -> Liquidations | None:
+    """Return how long liquidations waited in the window, None where there were none.
+
+    The formula: a proposal comes at any moment of the writer's turn and waits for its end, as the
+    lane is emptied first in the next one and only what is in hand is finished before (Cobham 1954,
+    with the turn as what is never interrupted). So its wait is uniform over the turn.
+    """
+    lane = window.stage(LIQUIDATION_LANE)
+    if lane is None or not lane.waiting.count or not window.loop.turns:
+        return None
+    turn_ms = window.window_ns / window.loop.turns / _NS_PER_MS
+    return Liquidations(
+        proposed=lane.waiting.count,
+        wait_ms=quantiles_ms(lane.waiting),
+        formula_ms={name: share * turn_ms for name, share in QUANTILES.items()},
+    )
+
+
+def quantiles_ms(histogram: HistogramCounts) -> Delays:
+    """Return the quantiles of nanoseconds in milliseconds, at most 1/32 too large."""
+    distribution = histogram.distribution()
+    found = {name: distribution.quantile(round(share * _PPM)) for name, share in QUANTILES.items()}
+    return {name: None if ns is None else ns / _NS_PER_MS for name, ns in found.items()}

@@ -1,0 +1,101 @@
+"""The search finds knees of curves that are known, also where the curve falls past its knee."""
+
+import math
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from node.simulation.ramp.knee import Knee, KneeSearch, SearchLimits
+from node.simulation.ramp.points import RampPoint
+
+LIMITS = SearchLimits()
+
+
+def point(rate: float, goodput: float, p99_ms: float | None = 5.0) -> RampPoint:
+    delays = {"p50": 1.0, "p99": p99_ms, "p999": p99_ms}
+    return RampPoint(rate, rate, goodput, delays, delays, {})
+
+
+def find(
+    goodput: Callable[[float], float],
+    p99_ms: Callable[[float], float] = lambda _rate: 5.0,
+    limits: SearchLimits = LIMITS,
+) -> tuple[Knee, int]:
+    search, asked = KneeSearch(limits), 0
+    while (rate := search.next_rate()) is not None:
+        asked += 1
+        search.note(point(rate, goodput(rate), p99_ms(rate)))
+    return search.knee(), asked
+
+
+@pytest.mark.parametrize("capacity", [300.0, 611.0, 4_000.0, 4_001.0, 8_900.0, 33_800.0])
+def test_a_saturating_node_has_its_knee_where_goodput_stops_to_grow(capacity: float) -> None:
+    knee, asked = find(lambda rate: min(rate, capacity))
+    # A rate counts as carried up to 1/0.98 of the capacity.
+    assert knee.low <= capacity / LIMITS.goodput_share + 1e-6
+    assert knee.high >= capacity
+    assert knee.per_s == pytest.approx(capacity, rel=0.05)
+    assert asked <= 18
+
+
+def test_a_retrograde_node_is_not_taken_for_a_slower_one() -> None:
+    def falling(rate: float) -> float:
+        return rate if rate <= 5_000 else max(1_000.0, 5_000 - 1.5 * (rate - 5_000))
+
+    knee, _ = find(falling)
+    assert knee.per_s == pytest.approx(5_000, rel=0.05)
+
+
+def test_the_bracket_ends_within_the_resolution() -> None:
+    knee, _ = find(lambda rate: min(rate, 7_777.0))
+    assert knee.high / knee.low <= LIMITS.resolution
+    assert knee.per_s == pytest.approx(math.sqrt(knee.low * knee.high))
+
+
+def test_delay_alone_can_set_the_knee() -> None:
+    knee, _ = find(lambda rate: rate, lambda rate: 10.0 if rate < 3_000 else 400.0)
+    assert knee.per_s == pytest.approx(3_000, rel=0.05)
+
+
+def test_nothing_answered_is_not_carried() -> None:
+    assert not KneeSearch(LIMITS).carried(point(100.0, 0.0, None))
+
+
+def test_one_hiccup_is_asked_again_and_forgotten() -> None:
+    hiccups = {2_000.0: 1}
+
+    def goodput(rate: float) -> float:
+        if hiccups.pop(rate, 0):
+            return rate / 2
+        return min(rate, 6_000.0)
+
+    knee, _ = find(goodput)
+    assert knee.per_s == pytest.approx(6_000, rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_noise_of_some_percent_moves_the_knee_by_some_percent(seed: int) -> None:
+    random = Random(seed)
+    knee, _ = find(lambda rate: min(rate, 6_000.0 * random.gauss(1, 0.02)))
+    assert knee.per_s == pytest.approx(6_000, rel=0.1), f"seed {seed}"
+
+
+def test_a_node_beyond_the_highest_rate_is_said_to_be_so() -> None:
+    knee, _ = find(lambda rate: rate, limits=SearchLimits(highest_per_s=3_000.0))
+    assert knee.open_ended
+    assert knee.per_s == knee.low == 3_000.0
+
+
+def test_a_node_that_carries_nothing_has_no_knee() -> None:
+    with pytest.raises(ValueError, match="lowest rate"):
+        find(lambda _rate: 0.0)
+
+
+def test_the_search_is_bounded() -> None:
+    random = Random(7)
+    limits = SearchLimits(points_max=9)
+    _, asked = find(
+        lambda rate: rate if rate < 1_000 or random.random() < 0.5 else 0.0, limits=limits
+    )
+    assert asked <= 9
