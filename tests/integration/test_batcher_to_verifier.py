@@ -62,9 +62,8 @@ class Run:
                 await asyncio.sleep(0)
             if kill:
                 await self.batches.wait()
-                assert self.replica._child is not None
-                assert self.replica._child.pid is not None
-                os.kill(self.replica._child.pid, signal.SIGKILL)
+                assert self.replica.pid is not None
+                os.kill(self.replica.pid, signal.SIGKILL)
             commands = sum(len(block.commands) for block in (*rest, *live))
             # The service tells nobody that it has caught up; its counters do.
             while service.stage.arrived < commands:  # noqa: ASYNC110

@@ -51,9 +51,8 @@ async def test_a_killed_child_comes_back_where_it_was(replica: ReplicaProcess) -
     start = await replica.start()
     assert (start.next_index, start.next_sequence) == (0, 1)
     first = await seal(replica, LOG.blocks[:20])
-    assert replica._child is not None
-    assert replica._child.pid is not None
-    os.kill(replica._child.pid, signal.SIGKILL)
+    assert replica.pid is not None
+    os.kill(replica.pid, signal.SIGKILL)
     second = await seal(replica, LOG.blocks[20:40])
     assert replica.starts == 2
     assert second.header.previous_root == first.header.new_root
@@ -96,9 +95,8 @@ async def test_a_child_that_always_dies_is_given_up(tmp_path: Path) -> None:
 
 async def test_closing_ends_a_request_in_hand(replica: ReplicaProcess) -> None:
     await replica.start()
-    assert replica._child is not None
-    assert replica._child.pid is not None
-    os.kill(replica._child.pid, signal.SIGSTOP)
+    assert replica.pid is not None
+    os.kill(replica.pid, signal.SIGSTOP)
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         request = group.create_task(_outcome(replica))
         await asyncio.sleep(0.05)

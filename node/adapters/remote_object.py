@@ -1,0 +1,168 @@
+"""An object in a process of its own: its methods are called through a pipe.
+
+One request at a time, on one thread of the parent; the event loop only waits. The child ends when
+the pipe does, so it never outlives its parent. If it dies itself it is started anew, by making the
+object again, and asked again where asking twice does no harm.
+"""
+
+import asyncio
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from node.types.errors import CommandRejected, IntegrityError, PlimsollError, ShuttingDown
+
+_log = structlog.get_logger(__name__)
+
+STOP_TIMEOUT_S: Final = 5.0
+
+T = TypeVar("T")
+
+
+class RemoteObject:
+    """What ``make`` returns, in a child process; arguments and answers must be picklable.
+
+    ``starts`` counts how often the child was started.
+    """
+
+    def __init__(self, make: Callable[[], object], name: str, *, attempts: int = 2) -> None:
+        """Start nothing yet. ``attempts``: how often a request is made before its deaths count."""
+        assert attempts >= 1
+        self._make = make
+        self._name = name
+        self._attempts = attempts
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._child: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+        self._closing = False
+        self.starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Return the child's process id, None while there is none."""
+        return None if self._child is None else self._child.pid
+
+    async def ask(self, kind: type[T], method: str, *arguments: object) -> T:
+        """Return what the object's ``method`` returns, which must be a ``kind``.
+
+        Raises what the method or ``make`` raises, if that is a ``PlimsollError``;
+        ``IntegrityError`` for all else, and when the child died too often; ``ShuttingDown``.
+        """
+        if self._closing:
+            raise ShuttingDown
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._thread, partial(self._call, method, *arguments))
+        if isinstance(answer, PlimsollError):
+            raise answer
+        assert isinstance(answer, kind)
+        return answer
+
+    async def close(self) -> None:
+        """End the child, once. A request in hand fails with ``ShuttingDown``."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._child is not None:
+            # Whatever it keeps must be whole at every moment, so it need not be asked politely.
+            self._child.kill()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._reap)
+        self._thread.shutdown()
+
+    # --- in the thread ---------------------------------------------------------------------------
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        """Return the child's answer, which may be an error."""
+        for _ in range(self._attempts):
+            try:
+                if self._pipe is None:
+                    refusal = self._spawn()
+                    if refusal is not None:
+                        return refusal
+                assert self._pipe is not None
+                self._pipe.send((method, arguments))
+                return self._pipe.recv()
+            except (EOFError, OSError):
+                code = self._reap()
+                if self._closing:
+                    return ShuttingDown()
+                _log.warning(f"{self._name}_died", request=method, exit_code=code)
+        return IntegrityError(what=self._name, detail=f"it died {self._attempts} times at {method}")
+
+    def _spawn(self) -> PlimsollError | None:
+        """Start the child and wait until it stands; return why it does not."""
+        context = multiprocessing.get_context("spawn")
+        pipe, childs_end = context.Pipe()
+        self._child = context.Process(
+            target=serve,
+            args=(childs_end, self._make, self._name),
+            name=f"plimsoll-{self._name}",
+            daemon=True,
+        )
+        self._child.start()
+        self.starts += 1
+        # Held here too, it would never come to its end when the child dies.
+        childs_end.close()
+        self._pipe = pipe
+        refusal: PlimsollError | None = pipe.recv()
+        if refusal is not None:
+            self._reap()
+        return refusal
+
+    def _reap(self) -> int | None:
+        """Close the pipe, wait for the child to end, and return its exit code."""
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+        child, self._child = self._child, None
+        if child is None:
+            return None
+        child.join(STOP_TIMEOUT_S)
+        if child.is_alive():
+            child.kill()
+            child.join()
+        code = child.exitcode
+        child.close()
+        return code
+
+
+def serve(pipe: Connection, make: Callable[[], object], name: str) -> None:
+    """Be the child: say whether it could start, then answer requests until the pipe ends."""
+    # An interrupt from the terminal goes to the whole group; the parent ends this process in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        target = make()
+    except PlimsollError as error:
+        pipe.send(error)
+        return
+    pipe.send(None)
+    try:
+        while True:
+            method, arguments = pipe.recv()
+            answer = _answer(target, name, method, arguments)
+            pipe.send(answer)
+            if isinstance(answer, IntegrityError):
+                # It stands somewhere in the middle of something and may not go on.
+                return
+    except (EOFError, OSError):
+        # The parent is gone.
+        return
+
+
+def _answer(target: object, name: str, method: str, arguments: tuple[Any, ...]) -> object:
+    try:
+        return getattr(target, method)(*arguments)
+    except CommandRejected as error:
+        # Nobody sent a command here: what came from the log cannot be wrong.
+        return IntegrityError(what=name, detail=str(error))
+    except PlimsollError as error:
+        return error
+    except Exception:  # noqa: BLE001 - whatever it is, the parent must hear of it and stop
+        return IntegrityError(what=name, detail=traceback.format_exc())
