@@ -8,17 +8,26 @@ windows; replicate r of one law belongs to replicate r of every other, so that a
 computed once for each r and its spread is the prediction's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from node.capacity.telemetry import Telemetry
+from node.planner.chain_law import ChainLaw, chain_law
 from node.planner.hawkes import Hawkes
-from node.planner.pipeline import Gamma
-from node.planner.regression import LinearLaw, interval_of
-from node.planner.waiting import Moments
+from node.planner.regression import LinearLaw, fit_linear, resamples_of
+from node.planner.service_law import (
+    ANY,
+    TRANSITION,
+    Row,
+    ServiceLaw,
+    kind_laws,
+    stage_laws,
+)
+from node.planner.windows import WINDOWS_MIN, Windows, commands_of, windows_of
 
 Vector = NDArray[np.float64]
 
@@ -27,12 +36,7 @@ VERSION = 1
 LOAD_MAX = 0.5
 """Windows count in which neither the loop nor any process was busier than this."""
 
-TRANSITION = "transition"
-"""The stage whose services are told by kind of command."""
-ANY = ""
-"""The kind of a service law that makes no difference between kinds."""
-
-Row = tuple[float, ...]
+_NS = 1e-9
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -54,58 +58,6 @@ class Source(msgspec.Struct, frozen=True):
     tape: str = ""
     notes: tuple[str, ...] = ()
     """What the windows could not tell apart, in words."""
-
-
-class ServiceLaw(msgspec.Struct, frozen=True):
-    """How long ``stage`` works on one item of ``kind`` (``ANY``: whatever it is)."""
-
-    stage: str
-    kind: str
-    runs_on: str
-    """loop, pool, thread, process or l1, as telemetry says."""
-    servers: int
-    mean_s: float
-    square_s2: float
-    """E[S²]."""
-    mean_error_s: float
-    """Standard error of the mean, over resampled windows."""
-    window_s: float
-    """How far the means of single windows spread beyond chance (a standard deviation)."""
-    n: int
-    replicates_s: Row
-    """The mean again, of each resample."""
-    sample_s: Row = ()
-    """Equally likely service times, where a histogram was kept; empty otherwise."""
-
-    @property
-    def moments(self) -> Moments:
-        """Return E[S] and E[S²]."""
-        return Moments(self.mean_s, max(self.square_s2, self.mean_s**2))
-
-    @property
-    def gamma(self) -> Gamma:
-        """Return the gamma law with these two moments."""
-        if not self.mean_s:
-            return Gamma(0.0)
-        return Gamma(self.mean_s, max(self.square_s2 / self.mean_s**2 - 1, 0.0) ** 0.5)
-
-    def interval_s(self, level: float = 0.95) -> tuple[float, float]:
-        """Return what the mean lies within, at this confidence."""
-        return interval_of(np.asarray(self.replicates_s), level)
-
-
-class ChainLaw(msgspec.Struct, frozen=True):
-    """What batches take of L1, and how long L1 takes."""
-
-    batches: int
-    commands_per_batch: float
-    gas: LinearLaw
-    """Over batch, byte."""
-    data_bytes: LinearLaw
-    """Over batch and the kinds of command that the windows tell apart, else over command."""
-    inclusion_s: Row
-    """Equally likely times from sealing to the block that holds the batch."""
-    finality_s: Row
 
 
 class KindFlow(msgspec.Struct, frozen=True):
@@ -263,3 +215,114 @@ def amounts_of(work: Work) -> dict[str, float]:
         "command": sum(work.commands.values()),
         "item": work.items,
     }
+
+
+def calibrate(
+    reads: Sequence[Telemetry],
+    load_max: float = LOAD_MAX,
+    windows_min: int = WINDOWS_MIN,
+    seed: int = 0,
+) -> Calibration:
+    """Return what successive ``reads`` of one node tell, from windows at most ``load_max`` busy.
+
+    To tell the cost of a message from that of a block or of a second, the windows should have
+    different loads: at one load these amounts keep one proportion, and ``Source.notes`` says which
+    of them then carries the others. Raises ``MeasurementInvalid`` with all faults (see
+    ``windows_of``). The same reads and the same seed give the same calibration.
+    """
+    windows = windows_of(reads, load_max, windows_min)
+    random = np.random.default_rng(seed)
+    used = windows.used
+    resamples = resamples_of(len(used), random)
+    amounts = _amounts(used)
+    direct_s = _column(
+        [sum(kind.total_ns for kind in w.kinds) + w.blocks.total_ns for w in used], _NS
+    )
+    loop = fit_linear(
+        _column([window.loop.busy_ns for window in used], _NS) - direct_s,
+        _chosen(amounts, "message", "block", "second", "item"),
+        resamples,
+    )
+    blocks = _chosen(amounts, "block", "command")
+    # Work comes before time: what grows with both is taken to grow with the load.
+    each_process = _chosen(amounts, "command", "second", "block", "item")
+    return Calibration(
+        source=_source(windows, load_max, loop),
+        services=(*kind_laws(used, resamples), *stage_laws(used, resamples)),
+        loop=loop,
+        blocks=fit_linear(_column([w.blocks.total_ns for w in used], _NS), blocks, resamples),
+        journal=fit_linear(_column([w.journal.total_ns for w in used], _NS), blocks, resamples),
+        processes={
+            name: fit_linear(
+                _column([window.processes.get(name, 0) for window in used], _NS),
+                each_process,
+                resamples,
+            )
+            for name in sorted({name for window in used for name in window.processes})
+        },
+        l1=chain_law(reads, random),
+        flow=_flow(used),
+    )
+
+
+def _amounts(windows: Sequence[Telemetry]) -> dict[str, Vector]:
+    return {
+        "second": _column([window.window_ns for window in windows], _NS),
+        "message": _column([window.messages.incoming for window in windows]),
+        "block": _column([window.blocks.count for window in windows]),
+        "command": _column([commands_of(window) for window in windows]),
+        "item": _column([sum(kind.items for kind in window.kinds) for window in windows]),
+    }
+
+
+def _chosen(amounts: Mapping[str, Vector], *terms: str) -> dict[str, Vector]:
+    return {term: amounts[term] for term in terms}
+
+
+def _column(values: Sequence[float], unit: float = 1.0) -> Vector:
+    return np.asarray(values, dtype=np.float64) * unit
+
+
+def _source(windows: Windows, load_max: float, loop: LinearLaw) -> Source:
+    used = windows.used
+    loads = [window.loop.busy_ns / window.window_ns for window in used]
+    told = set(loop.terms)
+    missing = [term for term in ("message", "block", "second", "item") if term not in told]
+    notes = [f"loop: {term} cannot be told from the terms before it" for term in missing]
+    if not any(loop.coefficients):
+        notes.append("loop: commands and blocks took more time than the processor was charged for")
+    return Source(
+        what="telemetry",
+        windows=len(used),
+        windows_left_out=windows.busy + windows.idle,
+        seconds=sum(window.window_ns for window in used) * _NS,
+        commands=sum(commands_of(window) for window in used),
+        load_low=min(loads),
+        load_high=max(loads),
+        load_max=load_max,
+        cores=used[-1].cores,
+        notes=tuple(notes),
+    )
+
+
+def _flow(windows: Sequence[Telemetry]) -> FlowLaw:
+    seconds = sum(window.window_ns for window in windows) * _NS
+    kinds = {}
+    for name in sorted({kind.kind for window in windows for kind in window.kinds}):
+        seen = [kind for window in windows if (kind := window.kind(name)) is not None]
+        commands = sum(kind.commands for kind in seen)
+        if commands:
+            kinds[name] = KindFlow(
+                rate_per_s=commands / seconds,
+                items_per_command=sum(kind.items for kind in seen) / commands,
+                fills_per_command=sum(kind.fills for kind in seen) / commands,
+            )
+    rates = {name: kind.rate_per_s for name, kind in kinds.items()}
+    placed = rates.get("place", 0.0) + rates.get("bulk", 0.0)
+    cancelled = rates.get("cancel", 0.0) + rates.get("cancel_all", 0.0)
+    rounds = rates.get("oracle_round", 0.0)
+    return FlowLaw(
+        kinds=kinds,
+        cancel_ratio=cancelled / placed if placed else 0.0,
+        oracle_interval_s=1 / rounds if rounds else None,
+    )

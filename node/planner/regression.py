@@ -1,6 +1,6 @@
 """What something costs, as a sum of parts that are never negative, with its uncertainty.
 
-A total y of a window (nanoseconds, gas, bytes) is told as Σ_t c_t x_t, with x_t the amounts of the
+A total y of a window (seconds, gas, bytes) is told as Σ_t c_t x_t, with x_t the amounts of the
 same window (messages, blocks, …) and every c_t >= 0: a message that costs less than nothing does
 not exist, and two amounts that grow together would otherwise be told apart by chance, with a huge
 and a negative coefficient. Weighted non-negative least squares (Lawson and Hanson 1974).
@@ -15,12 +15,18 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 Vector = NDArray[np.float64]
 
 LEVEL = 0.95
-ALIKE = 0.9999
-"""Two amounts whose cosine over the windows is above this cannot be told apart."""
+REPLICATES = 200
+APART = 0.01
+"""An amount of which less than this share is not a sum of the others cannot be told from them."""
+REWEIGHTED = 3
+"""Rounds of weighting by what was fitted; more change nothing that the errors could see."""
+DIGITS = 8
+"""Significant digits that are kept of a replicate: its own chance is far above them."""
 
 
 class LinearLaw(msgspec.Struct, frozen=True):
@@ -58,3 +64,99 @@ def interval_of(replicates: Vector, level: float = LEVEL) -> tuple[float, float]
     """Return the middle ``level`` of the replicates."""
     low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def resamples_of(windows: int, random: np.random.Generator, count: int = REPLICATES) -> Vector:
+    """Return how often each of ``windows`` occurs in each resample; shape (count, windows)."""
+    return random.multinomial(windows, np.full(windows, 1 / windows), count).astype(np.float64)
+
+
+def told_apart(amounts: Mapping[str, Vector]) -> tuple[str, ...]:
+    """Return the terms that the windows can tell apart, the earlier of two that they cannot.
+
+    An amount that is a sum of multiples of the ones before it, or zero, has no coefficient of its
+    own: with one order in every message, messages and orders are one amount.
+    """
+    kept: list[str] = []
+    for term, column in amounts.items():
+        size = float(np.linalg.norm(column))
+        if not size:
+            continue
+        rest = column
+        if kept:
+            others = np.stack([amounts[other] for other in kept], axis=1)
+            rest = column - others @ np.linalg.lstsq(others, column, rcond=None)[0]
+        if len(kept) < column.size and float(np.linalg.norm(rest)) > APART * size:
+            kept.append(term)
+    return tuple(kept)
+
+
+def fit_linear(y: Vector, amounts: Mapping[str, Vector], resamples: Vector) -> LinearLaw:
+    """Fit ``y`` of the windows to their ``amounts``; the order of terms is that of preference.
+
+    The variance of a window is taken to grow with its total, as it does for a sum of independent
+    pieces of work. Deviations of the replicates are widened by √(n / (n − p)), for p terms fitted
+    to n windows (the bootstrap's own spread is too small by that). Negative ``y`` counts as it is.
+    """
+    terms = told_apart(amounts)
+    if not terms:
+        return LinearLaw((), (), ((),) * len(resamples), 0.0)
+    columns = np.stack([amounts[term] for term in terms], axis=1)
+    found, fitted = _weighted(columns, y)
+    scale = 1 / np.sqrt(fitted)
+    windows = y.size
+    again = np.array([_solve(columns, y, scale * np.sqrt(counts)) for counts in resamples]).reshape(
+        -1, len(terms)
+    )
+    widening = (windows / max(windows - len(terms), 1)) ** 0.5
+    replicates = np.maximum(found + (again - found) * widening, 0)
+    relative = (y - columns @ found) / fitted
+    return LinearLaw(
+        terms=terms,
+        coefficients=tuple(found.tolist()),
+        replicates=tuple(rounded(row) for row in replicates),
+        residual=float(np.sqrt(np.mean(relative**2))),
+    )
+
+
+def _weighted(columns: Vector, y: Vector) -> tuple[Vector, Vector]:
+    """Return the coefficients and the fitted totals, at least a hundredth of their mean."""
+    fitted = np.full(y.size, 1.0)
+    found = np.zeros(columns.shape[1])
+    for _ in range(REWEIGHTED):
+        found = _solve(columns, y, 1 / np.sqrt(fitted))
+        raw = columns @ found
+        fitted = np.maximum(raw, max(float(raw.mean()) / 100, 1e-300))
+    return found, fitted
+
+
+def _solve(columns: Vector, y: Vector, weights: Vector) -> Vector:
+    """Return the non-negative solution; columns are brought to one size, for the solver's sake."""
+    sizes = np.linalg.norm(columns, axis=0)
+    found: Vector = nnls(columns / sizes * weights[:, None], y * weights)[0] / sizes
+    return found
+
+
+def mean_replicates(
+    totals: Vector, counts: Vector, within_error: float, resamples: Vector
+) -> tuple[float, Vector]:
+    """Return Σ totals / Σ counts and the same of each resample.
+
+    ``within_error`` is the standard error that chance inside of the windows alone gives. Where the
+    windows tell less than that (a kind that came in one of them only), it is drawn instead.
+    """
+    mean = float(totals.sum() / counts.sum())
+    seen = resamples @ counts
+    again = np.where(seen > 0, (resamples @ totals) / np.maximum(seen, 1e-300), mean)
+    windows = max(int(np.count_nonzero(counts)), 1)
+    again = mean + (again - mean) * (windows / max(windows - 1, 1)) ** 0.5
+    if float(again.std()) < within_error:
+        # A generator of its own: how many draws a kind needs must not change the next kind's.
+        random = np.random.default_rng(len(resamples))
+        again = mean + within_error * random.standard_normal(len(resamples))
+    return mean, np.maximum(again, 0)
+
+
+def rounded(row: Vector) -> tuple[float, ...]:
+    """Return ``row`` with ``DIGITS`` significant digits, which halves the file that it goes to."""
+    return tuple(float(f"{value:.{DIGITS}g}") for value in row.tolist())

@@ -170,6 +170,18 @@ class LoginRequired(CommandRejected):
     code = 1112
 
 
+class ForeignOrigin(CommandRejected):
+    """A web page of another origin asks (``origin``); ``http.origins`` may allow it."""
+
+    code = 1113
+
+
+class UnknownHost(CommandRejected):
+    """Asked for under a name that is not the node's (``host``); ``http.hosts`` gives it names."""
+
+    code = 1114
+
+
 class UnknownMarket(CommandRejected):
     """No market with this id or symbol."""
 
@@ -383,6 +395,18 @@ class NotFound(Unavailable):
     code = 2007
 
 
+class Shed(Unavailable):
+    """``queue`` waits too long (``delay_ms``): what adds risk is refused for ``retry_after_ms``."""
+
+    code = 2008
+
+
+class DeadlineExceeded(Unavailable):
+    """The request waited longer (``waited_ms``) than its ``deadline_ms`` allowed, and was dropped."""
+
+    code = 2009
+
+
 # --- 3xxx: stop -----------------------------------------------------------------------------------
 
 
@@ -483,3 +507,9 @@ class PathUnusable(SetupError):
     """The file or folder ``path`` cannot be read, made or written (``detail``)."""
 
     code = 4009
+
+
+class MeasurementInvalid(SetupError):
+    """Telemetry, a record or a calibration cannot be used (``faults``: key, value, allowed range)."""
+
+    code = 4010
