@@ -22,7 +22,7 @@ class ProcessTimes:
     """Adds up processor time under names that outlive the processes that bear them.
 
     A worker that dies is replaced by another with the same name: what the first one spent stays, so
-    that the figure never falls.
+    that the figure never falls, and no time of a process counts twice when it changes its name.
     """
 
     def __init__(
@@ -33,22 +33,21 @@ class ProcessTimes:
         """``pids`` are the processes beside this one, by name, as they are now."""
         self._pids = pids
         self._spent_ns = spent_ns or spent_ns_of
-        self._before: dict[str, int] = {}
-        self._last: dict[str, tuple[int, int]] = {}
+        self._counted: dict[int, int] = {}
+        self._total: dict[str, int] = {}
 
     def read(self) -> dict[str, int]:
         """Return the nanoseconds that each has spent so far, user and system."""
-        spent = {OWN: time.process_time_ns()}
-        for name, pid in self._pids().items():
-            known, counted = self._last.get(name, (pid, 0))
+        living = self._pids()
+        for name, pid in living.items():
+            before = self._counted.get(pid, 0)
             now = self._spent_ns(pid)
-            if known != pid:
-                self._before[name] = self._before.get(name, 0) + counted
-                counted = 0
-            self._last[name] = (pid, counted if now is None else max(now, counted))
-        for name, (_, counted) in self._last.items():
-            spent[name] = self._before.get(name, 0) + counted
-        return spent
+            # Less than before: the number was given to another process.
+            gained = 0 if now is None else now - before if now >= before else now
+            self._total[name] = self._total.get(name, 0) + gained
+            self._counted[pid] = before if now is None else now
+        self._counted = {pid: self._counted[pid] for pid in living.values()}
+        return {OWN: time.process_time_ns(), **self._total}
 
 
 def spent_ns_of(pid: int) -> int | None:

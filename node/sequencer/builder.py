@@ -10,6 +10,7 @@ from typing import Generic
 
 import msgspec
 
+from node.capacity.kinds import KindMeter
 from node.codec.changes import changes_digest
 from node.codec.links import block_hash, chain_ids
 from node.ports.machine import Apply, State
@@ -22,6 +23,10 @@ from node.types.errors import IntegrityError
 from node.types.events import Event, Rejected
 from node.types.ids import Sequence
 from node.types.units import Millis
+
+
+def _no_time() -> int:
+    return 0
 
 
 class Unsigned(msgspec.Struct, frozen=True, gc=False):
@@ -52,7 +57,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 class Builder(Generic[State]):
     """Drives ``state`` by ``apply``, and knows the hash that the next block goes on from."""
 
-    __slots__ = ("_apply", "_name", "_parent", "_terms", "state")
+    __slots__ = ("_apply", "_name", "_parent", "_terms", "meter", "state")
 
     def __init__(
         self,
@@ -61,12 +66,15 @@ class Builder(Generic[State]):
         name: Callable[[Command], bytes],
         parent: bytes,
         terms: Callable[[Millis], Terms] = free_terms,
+        meter: KindMeter | None = None,
     ) -> None:
         """Go on from ``state``, as it is after the block whose hash is ``parent``.
 
         ``name`` gives a command's id: submissions bring theirs along, an ``OpenBlock`` does not.
         ``terms`` gives what a block at a time charges, and how far finality lags behind it.
+        ``meter`` counts what it all costs; without one the counts stay, but no time is measured.
         """
+        self.meter = KindMeter(_no_time) if meter is None else meter
         self._terms = terms
         self.state = state
         self._apply = apply
@@ -80,7 +88,8 @@ class Builder(Generic[State]):
         stands in ``results`` alone: it never reaches the log. Raises ``IntegrityError`` when the
         state does anything but accept or reject; nothing may be built on it after that.
         """
-        state = self.state
+        state, meter = self.state, self.meter
+        meter.begin()
         before = state.opening()
         time = max(now_ms, Millis(state.time))
         terms = self._terms(time)
@@ -88,9 +97,11 @@ class Builder(Generic[State]):
         commands: list[Command] = [opening]
         ids = [self._name(opening)]
         events = [self._run(opening)]
+        meter.opened()
         results: list[int | Rejected] = []
         for submission in submissions:
             happened = self._run(submission.command)
+            meter.ran(submission.command, happened)
             if len(happened) == 1 and isinstance(rejected := happened[0], Rejected):
                 results.append(rejected)
                 continue
@@ -102,8 +113,10 @@ class Builder(Generic[State]):
             # Rejections move nothing: with the OpenBlock undone the state is as it was, and an
             # idle exchange leaves no blocks behind.
             state.reopen(before)
+            meter.closed(0)
             return Draft(unsigned=None, results=tuple(results))
         unsigned = self._close(opening, commands, ids, events)
+        meter.closed(len(commands))
         return Draft(unsigned=unsigned, results=tuple(results))
 
     def _close(

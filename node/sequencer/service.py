@@ -34,7 +34,7 @@ from node.ports.journal import Journal
 from node.ports.machine import State
 from node.ports.mailbox import Outlet
 from node.ports.signer import Signer
-from node.sequencer.builder import Builder, Draft
+from node.sequencer.builder import Builder, Draft, Unsigned
 from node.sequencer.lanes import Lanes, Submission
 from node.types.commands import Command, OpenBlock
 from node.types.durable import DurableBlock, Executed, Outcome
@@ -188,9 +188,7 @@ class Sequencer(Generic[State]):
         draft = self._build(submissions)
         durable = None
         if draft.unsigned is not None:
-            block = draft.unsigned.block
-            digest = self._signing.digest(block.number, block.hash)
-            durable = draft.unsigned.signed(self._signer.sign(digest))
+            durable = self._sign(draft.unsigned)
             await self._write(durable)
         self._in_hand = []
         self._answer(submissions, draft, durable)
@@ -210,6 +208,13 @@ class Sequencer(Generic[State]):
         if accepted < count:
             stage.refuse("rejected", count - accepted)
         return draft
+
+    def _sign(self, unsigned: Unsigned) -> DurableBlock:
+        start_ns = self._clock.now_ns()
+        digest = self._signing.digest(unsigned.block.number, unsigned.block.hash)
+        durable = unsigned.signed(self._signer.sign(digest))
+        self._builder.meter.signed(self._clock.now_ns() - start_ns)
+        return durable
 
     async def _write(self, durable: DurableBlock) -> None:
         stage, count = self.journal, len(durable.block.commands)
