@@ -1,0 +1,174 @@
+"""What ``plimsoll ramp`` does."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import msgspec
+import uvloop
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from node.simulation.ramp.knee import SearchLimits
+from node.simulation.ramp.messages import Mix
+from node.simulation.ramp.page import write_page
+from node.simulation.ramp.points import RampPoint
+from node.simulation.ramp.ramp import ACCOUNTS, CONNECTIONS, RampSettings, ramp_of
+from node.simulation.ramp.report import Machine, MixReport, RampReport, mix_report, tables
+from node.simulation.ramp.target import (
+    CONFIG,
+    Target,
+    require_loopback,
+    target_at,
+    target_of_its_own,
+)
+from node.types.errors import ConfigInvalid, Unavailable
+from node.types.faults import out_of
+
+Teller = Callable[[str], None]
+"""Shows a line of what goes on."""
+
+INTERRUPTED = 130
+"""The exit code that shells give to what Ctrl-C ended."""
+
+
+class RampTimedOut(Unavailable):
+    """The ramp was not over within ``seconds``."""
+
+    code = 2107
+
+
+class NothingCarried(Unavailable):
+    """Not even ``rate`` actions a second of ``mix`` were carried: something else is wrong."""
+
+    code = 2108
+
+
+class RampOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Which node, what load, and where the figures go.
+
+    ``url``: a running node; empty: one is started with a devnet of its own, as ``config`` says.
+    ``rpc``: a devnet on which to fund the accounts; empty: they have money.
+    """
+
+    url: str = ""
+    rpc: str = ""
+    config: Path = CONFIG
+    mixes: tuple[Mix, ...] = (Mix.SINGLE,)
+    first_per_s: float = 250.0
+    highest_per_s: float = 50_000.0
+    window_s: float = 2.0
+    within_s: float = 900.0
+    accounts: int = ACCOUNTS
+    connections: int = CONNECTIONS
+    seed: int = 1
+    liquidations: bool = True
+    json_path: Path | None = None
+    html_path: Path | None = None
+
+
+def settings_of(options: RampOptions) -> RampSettings:
+    """Return the settings of a ramp. Raises ``ConfigInvalid`` with every fault."""
+    faults = [
+        *out_of("first", options.first_per_s, 1, 100_000),
+        *out_of("highest", options.highest_per_s, options.first_per_s, 1_000_000),
+        *out_of("window", options.window_s, 0.2, 60),
+        *out_of("within", options.within_s, 1, 86_400),
+        *out_of("accounts", options.accounts, 1, 2_000),
+        *out_of("connections", options.connections, 1, 64),
+    ]
+    if faults:
+        raise ConfigInvalid(faults=tuple(faults))
+    return RampSettings(
+        window_s=options.window_s,
+        accounts=options.accounts,
+        connections=options.connections,
+        seed=options.seed,
+        search=SearchLimits(first_per_s=options.first_per_s, highest_per_s=options.highest_per_s),
+        liquidations=options.liquidations,
+    )
+
+
+def ramp(options: RampOptions, console: Console | None = None) -> int:
+    """Find the knee of each mix and tell of it; return the exit code: 0, or 130 if interrupted.
+
+    Raises ``ConfigInvalid``, ``RampTimedOut``, ``NothingCarried``, ``OSError`` of a report, and
+    what starting, connecting and funding raise.
+    """
+    console = console or Console()
+    settings = settings_of(options)
+    if options.url:
+        require_loopback(options.url)
+    try:
+        report = uvloop.run(_within(options, settings, console))
+    except KeyboardInterrupt:
+        console.print("interrupted; every program has ended", highlight=False)
+        return INTERRUPTED
+    write_report(report, options.json_path, options.html_path)
+    for table in tables(report):
+        console.print(table)
+    return 0
+
+
+def write_report(report: RampReport, json_path: Path | None, html_path: Path | None) -> None:
+    """Write ``report`` wherever it was asked for. Raises ``OSError``."""
+    if json_path is not None:
+        json_path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    if html_path is not None:
+        write_page(report, html_path)
+
+
+def target_for(options: RampOptions) -> AbstractAsyncContextManager[Target]:
+    """Give the node that ``options`` name, or one of its own."""
+    if options.url:
+        return target_at(options.url, options.rpc, options.accounts)
+    return target_of_its_own(options.accounts, options.config)
+
+
+async def _within(options: RampOptions, settings: RampSettings, console: Console) -> RampReport:
+    try:
+        async with asyncio.timeout(options.within_s):
+            return await _ramp(options, settings, console)
+    except TimeoutError:
+        raise RampTimedOut(seconds=options.within_s) from None
+
+
+async def _ramp(options: RampOptions, settings: RampSettings, console: Console) -> RampReport:
+    bar = ProgressBar(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
+    )
+    with bar:
+        task = bar.add_task("a node, its chain, its accounts", total=None)
+
+        def tell(text: str) -> None:
+            bar.update(task, description=text)
+
+        async with target_for(options) as target:
+            found: dict[str, MixReport] = {}
+            for mix in options.mixes:
+                found[mix.value] = await ramp_mix(target, mix, settings, tell)
+            return RampReport(target.url, Machine.here(), found)
+
+
+async def ramp_mix(target: Target, mix: Mix, settings: RampSettings, tell: Teller) -> MixReport:
+    """Return the knee of ``mix`` and the curve around it. Raises ``NothingCarried``."""
+    searched: list[RampPoint] = []
+
+    def progress(what: str, point: RampPoint) -> None:
+        if what == "search":
+            searched.append(point)
+        tell(
+            f"{mix.value}, {what}: {point.offered_per_s:,.0f}/s offered,"
+            f" {point.goodput_per_s:,.0f}/s carried"
+        )
+
+    tell(f"{mix.value}: connecting")
+    async with ramp_of(target, mix, settings) as running:
+        try:
+            knee = await running.find(progress)
+        except ValueError:
+            raise NothingCarried(mix=mix.value, rate=settings.search.first_per_s) from None
+        points: Sequence[RampPoint] = await running.curve(knee.per_s, progress)
+    return mix_report(mix, knee, searched, points)

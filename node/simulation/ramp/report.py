@@ -1,0 +1,125 @@
+"""What a ramp found: as a structure for JSON, and as tables for a person."""
+
+import platform
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from rich import box
+from rich.table import Table
+
+from node.simulation.ramp.knee import Knee
+from node.simulation.ramp.machine import cores
+from node.simulation.ramp.messages import Mix
+from node.simulation.ramp.points import RampPoint
+
+KEPT_SHARE = 0.95
+"""Of the knee's goodput that an overloaded node should keep."""
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where the figures come from: they are those of this machine and of no other."""
+
+    python: str
+    machine: str
+    cores: int
+
+    @classmethod
+    def here(cls) -> "Machine":
+        """Return this machine."""
+        return cls(platform.python_version(), platform.machine(), cores())
+
+
+class MixReport(msgspec.Struct, frozen=True):
+    """One mix. ``points`` are at shares of the knee, ``search`` those that found it.
+
+    ``kept_share`` is the goodput at the highest share over that at the knee: below 1 the node is
+    retrograde. ``refused_lanes`` are the lanes in which anything was refused in ``points``.
+    """
+
+    mix: Mix
+    knee: Knee
+    search: list[RampPoint]
+    points: list[RampPoint]
+    kept_share: float | None
+    refused_lanes: list[str]
+
+
+class RampReport(msgspec.Struct, frozen=True):
+    """A whole ramp. Rates are actions a second; a bulk action holds 20 orders."""
+
+    node: str
+    machine: Machine
+    mixes: dict[str, MixReport]
+
+
+def mix_report(
+    mix: Mix, knee: Knee, search: Sequence[RampPoint], points: Sequence[RampPoint]
+) -> MixReport:
+    """Return the report of one mix."""
+    refused = {
+        name for point in points for name, lane in point.lanes.items() if lane.refused or lane.lost
+    }
+    return MixReport(
+        mix=mix,
+        knee=knee,
+        search=list(search),
+        points=list(points),
+        kept_share=_kept_share(points),
+        refused_lanes=sorted(refused),
+    )
+
+
+def _kept_share(points: Sequence[RampPoint]) -> float | None:
+    at_knee = [point.goodput_per_s for point in points if point.share == 1.0]
+    past = [point for point in points if point.share is not None and point.share > 1.0]
+    if not at_knee or not past or not at_knee[0]:
+        return None
+    return max(past, key=lambda point: point.share or 0.0).goodput_per_s / at_knee[0]
+
+
+def tables(report: RampReport) -> Iterable[Table]:
+    """Yield a table for each mix."""
+    for found in report.mixes.values():
+        yield points_table(found)
+
+
+def points_table(found: MixReport) -> Table:
+    """Return the points of one mix for a person."""
+    knee = found.knee
+    bound = "at least " if knee.open_ended else ""
+    title = (
+        f"{found.mix.value}: knee {bound}{knee.per_s:,.0f}/s"
+        f" ({knee.low:,.0f} carried, {knee.high:,.0f} not)"
+    )
+    if found.kept_share is not None:
+        title += f"; past it {found.kept_share:.1%} of the knee's goodput"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for name in ("× knee", "offered /s", "goodput /s", "p50 ms", "p99 ms", "p99.9 ms"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("refused, by lane")
+    table.add_column("liquidations wait p99 ms", justify="right")
+    for point in found.points:
+        table.add_row(*_row(point))
+    return table
+
+
+def _row(point: RampPoint) -> Iterable[str]:
+    yield "–" if point.share is None else f"{point.share:g}"
+    yield f"{point.offered_per_s:,.0f}"
+    yield f"{point.goodput_per_s:,.0f}"
+    for name in ("p50", "p99", "p999"):
+        yield _ms(point.delay_ms[name])
+    refused = {name: lane.refused + lane.lost for name, lane in point.lanes.items()}
+    yield ", ".join(f"{name} {count:,}" for name, count in refused.items() if count) or "none"
+    waited = point.liquidations
+    if waited is None:
+        yield "–"
+    else:
+        yield (
+            f"{_ms(waited.wait_ms['p99'])} of {waited.proposed:,}"
+            f" (formula {_ms(waited.formula_ms['p99'])})"
+        )
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.2f}"
