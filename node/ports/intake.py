@@ -8,6 +8,9 @@ from node.types.durable import Outcome
 from node.types.errors import PlimsollError
 from node.types.lanes import Lane
 
+NEVER_NS = 1 << 63
+"""The deadline of who did not name one: the clock's nanoseconds never come so far."""
+
 Deliver = Callable[[Outcome | PlimsollError], None]
 """Called once with the outcome of a command, or with why there is none. Must not raise."""
 
@@ -16,11 +19,17 @@ class Intake(Protocol):
     """Takes commands in; their outcome follows once it is durable."""
 
     def offer(
-        self, command: Command, command_id: bytes, deliver: Deliver, lane: Lane | None = None
+        self,
+        command: Command,
+        command_id: bytes,
+        deliver: Deliver,
+        lane: Lane | None = None,
+        deadline_ns: int = NEVER_NS,
     ) -> None:
         """Queue ``command``, by default in the lane that it belongs to; ``deliver`` is called once.
 
-        Never waits. Raises ``Overloaded``, ``GateClosed`` or ``ShuttingDown``, and then never calls
+        Past ``deadline_ns``, on the node's clock, it is not begun any more. Never waits. Raises
+        ``Overloaded``, ``Shed``, ``GateClosed`` or ``ShuttingDown``, and then never calls
         ``deliver``.
         """
         ...

@@ -1,34 +1,92 @@
-"""The lanes: where submissions wait, most urgent first, each lane with its own limit and counters.
+"""The lanes: where submissions wait, most urgent first, and who is turned away when all cannot go.
 
-A lane that is full refuses, and no lane takes room from another: a flood of taking orders fills
-its own lane and nothing else. When the gate is closed the lanes that add risk refuse everything,
-and the others stay open; what already waits is still taken.
+    SYSTEM ▶ LIQUIDATION ▶ REDUCING ▶ RESTING ▶ TAKING         (what adds risk: the last two)
+
+Three rules decide who is refused, and each is kept twice: over all accounts, and for each account.
+
+*What reduces risk is refused last.* REDUCING may grow past its own limit into the room of the two
+lanes that add risk: each such submission puts one of theirs out. From its limit on they are closed,
+until it has drained to half. So when a reducing submission is refused, nothing that adds risk is
+waiting and none is taken in. The same holds within the room that one account has.
+
+*By delay, not by length.* A lane whose quickest submission waits too long is late (see
+``node.capacity.delay_watch``). Then what adds risk is refused, in that lane and in those after it:
+TAKING closes first, because it is served last. An account is late by itself when it brings along
+more than its share gets done; only it is refused then.
+
+*By share, not by speed.* Within a lane accounts take turns by work, and each may hold so many
+submissions. A full lane takes room from the account that has the most.
+
+A closed gate refuses what adds risk, whatever waits; what reduces it then has an allowance for each
+account (see ``node.sequencer.allowance``). What has waited past its deadline is dropped when it is
+taken, and never executed.
 """
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from node.capacity.queue import BoundedQueue
+import msgspec
+
+from node.capacity.delay_watch import DelayLimits
+from node.capacity.fair_queue import FairQueue
 from node.capacity.stage import Stage
-from node.ports.intake import Deliver
+from node.ports.intake import NEVER_NS, Deliver
+from node.sequencer.allowance import Allowances
 from node.types.commands import Action, CancelAll, Command, OracleRound, OrderType, PlaceOrders
-from node.types.errors import GateClosed
+from node.types.errors import (
+    ActionExpired,
+    DeadlineExceeded,
+    GateClosed,
+    Overloaded,
+    PlimsollError,
+    Shed,
+)
+from node.types.ids import NO_ADDRESS, Address
 from node.types.lanes import Lane
 
-GATED = frozenset((Lane.RESTING, Lane.TAKING))
+GATED = (Lane.RESTING, Lane.TAKING)
 """The lanes that a closed gate shuts: all that can add risk goes through them."""
-
 
 REHEARSAL_WORK = 10
 """What a fill-or-kill counts for: it crosses a copy of the book, and pays nothing if that fails."""
+
+STRANGERS = Address(b"\xff" * 20)
+"""Whose share all those have together who may not act for the account that they name."""
+
+EXPIRED = "deadline_expired"
+
+_NS_PER_MS = 1_000_000
+
+
+class Fairness(msgspec.Struct, frozen=True):
+    """How the lanes share out room and time.
+
+    ``account_share``: submissions of one account that may wait, in all lanes together.
+    ``turn_work``: work that an account has done in one turn. ``closed_burst`` and
+    ``closed_per_minute``: the work that an account may have while the gate is closed.
+    """
+
+    delay: DelayLimits = DelayLimits()
+    account_share: int = 512
+    turn_work: int = 32
+    closed_burst: int = 600
+    closed_per_minute: int = 60
+
+
+DEFAULT_FAIRNESS = Fairness()
 
 
 class Submission:
     """A command on its way into the log, and who waits for what becomes of it."""
 
-    __slots__ = ("command", "id", "key", "waiting", "work")
+    __slots__ = ("command", "deadline_ns", "expires", "id", "key", "waiting", "whose", "work")
 
-    def __init__(self, command: Command, command_id: bytes, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        command: Command,
+        command_id: bytes,
+        deliver: Deliver,
+        deadline_ns: int = NEVER_NS,
+    ) -> None:
         """Take on ``command``; submissions with one ``key`` are the same action.
 
         An action's id does not name its signer. With the id alone, a stranger who signs somebody's
@@ -36,7 +94,15 @@ class Submission:
         """
         self.command = command
         self.id = command_id
-        self.key = command_id + command.signer if isinstance(command, Action) else command_id
+        self.deadline_ns = deadline_ns
+        if isinstance(command, Action):
+            self.key = command_id + command.signer
+            self.whose: Address = command.account
+            self.expires: int = command.expires
+        else:
+            self.key = command_id
+            self.whose = NO_ADDRESS
+            self.expires = NEVER_NS
         self.work = work_of(command)
         self.waiting = [deliver]
 
@@ -53,28 +119,69 @@ def work_of(command: Command) -> int:
     return 10 if isinstance(command, CancelAll | OracleRound) else 1
 
 
+class _Line:
+    """One lane: its queue, its limit and its counters."""
+
+    __slots__ = ("limit", "name", "queue", "stage")
+
+    def __init__(self, lane: Lane, limit: int, room: int, fairness: Fairness) -> None:
+        assert 1 <= limit <= room
+        self.name = f"lane_{lane.name.lower()}"
+        self.limit = limit
+        self.queue: FairQueue[Address, Submission] = FairQueue(fairness.turn_work, fairness.delay)
+        self.stage = Stage(self.name, capacity=room, held=self.queue.__len__)
+
+
 class Lanes:
-    """One bounded queue for each lane, emptied in their order."""
+    """One queue for each lane, emptied in their order."""
 
-    __slots__ = ("_cause", "_queues", "_works")
+    __slots__ = (
+        "_allowances",
+        "_cause",
+        "_dismiss",
+        "_fairness",
+        "_lines",
+        "_pressed",
+        "_room",
+        "expired",
+        "shed",
+    )
 
-    def __init__(self, limits: Mapping[Lane, int]) -> None:
-        """Start empty, with the gate open; ``limits`` are the submissions that each lane holds."""
-        self._queues = tuple(
-            BoundedQueue[Submission](f"lane_{lane.name.lower()}", limits[lane]) for lane in Lane
+    def __init__(
+        self,
+        limits: Mapping[Lane, int],
+        dismiss: Callable[[Submission, PlimsollError], None],
+        fairness: Fairness = DEFAULT_FAIRNESS,
+    ) -> None:
+        """Start empty, with the gate open; ``limits`` are the submissions that each lane holds.
+
+        ``dismiss`` is told of each submission that was queued and will not be executed, and why.
+        """
+        self._room = sum(limits[lane] for lane in (Lane.REDUCING, *GATED))
+        self._lines = tuple(
+            _Line(
+                lane, limits[lane], self._room if lane is Lane.REDUCING else limits[lane], fairness
+            )
+            for lane in Lane
         )
-        # The work of each waiting submission, so that what fits is known before it is taken.
-        self._works = tuple(deque[int]() for _ in Lane)
+        self._fairness = fairness
+        self._dismiss = dismiss
+        self._allowances = Allowances(fairness.closed_burst, fairness.closed_per_minute)
         self._cause: str | None = None
+        self._pressed = False
+        self.shed: dict[str, int] = {}
+        """Submissions refused or put out because others wait too long, by cause."""
+        self.expired = 0
+        """Submissions that were past their deadline when their turn came."""
 
     def __len__(self) -> int:
         """Return the number of waiting submissions."""
-        return sum(map(len, self._queues))
+        return sum(len(line.queue) for line in self._lines)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Return the counters of each lane, in the lanes' order."""
-        return tuple(queue.stage for queue in self._queues)
+        return tuple(line.stage for line in self._lines)
 
     @property
     def gate(self) -> str | None:
@@ -92,27 +199,178 @@ class Lanes:
     def offer(self, submission: Submission, lane: Lane, now_ns: int) -> None:
         """Queue ``submission``.
 
-        Raises ``Overloaded``, which names the lane, when it is full, ``GateClosed`` (``cause``)
-        when it adds risk and the gate is closed.
+        Raises ``Overloaded`` (the lane, or the account's share of it), ``Shed`` when what adds
+        risk must wait for the rest, ``GateClosed`` (``cause``) when the gate is closed.
         """
-        queue = self._queues[lane]
-        if self._cause is not None and lane in GATED:
-            queue.stage.turn_away(f"gate_{self._cause}")
-            raise GateClosed(cause=self._cause, lane=queue.name)
-        queue.offer(submission, now_ns)
-        self._works[lane].append(submission.work)
+        line = self._lines[lane]
+        if lane is Lane.REDUCING:
+            self._make_room_to_reduce(submission, now_ns)
+        elif lane in GATED:
+            self._require_open(submission.whose, lane, now_ns)
+            self._make_room_to_add(submission.whose, line)
+        elif len(line.queue) >= line.limit:
+            raise self._refused(line, "full", Overloaded(queue=line.name, limit=line.limit))
+        line.queue.add(submission.whose, submission, submission.work, now_ns)
+        stage = line.stage
+        # Not Stage.enter, which would work the depth out from all that ever came and went.
+        stage.arrived += 1
+        if (depth := len(line.queue)) > stage.peak_depth:
+            stage.peak_depth = depth
 
-    def take(self, work: int, now_ns: int) -> list[Submission]:
+    def take(self, work: int, now_ns: int, now_ms: int, reserve: int = 0) -> list[Submission]:
         """Remove and return what goes into the next block: the most urgent, ``work`` in all.
 
-        The last one may exceed it; so while anything waits, something is taken.
+        ``reserve`` is the work of the liquidations that may come up while the block is built. What
+        of it is not taken up now is kept free below the liquidations, so that block and burst
+        together still are one block's work; half of the work is never reserved. The last
+        submission may exceed the work, so while anything waits, something is taken or dismissed.
         """
         taken: list[Submission] = []
-        for queue, works in zip(self._queues, self._works, strict=True):
-            count = 0
-            while works and work > 0:
-                work -= works.popleft()
-                count += 1
-            if count:
-                taken += queue.take(count, now_ns)
+        left = work
+        for lane, line in zip(Lane, self._lines, strict=True):
+            before = left
+            while left > 0 and len(line.queue):
+                left -= self._take_from(line, left, now_ns, now_ms, taken)
+            if lane is Lane.LIQUIDATION:
+                left -= min(max(0, reserve - (before - left)), work // 2)
+        reducing = self._lines[Lane.REDUCING]
+        if self._pressed and 2 * len(reducing.queue) <= reducing.limit:
+            self._pressed = False
         return taken
+
+    def drain(self, now_ns: int) -> list[Submission]:
+        """Remove and return everything that waits: the end."""
+        drained: list[Submission] = []
+        for line in self._lines:
+            while entries := line.queue.take(1 << 30, now_ns):
+                drained += (submission for _, _, submission in entries)
+                line.stage.done += len(entries)
+        return drained
+
+    def _take_from(
+        self, line: _Line, work: int, now_ns: int, now_ms: int, taken: list[Submission]
+    ) -> int:
+        """Move up to ``work`` from ``line`` to ``taken``; return what of it was used.
+
+        Dismissing one that is past its deadline counts 1: it must not hold up a block for ever.
+        """
+        stage, used, live = line.stage, 0, 0
+        for offered_ns, cost, submission in line.queue.take(work, now_ns):
+            stage.waited(now_ns - offered_ns)
+            if submission.deadline_ns > now_ns and submission.expires > now_ms:
+                taken.append(submission)
+                used += cost
+                live += 1
+            else:
+                used += 1
+                self._expire(line, submission, now_ns - offered_ns, now_ms)
+        stage.done += live
+        return used
+
+    def _expire(self, line: _Line, submission: Submission, waited_ns: int, now_ms: int) -> None:
+        line.stage.refuse(EXPIRED)
+        self.expired += 1
+        if submission.expires <= now_ms:
+            # What the transition would say of it, before it is asked.
+            self._dismiss(submission, ActionExpired(expires=submission.expires, time=now_ms))
+        else:
+            self._dismiss(submission, DeadlineExceeded(waited_ms=waited_ns // _NS_PER_MS))
+
+    # --- what adds risk --------------------------------------------------------------------------
+
+    def _require_open(self, whose: Address, lane: Lane, now_ns: int) -> None:
+        line = self._lines[lane]
+        if self._cause is not None:
+            gate = GateClosed(cause=self._cause, lane=line.name)
+            raise self._refused(line, f"gate_{self._cause}", gate)
+        reducing = self._lines[Lane.REDUCING]
+        if self._pressed:
+            raise self._shed(line, "reducing_first", reducing, reducing.queue.delay_ns(now_ns))
+        for urgent in self._lines[Lane.LIQUIDATION : lane + 1]:
+            if urgent.queue.is_late(now_ns):
+                raise self._shed(line, "delay", urgent, urgent.queue.delay_ns(now_ns))
+        if line.queue.is_key_late(whose, now_ns):
+            delay_ns = line.queue.delay_of_ns(whose, now_ns)
+            raise self._shed(line, "account_delay", line, delay_ns)
+
+    def _make_room_to_add(self, whose: Address, line: _Line) -> None:
+        share = self._fairness.account_share
+        if whose != NO_ADDRESS:
+            reducing = self._lines[Lane.REDUCING].queue.length(whose)
+            # From half its share on, what an account would reduce goes before what it would add.
+            if 2 * reducing >= share or self._held_by(whose) >= share:
+                raise self._refused(line, "account", Overloaded(queue="account", limit=share))
+        queue = line.queue
+        if len(queue) < line.limit:
+            return
+        if queue.length(whose) + 1 >= queue.longest:
+            raise self._refused(line, "full", Overloaded(queue=line.name, limit=line.limit))
+        self._put_out(line, queue.evict_longest())
+
+    # --- what reduces it -------------------------------------------------------------------------
+
+    def _make_room_to_reduce(self, submission: Submission, now_ns: int) -> None:
+        line, whose = self._lines[Lane.REDUCING], submission.whose
+        depth, share = len(line.queue), self._fairness.account_share
+        if self._cause is not None and whose != NO_ADDRESS:
+            wait_ns = self._allowances.spend(whose, submission.work, now_ns)
+            if wait_ns:
+                wait_ms = -(-wait_ns // _NS_PER_MS)
+                self._count("allowance")
+                error = GateClosed(cause=self._cause, lane=line.name, retry_after_ms=wait_ms)
+                raise self._refused(line, "allowance", error)
+        if whose != NO_ADDRESS and self._held_by(whose) >= share:
+            self._make_room_of_its_own(whose, line, share)
+        if depth >= line.limit:
+            self._pressed = True
+            if depth + sum(len(self._lines[lane].queue) for lane in GATED) >= self._room:
+                self._make_room_of_others(whose, line)
+
+    def _make_room_of_its_own(self, whose: Address, line: _Line, share: int) -> None:
+        """Put out what the account itself would add."""
+        for lane in reversed(GATED):
+            victim = self._lines[lane].queue.evict(whose)
+            if victim is not None:
+                self._put_out(self._lines[lane], victim)
+                return
+        raise self._refused(line, "account", Overloaded(queue="account", limit=share))
+
+    def _make_room_of_others(self, whose: Address, line: _Line) -> None:
+        """Put out what adds risk; where nothing does, what the busiest account would reduce."""
+        for lane in reversed(GATED):
+            victim = self._lines[lane].queue.evict_longest()
+            if victim is not None:
+                self._put_out(self._lines[lane], victim)
+                return
+        queue = line.queue
+        if queue.length(whose) + 1 >= queue.longest:
+            raise self._refused(line, "full", Overloaded(queue=line.name, limit=self._room))
+        self._put_out(line, queue.evict_longest())
+
+    # --- counting --------------------------------------------------------------------------------
+
+    def _held_by(self, whose: Address) -> int:
+        return sum(line.queue.length(whose) for line in self._lines[Lane.REDUCING :])
+
+    def _put_out(self, line: _Line, victim: Submission | None) -> None:
+        assert victim is not None
+        line.stage.refuse("evicted")
+        self._count("evicted")
+        retry_ms = self._fairness.delay.interval_ms
+        self._dismiss(victim, Shed(queue=line.name, delay_ms=0, retry_after_ms=retry_ms))
+
+    def _shed(self, line: _Line, cause: str, late: _Line, delay_ns: int) -> PlimsollError:
+        self._count(cause)
+        error = Shed(
+            queue=late.name,
+            delay_ms=delay_ns // _NS_PER_MS,
+            retry_after_ms=self._fairness.delay.retry_after_ms(delay_ns),
+        )
+        return self._refused(line, cause, error)
+
+    def _refused(self, line: _Line, cause: str, error: PlimsollError) -> PlimsollError:
+        line.stage.turn_away(cause)
+        return error
+
+    def _count(self, cause: str) -> None:
+        self.shed[cause] = self.shed.get(cause, 0) + 1

@@ -19,7 +19,7 @@ journal: nothing of the failed block was told to anyone, and a restart replays t
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Ordered
 from typing import Generic
 
@@ -29,14 +29,15 @@ import structlog
 from node.capacity.stage import Stage
 from node.codec.receipts import BlockSigning
 from node.ports.clock import Clock
-from node.ports.intake import Deliver
+from node.ports.intake import NEVER_NS, Deliver
 from node.ports.journal import Journal
 from node.ports.machine import State
 from node.ports.mailbox import Outlet
 from node.ports.signer import Signer
 from node.sequencer.builder import Builder, Draft, Unsigned
-from node.sequencer.lanes import Lanes, Submission
-from node.types.commands import Command, OpenBlock
+from node.sequencer.lanes import DEFAULT_FAIRNESS, STRANGERS, Fairness, Lanes, Submission
+from node.sequencer.pace import Pace
+from node.types.commands import Action, Command, OpenBlock
 from node.types.durable import DurableBlock, Executed, Outcome
 from node.types.errors import IntegrityError, Overloaded, PlimsollError, ShuttingDown
 from node.types.events import Rejected
@@ -51,12 +52,40 @@ _log = structlog.get_logger(__name__)
 class SequencerLimits(msgspec.Struct, frozen=True):
     """``lanes``: submissions that each lane holds. ``block_work``: orders in a block, roughly.
 
+    ``block_ms``: how long a block may take to apply, by the time that work took lately.
     ``gather_ms``: how long a first submission waits for others, 0 … 5.
     """
 
     lanes: Mapping[Lane, int]
     block_work: int = 512
+    block_ms: float = 3.0
     gather_ms: int = 0
+    fairness: Fairness = DEFAULT_FAIRNESS
+
+
+def everyone_may_act(_action: Action) -> bool:
+    """Return True: for a log whose accounts nobody knows before they are in it."""
+    return True
+
+
+def nothing_reserved() -> int:
+    """Return 0: for a log that liquidates nothing."""
+    return 0
+
+
+class Insight(msgspec.Struct, frozen=True):
+    """What the sequencer cannot know, since it orders commands without knowing what they mean.
+
+    ``may_act`` tells whether an action's signer may act for its account. Those who may not wait in
+    the last lane and share one place in it, so that keys that cost nothing gain nothing.
+    ``reserve_work`` is the work of the liquidations that may come up while a block is built.
+    """
+
+    may_act: Callable[[Action], bool] = everyone_may_act
+    reserve_work: Callable[[], int] = nothing_reserved
+
+
+NO_INSIGHT = Insight()
 
 
 class Sequencer(Generic[State]):
@@ -71,6 +100,7 @@ class Sequencer(Generic[State]):
         clock: Clock,
         limits: SequencerLimits,
         outlets: Ordered[Outlet[DurableBlock]],
+        insight: Insight = NO_INSIGHT,
     ) -> None:
         self._builder = builder
         self._journal = journal
@@ -79,7 +109,9 @@ class Sequencer(Generic[State]):
         self._clock = clock
         self._limits = limits
         self._outlets = outlets
-        self._lanes = Lanes(limits.lanes)
+        self._insight = insight
+        self._lanes = Lanes(limits.lanes, self._deliver, limits.fairness)
+        self._pace = Pace(limits.block_ms, limits.block_work)
         self._in_flight: dict[bytes, Submission] = {}
         self._in_hand: list[Submission] = []
         self._awakened = asyncio.Event()
@@ -103,30 +135,49 @@ class Sequencer(Generic[State]):
         self._lanes.open_gate()
 
     @property
+    def shed(self) -> dict[str, int]:
+        """Return what was refused or put out because others wait too long, by cause."""
+        return self._lanes.shed
+
+    @property
+    def expired(self) -> int:
+        """Return how many submissions were past their deadline when their turn came."""
+        return self._lanes.expired
+
+    @property
     def gate(self) -> str | None:
         """Return why the gate is closed, None while it is open."""
         return self._lanes.gate
 
     def offer(
-        self, command: Command, command_id: bytes, deliver: Deliver, lane: Lane | None = None
+        self,
+        command: Command,
+        command_id: bytes,
+        deliver: Deliver,
+        lane: Lane | None = None,
+        deadline_ns: int = NEVER_NS,
     ) -> None:
         """Queue ``command``, by default in the lane that it belongs to; ``deliver`` is called once.
 
         An action that is in flight already is not queued again: whoever asks again gets the same
-        outcome. Raises ``Overloaded`` (the lane, or too many who ask the same), ``GateClosed`` or
-        ``ShuttingDown``, and then never calls ``deliver``.
+        outcome, and it is dropped when the last of their deadlines has passed. Raises
+        ``Overloaded`` (the lane, its account, or too many who ask the same), ``Shed``,
+        ``GateClosed`` or ``ShuttingDown``, and then never calls ``deliver``.
         """
         assert not isinstance(command, OpenBlock), "the sequencer alone opens blocks"
         if self._stopping:
             raise ShuttingDown
-        submission = Submission(command, command_id, deliver)
+        submission = Submission(command, command_id, deliver, deadline_ns)
         same = self._in_flight.get(submission.key)
         if same is not None:
             if len(same.waiting) >= ASKERS:
                 raise Overloaded(queue="same_action", limit=ASKERS)
             same.waiting.append(deliver)
+            same.deadline_ns = max(same.deadline_ns, deadline_ns)
             return
         chosen = lane_of(command) if lane is None else lane
+        if isinstance(command, Action) and not self._insight.may_act(command):
+            chosen, submission.whose = Lane.TAKING, STRANGERS
         self._lanes.offer(submission, chosen, self._clock.now_ns())
         self._in_flight[submission.key] = submission
         self._awakened.set()
@@ -183,7 +234,12 @@ class Sequencer(Generic[State]):
         return True
 
     async def _turn(self) -> None:
-        submissions = self._lanes.take(self._limits.block_work, self._clock.now_ns())
+        clock = self._clock
+        submissions = self._lanes.take(
+            self._pace.budget(), clock.now_ns(), clock.now_ms(), self._insight.reserve_work()
+        )
+        if not submissions:  # All of them were past their deadlines.
+            return
         self._in_hand = submissions
         draft = self._build(submissions)
         durable = None
@@ -201,7 +257,9 @@ class Sequencer(Generic[State]):
         self._in_transition = count
         start_ns = self._clock.now_ns()
         draft = self._builder.build(submissions, self._clock.now_ms())
-        stage.busy(start_ns, self._clock.now_ns(), count)
+        end_ns = self._clock.now_ns()
+        stage.busy(start_ns, end_ns, count)
+        self._pace.note(end_ns - start_ns, sum(submission.work for submission in submissions))
         self._in_transition = 0
         accepted = len(draft.unsigned.block.commands) - 1 if draft.unsigned is not None else 0
         stage.leave(accepted)
@@ -246,9 +304,8 @@ class Sequencer(Generic[State]):
         for submission in self._in_hand:
             self._deliver(submission, unknown)
         self._in_hand = []
-        while waiting := self._lanes.take(self._limits.block_work, self._clock.now_ns()):
-            for submission in waiting:
-                self._deliver(submission, ShuttingDown())
+        for submission in self._lanes.drain(self._clock.now_ns()):
+            self._deliver(submission, ShuttingDown())
 
     def _deliver(self, submission: Submission, outcome: Outcome | PlimsollError) -> None:
         del self._in_flight[submission.key]

@@ -10,7 +10,7 @@ from node.sequencer.builder import Builder
 from node.sequencer.service import Sequencer, SequencerLimits
 from node.types.blocks import GENESIS_PARENT
 from node.types.durable import Executed, Outcome
-from node.types.errors import PlimsollError, Unavailable
+from node.types.errors import PlimsollError, Shed, Unavailable
 from node.types.events import Rejected
 from node.types.lanes import Lane
 from node.types.units import Money
@@ -67,6 +67,6 @@ async def _play(steps: list[tuple[object, ...]], lane_limit: int, block_work: in
     await task
     assert all(stage.conserved() and stage.held() == 0 for stage in sequencer.stages)
     assert all(len(answers) == 1 for answers in heard)
-    assert all(isinstance(answers[0], Executed | Rejected) for answers in heard)
+    assert all(isinstance(answers[0], Executed | Rejected | Shed) for answers in heard)
     executed = {id(a.durable.block): 0 for (a,) in heard if isinstance(a, Executed)}
     assert len(executed) == len(journal.blocks)

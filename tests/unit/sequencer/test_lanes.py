@@ -2,15 +2,20 @@
 
 import pytest
 
-from node.sequencer.lanes import Lanes, Submission, work_of
+from node.sequencer.lanes import DEFAULT_FAIRNESS, Fairness, Lanes, Submission, work_of
 from node.types.commands import CancelAll, CancelOrder, NewOrder, OrderType, PlaceOrders, Side
-from node.types.errors import GateClosed, Overloaded
+from node.types.errors import GateClosed, Overloaded, PlimsollError
 from node.types.ids import MarketId, OrderId
 from node.types.lanes import Lane
 from node.types.units import Lots, Millis, Ticks
 from tests.unit.sequencer.toy_machine import ALICE, name_of, pay
 
-LIMITS = dict.fromkeys(Lane, 3)
+
+def _lanes(limit: int = 3, fairness: Fairness = DEFAULT_FAIRNESS) -> Lanes:
+    def dismissed(submission: Submission, error: PlimsollError) -> None:
+        raise AssertionError((submission, error))
+
+    return Lanes(dict.fromkeys(Lane, limit), dismissed, fairness)
 
 
 def _submission(index: int) -> Submission:
@@ -24,7 +29,7 @@ def _bulk(orders: int, cancels: int = 0, kind: OrderType = OrderType.GTC) -> Pla
         account=ALICE,
         signer=ALICE,
         nonce=1,
-        expires=Millis(0),
+        expires=Millis(1),
         signature=b"",
         cancels=(CancelOrder(order_id=OrderId(1)),) * cancels,
         orders=(order,) * orders,
@@ -32,18 +37,18 @@ def _bulk(orders: int, cancels: int = 0, kind: OrderType = OrderType.GTC) -> Pla
 
 
 def test_urgent_lanes_go_first_and_each_lane_keeps_its_order() -> None:
-    lanes = Lanes(LIMITS)
+    lanes = _lanes()
     offered = {}
     for place, lane in enumerate((*reversed(Lane), *reversed(Lane))):
         offered[place] = (lane, submission := _submission(place))
         lanes.offer(submission, lane, now_ns=place)
     wanted = [pair[1] for pair in sorted(offered.values(), key=lambda pair: pair[0])]
-    assert lanes.take(100, now_ns=100) == wanted
+    assert lanes.take(100, now_ns=100, now_ms=0) == wanted
     assert len(lanes) == 0
 
 
 def test_a_full_lane_refuses_by_name_and_takes_no_room_from_another() -> None:
-    lanes = Lanes(LIMITS)
+    lanes = _lanes()
     for index in range(3):
         lanes.offer(_submission(index), Lane.TAKING, now_ns=0)
     with pytest.raises(Overloaded) as refusal:
@@ -56,7 +61,7 @@ def test_a_full_lane_refuses_by_name_and_takes_no_room_from_another() -> None:
 
 @pytest.mark.parametrize("lane", Lane)
 def test_a_closed_gate_shuts_only_what_adds_risk(lane: Lane) -> None:
-    lanes = Lanes(LIMITS)
+    lanes = _lanes()
     lanes.offer(_submission(0), lane, now_ns=0)
     lanes.close_gate("backlog")
     assert lanes.gate == "backlog"
@@ -67,7 +72,7 @@ def test_a_closed_gate_shuts_only_what_adds_risk(lane: Lane) -> None:
         assert lanes.stages[lane].refused == {"gate_backlog": 1}
     else:
         lanes.offer(_submission(1), lane, now_ns=0)
-    assert len(lanes.take(100, now_ns=1)) == (1 if lane >= Lane.RESTING else 2)
+    assert len(lanes.take(100, now_ns=1, now_ms=0)) == (1 if lane >= Lane.RESTING else 2)
     lanes.open_gate()
     lanes.offer(_submission(2), lane, now_ns=2)
     assert all(stage.conserved() for stage in lanes.stages)
@@ -82,14 +87,14 @@ def test_work_counts_the_items_of_an_action() -> None:
 
 @pytest.mark.parametrize("orders", [1, 7, 100])
 def test_a_take_exceeds_its_work_by_less_than_one_submission(orders: int) -> None:
-    lanes = Lanes(dict.fromkeys(Lane, 1000))
+    lanes = _lanes(1_000, Fairness(account_share=1_000))
     for _ in range(1_000):
         lanes.offer(Submission(_bulk(orders), b"", lambda _outcome: None), Lane.TAKING, now_ns=0)
-    taken = sum(submission.work for submission in lanes.take(512, now_ns=1))
+    taken = sum(submission.work for submission in lanes.take(512, now_ns=1, now_ms=0))
     assert 512 <= taken < 512 + orders
 
 
 def test_something_is_taken_however_heavy_it_is() -> None:
-    lanes = Lanes(LIMITS)
+    lanes = _lanes()
     lanes.offer(Submission(_bulk(100), b"", lambda _outcome: None), Lane.TAKING, now_ns=0)
-    assert len(lanes.take(1, now_ns=1)) == 1
+    assert len(lanes.take(1, now_ns=1, now_ms=0)) == 1

@@ -1,0 +1,211 @@
+"""A queue that many fill and none can fill for the others: a turn for each key, by work.
+
+Deficit round robin (Shreedhar and Varghese, 1996). Each key that has items waiting stands in a
+ring. At its turn it gets ``quantum`` units of credit and is served while its next item costs no
+more than its credit; what is left of the credit stays with it while it waits, and is gone with its
+last item. So each key is served first come first served, and of two keys that both wait all the
+time, neither is ever served more than ``quantum + 2 × the dearest item`` above the other, however
+much it has brought along.
+
+Adding and taking cost O(1) for each ``quantum`` of work. The keys are also kept by the number of
+their items, so that whoever must make room finds the longest in O(1): room is then taken from the
+key that has the most of it.
+"""
+
+from collections import deque
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from node.capacity.delay_watch import DelayLimits, DelayWatch
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+Entry = tuple[int, int, T]
+"""When it was added (nanoseconds), its work, and the item."""
+
+
+class _Share(Generic[K, T]):
+    """What one key has waiting; it exists only while there is something."""
+
+    __slots__ = ("credit", "in_turn", "items", "key", "watch")
+
+    def __init__(self, key: K) -> None:
+        self.key = key
+        self.items: deque[Entry[T]] = deque()
+        self.credit = 0
+        self.in_turn = False
+        # Most shares live for one block and never need one.
+        self.watch: DelayWatch | None = None
+
+
+class FairQueue(Generic[K, T]):
+    """Items of many keys; unbounded by itself, so its owner says how much it may hold."""
+
+    __slots__ = (
+        "_by_length",
+        "_count",
+        "_limits",
+        "_longest",
+        "_quantum",
+        "_ring",
+        "_shares",
+        "_taken_ns",
+        "_watch",
+    )
+
+    def __init__(self, quantum: int, limits: DelayLimits) -> None:
+        """``quantum`` is the work that a key may have done in one turn."""
+        assert quantum >= 1
+        self._quantum = quantum
+        self._limits = limits
+        self._watch = DelayWatch(limits)
+        self._shares: dict[K, _Share[K, T]] = {}
+        self._ring: deque[_Share[K, T]] = deque()
+        # ``_by_length[n]`` are the keys with n items, in the order in which they came to have them.
+        self._by_length: list[dict[K, None]] = [{}]
+        self._longest = 0
+        self._count = 0
+        self._taken_ns = 0
+
+    def __len__(self) -> int:
+        """Return the number of items that wait."""
+        return self._count
+
+    @property
+    def keys(self) -> int:
+        """Return the number of keys that have something waiting."""
+        return len(self._shares)
+
+    @property
+    def longest(self) -> int:
+        """Return how many items the key has that has the most."""
+        return self._longest
+
+    def length(self, key: K) -> int:
+        """Return how many items of ``key`` wait."""
+        share = self._shares.get(key)
+        return 0 if share is None else len(share.items)
+
+    def add(self, key: K, item: T, work: int, now_ns: int) -> None:
+        """Append ``item`` to those of ``key``; times must never decrease."""
+        share = self._shares.get(key)
+        if share is None:
+            share = self._shares[key] = _Share(key)
+            self._ring.append(share)
+        share.items.append((now_ns, work, item))
+        self._count += 1
+        self._moved(key, len(share.items) - 1, len(share.items))
+
+    def take(self, work: int, now_ns: int) -> list[Entry[T]]:
+        """Remove and return items for ``work`` in all, key by key.
+
+        The last one may exceed it, so while anything waits and ``work`` is positive, something is
+        taken. Raises ``ValueError`` when ``now_ns`` comes before an item's own time.
+        """
+        taken: list[Entry[T]] = []
+        ring = self._ring
+        newest_ns = 0
+        while work > 0 and ring:
+            share = ring[0]
+            items = share.items
+            before = len(items)
+            if not share.in_turn:
+                share.in_turn = True
+                share.credit += self._quantum
+            while items and work > 0 and items[0][1] <= share.credit:
+                entry = items.popleft()
+                share.credit -= entry[1]
+                work -= entry[1]
+                taken.append(entry)
+            if len(items) < before:
+                # Of each key the one that was taken last waited least.
+                self._served(share, before, taken[-1][0], now_ns)
+                newest_ns = max(newest_ns, taken[-1][0])
+            if not items:
+                ring.popleft()
+            elif items[0][1] > share.credit:
+                share.in_turn = False
+                ring.rotate(-1)
+        if taken:
+            self._count -= len(taken)
+            self._taken_ns = now_ns
+            self._watch.served(now_ns - newest_ns, now_ns)
+        if not ring:
+            self._watch.reset()
+        return taken
+
+    def evict(self, key: K) -> T | None:
+        """Remove and return the newest item of ``key``, if it has any."""
+        share = self._shares.get(key)
+        if share is None:
+            return None
+        item = share.items.pop()[2]
+        self._count -= 1
+        left = len(share.items)
+        self._moved(key, left + 1, left)
+        if not left:
+            self._ring.remove(share)
+            if not self._ring:
+                self._watch.reset()
+        return item
+
+    def evict_longest(self) -> T | None:
+        """Remove and return the newest item of the key that has the most, if there is any."""
+        if not self._count:
+            return None
+        return self.evict(next(iter(self._by_length[self._longest])))
+
+    def delay_ns(self, now_ns: int) -> int:
+        """Return how long the next item to be served has waited; 0 where none waits."""
+        return now_ns - self._ring[0].items[0][0] if self._ring else 0
+
+    def is_late(self, now_ns: int) -> bool:
+        """Return whether everyone waits too long here, even those who are served soonest."""
+        watch = self._watch
+        if self._ring:
+            # While some are served they tell; this is for when nobody is.
+            watch.stood(now_ns - max(self._taken_ns, self._ring[0].items[0][0]), now_ns)
+        return watch.late
+
+    def delay_of_ns(self, key: K, now_ns: int) -> int:
+        """Return how long the next item of ``key`` has waited; 0 where none waits."""
+        share = self._shares.get(key)
+        return 0 if share is None else now_ns - share.items[0][0]
+
+    def is_key_late(self, key: K, now_ns: int) -> bool:
+        """Return whether ``key`` has more waiting than its share of the work gets done in time."""
+        share = self._shares.get(key)
+        if share is None:
+            return False
+        waited_ns = now_ns - share.items[0][0]
+        if share.watch is None:
+            if waited_ns < self._limits.target_ns:
+                return False
+            share.watch = DelayWatch(self._limits)
+        share.watch.stood(waited_ns, now_ns)
+        return share.watch.late
+
+    def _served(self, share: _Share[K, T], before: int, newest_ns: int, now_ns: int) -> None:
+        """Note that ``share`` had ``before`` items, and that the last one taken is so new."""
+        if now_ns < newest_ns:
+            raise ValueError(f"taken {newest_ns - now_ns} ns before it was added")
+        self._moved(share.key, before, len(share.items))
+        if share.watch is not None:
+            share.watch.served(now_ns - newest_ns, now_ns)
+
+    def _moved(self, key: K, before: int, after: int) -> None:
+        """Put ``key`` among those with ``after`` items; it was among those with ``before``."""
+        by_length = self._by_length
+        if before:
+            del by_length[before][key]
+        if not after:
+            del self._shares[key]
+        else:
+            if after == len(by_length):
+                by_length.append({})
+            by_length[after][key] = None
+            if after > self._longest:
+                self._longest = after
+        while self._longest and not by_length[self._longest]:
+            self._longest -= 1
