@@ -27,12 +27,16 @@ from node.app.figures import register_figures
 from node.app.foundation import Foundation
 from node.app.funding_clock import FundingClock
 from node.app.health import faults_of
+from node.app.knee import KneeBoard
+from node.app.load_line import LoadWatch, push_load
 from node.app.loop_lag import LoopLag
 from node.app.standings import NotingSealer, Standings
 from node.app.stats import stats_of
 from node.app.tally import Tally
+from node.app.telemetry import Meters, telemetry_of
 from node.app.withdrawals import WithdrawalDesk
 from node.batcher.service import BatcherService
+from node.capacity.loadline import LoadLine
 from node.capacity.queue import BoundedQueue
 from node.capacity.registry import Capacity
 from node.codec.commands import command_id
@@ -85,12 +89,15 @@ class Node:
         self.stopping = asyncio.Event()
         self.serving = asyncio.Event()
         self.loop_lag = LoopLag(base.clock)
+        self.meters = Meters(self)
+        self.knee = KneeBoard(base.folder.path)
         self._finals: asyncio.Queue[int] = asyncio.Queue()
         self._make_log()
         self._make_door()
         self._make_risk()
         self._make_settlement()
         self._register()
+        self.load = LoadWatch(self, self.meters)
 
     # --- making ----------------------------------------------------------------------------------
 
@@ -105,7 +112,11 @@ class Node:
         self._batched = self._blocks("batch_inlet")
         self.sequencer = Sequencer(
             Builder(
-                base.state, apply, partial(command_id, signing=base.signing), base.recovery.parent
+                base.state,
+                apply,
+                partial(command_id, signing=base.signing),
+                base.recovery.parent,
+                meter=self.meters.kinds,
             ),
             base.journal,
             base.signer,
@@ -177,8 +188,14 @@ class Node:
             self.desk.find,
         )
         self._exporter = PrometheusExporter(self.capacity, base.clock.now_ns)
-        probes = Probes(self.faults, lambda: stats_of(self), self._exporter.render)
-        self.server = HttpServer(config.http, self.door, views, probes)
+        probes = Probes(
+            self.faults,
+            lambda: stats_of(self),
+            self._exporter.render,
+            self.load_line,
+            lambda: telemetry_of(self),
+        )
+        self.server = HttpServer(config.http, self.door, views, probes, self.meters.traffic)
 
     def _make_risk(self) -> None:
         base, config = self.base, self.config
@@ -307,6 +324,7 @@ class Node:
                     self.funding.run(),
                     self._let_go_of_final(),
                     self.loop_lag.run(),
+                    push_load(self.publisher, self.load_line),
                     self._watch_gate(),
                 )
             ]
@@ -343,6 +361,10 @@ class Node:
             await asyncio.sleep(_DRAIN_STEP_S)
 
     # --- what operators ask ----------------------------------------------------------------------
+
+    def load_line(self) -> LoadLine:
+        """Return how much the node carries, how much it could, and what would stop it."""
+        return self.load.line()
 
     def faults(self) -> list[str]:
         """Return why the node cannot do its work now; nothing when it can."""

@@ -147,7 +147,7 @@ class MarkLine(msgspec.Struct, frozen=True):
     ``buffer_ppm`` is what a mark's age adds to the initial margin, by symbol.
     """
 
-    oldest_age_s: float
+    oldest_age_s: float | None
     stale: tuple[str, ...]
     buffer_ppm: dict[str, int] | None = None
 

@@ -14,6 +14,7 @@ from node.adapters.http.probes import Probes
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
 from node.capacity.queue import BoundedQueue
+from node.capacity.traffic import Traffic
 from node.codec.commands import command_id
 from node.codec.eip712 import Signing
 from node.codec.json_actions import action_to_json
@@ -153,8 +154,15 @@ class ApiNode:
             withdrawal_proof,
         )
         self.faults: Iterable[str] = ()
-        probes = Probes(lambda: self.faults, lambda: {"stages": 9}, lambda: b"plimsoll_up 1\n")
-        self.server = HttpServer(http, self.door, views, probes)
+        self.traffic = Traffic()
+        probes = Probes(
+            lambda: self.faults,
+            lambda: {"stages": 9},
+            lambda: b"plimsoll_up 1\n",
+            lambda: {"rate_per_s": 0},
+            self.traffic.read,
+        )
+        self.server = HttpServer(http, self.door, views, probes, self.traffic)
         self._nonces = {ALICE: 0, BOB: 0, CAROL: 0}
 
     @property

@@ -10,9 +10,12 @@ class Probes(msgspec.Struct, frozen=True):
     """Called on the event loop: ``faults`` for each request, the others as their cost allows.
 
     ``faults`` are the reasons why the node cannot do its work now, none when it can. ``stats`` is
-    whatever msgspec can write as JSON. ``metrics`` is the body of a Prometheus scrape.
+    whatever msgspec can write as JSON, as are ``load``, the load line, and ``telemetry``, the
+    counters behind it. ``metrics`` is the body of a Prometheus scrape.
     """
 
     faults: Callable[[], Iterable[str]]
     stats: Callable[[], Any]
     metrics: Callable[[], bytes]
+    load: Callable[[], Any]
+    telemetry: Callable[[], Any]

@@ -10,6 +10,7 @@ GET  /blocks/{number}                 head and ids
 GET  /finality/{sequence}             soft, posted, safe or final
 GET  /withdrawals/{id}                the proof that claims it on L1
 GET  /health /stats /metrics          for operators
+GET  /load /telemetry                 the load line, and the counters behind it
 ====================================  ==========================================================
 """
 
@@ -78,6 +79,10 @@ class Rest:
         self._probes = probes
         self._told_stats = Rationed(lambda: msgspec.json.encode(probes.stats()), perf_counter_ns)
         self._told_metrics = Rationed(probes.metrics, perf_counter_ns)
+        self._told_load = Rationed(lambda: msgspec.json.encode(probes.load()), perf_counter_ns)
+        self._told_telemetry = Rationed(
+            lambda: msgspec.json.encode(probes.telemetry()), perf_counter_ns
+        )
         self.in_flight = 0
 
     def add_to(self, application: web.Application) -> None:
@@ -100,6 +105,8 @@ class Rest:
         application.router.add_get("/health", self._health)
         application.router.add_get("/stats", self._stats)
         application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/load", self._load)
+        application.router.add_get("/telemetry", self._telemetry)
 
     def _asking(self, take: Callable[[bytes, Answer], None]) -> Handler:
         async def handle(request: web.Request) -> web.Response:
@@ -129,6 +136,12 @@ class Rest:
 
     async def _stats(self, _request: web.Request) -> web.Response:
         return json_response(self._told_stats())
+
+    async def _load(self, _request: web.Request) -> web.Response:
+        return json_response(self._told_load())
+
+    async def _telemetry(self, _request: web.Request) -> web.Response:
+        return json_response(self._told_telemetry())
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._told_metrics(), headers={"Content-Type": CONTENT_TYPE})

@@ -10,6 +10,7 @@ from node.adapters.http.config import HttpConfig
 from node.adapters.http.probes import Probes
 from node.adapters.http.rest import Rest, error_response, errors_as_json
 from node.adapters.http.wire import WebSocketWire
+from node.capacity.traffic import Traffic
 from node.ports.api import Api, Conversation, Views
 from node.types.errors import (
     AddressUnavailable,
@@ -46,9 +47,12 @@ def require_free(config: HttpConfig) -> None:
 class HttpServer:
     """Serves ``api`` and ``views``. ``start``, then ``run`` until cancelled, then ``stop``."""
 
-    def __init__(self, config: HttpConfig, api: Api, views: Views, probes: Probes) -> None:
+    def __init__(
+        self, config: HttpConfig, api: Api, views: Views, probes: Probes, traffic: Traffic
+    ) -> None:
         self._config = config
         self._api = api
+        self._traffic = traffic
         self._conversations: dict[WebSocketWire, Conversation] = {}
         self._stopping = False
         # Without compression a frame is the same for everyone, and costs no time.
@@ -135,7 +139,7 @@ class HttpServer:
         transport = request.transport
         if transport is None:  # The client has gone during the handshake.
             return socket
-        wire = WebSocketWire(transport, config)
+        wire = WebSocketWire(transport, config, self._traffic)
         conversation = self._conversations[wire] = self._api.open(wire)
         try:
             conversation.begin()
@@ -157,6 +161,7 @@ class HttpServer:
                 # We have said goodbye: what still comes in is not heard.
                 continue
             if message.type is WSMsgType.TEXT:
+                self._traffic.came(len(message.data))
                 if len(message.data) > limit:
                     conversation.refuse(OversizedMessage(limit=limit, length=len(message.data)))
                 else:

@@ -12,6 +12,7 @@ import asyncio
 
 from node.adapters.http.config import HttpConfig
 from node.adapters.http.framing import close_frame, text_frame
+from node.capacity.traffic import Traffic
 from node.codec.json_errors import encode_error
 from node.types.errors import (
     OversizedMessage,
@@ -41,14 +42,16 @@ class WebSocketWire:
         "_loop",
         "_queued",
         "_taken",
+        "_traffic",
         "_transport",
         "_unread",
         "_written",
         "closing",
     )
 
-    def __init__(self, transport: asyncio.Transport, config: HttpConfig) -> None:
+    def __init__(self, transport: asyncio.Transport, config: HttpConfig, traffic: Traffic) -> None:
         self._transport = transport
+        self._traffic = traffic
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._frames: list[bytes] = []
@@ -103,6 +106,7 @@ class WebSocketWire:
             self._loop.call_soon(self._flush)
             self._unread = self._transport.get_write_buffer_size()
         frames.append(frame)
+        self._traffic.went(len(frame))
         self._queued += len(frame)
         if self._queued + self._unread > self._config.outbox_bytes:
             self.close(SlowReader(limit=self._config.outbox_bytes))

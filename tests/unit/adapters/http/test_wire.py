@@ -10,6 +10,7 @@ from node.adapters.http.config import HttpConfig, check_http_config
 from node.adapters.http.framing import close_frame, text_frame
 from node.adapters.http.rest import status_of
 from node.adapters.http.wire import WebSocketWire
+from node.capacity.traffic import Traffic
 from node.types.errors import (
     ConfigInvalid,
     IntegrityError,
@@ -48,7 +49,7 @@ class Socket:
 
 
 def wire_to(socket: Socket, **config: Any) -> WebSocketWire:
-    return WebSocketWire(cast("asyncio.Transport", socket), HttpConfig(**config))
+    return WebSocketWire(cast("asyncio.Transport", socket), HttpConfig(**config), Traffic())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,230 @@
+"""The load line of a running node: its windows, its laws put to work, and the channel "load".
+
+The window is the last 10 to 20 seconds, or the time since the start where too little came in to
+say what an item costs. A figure costs a few milliseconds to work out, on the loop that makes
+blocks: it is worked out for those who ask, at most every ``FRESH_NS``, and at no other time.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from node.adapters.http.framing import text_frame
+from node.app.load_parts import batch_line, mark_line, risk_line
+from node.app.telemetry import Meters, runs_on
+from node.capacity.lines import (
+    Chain,
+    Commits,
+    Work,
+    chain_limits,
+    headroom,
+    journal_limit,
+    loop_limit,
+    machine_limit,
+    ranked,
+    refusals,
+    stage_limit,
+    stage_line,
+)
+from node.capacity.loadline import Backlog, LaneLine, Limit, LoadLine, StageLine
+from node.capacity.registry import CapacityMark
+from node.capacity.report import MEDIAN_PPM, NS_PER_SECOND, StageReport
+from node.capacity.telemetry import Telemetry
+from node.publisher.feeds import LOAD
+from node.publisher.service import Publisher
+
+if TYPE_CHECKING:
+    from node.app.node import Node
+
+PUSH_S: Final = 0.5
+"""How often the channel "load" speaks, while anybody listens."""
+FRESH_NS: Final = 400_000_000
+"""An answer no older than this is given again."""
+SPAN_NS: Final = 10 * NS_PER_SECOND
+ITEMS_MIN: Final = 100
+"""Fewer items than this say nothing of what an item costs."""
+
+_MS: Final = 1_000
+_LANE: Final = "lane_"
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    """Everything that was counted up to one instant."""
+
+    stages: CapacityMark
+    rest: Telemetry
+
+
+class LoadWatch:
+    """Keeps two marks of the past, and compares the present with one of them."""
+
+    def __init__(self, node: "Node", meters: Meters) -> None:
+        """Open the window now; all stages must be registered."""
+        self._node = node
+        self._meters = meters
+        self._older = self._newer = self._mark()
+        self._loop_idle = self._machine_idle = 0.0
+        self._line: LoadLine | None = None
+        self._limits: list[Limit] = []
+        self._told_ns = 0
+
+    def line(self) -> LoadLine:
+        """Return the load line, at most ``FRESH_NS`` old."""
+        now_ns = self._node.base.clock.now_ns()
+        if self._line is None or now_ns - self._told_ns >= FRESH_NS:
+            self._line = self._work_out()
+            self._told_ns = now_ns
+        return self._line
+
+    @property
+    def limits(self) -> list[Limit]:
+        """Return every limit that is known, the least first, as of ``line``."""
+        self.line()
+        return self._limits
+
+    def _mark(self) -> _Mark:
+        rest = self._meters.read()
+        return _Mark(self._node.capacity.mark(rest.at_ns), rest)
+
+    def _work_out(self) -> LoadLine:
+        node, now = self._node, self._mark()
+        if now.rest.at_ns - self._newer.rest.at_ns >= SPAN_NS:
+            self._older, self._newer = self._newer, now
+        recent = now.rest.since(self._older.rest)
+        reports = node.capacity.reports_between(self._older.stages, now.stages)
+        self._note_idle(recent)
+        enough = items_of(recent) >= ITEMS_MIN
+        told = recent if enough else now.rest
+        costs = reports if enough else node.capacity.reports_between(None, now.stages)
+        self._limits = self._rank(told, costs)
+        rate = items_of(recent) * NS_PER_SECOND / max(recent.window_ns, 1)
+        least = self._limits[0] if self._limits else None
+        return LoadLine(
+            at_ms=node.base.clock.now_ms(),
+            uptime_s=round(now.rest.window_ns / NS_PER_SECOND, 3),
+            rate_per_s=rate,
+            stages=self._stages(reports, rate),
+            lanes=tuple(_lane(report) for report in reports if report.name.startswith(_LANE)),
+            bottleneck=least,
+            next_bottleneck=self._limits[1] if len(self._limits) > 1 else None,
+            headroom=headroom(rate, None if least is None else least.limit_per_s),
+            knee=node.knee.read(),
+            fee=None,
+            risk=risk_line(node),
+            batches=batch_line(node),
+            marks=mark_line(node),
+            gate=node.sequencer.gate,
+            refusals=refusals([stage.refused for stage in node.capacity.stages]),
+            conserved=node.capacity.all_conserved,
+        )
+
+    def _note_idle(self, recent: Telemetry) -> None:
+        """Remember what the node spends with nobody there, as the last quiet window says."""
+        if recent.window_ns >= SPAN_NS and items_of(recent) == 0:
+            self._loop_idle = recent.loop.busy_ns / recent.window_ns
+            self._machine_idle = sum(recent.processes.values()) / recent.window_ns
+
+    def _rank(self, told: Telemetry, costs: tuple[StageReport, ...]) -> list[Limit]:
+        """Return every limit that the figures of one window give, the least first."""
+        items = items_of(told)
+        work = Work(
+            elapsed_s=told.window_ns / NS_PER_SECOND,
+            items=items,
+            loop_busy_s=told.loop.busy_ns / NS_PER_SECOND,
+            machine_busy_s=sum(told.processes.values()) / NS_PER_SECOND,
+            cores=told.cores,
+            loop_idle=self._loop_idle,
+            machine_idle=self._machine_idle,
+        )
+        if items < ITEMS_MIN:
+            return []
+        by_name = {report.name: report for report in costs}
+        workers = self._node.gate.stage.servers
+        return ranked(
+            [
+                loop_limit(work),
+                machine_limit(work),
+                stage_limit("verification", by_name["verification"], workers, items),
+                journal_limit(self._commits(told)),
+                stage_limit("replica", by_name["batcher"], 1, items),
+                *self._chain(told),
+            ]
+        )
+
+    def _commits(self, told: Telemetry) -> Commits:
+        kinds, appends = told.kinds, max(told.journal.appends, 1)
+        commands = max(items_of(told), 1)
+        # The writer's limit is one of orders and cancels; a block holds as many fewer commands.
+        work = max(sum(kind.items for kind in kinds), 1)
+        group = max(self._node.config.sequencer.block_work * commands / work, 1.0)
+        return Commits(
+            group=group,
+            command_s=sum(kind.total_ns for kind in kinds) / commands / NS_PER_SECOND,
+            commit_s=told.journal.total_ns / appends / NS_PER_SECOND,
+        )
+
+    def _chain(self, told: Telemetry) -> list[Limit]:
+        """Return the limits of L1; what the window cannot say of batches the start can."""
+        l1 = told.l1 if told.l1.commands > 0 and told.l1.gas > 0 else self._meters.read().l1
+        pace, config = self._node.settlement.pace, self._node.config
+        included_ms = l1.inclusion_ms.distribution().quantile(MEDIAN_PPM)
+        if l1.commands <= 0 or pace.block_ms is None or included_ms is None:
+            return []
+        return chain_limits(
+            Chain(
+                item_bytes=l1.data_bytes / l1.commands,
+                item_gas=l1.gas / l1.commands,
+                in_flight=config.settlement.in_flight_max,
+                inclusion_s=included_ms / _MS,
+                block_s=pace.block_ms / _MS,
+                block_gas=pace.block_gas,
+                batch_items=config.batcher.commands_max,
+                batch_bytes=config.batcher.data_bytes_max,
+                batch_gas=config.batcher.gas_max,
+            )
+        )
+
+    def _stages(self, reports: tuple[StageReport, ...], rate: float) -> tuple[StageLine, ...]:
+        loop = next((limit for limit in self._limits if limit.resource == "loop"), None)
+        pressure = self._node.settlement.pressure
+        unposted = Backlog(pressure.batches, bytes=pressure.data_bytes, gas=pressure.gas)
+        return tuple(
+            stage_line(
+                report,
+                runs_on(report.name),
+                loop if runs_on(report.name) == "loop" else None,
+                rate,
+                unposted if report.name == "settlement" else None,
+            )
+            for report in reports
+        )
+
+
+def items_of(told: Telemetry) -> int:
+    """Return the commands that the transition took in a window, rejected ones too."""
+    return sum(kind.commands for kind in told.kinds)
+
+
+def _lane(report: StageReport) -> LaneLine:
+    return LaneLine(
+        name=report.name.removeprefix(_LANE),
+        depth=report.depth,
+        capacity=report.capacity or 0,
+        waited_p99_ms=None if report.wait_us is None else report.wait_us.p99 / _MS,
+        refused=report.refused,
+    )
+
+
+async def push_load(publisher: Publisher, line: Callable[[], LoadLine]) -> None:
+    """Tell the channel "load" where the node stands, until cancelled; nobody listening, nothing."""
+    while True:
+        await asyncio.sleep(PUSH_S)
+        if publisher.wants(LOAD):
+            publisher.tell(LOAD, text_frame(load_message(line())))
+
+
+def load_message(line: LoadLine) -> bytes:
+    """Return the message of the channel: the fields of the line, and the channel's name."""
+    return b'{"channel":"load",' + msgspec.json.encode(line)[1:]

@@ -1,0 +1,53 @@
+"""Parts of the load line that one station each answers for."""
+
+from typing import TYPE_CHECKING, Final
+
+from node.capacity.loadline import Audit, BatchLine, Delay, MarkLine, RiskLine
+from node.types.marks import Standing
+
+if TYPE_CHECKING:
+    from node.app.node import Node
+
+_MS: Final = 1_000
+_NS_PER_MS: Final = 1_000_000
+_NS: Final = 1_000_000_000
+
+
+def risk_line(node: "Node") -> RiskLine:
+    """Return what watching positions took and missed."""
+    report = node.risk.report()
+    seen = report.detection
+    found = Delay(p50=seen.p50_ns / _NS_PER_MS, p99=seen.p99_ns / _NS_PER_MS)
+    return RiskLine(
+        tiers={tier.tier: tier.checks for tier in report.tiers},
+        detection_ms=found if seen.count else Delay(p50=None, p99=None),
+        late=report.late,
+        audit=Audit(samples=report.audit_samples, misses=report.audit_misses),
+    )
+
+
+def batch_line(node: "Node") -> BatchLine:
+    """Return how far the batches have come."""
+    reached, pressure = node.standings.reached, node.settlement.pressure
+    return BatchLine(
+        sealed=reached[Standing.SEALED],
+        posted=reached[Standing.POSTED],
+        safe=reached[Standing.SAFE],
+        final=reached[Standing.FINAL],
+        unposted=node.standings.unposted,
+        unposted_bytes=pressure.data_bytes,
+        oldest_unposted_s=pressure.age_ms / _MS,
+        lag_s={level.name.lower(): lag / _NS for level, lag in node.standings.lag_ns.items()},
+    )
+
+
+def mark_line(node: "Node") -> MarkLine:
+    """Return how old the marks are; a market that never had one is stale, and has no age."""
+    now_ms, markets = node.base.clock.now_ms(), node.base.state.markets
+    ages = [market.mark_age(now_ms) for market in markets if market.mark_time]
+    stale = [
+        market.rules.symbol
+        for market in markets
+        if market.mark_age(now_ms) > market.rules.mark_stale_ms
+    ]
+    return MarkLine(oldest_age_s=max(ages) / _MS if ages else None, stale=tuple(stale))

@@ -1,0 +1,128 @@
+"""The answer to ``/telemetry``: every counter of the node, since it started."""
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from node.adapters.process_times import ProcessTimes, cores, named
+from node.capacity.kinds import KindMeter
+from node.capacity.stage import StageSnapshot
+from node.capacity.telemetry import (
+    HistogramCounts,
+    JournalCounters,
+    L1Counters,
+    LoopCounters,
+    RunsOn,
+    StageCounters,
+    Telemetry,
+)
+from node.capacity.traffic import Traffic
+from node.types.marks import Standing
+
+if TYPE_CHECKING:
+    from node.app.node import Node
+
+RUNS_ON: Final[dict[str, RunsOn]] = {
+    "verification": "pool",
+    "journal": "thread",
+    "batcher": "process",
+    "settlement": "l1",
+    "inbox": "l1",
+}
+"""What the stages work with that do not run on the event loop."""
+
+COUNTS: Final[dict[str, str]] = {
+    "ingress": "messages",
+    "verification": "messages",
+    "publisher": "blocks",
+    "risk": "blocks",
+    "batch_inlet": "blocks",
+    "batch_outbox": "batches",
+    "settlement": "batches",
+    "inbox": "deposits",
+}
+"""The unit of the stages that do not count commands."""
+
+
+def runs_on(stage: str) -> RunsOn:
+    """Return what the stage of that name works with."""
+    return RUNS_ON.get(stage, "loop")
+
+
+class Meters:
+    """What is measured beside the stages; made and read in the thread of the event loop."""
+
+    def __init__(self, node: "Node") -> None:
+        """Start to count now."""
+        self._node = node
+        self._started_ns = node.base.clock.now_ns()
+        self._loop_ns = time.thread_time_ns()
+        self._times = ProcessTimes(self._pids)
+        self.kinds = KindMeter(node.base.clock.now_ns)
+        self.traffic = Traffic()
+        self.cores = cores()
+
+    def read(self) -> Telemetry:
+        """Return the counters without those of the stages (some 20 us)."""
+        now_ns, journal = self._node.base.clock.now_ns(), self._node.base.journal
+        window_ns = now_ns - self._started_ns
+        return Telemetry(
+            at_ns=now_ns,
+            window_ns=window_ns,
+            cores=self.cores,
+            stages=(),
+            kinds=self.kinds.kinds(),
+            blocks=self.kinds.blocks(),
+            loop=LoopCounters(
+                busy_ns=time.thread_time_ns() - self._loop_ns,
+                elapsed_ns=window_ns,
+                turns=self.kinds.turns,
+            ),
+            processes=self._times.read(),
+            journal=JournalCounters(
+                appends=journal.fsync_ns.count,
+                bytes=journal.bytes_written,
+                total_ns=journal.fsync_ns.total,
+            ),
+            messages=self.traffic.read(),
+            l1=self._l1(),
+        )
+
+    def _pids(self) -> dict[str, int]:
+        replica = self._node.base.replica.pid
+        beside = {} if replica is None else {"replica": replica}
+        return named("verification", self._node.gate.worker_pids) | beside
+
+    def _l1(self) -> L1Counters:
+        standings = self._node.standings
+        return L1Counters(
+            batches=standings.reached[Standing.POSTED],
+            commands=standings.da_commands,
+            data_bytes=standings.da_bytes,
+            gas=self._node.settlement.spending.gas_used,
+            inclusion_ms=HistogramCounts.of(standings.lags_ms[Standing.POSTED].snapshot()),
+            finality_ms=HistogramCounts.of(standings.lags_ms[Standing.FINAL].snapshot()),
+        )
+
+
+def telemetry_of(node: "Node") -> Telemetry:
+    """Return all counters of ``node``; a few milliseconds, most of it for the histograms."""
+    read = node.meters.read()
+    stages = tuple(_stage(stage.snapshot()) for stage in node.capacity.stages)
+    return msgspec.structs.replace(read, stages=stages)
+
+
+def _stage(snapshot: StageSnapshot) -> StageCounters:
+    return StageCounters(
+        name=snapshot.name,
+        runs_on=runs_on(snapshot.name),
+        servers=snapshot.servers,
+        arrived=snapshot.arrived,
+        done=snapshot.done,
+        refused=snapshot.refused,
+        busy_ns=snapshot.busy_ns,
+        service=HistogramCounts.of(snapshot.service),
+        waiting=HistogramCounts.of(snapshot.waiting),
+        counts=COUNTS.get(snapshot.name, "commands"),
+    )
