@@ -103,6 +103,8 @@ class Kind(msgspec.Struct, frozen=True):
     """Index into ``Pipeline.lanes``."""
     loop: ServiceTime
     verify: ServiceTime = Gamma(0.0)
+    own: bool = False
+    """The node's own work, such as oracle rounds: it does not grow with the flow."""
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -159,7 +161,7 @@ class Pipeline(msgspec.Struct, frozen=True):
     def _faults(self) -> Iterator[str]:
         if len(self.kinds) != self.arrivals.kinds:
             yield f"{self.arrivals.kinds} kinds arrive, {len(self.kinds)} are described"
-        if not self.arrivals.mean_rates_per_s.sum() > 0:
+        elif not self.rate_per_s > 0:
             yield "nothing arrives"
         for kind in self.kinds:
             yield from (f"{kind.name}.loop: {fault}" for fault in kind.loop.faults)
@@ -182,30 +184,44 @@ class Pipeline(msgspec.Struct, frozen=True):
             yield "settlement.batch.items: below 1"
 
     @property
+    def grows(self) -> Vector:
+        """Return 1 for each kind that clients send and 0 for the node's own."""
+        return np.array([0.0 if kind.own else 1.0 for kind in self.kinds])
+
+    @property
     def rate_per_s(self) -> float:
-        """Return the mean of all arrivals together."""
-        return float(self.arrivals.mean_rates_per_s.sum())
+        """Return the mean of all arrivals from outside together."""
+        return float((self.arrivals.mean_rates_per_s * self.grows).sum())
 
     @property
     def shares(self) -> Vector:
-        """Return the share of each kind in the arrivals."""
-        return self.arrivals.mean_rates_per_s / self.rate_per_s
+        """Return the share of each kind in the arrivals from outside; 0 for the node's own."""
+        return self.arrivals.mean_rates_per_s * self.grows / self.rate_per_s
+
+    def limits_per_s(self) -> dict[str, float]:
+        """Return the analytic ceilings of loop, workers, journal and l1 for arrivals from outside.
+
+        What the node's own work takes of a resource at its own rate is not there for others.
+        """
+        loop_s = np.array([kind.loop.moments.mean_s for kind in self.kinds])
+        verify_s = sum(self.shares * [kind.verify.moments.mean_s for kind in self.kinds])
+        own = self.arrivals.mean_rates_per_s * (1 - self.grows)
+        free = max(1 - float(own @ loop_s), 0.0)
+        stages = [
+            LoopStage(share, mean_s) for share, mean_s in zip(self.shares, loop_s, strict=True)
+        ]
+        journal, chain = self.journal, self.settlement
+        records = journal_limit_per_s(journal.records_max, journal.commit_s, journal.record_s)
+        posted = settlement_limit_per_s(
+            chain.batch, chain.in_flight_max, chain.block_s, chain.confirmation_s
+        )
+        return {
+            "loop": free * loop_limit_per_s(stages) if free else 0.0,
+            "workers": pool_limit_per_s(self.workers, float(verify_s)),
+            "journal": max(records - float(own.sum()), 0.0),
+            "l1": max(posted - float(own.sum()), 0.0),
+        }
 
     def limit(self) -> NodeLimit:
-        """Return the analytic ceiling for this mix, over loop, workers, journal and l1."""
-        shared = list(zip(self.shares.tolist(), self.kinds, strict=True))
-        stages = [LoopStage(share, kind.loop.moments.mean_s) for share, kind in shared]
-        verify_s = sum(share * kind.verify.moments.mean_s for share, kind in shared)
-        journal, chain = self.journal, self.settlement
-        return node_limit(
-            {
-                "loop": loop_limit_per_s(stages),
-                "workers": pool_limit_per_s(self.workers, verify_s),
-                "journal": journal_limit_per_s(
-                    journal.records_max, journal.commit_s, journal.record_s
-                ),
-                "l1": settlement_limit_per_s(
-                    chain.batch, chain.in_flight_max, chain.block_s, chain.confirmation_s
-                ),
-            }
-        )
+        """Return the least of these, what sets it, and what would set it next."""
+        return node_limit(self.limits_per_s())

@@ -15,8 +15,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from node.planner.course import Course
+from node.planner.exposure import Exposure
 from node.planner.hawkes import Hawkes
-from node.planner.pipeline import Pipeline, Settlement
+from node.planner.pipeline import Pipeline
+from node.planner.scenario import RISK_ADDING
+from node.planner.slots import Slots
 
 Vector = NDArray[np.float64]
 Indexes = NDArray[np.int64]
@@ -25,9 +29,16 @@ Indexes = NDArray[np.int64]
 class Tide:
     """Arrivals of each kind, step by step, for all runs of a chunk."""
 
-    def __init__(self, process: Hawkes, factors: Vector, step_s: float) -> None:
-        """Start in the mean stationary state of each run's ``factors`` times the rates."""
-        self._immigrants = factors[:, None] * process.baseline_per_s * step_s
+    def __init__(
+        self, process: Hawkes, factors: Vector, step_s: float, grows: Vector | None = None
+    ) -> None:
+        """Start in the mean stationary state of each run's ``factors`` times the rates.
+
+        ``grows`` is 0 for kinds that no factor applies to, and 1 for the others.
+        """
+        self._grows = np.ones(process.kinds) if grows is None else grows
+        by_kind = 1 + (factors[:, None] - 1) * self._grows
+        self._immigrants = by_kind * process.baseline_per_s * step_s
         decays = process.decays_per_s[:, None, None]
         span = decays * step_s
         fallen = -np.expm1(-span)
@@ -36,56 +47,21 @@ class Tide:
         self._in_step = (process.branching * in_step).sum(axis=0)
         self._later = process.branching * (1 - in_step)
         mean = np.einsum("mij,j->mi", process.branching / decays, process.mean_rates_per_s)
-        self.excitation: Vector = factors[:, None, None] * mean
+        self.excitation: Vector = by_kind[:, None, :] * mean
         """Expected direct children still to come, of shape (runs, M, D)."""
 
-    def advance(self, random: np.random.Generator) -> Vector:
-        """Return the arrivals of the next step, of shape (runs, D)."""
+    def advance(self, random: np.random.Generator, rate: float = 1.0) -> Vector:
+        """Return the arrivals of the next step, of shape (runs, D); ``rate`` multiplies them."""
+        immigrants = self._immigrants * (1 + (rate - 1) * self._grows)
         falling = self.excitation * self._falling
         self.excitation -= falling
-        counts: Vector = random.poisson(self._immigrants + falling.sum(axis=1)).astype(np.float64)
+        counts: Vector = random.poisson(immigrants + falling.sum(axis=1)).astype(np.float64)
         born = counts
         while self._in_step.size and (expected := born @ self._in_step.T).any():
             born = random.poisson(expected).astype(np.float64)
             counts = counts + born
         self.excitation += np.einsum("mij,rj->rmi", self._later, counts)
         return counts
-
-
-class Slots:
-    """Batches in flight of each run, oldest first, and what is not yet in one."""
-
-    def __init__(self, settlement: Settlement, runs: int, random: np.random.Generator) -> None:
-        self._settlement = settlement
-        self._room = settlement.batch.per_block()
-        self._sizes = np.zeros((runs, settlement.in_flight_max))
-        self._next_block_s = random.random(runs) * settlement.block_s
-        self.unposted = np.zeros(runs)
-        self.included = np.zeros(runs)
-        self.in_flight_peak = 0
-
-    def advance(self, now_s: float, random: np.random.Generator) -> None:
-        """Let every run whose next L1 block is due have it; blocks are longer than a step."""
-        due = np.flatnonzero(self._next_block_s <= now_s)
-        if not due.size:
-            return
-        self._next_block_s[due] += self._settlement.block_s
-        sizes = self._sizes[due]
-        held = np.count_nonzero(sizes, axis=1)
-        taken = random.binomial(held, self._settlement.inclusion_probability)
-        taken = np.minimum(taken, self._room)
-        places = np.arange(sizes.shape[1])
-        self.included[due] += np.where(places < taken[:, None], sizes, 0).sum(axis=1)
-        behind = np.concatenate([sizes, np.zeros_like(sizes)], axis=1)
-        sizes = np.take_along_axis(behind, places + taken[:, None], axis=1)
-        held -= taken
-        batch = self._settlement.batch.items
-        left = self.unposted[due, None] - (places - held[:, None]) * batch
-        sealed = np.where(places >= held[:, None], np.clip(left, 0, batch), 0)
-        self.unposted[due] = np.maximum(self.unposted[due] - sealed.sum(axis=1), 0)
-        self._sizes[due] = sizes + sealed
-        now_held = int(np.count_nonzero(self._sizes[due], axis=1).max())
-        self.in_flight_peak = max(self.in_flight_peak, now_held)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -117,6 +93,18 @@ class Hours(msgspec.Struct, frozen=True):
     """Cumulative at the end of each step, (runs, steps); so is ``included``."""
     included: Vector
     kept: Kept
+    gated: Vector
+    """Items of risk-adding lanes refused because too much is unposted, (runs, L)."""
+    stale: Vector
+    """The same because the mark was too old."""
+    closed: Vector
+    """Share of each step in which the gate was closed, (runs, steps)."""
+    busy: Vector
+    """Share of the loop's time in use, (runs, steps)."""
+    waiting: Vector
+    """Items before workers, loop and journal at the end of each step, (runs, steps)."""
+    refused_by: Vector
+    """Cumulative refusals of any cause, (runs, steps)."""
 
 
 class Stages:
@@ -133,8 +121,7 @@ class Stages:
         self._loop_variance = np.maximum(spread, 0) * scales[:, None] ** 2
         self._verify_s = np.array([kind.verify.moments.mean_s for kind in pipeline.kinds])
         self._worker_s = pipeline.workers * step_s
-        self._to_lane = np.zeros((kinds, lanes))
-        self._to_lane[np.arange(kinds), [kind.lane for kind in pipeline.kinds]] = 1.0
+        self._to_lane = lane_matrix(pipeline)
         journal = pipeline.journal
         group_s = journal.commit_s + journal.records_max * journal.record_s
         self._journal_items = step_s * journal.records_max / group_s if group_s else np.inf
@@ -142,6 +129,10 @@ class Stages:
         self.items = np.zeros((runs, lanes))
         self.journal = np.zeros(runs)
         self.refused = np.zeros((runs, lanes))
+        self.served = np.zeros((runs, lanes))
+        """Items that the loop took from each lane in the last step."""
+        self.busy = np.zeros(runs)
+        """Share of the last step in which the loop worked."""
         self._work_s = np.zeros((runs, lanes))
 
     def advance(self, arrived: Vector, random: np.random.Generator) -> Vector:
@@ -176,7 +167,9 @@ class Stages:
             self._work_s[:, lane] = (work - given) * kept
             self.items[:, lane] = rest - over
             self.refused[:, lane] += over
+            self.served[:, lane] = served
             done += served
+        self.busy = 1 - left_s / self._step_s
         return done
 
     def backlog(self) -> Vector:
@@ -185,55 +178,157 @@ class Stages:
         return total
 
 
+class Door:
+    """What refuses work before it enters: the gate, and marks that are too old."""
+
+    def __init__(self, pipeline: Pipeline, course: Course, runs: int) -> None:
+        lanes = [pipeline.lanes[kind.lane].name for kind in pipeline.kinds]
+        self._adds_risk = np.array([name in RISK_ADDING for name in lanes], dtype=np.float64)
+        self._to_lane = lane_matrix(pipeline)
+        self._course = course
+        self.closed = np.full(runs, course.unposted_at_start >= course.gate.items)
+        self.gated = np.zeros((runs, len(pipeline.lanes)))
+        self.stale = np.zeros((runs, len(pipeline.lanes)))
+
+    def admit(self, step: int, counts: Vector) -> Vector:
+        """Return what of ``counts`` may enter; the gate judges first."""
+        gated = counts * self._adds_risk * self.closed[:, None]
+        stale = (counts - gated) * self._adds_risk * self._course.stale[step]
+        self.gated += gated @ self._to_lane
+        self.stale += stale @ self._to_lane
+        admitted: Vector = counts - gated - stale
+        return admitted
+
+    def judge(self, unposted: Vector) -> None:
+        """Close at the limit, open at half of it."""
+        limit = self._course.gate.items
+        self.closed = np.where(self.closed, unposted > limit / 2, unposted >= limit)
+
+
+def lane_matrix(pipeline: Pipeline) -> Vector:
+    """Return the matrix that sums kinds by lane, (D, L)."""
+    matrix = np.zeros((len(pipeline.kinds), len(pipeline.lanes)))
+    matrix[np.arange(len(pipeline.kinds)), [kind.lane for kind in pipeline.kinds]] = 1.0
+    return matrix
+
+
+LIQUIDATE = "liquidate"
+"""The kind that prices bring and not clients."""
+
+
 def run_hours(
     pipeline: Pipeline,
     factors: Vector,
     scales: Vector,
     keep_at: Indexes,
-    steps: int,
-    step_s: float,
     random: np.random.Generator,
+    course: Course,
+    exposure: Exposure | None = None,
 ) -> Hours:
-    """Run one flow per element of ``factors`` for ``steps``.
+    """Run one flow per element of ``factors`` along ``course``.
 
     ``factors`` multiply the rates, ``scales`` the loop's service times; ``keep_at`` names the step
-    at whose beginning each run's state is kept. A step must not be longer than an L1 block.
+    at whose beginning each run's state is kept. With an ``exposure``, the pipeline has a kind
+    ``LIQUIDATE``. A step must not be longer than an L1 block.
     """
+    step_s, runs = course.step_s, factors.size
     if step_s > pipeline.settlement.block_s:
         raise ValueError(f"a step of {step_s} s is longer than an L1 block")
-    runs = factors.size
-    tide = Tide(pipeline.arrivals, factors, step_s)
+    tide = Tide(pipeline.arrivals, factors, step_s, pipeline.grows)
     stages = Stages(pipeline, scales, step_s)
-    slots = Slots(pipeline.settlement, runs, random)
-    kept = Kept(stages.pool.copy(), stages.items.copy(), tide.excitation.copy())
-    arrived, lane_peak = np.zeros_like(stages.pool), np.zeros_like(stages.items)
-    backlog_peak, unposted_peak = np.zeros(runs), np.zeros(runs)
-    committed, included = np.zeros((runs, steps)), np.zeros((runs, steps))
-    total = np.zeros(runs)
-    for step in range(steps):
-        here = np.flatnonzero(keep_at == step)
-        kept.pool[here], kept.lanes[here] = stages.pool[here], stages.items[here]
-        kept.excitation[here] = tide.excitation[here]
-        counts = tide.advance(random)
-        arrived += counts
-        durable = stages.advance(counts, random)
+    slots = Slots(pipeline.settlement, course.sky, runs, random)
+    slots.unposted += course.unposted_at_start
+    door = Door(pipeline, course, runs)
+    track = _Track(runs, pipeline, course, stages, tide)
+    place = _liquidations_place(pipeline) if exposure is not None else None
+    for step in range(course.steps):
+        track.keep(np.flatnonzero(keep_at == step))
+        counts = tide.advance(random, float(course.rate[step]))
+        track.arrived += counts
+        admitted = door.admit(step, counts)
+        if exposure is not None and place is not None:
+            found = exposure.trigger(step, random)
+            track.arrived[:, place] += found
+            admitted[:, place] += found
+        durable = stages.advance(admitted, random)
+        if exposure is not None and place is not None:
+            exposure.execute(step, stages.served[:, pipeline.kinds[place].lane])
         slots.unposted += durable
-        total += durable
-        np.maximum(unposted_peak, slots.unposted, out=unposted_peak)
-        slots.advance((step + 1) * step_s, random)
-        np.maximum(lane_peak, stages.items, out=lane_peak)
-        np.maximum(backlog_peak, stages.backlog(), out=backlog_peak)
-        committed[:, step], included[:, step] = total, slots.included
-    return Hours(
-        arrived=arrived,
-        refused=stages.refused,
-        lane_peak=lane_peak,
-        backlog_peak=backlog_peak,
-        backlog_end=stages.backlog(),
-        unposted_peak=unposted_peak,
-        unposted_end=slots.unposted,
-        in_flight_peak=slots.in_flight_peak,
-        committed=committed,
-        included=included,
-        kept=kept,
-    )
+        track.peak(slots)
+        slots.advance(step, (step + 1) * step_s, random)
+        door.judge(slots.outstanding)
+        track.note(step, durable, slots, door)
+    return track.hours(slots, door)
+
+
+def _liquidations_place(pipeline: Pipeline) -> int:
+    """Return the index of the kind that liquidations are; they have their lane to themselves."""
+    names = [kind.name for kind in pipeline.kinds]
+    if LIQUIDATE not in names:
+        raise ValueError(f"prices set off liquidations, but no kind is called {LIQUIDATE}")
+    place = names.index(LIQUIDATE)
+    assert [kind.lane for kind in pipeline.kinds].count(pipeline.kinds[place].lane) == 1
+    return place
+
+
+class _Track:
+    """Writes down what happens, while it does."""
+
+    def __init__(
+        self, runs: int, pipeline: Pipeline, course: Course, stages: Stages, tide: Tide
+    ) -> None:
+        kinds, lanes, steps = len(pipeline.kinds), len(pipeline.lanes), course.steps
+        self._stages, self._tide = stages, tide
+        self.kept = Kept(stages.pool.copy(), stages.items.copy(), tide.excitation.copy())
+        self.arrived = np.zeros((runs, kinds))
+        self.lane_peak = np.zeros((runs, lanes))
+        self.unposted_peak = np.zeros(runs)
+        self.series = {
+            name: np.zeros((runs, steps))
+            for name in ("committed", "included", "closed", "busy", "waiting", "refused_by")
+        }
+        self._total = np.full(runs, course.unposted_at_start)
+
+    def keep(self, here: Indexes) -> None:
+        """Keep the state of these runs."""
+        self.kept.pool[here], self.kept.lanes[here] = (
+            self._stages.pool[here],
+            self._stages.items[here],
+        )
+        self.kept.excitation[here] = self._tide.excitation[here]
+
+    def peak(self, slots: Slots) -> None:
+        """Note the most that was unposted: just before L1 takes from it."""
+        np.maximum(self.unposted_peak, slots.unposted, out=self.unposted_peak)
+
+    def note(self, step: int, durable: Vector, slots: Slots, door: Door) -> None:
+        """Note the end of a step."""
+        self._total += durable
+        np.maximum(self.lane_peak, self._stages.items, out=self.lane_peak)
+        refused = self._stages.refused + door.gated + door.stale
+        for name, values in (
+            ("committed", self._total),
+            ("included", slots.included),
+            ("closed", door.closed),
+            ("busy", self._stages.busy),
+            ("waiting", self._stages.backlog()),
+            ("refused_by", refused.sum(axis=1)),
+        ):
+            self.series[name][:, step] = values
+
+    def hours(self, slots: Slots, door: Door) -> Hours:
+        """Return all of it."""
+        return Hours(
+            arrived=self.arrived,
+            refused=self._stages.refused,
+            lane_peak=self.lane_peak,
+            backlog_peak=self.series["waiting"].max(axis=1),
+            backlog_end=self._stages.backlog(),
+            unposted_peak=self.unposted_peak,
+            unposted_end=slots.unposted,
+            in_flight_peak=slots.in_flight_peak,
+            kept=self.kept,
+            gated=door.gated,
+            stale=door.stale,
+            **self.series,
+        )

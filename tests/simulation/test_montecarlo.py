@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from node.planner.course import ordinary
 from node.planner.events import run_stretch
 from node.planner.montecarlo import (
     RUNS_PER_CHUNK,
@@ -78,7 +79,8 @@ def test_the_coarse_hour_agrees_with_the_events_past_the_knee() -> None:
         assert not gone[found.lanes == 0].any()
         refused.append(gone[found.lanes == 1].sum())
     ones, never = np.ones(100), np.full(100, -1)
-    hours = run_hours(node, ones, ones, never, 80, 0.25, np.random.default_rng(5))
+    course = ordinary(node, 80, 0.25)
+    hours = run_hours(node, ones, ones, never, np.random.default_rng(5), course)
     assert (hours.refused[:, 0] == 0).all()
     # Each side's own spread is about 5 %.
     assert hours.refused[:, 1].mean() == pytest.approx(np.mean(refused), rel=0.1)
@@ -142,14 +144,15 @@ def test_one_batch_in_ten_included_takes_ten_blocks_and_then_finality() -> None:
 def test_what_an_hour_says_of_itself_adds_up() -> None:
     node = small_node(4_400.0, limit=500, branching=0.4)
     ones, never = np.ones(20), np.full(20, -1)
-    hours = run_hours(node, ones, ones, never, 100, 1.0, np.random.default_rng(7))
+    course = ordinary(node, 100, 1.0)
+    hours = run_hours(node, ones, ones, never, np.random.default_rng(7), course)
     held = hours.backlog_end + hours.committed[:, -1] + hours.refused.sum(axis=1)
     assert held == pytest.approx(hours.arrived.sum(axis=1))
     assert (hours.included <= hours.committed + 1e-6).all()
     assert (np.diff(hours.included, axis=1) >= 0).all()
     assert hours.in_flight_peak <= node.settlement.in_flight_max
     with pytest.raises(ValueError):
-        run_hours(node, ones, ones, never, 1, 13.0, np.random.default_rng(8))
+        run_hours(node, ones, ones, never, np.random.default_rng(8), ordinary(node, 1, 13.0))
 
 
 def test_a_backlog_is_told_as_a_probability() -> None:

@@ -1,0 +1,114 @@
+"""How the price moves in each run: chance with fat tails and jumps, a given shape, or a record.
+
+All prices are log price relative to the start, one column a step and one for the start.
+"""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from node.planner.course import values_at
+from node.planner.scenario import MarketPath
+
+Vector = NDArray[np.float64]
+
+BAR_S = 60.0
+"""Volatility changes from bar to bar; within one the path is a Brownian bridge."""
+DAY_S = 86_400.0
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A recorded path, one value a step and one for the start."""
+
+    log_price: Vector
+
+
+def record_of(
+    times_s: Sequence[float], prices: Sequence[float], from_s: float, steps: int, step_s: float
+) -> Record:
+    """Return the last price known at each step from ``from_s`` on.
+
+    ``times_s`` ascend. Raises ``ValueError`` where the record does not cover the beginning, or ends
+    before half of the steps are over: what is missing would be told as calm.
+    """
+    wanted = from_s + np.arange(steps + 1) * step_s
+    at, values = np.asarray(times_s, dtype=np.float64), np.asarray(prices, dtype=np.float64)
+    if not at.size or not (values > 0).all():
+        raise ValueError("a record needs prices, all above 0")
+    if at[0] > wanted[0] or at[-1] < wanted[steps // 2]:
+        raise ValueError(f"the record covers {at[0]:.0f} … {at[-1]:.0f}, not {from_s:.0f} and on")
+    known = values[np.searchsorted(at, wanted, side="right") - 1]
+    return Record(np.log(known / known[0]))
+
+
+def log_paths(
+    market: MarketPath,
+    steps: int,
+    step_s: float,
+    runs: int,
+    random: np.random.Generator,
+    record: Record | None = None,
+) -> Vector:
+    """Return ``runs`` paths of shape (runs, steps + 1)."""
+    if market.path == "constant":
+        return np.zeros((runs, steps + 1))
+    if market.path == "recorded" and record is not None:
+        return _resampled(record, market.recorded_block_s, step_s, runs, random)
+    edges_s: Vector = np.arange(steps + 1, dtype=np.float64) * step_s
+    shape = np.log(values_at(market.shape, edges_s, 1.0))
+    moves = _diffusion(market, steps, step_s, runs, random)
+    jumps = random.poisson(market.jumps_per_day * step_s / DAY_S, (runs, steps))
+    moves += np.sqrt(jumps) * random.standard_normal((runs, steps)) * market.jump_size
+    chance = np.concatenate([np.zeros((runs, 1)), np.cumsum(moves, axis=1)], axis=1)
+    return np.asarray(chance + shape - shape[0])
+
+
+def _diffusion(
+    market: MarketPath, steps: int, step_s: float, runs: int, random: np.random.Generator
+) -> Vector:
+    """Return the moves of each step: GARCH(1,1) with Student's t from bar to bar."""
+    in_bar = max(round(BAR_S / step_s), 1)
+    bars = math.ceil(steps / in_bar)
+    bar_s = in_bar * step_s
+    middles_s: Vector = (np.arange(bars, dtype=np.float64) + 0.5) * bar_s
+    factors = values_at(market.volatility_path, middles_s, 1.0)
+    alpha, beta = market.garch
+    # Student's t has the variance n / (n − 2).
+    unit = math.sqrt((market.tail_degrees - 2) / market.tail_degrees)
+    shocks = random.standard_t(market.tail_degrees, (bars, runs)) * unit
+    base = market.daily_volatility**2 * bar_s / DAY_S
+    variance = np.full(runs, base)
+    moves = np.empty((bars, in_bar, runs))
+    for bar in range(bars):
+        deviation = np.sqrt(variance)
+        whole = shocks[bar] * deviation
+        variance = base * (1 - alpha - beta) + alpha * whole**2 + beta * variance
+        noise = random.standard_normal((in_bar, runs)) * deviation / math.sqrt(in_bar)
+        moves[bar] = (noise - noise.mean(axis=0) + whole / in_bar) * factors[bar]
+    return np.asarray(moves.reshape(bars * in_bar, runs)[:steps].T).copy()
+
+
+def _resampled(
+    record: Record, block_s: float, step_s: float, runs: int, random: np.random.Generator
+) -> Vector:
+    """Return the record with what it does within blocks drawn again (a block bootstrap).
+
+    The path from block end to block end is the record's own in every run; what lies between is the
+    deviation from a straight line of a block drawn at random, which is zero at both of its ends.
+    """
+    path = record.log_price
+    size = max(round(block_s / step_s), 1)
+    blocks = (path.size - 1) // size
+    if blocks < 1:
+        return np.tile(path, (runs, 1))
+    ends = path[: blocks * size + 1 : size]
+    within = np.arange(size) / size
+    straight = ends[:-1, None] + np.diff(ends)[:, None] * within
+    deviations = path[: blocks * size].reshape(blocks, size) - straight
+    drawn = deviations[random.integers(0, blocks, (runs, blocks))]
+    head = (straight + drawn).reshape(runs, blocks * size)
+    tail = np.tile(path[blocks * size :], (runs, 1))
+    return np.concatenate([head, tail], axis=1)

@@ -1,0 +1,74 @@
+"""Batches between the node and L1, for all runs of a chunk at once."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from node.planner.course import Sky
+from node.planner.pipeline import Settlement
+
+Vector = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+class Slots:
+    """Batches in flight of each run, oldest first, and what is not yet in one.
+
+    What a reorg takes back is unposted again. Only counts are kept, and batches go in order, so
+    that the n-th item is on L1 whenever n of them are.
+    """
+
+    def __init__(
+        self, settlement: Settlement, sky: Sky, runs: int, random: np.random.Generator
+    ) -> None:
+        self._settlement = settlement
+        self._sky = sky
+        self._sizes = np.zeros((runs, settlement.in_flight_max))
+        self._next_block_s = random.random(runs) * settlement.block_s
+        self._recent = np.zeros((runs, sky.reorg_blocks))
+        self.unposted = np.zeros(runs)
+        self.included = np.zeros(runs)
+        self.in_flight_peak = 0
+
+    @property
+    def outstanding(self) -> Vector:
+        """Return the items that are not on L1, in flight or not."""
+        total: Vector = self.unposted + self._sizes.sum(axis=1)
+        return total
+
+    def advance(self, step: int, now_s: float, random: np.random.Generator) -> None:
+        """Let every run whose next L1 block is due have it; blocks are longer than a step."""
+        due = np.flatnonzero(self._next_block_s <= now_s)
+        if not due.size:
+            return
+        self._next_block_s[due] += self._settlement.block_s
+        if not self._sky.running[step]:
+            return
+        self._reorganize(due, random)
+        sizes = self._sizes[due]
+        held = np.count_nonzero(sizes, axis=1)
+        taken = random.binomial(held, self._sky.inclusion[step])
+        taken = np.minimum(taken, int(self._sky.room[step]))
+        places = np.arange(sizes.shape[1])
+        taken_items = np.where(places < taken[:, None], sizes, 0).sum(axis=1)
+        self.included[due] += taken_items
+        self._recent[due] = np.concatenate([taken_items[:, None], self._recent[due, :-1]], axis=1)
+        behind = np.concatenate([sizes, np.zeros_like(sizes)], axis=1)
+        sizes = np.take_along_axis(behind, places + taken[:, None], axis=1)
+        held -= taken
+        batch = self._settlement.batch.items
+        left = self.unposted[due, None] - (places - held[:, None]) * batch
+        sealed = np.where(places >= held[:, None], np.clip(left, 0, batch), 0)
+        self.unposted[due] = np.maximum(self.unposted[due] - sealed.sum(axis=1), 0)
+        self._sizes[due] = sizes + sealed
+        now_held = int(np.count_nonzero(self._sizes[due], axis=1).max())
+        self.in_flight_peak = max(self.in_flight_peak, now_held)
+
+    def _reorganize(self, due: NDArray[np.int64], random: np.random.Generator) -> None:
+        """Take back, by lot, what the last blocks had included."""
+        if not self._sky.reorg_per_block:
+            return
+        struck = due[random.random(due.size) < self._sky.reorg_per_block]
+        back = self._recent[struck].sum(axis=1)
+        self._recent[struck] = 0
+        self.included[struck] -= back
+        self.unposted[struck] += back

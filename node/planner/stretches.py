@@ -1,0 +1,98 @@
+"""Stretches of an hour, event by event, from the state that the coarse hour had come to."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from node.planner.events import Stretch, run_stretch
+from node.planner.pipeline import Pipeline
+from node.planner.tides import Kept
+
+Vector = NDArray[np.float64]
+
+WARM_UP = 0.1
+"""Share of a stretch that passes before it is counted."""
+
+EDGES_S = np.concatenate([[0.0], np.geomspace(1e-7, 1e5, 64 * 12 + 1), [np.inf]])
+"""Edges of the buckets that pool times over runs: 64 in each factor of ten, each 3.7 % wide."""
+
+
+def scales_of(pipeline: Pipeline, runs: int, random: np.random.Generator) -> Vector:
+    """Return how much longer the loop takes than was measured, by bootstrap, for each run."""
+    shares = pipeline.shares * [kind.loop.moments.mean_s for kind in pipeline.kinds]
+    if not shares.sum():
+        return np.ones(runs)
+    drawn = [[kind.loop.resampled_scale(random) for kind in pipeline.kinds] for _ in range(runs)]
+    return np.asarray(np.array(drawn) @ shares / shares.sum())
+
+
+def stretch_from(
+    pipeline: Pipeline,
+    kept: Kept,
+    run: int,
+    stretch_s: float,
+    scale: float,
+    random: np.random.Generator,
+) -> Stretch:
+    """Run a stretch from where the hour had come to."""
+    times, kinds = pipeline.arrivals.draw(stretch_s, random, kept.excitation[run])
+    waiting = _waiting_kinds(pipeline, kept, run, random)
+    return run_stretch(
+        pipeline,
+        np.concatenate([np.zeros(waiting.size), times]),
+        np.concatenate([waiting, kinds]),
+        random,
+        scale,
+    )
+
+
+class Tally:
+    """Quantiles of each run's stretch by lane, and all items of a chunk in buckets."""
+
+    def __init__(self, runs: int, lanes: int) -> None:
+        self.wait_s = np.full((runs, 2, lanes), np.nan)
+        self.delay_s = np.full((runs, 2, lanes), np.nan)
+        self.wait_counts = np.zeros((lanes, EDGES_S.size - 1))
+        self.delay_counts = np.zeros((lanes, EDGES_S.size - 1))
+        self.wait_sums_s = np.zeros(lanes)
+
+    def take(self, run: int, stretch: Stretch, counted_from_s: float) -> None:
+        """Count what arrived from then on and was served."""
+        counted = (stretch.arrivals_s >= counted_from_s) & ~np.isnan(stretch.wait_s)
+        for lane in range(self.wait_counts.shape[0]):
+            mine = counted & (stretch.lanes == lane)
+            if not mine.any():
+                continue
+            waits, delays = stretch.wait_s[mine], stretch.delay_s[mine]
+            self.wait_s[run, :, lane] = np.quantile(waits, [0.5, 0.99])
+            self.delay_s[run, :, lane] = np.quantile(delays, [0.5, 0.99])
+            self.wait_counts[lane] += np.histogram(waits, EDGES_S)[0]
+            self.delay_counts[lane] += np.histogram(delays, EDGES_S)[0]
+            self.wait_sums_s[lane] += waits.sum()
+
+
+def pooled(counts: Vector, quantile: float) -> float:
+    """Return the upper edge of the bucket that holds the quantile; NaN where there is no item."""
+    reached = np.cumsum(counts)
+    if not reached[-1]:
+        return float("nan")
+    return float(EDGES_S[1 + np.searchsorted(reached, quantile * reached[-1])])
+
+
+def _waiting_kinds(
+    pipeline: Pipeline, kept: Kept, run: int, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return kinds for what waits at the beginning of a stretch, lane by lane, then the workers'.
+
+    A lane knows how many wait in it, not which: they are drawn by their shares of its arrivals, or
+    evenly where none of its kinds has a rate of its own (liquidations follow from prices).
+    """
+    drawn = []
+    lane_of = np.array([kind.lane for kind in pipeline.kinds])
+    rates = pipeline.arrivals.mean_rates_per_s
+    for lane, items in enumerate(kept.lanes[run]):
+        members = np.flatnonzero(lane_of == lane)
+        if round(items) and members.size:
+            weights = rates[members] if rates[members].sum() else np.ones(members.size)
+            drawn.append(random.choice(members, round(items), p=weights / weights.sum()))
+    behind = np.repeat(np.arange(len(pipeline.kinds)), np.rint(kept.pool[run]).astype(np.int64))
+    return np.concatenate([*drawn, random.permutation(behind)]).astype(np.int64)
