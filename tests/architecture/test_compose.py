@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -123,6 +124,9 @@ def test_prometheus_scrapes_the_port_that_the_node_publishes() -> None:
     targets = scraped["scrape_configs"][0]["static_configs"][0]["targets"]
     node = compose()["services"]["node"]
     assert targets == [f"node:{node['ports'][0].rpartition(':')[2]}"]
+    config = tomllib.loads((TOP / "configs/compose.toml").read_text("utf-8"))
+    # The node answers to no name that it was not given.
+    assert targets[0].partition(":")[0] in config["http"]["hosts"]
 
 
 def test_dashboards_ask_for_exported_metrics_only() -> None:

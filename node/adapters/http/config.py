@@ -1,5 +1,7 @@
 """Where and how the server listens: keys with their ranges, all faults in one go."""
 
+import re
+
 import msgspec
 
 from node.types.faults import out_of_ranges, raise_faults
@@ -25,6 +27,11 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The address to listen on. There is no TLS here: beyond loopback, put a proxy in front."""
     port: int = 8_480
     """The port to listen on; 0 lets the system choose."""
+    hosts: tuple[str, ...] = ()
+    """The node's names beside ``localhost`` and its addresses. A node on loopback answers to no
+    other (see ``origin_guard``); one that listens elsewhere does so once it has a name here."""
+    origins: tuple[str, ...] = ()
+    """Origins whose pages may talk to the node beside its own, as ``https://trade.example``."""
     connections: int = 1_024
     """The most WebSocket connections at a time."""
     message_bytes: int = 66_560
@@ -48,4 +55,14 @@ def check_http_config(config: HttpConfig) -> None:
     faults = out_of_ranges(config, _RANGES)
     if not config.host:
         faults.append("host: empty, an address or a name allowed")
+    faults += [
+        f"hosts: {name!r}, names without port or scheme allowed"
+        for name in config.hosts
+        if not name or set(name) & set(":/ ")
+    ]
+    faults += [
+        f"origins: {origin!r}, scheme://name or scheme://name:port allowed"
+        for origin in config.origins
+        if not re.fullmatch(r"https?://[^/\s]+", origin)
+    ]
     raise_faults(faults)

@@ -28,12 +28,14 @@ from node.adapters.prometheus import CONTENT_TYPE
 from node.codec.json_errors import encode_error
 from node.ports.api import SUCCESS, Answer, Api, Views
 from node.types.errors import (
+    ForeignOrigin,
     MalformedMessage,
     NotFound,
     OversizedMessage,
     PlimsollError,
     RateLimited,
     Unavailable,
+    UnknownHost,
 )
 from node.types.ids import Address, address_from_hex
 from node.types.units import UINT64_MAX
@@ -46,6 +48,8 @@ _STATUS_OF_CODE = {
     OversizedMessage.code: 413,
     RateLimited.code: 429,
     NotFound.code: 404,
+    ForeignOrigin.code: 403,
+    UnknownHost.code: 421,
 }
 
 _log = structlog.get_logger(__name__)
@@ -160,6 +164,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         fault = NotFound(path=request.path[:200]) if error.status == 404 else None
         refused = fault or MalformedMessage(detail=error.reason, method=request.method)
         return error_response(refused, error.status)
+    except ConnectionError:
+        # The reader has gone in the middle of an answer; aiohttp knows what to do.
+        raise
     # Whatever a handler of ours did wrong ends with this one request.
     except Exception:  # noqa: BLE001
         _log.exception("request_failed", path=request.path)

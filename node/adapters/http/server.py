@@ -1,4 +1,4 @@
-"""The server: WebSocket connections and REST routes on one port."""
+"""The server: WebSocket connections, REST routes and the page on one port."""
 
 import asyncio
 import socket
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from aiohttp import WSMsgType, web
 
 from node.adapters.http.config import HttpConfig
+from node.adapters.http.origin_guard import origin_guard
+from node.adapters.http.page_files import Page
 from node.adapters.http.probes import Probes
 from node.adapters.http.rest import Rest, error_response, errors_as_json
 from node.adapters.http.wire import WebSocketWire
@@ -57,11 +59,13 @@ class HttpServer:
         self._stopping = False
         # Without compression a frame is the same for everyone, and costs no time.
         application = web.Application(
-            middlewares=[errors_as_json], client_max_size=config.message_bytes
+            middlewares=[errors_as_json, origin_guard(config)],
+            client_max_size=config.message_bytes,
         )
         application.router.add_get("/ws", self._serve)
         self._rest = Rest(api, views, probes)
         self._rest.add_to(application)
+        Page(config.write_timeout_s).add_to(application)
         self._runner = web.AppRunner(
             application,
             handle_signals=False,

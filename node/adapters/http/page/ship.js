@@ -1,0 +1,56 @@
+// The ship: how deep it lies is the rate as a share of the limit, and its mark is that limit.
+
+import { byId, say, svg } from "./dom.js";
+import * as format from "./format.js";
+
+const KEEL = 262;
+const LINE = 132;
+const DEEPEST = 1.28; // Past that the deck is under water, and the text says by how much.
+
+const heightOf = (share) => KEEL - (KEEL - LINE) * Math.max(0, Math.min(DEEPEST, share));
+
+export class Ship {
+  constructor() {
+    const tenths = [2, 4, 6, 8].flatMap((tenth) => [
+      svg("text", { x: 146, y: heightOf(tenth / 10) + 4 }, `${tenth}0`),
+      svg("text", { x: 672, y: heightOf(tenth / 10) + 4, "text-anchor": "end" }, `${tenth}0`),
+    ]);
+    byId("draft").replaceChildren(...tenths);
+  }
+
+  show(line) {
+    const limit = line.bottleneck?.limit_per_s ?? null;
+    const load = line.headroom === null ? null : 1 - line.headroom;
+    this.#float(load, line.rate_per_s);
+    byId("line-tag").toggleAttribute("hidden", limit === null);
+    say(byId("line-text"), format.rate(limit));
+    this.#ladder(line.knee, limit);
+    const told = load === null ? "not known yet" : `${format.share(load)} of what it may be`;
+    say(byId("ship-title"), `A ship whose depth in the water is the node's load: ${told}`);
+  }
+
+  #float(load, rate) {
+    const surface = heightOf(load ?? 0);
+    byId("sea").style.transform = `translateY(${surface}px)`;
+    byId("load-tag").setAttribute("transform", `translate(0 ${surface})`);
+    byId("load-tag").toggleAttribute("hidden", load === null);
+    say(byId("load-text"), format.rate(rate));
+    byId("load").classList.toggle("over", load !== null && load > 1);
+  }
+
+  #ladder({ predicted, measured_per_s: measured }, limit) {
+    const shown = predicted !== null && limit !== null;
+    byId("ladder").toggleAttribute("hidden", !shown);
+    if (shown) {
+      const [top, middle, bottom] = [predicted.p95, predicted.p50, predicted.p5].map((value) => heightOf(value / limit));
+      const band = byId("ladder-band");
+      band.setAttribute("y", String(top));
+      band.setAttribute("height", String(Math.max(1, bottom - top)));
+      byId("ladder-middle").setAttribute("transform", `translate(0 ${middle})`);
+      byId("ladder-text").setAttribute("y", String(middle + 4));
+    }
+    const found = measured !== null && limit !== null;
+    byId("found").toggleAttribute("hidden", !found);
+    if (found) byId("found").setAttribute("transform", `translate(0 ${heightOf(measured / limit)})`);
+  }
+}
