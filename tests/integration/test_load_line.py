@@ -1,0 +1,99 @@
+"""The load line of a whole node under load: what it says of itself agrees with what was sent."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from node.capacity.loadline import Knee, KneeRange, LoadLine
+from node.capacity.telemetry import Telemetry
+from tests.integration.daemon import Daemon, node_on_chain, until
+from tests.integration.load import Load, load_on
+
+KNEE = Knee(KneeRange(p5=900.0, p50=1_000.0, p95=1_100.0), measured_per_s=990.0, at_ms=7)
+
+ON_THE_LOOP = {"ingress", "transition", "publisher", "risk"}
+
+
+async def load_of(daemon: Daemon) -> LoadLine:
+    return msgspec.convert(await daemon.get("/load"), LoadLine)
+
+
+async def telemetry_of(daemon: Daemon) -> Telemetry:
+    return msgspec.convert(await daemon.get("/telemetry"), Telemetry, strict=False)
+
+
+async def test_a_node_under_load_tells_its_line(tmp_path: Path) -> None:
+    async with (
+        node_on_chain(tmp_path, "py-evm") as (daemon, _),
+        load_on(daemon.url, daemon.rpc) as load,
+    ):
+        before = await telemetry_of(daemon)
+        heard: list[dict[str, Any]] = []
+        await load.session.subscribe("load", heard.append)
+        async with load.running():
+            await load.until_acknowledged(120)
+        gained = (await telemetry_of(daemon)).since(before)
+        check_counters(gained, load)
+        await daemon.until_posted(1)
+        await until("the line names a bottleneck", lambda: named(daemon))
+        check_line(await load_of(daemon))
+        await until("the channel speaks twice", lambda: spoken(heard))
+        assert msgspec.convert(heard[-1], LoadLine).stages
+        await check_knee(daemon)
+
+
+async def spoken(heard: list[dict[str, Any]]) -> bool:
+    return len(heard) >= 2
+
+
+async def named(daemon: Daemon) -> bool:
+    line = await load_of(daemon)
+    return line.next_bottleneck is not None and line.conserved
+
+
+def check_counters(gained: Telemetry, load: Load) -> None:
+    kinds = {kind.kind: kind for kind in gained.kinds}
+    placed = sum(kinds[name].commands for name in ("place", "bulk", "cancel"))
+    # Those that traders were told of, rejected ones too, and what was in the journal first.
+    assert placed >= 90
+    assert kinds["oracle_round"].commands >= 1
+    for kind in gained.kinds:
+        assert kind.items >= kind.commands
+        # The mean of squares is never below the square of the mean.
+        assert kind.square_ns2 * kind.commands >= kind.total_ns**2
+    assert gained.blocks.count == gained.journal.appends >= 1
+    assert gained.journal.bytes > 100 * gained.journal.appends
+    assert 0 < gained.loop.busy_ns <= gained.loop.elapsed_ns
+    assert {"node", "verification_0", "replica"} <= set(gained.processes)
+    assert gained.processes["node"] >= gained.loop.busy_ns // 2
+    assert gained.messages.incoming >= 120 - load.refused
+    assert sum(kind.total_ns for kind in gained.kinds) < gained.loop.elapsed_ns
+
+
+def check_line(line: LoadLine) -> None:
+    assert line.bottleneck is not None
+    assert line.next_bottleneck is not None
+    assert line.bottleneck.limit_per_s <= line.next_bottleneck.limit_per_s
+    by_name = {stage.name: stage for stage in line.stages}
+    assert {stage.name for stage in line.stages if stage.runs_on == "loop"} >= ON_THE_LOOP
+    assert by_name["verification"].runs_on == "pool"
+    assert by_name["settlement"].backlog.bytes is not None
+    assert line.lanes[0].name == "system"
+    assert line.batches is not None
+    assert line.batches.posted <= line.batches.sealed
+    assert line.marks is not None
+    assert line.marks.oldest_age_s is not None
+    assert line.risk is not None
+    assert line.knee == Knee()
+
+
+async def check_knee(daemon: Daemon) -> None:
+    """What a ramp leaves in the data folder is shown by the line and by the metrics."""
+    data = daemon.folder / "data"
+    (data / "knee.json").write_bytes(msgspec.json.encode(KNEE))
+
+    async def shown() -> bool:
+        return (await load_of(daemon)).knee == KNEE
+
+    await until("the knee is shown", shown)

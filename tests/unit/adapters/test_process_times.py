@@ -1,0 +1,54 @@
+"""Processor time under a name outlives the processes that bear it."""
+
+import os
+import time
+
+from node.adapters.process_times import OWN, ProcessTimes, cores, named, spent_ns_of
+
+
+def test_a_replaced_worker_keeps_what_the_first_one_spent() -> None:
+    pids = {"worker": 10}
+    spent: dict[int, int | None] = {10: 5, 11: 3}
+    times = ProcessTimes(lambda: pids, lambda pid: spent[pid])
+    assert times.read()["worker"] == 5
+    spent[10] = None
+    assert times.read()["worker"] == 5
+    pids["worker"] = 11
+    assert times.read()["worker"] == 8
+    spent[11] = 4
+    assert times.read()["worker"] == 9
+    del pids["worker"]
+    assert times.read()["worker"] == 9
+
+
+def test_workers_that_change_places_count_once() -> None:
+    pids = {"worker_0": 10, "worker_1": 11}
+    times = ProcessTimes(lambda: pids, lambda pid: {10: 100, 11: 30}[pid])
+    before = times.read()
+    pids.clear()
+    pids["worker_0"] = 11
+    after = times.read()
+    assert after["worker_0"] + after["worker_1"] == before["worker_0"] + before["worker_1"]
+
+
+def test_a_number_that_is_given_again_starts_anew() -> None:
+    spent = {10: 50}
+    times = ProcessTimes(lambda: {"worker": 10}, lambda pid: spent[pid])
+    assert times.read()["worker"] == 50
+    spent[10] = 2
+    assert times.read()["worker"] == 52
+
+
+def test_the_kernel_tells_of_this_process_and_of_none_that_is_gone() -> None:
+    before = spent_ns_of(os.getpid())
+    assert before is not None
+    deadline = time.process_time_ns() + 30_000_000
+    while time.process_time_ns() < deadline:
+        pass
+    after = spent_ns_of(os.getpid())
+    assert after is not None
+    assert after > before
+    assert spent_ns_of(2**22 + 1) is None
+    assert ProcessTimes(dict).read()[OWN] > 0
+    assert cores() >= 1
+    assert named("worker", [7, 8]) == {"worker_0": 7, "worker_1": 8}

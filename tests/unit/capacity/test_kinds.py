@@ -1,0 +1,105 @@
+"""Each kind of command is counted where it belongs, and no time is lost between them."""
+
+import pytest
+
+from node.capacity.kinds import Kind, KindMeter, kind_of
+from node.types.commands import (
+    AdjustMargin,
+    ApproveAgent,
+    CancelAll,
+    CancelOrder,
+    Command,
+    Deposit,
+    Liquidate,
+    NewOrder,
+    OracleRound,
+    OrderType,
+    PlaceOrders,
+    SettleFunding,
+    Side,
+    Withdraw,
+)
+from node.types.events import Event, Rejected
+from node.types.ids import ClientOrderId, MarketId, OrderId
+from node.types.units import Lots, Millis, Money, Ticks
+from tests.examples import ALICE
+
+HEAD = (ALICE.address, ALICE.address, 1, Millis(1), b"")
+MARKET = MarketId(1)
+ORDER = NewOrder(MARKET, Side.BUY, OrderType.GTC, Ticks(1), Lots(1))
+CANCEL = CancelOrder(OrderId(1), ClientOrderId(0))
+REFUSED: tuple[Event, ...] = (Rejected(1, "Refused", {}),)
+
+COMMANDS: list[tuple[Command, Kind]] = [
+    (PlaceOrders(*HEAD, (), (ORDER,)), Kind.PLACE),
+    (PlaceOrders(*HEAD, (CANCEL,), (ORDER, ORDER)), Kind.BULK),
+    (PlaceOrders(*HEAD, (CANCEL, CANCEL), ()), Kind.CANCEL),
+    (CancelAll(*HEAD, MARKET), Kind.CANCEL_ALL),
+    (AdjustMargin(*HEAD, MARKET, Money(1)), Kind.MARGIN),
+    (Withdraw(*HEAD, Money(1)), Kind.WITHDRAW),
+    (ApproveAgent(*HEAD, ALICE.address, Millis(1)), Kind.AGENT),
+    (Liquidate(MARKET, ALICE.address), Kind.LIQUIDATE),
+    (OracleRound(Millis(1), ()), Kind.ORACLE_ROUND),
+    (SettleFunding(), Kind.FUNDING),
+    (Deposit(0, ALICE.address, Money(1)), Kind.DEPOSIT),
+]
+
+
+class Ticking:
+    """A clock that moves by one more nanosecond at each reading: 1, 3, 6, 10, …."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.step = 0
+
+    def __call__(self) -> int:
+        self.step += 1
+        self.now += self.step
+        return self.now
+
+
+@pytest.mark.parametrize(("command", "kind"), COMMANDS)
+def test_every_command_has_a_kind(command: Command, kind: Kind) -> None:
+    meter = KindMeter(Ticking())
+    assert kind_of(command) is kind
+    meter.begin()
+    meter.ran(command, REFUSED)
+    counted = [row for row in meter.kinds() if row.commands]
+    assert [row.kind for row in counted] == [kind.word]
+    assert counted[0].total_ns == 2
+    assert counted[0].square_ns2 == 4
+
+
+def test_the_kinds_and_the_block_share_all_the_time() -> None:
+    clock = Ticking()
+    meter = KindMeter(clock)
+    meter.begin()
+    began = clock.now
+    meter.opened()
+    for command, _ in COMMANDS:
+        meter.ran(command, REFUSED)
+    meter.closed(len(COMMANDS) + 1)
+    spent = sum(row.total_ns for row in meter.kinds()) + meter.blocks().total_ns
+    assert spent == clock.now - began
+    meter.signed(100)
+    assert meter.blocks().total_ns == spent - sum(row.total_ns for row in meter.kinds()) + 100
+    assert (meter.blocks().count, meter.blocks().commands) == (1, len(COMMANDS) + 1)
+
+
+def test_items_are_orders_and_cancels() -> None:
+    meter = KindMeter(Ticking())
+    meter.begin()
+    for command, _ in COMMANDS:
+        meter.ran(command, REFUSED)
+    items = {row.kind: row.items for row in meter.kinds()}
+    assert (items["place"], items["bulk"], items["cancel"], items["deposit"]) == (1, 3, 2, 1)
+
+
+def test_a_block_of_rejections_is_no_block_but_takes_its_time() -> None:
+    meter = KindMeter(Ticking())
+    meter.begin()
+    meter.opened()
+    meter.closed(0)
+    assert meter.turns == 1
+    assert meter.blocks().count == 0
+    assert meter.blocks().total_ns == 5

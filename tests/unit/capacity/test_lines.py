@@ -1,0 +1,141 @@
+"""The laws of the load line, against sums done by hand."""
+
+import pytest
+
+from node.capacity.lines import (
+    Chain,
+    Commits,
+    Work,
+    chain_limits,
+    drain_s,
+    headroom,
+    journal_limit,
+    loop_limit,
+    machine_limit,
+    ranked,
+    refusals,
+    stage_limit,
+    stage_line,
+)
+from node.capacity.loadline import Backlog, Limit
+from node.capacity.report import StageReport, lifetime_report
+from node.capacity.stage import Stage
+
+SECOND = 1_000_000_000
+
+CHAIN = Chain(
+    item_bytes=50.0,
+    item_gas=2_000.0,
+    in_flight=4,
+    inclusion_s=20.0,
+    block_s=12.0,
+    block_gas=30_000_000,
+    batch_items=5_000,
+    batch_bytes=100_000,
+    batch_gas=8_000_000,
+)
+
+
+def work(**figures: float) -> Work:
+    known = {"elapsed_s": 10.0, "items": 1_000, "loop_busy_s": 4.0, "machine_busy_s": 10.0}
+    return Work(**{**known, "cores": 2, **figures})  # type: ignore[arg-type]
+
+
+def report(items: int, spent_ns: int, *, servers: int = 1, held: int = 0) -> StageReport:
+    stage = Stage("station", capacity=100, held=lambda: held, servers=servers)
+    stage.enter(items + held)
+    stage.busy(0, spent_ns, items)
+    stage.leave(items)
+    return lifetime_report(stage.snapshot(), 10 * SECOND)
+
+
+def test_stages_of_one_loop_add_their_costs() -> None:
+    # 4 s for 1,000 items are 4 ms each; the loop has one second a second.
+    limit = loop_limit(work())
+    assert limit is not None
+    assert limit.limit_per_s == pytest.approx(250)
+    # Half a second of the 4 would have been spent anyway.
+    quiet = loop_limit(work(loop_idle=0.05))
+    assert quiet is not None
+    assert quiet.limit_per_s == pytest.approx(0.95 / 3.5e-3)
+
+
+def test_processes_share_the_cores() -> None:
+    limit = machine_limit(work())
+    assert limit is not None
+    assert limit.limit_per_s == pytest.approx(200)
+    assert ranked([loop_limit(work()), limit])[0].resource == "machine"
+
+
+@pytest.mark.parametrize(
+    "figures", [{"items": 0}, {"loop_busy_s": 0.0}, {"loop_idle": 1.0}, {"loop_idle": 0.4}]
+)
+def test_what_a_window_cannot_tell_is_no_limit(figures: dict[str, float]) -> None:
+    assert loop_limit(work(**figures)) is None
+
+
+def test_a_pool_carries_what_its_workers_do_over_its_visits() -> None:
+    # Two workers at 1 ms serve 2,000 a second; every item comes twice.
+    limit = stage_limit("pool", report(400, SECOND * 4 // 10, servers=2), 2, 200)
+    assert limit is not None
+    assert limit.limit_per_s == pytest.approx(1_000)
+    assert stage_limit("pool", report(0, 0), 1, 200) is None
+    assert stage_limit("pool", report(400, SECOND), 1, 0) is None
+
+
+def test_a_commit_is_shared_by_the_largest_group() -> None:
+    limit = journal_limit(Commits(group=500, command_s=20e-6, commit_s=10e-3))
+    assert limit is not None
+    assert limit.limit_per_s == pytest.approx(500 / 20e-3)
+    assert journal_limit(Commits(group=0, command_s=1, commit_s=1)) is None
+
+
+def test_l1_has_three_laws() -> None:
+    limits = {limit.resource: limit.limit_per_s for limit in chain_limits(CHAIN)}
+    # A batch is full at 100,000 / 50 = 2,000 items; gas would allow 4,000, commands 5,000.
+    assert limits["l1_in_flight"] == pytest.approx(2_000 * 4 / 20)
+    assert limits["l1_bytes"] == pytest.approx(100_000 * 4 / 12 / 50)
+    assert limits["l1_gas"] == pytest.approx(30_000_000 / 12 / 2_000)
+
+
+def test_gas_that_nobody_tells_of_is_no_limit() -> None:
+    unknown = Chain(**{name: getattr(CHAIN, name) for name in CHAIN.__struct_fields__[:5]},
+                    block_gas=0, batch_items=1, batch_bytes=1, batch_gas=1)  # fmt: skip
+    assert "l1_gas" not in {limit.resource for limit in chain_limits(unknown)}
+
+
+@pytest.mark.parametrize(
+    ("items", "limit", "arrivals", "seconds"),
+    [(0, None, 5, 0.0), (100, 30.0, 20, 10.0), (100, 20.0, 20, None), (100, None, 1, None)],
+)
+def test_a_backlog_drains_by_what_is_left(
+    items: int, limit: float | None, arrivals: float, seconds: float | None
+) -> None:
+    assert drain_s(items, limit, arrivals) == seconds
+
+
+def test_headroom_goes_below_zero_past_the_limit() -> None:
+    assert headroom(50, 200) == pytest.approx(0.75)
+    assert headroom(300, 200) == pytest.approx(-0.5)
+    assert headroom(300, None) is None
+
+
+def test_the_least_limit_is_the_bottleneck() -> None:
+    slow, fast = Limit("slow", 1.0, ""), Limit("fast", 2.0, "")
+    assert ranked([fast, None, slow]) == [slow, fast]
+
+
+def test_a_stage_takes_its_share_of_what_it_runs_on() -> None:
+    # The loop carries 1,000 items a second; each item visits this stage twice (20 of 10 a second).
+    line = stage_line(report(200, SECOND), "loop", Limit("loop", 1_000.0, ""), 10.0)
+    assert line.limit_per_s == pytest.approx(2_000)
+    assert line.headroom == pytest.approx(0.99)
+    assert line.backlog == Backlog(items=0, drain_s=0.0)
+    alone = stage_line(report(200, SECOND, held=40), "process", None, 10.0)
+    assert alone.limit_per_s == pytest.approx(200)
+    assert alone.backlog.items == 40
+    assert alone.backlog.drain_s == pytest.approx(40 / (200 - 24))
+
+
+def test_refusals_add_up_over_stages() -> None:
+    assert refusals([{"full": 2}, {}, {"full": 1, "late": 4}]) == {"full": 3, "late": 4}
