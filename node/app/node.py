@@ -28,6 +28,7 @@ from node.app.foundation import Foundation
 from node.app.funding_clock import FundingClock
 from node.app.health import faults_of
 from node.app.knee import KneeBoard
+from node.app.load_figures import register_load_figures
 from node.app.load_line import LoadWatch, push_load
 from node.app.loop_lag import LoopLag
 from node.app.standings import NotingSealer, Standings
@@ -98,6 +99,7 @@ class Node:
         self._make_settlement()
         self._register()
         self.load = LoadWatch(self, self.meters)
+        register_load_figures(self)
 
     # --- making ----------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ class Meters:
                 elapsed_ns=window_ns,
                 turns=self.kinds.turns,
             ),
-            processes=self._times.read(),
+            processes=self.processes(),
             journal=JournalCounters(
                 appends=journal.fsync_ns.count,
                 bytes=journal.bytes_written,
@@ -88,6 +88,10 @@ class Meters:
             messages=self.traffic.read(),
             l1=self._l1(),
         )
+
+    def processes(self) -> dict[str, int]:
+        """Return the processor time of each process of the node, in nanoseconds."""
+        return self._times.read()
 
     def _pids(self) -> dict[str, int]:
         replica = self._node.base.replica.pid

@@ -211,6 +211,12 @@ class Daemon:
             body: dict[str, Any] = msgspec.json.decode(await response.read())
         return body
 
+    async def text(self, path: str) -> str:
+        """Return the body of ``GET path`` as it is."""
+        assert self._http is not None
+        async with self._http.get(self.url + path) as response:
+            return await response.text()
+
     async def health(self) -> list[str]:
         """Return the reasons why the node cannot do its work."""
         reasons: list[str] = (await self.get("/health"))["reasons"]

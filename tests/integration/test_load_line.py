@@ -97,3 +97,12 @@ async def check_knee(daemon: Daemon) -> None:
         return (await load_of(daemon)).knee == KNEE
 
     await until("the knee is shown", shown)
+    metrics = await daemon.text("/metrics")
+    for sample in (
+        'plimsoll_capacity_predicted_items_per_second{quantile="0.5"} 1000.0',
+        'plimsoll_capacity_knee_items_per_second{source="ramp"} 990.0',
+        "plimsoll_bottleneck_info{resource=",
+        'plimsoll_transition_commands_total{kind="place"}',
+        'plimsoll_processor_seconds_total{process="replica"}',
+    ):
+        assert sample in metrics
