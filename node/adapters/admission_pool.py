@@ -4,14 +4,19 @@ Recovering a signature holds the interpreter's lock for 40 µs, so it happens in
 own. Messages collect while the workers are busy and leave in batches: one write and one read for
 up to 64 of them, so that the cost of crossing is shared by more the higher the load is.
 
-    submit ─▶ pending ─▶ worker (at most two batches each, so that none waits for us) ─▶ answer
+    submit ─▶ reducing, ordinary ─▶ worker (at most two batches each, so that none waits) ─▶ answer
+
+Who may wait is decided as in the lanes (``node.sequencer.lanes``), but for origins instead of
+accounts, because nobody knows yet who signed: origins take turns, a queue that stands late refuses
+what does not reduce risk, and what does takes room from what does not. Where both wait, a quarter
+of each batch stays with the ordinary: a claim is only a claim, and must not stop everyone else.
 """
 
 import asyncio
 import os
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,15 +24,20 @@ from typing import Final
 import msgspec
 
 import node
+from node.capacity.delay_watch import DelayLimits
+from node.capacity.fair_queue import FairQueue
 from node.capacity.stage import Stage
 from node.codec.json_actions import MESSAGE_BYTES_MAX
-from node.ports.admission import Admission, Admitted, Refused
+from node.ports.admission import ORDINARY, Admission, Admitted, Passage, Refused
 from node.ports.clock import Clock
 from node.types.blocks import Domain
 from node.types.errors import (
+    ActionExpired,
+    DeadlineExceeded,
     Overloaded,
     OversizedMessage,
     PlimsollError,
+    Shed,
     ShuttingDown,
     Unavailable,
 )
@@ -37,6 +47,18 @@ BATCH_MAX: Final = 64
 BATCHES_IN_FLIGHT: Final = 2
 """Of one worker: it finds the next batch waiting when it has answered the last."""
 
+TURN_WORK: Final = 8
+"""What one origin has admitted in one turn; see ``_work_of``."""
+
+ORDINARY_PART: Final = 4
+"""One part in so many of a batch is not for what claims to reduce risk, if anything else waits."""
+
+EXPIRED: Final = "deadline_expired"
+
+DEFAULT_DELAY: Final = DelayLimits()
+
+_BYTES_PER_WORK: Final = 2_048
+_NS_PER_MS: Final = 1_000_000
 _RESTART_SECONDS: Final = 0.05
 _RESTART_SECONDS_MAX: Final = 5.0
 _SETTLED_NS: Final = 10_000_000_000
@@ -53,6 +75,7 @@ class _Message(msgspec.Struct, frozen=True, gc=False, array_like=True):
     raw: bytes
     answer: Answer
     arrived_ns: int
+    deadline_ns: int
 
 
 class _Worker:
@@ -93,12 +116,16 @@ class AdmissionPool:
         worker_module: str,
         workers: int,
         limit: int = 4_096,
+        delay: DelayLimits = DEFAULT_DELAY,
     ) -> None:
         self._setup = msgspec.msgpack.encode((domain.chain_id, domain.rollup, rules.encode()))
         self._clock = clock
         self._module = worker_module
         self._limit = limit
-        self._pending: deque[_Message] = deque()
+        self._delay = delay
+        self._reducing: FairQueue[int, _Message] = FairQueue(TURN_WORK, delay)
+        self._ordinary: FairQueue[int, _Message] = FairQueue(TURN_WORK, delay)
+        self._pressed = False
         self._workers: list[_Worker] = []
         self._in_flight = 0
         self._scheduled = False
@@ -106,11 +133,15 @@ class AdmissionPool:
         self._ready = asyncio.Event()
         self._wanted = workers
         self.restarts = 0
+        self.shed: dict[str, int] = {}
+        """Messages refused or put out because others wait too long, by cause."""
+        self.expired = 0
+        """Messages that nobody waited for any more, or that had expired, when they were read."""
         self.stage = Stage(
             "verification",
             capacity=limit,
-            held=lambda: len(self._pending) + self._in_flight,
-            waiting_items=lambda: len(self._pending),
+            held=lambda: self._waiting + self._in_flight,
+            waiting_items=lambda: self._waiting,
             servers=workers,
         )
 
@@ -127,18 +158,21 @@ class AdmissionPool:
                     group.create_task(self._keep_worker())
         finally:
             self._closed = True
-            self._fail(list(self._pending), ShuttingDown(), "shutting_down")
-            self._pending.clear()
+            now_ns = self._clock.now_ns()
+            for queue in (self._reducing, self._ordinary):
+                while entries := queue.take(self._limit, now_ns):
+                    held = (message for _, _, message in entries)
+                    self._fail(held, ShuttingDown(), "shutting_down")
 
     async def ready(self) -> None:
         """Return as soon as every worker has been started."""
         await self._ready.wait()
 
-    def submit(self, raw: bytes, answer: Answer) -> None:
+    def submit(self, raw: bytes, answer: Answer, passage: Passage = ORDINARY) -> None:
         """Take on ``raw``; ``answer`` is called once, from the event loop, with what became of it.
 
         A lost worker answers ``Unavailable`` for what it held. Raises ``OversizedMessage``,
-        ``Overloaded`` or ``ShuttingDown``; then ``answer`` is never called.
+        ``Overloaded``, ``Shed`` or ``ShuttingDown``; then ``answer`` is never called.
         """
         if len(raw) > MESSAGE_BYTES_MAX:
             self.stage.turn_away("oversized")
@@ -146,11 +180,16 @@ class AdmissionPool:
         if self._closed:
             self.stage.turn_away("shutting_down")
             raise ShuttingDown
-        if len(self._pending) + self._in_flight >= self._limit:
-            self.stage.turn_away("overloaded")
-            raise Overloaded(queue=self.stage.name, limit=self._limit)
+        now_ns = self._clock.now_ns()
+        if passage.reduces:
+            self._make_room_to_reduce(passage.origin)
+        else:
+            self._require_in_time(passage.origin, now_ns)
+            self._make_room(passage.origin, self._ordinary)
+        message = _Message(raw, answer, now_ns, passage.deadline_ns)
+        queue = self._reducing if passage.reduces else self._ordinary
+        queue.add(passage.origin, message, _work_of(raw), now_ns)
         self.stage.enter()
-        self._pending.append(_Message(raw, answer, self._clock.now_ns()))
         if not self._scheduled:
             # Whatever else arrives in this turn of the loop joins the same batch.
             self._scheduled = True
@@ -162,25 +201,102 @@ class AdmissionPool:
         self.submit(raw, partial(_settle, future))
         return await future
 
+    @property
+    def _waiting(self) -> int:
+        return len(self._reducing) + len(self._ordinary)
+
+    def _require_in_time(self, origin: int, now_ns: int) -> None:
+        """Raise ``Shed`` when what does not reduce risk must wait for the rest."""
+        reducing, ordinary = self._reducing, self._ordinary
+        if self._pressed:
+            self._refuse_late("reducing_first", reducing.delay_ns(now_ns))
+        for queue in (reducing, ordinary):
+            if queue.is_late(now_ns):
+                self._refuse_late("delay", queue.delay_ns(now_ns))
+        if ordinary.is_key_late(origin, now_ns):
+            self._refuse_late("connection_delay", ordinary.delay_of_ns(origin, now_ns))
+
+    def _refuse_late(self, cause: str, delay_ns: int) -> None:
+        self.stage.turn_away(cause)
+        self._count(cause)
+        raise Shed(
+            queue=self.stage.name,
+            delay_ms=delay_ns // _NS_PER_MS,
+            retry_after_ms=self._delay.retry_after_ms(delay_ns),
+        )
+
+    def _make_room_to_reduce(self, origin: int) -> None:
+        if 2 * len(self._reducing) >= self._limit:
+            self._pressed = True
+        if self._is_full and len(self._ordinary):
+            self._put_out(self._ordinary)
+        else:
+            self._make_room(origin, self._reducing)
+
+    def _make_room(self, origin: int, queue: FairQueue[int, _Message]) -> None:
+        """Put out a message of whoever has the most in ``queue``, if the gate is full.
+
+        Raises ``Overloaded`` when that is ``origin`` itself.
+        """
+        if self._is_full:
+            if queue.length(origin) + 1 >= queue.longest:
+                self.stage.turn_away("overloaded")
+                raise Overloaded(queue=self.stage.name, limit=self._limit)
+            self._put_out(queue)
+
+    @property
+    def _is_full(self) -> bool:
+        return self._waiting + self._in_flight >= self._limit
+
+    def _put_out(self, queue: FairQueue[int, _Message]) -> None:
+        victim = queue.evict_longest()
+        assert victim is not None
+        self._count("evicted")
+        error = Shed(queue=self.stage.name, delay_ms=0, retry_after_ms=self._delay.interval_ms)
+        self._fail((victim,), error, "evicted")
+
+    def _count(self, cause: str) -> None:
+        self.shed[cause] = self.shed.get(cause, 0) + 1
+
     def _dispatch(self) -> None:
-        """Hand pending messages to the workers that have room, the least burdened first."""
+        """Hand waiting messages to the workers that have room, the least burdened first."""
         self._scheduled = False
-        while self._pending:
+        while waiting := self._waiting:
             free = [worker for worker in self._workers if len(worker.owed) < BATCHES_IN_FLIGHT]
             if not free:
                 return
-            share = -(-len(self._pending) // len(free))
+            share = -(-waiting // len(free))
             worker = min(free, key=lambda candidate: len(candidate.owed))
             self._send(worker, min(share, BATCH_MAX))
 
-    def _send(self, worker: _Worker, count: int) -> None:
-        batch = [self._pending.popleft() for _ in range(count)]
-        now = self._clock.now_ns()
-        for message in batch:
-            self.stage.waited(now - message.arrived_ns)
-        self._in_flight += count
+    def _send(self, worker: _Worker, work: int) -> None:
+        now_ns = self._clock.now_ns()
+        batch = self._next_batch(work, now_ns)
+        if not batch:  # Nobody waits for any of them any more.
+            return
+        self._in_flight += len(batch)
         worker.owed.append(batch)
-        worker.write(msgspec.msgpack.encode([message.raw for message in batch]))
+        raws = [message.raw for message in batch]
+        worker.write(msgspec.msgpack.encode((self._clock.now_ms(), raws)))
+
+    def _next_batch(self, work: int, now_ns: int) -> list[_Message]:
+        """Take messages for ``work`` in all, most of it for what reduces risk."""
+        kept = work // ORDINARY_PART if len(self._ordinary) else 0
+        entries = self._reducing.take(work - kept, now_ns)
+        left = work - sum(cost for _, cost, _ in entries)
+        entries += self._ordinary.take(left, now_ns)
+        if self._pressed and 4 * len(self._reducing) <= self._limit:
+            self._pressed = False
+        batch = []
+        for arrived_ns, _, message in entries:
+            self.stage.waited(now_ns - arrived_ns)
+            if message.deadline_ns > now_ns:
+                batch.append(message)
+            else:
+                waited_ms = (now_ns - arrived_ns) // _NS_PER_MS
+                self.expired += 1
+                self._fail((message,), DeadlineExceeded(waited_ms=waited_ms), EXPIRED)
+        return batch
 
     async def _keep_worker(self) -> None:
         """Start a worker, serve it until it is gone, and start over: later and later if need be."""
@@ -232,7 +348,9 @@ class AdmissionPool:
 
     def _pass_on(self, message: _Message, answer: Admission) -> None:
         if isinstance(answer, Refused):
-            self.stage.refuse("rejected")
+            expired = answer.code == ActionExpired.code
+            self.expired += expired
+            self.stage.refuse(EXPIRED if expired else "rejected")
             message.answer(answer.error())
         else:
             self.stage.leave()
@@ -254,10 +372,15 @@ class AdmissionPool:
                 worker.process.kill()
                 await worker.process.wait()
 
-    def _fail(self, messages: list[_Message], error: Unavailable, cause: str) -> None:
+    def _fail(self, messages: Iterable[_Message], error: Unavailable, cause: str) -> None:
         for message in messages:
             self.stage.refuse(cause)
             message.answer(error)
+
+
+def _work_of(raw: bytes) -> int:
+    """Return what reading ``raw`` costs: a single order 1, a bulk of a hundred 7."""
+    return 1 + len(raw) // _BYTES_PER_WORK
 
 
 def _environment() -> dict[str, str]:

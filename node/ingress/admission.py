@@ -15,7 +15,7 @@ from node.codec.json_actions import ActionReader
 from node.codec.signatures import recover
 from node.ports.admission import Admission, Admitted, Refused
 from node.types.blocks import Domain
-from node.types.errors import CommandRejected
+from node.types.errors import ActionExpired, CommandRejected
 from node.types.rules import Rules
 
 
@@ -29,26 +29,29 @@ class Admitter:
         self._reader = ActionReader(rules)
         self._encoder = msgspec.msgpack.Encoder()
 
-    def admit(self, raw: bytes) -> Admitted:
+    def admit(self, raw: bytes, now_ms: int = 0) -> Admitted:
         """Return the action in the JSON body ``raw``, with its signer and digest.
 
-        Raises what ``ActionReader.read`` raises, or ``BadSignature``.
+        Raises what ``ActionReader.read`` raises, ``ActionExpired`` when it had expired by
+        ``now_ms``, before anything is recovered for it, or ``BadSignature``.
         """
         action = self._reader.read(raw)
+        if action.expires <= now_ms:
+            raise ActionExpired(expires=action.expires, now=now_ms)
         digest = self._signing.digest(action)
         signer = recover(digest, action.signature)
         return Admitted(msgspec.structs.replace(action, signer=signer), digest)
 
-    def admit_many(self, raws: Iterable[bytes]) -> list[Admission]:
+    def admit_many(self, raws: Iterable[bytes], now_ms: int = 0) -> list[Admission]:
         """Return an answer for each of ``raws``, in their order."""
-        return [self._answer(raw) for raw in raws]
+        return [self._answer(raw, now_ms) for raw in raws]
 
-    def admit_encoded(self, raws: Iterable[bytes]) -> bytes:
-        """Return the MessagePack form of ``admit_many(raws)``."""
-        return self._encoder.encode(self.admit_many(raws))
+    def admit_encoded(self, raws: Iterable[bytes], now_ms: int = 0) -> bytes:
+        """Return the MessagePack form of ``admit_many(raws, now_ms)``."""
+        return self._encoder.encode(self.admit_many(raws, now_ms))
 
-    def _answer(self, raw: bytes) -> Admission:
+    def _answer(self, raw: bytes, now_ms: int) -> Admission:
         try:
-            return self.admit(raw)
+            return self.admit(raw, now_ms)
         except CommandRejected as error:
             return Refused(error.code, error.values)

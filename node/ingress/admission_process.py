@@ -1,9 +1,9 @@
 """A worker process of the gate: frames of messages in on stdin, frames of answers out on stdout.
 
 A frame is its length (4 bytes, big-endian) and MessagePack. The first one in is the set-up
-(``[chain id, rollup, rules]``), every other a list of raw messages; each is answered by
-``[nanoseconds of work, answers]``. The process ends when its stdin does: it cannot outlive the
-node.
+(``[chain id, rollup, rules]``), every other ``[the node's time in milliseconds, raw messages]``;
+each is answered by ``[nanoseconds of work, answers]``. The process ends when its stdin does: it
+cannot outlive the node.
 """
 
 import os
@@ -36,11 +36,12 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         return
     chain_id, rollup, rules = msgspec.msgpack.decode(setup, type=tuple[int, bytes, bytes])
     admitter = Admitter(Domain(chain_id, rollup), decode_rules(rules))
-    decode = msgspec.msgpack.Decoder(list[bytes]).decode
+    decode = msgspec.msgpack.Decoder(tuple[int, list[bytes]]).decode
     encode = msgspec.msgpack.Encoder().encode
     while (frame := read_frame(source)) is not None:
         started = perf_counter_ns()
-        answers = msgspec.Raw(admitter.admit_encoded(decode(frame)))
+        now_ms, raws = decode(frame)
+        answers = msgspec.Raw(admitter.admit_encoded(raws, now_ms))
         body = encode((perf_counter_ns() - started, answers))
         sink.write(len(body).to_bytes(4) + body)
         sink.flush()

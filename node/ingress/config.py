@@ -11,6 +11,7 @@ _RANGES: dict[str, tuple[int, int]] = {
     "costly_per_s": (1, 10_000),
     "in_flight": (1, 100_000),
     "in_flight_bytes": (65_536, 1 << 30),
+    "distrust_ms": (0, 3_600_000),
 }
 """Lowest and highest value of each key, both allowed."""
 
@@ -18,7 +19,8 @@ _RANGES: dict[str, tuple[int, int]] = {
 class IngressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Keys of the ingress; the allowed ranges stand in ``_RANGES``.
 
-    Every limit is that of one connection. All requests over plain HTTP together count as one.
+    Every limit is that of one WebSocket connection. All requests over plain HTTP from one address
+    count as one connection; what is costly is counted for each address, whatever it comes by.
     """
 
     messages_per_s: int = 10_000
@@ -33,6 +35,8 @@ class IngressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Actions and rounds that may wait for their answer, a fraction of what the gate holds."""
     in_flight_bytes: int = 8 << 20
     """Bytes of those."""
+    distrust_ms: int = 10_000
+    """How long a connection's claims to reduce risk count for nothing after a false one."""
 
 
 def check_ingress_config(config: IngressConfig) -> None:

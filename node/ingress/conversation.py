@@ -18,6 +18,7 @@ from node.codec.signatures import recover
 from node.ingress.config import IngressConfig
 from node.ingress.envelope import (
     Envelope,
+    deadline_ns_of,
     error_envelope,
     find_id,
     read_envelope,
@@ -37,7 +38,7 @@ from node.types.errors import (
 )
 from node.types.ids import Address, MarketId, address_from_hex, hex_from_address
 
-Take = Callable[[bytes, Answer, int], None]
+Take = Callable[[bytes, Answer, int, Session, int], None]
 
 
 class _LoginParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -73,14 +74,19 @@ class ClientConversation:
     """The protocol of one connection; see ``node.ports.api.Conversation``."""
 
     def __init__(
-        self, around: Surroundings, wire: Wire, challenge: bytes, stopping: Callable[[], bool]
+        self,
+        around: Surroundings,
+        wire: Wire,
+        session: Session,
+        challenge: bytes,
+        stopping: Callable[[], bool],
     ) -> None:
         """``challenge`` is what a login signs: 32 bytes that never came before."""
         self._around = around
         self._wire = wire
         self._challenge = challenge
         self._stopping = stopping
-        self._session = Session(around.config)
+        self._session = session
         self._account: Address | None = None
         self._take_action = partial(self._take, around.ingress.take_action)
         self._methods: dict[str, Callable[[Envelope, int], None]] = {
@@ -154,7 +160,8 @@ class ClientConversation:
         except PlimsollError as error:
             self._around.ingress.turn_away(error)
             raise
-        take(raw, partial(self._answered, envelope.id, length), now_ns)
+        answer = partial(self._answered, envelope.id, length)
+        take(raw, answer, now_ns, self._session, deadline_ns_of(envelope.deadline_ms, now_ns))
 
     def _oracle_round(self, envelope: Envelope, now_ns: int) -> None:
         self._session.spend(now_ns)

@@ -8,12 +8,14 @@ from node.codec.json_errors import encode_error
 from node.codec.json_markets import markets_to_json
 from node.ingress.config import IngressConfig
 from node.ingress.conversation import ClientConversation, Surroundings, Take
+from node.ingress.envelope import DEADLINE_MS_MAX, deadline_ns_of
+from node.ingress.peers import Peers
 from node.ingress.service import Ingress
 from node.ingress.session import Session, Verdict
 from node.ports.api import Answer, Feeds, Wire
 from node.ports.clock import Clock
 from node.types.blocks import Domain
-from node.types.errors import PlimsollError, ShuttingDown
+from node.types.errors import MalformedMessage, PlimsollError, ShuttingDown
 from node.types.ids import Address, MarketId, hex_from_address
 from node.types.rules import Rules
 
@@ -50,37 +52,58 @@ def surroundings(
 
 
 class Door:
-    """Opens conversations, and takes single requests; these share one session."""
+    """Opens conversations, and takes single requests; those of one address share a session."""
 
     def __init__(self, around: Surroundings, challenge: Callable[[], bytes]) -> None:
         """``challenge`` draws 32 bytes that nobody can foresee."""
         self._around = around
         self._challenge = challenge
-        self._session = Session(around.config)
+        self._peers = Peers(around.config)
         self._stopping = False
 
-    def open(self, wire: Wire) -> ClientConversation:
-        """Return a new conversation, which answers to ``wire``."""
-        return ClientConversation(self._around, wire, self._challenge(), lambda: self._stopping)
+    def open(self, wire: Wire, address: str = "") -> ClientConversation:
+        """Return a new conversation with ``address``, which answers to ``wire``."""
+        session = self._peers.connect(address)
+        return ClientConversation(
+            self._around, wire, session, self._challenge(), lambda: self._stopping
+        )
 
-    def action(self, raw: bytes, answer: Answer) -> None:
+    def action(
+        self, raw: bytes, answer: Answer, address: str = "", deadline_ms: int | None = None
+    ) -> None:
         """Take in one action of a client that does not stay connected."""
-        self._take(self._around.ingress.take_action, raw, answer, costly=False)
+        session = self._peers.session_of(address)
+        take = self._around.ingress.take_action
+        self._take(take, raw, answer, session, deadline_ms, costly=False)
 
-    def oracle_round(self, raw: bytes, answer: Answer) -> None:
+    def oracle_round(
+        self, raw: bytes, answer: Answer, address: str = "", deadline_ms: int | None = None
+    ) -> None:
         """Take in one oracle round, likewise."""
-        self._take(self._around.ingress.take_round, raw, answer, costly=True)
+        session = self._peers.session_of(address)
+        self._take(self._around.ingress.take_round, raw, answer, session, deadline_ms, costly=True)
 
     def stop(self) -> None:
         """Take on nothing more; what is in flight is still answered."""
         self._stopping = True
 
-    def _take(self, take: Take, raw: bytes, answer: Answer, *, costly: bool) -> None:
+    def _take(
+        self,
+        take: Take,
+        raw: bytes,
+        answer: Answer,
+        session: Session,
+        deadline_ms: int | None,
+        *,
+        costly: bool,
+    ) -> None:
         now_ns = self._around.clock.now_ns()
-        session, length = self._session, len(raw)
+        length = len(raw)
         try:
             if self._stopping:
                 raise ShuttingDown
+            if deadline_ms is not None and not 1 <= deadline_ms <= DEADLINE_MS_MAX:
+                raise MalformedMessage(detail=f"deadline_ms is 1 to {DEADLINE_MS_MAX}")
             if session.judge(now_ns) is not Verdict.TAKE:
                 raise session.limited()
             if costly:
@@ -90,7 +113,8 @@ class Door:
             self._around.ingress.turn_away(error)
             answer(error.code, encode_error(error))
             return
-        take(raw, partial(_answered, session, length, answer), now_ns)
+        answered = partial(_answered, session, length, answer)
+        take(raw, answered, now_ns, session, deadline_ns_of(deadline_ms, now_ns))
 
 
 def _answered(session: Session, length: int, answer: Answer, code: int, body: bytes) -> None:

@@ -14,26 +14,49 @@ from node.codec.eip712 import Signing
 from node.codec.json_errors import encode_error, encode_rejection
 from node.codec.json_rounds import read_round
 from node.codec.signatures import authenticate
-from node.ports.admission import Admitted, Gate
+from node.ingress.claim import claims_to_reduce
+from node.ingress.session import Session
+from node.ports.admission import Admitted, Gate, Passage
 from node.ports.api import SUCCESS, Answer
 from node.ports.clock import Clock
-from node.ports.intake import Deliver, Intake
+from node.ports.intake import NEVER_NS, Deliver, Intake
 from node.types.commands import OracleRound
 from node.types.durable import Executed, Outcome
-from node.types.errors import OracleRoundRefused, PlimsollError, WrongSigner
+from node.types.errors import (
+    ActionExpired,
+    AgentExpired,
+    CommandRejected,
+    NonceUsed,
+    OracleRoundRefused,
+    PlimsollError,
+    UnknownAccount,
+    WrongSigner,
+)
 from node.types.events import Rejected
 from node.types.lanes import Lane
 from node.types.rules import Rules
 
+_NOT_THEIRS = frozenset(
+    kind.code for kind in (WrongSigner, UnknownAccount, AgentExpired, NonceUsed)
+)
+"""Rejections that tell that whoever brought the action had no business to, or brought it again."""
+
 
 class _Ticket:
-    """One request on its way; its methods are what gate and sequencer call back."""
+    """One request on its way; its methods are what gate and sequencer call back.
 
-    __slots__ = ("_answer", "_ingress", "digest", "spent_ns")
+    ``claimant`` is the session that said of it that it reduces risk, if it did.
+    """
 
-    def __init__(self, ingress: "Ingress", answer: Answer) -> None:
+    __slots__ = ("_answer", "_ingress", "claimant", "deadline_ns", "spent_ns")
+
+    def __init__(
+        self, ingress: "Ingress", answer: Answer, claimant: Session | None, deadline_ns: int
+    ) -> None:
         self._ingress = ingress
         self._answer = answer
+        self.claimant = claimant
+        self.deadline_ns = deadline_ns
         self.spent_ns = 0
 
     def admitted(self, answer: Admitted | PlimsollError) -> None:
@@ -42,12 +65,17 @@ class _Ticket:
         started_ns = ingress.clock.now_ns()
         if isinstance(answer, Admitted):
             try:
-                ingress.writer.offer(answer.action, answer.digest, self.decided)
+                ingress.writer.offer(
+                    answer.action, answer.digest, self.decided, None, self.deadline_ns
+                )
             except PlimsollError as error:
                 self.fail(error, started_ns)
             else:
                 self.spent_ns += ingress.clock.now_ns() - started_ns
         else:
+            # Coming late is no lie; anything else that the gate finds was known to the client.
+            if isinstance(answer, CommandRejected) and not isinstance(answer, ActionExpired):
+                self._disbelieve(started_ns)
             self.fail(answer, started_ns)
 
     def decided(self, outcome: Outcome | PlimsollError) -> None:
@@ -58,6 +86,8 @@ class _Ticket:
             self._ingress.stage.leave()
             self._finish(SUCCESS, body, started_ns)
         elif isinstance(outcome, Rejected):
+            if outcome.code in _NOT_THEIRS:
+                self._disbelieve(started_ns)
             self._ingress.stage.refuse(outcome.error)
             body = encode_rejection(outcome.code, outcome.error, outcome.values)
             self._finish(outcome.code, body, started_ns)
@@ -69,6 +99,10 @@ class _Ticket:
         # The names of the error classes are few and fixed; none is a client's text.
         self._ingress.stage.refuse(type(error).__name__)
         self._finish(error.code, encode_error(error), started_ns)
+
+    def _disbelieve(self, now_ns: int) -> None:
+        if self.claimant is not None:
+            self.claimant.distrust(now_ns)
 
     def _finish(self, code: int, body: bytes, started_ns: int) -> None:
         ingress = self._ingress
@@ -102,28 +136,46 @@ class Ingress:
         self._reporters = frozenset(rules.reporters)
         self._newest_round = 0
 
-    def take_action(self, raw: bytes, answer: Answer, started_ns: int) -> None:
-        """Take in the JSON body of an action.
+    def take_action(
+        self,
+        raw: bytes,
+        answer: Answer,
+        started_ns: int,
+        session: Session,
+        deadline_ns: int = NEVER_NS,
+    ) -> None:
+        """Take in the JSON body of an action that came by ``session``.
 
-        Work on it began at ``started_ns``, with whatever the caller did before.
+        Work on it began at ``started_ns``, with whatever the caller did before. Past
+        ``deadline_ns`` it is not begun any more.
         """
-        ticket = self._enter(answer)
+        reduces = session.is_trusted(started_ns) and claims_to_reduce(raw)
+        ticket = self._enter(answer, session if reduces else None, deadline_ns)
         try:
-            self._gate.submit(raw, ticket.admitted)
+            self._gate.submit(raw, ticket.admitted, Passage(session.origin, reduces, deadline_ns))
         except PlimsollError as error:
             ticket.fail(error, started_ns)
         else:
             ticket.spent_ns += self.clock.now_ns() - started_ns
 
-    def take_round(self, raw: bytes, answer: Answer, started_ns: int) -> None:
+    def take_round(
+        self,
+        raw: bytes,
+        answer: Answer,
+        started_ns: int,
+        _session: Session,
+        deadline_ns: int = NEVER_NS,
+    ) -> None:
         """Take in the JSON body of an oracle round; its few signatures are recovered here."""
-        ticket = self._enter(answer)
+        ticket = self._enter(answer, None, deadline_ns)
         try:
             command = read_round(raw, self._rules)
             self._check(command)
             authenticate(command, self._signing)
             name = command_id(command, self._signing)
-            self.writer.offer(command, name, self._noting(command, ticket), Lane.SYSTEM)
+            self.writer.offer(
+                command, name, self._noting(command, ticket), Lane.SYSTEM, deadline_ns
+            )
         except PlimsollError as error:
             ticket.fail(error, started_ns)
         else:
@@ -133,9 +185,9 @@ class Ingress:
         """Count a request that its own connection's limits kept out."""
         self.stage.turn_away(type(error).__name__)
 
-    def _enter(self, answer: Answer) -> _Ticket:
+    def _enter(self, answer: Answer, claimant: Session | None, deadline_ns: int) -> _Ticket:
         self.stage.enter()
-        ticket = _Ticket(self, answer)
+        ticket = _Ticket(self, answer, claimant, deadline_ns)
         self.open.add(ticket)
         return ticket
 

@@ -1,4 +1,6 @@
-"""What one connection has used of what it may use. Pure: every time is an argument.
+"""What one connection has used of what it may use, and what its word is worth.
+
+Pure: every time is an argument.
 
 Two limits on messages. Past the soft one a message is refused and costs the client nothing more;
 past the hard one, which counts refused messages as well, the client is not listening to refusals
@@ -11,6 +13,7 @@ from node.ingress.config import IngressConfig
 from node.types.errors import Overloaded, RateLimited
 
 _NS_PER_SECOND = 1_000_000_000
+_NS_PER_MS = 1_000_000
 
 
 class Verdict(IntEnum):
@@ -49,16 +52,34 @@ class LeakyBucket:
 
 
 class Session:
-    """The account of one connection."""
+    """The account of one connection.
 
-    __slots__ = ("_config", "_costly", "_flood", "_messages", "in_flight", "in_flight_bytes")
+    ``origin`` is its number, which nothing else has; whatever it sends shares one place in the
+    queues that come before anyone knows who signed.
+    """
 
-    def __init__(self, config: IngressConfig) -> None:
+    __slots__ = (
+        "_config",
+        "_costly",
+        "_distrusted_until_ns",
+        "_flood",
+        "_messages",
+        "in_flight",
+        "in_flight_bytes",
+        "origin",
+    )
+
+    def __init__(
+        self, config: IngressConfig, origin: int = 0, costly: LeakyBucket | None = None
+    ) -> None:
+        """``costly`` is the bucket that this connection shares with others; None: its own."""
         self._config = config
+        self.origin = origin
         factor = config.flood_factor
         self._messages = LeakyBucket(config.messages_per_s, config.message_burst)
         self._flood = LeakyBucket(config.messages_per_s * factor, config.message_burst * factor)
-        self._costly = LeakyBucket(config.costly_per_s, config.costly_per_s)
+        self._costly = costly_bucket(config) if costly is None else costly
+        self._distrusted_until_ns = 0
         self.in_flight = 0
         self.in_flight_bytes = 0
 
@@ -76,6 +97,18 @@ class Session:
         """Count one costly request. Raises ``RateLimited``."""
         if not self._costly.take(now_ns):
             raise RateLimited(limit=self._config.costly_per_s)
+
+    def is_trusted(self, now_ns: int) -> bool:
+        """Return whether a claim to reduce risk is believed until it is checked."""
+        return now_ns >= self._distrusted_until_ns
+
+    def distrust(self, now_ns: int) -> None:
+        """Take in that a claim was false.
+
+        It is held against the connection alone: before a signature is checked, an account is only
+        a name, and a stranger must not be able to spend its owner's privilege.
+        """
+        self._distrusted_until_ns = now_ns + self._config.distrust_ms * _NS_PER_MS
 
     def begin(self, length: int) -> None:
         """Count a request of ``length`` bytes that now waits for its answer. Raises ``Overloaded``.
@@ -96,3 +129,8 @@ class Session:
         self.in_flight_bytes -= length
         assert self.in_flight >= 0
         assert self.in_flight_bytes >= 0
+
+
+def costly_bucket(config: IngressConfig) -> LeakyBucket:
+    """Return a new bucket for what is costly."""
+    return LeakyBucket(config.costly_per_s, config.costly_per_s)

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from node.ports.intake import NEVER_NS
 from node.types.commands import SignedAction
 from node.types.errors import CommandRejected, PlimsollError
 
@@ -37,14 +38,35 @@ class Refused(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
 Admission = Admitted | Refused
 
 
+class Passage(msgspec.Struct, frozen=True, gc=False):
+    """How a message comes to the gate, as far as that can be known before it is read.
+
+    Messages of one ``origin`` (a connection, or an address) share one place in the queue.
+    ``reduces`` is what the message claims and its origin is trusted with; past ``deadline_ns``, on
+    the node's clock, nobody waits for the answer any more.
+    """
+
+    origin: int = 0
+    reduces: bool = False
+    deadline_ns: int = NEVER_NS
+
+
+ORDINARY = Passage()
+
+
 class Gate(Protocol):
     """Reads messages and recovers their signers, many at a time and off the caller's thread."""
 
-    def submit(self, raw: bytes, answer: Callable[[Admitted | PlimsollError], None]) -> None:
+    def submit(
+        self,
+        raw: bytes,
+        answer: Callable[[Admitted | PlimsollError], None],
+        passage: Passage = ORDINARY,
+    ) -> None:
         """Take on the JSON body ``raw``; ``answer`` is called once with what became of it.
 
-        Raises ``OversizedMessage``, ``Overloaded`` or ``ShuttingDown``; then ``answer`` is never
-        called.
+        Raises ``OversizedMessage``, ``Overloaded``, ``Shed`` or ``ShuttingDown``; then ``answer``
+        is never called.
         """
         ...
 

@@ -153,14 +153,21 @@ class Conversation(Protocol):
 class Api(Protocol):
     """Takes in what clients send."""
 
-    def open(self, wire: Wire) -> Conversation:
-        """Return a new conversation, which answers to ``wire``."""
+    def open(self, wire: Wire, address: str = "") -> Conversation:
+        """Return a new conversation with ``address``, which answers to ``wire``."""
         ...
 
-    def action(self, raw: bytes, answer: Answer) -> None:
-        """Take in one action from a client that does not stay connected."""
+    def action(
+        self, raw: bytes, answer: Answer, address: str = "", deadline_ms: int | None = None
+    ) -> None:
+        """Take in one action from ``address``, by a client that does not stay connected.
+
+        After ``deadline_ms`` it is not begun any more (None: whenever its turn comes).
+        """
         ...
 
-    def oracle_round(self, raw: bytes, answer: Answer) -> None:
+    def oracle_round(
+        self, raw: bytes, answer: Answer, address: str = "", deadline_ms: int | None = None
+    ) -> None:
         """Take in one oracle round, likewise."""
         ...

@@ -272,7 +272,7 @@ class Lanes:
         self.expired += 1
         if submission.expires <= now_ms:
             # What the transition would say of it, before it is asked.
-            self._dismiss(submission, ActionExpired(expires=submission.expires, time=now_ms))
+            self._dismiss(submission, ActionExpired(expires=submission.expires, now=now_ms))
         else:
             self._dismiss(submission, DeadlineExceeded(waited_ms=waited_ns // _NS_PER_MS))
 

@@ -24,7 +24,7 @@ from node.ingress.admission import Admitter
 from node.ingress.config import IngressConfig
 from node.ingress.door import Door, surroundings
 from node.ingress.service import Ingress
-from node.ports.admission import Admitted
+from node.ports.admission import ORDINARY, Admitted, Passage
 from node.publisher.accounts import Accounts
 from node.publisher.books import Books
 from node.publisher.config import PublisherConfig
@@ -92,7 +92,12 @@ class InlineGate:
         self._admitter = Admitter(DOMAIN, RULES)
         self.held: list[tuple[bytes, Callable[[Admitted | PlimsollError], None]]] | None = None
 
-    def submit(self, raw: bytes, answer: Callable[[Admitted | PlimsollError], None]) -> None:
+    def submit(
+        self,
+        raw: bytes,
+        answer: Callable[[Admitted | PlimsollError], None],
+        passage: Passage = ORDINARY,  # noqa: ARG002
+    ) -> None:
         if self.held is not None:
             self.held.append((raw, answer))
         else:

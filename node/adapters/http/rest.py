@@ -1,7 +1,7 @@
 """The REST routes: the same bodies as over WebSocket, one request at a time.
 
 ====================================  ==========================================================
-POST /action, /oracle_round           answered once the block is durable
+POST /action, /oracle_round           answered once the block is durable; ?deadline_ms=
 GET  /markets /rules                  what the exchange allows
 GET  /book/{symbol}?depth=            the book as it stands
 GET  /account/{a} /orders/{a}         public: all of it can be rebuilt from L1
@@ -112,8 +112,9 @@ class Rest:
         application.router.add_get("/load", self._load)
         application.router.add_get("/telemetry", self._telemetry)
 
-    def _asking(self, take: Callable[[bytes, Answer], None]) -> Handler:
+    def _asking(self, take: Callable[[bytes, Answer, str, int | None], None]) -> Handler:
         async def handle(request: web.Request) -> web.Response:
+            deadline_ms = _deadline_ms(request)
             raw = await request.read()
             future: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
 
@@ -123,7 +124,7 @@ class Rest:
 
             self.in_flight += 1
             try:
-                take(raw, answer)
+                take(raw, answer, request.remote or "", deadline_ms)
                 code, body = await future
             finally:
                 self.in_flight -= 1
@@ -191,6 +192,11 @@ def _number(request: web.Request, name: str) -> int:
 def _depth(request: web.Request) -> int | None:
     text = request.query.get("depth")
     return None if text is None else _integer("depth", text, _DEPTH_MAX)
+
+
+def _deadline_ms(request: web.Request) -> int | None:
+    text = request.query.get("deadline_ms")
+    return None if text is None else _integer("deadline_ms", text, UINT64_MAX)
 
 
 def _integer(name: str, text: str, high: int) -> int:

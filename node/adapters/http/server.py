@@ -144,7 +144,7 @@ class HttpServer:
         if transport is None:  # The client has gone during the handshake.
             return socket
         wire = WebSocketWire(transport, config, self._traffic)
-        conversation = self._conversations[wire] = self._api.open(wire)
+        conversation = self._conversations[wire] = self._api.open(wire, request.remote or "")
         try:
             conversation.begin()
             await self._receive(socket, wire, conversation)

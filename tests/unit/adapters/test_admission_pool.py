@@ -24,7 +24,7 @@ from node.types.errors import (
     Unavailable,
 )
 from node.types.units import Millis
-from tests.unit.codec.example_actions import ACTIONS, DOMAIN, OWNER, RULES, SIGNING, signed
+from tests.unit.codec.example_actions import ACTIONS, DOMAIN, NOON, OWNER, RULES, SIGNING, signed
 
 BODY = action_to_json(signed(ACTIONS["one_order"]), RULES)
 GOOD = json.dumps(BODY).encode()
@@ -32,13 +32,13 @@ NO_ITEMS = json.dumps({**BODY, "orders": []}).encode()
 
 
 class WallClock:
-    """The two readings of a real clock."""
+    """A real clock for what is measured; the time of day is that of the examples."""
 
     def now_ns(self) -> int:
         return time.monotonic_ns()
 
     def now_ms(self) -> Millis:
-        return Millis(time.time_ns() // 1_000_000)
+        return NOON
 
 
 def make_pool(**options: Any) -> AdmissionPool:

@@ -17,6 +17,7 @@ from node.ingress.admission_process import read_frame, serve
 from node.ports.admission import Admission, Admitted, Refused
 from node.types.commands import PlaceOrders, SignedAction
 from node.types.errors import (
+    ActionExpired,
     BadSignature,
     CommandRejected,
     MalformedAddress,
@@ -205,6 +206,15 @@ def test_a_bad_signature_tells_what_should_have_been_signed() -> None:
     assert refusal.value.digest == SIGNING.digest(ACTIONS["one_order"])
 
 
+def test_what_has_expired_is_refused_before_its_signature_is_looked_at() -> None:
+    unsigned = raw({**GOOD, "signature": "0x" + "00" * 65})
+    with pytest.raises(BadSignature):
+        ADMITTER.admit(unsigned, GOOD["expires"] - 1)
+    with pytest.raises(ActionExpired) as refusal:
+        ADMITTER.admit(unsigned, GOOD["expires"])
+    assert refusal.value.values == {"expires": GOOD["expires"], "now": GOOD["expires"]}
+
+
 def test_another_chain_recovers_another_signer() -> None:
     elsewhere = Admitter(msgspec.structs.replace(DOMAIN, chain_id=1), RULES)
     assert elsewhere.admit(raw(GOOD)).action.signer != OWNER
@@ -244,7 +254,7 @@ SETUP = frame((DOMAIN.chain_id, DOMAIN.rollup, RULES.encode()))
 
 def test_a_worker_answers_frame_by_frame_until_its_input_ends() -> None:
     sink = io.BytesIO()
-    frames = SETUP + frame([raw(GOOD), b"{}"]) + frame([]) + b"\x00\x00"
+    frames = SETUP + frame((0, [raw(GOOD), b"{}"])) + frame((0, [])) + b"\x00\x00"
     serve(io.BytesIO(frames), sink)
     sink.seek(0)
     sizes = []
@@ -272,7 +282,7 @@ def start_worker() -> subprocess.Popen[bytes]:
 
 
 def test_a_worker_ends_with_its_input() -> None:
-    answers, _ = start_worker().communicate(SETUP + frame([raw(GOOD)]), timeout=30)
+    answers, _ = start_worker().communicate(SETUP + frame((0, [raw(GOOD)])), timeout=30)
     assert int.from_bytes(answers[:4]) == len(answers) - 4
 
 
@@ -281,7 +291,7 @@ def test_a_worker_ends_quietly_once_nobody_reads() -> None:
         assert worker.stdin is not None
         assert worker.stdout is not None
         worker.stdout.close()
-        worker.stdin.write(SETUP + frame([raw(GOOD)]))
+        worker.stdin.write(SETUP + frame((0, [raw(GOOD)])))
         # The input stays open: it is the broken output that ends the worker.
         worker.stdin.flush()
         assert worker.wait(timeout=30) == 0

@@ -7,10 +7,12 @@ import pytest
 
 from node.codec.eip712 import Signing
 from node.codec.json_rounds import round_to_json
+from node.ingress.config import IngressConfig
 from node.ingress.service import Ingress
-from node.ports.admission import Admitted
+from node.ingress.session import Session
+from node.ports.admission import ORDINARY, Admitted, Passage
 from node.ports.api import SUCCESS
-from node.ports.intake import Deliver
+from node.ports.intake import NEVER_NS, Deliver
 from node.types.blocks import Block
 from node.types.commands import CancelAll, Command, OracleRound
 from node.types.durable import DurableBlock, Executed
@@ -51,9 +53,17 @@ class HandGate:
     def __init__(self) -> None:
         self.fault: PlimsollError | None = None
         self.answers: list[Callable[[Admitted | PlimsollError], None]] = []
+        self.passages: list[Passage] = []
+        self.raw = RAW
 
-    def submit(self, raw: bytes, answer: Callable[[Admitted | PlimsollError], None]) -> None:
-        assert raw == RAW
+    def submit(
+        self,
+        raw: bytes,
+        answer: Callable[[Admitted | PlimsollError], None],
+        passage: Passage = ORDINARY,
+    ) -> None:
+        assert raw == self.raw
+        self.passages.append(passage)
         if self.fault is not None:
             raise self.fault
         self.answers.append(answer)
@@ -69,14 +79,21 @@ class HandIntake:
     def __init__(self) -> None:
         self.fault: PlimsollError | None = None
         self.offers: list[tuple[Command, Lane | None, Deliver]] = []
+        self.deadlines: list[int] = []
 
     def offer(
-        self, command: Command, command_id: bytes, deliver: Deliver, lane: Lane | None = None
+        self,
+        command: Command,
+        command_id: bytes,
+        deliver: Deliver,
+        lane: Lane | None = None,
+        deadline_ns: int = NEVER_NS,
     ) -> None:
         assert len(command_id) == 32
         if self.fault is not None:
             raise self.fault
         self.offers.append((command, lane, deliver))
+        self.deadlines.append(deadline_ns)
 
 
 class Desk:
@@ -86,13 +103,15 @@ class Desk:
         self.gate, self.intake = HandGate(), HandIntake()
         self.answers: list[tuple[int, str]] = []
         self.ingress = Ingress(self.gate, self.intake, rendered, SIGNING, RULES, HandClock())
+        self.session = Session(IngressConfig(), origin=7)
 
-    def take(self) -> None:
-        self.ingress.take_action(RAW, self._answer, 0)
+    def take(self, raw: bytes = RAW, deadline_ns: int = NEVER_NS) -> None:
+        self.gate.raw = raw
+        self.ingress.take_action(raw, self._answer, 0, self.session, deadline_ns)
 
     def take_round(self, command: OracleRound) -> None:
         body = msgspec.json.encode(round_to_json(command, RULES))
-        self.ingress.take_round(body, self._answer, 0)
+        self.ingress.take_round(body, self._answer, 0, self.session)
 
     def counts(self) -> tuple[int, int, int, dict[str, int]]:
         stage = self.ingress.stage
