@@ -126,31 +126,66 @@ def fit_hawkes(events: Events, first_decays_per_s: Sequence[float]) -> HawkesFit
     the decays: start from a spread of time scales that the record can show. Raises ``ValueError``
     for no decay, or one that is not positive.
     """
-    decays = np.sort(np.asarray(first_decays_per_s, dtype=np.float64))
-    if not decays.size or not (decays > 0).all():
-        raise ValueError("at least one decay is needed, and all positive")
-    likelihood = LogLikelihood(events)
-    coordinates = _Coordinates(events, decays.size)
-    # Half of the events immigrants, the others spread evenly over parents and scales.
-    start = coordinates.join(
-        events.counts / events.duration_s / 2,
-        np.full((decays.size,) + (events.kinds_count,) * 2, 0.5 / decays.size / events.kinds_count),
-        decays,
-    )
+    climb = Climb(events, first_decays_per_s)
+    climb.to_the_top()
+    return climb.described()
 
-    def descend(vector: Vector) -> tuple[float, Vector]:
-        value, slope = _value_and_slope(likelihood, coordinates, vector)
-        return -value / events.times_s.size, -slope / events.times_s.size
 
-    found = optimize.minimize(
-        descend,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=coordinates.bounds,
-        options={"maxiter": ITERATIONS_MAX, "maxcor": 30, "ftol": 1e-12, "gtol": 1e-7},
-    )
-    return _described(likelihood, coordinates, found.x, converged=bool(found.success))
+class Climb:
+    """The way up a likelihood: it can be continued on a slightly different one."""
+
+    def __init__(self, events: Events, first_decays_per_s: Sequence[float]) -> None:
+        """Start with half of the events immigrants, the rest spread over parents and scales.
+
+        Raises ``ValueError`` for no decay, or one that is not positive.
+        """
+        decays = np.sort(np.asarray(first_decays_per_s, dtype=np.float64))
+        if not decays.size or not (decays > 0).all():
+            raise ValueError("at least one decay is needed, and all positive")
+        self._likelihood = LogLikelihood(events)
+        self._coordinates = _Coordinates(events, decays.size)
+        kinds = events.kinds_count
+        self._place = self._coordinates.join(
+            events.counts / events.duration_s / 2,
+            np.full((decays.size, kinds, kinds), 0.5 / decays.size / kinds),
+            decays,
+        )
+        self._converged = False
+
+    @property
+    def decays_per_s(self) -> Vector:
+        """Return the decays of the place reached."""
+        return self._coordinates.split(self._place)[2]
+
+    def to_the_top(self, tolerance: float = 1e-12) -> float:
+        """Climb until a step gains less than this share, and return the log-likelihood there."""
+        count = self._likelihood.events.times_s.size
+
+        def descend(vector: Vector) -> tuple[float, Vector]:
+            value, slope = _value_and_slope(self._likelihood, self._coordinates, vector)
+            return -value / count, -slope / count
+
+        found = optimize.minimize(
+            descend,
+            self._place,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=self._coordinates.bounds,
+            options={"maxiter": ITERATIONS_MAX, "maxcor": 30, "ftol": tolerance, "gtol": 1e-7},
+        )
+        self._place, self._converged = found.x, bool(found.success)
+        return -float(found.fun) * count
+
+    def weigh(self, weights: Vector) -> None:
+        """Let each event excite by its weight from now on; the place reached is kept."""
+        events = msgspec.structs.replace(self._likelihood.events, weights=weights)
+        self._likelihood = LogLikelihood(events)
+
+    def described(self) -> HawkesFit:
+        """Return the place reached, its errors, and whether it fits."""
+        return _described(
+            self._likelihood, self._coordinates, self._place, converged=self._converged
+        )
 
 
 def _value_and_slope(

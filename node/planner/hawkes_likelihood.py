@@ -30,6 +30,11 @@ class Events(msgspec.Struct, frozen=True):
     kinds: Kinds
     kinds_count: int
     duration_s: float
+    weights: Vector | None = None
+    """How strongly each event excites, beside the others of its kind; None: all alike.
+
+    A mean of 1 for each kind leaves ``branching`` the mean number of direct children.
+    """
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` unless times ascend within the window and kinds exist."""
@@ -42,6 +47,9 @@ class Events(msgspec.Struct, frozen=True):
             raise ValueError(f"events lie outside of 0..{self.duration_s} s")
         if set(np.unique(kinds).tolist()) != set(range(self.kinds_count)):
             raise ValueError(f"every kind of 0..{self.kinds_count - 1} must occur, and no other")
+        weights = self.weights
+        if weights is not None and not (weights.shape == times.shape and (weights >= 0).all()):
+            raise ValueError("each event has one weight, and none is negative")
 
     @property
     def counts(self) -> Vector:
@@ -103,7 +111,8 @@ def memory_of(events: Events, decays_per_s: Vector) -> Memory:
     """Run the two recurrences for each decay."""
     gaps = np.diff(events.times_s, prepend=events.times_s[0])
     previous = np.zeros((events.times_s.size, events.kinds_count))
-    previous[np.arange(1, previous.shape[0]), events.kinds[:-1]] = 1.0
+    weights = 1.0 if events.weights is None else events.weights[:-1]
+    previous[np.arange(1, previous.shape[0]), events.kinds[:-1]] = weights
     decayed, slope = [], []
     for decay in decays_per_s:
         factors = np.exp(-decay * gaps)
@@ -127,6 +136,8 @@ class LogLikelihood:
         self._rest_s = events.duration_s - events.times_s
         self._indicator = np.zeros((events.kinds_count, events.times_s.size))
         self._indicator[events.kinds, np.arange(events.times_s.size)] = 1.0
+        weights = 1.0 if events.weights is None else events.weights
+        self._weighted = self._indicator * weights
         self._decays: Vector | None = None
         self._memory = Memory(np.zeros(0), np.zeros(0))
 
@@ -150,8 +161,8 @@ class LogLikelihood:
         inverse = 1 / intensity
         fallen = -np.expm1(-decays[:, None] * self._rest_s)
         # Children that were expected by the end, of one event's worth of branching, by parent.
-        ripe = fallen @ self._indicator.T
-        ripening = ((1 - fallen) * self._rest_s) @ self._indicator.T
+        ripe = fallen @ self._weighted.T
+        ripening = ((1 - fallen) * self._rest_s) @ self._weighted.T
         value = (
             float(np.log(intensity).sum())
             - float(baseline.sum()) * self.events.duration_s
@@ -171,9 +182,9 @@ class LogLikelihood:
     def compensators(self, baseline: Vector, branching: Vector, decays: Vector) -> Vector:
         """Return Λ_i(t_k) for all kinds i and events k, of shape (D, n).
 
-        Λ_i(t_k) = μ_i t_k + Σ_mj n_mij (N_j − R_mj), over the events before k.
+        Λ_i(t_k) = μ_i t_k + Σ_mj n_mij (N_j − R_mj), over the events before k, N_j by weight.
         """
-        seen = np.cumsum(self._indicator, axis=1) - self._indicator
+        seen = np.cumsum(self._weighted, axis=1) - self._weighted
         ripe = seen.T[None, :, :] - self.memory(decays).decayed
         excited = np.einsum("mij,mkj->ik", branching, ripe)
         result: Vector = baseline[:, None] * self.events.times_s + excited
