@@ -9,7 +9,6 @@ from node.types.errors import (
     AmountInvalid,
     InsufficientCollateral,
     InsufficientMargin,
-    MarkStale,
     NoPosition,
     UnknownMarket,
 )
@@ -18,8 +17,9 @@ from node.types.errors import (
 def adjust_margin(effects: Effects, command: AdjustMargin) -> None:
     """Add ``amount`` to the position's margin, or take it out where it is negative.
 
-    What is taken out must be margin, not profit on paper, and leave the initial margin at a fresh
-    mark. Raises ``NoPosition``, ``InsufficientCollateral``, ``InsufficientMargin``, ``MarkStale``.
+    What is taken out must be margin, not profit on paper, and leave the initial margin with its
+    buffer at a fresh mark. Raises ``NoPosition``, ``InsufficientCollateral``,
+    ``InsufficientMargin``, ``MarkStale``, ``RiskDataTooOld``.
     """
     state = effects.state
     authority = authorize(state, command)
@@ -43,13 +43,11 @@ def adjust_margin(effects: Effects, command: AdjustMargin) -> None:
 
 
 def _check_removal(state: State, market: Market, position: Position, amount: int) -> None:
-    rules, age = market.rules, market.mark_age(state.time)
-    if age > rules.mark_stale_ms:
-        raise MarkStale(market=market.market_id, age_ms=age, limit=rules.mark_stale_ms)
+    market.require_fresh(state.time, state.lag)
     settled = position.margin - position.owed_funding(market.funding_index)
     if amount > settled:
         raise InsufficientMargin(equity=settled, required=amount)
     left = position.equity(market.mark, market.funding_index) - amount
-    required = initial_margin(rules, position.size, market.mark)
+    required = initial_margin(market.rules, position.size, market.mark, market.buffer)
     if left < required:
-        raise InsufficientMargin(equity=left, required=required)
+        raise InsufficientMargin(equity=left, required=required, buffer=market.buffer)

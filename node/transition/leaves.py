@@ -7,7 +7,7 @@ Keys are 32 bytes, ordered so that what belongs together stands together; number
 0x01  account (20)                                    free, nonces, agents
 0x02  market (2) account (20)                         size, entry, margin, funding
 0x03  market (2) side (1) priority (8) order id (8)   account, client id, remaining, flags, reserve
-0x04  market (2)                                      mark, funding, premium
+0x04  market (2)                                      mark, funding, premium, volatility
 0x05  zeros                                           the hash of the rules
 0x06  withdrawal id (8)                               account, amount
 ====  ==============================================  ==========================================
@@ -39,7 +39,7 @@ _ORDER_KEY = Struct(">BHBQQ12x")
 _POSITION_KEY = Struct(">BH20s9x")
 _GLOBALS = Struct(">9Q16s16s16s16s")
 _ORDER = Struct(">20sQQB16s")
-_MARKET = Struct(">QQQQ16s16s16s")
+_MARKET = Struct(">7Q16s16s16s")
 
 
 class Touched:
@@ -192,6 +192,9 @@ def _market_value(market: "Market") -> bytes:
         market.mark_time,
         market.funding_time,
         market.premium_samples,
+        market.anchor,
+        market.anchor_time,
+        market.variance,
         _signed(market.funding_index),
         _signed(market.premium_sum),
         _signed(market.carry),
@@ -305,6 +308,9 @@ def _restore_market(state: "State", key: bytes, value: bytes) -> None:
         mark_time,
         market.funding_time,
         market.premium_samples,
+        market.anchor,
+        market.anchor_time,
+        market.variance,
         index,
         premium_sum,
         carry,

@@ -21,7 +21,6 @@ from node.types.errors import (
     TooManyOpenOrders,
     UnknownMarket,
 )
-from node.types.rules import MarketRules
 from node.types.units import Lots, Money, Ticks
 
 # A name of this module is found several times faster than a member of an enum class.
@@ -59,6 +58,8 @@ def admit(state: State, account: Account, new: NewOrder) -> Admitted:
     market = state.markets[new.market - 1]
     position = account.positions.get(new.market)
     size = _check_size(market, position, new)
+    if not new.reduce_only:
+        market.require_fresh(state.time, state.lag)
     price = _check_price(market, state.time, new)
     closes_all = new.reduce_only and position is not None and size == position.reducible(new.side)
     if price * size < market.rules.min_notional and not closes_all:
@@ -90,12 +91,12 @@ def _check_size(market: Market, position: Position | None, new: NewOrder) -> Lot
 
 
 def _check_price(market: Market, now: int, new: NewOrder) -> Ticks:
-    """Return the effective limit price. Raises ``MarkStale`` or ``PriceOutsideBand``.
+    """Return the effective limit price. Raises ``MarkStale`` without a mark, ``PriceOutsideBand``.
 
     The band only ever makes a market order's price stricter: what its sender named is never passed.
     """
     low, high = market.band
-    if (not new.reduce_only and now - market.mark_time > market.rules.mark_stale_ms) or not high:
+    if not high:
         age = market.mark_age(now)
         raise MarkStale(market=new.market, age_ms=age, limit=market.rules.mark_stale_ms)
     price = new.price
@@ -137,22 +138,23 @@ def _check_collateral(
     exposure = abs(held + (-size if new.side else size))
     if exposure > market.max_size and exposure > abs(held):
         raise PositionTooLarge(size=exposure, limit=market.max_size)
-    required = reserve_of(market.rules, position, new.side, price, size)
+    required = reserve_of(market, position, new.side, price, size)
     if required > account.free:
-        raise InsufficientCollateral(required=required, free=account.free)
+        raise InsufficientCollateral(required=required, free=account.free, buffer=market.buffer)
     return required
 
 
 def reserve_of(
-    rules: MarketRules, position: Position | None, side: int, price: int, size: int
+    market: Market, position: Position | None, side: int, price: int, size: int
 ) -> Money:
-    """Return what an order of ``size`` lots holds back for what it opens.
+    """Return what an order of ``size`` lots holds back for what it opens, the buffer included.
 
     It opens what is beyond the lots left to close; those that resting orders on the same side will
     close are not there to be closed again.
     """
+    rules, buffer = market.rules, market.buffer
     if position is None:
-        return order_reserve(rules, price, size, size)
+        return order_reserve(rules, price, size, size, buffer)
     closable = position.reducible(side) - position.resting[side]
     opening = size - closable if closable > 0 else size
-    return order_reserve(rules, price, opening, abs(position.size) + size)
+    return order_reserve(rules, price, opening, abs(position.size) + size, buffer)

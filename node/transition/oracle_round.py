@@ -15,7 +15,8 @@ MAX_MARK = 2**48
 def oracle_round(effects: Effects, command: OracleRound) -> None:
     """Move all marks to the lower median of the reports. Raises ``OracleRoundRefused``.
 
-    Rounds are monotone in time. The premium of each book over its new mark is sampled for funding.
+    Rounds are monotone in time. The premium of each book over its new mark is sampled for funding,
+    and the return since the last sample for the volatility.
     """
     state = effects.state
     _check(state, command)
@@ -23,12 +24,14 @@ def oracle_round(effects: Effects, command: OracleRound) -> None:
     middle = (len(command.reports) - 1) // 2
     for place, market in enumerate(state.markets):
         mark = sorted(report.prices[place] for report in command.reports)[middle]
-        market.move_mark(mark, command.time)
+        market.observe(mark, command.time)
         if not market.funding_time:
             market.funding_time = next_funding_time(market.rules, state.time)
         _sample_premium(market, mark)
         state.touched.markets.add(market)
-        effects.events.append(MarkMoved(market.market_id, Ticks(mark), command.time))
+        effects.events.append(
+            MarkMoved(market.market_id, Ticks(mark), command.time, market.variance)
+        )
 
 
 def _check(state: State, command: OracleRound) -> None:

@@ -119,6 +119,6 @@ def _may_rest(state: State, account: Account, order: Order) -> bool:
     position = account.positions[order.market]
     if order.reduce_only:
         return position.reducible(order.side) > 0
-    rules = state.market(order.market).rules
-    order.reserve = reserve_of(rules, position, order.side, order.price, order.remaining)
+    market = state.market(order.market)
+    order.reserve = reserve_of(market, position, order.side, order.price, order.remaining)
     return order.reserve <= account.free

@@ -29,6 +29,8 @@ def would_fill(state: State, account: Account, new: NewOrder, price: Ticks, size
         return False
     stage = State(state.rules, state.domain)
     copy = stage.market(new.market)
+    stage.time, stage.lag = state.time, state.lag
+    copy.variance = market.variance
     copy.move_mark(market.mark, market.mark_time)
     copy.funding_index = market.funding_index
     taker = _copy_account(stage, account, new.market)

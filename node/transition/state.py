@@ -13,10 +13,13 @@ from sortedcontainers import SortedList
 
 from node.margin.liquidation import price_band
 from node.margin.position import Position
+from node.margin.staleness import age_limit, data_age, thinnest_margin, unseen_move
+from node.margin.volatility import SAMPLE_MS, variance_after, variance_of
 from node.matching.book import Book, Order
 from node.transition import leaves
 from node.transition.nonces import NonceWindow
 from node.types.blocks import Domain
+from node.types.errors import MarkStale, RiskDataTooOld
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
 from node.types.rules import MarketRules, Rules
 from node.types.units import Millis, Money, Ticks
@@ -91,25 +94,36 @@ class Account:
 
 
 class Market:
-    """One market: its rules, book, mark, funding, and its auto-deleveraging queues.
+    """One market: its rules, book, mark, volatility, funding, and its auto-deleveraging queues.
+
+    ``buffer`` is what the age of the data asks beyond initial margin (millionths), and ``too_old``
+    whether that is more than any position need have: both as of the last ``age``.
 
     ``queues[0]`` holds the longs by entry price upward, ``queues[1]`` the shorts downward (their
     ranks are negated): the first gained most on each lot.
     """
 
     __slots__ = (
-        "band", "book", "carry", "funding_index", "funding_time", "market_id", "mark", "mark_time",
-        "max_size", "premium_samples", "premium_sum", "queues", "rules",
+        "_aged_at", "_aged_lag", "anchor", "anchor_time", "band", "book", "buffer", "carry",
+        "finality_ms", "funding_index", "funding_time", "market_id", "mark", "mark_time",
+        "max_size", "premium_samples", "premium_sum", "queues", "rules", "too_old", "variance",
     )  # fmt: skip
 
-    def __init__(self, market_id: MarketId, rules: MarketRules) -> None:
+    def __init__(self, market_id: MarketId, rules: MarketRules, finality_ms: Millis) -> None:
         self.market_id = market_id
         self.rules = rules
+        self.finality_ms = finality_ms
         self.book = Book()
         self.max_size = rules.max_size
         self.mark = 0
         self.mark_time = 0
         self.band = (Ticks(0), Ticks(0))
+        self.variance = variance_of(rules.staleness.volatility_prior)
+        self.anchor = 0
+        self.anchor_time = 0
+        self.buffer = 0
+        self.too_old = False
+        self._aged_at = self._aged_lag = -1
         self.funding_index = 0
         self.funding_time = 0
         self.carry = 0
@@ -120,15 +134,59 @@ class Market:
             SortedList(),
         )
 
+    def observe(self, mark: int, time: int) -> None:
+        """Take a new mark: its return enters the volatility once enough time lies in between."""
+        if not self.anchor:
+            self.anchor, self.anchor_time = mark, time
+        elif time - self.anchor_time >= SAMPLE_MS:
+            elapsed = time - self.anchor_time
+            staleness = self.rules.staleness
+            self.variance = variance_after(staleness, self.variance, self.anchor, mark, elapsed)
+            self.anchor, self.anchor_time = mark, time
+        self.move_mark(mark, time)
+
     def move_mark(self, mark: int, time: int) -> None:
         """Set the mark, and with it the band in which orders may be priced."""
         self.mark = mark
         self.mark_time = time
+        self._aged_at = -1
         self.band = price_band(self.rules, mark) if mark else (Ticks(0), Ticks(0))
 
     def mark_age(self, now: int) -> int:
         """Return the age of the mark in milliseconds (never negative)."""
         return max(0, now - self.mark_time)
+
+    def data_age(self, now: int, lag: int) -> Millis:
+        """Return the age of what a position opened now rests on; see ``node.margin.staleness``."""
+        return data_age(now, self.mark_time, lag, self.finality_ms)
+
+    def age(self, now: int, lag: int) -> None:
+        """Bring ``buffer`` and ``too_old`` to this block; after its first order, two comparisons.
+
+        The buffer stops at the thinnest margin: past it nothing is opened by an order, and what
+        still rests must not become too dear for those who reduce.
+        """
+        if now == self._aged_at and lag == self._aged_lag:
+            return
+        rules = self.rules
+        deviations, age_ms = rules.staleness.deviations, self.data_age(now, lag)
+        unseen, thinnest = unseen_move(deviations, self.variance, age_ms), thinnest_margin(rules)
+        self.too_old = unseen > thinnest
+        self.buffer = thinnest if self.too_old else unseen
+        self._aged_at, self._aged_lag = now, lag
+
+    def require_fresh(self, now: int, lag: int) -> None:
+        """Raise ``MarkStale`` or ``RiskDataTooOld`` where nothing may be opened now."""
+        rules, age_ms = self.rules, self.mark_age(now)
+        if age_ms > rules.mark_stale_ms or not self.mark:
+            raise MarkStale(market=self.market_id, age_ms=age_ms, limit=rules.mark_stale_ms)
+        self.age(now, lag)
+        if self.too_old:
+            raise RiskDataTooOld(
+                market=self.market_id,
+                age_ms=self.data_age(now, lag),
+                limit=age_limit(rules, self.variance),
+            )
 
     def rank(self, position: Position) -> None:
         """Keep the auto-deleveraging queues in step with a position that may have changed."""
@@ -168,7 +226,8 @@ class State:
         self.accounts: dict[Address, Account] = {}
         self.withdrawals: dict[int, tuple[Address, Money]] = {}
         self.markets: Final = [
-            Market(MarketId(place), market) for place, market in enumerate(rules.markets, start=1)
+            Market(MarketId(place), market, rules.finality_ms)
+            for place, market in enumerate(rules.markets, start=1)
         ]
         self.symbols: Final = {
             market.symbol: MarketId(place) for place, market in enumerate(rules.markets, start=1)

@@ -17,6 +17,7 @@ class Trade:
     __slots__ = ("_account", "_closed", "_effects", "_market", "_order", "_position")
 
     def __init__(self, effects: Effects, market: Market, account: Account, order: Order) -> None:
+        market.age(effects.state.time, effects.state.lag)
         self._effects = effects
         self._market = market
         self._account = account
@@ -51,6 +52,7 @@ class Trade:
             lots,
             price,
             rules.maker_fee,
+            market.buffer,
         )
         if given is None:
             return Verdict.MAKER_LACKS_MARGIN
@@ -85,6 +87,7 @@ class Trade:
             lots,
             price,
             market.rules.taker_fee,
+            market.buffer,
         )
 
     def _reserve_after(self, maker: Order, position: Position, size: int) -> Money:
@@ -93,7 +96,8 @@ class Trade:
             return NO_MONEY
         left = maker.remaining - size
         exposure = abs(position.size) + maker.remaining
-        needed = order_reserve(self._market.rules, maker.price, left, exposure)
+        market = self._market
+        needed = order_reserve(market.rules, maker.price, left, exposure, market.buffer)
         return needed if needed < maker.reserve else maker.reserve
 
     def _fill_maker_order(

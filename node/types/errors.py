@@ -266,14 +266,29 @@ class EveryItemRejected(CommandRejected):
     code = 1214
 
 
+class RiskDataTooOld(CommandRejected):
+    """Mark and settlement together are older (``age_ms``) than margin can bear now (``limit``).
+
+    Nothing is opened and no margin taken out until they are younger, or the market calmer.
+    """
+
+    code = 1215
+
+
 class InsufficientCollateral(CommandRejected):
-    """The free collateral (``free``) does not cover what is ``required``."""
+    """The free collateral (``free``) does not cover what is ``required``.
+
+    Of an order, the requirement holds ``buffer`` millionths for the age of the data.
+    """
 
     code = 1301
 
 
 class InsufficientMargin(CommandRejected):
-    """The position's equity would fall below its requirement (``equity``, ``required``)."""
+    """The position's equity would fall below its requirement (``equity``, ``required``).
+
+    The requirement holds ``buffer`` millionths for the age of the data.
+    """
 
     code = 1302
 

@@ -39,11 +39,15 @@ class Deposited(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
 
 
 class MarkMoved(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
-    """The mark of ``market`` is ``price`` since ``time`` (the oracle's time)."""
+    """The mark of ``market`` is ``price`` since ``time`` (the oracle's time).
+
+    ``variance`` is the market's volatility from then on; see ``node.margin.volatility``.
+    """
 
     market: MarketId
     price: Ticks
     time: Millis
+    variance: int = 0
 
 
 class FundingMoved(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):

@@ -51,7 +51,7 @@ def test_what_is_no_adjustment_is_refused(exchange: Exchange) -> None:
 
 def test_initial_margin_stays_to_the_unit(exchange: Exchange) -> None:
     exchange.do(exchange.adjust(BOB, 7))
-    values = {"equity": 100 * DOLLAR - 1, "required": 100 * DOLLAR}
+    values = {"equity": 100 * DOLLAR - 1, "required": 100 * DOLLAR, "buffer": 0}
     assert exchange.refused(exchange.adjust(BOB, -8), InsufficientMargin) == values
     exchange.do(exchange.adjust(BOB, -7))
 
@@ -69,7 +69,7 @@ def test_profit_on_paper_is_no_margin(exchange: Exchange) -> None:
 def test_owed_funding_counts_before_it_is_settled(exchange: Exchange) -> None:
     exchange.do(exchange.adjust(BOB, 30 * DOLLAR))
     exchange.market.funding_index += 100
-    values = {"equity": 100 * DOLLAR - 1, "required": 100 * DOLLAR}
+    values = {"equity": 100 * DOLLAR - 1, "required": 100 * DOLLAR, "buffer": 0}
     refused = exchange.refused(exchange.adjust(BOB, -20 * DOLLAR - 1), InsufficientMargin)
     assert refused == values
     exchange.do(exchange.adjust(BOB, -20 * DOLLAR))

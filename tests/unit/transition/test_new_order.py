@@ -107,6 +107,7 @@ def test_free_collateral_must_cover_the_reserve_to_the_unit() -> None:
     assert exchange.refused(more, InsufficientCollateral) == {
         "required": required,
         "free": 10 * DOLLAR - required,
+        "buffer": 0,
     }
 
 
