@@ -32,7 +32,7 @@ from node.simulation.ramp.messages import (
     framed,
 )
 from node.simulation.ramp.mixes import Flow
-from node.simulation.ramp.schedule import poisson_times
+from node.simulation.ramp.schedule import clustered_times
 from node.simulation.ramp.socket_link import SocketLink, text_frame
 from node.simulation.ramp.tally import Tally
 from node.types.blocks import Domain
@@ -91,7 +91,7 @@ class Generator:
         """Clear the book, lay what the flow needs, and sign what will be sent."""
         expires = Millis((int(time()) + EXPIRES_S) * 1_000)
         await self._ask([wallet.cancel_all(expires=expires) for wallet in self._wallets])
-        self._times = poisson_times(request.rate, request.seconds, self._random)
+        self._times = clustered_times(request.rate, request.seconds, request.cluster, self._random)
         stock = self._flow.stock(len(self._times), expires)
         await self._ask(stock)
         actions = list(self._flow.actions(len(self._times), expires))

@@ -43,6 +43,8 @@ class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
     rate: float
     seconds: float
     """How long actions become due, the warm-up included."""
+    cluster: int = 1
+    """How many become due at a time; the rate stays the mean one."""
 
 
 class Fire(msgspec.Struct, frozen=True, tag="fire"):

@@ -68,16 +68,23 @@ class Ramp:
         self._settings = settings
 
     async def measure(
-        self, rate: float, *, share: float | None = None, wave: bool = False
+        self,
+        rate: float,
+        *,
+        share: float | None = None,
+        wave: bool = False,
+        cluster: int = 1,
     ) -> Measured:
         """Return the point at ``rate`` actions a second, with liquidations if ``wave``.
+
+        ``cluster`` actions become due at a time.
 
         Raises ``GeneratorFailed`` and what the node answers to a request for its counters.
         """
         settings = self._settings
         seconds = settings.warm_s + settings.window_s
         opened = await self._wave.open() if wave else 0
-        await self._generator.prepare(Prepare(rate, seconds))
+        await self._generator.prepare(Prepare(rate, seconds, cluster))
         async with asyncio.TaskGroup() as group:
             firing = group.create_task(
                 self._generator.fire(Fire(settings.warm_s, settings.grace_s))

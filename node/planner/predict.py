@@ -1,0 +1,223 @@
+"""Where a node's knee will be, from what it cost in quiet hours.
+
+    calibration ─▶ what one action takes of each resource ─▶ a ceiling each ─▶ the least of them
+       (200 replicates: resampled windows)                  (200 ceilings)     (200 knees: P5 … P95)
+
+Every resource has its own law, and the node's is the least (``node.planner.laws.node_limit``):
+
+| Resource | Full when |
+|---|---|
+| event_loop | Σ of all that runs on it takes one second of a second |
+| verification | its busiest process takes a second of a second |
+| replica | likewise: it executes every batch again |
+| journal | the largest group takes as long to write as to gather |
+| machine | all processes, the load generator's and strangers' among them, take all cores |
+| l1 | batches leave no faster than the chain has room, plus what may wait over the horizon |
+
+What is fixed for a second, a block or a read is shared by more actions the higher the load is, so
+costs per action at low load must not be carried over. The calibration tells these parts from each
+other, and at the knee a block holds all that a turn takes: ``block_work`` or what the lanes let
+through in ``turn_s_max``.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from node.planner.calibration import Calibration, Work, amounts_of
+from node.planner.laws import node_limit
+from node.planner.regression import LinearLaw
+
+Vector = NDArray[np.float64]
+
+QUANTILES = (0.05, 0.5, 0.95)
+MODEL_ERROR = 0.04
+"""How far a knee lies from the law that its own saturated windows would give (a standard deviation,
+relative): what moves between two measurements of one and the same node."""
+
+MODEL_SEED = 2_026
+
+
+class FlowShape(msgspec.Struct, frozen=True):
+    """One action of a flow, on average."""
+
+    commands: dict[str, float]
+    """Commands by kind as telemetry names them; they add up to 1."""
+    items: float
+    """Orders and cancels in it."""
+
+    def work(self, per_s: float, blocks_per_s: float) -> Work:
+        """Return what a second of ``per_s`` actions brings."""
+        return Work(
+            seconds=1.0,
+            messages=per_s,
+            blocks=blocks_per_s,
+            commands={kind: share * per_s for kind, share in self.commands.items()},
+            items=self.items * per_s,
+        )
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What is around the node and bounds it.
+
+    ``beside`` are the processor seconds of what shares the machine and is not of the node, each a
+    law over second and command: the load generator, and everything else. ``horizon_s`` is how long
+    a load lasts: L1 may fall behind over it by ``l1_room`` commands before the gate closes.
+    """
+
+    block_work: float = 512.0
+    turn_s_max: float = 0.02
+    """About the longest turn of the writer: the delay at which its lanes begin to shed."""
+    cores: float | None = None
+    """None: those that the calibration saw."""
+    beside: dict[str, LinearLaw] = {}
+    horizon_s: float = float("inf")
+    l1_room: float = 0.0
+    l1_commands_per_s: float | None = None
+    """None: L1 does not bind over the horizon."""
+
+
+class Ceiling(msgspec.Struct, frozen=True):
+    """One resource's own limit in actions a second, at three quantiles."""
+
+    resource: str
+    p5: float
+    p50: float
+    p95: float
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """The knee in actions a second, what sets it, and what would set it next.
+
+    ``ceilings`` are those of all resources, the lowest first.
+    """
+
+    p5: float
+    p50: float
+    p95: float
+    bottleneck: str
+    next_bottleneck: str | None
+    ceilings: tuple[Ceiling, ...]
+
+
+def predict_knee(
+    calibration: Calibration, mix: FlowShape, around: Surroundings | None = None
+) -> Prediction:
+    """Return the knee that ``calibration`` predicts for a flow of ``mix``.
+
+    Raises ``ValueError`` where the calibration tells of no resource at all.
+    """
+    around = around or Surroundings()
+    limits = ceilings(calibration, mix, around)
+    if not limits:
+        raise ValueError("the calibration tells of no resource")
+    # A law that holds exactly in its own windows still meets another minute of the same machine.
+    noise = np.random.default_rng(MODEL_SEED).normal(0.0, MODEL_ERROR, _length(limits))
+    knees = np.min(np.stack([_spread(limit, noise.size) for limit in limits.values()]), axis=0)
+    p5, p50, p95 = _quantiles(knees * np.exp(noise))
+    medians = {name: float(np.median(limit)) for name, limit in limits.items()}
+    lowest = node_limit(medians)
+    return Prediction(
+        p5=p5,
+        p50=p50,
+        p95=p95,
+        bottleneck=lowest.bottleneck,
+        next_bottleneck=lowest.next_bottleneck,
+        ceilings=tuple(
+            Ceiling(name, *_quantiles(limits[name]))
+            for name in sorted(medians, key=lambda name: medians[name])
+        ),
+    )
+
+
+def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> dict[str, Vector]:
+    """Return each resource's limit in actions a second, by replicate."""
+    still, moving = _ends(mix, around)
+    limits = {"event_loop": _limit(*_loop(calibration, still, moving), 1.0)}
+    pools: dict[str, list[Vector]] = {}
+    for name, law in calibration.processes.items():
+        if name != "node":
+            pools.setdefault(name.partition("_")[0], []).append(
+                _limit(*_process(law, still, moving), 1.0)
+            )
+    # Workers of a pool share its load, as their laws saw it: the busiest is the first to be full.
+    limits |= {name: np.min(np.stack(workers), axis=0) for name, workers in pools.items()}
+    machine = _machine(calibration, mix, around)
+    if machine is not None:
+        limits["machine"] = machine
+    journal = _journal(calibration, mix, around)
+    if journal is not None:
+        limits["journal"] = journal
+    if around.l1_commands_per_s is not None:
+        room = around.l1_room / around.horizon_s
+        limits["l1"] = np.array([around.l1_commands_per_s + room])
+    return {name: limit for name, limit in limits.items() if np.isfinite(limit).any()}
+
+
+def _ends(mix: FlowShape, around: Surroundings) -> tuple[Work, Work]:
+    """Return the work of a second without actions, and with one more action a second.
+
+    At the knee a turn holds all it may, so blocks are those of full turns, and at least as many as
+    the longest turn allows.
+    """
+    each = mix.items / around.block_work
+    still = mix.work(0.0, 1 / around.turn_s_max)
+    one = mix.work(1.0, 1 / around.turn_s_max + each)
+    return still, one
+
+
+def _loop(calibration: Calibration, still: Work, one: Work) -> tuple[Vector, Vector]:
+    fixed = calibration.loop_replicates_s(still)
+    return fixed, calibration.loop_replicates_s(one) - fixed
+
+
+def _process(law: LinearLaw, still: Work, one: Work) -> tuple[Vector, Vector]:
+    fixed = law.replicates_at(amounts_of(still))
+    return fixed, law.replicates_at(amounts_of(one)) - fixed
+
+
+def _machine(calibration: Calibration, mix: FlowShape, around: Surroundings) -> Vector | None:
+    """Return the actions a second at which all that shares the machine takes all of its cores."""
+    cores = around.cores if around.cores is not None else float(calibration.source.cores)
+    laws = [*calibration.processes.values(), *around.beside.values()]
+    if not laws or not cores:
+        return None
+    still, one = _ends(mix, around)
+    parts = [_process(law, still, one) for law in laws]
+    length = max(fixed.size for fixed, _ in parts)
+    fixed = sum((_spread(part, length) for part, _ in parts), np.zeros(length))
+    each = sum((_spread(part, length) for _, part in parts), np.zeros(length))
+    return _limit(fixed, each, cores)
+
+
+def _journal(calibration: Calibration, mix: FlowShape, around: Surroundings) -> Vector | None:
+    """Return n / (a + b n) for the largest group n, in actions."""
+    if calibration.journal is None:
+        return None
+    group = min(around.block_work / mix.items, 1e9)
+    commit_s = calibration.journal.replicates_at({"block": 1.0, "command": group})
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.where(commit_s > 0, group / commit_s, np.inf), dtype=np.float64)
+
+
+def _limit(fixed: Vector, each: Vector, available: float) -> Vector:
+    """Return the rate at which ``fixed`` + rate · ``each`` is all that is ``available``."""
+    left = np.maximum(available - fixed, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(each > 0, left / each, np.inf), dtype=np.float64)
+
+
+def _length(limits: Mapping[str, Vector]) -> int:
+    return max(limit.size for limit in limits.values())
+
+
+def _spread(limit: Vector, length: int) -> Vector:
+    """Return one value for each replicate; a law without replicates is as sure as it is told."""
+    return limit if limit.size == length else np.full(length, float(np.median(limit)))
+
+
+def _quantiles(values: Vector) -> tuple[float, float, float]:
+    p5, p50, p95 = np.quantile(values, QUANTILES)
+    return float(p5), float(p50), float(p95)

@@ -1,0 +1,206 @@
+"""What was predicted beside what was measured, for one mix: the proof, and where it fails."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from node.capacity.telemetry import Telemetry
+from node.planner.predict import Ceiling, Prediction
+
+ERROR_MAX = 0.10
+"""What a prediction of a knee may be off."""
+DELAY_ERROR_MAX = 0.25
+"""What a prediction of a delay may be off."""
+FULL = 0.95
+"""A machine that is so busy counts as full, whatever single processes still had."""
+
+
+class Range(msgspec.Struct, frozen=True):
+    """A prediction at three quantiles."""
+
+    p5: float
+    p50: float
+    p95: float
+
+
+class Bottlenecks(msgspec.Struct, frozen=True):
+    """What was to be full first, and what was."""
+
+    predicted: str
+    measured: str
+
+
+class DelayCheck(msgspec.Struct, frozen=True):
+    """Delays at ``share`` of the measured knee, in milliseconds, predicted and measured."""
+
+    share: float
+    rate: float
+    predicted: dict[str, float]
+    measured: dict[str, float]
+    error_ratio: dict[str, float]
+    """predicted / measured − 1."""
+
+
+class MixVerdict(msgspec.Struct, frozen=True):
+    """Actions a second. ``error_ratio`` is predicted p50 / measured − 1.
+
+    ``measured_low`` was carried and ``measured_high`` was not. ``strangers`` is the share of the
+    machine that others used while it was calibrated: what they take afterwards, nobody can predict.
+    """
+
+    mix: str
+    predicted: Range
+    measured: float
+    measured_low: float
+    measured_high: float
+    error_ratio: float
+    inside: bool
+    bottleneck: Bottlenecks
+    next_bottleneck: str | None
+    ceilings: tuple[Ceiling, ...]
+    delays: tuple[DelayCheck, ...]
+    calibrated_below: float
+    """The greatest busy share of the loop, or of any process, in the windows that counted."""
+    windows: int
+    strangers: float | None
+
+    @property
+    def holds(self) -> bool:
+        """Return whether the prediction was right within ``ERROR_MAX``."""
+        return abs(self.error_ratio) <= ERROR_MAX
+
+
+def verdict_of(
+    mix: str,
+    prediction: Prediction,
+    measured: tuple[float, float, float],
+    utilization: Mapping[str, float],
+    delays: Sequence[DelayCheck],
+    *,
+    calibrated_below: float,
+    windows: int,
+    strangers: float | None,
+) -> MixVerdict:
+    """Return the verdict; ``measured`` is the knee between its two bounds (low, knee, high)."""
+    low, knee, high = measured
+    return MixVerdict(
+        mix=mix,
+        predicted=Range(prediction.p5, prediction.p50, prediction.p95),
+        measured=knee,
+        measured_low=low,
+        measured_high=high,
+        error_ratio=prediction.p50 / knee - 1,
+        inside=prediction.p5 <= knee <= prediction.p95,
+        bottleneck=Bottlenecks(prediction.bottleneck, busiest(utilization)),
+        next_bottleneck=prediction.next_bottleneck,
+        ceilings=prediction.ceilings,
+        delays=tuple(delays),
+        calibrated_below=calibrated_below,
+        windows=windows,
+        strangers=strangers,
+    )
+
+
+def busiest(utilization: Mapping[str, float]) -> str:
+    """Return what was full, by the names of the predictions' resources.
+
+    ``utilization`` holds the busy share of a core for each process, and of all cores as
+    ``machine``. A full machine is named before any process: then none of them could get more.
+    """
+    if utilization.get("machine", 0.0) >= FULL:
+        return "machine"
+    resources = {
+        name.partition("_")[0] if name != "event_loop" else name: share
+        for name, share in utilization.items()
+        if name not in ("machine", "generator", "node")
+    }
+    return max(resources, key=lambda name: resources[name], default="unknown")
+
+
+def delay_check(
+    share: float, rate: float, predicted: Mapping[str, float], measured: Mapping[str, float]
+) -> DelayCheck:
+    """Return the comparison of the quantiles that both tell."""
+    both = [name for name in predicted if measured.get(name)]
+    return DelayCheck(
+        share=share,
+        rate=rate,
+        predicted={name: predicted[name] for name in both},
+        measured={name: measured[name] for name in both},
+        error_ratio={name: predicted[name] / measured[name] - 1 for name in both},
+    )
+
+
+def rejoined(windows: Sequence[Telemetry]) -> list[Telemetry]:
+    """Return reads whose successive differences are ``windows``, as if nothing lay between them.
+
+    What a measurement does between its windows (clearing the book, laying orders that will be
+    cancelled) is no part of the flow that it asks about.
+    """
+    if not windows:
+        return []
+    total = _scaled(msgspec.to_builtins(windows[0]), 0)
+    reads = [msgspec.convert(total, Telemetry, strict=False)]
+    for window in windows:
+        total = _sum(total, msgspec.to_builtins(window))
+        total["at_ns"] = total["window_ns"]
+        reads.append(msgspec.convert(total, Telemetry, strict=False))
+    return reads
+
+
+def _scaled(part: Any, factor: int) -> Any:
+    match part:
+        case dict():
+            return {
+                key: value if key in _KEPT else _scaled(value, factor)
+                for key, value in part.items()
+            }
+        case list() | tuple():
+            return [_scaled(item, factor) for item in part]
+        case int():
+            return part * factor
+        case _:
+            return part
+
+
+_KEPT = ("cores", "servers")
+"""Not counted, but constants of the node."""
+
+
+def _sum(total: Any, gained: Any) -> Any:
+    match gained:
+        case dict():
+            return {
+                key: total[key]
+                if key in _KEPT and total and key in total
+                else _sum((total or {}).get(key), value)
+                for key, value in {**_missing(total, gained), **gained}.items()
+            }
+        case list() | tuple():
+            return _sum_of_named(total or [], gained)
+        case int():
+            return (total or 0) + gained
+        case None:
+            return total
+        case _:
+            return gained
+
+
+def _missing(total: Any, gained: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the keys of ``total`` that gained nothing."""
+    return {key: None for key in total or {} if key not in gained}
+
+
+def _sum_of_named(total: Sequence[Any], gained: Sequence[Any]) -> list[Any]:
+    """Add up stages and kinds by their names; one that is new starts at zero."""
+    before = {_name(item): item for item in total}
+    now = {_name(item): item for item in gained}
+    names = list(dict.fromkeys([*before, *now]))
+    return [
+        _sum(before.get(name) or {}, now[name]) if name in now else before[name] for name in names
+    ]
+
+
+def _name(item: dict[str, Any]) -> str:
+    return str(item.get("name") or item.get("kind"))
