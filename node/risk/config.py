@@ -25,6 +25,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "audit_seed": (0, 2**63 - 1),
     "confidence": (0.5, 0.999_999),
     "blocks_per_turn": (1, 100_000),
+    "reserve_share": (1e-6, 0.5),
+    "reserve_window_ms": (0, 60_000),
 }
 """Lowest and highest value of each number, both allowed."""
 
@@ -74,6 +76,10 @@ class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Confidence of the upper bounds in the report."""
     blocks_per_turn: int = 64
     """The most blocks taken from the mailbox at once."""
+    reserve_share: float = 0.001
+    """How often more liquidations may come up in one window than room is kept for."""
+    reserve_window_ms: int = 1_000
+    """How far ahead room is kept for liquidations: from one mark to the next. 0 keeps none."""
 
 
 def check_risk_config(config: RiskConfig) -> None:

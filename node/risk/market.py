@@ -11,6 +11,7 @@ from node.risk.audit import Audit
 from node.risk.book import Holding, MarketView
 from node.risk.cases import Case, CaseBook
 from node.risk.config import RiskConfig
+from node.risk.density import band_of, crossings_within
 from node.risk.monitor import Monitor
 from node.risk.tails import TailTable
 from node.risk.tiers import MarketSchedule, Visit
@@ -37,6 +38,8 @@ class MarketWatch:
         "_index",
         "_mark_moved",
         "_moved",
+        "_reserve_share",
+        "_reserve_window_s",
         "_rounds",
         "_starting",
         "_tail",
@@ -44,6 +47,7 @@ class MarketWatch:
         "_unplaced",
         "audit",
         "cases",
+        "expected",
         "monitor",
         "schedule",
         "view",
@@ -67,6 +71,10 @@ class MarketWatch:
         self._index = index()
         self._tail = tail
         self._checks_per_round = config.checks_per_round
+        self._reserve_share = config.reserve_share
+        self._reserve_window_s = config.reserve_window_ms / 1_000
+        self.expected = 0
+        """Liquidations that the time to the next mark may bring; see ``node.risk.density``."""
         self._rounds = 0
         # Who changed in this block, and who since the last round. Dicts for their order: proposals
         # must not depend on how Python hashes.
@@ -140,11 +148,19 @@ class MarketWatch:
             self._look_at_all(time, visits)
             # Whoever trades often between two rounds is placed once: at the round, like the rest.
             self._place_changed(time)
+            self._look_ahead()
         else:
             self._review(self._touched, now_ns)
             self._look_at_touched(time)
         self._touched.clear()
         self._mark_moved = self._moved = self._starting = False
+
+    def _look_ahead(self) -> None:
+        view, window_s = self.view, self._reserve_window_s
+        if window_s:
+            volatility = self.volatility.per_root_second
+            band = band_of(volatility, window_s, self._reserve_share)
+            self.expected = crossings_within(self._index, view.mark, view.funding, band)
 
     def propose(self, limit: int) -> list[Case]:
         """Return at most ``limit`` cases that are to be proposed now."""

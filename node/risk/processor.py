@@ -93,6 +93,14 @@ class RiskProcessor:
             watch.monitor.refused += 1
             watch.cases.release(command.account)
 
+    @property
+    def expected(self) -> int:
+        """Return how many liquidations the time to the next marks may bring.
+
+        Markets move together when it matters, so theirs are added up.
+        """
+        return sum(watch.expected for watch in self._watches.values())
+
     def figures(self) -> tuple[Monitor, HeldFigures]:
         """Return what was counted since the start, and what is held now."""
         watches = self._watches.values()
@@ -112,6 +120,13 @@ class RiskProcessor:
             },
         )
         return counted, held
+
+    def threatened(self) -> dict[MarketId, int]:
+        """Return by market how many positions are due within ``near_s``: a rush brings them up."""
+        return {
+            market: watch.schedule.members[Tier.CRITICAL] + watch.schedule.members[Tier.NEAR]
+            for market, watch in self._watches.items()
+        }
 
     def report(self) -> RiskReport:
         """Return the figures since the start."""

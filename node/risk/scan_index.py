@@ -88,3 +88,7 @@ class ScanIndex:
             level = level_of(rows.is_long, rows.maintenance, mark, funding)
             for _, account in rows.above(level):
                 yield account
+
+    def count(self, mark: int, funding: int) -> int:
+        """Return how many positions are liquidatable."""
+        return sum(1 for _ in self.crossed(mark, funding))

@@ -56,6 +56,9 @@ class Triggered(Protocol):
         """What ``threshold_of`` returns for it."""
 
 
+_AFTER_EVERY_ADDRESS = Address(b"\xff" * 21)
+
+
 def threshold_of(size: int, entry: int, margin: int, funding: int) -> int:
     """Return K = ceil(10^6*(entry - margin - size*funding) / |size|); ``size`` is not 0."""
     return -((margin + size * funding - entry) * PPM_ONE // abs(size))
@@ -95,6 +98,10 @@ class CrossingIndex(Protocol):
 
     def crossed(self, mark: int, funding: int) -> Iterator[Address]:
         """Yield the accounts of all liquidatable positions, the deepest of each group first."""
+        ...
+
+    def count(self, mark: int, funding: int) -> int:
+        """Return how many positions are liquidatable."""
         ...
 
 
@@ -147,3 +154,14 @@ class TriggerIndex:
                 if threshold <= level:
                     break
                 yield account
+
+    def count(self, mark: int, funding: int) -> int:
+        """Return how many positions are liquidatable, in O(log n) for each group."""
+        total = 0
+        for group in self._groups.values():
+            level = level_of(group.is_long, group.maintenance, mark, funding)
+            if group.highest > level:
+                # The first entry above the level: no address comes after the longest that may be.
+                entries = group.entries
+                total += len(entries) - entries.bisect_right((level, _AFTER_EVERY_ADDRESS))
+        return total
