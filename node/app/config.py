@@ -31,11 +31,18 @@ _SEQUENCER_RANGES: dict[str, tuple[float, float]] = {
     "resting_lane": (1, 1_000_000),
     "taking_lane": (1, 1_000_000),
     "block_work": (1, 100_000),
+    "block_ms_max": (0.1, 1_000),
     "gather_ms": (0, 5),
     "outlet_blocks": (16, 1_000_000),
     "segment_bytes": (1 << 20, 1 << 32),
     "signature_workers": (1, 64),
     "admission_limit": (64, 1_000_000),
+    "delay_target_ms": (1, 10_000),
+    "delay_interval_ms": (1, 60_000),
+    "account_share": (1, 1_000_000),
+    "turn_work": (1, 10_000),
+    "closed_burst": (1, 1_000_000),
+    "closed_per_minute": (1, 1_000_000),
 }
 
 
@@ -65,11 +72,18 @@ class SequencerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resting_lane: int = 4_096
     taking_lane: int = 4_096
     block_work: int = 512
+    block_ms_max: float = 3.0
     gather_ms: int = 0
     outlet_blocks: int = 4_096
     segment_bytes: int = 64 << 20
     signature_workers: int = 1
     admission_limit: int = 4_096
+    delay_target_ms: int = 20
+    delay_interval_ms: int = 100
+    account_share: int = 512
+    turn_work: int = 32
+    closed_burst: int = 600
+    closed_per_minute: int = 60
 
 
 class NodeConfig(msgspec.Struct, frozen=True):

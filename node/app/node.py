@@ -31,6 +31,12 @@ from node.app.knee import KneeBoard
 from node.app.load_figures import register_load_figures
 from node.app.load_line import LoadWatch, push_load
 from node.app.loop_lag import LoopLag
+from node.app.overload import (
+    delay_limits_of,
+    insight_of,
+    limits_of,
+    register_overload_figures,
+)
 from node.app.standings import NotingSealer, Standings
 from node.app.stats import stats_of
 from node.app.tally import Tally
@@ -54,7 +60,7 @@ from node.risk.processor import RiskProcessor
 from node.risk.seed import events_of
 from node.risk.service import RiskService
 from node.sequencer.builder import Builder
-from node.sequencer.service import Sequencer, SequencerLimits
+from node.sequencer.service import Sequencer
 from node.settlement.inbox import InboxScan
 from node.settlement.inbox_service import InboxService
 from node.settlement.service import SettlementService
@@ -109,7 +115,7 @@ class Node:
 
     def _make_log(self) -> None:
         """The sequencer, and the mailboxes of those who follow it."""
-        base, limits = self.base, self.config.sequencer
+        base = self.base
         self._told, self._watched = self._blocks("publisher"), self._blocks("risk")
         self._batched = self._blocks("batch_inlet")
         self.sequencer = Sequencer(
@@ -124,18 +130,9 @@ class Node:
             base.signer,
             BlockSigning(base.domain),
             base.clock,
-            SequencerLimits(
-                lanes={
-                    Lane.SYSTEM: limits.system_lane,
-                    Lane.LIQUIDATION: limits.liquidation_lane,
-                    Lane.REDUCING: limits.reducing_lane,
-                    Lane.RESTING: limits.resting_lane,
-                    Lane.TAKING: limits.taking_lane,
-                },
-                block_work=limits.block_work,
-                gather_ms=limits.gather_ms,
-            ),
+            limits_of(self.config.sequencer),
             outlets=(self.tally, self._watched, self._told, self._batched),
+            insight=insight_of(self),
         )
         self.funding = FundingClock(base.rules, base.signing, self.sequencer, base.clock)
 
@@ -161,6 +158,7 @@ class Node:
             worker_module="node.ingress.admission_process",
             workers=config.sequencer.signature_workers,
             limit=config.sequencer.admission_limit,
+            delay=delay_limits_of(config.sequencer),
         )
         self.ingress = Ingress(
             self.gate,
@@ -261,6 +259,7 @@ class Node:
         ):
             self.capacity.add(stage)
         register_figures(self)
+        register_overload_figures(self)
 
     # --- what the stations call back -------------------------------------------------------------
 

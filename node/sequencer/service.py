@@ -140,6 +140,11 @@ class Sequencer(Generic[State]):
         return self._lanes.shed
 
     @property
+    def block_work(self) -> int:
+        """Return the work that the next block may hold."""
+        return self._pace.budget()
+
+    @property
     def expired(self) -> int:
         """Return how many submissions were past their deadline when their turn came."""
         return self._lanes.expired

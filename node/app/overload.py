@@ -1,0 +1,98 @@
+"""What the stations that may be overrun are told: how long to hold, whom to know, what to keep."""
+
+from typing import TYPE_CHECKING
+
+from node.app.config import SequencerConfig
+from node.capacity.delay_watch import DelayLimits
+from node.sequencer.lanes import Fairness, work_of
+from node.sequencer.service import Insight, SequencerLimits
+from node.transition.state import State
+from node.types.commands import Action, Liquidate
+from node.types.ids import NO_ADDRESS, MarketId
+from node.types.lanes import Lane
+
+if TYPE_CHECKING:
+    from node.app.node import Node
+
+_LIQUIDATION_WORK = work_of(Liquidate(MarketId(1), NO_ADDRESS))
+
+
+def delay_limits_of(config: SequencerConfig) -> DelayLimits:
+    """Return how long submissions, and messages before them, may wait."""
+    return DelayLimits(config.delay_target_ms, config.delay_interval_ms)
+
+
+def limits_of(config: SequencerConfig) -> SequencerLimits:
+    """Return the limits of the sequencer."""
+    return SequencerLimits(
+        lanes={
+            Lane.SYSTEM: config.system_lane,
+            Lane.LIQUIDATION: config.liquidation_lane,
+            Lane.REDUCING: config.reducing_lane,
+            Lane.RESTING: config.resting_lane,
+            Lane.TAKING: config.taking_lane,
+        },
+        block_work=config.block_work,
+        block_ms=config.block_ms_max,
+        gather_ms=config.gather_ms,
+        fairness=Fairness(
+            delay=delay_limits_of(config),
+            account_share=config.account_share,
+            turn_work=config.turn_work,
+            closed_burst=config.closed_burst,
+            closed_per_minute=config.closed_per_minute,
+        ),
+    )
+
+
+def insight_of(node: "Node") -> Insight:
+    """Return what the sequencer of ``node`` may ask of state and risk."""
+    state = node.base.state
+    return Insight(
+        may_act=lambda action: may_act(state, action),
+        reserve_work=lambda: node.risk.expected * _LIQUIDATION_WORK,
+    )
+
+
+def may_act(state: State, action: Action) -> bool:
+    """Return whether the signer of ``action`` is its account or one of the account's agents.
+
+    Asked before the action's turn: it only decides where the action waits, and the transition
+    decides again.
+    """
+    account = state.accounts.get(action.account)
+    if account is None:
+        return False
+    if action.signer == account.address:
+        return True
+    agent = account.agents.get(action.signer)
+    return agent is not None and agent.until > state.time
+
+
+def register_overload_figures(node: "Node") -> None:
+    """Register what was turned away so that the rest is served in time."""
+    capacity, sequencer, gate = node.capacity, node.sequencer, node.gate
+    capacity.counter(
+        "shed",
+        "Requests refused or put out because others wait too long, by cause.",
+        lambda: {
+            **{(f"lane_{cause}",): count for cause, count in sequencer.shed.items()},
+            **{(f"verification_{cause}",): count for cause, count in gate.shed.items()},
+        },
+        labels=("cause",),
+    )
+    capacity.counter(
+        "deadline_expired",
+        "Requests whose deadline or expiry had passed when their turn came.",
+        lambda: sequencer.expired + gate.expired,
+    )
+    capacity.gauge(
+        "reserve_work_units",
+        "Work kept free in each block for the liquidations that may come up.",
+        lambda: node.risk.expected * _LIQUIDATION_WORK,
+    )
+    capacity.gauge(
+        "block_work_units",
+        "Work that the next block may hold, by the time that work took lately.",
+        lambda: sequencer.block_work,
+    )
