@@ -11,6 +11,7 @@ from node.codec.eip712 import Signing
 from node.codec.signatures import address_of_private, sign
 from node.types.blocks import Domain
 from node.types.commands import Action, OracleRound, PriceReport
+from node.types.fees import FREE
 from node.types.hashing import keccak256
 from node.types.ids import Address
 from node.types.rules import Bracket, MarketRules, Rules
@@ -76,8 +77,10 @@ RULES: Final = Rules(
     markets=(market_rules("BTC-PERP", 2), market_rules("ETH-PERP", 2)),
     reporters=tuple(reporter.address for reporter in REPORTERS),
     quorum=2,
+    fees=FREE,
     root_interval=20,
 )
+"""Work costs nothing here, so that sums of money show what they are about."""
 
 
 def signed(action: A, person: Person, signing: Signing) -> A:

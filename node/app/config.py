@@ -19,6 +19,7 @@ from node.risk.config import RiskConfig, check_risk_config
 from node.settlement.config import SettlementConfig, check_settlement_config
 from node.types.errors import ConfigInvalid, PlimsollError
 from node.types.ids import address_from_hex
+from node.types.fees import FeeRules
 from node.types.rules import Bracket, Limits, MarketRules, Rules, check_rules
 
 ADMISSION_SHARE_MAX = 4
@@ -218,13 +219,14 @@ def _rules(path: Path, faults: Faults) -> Rules | None:
     ]
     limits = read_section(Limits, tables.pop("limits", {}), "limits", faults)
     reporters = _reporters(tables.pop("reporters", ()), faults)
-    table = {**tables, "markets": (), "limits": {}, "reporters": ()}
+    fees = read_section(FeeRules, tables.pop("fees", {}), "fees", faults)
+    table = {**tables, "markets": (), "limits": {}, "fees": {}, "reporters": ()}
     frame = read_section(Rules, table, "rules", faults)
     complete = [market for market in markets if market is not None]
-    if frame is None or limits is None or len(complete) < len(markets):
+    if frame is None or limits is None or fees is None or len(complete) < len(markets):
         return None
     rules = msgspec.structs.replace(
-        frame, markets=tuple(complete), limits=limits, reporters=reporters
+        frame, markets=tuple(complete), limits=limits, fees=fees, reporters=reporters
     )
     faults.absorb("rules", lambda: check_rules(rules))
     return rules

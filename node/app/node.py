@@ -41,6 +41,7 @@ from node.app.standings import NotingSealer, Standings
 from node.app.stats import stats_of
 from node.app.tally import Tally
 from node.app.telemetry import Meters, telemetry_of
+from node.app.terms import BlockTerms
 from node.app.withdrawals import WithdrawalDesk
 from node.batcher.service import BatcherService
 from node.capacity.loadline import LoadLine
@@ -124,6 +125,7 @@ class Node:
                 apply,
                 partial(command_id, signing=base.signing),
                 base.recovery.parent,
+                BlockTerms(base.state, lambda: base.rules.fees.floor),
                 meter=self.meters.kinds,
             ),
             base.journal,

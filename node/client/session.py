@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from node.client.errors import error_from_body
+from node.client.fee_limit import FeeLimit
 from node.client.local_book import FeedCrossed, FeedGap, LocalBook
 from node.client.receipts import receipt_from_body
 from node.client.wallet import Wallet
@@ -26,9 +27,10 @@ from node.codec.json_actions import action_to_json
 from node.codec.receipts import verify_receipt
 from node.types.blocks import Domain
 from node.types.commands import SignedAction
-from node.types.errors import CommandRejected, Unavailable, WrongChain
+from node.types.errors import CommandRejected, FeeAboveMax, Unavailable, WrongChain
 from node.types.ids import Address, address_from_hex, hex_from_address
 from node.types.rules import Rules, decode_rules
+from node.types.units import MONEY_DECIMALS, Money, units_from_decimal
 
 Message = dict[str, Any]
 Handler = Callable[[Message], None]
@@ -73,6 +75,7 @@ class Session:
         self.domain = domain
         self.sequencer = sequencer
         self.signing = Signing(domain, rules)
+        self.fee_limit = FeeLimit(rules.fees)
         self.connections = 0
         self._http = http
         self._url = url
@@ -88,8 +91,11 @@ class Session:
         self._outdated: asyncio.Queue[Message] = asyncio.Queue()
 
     def wallet(self, secret: bytes, *, first_nonce: int = 1) -> Wallet:
-        """Return a wallet for the key's own account on this exchange."""
-        return Wallet(secret, self.signing, first_nonce=first_nonce)
+        """Return a wallet for the key's own account on this exchange.
+
+        What it pays for work at most goes with the last price heard of (``follow_fees``).
+        """
+        return Wallet(secret, self.signing, first_nonce=first_nonce, limit=self.fee_limit)
 
     async def next_nonce(self, account: Address, signer: Address | None = None) -> int:
         """Return a nonce above every one that ``signer`` (else the account's own key) has used."""
@@ -153,6 +159,15 @@ class Session:
         """Open the private feed of the wallet's account; done again after each reconnection."""
         self._wallet = wallet
         await self._log_in()
+
+    async def follow_fees(self) -> None:
+        """Let the wallets' limits follow the price of work, as it moves."""
+
+        def take(message: Message) -> None:
+            price = units_from_decimal(message["price"], MONEY_DECIMALS)
+            self.fee_limit.quoted(Money(price))
+
+        await self.subscribe("fee", take)
 
     async def follow_book(self, market: str) -> LocalBook:
         """Return a book that follows the feed; a gap or a crossed state starts it over."""
@@ -285,6 +300,9 @@ class Session:
         if future is None or future.done():
             return
         if refused is not None:
+            if isinstance(refused, FeeAboveMax):
+                # The answer names the price: the next action need not fail for it again.
+                self.fee_limit.quoted(Money(refused.price))
             future.set_exception(refused)
         else:
             future.set_result(result)

@@ -1,6 +1,7 @@
 """Signing: a key, the account it acts for, and nonces that are safe under concurrency."""
 
 import itertools
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import msgspec
@@ -21,6 +22,12 @@ from node.types.units import Millis, Money
 
 NO_MONEY: Final = Money(0)
 
+
+def pay_nothing() -> Money:
+    """Return the limit of a wallet on an exchange that charges nothing."""
+    return NO_MONEY
+
+
 A = TypeVar("A", PlaceOrders, CancelAll, AdjustMargin, Withdraw, ApproveAgent)
 
 
@@ -32,9 +39,18 @@ class Wallet:
     """
 
     def __init__(
-        self, secret: bytes, signing: Signing, account: Address | None = None, first_nonce: int = 1
+        self,
+        secret: bytes,
+        signing: Signing,
+        account: Address | None = None,
+        first_nonce: int = 1,
+        limit: Callable[[], Money] = pay_nothing,
     ) -> None:
-        """Sign with the 32-byte ``secret``, for its own account or for ``account`` as its agent."""
+        """Sign with the 32-byte ``secret``, for its own account or for ``account`` as its agent.
+
+        ``limit`` tells what to pay for a unit of work at most, where an action does not say.
+        """
+        self._limit = limit
         self._secret = secret
         self._signing = signing
         self._nonces = itertools.count(first_nonce)
@@ -47,12 +63,16 @@ class Wallet:
         cancels: tuple[CancelOrder, ...] = (),
         *,
         expires: Millis,
-        max_fee: Money = NO_MONEY,
+        max_fee: Money | None = None,
     ) -> PlaceOrders:
         """Return an action with up to 100 cancels and orders; the cancels go first.
 
-        ``max_fee`` is the most to pay for a unit of work.
+        ``max_fee`` is the most to pay for a unit of work (None: the wallet's own limit). What only
+        cancels or reduces is free and signs 0.
         """
+        if max_fee is None:
+            adds_risk = any(not order.reduce_only for order in orders)
+            max_fee = self._limit() if adds_risk else NO_MONEY
         return self._signed(PlaceOrders(*self._head(expires), cancels, orders, max_fee))
 
     def cancel_all(self, market: MarketId = EVERY_MARKET, *, expires: Millis) -> CancelAll:

@@ -18,6 +18,7 @@ from node.types.events import (
     OrderRested,
     PositionChanged,
     WithdrawalOpened,
+    WorkCharged,
 )
 from node.types.ids import Address, hex_from_address
 from node.types.rules import MarketRules, Rules
@@ -45,6 +46,7 @@ class AccountEvents:
             OrderRested: self._rested,
             PositionChanged: self.position,
             WithdrawalOpened: _withdrawal,
+            WorkCharged: _work,
         }
 
     def show(self, event: Event, account: Address) -> Fields:
@@ -160,6 +162,15 @@ def _withdrawal(event: WithdrawalOpened, _account: Address) -> Fields:
     return {
         "event": "withdrawal",
         "withdrawal_id": event.withdrawal_id,
+        "amount": _money(event.amount),
+    }
+
+
+def _work(event: WorkCharged, _account: Address) -> Fields:
+    return {
+        "event": "work",
+        "units": event.units,
+        "price": _money(event.price),
         "amount": _money(event.amount),
     }
 

@@ -18,6 +18,7 @@ from node.types.events import (
     OrderRested,
     PositionChanged,
     WithdrawalOpened,
+    WorkCharged,
 )
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
 from node.types.units import Lots, Millis, Money, Ticks
@@ -97,6 +98,7 @@ class Accounts:
             Deposited: self._touch_account,
             Liquidated: self._touch_account,
             WithdrawalOpened: self._touch_account,
+            WorkCharged: self._touch_account,
         }
 
     def seed(self, address: Address, sequence: Sequence) -> AccountMirror:
@@ -148,7 +150,9 @@ class Accounts:
         # An account is opened by its first deposit; no message came before that.
         return self.seed(address, Sequence(0)) if mirror is None else mirror
 
-    def _touch_account(self, event: Deposited | Liquidated | WithdrawalOpened) -> None:
+    def _touch_account(
+        self, event: Deposited | Liquidated | WithdrawalOpened | WorkCharged
+    ) -> None:
         self._touch(event.account, event)
 
     def _accepted(self, event: OrderAccepted, command: Command) -> None:

@@ -97,6 +97,8 @@ class Builder(Generic[State]):
         commands: list[Command] = [opening]
         ids = [self._name(opening)]
         events = [self._run(opening)]
+        if isinstance(refused := events[0][0], Rejected):
+            raise IntegrityError(what="opening", block=opening.number, values=refused.values)
         meter.opened()
         results: list[int | Rejected] = []
         for submission in submissions:

@@ -37,7 +37,7 @@ RULES_KEY = b"\x05" + bytes(31)
 
 _ORDER_KEY = Struct(">BHBQQ12x")
 _POSITION_KEY = Struct(">BH20s9x")
-_GLOBALS = Struct(">9Q16s16s16s16s")
+_GLOBALS = Struct(">10Q16s16s16s16s")
 _ORDER = Struct(">20sQQB16s")
 _MARKET = Struct(">7Q16s16s16s")
 
@@ -145,6 +145,7 @@ def _globals_value(state: "State") -> bytes:
         state.inbox_cursor,
         state.oracle_time,
         state.fee,
+        state.fee_anchor,
         state.lag,
         _signed(state.insurance),
         _signed(state.fees),
@@ -243,13 +244,15 @@ def _restore_globals(state: "State", value: bytes) -> None:
         state.inbox_cursor,
         state.oracle_time,
         fee,
+        anchor,
         lag,
         insurance,
         fees,
         deposited,
         withdrawn,
     ) = _GLOBALS.unpack(value)
-    state.sequence, state.fee, state.lag = Sequence(sequence), Money(fee), Millis(lag)
+    state.sequence, state.lag = Sequence(sequence), Millis(lag)
+    state.fee, state.fee_anchor = Money(fee), Money(anchor)
     state.insurance, state.fees = _number(insurance), _number(fees)
     state.deposited, state.withdrawn = _number(deposited), _number(withdrawn)
 

@@ -43,7 +43,7 @@ class Liquidation(Trade):
     __slots__ = ("closed_value",)
 
     def __init__(self, effects: Effects, market: Market, account: Account, order: Order) -> None:
-        super().__init__(effects, market, account, order)
+        super().__init__(effects, market, account, order, NO_MONEY)
         self.closed_value = 0
 
     def _taker_effect(self, lots: int, price: int) -> Effect:

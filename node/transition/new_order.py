@@ -46,12 +46,12 @@ class Admitted:
         self.crosses = crosses
 
 
-def admit(state: State, account: Account, new: NewOrder) -> Admitted:
+def admit(state: State, account: Account, new: NewOrder, per_fill: Money) -> Admitted:
     """Return how ``new`` enters the market; raise the first rule that it breaks. Changes nothing.
 
     A market order's price is held to the price band, a reduce-only order's size to what there is to
     reduce. One that closes less than all of it is held to the minimum as well: reducing lot by lot,
-    it would reserve nothing and make a wall of dust.
+    it would reserve nothing and make a wall of dust. ``per_fill`` is what each fill costs in work.
     """
     if not 1 <= new.market <= len(state.markets):
         raise UnknownMarket(market=new.market)
@@ -73,7 +73,7 @@ def admit(state: State, account: Account, new: NewOrder) -> Admitted:
     reserve = NO_MONEY
     if not new.reduce_only:
         reserve = _check_collateral(market, account, position, new, price, size)
-    if new.type is _FOK and not would_fill(state, account, new, price, size):
+    if new.type is _FOK and not would_fill(state, account, new, price, size, per_fill):
         raise FillOrKillUnfilled(size=size)
     return Admitted(price, size, reserve, crosses)
 

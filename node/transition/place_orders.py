@@ -1,5 +1,6 @@
 """Cancels and orders under one signature: cancels first, then orders, each with its own result."""
 
+from node.margin.position import NO_MONEY
 from node.matching.book import Order
 from node.matching.match import Stop
 from node.transition.authority import authorize
@@ -8,8 +9,15 @@ from node.transition.new_order import admit, reserve_of
 from node.transition.orders import cancelled, remove_order, rest_order
 from node.transition.state import Account, State
 from node.transition.trade import Trade
+from node.transition.work_fee import WorkFee
 from node.types.commands import CancelOrder, NewOrder, OrderType, PlaceOrders
-from node.types.errors import CommandRejected, EveryItemRejected, TooManyItems, UnknownOrder
+from node.types.errors import (
+    CommandRejected,
+    EveryItemRejected,
+    FillOrKillUnfilled,
+    TooManyItems,
+    UnknownOrder,
+)
 from node.types.events import CancelReason, ItemRejected, OrderAccepted
 from node.types.ids import OrderId
 
@@ -24,7 +32,8 @@ def place_orders(effects: Effects, command: PlaceOrders) -> None:
     """Apply every item that can apply.
 
     Where none can, the action is rejected as a whole and its nonce stays unused: with the item's
-    own error if it had only one, with ``EveryItemRejected`` otherwise.
+    own error if it had only one, with ``EveryItemRejected`` otherwise. Work that it made and must
+    pay for makes it apply all the same (see ``work_fee``).
     """
     items = len(command.cancels) + len(command.orders)
     limit = effects.state.rules.limits.items_per_action
@@ -38,13 +47,17 @@ def place_orders(effects: Effects, command: PlaceOrders) -> None:
             _cancel(effects, account, cancel)
         except CommandRejected as error:
             rejections.append((place, error))
+    work = WorkFee(effects, account, command)
+    fills = 0
     for place, order in enumerate(command.orders, start=len(command.cancels)):
         try:
-            _place(effects, account, order, place)
+            fills += _place(effects, account, order, place, work)
         except CommandRejected as error:
             rejections.append((place, error))
-    if len(rejections) == items:
+    if len(rejections) == items and not (work.paid and _walked(rejections)):
+        work.give_back()
         raise _all_of(rejections)
+    work.book(effects, fills)
     for place, fault in rejections:
         effects.events.append(ItemRejected(place, fault.code, type(fault).__name__, fault.values))
     authority.use(effects)
@@ -66,10 +79,23 @@ def _cancel(effects: Effects, account: Account, cancel: CancelOrder) -> None:
     remove_order(effects, order, CancelReason.BY_ACCOUNT)
 
 
-def _place(effects: Effects, account: Account, new: NewOrder, item: int) -> None:
-    """Admit the order, cross it, rest or drop what is left. Raises before the first change."""
+def _walked(rejections: list[tuple[int, CommandRejected]]) -> bool:
+    """Return whether an order was killed only after the book had been walked for it."""
+    return any(type(error) is FillOrKillUnfilled for _, error in rejections)
+
+
+def _place(effects: Effects, account: Account, new: NewOrder, item: int, work: WorkFee) -> int:
+    """Admit the order, cross it, rest or drop what is left; return the fills that were charged.
+
+    Raises before the first change.
+    """
     state = effects.state
-    admitted = admit(state, account, new)
+    per_fill = NO_MONEY
+    if not new.reduce_only:
+        if work.fault is not None:
+            raise work.fault
+        per_fill = work.per_fill
+    admitted = admit(state, account, new, per_fill)
     order = Order(
         OrderId(state.next_order_id),
         new.client_id,
@@ -96,11 +122,12 @@ def _place(effects: Effects, account: Account, new: NewOrder, item: int) -> None
     )
     if not admitted.crosses:
         rest_order(effects, account, order)
-        return
-    trade = Trade(effects, state.markets[new.market - 1], account, order)
+        return 0
+    trade = Trade(effects, state.markets[new.market - 1], account, order, per_fill)
     stop = trade.run(state.rules.limits.fills_per_order)
     if order.remaining:
         _finish(effects, account, order, new.type, stop)
+    return trade.fills if per_fill else 0
 
 
 def _finish(effects: Effects, account: Account, order: Order, kind: OrderType, stop: Stop) -> None:

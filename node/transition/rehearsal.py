@@ -16,10 +16,12 @@ from node.transition.state import Account, Market, State
 from node.transition.trade import Trade
 from node.types.commands import NewOrder, Side
 from node.types.ids import MarketId, OrderId
-from node.types.units import Lots, Ticks
+from node.types.units import Lots, Money, Ticks
 
 
-def would_fill(state: State, account: Account, new: NewOrder, price: Ticks, size: Lots) -> bool:
+def would_fill(  # noqa: PLR0913, PLR0917 - an order that is tried out has this many facts
+    state: State, account: Account, new: NewOrder, price: Ticks, size: Lots, per_fill: Money
+) -> bool:
     """Return whether ``size`` lots would be filled at ``price`` or better, at once and in full."""
     limit = state.rules.limits.fills_per_order
     market = state.market(new.market)
@@ -43,7 +45,7 @@ def would_fill(state: State, account: Account, new: NewOrder, price: Ticks, size
         OrderId(0), new.client_id, account.address, new.market, new.side, price, size,
         reduce_only=new.reduce_only,
     )  # fmt: skip
-    return Trade(Effects(stage), copy, taker, order).run(limit) is Stop.FILLED
+    return Trade(Effects(stage), copy, taker, order, per_fill).run(limit) is Stop.FILLED
 
 
 def _within_reach(market: Market, side: Side, price: Ticks, limit: int) -> list[Order]:

@@ -217,7 +217,8 @@ class State:
         self.next_withdrawal_id = 1
         self.inbox_cursor = 0
         self.oracle_time = 0
-        self.fee = Money(0)
+        self.fee = rules.fees.floor
+        self.fee_anchor = rules.fees.floor
         self.lag = Millis(0)
         self.insurance = 0
         self.fees = 0
@@ -262,12 +263,13 @@ class State:
 
     def opening(self) -> tuple[int, ...]:
         """Return all that an ``OpenBlock`` moves, the sequence included."""
-        return self.sequence, self.block, self.time, self.fee, self.lag
+        return self.sequence, self.block, self.time, self.fee, self.fee_anchor, self.lag
 
     def reopen(self, opening: tuple[int, ...]) -> None:
         """Undo an ``OpenBlock`` that nothing has followed: ``opening`` is from before it."""
-        sequence, self.block, self.time, fee, lag = opening
-        self.sequence, self.fee, self.lag = Sequence(sequence), Money(fee), Millis(lag)
+        sequence, self.block, self.time, fee, anchor, lag = opening
+        self.sequence, self.lag = Sequence(sequence), Millis(lag)
+        self.fee, self.fee_anchor = Money(fee), Money(anchor)
 
     def leaves(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every leaf of the state, as (key, value), in no particular order."""

@@ -12,11 +12,20 @@ from node.types.units import Lots, Money, Ticks
 
 
 class Trade:
-    """The judge of one crossing. Nothing is applied to either side unless both can bear it."""
+    """The judge of one crossing. Nothing is applied to either side unless both can bear it.
 
-    __slots__ = ("_account", "_closed", "_effects", "_market", "_order", "_position")
+    The taker pays ``per_fill`` for the work of each fill; ``fills`` counts them.
+    """
 
-    def __init__(self, effects: Effects, market: Market, account: Account, order: Order) -> None:
+    __slots__ = (
+        "_account", "_closed", "_effects", "_market", "_order", "_per_fill", "_position", "fills",
+    )  # fmt: skip
+
+    def __init__(
+        self, effects: Effects, market: Market, account: Account, order: Order, per_fill: Money
+    ) -> None:
+        self.fills = 0
+        self._per_fill = per_fill
         market.age(effects.state.time, effects.state.lag)
         self._effects = effects
         self._market = market
@@ -62,6 +71,8 @@ class Trade:
         self._fill_maker_order(account, position, maker, size, reserve)
         self._apply(account, position, given)
         self._apply(self._account, self._position, taken)
+        self._effects.state.fees += self._per_fill
+        self.fills += 1
         self._tell(maker, price, size, given.fee, taken.fee)
         return size
 
@@ -78,17 +89,19 @@ class Trade:
 
     def _taker_effect(self, lots: int, price: int) -> Effect | None:
         market = self._market
-        return fill_effect(
+        effect = fill_effect(
             market.rules,
             self._position,
             market.funding_index,
             market.mark,
-            self._account.free,
+            self._account.free - self._per_fill,
             lots,
             price,
             market.rules.taker_fee,
             market.buffer,
         )
+        # A fill that only closes draws on nothing, so it looks at free collateral no further.
+        return None if effect is None or effect.free < 0 else effect
 
     def _reserve_after(self, maker: Order, position: Position, size: int) -> Money:
         """Return what the order reserves once ``size`` lots are filled: never more than before."""

@@ -311,6 +311,12 @@ class PositionTooLarge(CommandRejected):
     code = 1305
 
 
+class FeeAboveMax(CommandRejected):
+    """A unit of work costs ``price`` now, more than the signer pays (``max_fee``; millionths)."""
+
+    code = 1306
+
+
 class NotLiquidatable(CommandRejected):
     """The position's equity (``equity``) still covers its maintenance margin (``required``)."""
 
@@ -345,6 +351,12 @@ class BlockOutOfOrder(CommandRejected):
     """Block numbers count up by one and block time never goes back."""
 
     code = 1406
+
+
+class FeeOutOfRange(CommandRejected):
+    """A block's price of work lies outside what the rules allow now (``low`` … ``high``)."""
+
+    code = 1407
 
 
 class CallReverted(CommandRejected):

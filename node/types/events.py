@@ -183,6 +183,15 @@ class AgentChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1
     until: Millis
 
 
+class WorkCharged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=17):
+    """``account`` paid ``amount`` for ``units`` of work at ``price`` each."""
+
+    account: Address
+    units: int
+    price: Money
+    amount: Money
+
+
 class Rejected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=16):
     """The whole command could not apply; nothing changed. ``code`` names the error."""
 
@@ -207,5 +216,6 @@ Event = (
     | Deleveraged
     | WithdrawalOpened
     | AgentChanged
+    | WorkCharged
     | Rejected
 )

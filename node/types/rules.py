@@ -7,6 +7,7 @@ their bytes when it is created), so a verifier needs no file from the operator.
 import msgspec
 
 from node.types.errors import ConfigInvalid
+from node.types.fees import FeeRules, faults_of_fees
 from node.types.faults import out_of, out_of_ranges, raise_faults
 from node.types.hashing import keccak256
 from node.types.ids import Address, MarketId
@@ -74,12 +75,15 @@ class MarketRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What bounds the work of a single command, and the memory of a single account.
 
+    ``steps_per_action``: the fills, and the makers that leave without one, of all orders of an
+    action together; the last ones are left with fewer than ``fills_per_order``, or none.
     ``withdrawal_min``: a withdrawal stands in the state for ever, and on L1 only its owner's money
     is held back by it. A smaller one is for an account that takes out all that it has.
     """
 
     items_per_action: int = 100
     fills_per_order: int = 100
+    steps_per_action: int = 1_000
     open_orders_per_account: int = 200
     agents_per_account: int = 8
     deleverage_steps: int = 20
@@ -103,6 +107,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reporters: tuple[Address, ...]
     quorum: int
     limits: Limits = Limits()
+    fees: FeeRules = FeeRules()
     root_interval: int = 1_000
     finality_ms: Millis = Millis(0)
 
@@ -133,6 +138,7 @@ def check_rules(rules: Rules) -> None:
     """Raise ``ConfigInvalid`` with *all* faults of ``rules``, each with its key and range."""
     faults = [
         *_faults_of_limits(rules.limits),
+        *(f"fees.{fault}" for fault in faults_of_fees(rules.fees)),
         *_faults_of_oracle(rules),
         *(
             f"markets[{place}].{fault}"
@@ -153,6 +159,7 @@ def _faults_of_limits(limits: Limits) -> list[str]:
     ranges = {
         "items_per_action": (1, 100),
         "fills_per_order": (1, 10_000),
+        "steps_per_action": (1, 1_000_000),
         "open_orders_per_account": (1, 10_000),
         "agents_per_account": (0, 64),
         "deleverage_steps": (1, 1_000),

@@ -37,6 +37,7 @@ from node.types.commands import (
 from node.types.durable import Executed, Outcome
 from node.types.errors import PlimsollError
 from node.types.events import Filled
+from node.types.fees import FREE
 from node.types.ids import EVERY_MARKET, Address, MarketId, Sequence
 from node.types.lanes import Lane
 from node.types.rules import Bracket, MarketRules, Rules
@@ -67,6 +68,7 @@ RULES = Rules(
     ),
     reporters=(REPORTER,),
     quorum=1,
+    fees=FREE,
 )
 SIGNING = Signing(DOMAIN, RULES)
 

@@ -4,7 +4,7 @@ Written against the rules, not against the code: isolation in particular is told
 """
 
 from node.transition.state import State
-from node.types.commands import AdjustMargin, Command, PlaceOrders, Side, Withdraw
+from node.types.commands import AdjustMargin, Command, Liquidate, PlaceOrders, Side, Withdraw
 from node.types.events import (
     CancelReason,
     Deleveraged,
@@ -14,6 +14,7 @@ from node.types.events import (
     OrderAccepted,
     OrderCancelled,
     Rejected,
+    WorkCharged,
 )
 
 Position = tuple[int, int]
@@ -25,6 +26,9 @@ class Observed:
 
     def __init__(self, state: State) -> None:
         self.limits = state.rules.limits
+        self.rules = state.rules.fees
+        self.price = state.fee
+        self.fees = state.fees
         self.cash = {a.address: a.free + a.reserved for a in state.accounts.values()}
         self.positions: dict[tuple[bytes, int], Position] = {
             (account.address, market): (
@@ -54,6 +58,7 @@ class Watch:
         assert all(new >= old for old, new in zip(before.mark_times, after.mark_times, strict=True))
         _check_bounds(command, events, after)
         _check_isolation(command, events, before, after)
+        _check_work(command, events, before, after)
 
 
 def _check_bounds(command: Command, events: tuple[Event, ...], after: Observed) -> None:
@@ -92,7 +97,7 @@ def _check_isolation(
     fills = [event for event in events if isinstance(event, Filled)]
     opening, closing = _parts(fills, before)
     for account, cash in after.cash.items():
-        paid = before.cash.get(account, 0) - cash
+        paid = before.cash.get(account, 0) - cash - _charged(account, events)
         if isinstance(command, Withdraw | AdjustMargin) and command.account == account:
             assert paid == (0 if isinstance(events[0], Rejected) else command.amount)
         elif account in opening and account not in closing:
@@ -108,6 +113,45 @@ def _check_isolation(
             assert paid == put + fees, (command, account)
         elif account not in opening:
             assert paid <= 0, (command, account, paid)
+
+
+def _charged(account: bytes, events: tuple[Event, ...]) -> int:
+    return sum(e.amount for e in events if isinstance(e, WorkCharged) and e.account == account)
+
+
+def _check_work(
+    command: Command, events: tuple[Event, ...], before: Observed, after: Observed
+) -> None:
+    """Work is paid at the block's price, by those who add risk, and by nobody beyond his limit.
+
+    The exchange takes in what was charged and the fees of the fills, and nothing else.
+    """
+    charges = [event for event in events if isinstance(event, WorkCharged)]
+    for fill in events:
+        if isinstance(fill, Filled) and not isinstance(command, Liquidate):
+            before.fees += fill.maker_fee + fill.taker_fee
+    assert after.fees == before.fees + sum(charge.amount for charge in charges) or isinstance(
+        command, Liquidate
+    )
+    if not isinstance(command, PlaceOrders):
+        assert not charges
+        return
+    risky = sum(not order.reduce_only for order in command.orders)
+    refused = bool(events) and isinstance(events[0], Rejected)
+    if not risky or refused or before.price > command.max_fee:
+        assert not charges
+        return
+    rules, accepted = before.rules, [e for e in events if isinstance(e, OrderAccepted)]
+    entered = {
+        event.order_id: not command.orders[event.item - len(command.cancels)].reduce_only
+        for event in accepted
+    }
+    fills = sum(entered[e.taker_order] for e in events if isinstance(e, Filled))
+    units = rules.per_action + rules.per_order * risky + rules.per_fill * fills
+    if any(entered.values()):
+        assert [(c.units, c.price, c.amount) for c in charges] == [
+            (units, before.price, units * before.price)
+        ]
 
 
 def _parts(fills: list[Filled], before: Observed) -> tuple[set[bytes], set[bytes]]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from node.transition.open_block import next_fees
 from node.transition.state import State
 from node.types.blocks import Domain
 from node.types.commands import (
@@ -32,6 +33,7 @@ from node.types.commands import (
     SignedAction,
     Withdraw,
 )
+from node.types.fees import FeeRules
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId
 from node.types.rules import Bracket, Limits, MarketRules, Rules
 from node.types.units import UINT64_MAX, Lots, Millis, Money, Ppm, Ticks
@@ -83,6 +85,7 @@ RULES = Rules(
         nonce_jump=1_000,
         action_lifetime_ms=Millis(60_000),
     ),
+    fees=FeeRules(floor=Money(90), ceiling=Money(5_000), step_ms=Millis(300)),
 )
 
 
@@ -119,7 +122,7 @@ class RandomLog:
         self._prices = [500_000, 300_000]
         self._nonces: dict[tuple[Address, Address], int] = {}
         self._pending: list[Command] = [
-            OpenBlock(1, Millis(START)),
+            OpenBlock(1, Millis(START), RULES.fees.floor),
             *(Deposit(i, one, self._wealth()) for i, one in enumerate(ACCOUNTS)),
             self._round(Millis(START)),
         ]
@@ -150,7 +153,10 @@ class RandomLog:
         wait = self._random.choice((0, 10, 300, 1_000))
         if self._chance(self._temper.pause):
             wait = self._random.choice((7_000, 40_000, 130_000))
-        return OpenBlock(number, Millis(self._state.time + self._rarely(-1, wait)))
+        time = Millis(self._state.time + self._rarely(-1, wait))
+        low, high = next_fees(self._state, time)
+        fee = self._rarely(Money(high + 1), self._random.choice((low, high, high, self._state.fee)))
+        return OpenBlock(number, time, fee, Millis(self._random.randrange(10_000)))
 
     def _deposit(self) -> Command:
         index = self._state.inbox_cursor + self._rarely(1, 0)
@@ -222,7 +228,8 @@ class RandomLog:
         cancels = tuple(self._cancel(head[0]) for _ in range(count))
         if self._chance(0.005):
             orders *= 9
-        return PlaceOrders(*head, cancels, orders)
+        max_fee = self._rarely(Money(self._state.fee - 1), Money(2 * self._state.fee))
+        return PlaceOrders(*head, cancels, orders, max_fee)
 
     def _order(self) -> NewOrder:
         market, temper = self._market_id(), self._temper

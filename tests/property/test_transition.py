@@ -202,5 +202,7 @@ REACHABLE = {
         errors.FundingNotDue,
         errors.DepositOutOfOrder,
         errors.BlockOutOfOrder,
+        errors.FeeAboveMax,
+        errors.FeeOutOfRange,
     )
 }

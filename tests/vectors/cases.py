@@ -2,20 +2,25 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from node.types.commands import (
     ApproveAgent,
     CancelOrder,
     Command,
     Deposit,
+    NewOrder,
     OpenBlock,
     OracleRound,
     OrderType,
+    PlaceOrders,
     SettleFunding,
     Withdraw,
 )
+from node.types.fees import FeeRules
 from node.types.ids import ClientOrderId, OrderId
 from node.types.units import Millis, Money
-from tests.examples import ALICE, BOB, CAROL, DOLLAR, MALLORY
+from tests.examples import ALICE, BOB, CAROL, DOLLAR, MALLORY, RULES, Person
 from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order
 
 Case = Callable[[], tuple[Exchange, Command]]
@@ -43,6 +48,20 @@ def funded() -> Exchange:
     for person in (ALICE, BOB, CAROL):
         exchange.fund(person, 1_000)
     return exchange
+
+
+def priced() -> Exchange:
+    """Return an exchange of two people in which a unit of work costs a thousand millionths."""
+    fees = FeeRules(floor=Money(1_000), ceiling=Money(100_000))
+    exchange = Exchange(msgspec.structs.replace(RULES, fees=fees))
+    for person in (ALICE, BOB):
+        exchange.fund(person, 1_000)
+    return exchange
+
+
+def paying(exchange: Exchange, person: Person, *orders: NewOrder) -> PlaceOrders:
+    """Return the action that places ``orders`` at the price as it is."""
+    return PlaceOrders(*exchange.head(person), (), orders, Money(1_000))
 
 
 def quoted() -> Exchange:
@@ -245,6 +264,29 @@ def _() -> tuple[Exchange, Command]:
     return exchange, ApproveAgent(*exchange.head(ALICE, MALLORY), CAROL.address, until)
 
 
+@case("place_orders/work_is_charged")
+def _() -> tuple[Exchange, Command]:
+    exchange = priced()
+    exchange.do(paying(exchange, BOB, order(SELL, COIN, 100_00)))
+    taking = (order(BUY, COIN, 100_00, IOC), order(BUY, COIN, 1))
+    return exchange, paying(exchange, ALICE, *taking)
+
+
+@case("place_orders/work_is_too_dear_but_cancels_are_free")
+def _() -> tuple[Exchange, Command]:
+    exchange = priced()
+    exchange.do(paying(exchange, ALICE, order(BUY, COIN, 99_00)))
+    cancels, orders = (CancelOrder(OrderId(1)),), (order(BUY, COIN, 98_00),)
+    return exchange, PlaceOrders(*exchange.head(ALICE), cancels, orders, Money(999))
+
+
+@case("place_orders/fok_is_killed_and_pays")
+def _() -> tuple[Exchange, Command]:
+    exchange = priced()
+    exchange.do(paying(exchange, BOB, order(SELL, COIN, 100_00)))
+    return exchange, paying(exchange, ALICE, order(BUY, 2 * COIN, 100_00, FOK))
+
+
 # --- the exchange's own commands ------------------------------------------------------------------
 
 
@@ -252,6 +294,20 @@ def _() -> tuple[Exchange, Command]:
 def _() -> tuple[Exchange, Command]:
     exchange = funded()
     return exchange, OpenBlock(exchange.state.block + 1, Millis(exchange.state.time + 7))
+
+
+@case("open_block/the_price_moves")
+def _() -> tuple[Exchange, Command]:
+    exchange = priced()
+    time = Millis(exchange.state.time + 1_000)
+    return exchange, OpenBlock(exchange.state.block + 1, time, Money(1_125), Millis(780_000))
+
+
+@case("open_block/the_price_moves_too_far")
+def _() -> tuple[Exchange, Command]:
+    exchange = priced()
+    time = Millis(exchange.state.time + 1_000)
+    return exchange, OpenBlock(exchange.state.block + 1, time, Money(1_126))
 
 
 @case("open_block/time_goes_back")

@@ -26,6 +26,7 @@ from node.types.commands import (
     SignedAction,
     Withdraw,
 )
+from node.types.fees import FREE
 from node.types.ids import EVERY_MARKET, Address, ClientOrderId, MarketId, OrderId
 from node.types.rules import Bracket, MarketRules, Rules
 from node.types.units import Lots, Millis, Money, Ppm, Ticks
@@ -65,6 +66,7 @@ RULES = Rules(
     markets=(market_rules("BTC-PERP", 1), market_rules("ETH-PERP", 2)),
     reporters=(REPORTER,),
     quorum=1,
+    fees=FREE,
 )
 DOMAIN = Domain(chain_id=31_337, rollup=bytes.fromhex("5f" * 20))
 SIGNING = Signing(DOMAIN, RULES)

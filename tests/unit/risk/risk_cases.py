@@ -3,6 +3,7 @@
 from node.risk.book import MarketView, RiskBook
 from node.risk.config import RiskConfig
 from node.types.events import BlockOpened, FundingMoved, MarkMoved, PositionChanged
+from node.types.fees import FREE
 from node.types.ids import Address, MarketId
 from node.types.rules import Bracket, MarketRules, Rules
 from node.types.units import Lots, Millis, Money, Ppm, Ticks
@@ -39,6 +40,7 @@ def rules(markets: int = 1) -> Rules:
         markets=tuple(market_rules(f"M{place}") for place in range(markets)),
         reporters=(Address(bytes(19) + b"\x01"),),
         quorum=1,
+        fees=FREE,
     )
 
 

@@ -67,7 +67,7 @@ class Exchange:
         self.state = State.genesis(rules, DOMAIN)
         self.events: tuple[Event, ...] = ()
         self._nonces: dict[Address, int] = {}
-        self.do(OpenBlock(1, START_MS))
+        self.do(OpenBlock(1, START_MS, self.state.fee))
         if mark:
             self.mark(mark)
 
@@ -101,7 +101,8 @@ class Exchange:
 
     def wait(self, duration_ms: int) -> None:
         """Open the next block ``duration_ms`` after this one."""
-        self.do(OpenBlock(self.state.block + 1, Millis(self.state.time + duration_ms)))
+        time = Millis(self.state.time + duration_ms)
+        self.do(OpenBlock(self.state.block + 1, time, self.state.fee))
 
     def fund(self, person: Person, dollars: int) -> None:
         """Deposit."""
