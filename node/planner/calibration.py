@@ -50,6 +50,8 @@ class Source(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     """How long the windows lasted that were used."""
     commands: int = 0
+    messages: int = 0
+    blocks: int = 0
     load_low: float = 0.0
     load_high: float = 0.0
     """Least and greatest busy share of the loop in them."""
@@ -201,6 +203,19 @@ class Calibration(msgspec.Struct, frozen=True):
         return np.asarray(sum(parts, np.zeros(1)), dtype=np.float64)
 
     @property
+    def measured_work(self) -> Work:
+        """Return what a mean second of the windows brought: the mix and the rate measured at."""
+        kinds = self.flow.kinds if self.flow is not None else {}
+        seconds = self.source.seconds or 1.0
+        return Work(
+            seconds=1.0,
+            messages=self.source.messages / seconds,
+            blocks=self.source.blocks / seconds,
+            commands={name: kind.rate_per_s for name, kind in kinds.items()},
+            items=sum(kind.rate_per_s * kind.items_per_command for kind in kinds.values()),
+        )
+
+    @property
     def _dearest(self) -> ServiceLaw | None:
         seen = [law for law in self.services if law.stage == TRANSITION and law.kind != ANY]
         return max(seen, key=lambda law: law.mean_s, default=None)
@@ -235,11 +250,8 @@ def calibrate(
     used = windows.used
     resamples = resamples_of(len(used), random)
     amounts = _amounts(used)
-    direct_s = _column(
-        [sum(kind.total_ns for kind in w.kinds) + w.blocks.total_ns for w in used], _NS
-    )
     loop = fit_linear(
-        _column([window.loop.busy_ns for window in used], _NS) - direct_s,
+        _column([loop_beside_s(window) for window in used]),
         _chosen(amounts, "message", "block", "second", "item"),
         resamples,
     )
@@ -265,14 +277,30 @@ def calibrate(
     )
 
 
-def _amounts(windows: Sequence[Telemetry]) -> dict[str, Vector]:
+def loop_beside_s(window: Telemetry) -> float:
+    """Return the seconds of the loop beside commands and blocks; negative where it was robbed.
+
+    Commands and blocks are timed by the wall clock, the loop by the processor: on a machine that is
+    busy with other things the former can exceed the latter.
+    """
+    direct_ns = sum(kind.total_ns for kind in window.kinds) + window.blocks.total_ns
+    return (window.loop.busy_ns - direct_ns) * _NS
+
+
+def window_amounts(window: Telemetry) -> dict[str, float]:
+    """Return what ``window`` brought, by the terms of the linear laws."""
     return {
-        "second": _column([window.window_ns for window in windows], _NS),
-        "message": _column([window.messages.incoming for window in windows]),
-        "block": _column([window.blocks.count for window in windows]),
-        "command": _column([commands_of(window) for window in windows]),
-        "item": _column([sum(kind.items for kind in window.kinds) for window in windows]),
+        "second": window.window_ns * _NS,
+        "message": float(window.messages.incoming),
+        "block": float(window.blocks.count),
+        "command": float(commands_of(window)),
+        "item": float(sum(kind.items for kind in window.kinds)),
     }
+
+
+def _amounts(windows: Sequence[Telemetry]) -> dict[str, Vector]:
+    rows = [window_amounts(window) for window in windows]
+    return {term: _column([row[term] for row in rows]) for term in rows[0]}
 
 
 def _chosen(amounts: Mapping[str, Vector], *terms: str) -> dict[str, Vector]:
@@ -297,6 +325,8 @@ def _source(windows: Windows, load_max: float, loop: LinearLaw) -> Source:
         windows_left_out=windows.busy + windows.idle,
         seconds=sum(window.window_ns for window in used) * _NS,
         commands=sum(commands_of(window) for window in used),
+        messages=sum(window.messages.incoming for window in used),
+        blocks=sum(window.blocks.count for window in used),
         load_low=min(loads),
         load_high=max(loads),
         load_max=load_max,

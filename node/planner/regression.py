@@ -37,7 +37,7 @@ class LinearLaw(msgspec.Struct, frozen=True):
     replicates: tuple[tuple[float, ...], ...]
     """The coefficients again, fitted to each resample of the windows."""
     residual: float
-    """Root of the mean squared relative residual: how far a window lies from the law."""
+    """Root of the mean squared relative residual (n − p in the mean): how far a window lies off."""
 
     def at(self, amounts: Mapping[str, float]) -> float:
         """Return y for ``amounts``, by name of the term."""
@@ -115,7 +115,7 @@ def fit_linear(y: Vector, amounts: Mapping[str, Vector], resamples: Vector) -> L
         terms=terms,
         coefficients=tuple(found.tolist()),
         replicates=tuple(rounded(row) for row in replicates),
-        residual=float(np.sqrt(np.mean(relative**2))),
+        residual=float(np.sqrt((relative**2).sum() / max(windows - len(terms), 1))),
     )
 
 
