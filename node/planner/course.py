@@ -24,6 +24,8 @@ class Sky(msgspec.Struct, frozen=True):
     running: Flags
     """Whether there are blocks at all."""
     gas_price_gwei: Vector
+    batch_items: Vector
+    """What a batch holds when it closes: the limits', or less where age closes it first."""
     reorg_per_block: float = 0.0
     reorg_blocks: int = 1
 
@@ -31,8 +33,8 @@ class Sky(msgspec.Struct, frozen=True):
 class Gate(msgspec.Struct, frozen=True):
     """At how much unposted work new risk is refused; it opens again at half of it."""
 
-    items: float
-    """The smaller of what so many batches hold and what so many bytes make."""
+    items: Vector
+    """The smaller of what so many batches hold and what so many bytes make, at each step."""
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -63,9 +65,10 @@ def ordinary(pipeline: Pipeline, steps: int, step_s: float) -> Course:
         room=ones * settlement.batch.per_block(),
         running=np.ones(steps, dtype=np.bool_),
         gas_price_gwei=np.zeros(steps),
+        batch_items=ones * settlement.batch.items,
     )
     always = np.ones(steps, dtype=np.bool_)
-    return Course(step_s, ones, sky, Gate(np.inf), np.zeros(steps), always)
+    return Course(step_s, ones, sky, Gate(ones * np.inf), np.zeros(steps), always)
 
 
 def course_of(scenario: Scenario, pipeline: Pipeline) -> Course:
@@ -74,11 +77,16 @@ def course_of(scenario: Scenario, pipeline: Pipeline) -> Course:
     times = step_middles_s(scenario)
     batch, batches = pipeline.settlement.batch, scenario.batches
     per_item = batch.bytes / batch.items
-    items = min(batches.backlog_batches_max * batch.items, batches.backlog_bytes_max / per_item)
+    rate = values_at(scenario.flow.path, times, 1.0)
+    aged = scenario.flow.rate_per_s * rate * batches.age_s
+    batch_items = np.clip(aged, 1.0, batch.items)
+    items = np.minimum(
+        batches.backlog_batches_max * batch_items, batches.backlog_bytes_max / per_item
+    )
     return Course(
         step_s=step_s,
-        rate=values_at(scenario.flow.path, times, 1.0),
-        sky=_sky(scenario.l1, pipeline, times),
+        rate=rate,
+        sky=_sky(scenario.l1, pipeline, times, batch_items),
         gate=Gate(items),
         stale=stale_share(scenario, times),
         rounds=_rounds(scenario, times),
@@ -129,7 +137,7 @@ def _rounds(scenario: Scenario, times_s: Vector) -> Flags:
     return (after > before) & ~within(oracle.stalls, times_s)
 
 
-def _sky(chain: Chain, pipeline: Pipeline, times_s: Vector) -> Sky:
+def _sky(chain: Chain, pipeline: Pipeline, times_s: Vector, batch_items: Vector) -> Sky:
     inclusion = np.full(times_s.size, chain.inclusion)
     share = np.ones(times_s.size)
     price = np.full(times_s.size, chain.gas_price_gwei)
@@ -152,6 +160,7 @@ def _sky(chain: Chain, pipeline: Pipeline, times_s: Vector) -> Sky:
         room=room,
         running=running,
         gas_price_gwei=price,
+        batch_items=batch_items,
         reorg_per_block=min(chain.reorgs_per_hour * chain.block_s / 3_600, 1.0),
         reorg_blocks=chain.reorg_blocks,
     )

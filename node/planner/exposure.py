@@ -111,7 +111,8 @@ class Exposure:
         self.sides = sides_of(positions)
         self._notional = positions.notional
         self._course = course
-        self._paths = paths
+        # Columns are what a step reads and writes, so they are what lies together in memory.
+        self._paths = np.asfortranarray(paths)
         self._per_quote = market.depth_within / market.depth
         self._fade = math.exp(-course.step_s / market.depth_recovery_s)
         self._dent = np.zeros(runs)
@@ -120,11 +121,11 @@ class Exposure:
         """How far the mark has been against each side."""
         self._waiting = np.zeros((2, runs))
         """Triggered and not yet executed."""
-        self.price = np.zeros((runs, course.steps + 1))
+        self.price = np.zeros((runs, course.steps + 1), order="F")
         """The price with its dents, at the end of each step."""
-        self.triggered = np.zeros((2, runs, course.steps))
-        self.executed = np.zeros((runs, course.steps))
-        self.reached = np.zeros((2, runs, course.steps + 1))
+        self.triggered = np.zeros((2, runs, course.steps), order="F")
+        self.executed = np.zeros((runs, course.steps), order="F")
+        self.reached = np.zeros((2, runs, course.steps + 1), order="F")
         """``_worst`` at the end of each step."""
 
     def trigger(self, step: int, random: np.random.Generator) -> Vector:

@@ -92,7 +92,36 @@ class Measured(msgspec.Struct, frozen=True):
         return float(self.draw(len(self.seconds), random).mean()) / mean_s if mean_s else 1.0
 
 
-ServiceTime = Gamma | Measured
+class Estimated(msgspec.Struct, frozen=True):
+    """A gamma law whose mean is known as well as ``replicates_s`` of it agree."""
+
+    mean_s: float
+    variation: float
+    replicates_s: tuple[float, ...]
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what is wrong with it."""
+        if not self.replicates_s or not all(0 <= mean < math.inf for mean in self.replicates_s):
+            return ["no replicates of a mean, or one that is not >= 0"]
+        return Gamma(self.mean_s, self.variation).faults
+
+    @property
+    def moments(self) -> Moments:
+        """Return E[S] and E[S²]."""
+        return Gamma(self.mean_s, self.variation).moments
+
+    def draw(self, count: int, random: np.random.Generator) -> Vector:
+        """Return independent service times."""
+        return Gamma(self.mean_s, self.variation).draw(count, random)
+
+    def resampled_scale(self, random: np.random.Generator) -> float:
+        """Return one replicate over the mean."""
+        drawn = self.replicates_s[int(random.integers(len(self.replicates_s)))]
+        return drawn / self.mean_s if self.mean_s else 1.0
+
+
+ServiceTime = Gamma | Measured | Estimated
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -208,7 +237,8 @@ class Pipeline(msgspec.Struct, frozen=True):
         own = self.arrivals.mean_rates_per_s * (1 - self.grows)
         free = max(1 - float(own @ loop_s), 0.0)
         stages = [
-            LoopStage(share, mean_s) for share, mean_s in zip(self.shares, loop_s, strict=True)
+            LoopStage(float(share), float(mean_s))
+            for share, mean_s in zip(self.shares, loop_s, strict=True)
         ]
         journal, chain = self.journal, self.settlement
         records = journal_limit_per_s(journal.records_max, journal.commit_s, journal.record_s)

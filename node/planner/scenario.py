@@ -49,6 +49,7 @@ DEFAULT_KINDS = (
     FlowKind("rest", "resting", 0.45, 48.0, 0.5, 62.0, 66.0, law="place"),
     FlowKind("take", "taking", 0.20, 64.0, 0.8, 62.0, 66.0, law="place"),
 )
+"""Single orders: each under a signature of its own, which is most of its bytes."""
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -65,8 +66,10 @@ class Service(msgspec.Struct, frozen=True):
     liquidate_us: float = 80.0
     round_us: float = 150.0
     """One oracle round on the loop, with its signatures and new marks."""
-    scan_us_per_1000: float = 1.0
-    """What each round costs for 1,000 open positions beside it: the risk processor's mirror."""
+    scan_us_per_1000: float = 40.0
+    """What the risk tiers cost for 1,000 accounts at each round: 1 % of them checked at 4 µs."""
+    scan_us_max: float = 8_000.0
+    """The most of it in one round: ``risk.checks_per_round`` times 4 µs."""
 
 
 class Lanes(msgspec.Struct, frozen=True):
@@ -85,6 +88,8 @@ class Batches(msgspec.Struct, frozen=True):
     commands_max: int = 5_000
     data_bytes_max: int = 100_000
     gas_max: int = 8_000_000
+    age_s: float = 12.0
+    """A batch closes when its oldest command is so old, full or not."""
     backlog_batches_max: int = 64
     backlog_bytes_max: int = 8_000_000
 
@@ -107,13 +112,13 @@ class Chain(msgspec.Struct, frozen=True):
     """L1 as this node meets it."""
 
     block_s: float = 12.0
-    block_gas: float = 36e6
+    block_gas: float = 60e6
     block_share: float = 0.5
     """Of a block's gas that this node can get."""
     batch_gas: float = 160_000.0
     """Of any batch: the transaction, the contract's storage and checks."""
     byte_gas: float = 40.0
-    in_flight_max: int = 4
+    in_flight_max: int = 8
     inclusion: float = 0.95
     finality_blocks: int = 64
     gas_price_gwei: float = 5.0
@@ -195,7 +200,7 @@ class Risk(msgspec.Struct, frozen=True):
 class Flow(msgspec.Struct, frozen=True):
     """What clients send. Without ``branching`` arrivals are Poisson, else Hawkes."""
 
-    rate_per_s: float = 1_000.0
+    rate_per_s: float = 300.0
     path: tuple[Point, ...] = ()
     """Factor on the rate over time."""
     branching: tuple[float, ...] = (0.35, 0.15)

@@ -28,6 +28,9 @@ from node.planner.scenario import (
 from node.types.faults import Ordered
 from node.types.tables import Faults, in_range, read_section
 
+CLIENT_LANES = tuple(lane for lane in LANES if lane != "liquidation")
+"""What clients can enter: liquidations have their lane to themselves."""
+
 _FIRST = ("name", "about")
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "extent": Extent,
@@ -60,12 +63,14 @@ RANGES: dict[str, dict[str, tuple[Ordered, Ordered]]] = {
         "liquidate_us": (0.0, 1e7),
         "round_us": (0.0, 1e7),
         "scan_us_per_1000": (0.0, 1e6),
+        "scan_us_max": (0.0, 1e7),
     },
     "lanes": dict.fromkeys(LANES, (1, 10_000_000)),
     "batches": {
         "commands_max": (1, 200_000),
         "data_bytes_max": (1_000, 10_000_000),
         "gas_max": (250_000, 1 << 24),
+        "age_s": (0.001, 3_600.0),
         "backlog_batches_max": (1, 100_000),
         "backlog_bytes_max": (1_000, 10_000_000_000),
     },
@@ -214,8 +219,8 @@ def _kind_faults(scenario: Scenario) -> Iterator[tuple[str, str]]:
     for index, kind in enumerate(kinds):
         if kind.name in (*names[:index], "liquidate", "oracle_round"):
             yield f"kinds[{index}].name", f"{kind.name} is taken"
-        if kind.lane not in LANES:
-            yield f"kinds[{index}].lane", f"{kind.lane}, one of {', '.join(LANES)} allowed"
+        if kind.lane not in CLIENT_LANES:
+            yield f"kinds[{index}].lane", f"{kind.lane}, one of {', '.join(CLIENT_LANES)} allowed"
         for key in ("loop_us", "verify_us"):
             if getattr(kind, key) is None and not scenario.service.calibration:
                 yield f"kinds[{index}].{key}", "is missing, as service.calibration names no file"

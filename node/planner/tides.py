@@ -186,7 +186,7 @@ class Door:
         self._adds_risk = np.array([name in RISK_ADDING for name in lanes], dtype=np.float64)
         self._to_lane = lane_matrix(pipeline)
         self._course = course
-        self.closed = np.full(runs, course.unposted_at_start >= course.gate.items)
+        self.closed = np.full(runs, course.unposted_at_start >= course.gate.items[0])
         self.gated = np.zeros((runs, len(pipeline.lanes)))
         self.stale = np.zeros((runs, len(pipeline.lanes)))
 
@@ -199,9 +199,9 @@ class Door:
         admitted: Vector = counts - gated - stale
         return admitted
 
-    def judge(self, unposted: Vector) -> None:
+    def judge(self, step: int, unposted: Vector) -> None:
         """Close at the limit, open at half of it."""
-        limit = self._course.gate.items
+        limit = self._course.gate.items[step]
         self.closed = np.where(self.closed, unposted > limit / 2, unposted >= limit)
 
 
@@ -256,7 +256,7 @@ def run_hours(
         slots.unposted += durable
         track.peak(slots)
         slots.advance(step, (step + 1) * step_s, random)
-        door.judge(slots.outstanding)
+        door.judge(step, slots.outstanding)
         track.note(step, durable, slots, door)
     return track.hours(slots, door)
 
@@ -284,7 +284,8 @@ class _Track:
         self.lane_peak = np.zeros((runs, lanes))
         self.unposted_peak = np.zeros(runs)
         self.series = {
-            name: np.zeros((runs, steps))
+            # A step writes a column, so that is what lies together in memory.
+            name: np.zeros((runs, steps), order="F")
             for name in ("committed", "included", "closed", "busy", "waiting", "refused_by")
         }
         self._total = np.full(runs, course.unposted_at_start)

@@ -1,0 +1,249 @@
+"""The forecast of a scenario: the analytic law, and a seeded Monte Carlo beside it."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from node.planner.calibration import Calibration
+from node.planner.chunks import Crew, Processes, Progress, over_chunks
+from node.planner.course import BlockClock, Course, course_of
+from node.planner.exposure import Exposure
+from node.planner.finality import finality_s
+from node.planner.hawkes import Hawkes
+from node.planner.lateness import Late, lateness
+from node.planner.model import pipeline_of
+from node.planner.montecarlo import Plan, knees_per_s
+from node.planner.pipeline import Pipeline
+from node.planner.prices import Record, log_paths
+from node.planner.scenario import LANES, RISK_ADDING, Scenario
+from node.planner.stretches import EDGES_S, WARM_UP, Tally, scales_of, stretch_from
+from node.planner.tides import LIQUIDATE, Hours, lane_matrix, run_hours
+
+Vector = NDArray[np.float64]
+Indexes = NDArray[np.int64]
+
+SERIES_POINTS = 120
+"""Moments at which figures over time are kept."""
+_URGENT = LANES.index("liquidation")
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """What the Monte Carlo found: the scenario's pipeline, its course, columns by name."""
+
+    pipeline: Pipeline
+    course: Course
+    columns: dict[str, Vector]
+    """One row per run, but for ``*_counts`` and ``wait_sums_s``, which have one per chunk."""
+    knees_per_s: Vector
+
+
+def draw(
+    scenario: Scenario,
+    calibration: Calibration | None = None,
+    record: Record | None = None,
+    *,
+    crew: Crew | None = None,
+    progress: Progress | None = None,
+) -> Drawn:
+    """Run the scenario; the same seed gives the same columns whoever computes.
+
+    ``progress`` is told of the runs of the knee first and of the scenario's runs then, as one sum.
+    """
+    who = crew or Processes()
+    extent = scenario.extent
+    pipeline = pipeline_of(scenario, calibration)
+    everything = extent.knee_runs + extent.runs
+
+    def tell(before: int) -> Progress | None:
+        return progress and (lambda done, _all: progress(before + done, everything))
+
+    knees = knees_of(scenario, pipeline, crew=who, progress=tell(0))
+    parts: list[dict[str, Any]] = over_chunks(
+        _chunk,
+        (scenario, pipeline, record),
+        extent.runs,
+        extent.seed,
+        who,
+        tell(extent.knee_runs),
+    )
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Drawn(pipeline, course_of(scenario, pipeline), columns, knees)
+
+
+def knees_of(
+    scenario: Scenario,
+    pipeline: Pipeline,
+    *,
+    crew: Crew | None = None,
+    progress: Progress | None = None,
+) -> Vector:
+    """Return the knee of each of ``extent.knee_runs``, with L1 and market as ordinary."""
+    extent = scenario.extent
+    if not pipeline.limit().per_s:
+        return np.zeros(extent.knee_runs)
+    # L1 takes some blocks until what it carries and what it does not differ.
+    knee_s = max(extent.knee_s, 25 * scenario.l1.block_s)
+    plan = Plan(runs=extent.knee_runs, duration_s=knee_s, step_s=extent.step_s, seed=extent.seed)
+    return knees_per_s(pipeline, plan, crew=crew, progress=progress)
+
+
+def _chunk(
+    scenario: Scenario,
+    pipeline: Pipeline,
+    record: Record | None,
+    runs: int,
+    seed: np.random.SeedSequence,
+) -> dict[str, Vector]:
+    random = np.random.default_rng(seed)
+    course = course_of(scenario, pipeline)
+    scales = scales_of(pipeline, runs, random)
+    paths = log_paths(scenario.market, course.steps, course.step_s, runs, random, record)
+    exposure = Exposure(scenario.positions, scenario.market, course, paths)
+    longest_s = scenario.extent.stretch_events / pipeline.rate_per_s
+    last_start = max(int((scenario.extent.horizon_s - longest_s) / course.step_s), 0)
+    keep_at = random.integers(0, last_start + 1, runs)
+    hours = run_hours(pipeline, np.ones(runs), scales, keep_at, random, course, exposure)
+    late = lateness(scenario, pipeline, course, exposure, hours, random)
+    tally = _stretches(scenario, pipeline, course, (hours, exposure, keep_at, scales), random)
+    clock = BlockClock(course.sky, course.step_s, pipeline.settlement.block_s)
+    final_s = finality_s(hours, pipeline.settlement, clock, course.step_s)
+    return {
+        **_lane_columns(pipeline, hours, tally, late, runs),
+        **_liquidation_columns(scenario, exposure, late, runs),
+        **_chain_columns(pipeline, course, hours),
+        **_series_columns(course, hours, exposure),
+        "finality_p50_s": final_s[:, 0],
+        "finality_p99_s": final_s[:, 1],
+    }
+
+
+def _stretches(
+    scenario: Scenario,
+    pipeline: Pipeline,
+    course: Course,
+    found: tuple[Hours, Exposure, NDArray[np.int64], Vector],
+    random: np.random.Generator,
+) -> Tally:
+    """Simulate one stretch of each run exactly, under the flow that is there then."""
+    hours, exposure, keep_at, scales = found
+    tally = Tally(keep_at.size, len(pipeline.lanes))
+    for run, step in enumerate(keep_at.tolist()):
+        set_off = float(exposure.triggered[:, run, step].sum()) / course.step_s
+        open_share = (1 - hours.closed[run, step]) * (1 - course.stale[step])
+        there = _flow_at(pipeline, float(course.rate[step]), float(open_share), set_off)
+        stretch_s = scenario.extent.stretch_events / max(there.rate_per_s, pipeline.rate_per_s)
+        stretch_s = min(stretch_s, scenario.extent.horizon_s)
+        stretch = stretch_from(there, hours.kept, run, stretch_s, scales[run], random)
+        tally.take(run, stretch, WARM_UP * stretch_s)
+    return tally
+
+
+def _flow_at(pipeline: Pipeline, rate: float, open_share: float, set_off_per_s: float) -> Pipeline:
+    """Return the pipeline under the flow of one moment.
+
+    Where opening is refused, those kinds come as much less often, from themselves and from others.
+    """
+    adds_risk = [pipeline.lanes[kind.lane].name in RISK_ADDING for kind in pipeline.kinds]
+    enters = np.where(adds_risk, max(open_share, 1e-9), 1.0)
+    process = pipeline.arrivals
+    baseline = process.baseline_per_s * (1 + (max(rate, 1e-6) - 1) * pipeline.grows) * enters
+    names = [kind.name for kind in pipeline.kinds]
+    baseline[names.index(LIQUIDATE)] = set_off_per_s
+    branching = process.branching * enters[None, :, None]
+    arrivals = Hawkes(baseline, branching, process.decays_per_s)
+    return msgspec.structs.replace(pipeline, arrivals=arrivals)
+
+
+def _lane_columns(
+    pipeline: Pipeline, hours: Hours, tally: Tally, late: Late, runs: int
+) -> dict[str, Vector]:
+    """Return the lanes' columns; the liquidation lane's are those of all its liquidations."""
+    wait_s, delay_s = tally.wait_s, tally.delay_s
+    one = next(kind for kind in pipeline.kinds if kind.name == LIQUIDATE)
+    after_s = one.loop.moments.mean_s + pipeline.journal.commit_s
+    quantiles = weighted_quantiles(late.wait_s, late.weight, late.run, runs)
+    wait_s[:, :, _URGENT], delay_s[:, :, _URGENT] = quantiles, quantiles + after_s
+    tally.wait_counts[_URGENT] = np.histogram(late.wait_s, EDGES_S, weights=late.weight)[0]
+    waits_after = late.wait_s + after_s
+    tally.delay_counts[_URGENT] = np.histogram(waits_after, EDGES_S, weights=late.weight)[0]
+    tally.wait_sums_s[_URGENT] = float(late.wait_s @ late.weight)
+    return {
+        "wait_p50_s": wait_s[:, 0],
+        "wait_p99_s": wait_s[:, 1],
+        "delay_p50_s": delay_s[:, 0],
+        "delay_p99_s": delay_s[:, 1],
+        "wait_counts": tally.wait_counts[None],
+        "delay_counts": tally.delay_counts[None],
+        "wait_sums_s": tally.wait_sums_s[None],
+        "arrived": hours.arrived @ lane_matrix(pipeline),
+        "refused_lane": hours.refused,
+        "refused_gate": hours.gated,
+        "refused_stale": hours.stale,
+    }
+
+
+def _liquidation_columns(
+    scenario: Scenario, exposure: Exposure, late: Late, runs: int
+) -> dict[str, Vector]:
+    after_s = scenario.risk.late_after_ms / 1_000
+    count = exposure.triggered.sum(axis=(0, 2))
+    was_late = np.bincount(late.run, late.weight * (late.delay_s > after_s), runs)
+    quantiles = weighted_quantiles(late.delay_s, late.weight, late.run, runs)
+    return {
+        "liquidations": count,
+        "late": was_late,
+        "liquidation_p50_s": quantiles[:, 0],
+        "liquidation_p99_s": quantiles[:, 1],
+        "liquidation_counts": np.histogram(late.delay_s, EDGES_S, weights=late.weight)[0][None],
+        "liquidated": late.notional,
+        "bad_debt": late.debt,
+    }
+
+
+def weighted_quantiles(values: Vector, weights: Vector, run: Indexes, runs: int) -> Vector:
+    """Return p50 and p99 of each run's weighted values, (runs, 2); NaN for a run without any."""
+    found = np.full((runs, 2), np.nan)
+    order = np.lexsort((values, run))
+    sorted_runs = run[order]
+    for one in np.unique(sorted_runs).tolist():
+        low, high = np.searchsorted(sorted_runs, [one, one + 1])
+        mine = order[low:high]
+        ranks = np.cumsum(weights[mine]) / weights[mine].sum()
+        places = np.minimum(np.searchsorted(ranks, [0.5, 0.99]), mine.size - 1)
+        found[int(one)] = values[mine][places]
+    return found
+
+
+def _chain_columns(pipeline: Pipeline, course: Course, hours: Hours) -> dict[str, Vector]:
+    batch = pipeline.settlement.batch
+    per_item_gas = batch.gas / batch.items
+    posted = np.maximum(np.diff(hours.included, axis=1, prepend=0.0), 0.0)
+    return {
+        "unposted_peak": hours.unposted_peak,
+        "unposted_end": hours.unposted_end,
+        "gate_closed_s": hours.closed.sum(axis=1) * course.step_s,
+        "in_flight_peak": np.full(hours.unposted_peak.size, float(hours.in_flight_peak)),
+        "cost_eth": (posted @ course.sky.gas_price_gwei) * per_item_gas * 1e-9,
+    }
+
+
+def series_places(steps: int) -> NDArray[np.int64]:
+    """Return the steps at whose ends figures over time are kept."""
+    return np.unique(np.linspace(0, steps - 1, SERIES_POINTS).astype(np.int64))
+
+
+def _series_columns(course: Course, hours: Hours, exposure: Exposure) -> dict[str, Vector]:
+    at = series_places(course.steps)
+    outstanding = hours.committed - hours.included
+    found = {
+        "unposted": outstanding[:, at],
+        "waiting": hours.waiting[:, at],
+        "busy": hours.busy[:, at],
+        "closed": hours.closed[:, at],
+        "refused": hours.refused_by[:, at],
+        "price": np.exp(exposure.price[:, at + 1]),
+        "liquidated": np.cumsum(exposure.executed, axis=1)[:, at],
+    }
+    return {f"series_{name}": np.asarray(values) for name, values in found.items()}

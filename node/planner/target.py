@@ -1,0 +1,220 @@
+"""What must change to carry a rate, and in what order: the bottlenecks, one after the other.
+
+Each step takes the resource that binds, works out by which factor it has to grow, applies the
+change to the scenario and looks again. A change of a configuration key is an integer or a time that
+can be written into the file; where no key helps, the step says what the code would have to take.
+"""
+
+import math
+from collections.abc import Callable
+
+import msgspec
+
+from node.planner.model import mean_bytes, pipeline_of, settlement_of
+from node.planner.scenario import FlowKind, Scenario
+
+ROUNDS_MAX = 16
+"""More changes than this are not a plan any more."""
+BYTES_FACTOR_MIN = 0.01
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One step of the way."""
+
+    resource: str
+    limit_per_s: float
+    """What it carried before."""
+    factor: float
+    """By which it has to grow."""
+    key: str
+    """Of the scenario."""
+    node_key: str
+    """Of the node's configuration file; empty where none is."""
+    now: float
+    needed: float
+    because: str
+
+
+class Way(msgspec.Struct, frozen=True):
+    """The steps, in the order in which they bind, and what the node carries after them."""
+
+    target_per_s: float
+    carried_per_s: float
+    """Before any change."""
+    changes: list[Change]
+    reached_per_s: float
+    stuck: str
+    """Why it ends short of the target; empty where it does not."""
+
+
+def way_to(scenario: Scenario, target_per_s: float) -> tuple[Way, Scenario]:
+    """Return what must change so that the law's limit is at least the target, and the outcome.
+
+    Every kind of the scenario gives its times (``node.planner.model.with_laws`` sees to that).
+    """
+    first = limit = pipeline_of(scenario).limit()
+    changes: list[Change] = []
+    stuck = ""
+    while limit.per_s < target_per_s * (1 - 1e-9):
+        step = _STEPS[limit.bottleneck](scenario, target_per_s)
+        if step is None or len(changes) == ROUNDS_MAX:
+            stuck = f"nothing in the scenario lets {limit.bottleneck} carry {target_per_s:g}/s"
+            break
+        change, scenario = step
+        changes.append(msgspec.structs.replace(change, limit_per_s=limit.per_s))
+        limit = pipeline_of(scenario).limit()
+    return Way(target_per_s, first.per_s, changes, limit.per_s, stuck), scenario
+
+
+def _widen_l1(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
+    """Return the step of the tighter of L1's two ceilings: slots in flight, or room in blocks."""
+    settlement, chain = settlement_of(scenario), scenario.l1
+    wanted, batch = target_per_s + 1 / scenario.oracle.interval_s, settlement.batch
+    by_slots = batch.items * chain.in_flight_max / settlement.confirmation_s
+    whole = _room_per_s(_with(scenario, "l1", block_share=1.0))
+    if by_slots > _room_per_s(scenario) or whole < wanted:
+        # Fewer bytes an action need fewer slots, so slots come last.
+        return _take_room(scenario, wanted)
+    needed = math.ceil(wanted * settlement.confirmation_s / batch.items)
+    change = Change(
+        resource="l1",
+        limit_per_s=by_slots,
+        factor=needed / chain.in_flight_max,
+        key="l1.in_flight_max",
+        node_key="settlement.in_flight_max",
+        now=chain.in_flight_max,
+        needed=needed,
+        because="so many batches are unconfirmed at a time, at this rate",
+    )
+    return change, _with(scenario, "l1", in_flight_max=needed)
+
+
+def _room_per_s(scenario: Scenario) -> float:
+    batch = settlement_of(scenario).batch
+    return batch.items * batch.per_block() / scenario.l1.block_s
+
+
+def _take_room(scenario: Scenario, wanted_per_s: float) -> tuple[Change, Scenario] | None:
+    """Return more of each L1 block, as long as there is more; fewer bytes an action then."""
+    chain, batch = scenario.l1, settlement_of(scenario).batch
+    gas = math.ceil(wanted_per_s * chain.block_s / batch.items) * batch.gas
+    share = min(math.ceil(gas / max(chain.block_gas, 1.0) * 1_000) / 1_000, 1.0)
+    if share <= chain.block_share:
+        return _shrink_bytes(scenario, wanted_per_s)
+    change = Change(
+        resource="l1",
+        limit_per_s=_room_per_s(scenario),
+        factor=share / chain.block_share if chain.block_share else math.inf,
+        key="l1.block_share",
+        node_key="",
+        now=chain.block_share,
+        needed=share,
+        because="batches need so much of each block: it has to be bid for (settlement.fees)",
+    )
+    return change, _with(scenario, "l1", block_share=share)
+
+
+def _shrink_bytes(scenario: Scenario, wanted_per_s: float) -> tuple[Change, Scenario] | None:
+    """Return the last resort on L1: fewer bytes an action, found in steps of 1 %."""
+    each, changed, factor = mean_bytes(scenario), scenario, 1.0
+    while _room_per_s(changed) < wanted_per_s:
+        factor *= 0.99
+        if factor < BYTES_FACTOR_MIN:
+            return None
+        changed = _with_bytes(scenario, factor)
+    change = Change(
+        resource="l1",
+        limit_per_s=_room_per_s(scenario),
+        factor=1 / factor,
+        key="kinds[].bytes",
+        node_key="",
+        now=each,
+        needed=each * factor,
+        because="a whole block is not enough: more orders under one signature (6 bytes an order "
+        "instead of 66), or blobs",
+    )
+    return change, changed
+
+
+def _add_workers(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
+    limit = pipeline_of(scenario).limits_per_s()["workers"]
+    workers = scenario.service.workers
+    needed = math.ceil(workers * target_per_s / limit - 1e-9)
+    change = Change(
+        resource="workers",
+        limit_per_s=limit,
+        factor=target_per_s / limit,
+        key="service.workers",
+        node_key="sequencer.signature_workers",
+        now=workers,
+        needed=needed,
+        because="each signature takes a worker its time; each worker needs a processor of its own",
+    )
+    return change, _with(scenario, "service", workers=needed)
+
+
+def _quicken_journal(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
+    """Return the step of n / (a + b n) >= λ, which is n (1 − λ b) >= λ a."""
+    service = scenario.service
+    wanted = target_per_s + 1 / scenario.oracle.interval_s
+    left = 1 - wanted * service.record_us / 1e6
+    if left <= 0:
+        return None
+    needed = math.ceil(wanted * service.commit_us / 1e6 / left)
+    change = Change(
+        resource="journal",
+        limit_per_s=pipeline_of(scenario).limits_per_s()["journal"],
+        factor=needed / service.records_max,
+        key="service.records_max",
+        node_key="sequencer.block_work",
+        now=service.records_max,
+        needed=needed,
+        because="more commands share one write to the disk, and each waits for all of its block",
+    )
+    return change, _with(scenario, "service", records_max=needed)
+
+
+def _quicken_loop(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
+    """Return the loop's step: no key makes one event loop faster, so its work must become less."""
+    pipeline = pipeline_of(scenario)
+    each_s = [kind.loop.moments.mean_s for kind in pipeline.kinds]
+    own = float(sum(pipeline.arrivals.mean_rates_per_s * (1 - pipeline.grows) * each_s))
+    now_us = float(sum(pipeline.shares * each_s)) * 1e6
+    needed_us = (1 - own) / target_per_s * 1e6
+    if needed_us <= 0:
+        return None
+    factor = needed_us / now_us
+    change = Change(
+        resource="loop",
+        limit_per_s=pipeline.limits_per_s()["loop"],
+        factor=1 / factor,
+        key="kinds[].loop_us",
+        node_key="",
+        now=now_us,
+        needed=needed_us,
+        because="no key makes one event loop faster: more orders under one signature (6 µs each "
+        "instead of 48), or work taken off the loop",
+    )
+    return change, _with_kinds(scenario, lambda kind: {"loop_us": (kind.loop_us or 0.0) * factor})
+
+
+_STEPS: dict[str, Callable[[Scenario, float], tuple[Change, Scenario] | None]] = {
+    "l1": _widen_l1,
+    "workers": _add_workers,
+    "journal": _quicken_journal,
+    "loop": _quicken_loop,
+}
+
+
+def _with(scenario: Scenario, section: str, **values: float) -> Scenario:
+    changed = msgspec.structs.replace(getattr(scenario, section), **values)
+    return msgspec.structs.replace(scenario, **{section: changed})
+
+
+def _with_kinds(scenario: Scenario, change: Callable[[FlowKind], dict[str, float]]) -> Scenario:
+    kinds = tuple(msgspec.structs.replace(kind, **change(kind)) for kind in scenario.kinds)
+    return msgspec.structs.replace(scenario, kinds=kinds)
+
+
+def _with_bytes(scenario: Scenario, factor: float) -> Scenario:
+    return _with_kinds(scenario, lambda kind: {"bytes": kind.bytes * factor})
