@@ -12,6 +12,7 @@ ERROR_MAX = 0.10
 """What a prediction of a knee may be off."""
 DELAY_ERROR_MAX = 0.25
 """What a prediction of a delay may be off."""
+NOT_RESOURCES = frozenset(("machine", "generator", "ramp", "chain", "node"))
 FULL = 0.95
 """A machine that is so busy counts as full, whatever single processes still had."""
 
@@ -59,6 +60,8 @@ class MixVerdict(msgspec.Struct, frozen=True):
     bottleneck: Bottlenecks
     next_bottleneck: str | None
     ceilings: tuple[Ceiling, ...]
+    utilization: dict[str, float]
+    """At the lowest rate that was not carried: busy shares of a core, ``machine`` of all cores."""
     delays: tuple[DelayCheck, ...]
     calibrated_below: float
     """The greatest busy share of the loop, or of any process, in the windows that counted."""
@@ -95,6 +98,7 @@ def verdict_of(
         bottleneck=Bottlenecks(prediction.bottleneck, busiest(utilization)),
         next_bottleneck=prediction.next_bottleneck,
         ceilings=prediction.ceilings,
+        utilization=dict(utilization),
         delays=tuple(delays),
         calibrated_below=calibrated_below,
         windows=windows,
@@ -113,7 +117,7 @@ def busiest(utilization: Mapping[str, float]) -> str:
     resources = {
         name.partition("_")[0] if name != "event_loop" else name: share
         for name, share in utilization.items()
-        if name not in ("machine", "generator", "node")
+        if name not in NOT_RESOURCES
     }
     return max(resources, key=lambda name: resources[name], default="unknown")
 

@@ -65,7 +65,7 @@ class Generator:
         self._rules = rules
         self._random = Random(setup.seed)
         self._wallets = [
-            Wallet(key.secret, signing, first_nonce=nonce)
+            Wallet(key.secret, signing, first_nonce=nonce, limit=lambda: rules.fees.ceiling)
             for key, nonce in zip(dev_keys(ROLE, setup.accounts), setup.first_nonces, strict=True)
         ]
         self._places = {wallet.account: place for place, wallet in enumerate(self._wallets)}
@@ -113,7 +113,8 @@ class Generator:
         while self._tally.left and perf_counter() < until and not self._broken:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         gc.enable()
-        return self._tally.sample(started + request.warm_s, started + seconds, spent_s)
+        sample = self._tally.sample(started + request.warm_s, started + seconds, spent_s)
+        return msgspec.structs.replace(sample, wakes=cpu.wakes)
 
     def close(self) -> None:
         """Close every connection."""
@@ -177,14 +178,17 @@ class Generator:
 
 
 class _CpuWindow:
-    """The processor time of this process from a moment on."""
+    """The processor time of this process from a moment on, and how often it looked."""
 
     def __init__(self, from_s: float) -> None:
         self._from_s = from_s
         self._at_start: float | None = None
+        self.wakes = 0
 
     def look(self, now_s: float) -> None:
-        if self._at_start is None and now_s >= self._from_s:
+        if self._at_start is not None:
+            self.wakes += 1
+        elif now_s >= self._from_s:
             self._at_start = process_time()
 
     def spent_s(self) -> float:

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-_STAT: Final = Path("/proc/stat")
+_PROC: Final = Path("/proc")
+_STAT: Final = _PROC / "stat"
 _IDLE_FIELDS: Final = (3, 4)
 """Idle, and waiting for a disk: in neither was anything computed."""
 
@@ -27,6 +28,32 @@ class CpuReading(msgspec.Struct, frozen=True):
         ticks = [int(part) for part in line.split()[1:9]]
         idle = sum(ticks[field] for field in _IDLE_FIELDS)
         return cls((sum(ticks) - idle) / os.sysconf("SC_CLK_TCK"))
+
+
+def family_s(pid: int) -> float:
+    """Return the processor seconds of process ``pid`` and of all that it started and that live.
+
+    What has ended, or cannot be read, counts as nothing.
+    """
+    stats = {int(folder.name): _stat(folder) for folder in _PROC.glob("[0-9]*")}
+    spent, family = 0.0, [pid]
+    for member in family:
+        spent += stats.get(member, _GONE)[1]
+        family += [child for child, (parent, _) in stats.items() if parent == member]
+    return spent
+
+
+_GONE: Final = (-1, 0.0)
+
+
+def _stat(folder: Path) -> tuple[int, float]:
+    """Return a process's parent and its processor seconds."""
+    try:
+        # The program's name stands in parentheses and may hold anything, blanks included.
+        fields = (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (OSError, UnicodeDecodeError):
+        return _GONE
+    return int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def cores() -> int:

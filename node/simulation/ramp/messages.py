@@ -98,6 +98,8 @@ class Sample(msgspec.Struct, frozen=True, tag="sample"):
     late_us: list[int]
     cpu_s: float
     """Processor time of the generator within the window."""
+    wakes: int = 0
+    """How often it woke up in the window to send."""
 
 
 Answer = Prepared | Sample

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from node.capacity.telemetry import HistogramCounts, Telemetry
 from node.simulation.ramp.child import GeneratorProcess
 from node.simulation.ramp.knee import Knee, KneeSearch, SearchLimits
-from node.simulation.ramp.machine import CpuReading
+from node.simulation.ramp.machine import CpuReading, family_s
 from node.simulation.ramp.messages import Fire, Mix, Prepare, Sample
 from node.simulation.ramp.points import QUANTILES, Delays, Liquidations, RampPoint, point_of
 from node.simulation.ramp.target import Target
@@ -48,8 +48,38 @@ class Measured(msgspec.Struct, frozen=True):
     window: Telemetry
     generator_s: float
     """Processor seconds of the generator in the window."""
-    foreign_s: float | None
-    """Processor seconds of everything else on this machine in the window."""
+    wakes: int
+    """How often the generator woke up to send."""
+    beside_s: dict[str, float]
+    """Processor seconds of what else belongs to the run: this process (``ramp``), and ``chain``,
+    what the node started beside its own processes, where its process is known."""
+    strangers_s: float | None
+    """Processor seconds of everything else on this machine; None where the kernel does not tell."""
+
+
+class _Processors(msgspec.Struct, frozen=True):
+    """Processor seconds at one moment, or between two."""
+
+    machine_s: float | None
+    ramp_s: float
+    family_s: float | None
+
+    @classmethod
+    def now(cls, pid: int | None) -> "_Processors":
+        busy = CpuReading.now()
+        family = None if pid is None else family_s(pid)
+        return cls(None if busy is None else busy.busy_s, process_time(), family)
+
+    def since(self, earlier: "_Processors") -> "_Processors":
+        return _Processors(
+            _gained(self.machine_s, earlier.machine_s),
+            self.ramp_s - earlier.ramp_s,
+            _gained(self.family_s, earlier.family_s),
+        )
+
+
+def _gained(now: float | None, before: float | None) -> float | None:
+    return None if now is None or before is None else now - before
 
 
 Progress = Callable[[str, RampPoint], None]
@@ -91,10 +121,10 @@ class Ramp:
             )
             if opened:
                 group.create_task(self._wave.run(seconds))
-            window, busy_s = await self._watch()
+            window, spent = await self._watch()
         if opened:
             await self._wave.rest()
-        return _measured(firing.result(), rate, share, window, busy_s)
+        return _measured(firing.result(), rate, share, window, spent)
 
     async def find(self, progress: Progress) -> Knee:
         """Return the knee. Raises ``ValueError`` where not even the lowest rate was carried."""
@@ -116,18 +146,18 @@ class Ramp:
             points.append(found.point)
         return points
 
-    async def _watch(self) -> tuple[Telemetry, float | None]:
-        """Return the node's counters over the window, and the machine's busy seconds in it."""
+    async def _watch(self) -> tuple[Telemetry, _Processors]:
+        """Return the node's counters over the window, and what processors did in it."""
         settings = self._settings
         started = perf_counter()
         await asyncio.sleep(settings.warm_s)
-        before, cpu = await self._target.telemetry(), CpuReading.now()
+        pid = self._target.pid
+        before, processors = await self._target.telemetry(), _Processors.now(pid)
         await asyncio.sleep(
             max(0.0, started + settings.warm_s + settings.window_s - perf_counter())
         )
-        after, cpu_after = await self._target.telemetry(), CpuReading.now()
-        busy_s = cpu_after.busy_s - cpu.busy_s if cpu and cpu_after else None
-        return after.since(before), busy_s
+        after, processors_after = await self._target.telemetry(), _Processors.now(pid)
+        return after.since(before), processors_after.since(processors)
 
 
 @asynccontextmanager
@@ -140,28 +170,28 @@ async def ramp_of(target: Target, mix: Mix, settings: RampSettings) -> AsyncIter
 
 
 def _measured(
-    sample: Sample, rate: float, share: float | None, window: Telemetry, busy_s: float | None
+    sample: Sample, rate: float, share: float | None, window: Telemetry, spent: _Processors
 ) -> Measured:
     window_s = window.window_ns / _NS_PER_S
     # The generator's own window is nearly the node's; scaled, the two can be compared.
     generator_s = sample.cpu_s * window_s / max(sample.window_s, 1e-9)
-    of_node_s = {name: spent / _NS_PER_S for name, spent in window.processes.items()}
-    shares = {name: spent / window_s for name, spent in of_node_s.items()}
+    of_node_s = {name: busy / _NS_PER_S for name, busy in window.processes.items()}
+    known_s = sum(of_node_s.values())
+    beside_s = {"ramp": spent.ramp_s}
+    if spent.family_s is not None:
+        beside_s["chain"] = max(0.0, spent.family_s - known_s)
+    everyone_s = of_node_s | beside_s | {"generator": generator_s}
+    shares = {name: busy / window_s for name, busy in everyone_s.items()}
+    machine_s = spent.machine_s
     point = msgspec.structs.replace(
         point_of(sample, rate),
         share=share,
         liquidations=liquidations_of(window),
-        utilization={
-            **shares,
-            "event_loop": window.loop.busy_ns / window.window_ns,
-            "generator": generator_s / window_s,
-        },
-        machine=None if busy_s is None else busy_s / (window_s * window.cores),
+        utilization={**shares, "event_loop": window.loop.busy_ns / window.window_ns},
+        machine=None if machine_s is None else machine_s / (window_s * window.cores),
     )
-    foreign_s = None
-    if busy_s is not None:
-        foreign_s = max(0.0, busy_s - generator_s - sum(of_node_s.values()))
-    return Measured(point, window, generator_s, foreign_s)
+    strangers_s = None if machine_s is None else max(0.0, machine_s - sum(everyone_s.values()))
+    return Measured(point, window, generator_s, sample.wakes, beside_s, strangers_s)
 
 
 def liquidations_of(window: Telemetry) -> Liquidations | None:

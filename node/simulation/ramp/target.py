@@ -2,6 +2,8 @@
 
 import asyncio
 import ipaddress
+import shutil
+import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -137,24 +139,31 @@ async def target_at(url: str, rpc: str, accounts: int) -> AsyncIterator[Target]:
 
 
 @asynccontextmanager
-async def target_of_its_own(
-    accounts: int, config: Path = CONFIG, folder: Path | None = None
-) -> AsyncIterator[Target]:
-    """Start a node with a devnet of its own, and stop it in order afterwards."""
-    with tempfile.TemporaryDirectory(prefix="plimsoll-ramp-") as temporary:
-        place = folder or Path(temporary)
-        ready, data = Path(temporary) / "ready.json", place / "data"
-        arguments = ["run", "--embedded", "--config", str(config), "--port", "0"]
-        arguments += ["--data", str(data), "--ready-file", str(ready)]
-        async with Child("node", arguments, Path(temporary)) as child:
-            found = await child.file(ready, READY_WITHIN_S)
-            async with (
-                connect(found["url"]) as session,
-                _kept_fresh(session, found["url"]) as oracle,
-            ):
-                await _fund(session, found["rpc"], accounts)
-                yield Target(session, found["url"], oracle, child.pid, data)
-            await child.stop(STOP_WITHIN_S)
+async def target_of_its_own(accounts: int, config: Path = CONFIG) -> AsyncIterator[Target]:
+    """Start a node with a devnet of its own, and stop it in order afterwards.
+
+    Its folder goes when all went well, and stays, with the node's log, when anything was raised.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="plimsoll-ramp-"))
+    ready, data = folder / "ready.json", folder / "data"
+    arguments = ["run", "--embedded", "--config", str(config), "--port", "0"]
+    arguments += ["--rpc", f"http://127.0.0.1:{_free_port()}"]
+    arguments += ["--data", str(data), "--ready-file", str(ready)]
+    async with Child("node", arguments, folder) as child:
+        found = await child.file(ready, READY_WITHIN_S)
+        url = str(found["url"])
+        async with connect(url) as session, _kept_fresh(session, url) as oracle:
+            await _fund(session, found["rpc"], accounts)
+            yield Target(session, url, oracle, child.pid, data)
+        await child.stop(STOP_WITHIN_S)
+    shutil.rmtree(folder)
+
+
+def _free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

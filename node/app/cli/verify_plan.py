@@ -1,0 +1,321 @@
+"""``plimsoll plan --verify``: a node's knee, predicted from its quiet hours, then measured.
+
+    quiet: rates from a tiny one up, while nothing is half busy ─▶ calibration ─▶ prediction
+    ramp:  the same node, the same flow, to its knee and past it ─▶ measured
+    both ─▶ verdict
+
+The knee is not known to the first part, nor anything else from above half load. Its rates grow by
+what the node's own telemetry said of the rate before. At each level actions come one by one and in
+clusters: while a cluster is worked off, the node does what it does when it is full (long turns,
+shared reads and writes), though it is idle most of the time. Costs at full load are thus *seen*.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from time import time
+from typing import Final
+
+import msgspec
+import numpy as np
+import uvloop
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from node.app.knee import write_knee
+from node.capacity.loadline import Knee as ShownKnee
+from node.capacity.loadline import KneeRange
+from node.planner.calibration import LOAD_MAX, Calibration, calibrate
+from node.planner.predict import FlowShape, Prediction, Surroundings, predict_knee
+from node.planner.regression import LinearLaw, fit_linear, resamples_of
+from node.planner.responses import DelayLaws, DelayPoint, fit_delays
+from node.planner.verification import (
+    DelayCheck,
+    MixVerdict,
+    delay_check,
+    rejoined,
+    verdict_of,
+)
+from node.planner.windows import load_of
+from node.simulation.ramp.command import (
+    INTERRUPTED,
+    NothingCarried,
+    RampOptions,
+    RampTimedOut,
+    settings_of,
+    target_for,
+)
+from node.simulation.ramp.generator import TICK_S
+from node.simulation.ramp.machine import cores
+from node.simulation.ramp.messages import Mix
+from node.simulation.ramp.points import RampPoint
+from node.simulation.ramp.ramp import Measured, Ramp, RampSettings, ramp_of
+from node.simulation.ramp.report import Machine
+from node.simulation.ramp.target import Target
+
+FIRST_PER_S: Final = 50.0
+CLIMB: Final = 2.0
+AIM: Final = 0.42
+"""The busy share that the highest rates of the quiet part aim at: below ``LOAD_MAX`` with room."""
+LEVELS: Final = (0.3, 0.6, 1.0)
+"""Of the highest rate, at each size of the clusters."""
+CLUSTERS: Final = {Mix.SINGLE: (4, 16, 48), Mix.CANCEL: (4, 16, 48), Mix.BULK: (2, 4, 8)}
+"""How many actions come at a time; even the largest are served before a lane would shed them."""
+DELAY_SHARES: Final = (0.3, 0.6, 0.8)
+NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
+
+_NS_PER_S: Final = 1_000_000_000
+_MS_PER_S: Final = 1_000
+_SEED: Final = 11
+
+
+class VerifyReport(msgspec.Struct, frozen=True):
+    """The verdicts by mix, and where they come from."""
+
+    node: str
+    machine: Machine
+    mixes: dict[str, MixVerdict]
+
+
+class Quiet(msgspec.Struct, frozen=True):
+    """What was measured below half load: actions one by one, and in clusters."""
+
+    ones: list[Measured]
+    clusters: list[Measured]
+
+    @property
+    def all(self) -> list[Measured]:
+        """Return every window."""
+        return [*self.ones, *self.clusters]
+
+
+Teller = Callable[[str], None]
+
+
+def verify_plan(options: RampOptions, data: Path | None, console: Console | None = None) -> int:
+    """Predict, ramp and compare for each mix; return 0, 1 if a knee is off, 130 if interrupted.
+
+    ``data`` is the data folder of a node that runs already; its page then shows both knees. Raises
+    what ``ramp`` raises, and ``MeasurementInvalid`` where the quiet part told too little.
+    """
+    console = console or Console()
+    settings = settings_of(options)
+    try:
+        report = uvloop.run(_within(options, settings, data, console))
+    except KeyboardInterrupt:
+        console.print("interrupted; every program has ended", highlight=False)
+        return INTERRUPTED
+    if options.json_path is not None:
+        encoded = msgspec.json.encode(report)
+        options.json_path.write_bytes(msgspec.json.format(encoded) + b"\n")
+    console.print(verdict_table(report))
+    return 0 if all(verdict.holds for verdict in report.mixes.values()) else 1
+
+
+async def _within(
+    options: RampOptions, settings: RampSettings, data: Path | None, console: Console
+) -> VerifyReport:
+    try:
+        async with asyncio.timeout(options.within_s), target_for(options) as target:
+            found: dict[str, MixVerdict] = {}
+            with console.status("") as status:
+                for mix in options.mixes:
+                    found[mix.value] = await verify_mix(target, mix, settings, status.update)
+            folder = target.data or data
+            if folder is not None:
+                write_knee(folder, shown_knee(next(iter(found.values()))))
+            return VerifyReport(target.url, Machine.here(), found)
+    except TimeoutError:
+        raise RampTimedOut(seconds=options.within_s) from None
+
+
+async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Teller) -> MixVerdict:
+    """Return the verdict on one mix. Raises ``NothingCarried``, ``MeasurementInvalid``."""
+    async with ramp_of(target, mix, settings) as running:
+        quiet = await quiet_hours(running, mix, tell)
+        calibration = calibrate(rejoined([measured.window for measured in quiet.all]))
+        prediction = predict_knee(calibration, shape_of(quiet.all), around_of(quiet.all))
+        laws = delay_laws(quiet, prediction)
+        tell(f"{mix.value}: predicted {prediction.p50:,.0f}/s; now the ramp")
+        searched: list[RampPoint] = []
+        try:
+            knee = await running.find(lambda _, point: searched.append(point))
+        except ValueError:
+            raise NothingCarried(mix=mix.value, rate=settings.search.first_per_s) from None
+        checks = [check async for check in _delays(running, laws, knee.per_s)]
+    full = min(
+        (point for point in searched if point.wanted_per_s >= knee.high),
+        key=lambda point: point.wanted_per_s,
+        default=searched[-1],
+    )
+    return verdict_of(
+        mix.value,
+        prediction,
+        (knee.low, knee.per_s, knee.high),
+        utilization_of(full),
+        checks,
+        calibrated_below=max(load_of(m.window) for m in used_of(calibration, quiet.all)),
+        windows=calibration.source.windows,
+        strangers=strangers_of(quiet.all),
+    )
+
+
+async def quiet_hours(running: Ramp, mix: Mix, tell: Teller) -> Quiet:
+    """Measure below half load, from a tiny rate up; how far up, only the node's load tells."""
+    ones: list[Measured] = []
+    rate = FIRST_PER_S
+    while True:
+        tell(f"{mix.value}, quiet: {rate:,.0f}/s")
+        measured = await running.measure(rate)
+        ones.append(measured)
+        load = max(load_of(measured.window), 1e-3)
+        if load * CLIMB > AIM:
+            break
+        rate *= CLIMB
+    highest = rate * AIM / load
+    ones += [await running.measure(level * highest) for level in LEVELS]
+    clusters: list[Measured] = []
+    for size in CLUSTERS[mix]:
+        # In clusters the same work costs less, so the same load is reached at a higher rate.
+        tell(f"{mix.value}, quiet: {highest:,.0f}/s in clusters of {size}")
+        clusters += [await running.measure(level * highest, cluster=size) for level in LEVELS]
+        highest *= min(max(AIM / max(load_of(clusters[-1].window), 1e-3), 1.0), CLIMB)
+    return Quiet(ones, clusters)
+
+
+def shape_of(windows: Sequence[Measured]) -> FlowShape:
+    """Return what one action of the flow is, as the node's own telemetry counted it."""
+    commands: dict[str, float] = {}
+    items = 0.0
+    for measured in windows:
+        for kind in measured.window.kinds:
+            if kind.kind not in NOT_OF_THE_FLOW:
+                commands[kind.kind] = commands.get(kind.kind, 0.0) + kind.commands
+                items += kind.items
+    total = sum(commands.values())
+    shares = {kind: count / total for kind, count in commands.items() if count}
+    return FlowShape(shares, items / total)
+
+
+def around_of(windows: Sequence[Measured]) -> Surroundings:
+    """Return what shares the machine with the node: the generator, the chain, the ramp itself."""
+    resamples = resamples_of(len(windows), np.random.default_rng(_SEED))
+    seconds = np.array([measured.window.window_ns / _NS_PER_S for measured in windows])
+    actions = np.array([_actions_of(measured) for measured in windows])
+    wakes = np.array([float(measured.wakes) for measured in windows])
+    generator = fit_linear(
+        np.array([measured.generator_s for measured in windows]),
+        {"command": actions, "wake": wakes},
+        resamples,
+    )
+    laws = {"generator": _at_full_load(generator)}
+    for name in sorted({name for measured in windows for name in measured.beside_s}):
+        spent_s = np.array([measured.beside_s.get(name, 0.0) for measured in windows])
+        laws[name] = fit_linear(spent_s, {"command": actions, "second": seconds}, resamples)
+    # Strangers come and go, and at full load they get their share of the machine and no more: what
+    # can be counted on is that the least that was ever seen of them will be there again.
+    left = cores() * (1 - (strangers_of(windows) or 0.0))
+    return Surroundings(cores=left, beside=laws)
+
+
+def _at_full_load(generator: LinearLaw) -> LinearLaw:
+    """Return the law over second and command: at full load it wakes as often as it can."""
+    wake_s = generator.coefficient("wake")
+    wakes_per_s = 1 / (TICK_S + wake_s)
+    scale = np.array([wakes_per_s if term == "wake" else 1.0 for term in generator.terms])
+    return msgspec.structs.replace(
+        generator,
+        terms=tuple("second" if term == "wake" else term for term in generator.terms),
+        coefficients=tuple((np.asarray(generator.coefficients) * scale).tolist()),
+        replicates=tuple(tuple((np.asarray(row) * scale).tolist()) for row in generator.replicates),
+    )
+
+
+def _actions_of(measured: Measured) -> float:
+    kinds = measured.window.kinds
+    return float(sum(kind.commands for kind in kinds if kind.kind not in NOT_OF_THE_FLOW))
+
+
+def used_of(calibration: Calibration, windows: Sequence[Measured]) -> list[Measured]:
+    """Return the windows that the calibration may have used: none is busier than its bound."""
+    bound = calibration.source.load_max
+    return [measured for measured in windows if load_of(measured.window) <= bound]
+
+
+def strangers_of(windows: Sequence[Measured]) -> float | None:
+    """Return the share of all cores that others took, the least of the windows; None: unknown."""
+    shares = [
+        measured.strangers_s * _NS_PER_S / measured.window.window_ns / cores()
+        for measured in windows
+        if measured.strangers_s is not None
+    ]
+    return min(shares, default=None)
+
+
+def delay_laws(quiet: Quiet, prediction: Prediction) -> DelayLaws:
+    """Fit the laws of the delay to the windows in which actions came one by one."""
+    points = [
+        DelayPoint(measured.point.offered_per_s, p50, p99)
+        for measured in quiet.ones
+        if load_of(measured.window) <= LOAD_MAX
+        and measured.point.offered_per_s < prediction.p50
+        and (p50 := measured.point.delay_ms["p50"]) is not None
+        and (p99 := measured.point.delay_ms["p99"]) is not None
+    ]
+    return fit_delays(points, prediction.p50)
+
+
+async def _delays(running: Ramp, laws: DelayLaws, knee_per_s: float) -> AsyncIterator[DelayCheck]:
+    for share in DELAY_SHARES:
+        rate = share * knee_per_s
+        point = (await running.measure(rate, share=share)).point
+        if rate < laws.p50.knee_per_s:
+            predicted = {"p50": laws.p50.at(rate), "p99": laws.p99.at(rate)}
+            measured = {name: value for name, value in point.delay_ms.items() if value is not None}
+            yield delay_check(share, rate, predicted, measured)
+
+
+def utilization_of(point: RampPoint) -> dict[str, float]:
+    """Return the busy shares of a point, the machine's among them."""
+    shares = dict(point.utilization)
+    if point.machine is not None:
+        shares["machine"] = point.machine
+    return shares
+
+
+def shown_knee(verdict: MixVerdict) -> ShownKnee:
+    """Return what the node's page shows."""
+    predicted = verdict.predicted
+    return ShownKnee(
+        predicted=KneeRange(predicted.p5, predicted.p50, predicted.p95),
+        measured_per_s=verdict.measured,
+        at_ms=int(time() * _MS_PER_S),
+    )
+
+
+def verdict_table(report: VerifyReport) -> Table:
+    """Return the verdicts for a person."""
+    table = Table(
+        title="The knee, actions/s: predicted from below half load, then measured",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    for name in ("mix", "predicted P5 … P50 … P95", "measured", "error", "full first", "p50, p99"):
+        table.add_column(name)
+    for verdict in report.mixes.values():
+        table.add_row(*_row(verdict))
+    return table
+
+
+def _row(verdict: MixVerdict) -> Iterator[str]:
+    predicted = verdict.predicted
+    yield verdict.mix
+    yield f"{predicted.p5:,.0f} … {predicted.p50:,.0f} … {predicted.p95:,.0f}"
+    yield f"{verdict.measured:,.0f}{'' if verdict.inside else ' (outside)'}"
+    yield f"{verdict.error_ratio:+.1%}"
+    yield f"{verdict.bottleneck.predicted}; was {verdict.bottleneck.measured}"
+    yield "  ".join(
+        f"{check.share:.0%}: " + ", ".join(f"{error:+.0%}" for error in check.error_ratio.values())
+        for check in verdict.delays
+    )
