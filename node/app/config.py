@@ -18,9 +18,9 @@ from node.publisher.config import PublisherConfig, check_publisher_config
 from node.risk.config import RiskConfig, check_risk_config
 from node.settlement.config import SettlementConfig, check_settlement_config
 from node.types.errors import ConfigInvalid, PlimsollError
-from node.types.ids import address_from_hex
 from node.types.fees import FeeRules
-from node.types.rules import Bracket, Limits, MarketRules, Rules, check_rules
+from node.types.ids import address_from_hex
+from node.types.rules import Bracket, Limits, MarketRules, Rules, StalenessRules, check_rules
 
 ADMISSION_SHARE_MAX = 4
 """One connection may hold one part in so many of the gate, so that others always find room."""
@@ -240,11 +240,15 @@ def _market(table: Any, prefix: str, faults: Faults) -> MarketRules | None:
         read_section(Bracket, row, f"{prefix}.brackets[{place}]", faults)
         for place, row in enumerate(table.get("brackets", ()))
     ]
-    market = read_section(MarketRules, {**table, "brackets": ()}, prefix, faults)
+    staleness = read_section(
+        StalenessRules, table.get("staleness", {}), f"{prefix}.staleness", faults
+    )
+    plain = {**table, "brackets": (), "staleness": {}}
+    market = read_section(MarketRules, plain, prefix, faults)
     complete = tuple(bracket for bracket in brackets if bracket is not None)
-    if market is None or len(complete) < len(brackets):
+    if market is None or staleness is None or len(complete) < len(brackets):
         return None
-    return msgspec.structs.replace(market, brackets=complete)
+    return msgspec.structs.replace(market, brackets=complete, staleness=staleness)
 
 
 def _reporters(texts: Any, faults: Faults) -> tuple[Any, ...]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from node.types.rules import Bracket, MarketRules, Rules
 from node.types.units import MONEY_DECIMALS, PPM_ONE, decimal_from_units
 
@@ -26,6 +28,7 @@ def rules_to_json(rules: Rules) -> dict[str, Any]:
         "quorum": rules.quorum,
         "limits": {name: getattr(limits, name) for name in limits.__struct_fields__},
         "root_interval": rules.root_interval,
+        "finality_ms": rules.finality_ms,
         "money_decimals": MONEY_DECIMALS,
         "rate_one": PPM_ONE,
     }
@@ -46,6 +49,7 @@ def _market(market_id: int, market: MarketRules) -> dict[str, Any]:
         "mark_stale_ms": market.mark_stale_ms,
         "funding_interval_ms": market.funding_interval_ms,
         "funding_cap": market.funding_cap,
+        "staleness": msgspec.structs.asdict(market.staleness),
         "brackets": [_bracket(bracket, market) for bracket in market.brackets],
     }
 

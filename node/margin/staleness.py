@@ -49,6 +49,17 @@ def thinnest_margin(rules: MarketRules) -> Ppm:
     return rules.brackets[0].maintenance
 
 
+def buffer_for(rules: MarketRules, variance: int, age_ms: int) -> tuple[Ppm, bool]:
+    """Return the buffer, in millionths, and whether the data are too old to open anything on them.
+
+    The buffer stops at the thinnest margin: past it nothing is opened by an order, and what still
+    rests must not become too dear for those who reduce.
+    """
+    unseen = unseen_move(rules.staleness.deviations, variance, age_ms)
+    thinnest = thinnest_margin(rules)
+    return (thinnest, True) if unseen > thinnest else (unseen, False)
+
+
 def age_limit(rules: MarketRules, variance: int) -> Millis | None:
     """Return the age past which nothing is opened, rounded down; None where any age will do."""
     deviations, thinnest = rules.staleness.deviations, thinnest_margin(rules)

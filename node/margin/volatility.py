@@ -22,9 +22,11 @@ Who may choose *when* a signed round is handed in, but cannot sign one, gains li
   of rounds it is back at the floor in ``2*log(ceiling/floor)`` windows.
 """
 
+from math import isqrt
 from typing import Final
 
 from node.types.rules import StalenessRules
+from node.types.units import Ppm
 
 VARIANCE_ONE: Final = 2**24
 """A variance is held in 1/VARIANCE_ONE of a squared millionth a second."""
@@ -37,6 +39,12 @@ _PPM_SQUARED_PER_SECOND: Final = 10**12 * 1_000 * VARIANCE_ONE
 def variance_of(volatility: int) -> int:
     """Return the variance of a volatility in millionths per square root of a second; exact."""
     return volatility * volatility * VARIANCE_ONE
+
+
+def volatility_of(variance: int) -> Ppm:
+    """Return the volatility of a variance, in millionths per root of a second, rounded up."""
+    whole = -(-variance // VARIANCE_ONE)
+    return Ppm(isqrt(whole - 1) + 1 if whole else 0)
 
 
 def variance_after(

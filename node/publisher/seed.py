@@ -24,9 +24,11 @@ def books_of(state: State) -> Books:
 def marks_of(state: State) -> Marks:
     """Return the marks as ``state`` has them."""
     marks = Marks(Sequence(state.sequence))
+    marks.time, marks.lag = state.time, state.lag
     for market in state.markets:
         if market.mark_time:
             marks.by_market[market.market_id] = (Ticks(market.mark), Millis(market.mark_time))
+            marks.variances[market.market_id] = market.variance
     return marks
 
 

@@ -51,12 +51,17 @@ class PublicViews:
         self._symbols = {
             market.symbol: MarketId(place) for place, market in enumerate(rules.markets, start=1)
         }
-        self._markets = _encode({"markets": markets_to_json(rules)})
+        self._exchange = rules
         self._rules = _encode(rules_to_json(rules))
 
     def markets(self) -> bytes:
-        """Return every market with its rules."""
-        return self._markets
+        """Return every market with its rules, and what the age of its data means ``now``."""
+        marks, rules = self._feeds.marks, self._exchange
+        markets = [
+            {**market, "now": marks.staleness(rules, MarketId(place))}
+            for place, market in enumerate(markets_to_json(rules), start=1)
+        ]
+        return _encode({"markets": markets})
 
     def rules(self) -> bytes:
         """Return all rules of the exchange."""

@@ -13,7 +13,7 @@ from sortedcontainers import SortedList
 
 from node.margin.liquidation import price_band
 from node.margin.position import Position
-from node.margin.staleness import age_limit, data_age, thinnest_margin, unseen_move
+from node.margin.staleness import age_limit, buffer_for, data_age
 from node.margin.volatility import SAMPLE_MS, variance_after, variance_of
 from node.matching.book import Book, Order
 from node.transition import leaves
@@ -163,16 +163,12 @@ class Market:
     def age(self, now: int, lag: int) -> None:
         """Bring ``buffer`` and ``too_old`` to this block; after its first order, two comparisons.
 
-        The buffer stops at the thinnest margin: past it nothing is opened by an order, and what
-        still rests must not become too dear for those who reduce.
+        See ``node.margin.staleness.buffer_for``.
         """
         if now == self._aged_at and lag == self._aged_lag:
             return
-        rules = self.rules
-        deviations, age_ms = rules.staleness.deviations, self.data_age(now, lag)
-        unseen, thinnest = unseen_move(deviations, self.variance, age_ms), thinnest_margin(rules)
-        self.too_old = unseen > thinnest
-        self.buffer = thinnest if self.too_old else unseen
+        age_ms = self.data_age(now, lag)
+        self.buffer, self.too_old = buffer_for(self.rules, self.variance, age_ms)
         self._aged_at, self._aged_lag = now, lag
 
     def require_fresh(self, now: int, lag: int) -> None:

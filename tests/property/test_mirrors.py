@@ -102,6 +102,7 @@ def test_the_mirrors_are_the_state(seed: int) -> None:
                 assert books.levels(market, side) == book_of(state, market, side)
     assert shown(accounts) == shown(accounts_of(state))
     assert marks.by_market == marks_of(state).by_market
+    assert marks.variances == marks_of(state).variances
     for address, account in state.accounts.items():
         for agent, held in account.agents.items():
             assert accounts.by_address[address].agents[agent] == held.until
