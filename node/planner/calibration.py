@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from node.capacity.telemetry import Telemetry
 from node.planner.chain_law import ChainLaw, chain_law
-from node.planner.hawkes import Hawkes
+from node.planner.hawkes import Hawkes, spectral_radius
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
 from node.planner.service_law import (
     ANY,
@@ -109,6 +109,11 @@ class ArrivalLaw(msgspec.Struct, frozen=True):
     events: int
     seconds: float
     converged: bool
+
+    @property
+    def radius(self) -> float:
+        """Return the spectral radius; bursts end iff it is below 1."""
+        return spectral_radius(np.asarray(self.branching, dtype=np.float64))
 
     @property
     def process(self) -> Hawkes:
@@ -275,6 +280,20 @@ def calibrate(
         l1=chain_law(reads, random),
         flow=_flow(used),
     )
+
+
+def with_flow(node: Calibration, tape: Calibration) -> Calibration:
+    """Return what ``node`` costs under what ``tape`` flows like.
+
+    What each kind of command held while it was measured stays the node's, and so does the oracle's
+    interval where the tape tells none; arrivals, sizes, cancels and depth are the tape's.
+    """
+    flow, measured = tape.flow, node.flow
+    if flow is not None and measured is not None:
+        oracle_s = flow.oracle_interval_s or measured.oracle_interval_s
+        flow = msgspec.structs.replace(flow, kinds=measured.kinds, oracle_interval_s=oracle_s)
+    source = msgspec.structs.replace(node.source, what="both", tape=tape.source.tape)
+    return msgspec.structs.replace(node, source=source, flow=flow)
 
 
 def loop_beside_s(window: Telemetry) -> float:

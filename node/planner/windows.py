@@ -32,12 +32,11 @@ class Windows(msgspec.Struct, frozen=True):
     """Left out because no command came."""
 
 
-def read_telemetry(body: bytes) -> Telemetry:
-    """Return the answer of ``GET /telemetry``. Raises ``MeasurementInvalid`` with all faults."""
-    try:
-        data = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
-        raise MeasurementInvalid(faults=(f"telemetry: {error}",)) from None
+def read_telemetry(data: object) -> Telemetry:
+    """Return the answer of ``GET /telemetry``, decoded from JSON.
+
+    Raises ``MeasurementInvalid`` with all faults.
+    """
     telemetry, faults = read_checked(Telemetry, data, {}, "telemetry")
     if telemetry is None:
         raise MeasurementInvalid(faults=tuple(faults))
