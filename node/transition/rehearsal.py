@@ -13,22 +13,33 @@ from node.matching.book import Order
 from node.matching.match import Stop
 from node.transition.effects import Effects
 from node.transition.state import Account, Market, State
+from node.transition.steps import Steps
 from node.transition.trade import Trade
 from node.types.commands import NewOrder, Side
 from node.types.ids import MarketId, OrderId
 from node.types.units import Lots, Money, Ticks
 
 
-def would_fill(  # noqa: PLR0913, PLR0917 - an order that is tried out has this many facts
-    state: State, account: Account, new: NewOrder, price: Ticks, size: Lots, per_fill: Money
+def would_fill(
+    state: State,
+    account: Account,
+    new: NewOrder,
+    price: Ticks,
+    size: Lots,
+    per_fill: Money,
+    steps: Steps,
 ) -> bool:
-    """Return whether ``size`` lots would be filled at ``price`` or better, at once and in full."""
-    limit = state.rules.limits.fills_per_order
+    """Return whether ``size`` lots would be filled at ``price`` or better, at once and in full.
+
+    Each maker that is tried out is one of the action's ``steps``, whatever comes of it.
+    """
+    limit = steps.most_tried
     market = state.market(new.market)
     makers = _within_reach(market, new.side, price, limit)
     # Most noes are this simple, and a no is free: it must not cost us a rehearsal.
     if sum(maker.remaining for maker in makers if maker.account != account.address) < size:
         return False
+    steps.take(len(makers))
     stage = State(state.rules, state.domain)
     copy = stage.market(new.market)
     stage.time, stage.lag = state.time, state.lag

@@ -7,8 +7,8 @@ their bytes when it is created), so a verifier needs no file from the operator.
 import msgspec
 
 from node.types.errors import ConfigInvalid
-from node.types.fees import FeeRules, faults_of_fees
 from node.types.faults import out_of, out_of_ranges, raise_faults
+from node.types.fees import FeeRules, faults_of_fees
 from node.types.hashing import keccak256
 from node.types.ids import Address, MarketId
 from node.types.units import MONEY_DECIMALS, PPM_ONE, Lots, Millis, Money, Ppm

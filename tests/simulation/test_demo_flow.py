@@ -62,7 +62,7 @@ class Exchange:
                 self._intend(item, time_ms)
 
     def _open_block(self, time_ms: int) -> None:
-        self._apply(OpenBlock(self.state.block + 1, Millis(START_MS + time_ms)))
+        self._apply(OpenBlock(self.state.block + 1, Millis(START_MS + time_ms), self.state.fee))
 
     def _intend(self, intent: Intent, time_ms: int) -> None:
         key = self._source.accounts[intent.account]
@@ -72,7 +72,7 @@ class Exchange:
         if intent.margin:
             self._apply(AdjustMargin(*head, intent.market, intent.margin))
         else:
-            self._apply(PlaceOrders(*head, intent.cancels, intent.orders))
+            self._apply(PlaceOrders(*head, intent.cancels, intent.orders, self.state.fee))
 
     def _quote(self, quotes: Quotes, time_ms: int) -> None:
         reports = tuple(PriceReport(key.address, quotes.prices, bytes(65)) for key in REPORTERS)
