@@ -1,0 +1,47 @@
+"""A claim says what the lane will be, for every body that can be read."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.codec.json_actions import ActionReader, action_to_json
+from node.ingress.claim import claims_to_reduce
+from node.types.lanes import Lane, lane_of
+from tests.unit.codec.example_actions import ACTIONS, RULES, signed
+
+BODIES = {name: action_to_json(signed(action), RULES) for name, action in ACTIONS.items()}
+READER = ActionReader(RULES)
+ORDER = BODIES["one_order"]["orders"][0]
+CANCEL = {"order_id": 7}
+
+
+@pytest.mark.parametrize("name", sorted(BODIES))
+def test_a_claim_is_what_the_lane_says(name: str) -> None:
+    raw = msgspec.json.encode(BODIES[name])
+    assert claims_to_reduce(raw) == (lane_of(READER.read(raw)) is Lane.REDUCING)
+
+
+@given(st.lists(st.booleans(), max_size=4), st.integers(0, 3))
+def test_a_bulk_claims_what_its_riskiest_order_is(reducing: list[bool], cancels: int) -> None:
+    orders = [{**ORDER, "reduce_only": reduces} for reduces in reducing]
+    body = {**BODIES["one_order"], "orders": orders, "cancels": [CANCEL] * cancels}
+    if not orders and not cancels:
+        return
+    raw = msgspec.json.format(msgspec.json.encode(body), indent=2)
+    assert claims_to_reduce(raw) == (lane_of(READER.read(raw)) is Lane.REDUCING)
+
+
+@pytest.mark.parametrize("amount", ["1", "0.000001", "-1", "-0.5", "0", "0.0", "00.10"])
+def test_margin_is_topped_up_by_more_than_nothing(amount: str) -> None:
+    head = {key: BODIES["one_order"][key] for key in ("account", "nonce", "expires", "signature")}
+    body = {**head, "type": "adjust_margin", "market": ORDER["market"], "amount": amount}
+    raw = msgspec.json.encode(body)
+    assert claims_to_reduce(raw) == (lane_of(READER.read(raw)) is Lane.REDUCING)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"[]", b"7", b'{"type":"deposit"}', b"\xff", b"[" * 60_000]
+)
+def test_what_cannot_be_read_claims_nothing(raw: bytes) -> None:
+    assert not claims_to_reduce(raw)
