@@ -5,6 +5,7 @@ from typing import Final
 from node.margin.position import NO_LOTS, NO_MONEY, Position, order_reserve
 from node.transition.rehearsal import would_fill
 from node.transition.state import Account, Market, State
+from node.transition.steps import Steps
 from node.types.commands import NewOrder, OrderType, Side
 from node.types.errors import (
     DuplicateClientId,
@@ -46,12 +47,13 @@ class Admitted:
         self.crosses = crosses
 
 
-def admit(state: State, account: Account, new: NewOrder, per_fill: Money) -> Admitted:
+def admit(state: State, account: Account, new: NewOrder, per_fill: Money, steps: Steps) -> Admitted:
     """Return how ``new`` enters the market; raise the first rule that it breaks. Changes nothing.
 
     A market order's price is held to the price band, a reduce-only order's size to what there is to
     reduce. One that closes less than all of it is held to the minimum as well: reducing lot by lot,
-    it would reserve nothing and make a wall of dust. ``per_fill`` is what each fill costs in work.
+    it would reserve nothing and make a wall of dust. ``per_fill`` is what each fill costs in work,
+    ``steps`` what trying it out may take.
     """
     if not 1 <= new.market <= len(state.markets):
         raise UnknownMarket(market=new.market)
@@ -73,7 +75,7 @@ def admit(state: State, account: Account, new: NewOrder, per_fill: Money) -> Adm
     reserve = NO_MONEY
     if not new.reduce_only:
         reserve = _check_collateral(market, account, position, new, price, size)
-    if new.type is _FOK and not would_fill(state, account, new, price, size, per_fill):
+    if new.type is _FOK and not would_fill(state, account, new, price, size, per_fill, steps):
         raise FillOrKillUnfilled(size=size)
     return Admitted(price, size, reserve, crosses)
 

@@ -65,8 +65,11 @@ def _age(order: Order) -> int:
     return order.order_id
 
 
-def drop_idle_reducers(effects: Effects, account: Account, market: MarketId) -> None:
-    """Cancel reduce-only orders that have nothing left to reduce, so that no book shows them."""
+def drop_idle_reducers(effects: Effects, account: Account, market: MarketId) -> int:
+    """Cancel reduce-only orders that have nothing left to reduce, so that no book shows them.
+
+    Returns how many they were.
+    """
     position = account.positions[market]
     idle = [
         order
@@ -75,3 +78,4 @@ def drop_idle_reducers(effects: Effects, account: Account, market: MarketId) -> 
     ]
     for order in sorted(idle, key=_age):
         remove_order(effects, order, CancelReason.REDUCE_ONLY)
+    return len(idle)

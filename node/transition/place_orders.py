@@ -8,6 +8,7 @@ from node.transition.effects import Effects
 from node.transition.new_order import admit, reserve_of
 from node.transition.orders import cancelled, remove_order, rest_order
 from node.transition.state import Account, State
+from node.transition.steps import Steps
 from node.transition.trade import Trade
 from node.transition.work_fee import WorkFee
 from node.types.commands import CancelOrder, NewOrder, OrderType, PlaceOrders
@@ -47,11 +48,11 @@ def place_orders(effects: Effects, command: PlaceOrders) -> None:
             _cancel(effects, account, cancel)
         except CommandRejected as error:
             rejections.append((place, error))
-    work = WorkFee(effects, account, command)
+    work, steps = WorkFee(effects, account, command), Steps(effects.state.rules.limits)
     fills = 0
     for place, order in enumerate(command.orders, start=len(command.cancels)):
         try:
-            fills += _place(effects, account, order, place, work)
+            fills += _place(effects, account, order, place, work, steps)
         except CommandRejected as error:
             rejections.append((place, error))
     if len(rejections) == items and not (work.paid and _walked(rejections)):
@@ -84,7 +85,9 @@ def _walked(rejections: list[tuple[int, CommandRejected]]) -> bool:
     return any(type(error) is FillOrKillUnfilled for _, error in rejections)
 
 
-def _place(effects: Effects, account: Account, new: NewOrder, item: int, work: WorkFee) -> int:
+def _place(
+    effects: Effects, account: Account, new: NewOrder, item: int, work: WorkFee, steps: Steps
+) -> int:
     """Admit the order, cross it, rest or drop what is left; return the fills that were charged.
 
     Raises before the first change.
@@ -95,7 +98,7 @@ def _place(effects: Effects, account: Account, new: NewOrder, item: int, work: W
         if work.fault is not None:
             raise work.fault
         per_fill = work.per_fill
-    admitted = admit(state, account, new, per_fill)
+    admitted = admit(state, account, new, per_fill, steps)
     order = Order(
         OrderId(state.next_order_id),
         new.client_id,
@@ -124,7 +127,8 @@ def _place(effects: Effects, account: Account, new: NewOrder, item: int, work: W
         rest_order(effects, account, order)
         return 0
     trade = Trade(effects, state.markets[new.market - 1], account, order, per_fill)
-    stop = trade.run(state.rules.limits.fills_per_order)
+    stop = trade.run(steps.most)
+    steps.take(trade.steps)
     if order.remaining:
         _finish(effects, account, order, new.type, stop)
     return trade.fills if per_fill else 0

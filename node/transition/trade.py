@@ -14,17 +14,19 @@ from node.types.units import Lots, Money, Ticks
 class Trade:
     """The judge of one crossing. Nothing is applied to either side unless both can bear it.
 
-    The taker pays ``per_fill`` for the work of each fill; ``fills`` counts them.
+    The taker pays ``per_fill`` for the work of each fill; ``fills`` counts them, ``steps`` also the
+    orders that left without one.
     """
 
     __slots__ = (
         "_account", "_closed", "_effects", "_market", "_order", "_per_fill", "_position", "fills",
+        "steps",
     )  # fmt: skip
 
     def __init__(
         self, effects: Effects, market: Market, account: Account, order: Order, per_fill: Money
     ) -> None:
-        self.fills = 0
+        self.fills = self.steps = 0
         self._per_fill = per_fill
         market.age(effects.state.time, effects.state.lag)
         self._effects = effects
@@ -38,7 +40,7 @@ class Trade:
         """Cross the order with the book, then drop reduce-only orders left with nothing to do."""
         stop = cross(self._market.book, self._order, max_fills, self)
         for account in self._closed:
-            drop_idle_reducers(self._effects, account, self._market.market_id)
+            self.steps += drop_idle_reducers(self._effects, account, self._market.market_id)
         return stop
 
     def settle(self, maker: Order, price: Ticks, size: Lots) -> int:
@@ -73,6 +75,7 @@ class Trade:
         self._apply(self._account, self._position, taken)
         self._effects.state.fees += self._per_fill
         self.fills += 1
+        self.steps += 1
         self._tell(maker, price, size, given.fee, taken.fee)
         return size
 
@@ -82,10 +85,11 @@ class Trade:
         With a reduce-only order that has nothing to reduce go all of its account: otherwise each
         would cost the taker a step, and one lot could hold up a hundred of them for nothing.
         """
+        self.steps += 1
         order_left(self._effects, maker, reason)
         if reason is CancelReason.REDUCE_ONLY:
             account = self._effects.state.accounts[maker.account]
-            drop_idle_reducers(self._effects, account, self._market.market_id)
+            self.steps += drop_idle_reducers(self._effects, account, self._market.market_id)
 
     def _taker_effect(self, lots: int, price: int) -> Effect | None:
         market = self._market

@@ -15,6 +15,7 @@ from tests.benchmarks.admission import measure_admission
 from tests.benchmarks.book import measure_books
 from tests.benchmarks.transition import measure_transition
 from tests.benchmarks.whole import measure_whole
+from tests.benchmarks.worst_case import measure_worst_cases
 
 BENCHMARKS: Final[dict[str, tuple[str, Callable[[], Sequence[msgspec.Struct]]]]] = {
     "book": ("The book: operations a second; ratio = ours over theirs", measure_books),
@@ -29,6 +30,10 @@ BENCHMARKS: Final[dict[str, tuple[str, Callable[[], Sequence[msgspec.Struct]]]]]
     "whole": (
         "The whole path: orders a second; ratio = over eth-account with single orders",
         measure_whole,
+    ),
+    "worst_case": (
+        "The dearest command of each kind, in microseconds; bound = its worst case in units",
+        measure_worst_cases,
     ),
 }
 """The title of each benchmark, and what measures it."""

@@ -5,12 +5,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from node.capacity.kinds import Kind
 from tests.benchmarks import __main__ as command
 from tests.benchmarks.admission import measure_admission
 from tests.benchmarks.book import OURS, measure_books
 from tests.benchmarks.rounds import Spread, rate_ratios, spread
 from tests.benchmarks.transition import BULKS, PEER, measure_transition
 from tests.benchmarks.whole import WholeSize, measure_whole
+from tests.benchmarks.worst_case import measure_worst_cases
+from tests.examples import RULES
 
 
 def test_the_book_is_measured_and_an_absent_engine_says_so() -> None:
@@ -55,6 +58,18 @@ def test_ratios_are_taken_within_a_round() -> None:
     # Both are four times as slow in the second round: their ratio is not.
     assert rate_ratios(10, [1.0, 4.0], 5, [1.0, 4.0]) == Spread(2.0, 2.0, 2.0)
     assert spread([3.0, 1.0, 2.00049]) == Spread(2.0, 1.0, 3.0)
+
+
+def test_the_worst_of_each_kind_applies_in_full() -> None:
+    rows = measure_worst_cases(rounds=1)
+    assert {row.kind for row in rows} == {kind.word for kind in Kind}
+    limits = RULES.limits
+    by_case = {row.case: row for row in rows}
+    assert max(row.fills for row in rows if row.kind == "bulk") == limits.steps_per_action
+    dearest = next(row for row in by_case.values() if row.kind == "place")
+    # Each of the makers drops all of its orders but the one that was filled.
+    assert dearest.fills == limits.fills_per_order
+    assert dearest.events > dearest.fills * (limits.open_orders_per_account - 1)
 
 
 def test_the_command_shows_a_table_and_writes_the_figures(

@@ -1,0 +1,93 @@
+"""The most that one command of each kind may be, from the bounds in the rules.
+
+Worked out, not measured: counts of the things that take time, so that a price or a limit can be
+set before anything has run. With I items an action, F fills an order, S steps an action, O open
+orders an account, D deleverage steps, R reporters, M markets:
+
+    place        1 order + min(2 F, S) steps + min(F, S) O orders that leave with them
+    bulk         I orders + min(2 I F, S) steps + min(F, S) O, likewise
+    cancel       I cancels
+    cancel_all   O cancels
+    liquidate    O cancels + F steps + D counterparties + (F + D) O orders that leave with them
+    oracle_round R reports x M markets
+    funding      M markets
+    the others   1
+
+A step is a fill, or an order that leaves without one. A fill that closes its maker's position drops
+the maker's reduce-only orders, at most O of them: they were paid for when they were placed, but
+they leave in somebody else's command. They count as steps once the order is done, so that only the
+last order of an action overdraws. A fill-or-kill order's steps are rehearsed first, which makes two
+of each.
+"""
+
+from typing import Final
+
+import msgspec
+
+from node.capacity.kinds import Kind
+from node.types.rules import Rules
+
+REHEARSED: Final = 2
+"""What a fill-or-kill order makes of a step: it copies and crosses what it may then cross."""
+
+
+class WorstCase(msgspec.Struct, frozen=True):
+    """The largest counts that one command can reach.
+
+    ``items``: orders and cancels of its own. ``steps``: of matching, rehearsals included.
+    ``leaving``: other orders that must leave the books with it. ``counterparties``: positions that
+    auto-deleveraging looks at. ``prices``: reported prices, or markets that funding moves.
+    """
+
+    kind: Kind
+    items: int = 1
+    steps: int = 0
+    leaving: int = 0
+    counterparties: int = 0
+    prices: int = 0
+
+    @property
+    def units(self) -> int:
+        """Return all of it, each thing being one unit of work."""
+        return self.items + self.steps + self.leaving + self.counterparties + self.prices
+
+
+def worst_case(kind: Kind, rules: Rules) -> WorstCase:
+    """Return the most that a command of ``kind`` may be under ``rules``."""
+    limits = rules.limits
+    orders = limits.open_orders_per_account
+    match kind:
+        case Kind.PLACE:
+            return _orders(kind, 1, rules)
+        case Kind.BULK:
+            return _orders(kind, limits.items_per_action, rules)
+        case Kind.CANCEL:
+            return WorstCase(kind, items=limits.items_per_action)
+        case Kind.CANCEL_ALL:
+            return WorstCase(kind, items=orders)
+        case Kind.LIQUIDATE:
+            steps, counterparties = limits.fills_per_order, limits.deleverage_steps
+            return WorstCase(
+                kind,
+                items=orders,
+                steps=steps,
+                leaving=(steps + counterparties) * orders,
+                counterparties=counterparties,
+            )
+        case Kind.ORACLE_ROUND:
+            return WorstCase(kind, prices=len(rules.reporters) * len(rules.markets))
+        case Kind.FUNDING:
+            return WorstCase(kind, prices=len(rules.markets))
+        case Kind.MARGIN | Kind.WITHDRAW | Kind.AGENT | Kind.DEPOSIT:
+            return WorstCase(kind)
+
+
+def _orders(kind: Kind, items: int, rules: Rules) -> WorstCase:
+    limits = rules.limits
+    each, most = limits.fills_per_order, limits.steps_per_action
+    return WorstCase(
+        kind,
+        items=items,
+        steps=min(REHEARSED * items * each, most),
+        leaving=min(each, most) * limits.open_orders_per_account,
+    )
