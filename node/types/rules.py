@@ -77,15 +77,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``steps_per_action``: the fills, and the makers that leave without one, of all orders of an
     action together; the last ones are left with fewer than ``fills_per_order``, or none.
-    ``steps_per_action``: the fills, and the makers that leave without one, of all orders of an
-    action together; the last ones are left with fewer than ``fills_per_order``, or none.
     ``withdrawal_min``: a withdrawal stands in the state for ever, and on L1 only its owner's money
     is held back by it. A smaller one is for an account that takes out all that it has.
     """
 
     items_per_action: int = 100
     fills_per_order: int = 100
-    steps_per_action: int = 1_000
     steps_per_action: int = 1_000
     open_orders_per_account: int = 200
     agents_per_account: int = 8
@@ -162,7 +159,6 @@ def _faults_of_limits(limits: Limits) -> list[str]:
     ranges = {
         "items_per_action": (1, 100),
         "fills_per_order": (1, 10_000),
-        "steps_per_action": (1, 1_000_000),
         "steps_per_action": (1, 1_000_000),
         "open_orders_per_account": (1, 10_000),
         "agents_per_account": (0, 64),
