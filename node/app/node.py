@@ -37,6 +37,7 @@ from node.app.overload import (
     limits_of,
     register_overload_figures,
 )
+from node.app.risk_fleet import make_fleet
 from node.app.standings import NotingSealer, Standings
 from node.app.stats import stats_of
 from node.app.tally import Tally
@@ -56,9 +57,7 @@ from node.publisher.results import ResultWriter
 from node.publisher.seed import accounts_of, books_of, marks_of
 from node.publisher.service import Publisher
 from node.publisher.views import PublicViews
-from node.risk.book import RiskBook
-from node.risk.processor import RiskProcessor
-from node.risk.seed import events_of
+from node.risk.balancer import Balancer
 from node.risk.service import RiskService
 from node.sequencer.builder import Builder
 from node.sequencer.service import Sequencer
@@ -201,10 +200,14 @@ class Node:
 
     def _make_risk(self) -> None:
         base, config = self.base, self.config
-        book = RiskBook.from_positions(base.rules, events_of(base.state))
-        self.risk = RiskProcessor(book, config.risk)
+        self.risk = make_fleet(base, config.risk)
         self._risk_service = RiskService(
-            self.risk, self._watched, self._propose, base.clock, config.risk.blocks_per_turn
+            self.risk,
+            Balancer(self.risk, config.risk, base.clock),
+            self._watched,
+            self._propose,
+            base.clock,
+            config.risk.blocks_per_turn,
         )
 
     def _make_settlement(self) -> None:
@@ -311,6 +314,13 @@ class Node:
 
     async def run(self) -> None:
         """Serve until ``stop``, then drain; raises what a station failed with."""
+        try:
+            await self.risk.start()
+            await self._run()
+        finally:
+            await self.risk.close()
+
+    async def _run(self) -> None:
         base = self.base
         journaled = base.journal.read(base.position.next_sequence)
         async with asyncio.TaskGroup() as group:

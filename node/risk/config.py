@@ -1,10 +1,22 @@
 """How the risk processor behaves: keys with their ranges, and one check that tells all faults."""
 
 import math
+from enum import StrEnum
 
 import msgspec
 
 from node.types.faults import out_of_ranges, raise_faults
+
+SHARDS_MAX = 64
+
+
+class ShardKind(StrEnum):
+    """Where a shard runs, and with which index; see ``node.risk.shard``."""
+
+    INLINE = "inline"
+    VECTORISED = "vectorised"
+    PROCESS = "process"
+
 
 _RANGES: dict[str, tuple[float, float]] = {
     "late_share": (1e-6, 0.1),
@@ -25,6 +37,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "audit_seed": (0, 2**63 - 1),
     "confidence": (0.5, 0.999_999),
     "blocks_per_turn": (1, 100_000),
+    "rebalance_s": (1, 86_400),
     "reserve_share": (1e-6, 0.5),
     "reserve_window_ms": (0, 60_000),
 }
@@ -76,6 +89,12 @@ class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Confidence of the upper bounds in the report."""
     blocks_per_turn: int = 64
     """The most blocks taken from the mailbox at once."""
+    shards: tuple[ShardKind, ...] = (ShardKind.INLINE,)
+    """Where markets are watched: ``inline`` or ``vectorised`` on the loop, ``process`` beside it.
+
+    With more than one, markets are placed on them by expected load, and moved when that pays."""
+    rebalance_s: int = 10
+    """How often the placement is looked at, in seconds."""
     reserve_share: float = 0.001
     """How often more liquidations may come up in one window than room is kept for."""
     reserve_window_ms: int = 1_000
@@ -97,6 +116,8 @@ def check_risk_config(config: RiskConfig) -> None:
             f"shortest_horizon_s: {config.shortest_horizon_s},"
             f" at most budget_horizon_s ({config.budget_horizon_s}) allowed"
         )
+    if not 1 <= len(config.shards) <= SHARDS_MAX:
+        faults.append(f"shards: {len(config.shards)} given, 1 … {SHARDS_MAX} allowed")
     faults += _faults_of_tail(config.tail)
     raise_faults(faults)
 

@@ -13,7 +13,7 @@ from node.risk.book import RiskBook
 from node.risk.config import RiskConfig, check_risk_config
 from node.risk.market import MarketWatch, RiskEvent
 from node.risk.monitor import Monitor
-from node.risk.report import HeldFigures, RiskReport, risk_report
+from node.risk.report import HeldFigures, MarketFigures, RiskReport, risk_report
 from node.risk.tails import tail_of
 from node.risk.tiers import Tier
 from node.risk.trigger import CrossingIndex, TriggerIndex
@@ -121,10 +121,14 @@ class RiskProcessor:
         )
         return counted, held
 
-    def threatened(self) -> dict[MarketId, int]:
-        """Return by market how many positions are due within ``near_s``: a rush brings them up."""
+    def loads(self) -> dict[MarketId, MarketFigures]:
+        """Return what placing each market depends on."""
         return {
-            market: watch.schedule.members[Tier.CRITICAL] + watch.schedule.members[Tier.NEAR]
+            market: MarketFigures(
+                positions=len(watch.view.holdings),
+                expected=watch.expected,
+                volatility=watch.volatility.per_root_second,
+            )
             for market, watch in self._watches.items()
         }
 

@@ -77,6 +77,18 @@ class HeldFigures(msgspec.Struct, frozen=True):
     volatility_per_root_second: dict[str, float]
 
 
+class MarketFigures(msgspec.Struct, frozen=True, gc=False):
+    """What placing a market depends on.
+
+    ``expected``: the liquidations that the reserve's window may bring (``node.risk.density``);
+    ``volatility``: of the log price, per root of a second.
+    """
+
+    positions: int
+    expected: int
+    volatility: float
+
+
 def risk_report(monitor: Monitor, held: HeldFigures, confidence: float) -> RiskReport:
     """Return the report of what ``monitor`` has counted and the markets hold."""
     checks = sum(monitor.tier_checks)

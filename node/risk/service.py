@@ -4,14 +4,19 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+import structlog
+
 from node.capacity.stage import Stage
 from node.ports.clock import Clock
 from node.ports.mailbox import Inlet
-from node.risk.processor import RiskProcessor
+from node.risk.balancer import Balancer
+from node.risk.fleet import RiskFleet
 from node.types.commands import Liquidate
 from node.types.durable import DurableBlock
 from node.types.errors import Unavailable
 from node.types.events import Event
+
+_log = structlog.get_logger(__name__)
 
 _NANOS_PER_MILLI = 1_000_000
 
@@ -26,22 +31,20 @@ class BlockInlet(Inlet[DurableBlock], Protocol):
 
 
 class RiskService:
-    """Runs a processor until it is cancelled.
-
-    Between taking blocks and handing in what they call for nothing is awaited, so a cancellation
-    never falls in between, and no block is taken that is not worked off.
-    """
+    """Runs a fleet until it is cancelled, and moves its markets between two turns."""
 
     def __init__(
         self,
-        processor: RiskProcessor,
+        fleet: RiskFleet,
+        balancer: Balancer,
         blocks: BlockInlet,
         submit: Callable[[Liquidate], None],
         clock: Clock,
         blocks_per_turn: int,
     ) -> None:
         """Wire the loop; ``submit`` queues a command or raises ``Unavailable``."""
-        self._processor = processor
+        self._fleet = fleet
+        self._balancer = balancer
         self._blocks = blocks
         self._submit = submit
         self._clock = clock
@@ -51,22 +54,26 @@ class RiskService:
         """Work until cancelled; other tasks get their turn after each handful of blocks."""
         while True:
             await self._blocks.wait()
-            self.turn()
+            await self.turn()
             await asyncio.sleep(0)
 
-    def turn(self) -> int:
+    async def turn(self) -> int:
         """Work off what waits, within the turn's limit; return the number of blocks."""
         started_ns = self._clock.now_ns()
         blocks = self._blocks.take(self._blocks_per_turn, started_ns)
         # Delays count from the log's times, which the wall clock gave: milliseconds.
         unix_ns = self._clock.now_ms() * _NANOS_PER_MILLI
-        for command in self._processor.on_events(_events_of(blocks), unix_ns):
+        for command in await self._fleet.on_events(_events_of(blocks), unix_ns):
             try:
                 self._submit(command)
             except Unavailable:
                 # The lane is full: the position stays known, and the next turn proposes it again.
-                self._processor.refused(command)
+                await self._fleet.refused(command)
         self._blocks.stage.busy(started_ns, self._clock.now_ns(), len(blocks))
+        if self._balancer.due:
+            for move in self._balancer.plan():
+                _log.info("market_moved", market=move.market, source=move.source, to=move.target)
+                await self._fleet.move(move.market, move.target)
         return len(blocks)
 
 

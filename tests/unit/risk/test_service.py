@@ -6,9 +6,13 @@ import pytest
 
 from node.adapters.mailbox import Mailbox
 from node.capacity.queue import BoundedQueue
+from node.risk.balancer import Balancer
 from node.risk.book import RiskBook
-from node.risk.processor import RiskProcessor
+from node.risk.config import ShardKind
+from node.risk.fleet import RiskFleet
+from node.risk.report import RiskReport
 from node.risk.service import RiskService
+from node.risk.shard import LocalShard, ShardSession, parcels_of
 from node.types.blocks import Block
 from node.types.commands import Liquidate
 from node.types.durable import DurableBlock
@@ -16,7 +20,16 @@ from node.types.errors import Overloaded
 from node.types.events import Event
 from node.types.ids import Sequence
 from node.types.units import Millis
-from tests.unit.risk.risk_cases import CONFIG, START_MS, address, block, mark, position, rules
+from tests.unit.risk.risk_cases import (
+    CONFIG,
+    MARKET,
+    START_MS,
+    address,
+    block,
+    mark,
+    position,
+    rules,
+)
 
 
 class StillClock:
@@ -61,15 +74,30 @@ def durable(number: int, *events: Event) -> DurableBlock:
     )
 
 
-def station(lane: Lane) -> tuple[RiskService, Mailbox[DurableBlock], RiskProcessor]:
+async def station(lane: Lane) -> tuple[RiskService, Mailbox[DurableBlock], RiskFleet]:
     mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("risk", 16))
-    processor = RiskProcessor(RiskBook(rules()), CONFIG)
-    return RiskService(processor, mailbox, lane.submit, StillClock(), 2), mailbox, processor
+    book, clock = RiskBook(rules()), StillClock()
+    fleet = RiskFleet(
+        [LocalShard(ShardSession(rules(), CONFIG, ShardKind.INLINE))],
+        {MARKET: 0},
+        lambda markets: parcels_of(book, CONFIG, markets),
+        CONFIG,
+        clock,
+    )
+    await fleet.start()
+    balancer = Balancer(fleet, CONFIG, clock)
+    return RiskService(fleet, balancer, mailbox, lane.submit, clock, 2), mailbox, fleet
+
+
+async def report_of(fleet: RiskFleet) -> RiskReport:
+    # The clock stands still, so that the figures would never be old enough.
+    await fleet._refresh()
+    return fleet.report()
 
 
 async def test_blocks_become_proposals_until_it_is_cancelled() -> None:
     lane = Lane()
-    service, mailbox, _ = station(lane)
+    service, mailbox, _ = await station(lane)
     task = asyncio.create_task(service.run())
     mailbox.offer(durable(1, position(1, 100, 1_000, 0)), 0)
     mailbox.offer(durable(2, mark(999)), 0)
@@ -81,24 +109,24 @@ async def test_blocks_become_proposals_until_it_is_cancelled() -> None:
 
 
 async def test_a_turn_takes_its_limit_and_counts_its_work() -> None:
-    service, mailbox, processor = station(Lane())
+    service, mailbox, fleet = await station(Lane())
     for number in range(3):
         mailbox.offer(durable(number, mark(1_000 + number, START_MS + number)), 0)
-    assert service.turn() == 2
-    assert processor.report().rounds == 2
-    assert service.turn() == 1
+    assert await service.turn() == 2
+    assert (await report_of(fleet)).rounds == 2
+    assert await service.turn() == 1
     assert mailbox.stage.service.count == mailbox.stage.done == 3
     assert mailbox.stage.conserved()
 
 
 async def test_what_a_full_lane_refused_is_handed_in_when_it_is_open() -> None:
     lane = Lane()
-    service, mailbox, processor = station(lane)
+    service, mailbox, fleet = await station(lane)
     lane.is_open = False
     mailbox.offer(durable(1, position(1, 100, 1_000, 0), mark(999)), 0)
-    service.turn()
-    assert (lane.taken, processor.report().refused) == ([], 1)
+    await service.turn()
+    assert (lane.taken, (await report_of(fleet)).refused) == ([], 1)
     lane.is_open = True
     mailbox.offer(durable(2), 0)
-    service.turn()
+    await service.turn()
     assert [command.account for command in lane.taken] == [address(1)]
