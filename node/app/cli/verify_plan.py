@@ -29,7 +29,7 @@ from node.capacity.loadline import KneeRange
 from node.planner.calibration import LOAD_MAX, Calibration, calibrate
 from node.planner.predict import FlowShape, Prediction, Surroundings, predict_knee
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
-from node.planner.responses import DelayLaws, DelayPoint, fit_delays
+from node.planner.responses import POINTS_MIN, DelayLaws, DelayPoint, fit_delays
 from node.planner.verification import (
     DelayCheck,
     MixVerdict,
@@ -62,6 +62,7 @@ LEVELS: Final = (0.3, 0.6, 1.0)
 """Of the highest rate, at each size of the clusters."""
 CLUSTERS: Final = {Mix.SINGLE: (4, 16, 48), Mix.CANCEL: (4, 16, 48), Mix.BULK: (2, 4, 8)}
 """How many actions come at a time; even the largest are served before a lane would shed them."""
+WELL_BELOW: Final = 0.9
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
 NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
 
@@ -253,20 +254,27 @@ def strangers_of(windows: Sequence[Measured]) -> float | None:
     return min(shares, default=None)
 
 
-def delay_laws(quiet: Quiet, prediction: Prediction) -> DelayLaws:
-    """Fit the laws of the delay to the windows in which actions came one by one."""
+def delay_laws(quiet: Quiet, prediction: Prediction) -> DelayLaws | None:
+    """Fit the laws of the delay to the windows in which actions came one by one.
+
+    None where too few of those lie well below the knee that is predicted.
+    """
     points = [
         DelayPoint(measured.point.offered_per_s, p50, p99)
         for measured in quiet.ones
         if load_of(measured.window) <= LOAD_MAX
-        and measured.point.offered_per_s < prediction.p50
+        and measured.point.offered_per_s < WELL_BELOW * prediction.p50
         and (p50 := measured.point.delay_ms["p50"]) is not None
         and (p99 := measured.point.delay_ms["p99"]) is not None
     ]
-    return fit_delays(points, prediction.p50)
+    return fit_delays(points, prediction.p50) if len(points) >= POINTS_MIN else None
 
 
-async def _delays(running: Ramp, laws: DelayLaws, knee_per_s: float) -> AsyncIterator[DelayCheck]:
+async def _delays(
+    running: Ramp, laws: DelayLaws | None, knee_per_s: float
+) -> AsyncIterator[DelayCheck]:
+    if laws is None:
+        return
     for share in DELAY_SHARES:
         rate = share * knee_per_s
         point = (await running.measure(rate, share=share)).point

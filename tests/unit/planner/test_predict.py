@@ -1,0 +1,168 @@
+"""A node whose costs are known has the knee that is predicted of it, within the interval told."""
+
+import math
+from random import Random
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from node.capacity.telemetry import (
+    BlockCounters,
+    HistogramCounts,
+    JournalCounters,
+    KindCounters,
+    L1Counters,
+    LoopCounters,
+    MessageCounters,
+    Telemetry,
+)
+from node.planner.calibration import Calibration, calibrate
+from node.planner.predict import FlowShape, Prediction, Surroundings, predict_knee
+from node.planner.regression import LinearLaw
+from node.planner.verification import rejoined
+
+ONE = FlowShape({"place": 1.0}, 1.0)
+US = 1_000
+S = 1_000_000_000
+
+
+class KnownNode(msgspec.Struct, frozen=True):
+    """What a second, a block and an action cost, in microseconds of each process."""
+
+    second_us: float = 5_000.0
+    block_us: float = 400.0
+    action_us: float = 100.0
+    verify_us: float = 60.0
+    replica_us: float = 30.0
+    noise: float = 0.0
+
+    def knee_per_s(self, around: Surroundings) -> float:
+        """Return the loop's limit when turns are full."""
+        blocks = 1 / around.turn_s_max
+        left_us = 1e6 - self.second_us - blocks * self.block_us
+        return left_us / (self.action_us + self.block_us / around.block_work)
+
+    def window(self, rate: float, blocks: float, random: Random) -> Telemetry:
+        """Return two seconds at ``rate`` actions in ``blocks`` blocks a second."""
+        actions, count = round(2 * rate), round(2 * blocks)
+
+        def ns(us: float) -> int:
+            return round(us * US * max(0.0, random.gauss(1, self.noise)))
+
+        transition = ns(actions * self.action_us * 0.3)
+        making = ns(count * self.block_us * 0.5)
+        loop = ns(2 * self.second_us + count * self.block_us + actions * self.action_us)
+        return Telemetry(
+            at_ns=2 * S,
+            window_ns=2 * S,
+            cores=2,
+            stages=(),
+            kinds=(KindCounters("place", actions, actions, 0, transition, 0),),
+            blocks=BlockCounters(count, actions, making),
+            loop=LoopCounters(loop, 2 * S, count),
+            processes={
+                "node": loop,
+                "verification_0": ns(actions * self.verify_us),
+                "replica": ns(actions * self.replica_us),
+            },
+            journal=JournalCounters(count, 200 * actions, ns(count * 250 + actions)),
+            messages=MessageCounters(actions, actions, 900 * actions),
+            l1=L1Counters(0, 0, 0, 0, HistogramCounts(), HistogramCounts()),
+        )
+
+    def calibrated(self, seed: int = 1) -> Calibration:
+        """Return what a calibration makes of windows with small and with large blocks."""
+        random = Random(seed)
+        loads = [(100, 100), (200, 190), (400, 350), (800, 600), (1_200, 800)]
+        loads += [(800, 50), (1_200, 75), (1_600, 40), (2_000, 42), (2_400, 50)]
+        windows = [self.window(rate, blocks, random) for rate, blocks in loads]
+        return calibrate(rejoined(windows))
+
+
+def inside(prediction: Prediction, knee: float) -> bool:
+    return prediction.p5 <= knee <= prediction.p95
+
+
+def test_the_knee_of_a_node_without_noise_is_found_though_blocks_are_small_below_it() -> None:
+    node, around = KnownNode(), Surroundings()
+    found = predict_knee(node.calibrated(), ONE, around)
+    assert found.p50 == pytest.approx(node.knee_per_s(around), rel=0.03)
+    assert found.bottleneck == "event_loop"
+    assert found.p5 < found.p50 < found.p95
+    # A cost per action taken over from the lowest load would miss it by four fifths.
+    assert found.p50 > 4 * 1e6 / (node.action_us + node.block_us)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_with_noise_the_knee_lies_within_what_is_told(seed: int) -> None:
+    node, around = KnownNode(noise=0.02), Surroundings()
+    found = predict_knee(node.calibrated(seed), ONE, around)
+    assert found.p50 == pytest.approx(node.knee_per_s(around), rel=0.1), f"seed {seed}"
+    assert inside(found, node.knee_per_s(around)), f"seed {seed}"
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    action_us=st.floats(40, 160),
+    block_us=st.floats(50, 600),
+    verify_us=st.floats(10, 35),
+    seed=st.integers(0, 1_000),
+)
+def test_any_node_whose_loop_binds(
+    action_us: float, block_us: float, verify_us: float, seed: int
+) -> None:
+    node = KnownNode(block_us=block_us, action_us=action_us, verify_us=verify_us, noise=0.01)
+    around = Surroundings(cores=8.0)
+    found = predict_knee(node.calibrated(seed), ONE, around)
+    assert found.bottleneck == "event_loop"
+    assert found.p50 == pytest.approx(node.knee_per_s(around), rel=0.1)
+
+
+def test_a_slow_pool_is_named_and_the_loop_comes_next() -> None:
+    found = predict_knee(KnownNode(verify_us=200.0).calibrated(), ONE, Surroundings(cores=8.0))
+    assert (found.bottleneck, found.next_bottleneck) == ("verification", "event_loop")
+    assert found.p50 == pytest.approx(5_000, rel=0.05)
+
+
+def test_processes_that_share_too_few_cores_are_full_together() -> None:
+    generator = LinearLaw(("command", "second"), (80e-6, 0.05), ((80e-6, 0.05),), 0.0)
+    around = Surroundings(cores=2.0, beside={"generator": generator})
+    found = predict_knee(KnownNode().calibrated(), ONE, around)
+    # 100 + 60 + 30 + 80 us, and about 0.075 cores that do not depend on the load.
+    assert found.bottleneck == "machine"
+    assert found.p50 == pytest.approx((2 - 0.075) / 270e-6, rel=0.05)
+
+
+def test_a_chain_that_falls_behind_binds_sooner_the_longer_the_load_lasts() -> None:
+    calibration = KnownNode().calibrated()
+    brief = Surroundings(l1_commands_per_s=1_000.0, l1_room=50_000.0, horizon_s=3.0)
+    lasting = msgspec.structs.replace(brief, horizon_s=3_600.0)
+    assert predict_knee(calibration, ONE, brief).bottleneck != "l1"
+    found = predict_knee(calibration, ONE, lasting)
+    assert found.bottleneck == "l1"
+    assert found.p50 == pytest.approx(1_000 + 50_000 / 3_600, rel=0.02)
+
+
+def test_ceilings_are_told_from_the_lowest_up() -> None:
+    found = predict_knee(KnownNode().calibrated(), ONE)
+    medians = [ceiling.p50 for ceiling in found.ceilings]
+    assert medians == sorted(medians)
+    assert found.ceilings[0].resource == found.bottleneck
+    assert {ceiling.resource for ceiling in found.ceilings} >= {
+        "event_loop", "verification", "replica", "machine", "journal",
+    }  # fmt: skip
+
+
+def test_bulk_actions_fill_a_block_sooner() -> None:
+    calibration = KnownNode().calibrated()
+    bulk = FlowShape({"place": 1.0}, 20.0)
+    journal = {
+        ceiling.resource: ceiling.p50 for ceiling in predict_knee(calibration, bulk).ceilings
+    }["journal"]
+    single = {ceiling.resource: ceiling.p50 for ceiling in predict_knee(calibration, ONE).ceilings}[
+        "journal"
+    ]
+    assert math.isfinite(journal)
+    assert journal < single

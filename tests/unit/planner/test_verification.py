@@ -1,0 +1,79 @@
+"""The verdict says what was right and what was not, and windows add up to reads."""
+
+from random import Random
+
+import pytest
+
+from node.planner.predict import Ceiling, Prediction
+from node.planner.verification import MixVerdict, busiest, delay_check, rejoined, verdict_of
+from tests.unit.planner.test_predict import KnownNode
+
+PREDICTION = Prediction(
+    900.0, 1_000.0, 1_100.0, "event_loop", "machine", (Ceiling("event_loop", 900, 1_000, 1_100),)
+)
+
+
+def verdict(measured: float) -> MixVerdict:
+    return verdict_of(
+        "single",
+        PREDICTION,
+        (measured * 0.98, measured, measured * 1.02),
+        {"event_loop": 0.97, "machine": 0.8},
+        (),
+        calibrated_below=0.44,
+        windows=12,
+        strangers=0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("measured", "error", "holds", "inside"),
+    [
+        (1_000.0, 0.0, True, True),
+        (1_080.0, -0.074, True, True),
+        (890.0, 0.1236, False, False),
+        (1_200.0, -0.1667, False, False),
+    ],
+)
+def test_the_error_is_of_the_prediction(
+    measured: float, error: float, holds: bool, inside: bool
+) -> None:
+    found = verdict(measured)
+    assert found.error_ratio == pytest.approx(error, abs=1e-3)
+    assert (found.holds, found.inside) == (holds, inside)
+    assert (found.bottleneck.predicted, found.bottleneck.measured) == ("event_loop", "event_loop")
+
+
+@pytest.mark.parametrize(
+    ("utilization", "full"),
+    [
+        ({"event_loop": 0.99, "verification_0": 0.6, "machine": 0.8, "node": 1.2}, "event_loop"),
+        ({"event_loop": 0.8, "verification_0": 0.97, "machine": 0.9}, "verification"),
+        ({"event_loop": 0.8, "verification_0": 0.7, "machine": 0.99}, "machine"),
+        ({"event_loop": 0.8, "generator": 0.9}, "event_loop"),
+        ({}, "unknown"),
+    ],
+)
+def test_what_was_full_is_named_like_what_was_predicted(
+    utilization: dict[str, float], full: str
+) -> None:
+    assert busiest(utilization) == full
+
+
+def test_delays_are_compared_where_both_are_known() -> None:
+    check = delay_check(0.6, 600.0, {"p50": 4.0, "p99": 12.0}, {"p50": 5.0, "p999": 90.0})
+    assert check.error_ratio == {"p50": pytest.approx(-0.2)}
+
+
+def test_windows_become_reads_whose_differences_they_are() -> None:
+    random = Random(3)
+    windows = [KnownNode().window(rate, rate / 2, random) for rate in (100.0, 300.0, 50.0)]
+    reads = rejoined(windows)
+    assert len(reads) == 4
+    for place, window in enumerate(windows):
+        found = reads[place + 1].since(reads[place])
+        assert found.window_ns == window.window_ns
+        assert (found.kinds, found.blocks, found.loop) == (window.kinds, window.blocks, window.loop)
+        assert found.processes == window.processes
+        assert found.cores == window.cores
+    assert rejoined([]) == []
