@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from node.types.hold_up import HoldUp
 from node.types.marks import Standing
 
 if TYPE_CHECKING:
@@ -54,6 +55,26 @@ def _register_settlement(node: "Node") -> None:
         "oldest_unposted_seconds",
         "Age of the oldest batch that is in no block of L1.",
         lambda: settlement.pressure.age_ms,
+        per_unit=_MS,
+    )
+    capacity.gauge(
+        "l1_held_up_batches",
+        "Batches that are in no block of L1, by what they wait for now.",
+        lambda: {
+            (cause.value,): standings.unposted if settlement.hold_up is cause else 0
+            for cause in HoldUp
+        },
+        labels=("cause",),
+    )
+    _register_standing(node)
+
+
+def _register_standing(node: "Node") -> None:
+    capacity, settlement, standings = node.capacity, node.settlement, node.standings
+    capacity.gauge(
+        "oldest_not_final_seconds",
+        "Age of the oldest command that L1 could still take back.",
+        lambda: node.base.lag.age(node.base.clock.now_ms()),
         per_unit=_MS,
     )
     capacity.counter(

@@ -15,6 +15,7 @@ from node.adapters.snapshots import SnapshotFolder
 from node.adapters.system_clock import SystemClock
 from node.app.config import NodeConfig
 from node.app.exchange import find_or_deploy, genesis_root, sequencer_key
+from node.app.finality_lag import FinalityLag
 from node.codec.eip712 import Signing
 from node.ports.snapshots import Snapshot
 from node.sequencer.recovery import Recovery, recover
@@ -48,6 +49,7 @@ class Foundation(msgspec.Struct, frozen=True):
     state: State
     recovery: Recovery
     recent: tuple[DurableBlock, ...]
+    lag: FinalityLag
 
     async def close(self) -> None:
         """Let go of everything, in the reverse order."""
@@ -106,13 +108,19 @@ async def _open(
     )
     snapshots = SnapshotFolder(folder.snapshots, folder.identity)
     recent: deque[DurableBlock] = deque(maxlen=BLOCKS_REMEMBERED)
+    lag = FinalityLag()
+
+    def observe(block: DurableBlock) -> None:
+        # Snapshots are of final states, so every block that may not be final is replayed.
+        recent.append(block)
+        lag.offer(block)
 
     def restore(snapshot: Snapshot | None) -> State:
         if snapshot is None:
             return State.genesis(config.rules, domain)
         return State.from_leaves(config.rules, domain, snapshot.leaves)
 
-    state, recovery = recover(restore, apply, journal, snapshots, recent.append)
+    state, recovery = recover(restore, apply, journal, snapshots, observe)
     replica, position = await _start_replica(config, domain, folder, state)
     return Foundation(
         rules=config.rules,
@@ -130,6 +138,7 @@ async def _open(
         state=state,
         recovery=recovery,
         recent=tuple(recent),
+        lag=lag,
     )
 
 

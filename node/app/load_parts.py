@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING, Final
 
 from node.capacity.loadline import Audit, BatchLine, Delay, MarkLine, RiskLine
+from node.margin.staleness import buffer_for
 from node.types.marks import Standing
+from node.types.units import Millis
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -50,4 +52,18 @@ def mark_line(node: "Node") -> MarkLine:
         for market in markets
         if market.mark_age(now_ms) > market.rules.mark_stale_ms
     ]
-    return MarkLine(oldest_age_s=max(ages) / _MS if ages else None, stale=tuple(stale))
+    return MarkLine(
+        oldest_age_s=max(ages) / _MS if ages else None,
+        stale=tuple(stale),
+        buffer_ppm=_buffers(node, now_ms),
+    )
+
+
+def _buffers(node: "Node", now: Millis) -> dict[str, int]:
+    """Return what the age of its data asks of an order in each market that has a mark, in ppm."""
+    lag = node.base.lag.age(now)
+    return {
+        market.rules.symbol: buffer_for(market.rules, market.variance, market.data_age(now, lag))[0]
+        for market in node.base.state.markets
+        if market.mark
+    }

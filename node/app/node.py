@@ -124,7 +124,7 @@ class Node:
                 apply,
                 partial(command_id, signing=base.signing),
                 base.recovery.parent,
-                BlockTerms(base.state, lambda: base.rules.fees.floor),
+                BlockTerms(base.state, lambda: base.rules.fees.floor, base.lag.age),
                 meter=self.meters.kinds,
             ),
             base.journal,
@@ -132,7 +132,7 @@ class Node:
             BlockSigning(base.domain),
             base.clock,
             limits_of(self.config.sequencer),
-            outlets=(self.tally, self._watched, self._told, self._batched),
+            outlets=(self.tally, base.lag, self._watched, self._told, self._batched),
             insight=insight_of(self),
         )
         self.funding = FundingClock(base.rules, base.signing, self.sequencer, base.clock)
@@ -219,6 +219,7 @@ class Node:
         self._outbox = Mailbox(BoundedQueue[Batch]("batch_outbox", OUTBOX_BATCHES))
         for batch in stored:
             self.standings.sealed(batch)
+        base.lag.finalized(Sequence(first))
         self.batcher = BatcherService(
             config.batcher,
             base.rules.root_interval,
@@ -300,7 +301,9 @@ class Node:
             self.batcher.dropped(mark.index, self.standings.data_bytes(mark.index))
         elif mark.standing is Standing.FINAL:
             self._finals.put_nowait(mark.index)
-        self.publisher.set_cursors(self.standings.moved(mark))
+        cursors = self.standings.moved(mark)
+        self.base.lag.finalized(cursors.final)
+        self.publisher.set_cursors(cursors)
 
     async def _let_go_of_final(self) -> None:
         """For each final batch: prove its withdrawals, then forget what no restart needs."""
