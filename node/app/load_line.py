@@ -23,6 +23,7 @@ from node.capacity.lines import (
     journal_limit,
     loop_limit,
     machine_limit,
+    process_limit,
     ranked,
     refusals,
     stage_limit,
@@ -45,6 +46,15 @@ FRESH_NS: Final = 400_000_000
 SPAN_NS: Final = 10 * NS_PER_SECOND
 ITEMS_MIN: Final = 100
 """Fewer items than this say nothing of what an item costs."""
+
+RESOURCES_OF: Final = {
+    "verification": ("verification",),
+    "journal": ("journal",),
+    "batcher": ("replica",),
+    "settlement": ("l1_in_flight", "l1_bytes", "l1_gas"),
+    "inbox": (),
+}
+"""Whose limit the stages share that do not run on the event loop."""
 
 _MS: Final = 1_000
 _LANE: Final = "lane_"
@@ -148,7 +158,7 @@ class LoadWatch:
                 machine_limit(work),
                 stage_limit("verification", by_name["verification"], workers, items),
                 journal_limit(self._commits(told)),
-                stage_limit("replica", by_name["batcher"], 1, items),
+                process_limit("replica", work, told.processes.get("replica", 0) / NS_PER_SECOND),
                 *self._chain(told),
             ]
         )
@@ -187,19 +197,23 @@ class LoadWatch:
         )
 
     def _stages(self, reports: tuple[StageReport, ...], rate: float) -> tuple[StageLine, ...]:
-        loop = next((limit for limit in self._limits if limit.resource == "loop"), None)
         pressure = self._node.settlement.pressure
         unposted = Backlog(pressure.batches, bytes=pressure.data_bytes, gas=pressure.gas)
         return tuple(
             stage_line(
                 report,
                 runs_on(report.name),
-                loop if runs_on(report.name) == "loop" else None,
+                self._limit_of(report.name),
                 rate,
                 unposted if report.name == "settlement" else None,
             )
             for report in reports
         )
+
+    def _limit_of(self, stage: str) -> Limit | None:
+        """Return the limit of what ``stage`` runs on; of L1's laws, the one that binds."""
+        resources = RESOURCES_OF.get(stage, ("loop",))
+        return next((limit for limit in self._limits if limit.resource in resources), None)
 
 
 def items_of(told: Telemetry) -> int:

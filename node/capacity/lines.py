@@ -8,7 +8,7 @@ of them is the node's (forced flow law; Denning and Buzen 1978).
   limit is 1 / sum(v_s S_s). What the loop does with nobody there (timers, looks at L1) is taken off
   first: (1 - U_0) / ((U - U_0) / rate), where U_0 is its utilization when nothing came in.
 - machine: the same with all processes together and its cores in place of 1.
-- pools and single processes: c / S.
+- pools: c / S. A process that works in batches: 1 / S, S being its processor time for an item.
 - journal: one block is built and made durable before the next is begun, so with n the largest
   group, S the time of a command in the transition and T that of a commit: n / (n S + T).
 - L1, three laws that do not multiply: gas of a block over its time and the gas of an item; batches
@@ -87,6 +87,15 @@ def machine_limit(work: Work) -> Limit | None:
     """Return the limit of all cores together; None as for the loop."""
     law = f"({work.cores} cores - U0) / sum over processes of v S"
     return _shared("machine", law, work, work.machine_busy_s, work.machine_idle, work.cores)
+
+
+def process_limit(resource: str, work: Work, busy_s: float) -> Limit | None:
+    """Return the limit of one process by its processor time; None as for the loop.
+
+    For one that works in batches: while it waits for its disk it costs nothing, and a batch that is
+    larger waits no longer.
+    """
+    return _shared(resource, "1 / (v S)", work, busy_s, 0.0, 1)
 
 
 def _shared(

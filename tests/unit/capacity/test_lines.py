@@ -12,6 +12,7 @@ from node.capacity.lines import (
     journal_limit,
     loop_limit,
     machine_limit,
+    process_limit,
     ranked,
     refusals,
     stage_limit,
@@ -81,6 +82,13 @@ def test_a_pool_carries_what_its_workers_do_over_its_visits() -> None:
     assert limit.limit_per_s == pytest.approx(1_000)
     assert stage_limit("pool", report(0, 0), 1, 200) is None
     assert stage_limit("pool", report(400, SECOND), 1, 0) is None
+
+
+def test_a_process_is_told_by_its_processor_time() -> None:
+    limit = process_limit("replica", work(), 0.5)
+    assert limit is not None
+    assert limit.limit_per_s == pytest.approx(2_000)
+    assert process_limit("replica", work(), 0.0) is None
 
 
 def test_a_commit_is_shared_by_the_largest_group() -> None:
