@@ -139,8 +139,8 @@ def _solve(columns: Vector, y: Vector, weights: Vector) -> Vector:
 
 def mean_replicates(
     totals: Vector, counts: Vector, within_error: float, resamples: Vector
-) -> tuple[float, Vector]:
-    """Return Σ totals / Σ counts and the same of each resample.
+) -> Vector:
+    """Return Σ totals / Σ counts of each resample.
 
     ``within_error`` is the standard error that chance inside of the windows alone gives. Where the
     windows tell less than that (a kind that came in one of them only), it is drawn instead.
@@ -154,7 +154,7 @@ def mean_replicates(
         # A generator of its own: how many draws a kind needs must not change the next kind's.
         random = np.random.default_rng(len(resamples))
         again = mean + within_error * random.standard_normal(len(resamples))
-    return mean, np.maximum(again, 0)
+    return np.asarray(np.maximum(again, 0), dtype=np.float64)
 
 
 def rounded(row: Vector) -> tuple[float, ...]:

@@ -111,7 +111,10 @@ def _law(
     n = float(sums.counts.sum())
     square_s2 = float(sums.squares_s2.sum()) / n
     variance = max(square_s2 - (float(sums.totals_s.sum()) / n) ** 2, 0.0)
-    mean_s, again = mean_replicates(sums.totals_s, sums.counts, (variance / n) ** 0.5, resamples)
+    mean_s = float(sums.totals_s.sum()) / n
+    # One observation tells nothing of its error, which is taken to be as large as itself.
+    within_s = (variance / n) ** 0.5 if n > 1 else mean_s
+    again = mean_replicates(sums.totals_s, sums.counts, within_s, resamples)
     return ServiceLaw(
         stage=stage,
         kind=kind,

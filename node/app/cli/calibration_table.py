@@ -10,7 +10,10 @@ from node.planner.recalibration import Change
 from node.planner.regression import LinearLaw
 from node.planner.service_law import ANY, ServiceLaw
 
-_US = 1e6
+DEVIATIONS = 1.96
+"""Of a normal law, on each side: 95 %."""
+MS_FROM = 2e-3
+"""Shorter times are told in microseconds."""
 
 
 def tables_of(found: Calibration) -> Iterator[Table]:
@@ -37,19 +40,24 @@ def change_lines(changes: Iterable[Change]) -> Iterator[str]:
     for change in changes:
         what = f"{change.stage} {change.kind}".strip()
         yield (
-            f"changed: {what}: {_us(change.before_s)} → {_us(change.after_s)}"
+            f"changed: {what}: {_time(change.before_s)} → {_time(change.after_s)}"
             f" ({change.relative:+.0%}, p = {change.p_value:.1g})"
         )
 
 
-def _us(seconds: float) -> str:
-    return f"{seconds * _US:,.1f} µs"
+def _time(seconds: float) -> str:
+    """Return a time with its unit; below a microsecond's tenth it is nothing."""
+    if seconds >= 1:
+        return f"{seconds:,.2f} s"
+    if seconds >= MS_FROM:
+        return f"{seconds * 1e3:,.2f} ms"
+    return f"{seconds * 1e6:,.1f} µs"
 
 
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left")
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left")
+        table.add_column(column, justify="right" if place else "left", no_wrap=True)
     return table
 
 
@@ -69,19 +77,18 @@ def _source_table(found: Calibration) -> Table:
 
 
 def _service_table(laws: tuple[ServiceLaw, ...]) -> Table:
-    columns = ("stage", "kind", "runs on", "mean", "95 %", "deviation", "items")
-    table = _table("Service times", *columns)
+    table = _table("Service times", "stage", "kind", "on", "mean", "±", "deviation", "items")
     for law in laws:
-        low, high = law.interval_s()
         table.add_row(
             law.stage,
             law.kind if law.kind != ANY else "–",
             law.runs_on,
-            _us(law.mean_s),
-            f"{low * _US:,.1f} … {high * _US:,.1f}",
-            _us(law.gamma.variation * law.mean_s),
+            _time(law.mean_s),
+            _time(DEVIATIONS * law.mean_error_s),
+            _time(law.gamma.variation * law.mean_s),
             f"{law.n:,}",
         )
+    table.caption = "±: half of an interval of 95 %"
     return table
 
 
@@ -91,7 +98,7 @@ def _linear_table(laws: dict[str, LinearLaw]) -> Table:
         shown = name
         for term, coefficient in zip(law.terms, law.coefficients, strict=True):
             low, high = law.interval({term: 1.0})
-            table.add_row(shown, term, _us(coefficient), f"{low * _US:,.1f} … {high * _US:,.1f}")
+            table.add_row(shown, term, _time(coefficient), f"{_time(low)} … {_time(high)}")
             shown = ""
     return table
 
