@@ -8,6 +8,11 @@ from typing import Any
 import msgspec
 
 from node.planner.answer import Answer
+from node.planner.calibration import Calibration
+from node.planner.conclude import conclude
+from node.planner.forecast import draw
+from node.planner.prices import Record
+from node.planner.scenario import Scenario
 from node.types.errors import ConfigInvalid
 
 POINTS_MAX = 400
@@ -106,6 +111,13 @@ def tables_at(tables: Mapping[str, Any], point: Mapping[str, float]) -> dict[str
             raise ConfigInvalid(faults=(f"--sweep {key}: section.key is needed",))
         changed[section] = {**table, name: int(value) if value == int(value) else value}
     return changed
+
+
+def figures_at(
+    scenario: Scenario, calibration: Calibration | None, record: Record | None
+) -> dict[str, float | None]:
+    """Return the figures of one point: a plan of its own, computed where this is called."""
+    return figures_of(conclude(scenario, draw(scenario, calibration, record)))
 
 
 def figures_of(answer: Answer) -> dict[str, float | None]:

@@ -434,6 +434,12 @@ class DeadlineExceeded(Unavailable):
     code = 2009
 
 
+class SchedulerUnavailable(Unavailable):
+    """The scheduler of a cluster at ``address`` cannot be worked with (``detail``)."""
+
+    code = 2010
+
+
 # --- 3xxx: stop -----------------------------------------------------------------------------------
 
 

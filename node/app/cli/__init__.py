@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import typer
 from rich.console import Console
 
-from node.app.cli import calibrate, daemon, money, ramp, simulate, verify
+from node.app.cli import calibrate, daemon, money, plan, ramp, simulate, verify
 from node.types.errors import CommandRejected, IntegrityError, PlimsollError, Unavailable
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for commands in (daemon, verify, money, simulate, ramp, calibrate):
+for commands in (daemon, verify, money, simulate, ramp, calibrate, plan):
     commands.add_to(app)
 
 

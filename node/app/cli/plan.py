@@ -1,0 +1,229 @@
+"""``plimsoll plan``: what a node carries under a scenario, and what must change to carry more."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from node.app.cli.arguments import require_places
+from node.app.cli.cluster import cluster
+from node.app.cli.plan_tables import shown
+from node.app.cli.recorded import recorded_path
+from node.app.sections import read_toml
+from node.planner.answer import Answer, Band, band
+from node.planner.calibration import Calibration
+from node.planner.calibration_file import read_calibration
+from node.planner.chunks import Crew, Processes
+from node.planner.conclude import conclude
+from node.planner.forecast import draw, knees_of
+from node.planner.model import pipeline_of, with_laws
+from node.planner.report import PlanReport, page_of
+from node.planner.scenario import Scenario
+from node.planner.scenario_reading import read_scenario
+from node.planner.sweep import Axis, Sweep, SweepPoint, figures_at, grid, parse_axes, tables_at
+from node.planner.target import Way, way_to
+from node.types.errors import ConfigInvalid
+
+Tell = Callable[[int, int], None]
+
+BESIDE = Path("../shared/data")
+"""Where recorded markets are looked for when nothing else is said."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's command to ``app``."""
+    app.command()(plan)
+
+
+class PlanOptions(msgspec.Struct, frozen=True):
+    """What was asked."""
+
+    scenario: Path
+    target_per_s: float | None = None
+    sweep: tuple[str, ...] = ()
+    sweep_runs: int = 40
+    runs: int | None = None
+    seed: int | None = None
+    processes: int = 1
+    scheduler: str = ""
+    data: Path | None = None
+    json_path: Path | None = None
+    html_path: Path | None = None
+
+
+def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    scenario: Annotated[Path, typer.Argument(help="A scenario (TOML): see configs/scenarios.")],
+    target: Annotated[
+        float | None, typer.Option(help="Tell what must change to carry so many actions a second.")
+    ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=FROM:UNTIL:COUNT of the scenario's keys; one or two."),
+    ] = None,
+    sweep_runs: Annotated[int, typer.Option(help="Runs at each point of a sweep.")] = 40,
+    runs: Annotated[int | None, typer.Option(help="Runs, instead of the scenario's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, instead of the scenario's.")] = None,
+    processes: Annotated[int, typer.Option(help="Processes that compute.")] = os.cpu_count() or 1,
+    scheduler: Annotated[
+        str, typer.Option(help="tcp://… of a Dask scheduler that computes instead.")
+    ] = "",
+    data: Annotated[
+        Path | None,
+        typer.Option(envvar="PLIMSOLL_DATA", help="The folder of recorded markets."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write everything here (JSON).")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with plots here (HTML, self-contained).")
+    ] = None,
+) -> None:
+    """Plan: the analytic law and a seeded Monte Carlo of a node under a scenario.
+
+    Example: plimsoll plan configs/scenarios/crash-2025-10-10.toml --report crash.html
+
+    Example: plimsoll plan configs/scenarios/calm.toml --target 5000
+
+    Example: plimsoll plan configs/scenarios/rush.toml --sweep l1.block_s=2:24:6
+    """
+    require_places(json=json, report=report)
+    options = PlanOptions(
+        scenario=scenario,
+        target_per_s=target,
+        sweep=tuple(sweep or ()),
+        sweep_runs=sweep_runs,
+        runs=runs,
+        seed=seed,
+        processes=processes,
+        scheduler=scheduler,
+        data=data if data is not None or not BESIDE.is_dir() else BESIDE,
+        json_path=json,
+        html_path=report,
+    )
+    run_plan(options, Console())
+
+
+def run_plan(options: PlanOptions, console: Console) -> PlanReport:
+    """Plan, show it, write what was asked for, and return it. Raises ``ConfigInvalid``."""
+    axes = _checked(options)
+    tables = _tables(options)
+    scenario = read_scenario(tables)
+    calibration = _calibration(options, scenario)
+    # Every point is read before the first is computed, so that a slip costs no time.
+    points = [
+        (at, read_scenario(_quick(tables_at(tables, at), options)))
+        for at in (grid(axes) if axes else ())
+    ]
+    with _crew(options) as crew:
+        answer = _answer(scenario, calibration, options, crew)
+        way, knee = _way(scenario, calibration, options, crew)
+        swept = _sweep(axes, points, calibration, options, crew) if axes else None
+    report = PlanReport(answer, way, knee, swept)
+    console.print(shown(report))
+    if options.json_path is not None:
+        body = msgspec.json.format(msgspec.json.encode(report))
+        options.json_path.write_bytes(body + b"\n")
+    if options.html_path is not None:
+        options.html_path.write_text(page_of(report), encoding="utf-8")
+    return report
+
+
+def _checked(options: PlanOptions) -> tuple[Axis, ...]:
+    """Return the sweep's axes. Raises ``ConfigInvalid`` with the faults of all options."""
+    faults = []
+    if options.target_per_s is not None and not 0 < options.target_per_s <= 1e9:
+        faults.append(f"--target: {options.target_per_s}, above 0 … 1e9 allowed")
+    for name, count in (("processes", options.processes), ("sweep-runs", options.sweep_runs)):
+        if not 1 <= count <= 1_000_000:
+            faults.append(f"--{name}: {count}, 1 … 1000000 allowed")
+    axes: tuple[Axis, ...] = ()
+    try:
+        axes = parse_axes(options.sweep) if options.sweep else ()
+    except ConfigInvalid as error:
+        faults += error.faults
+    if faults:
+        raise ConfigInvalid(faults=tuple(faults))
+    return axes
+
+
+def _tables(options: PlanOptions) -> dict[str, Any]:
+    """Return the scenario's tables with what the command line says instead."""
+    tables = read_toml(options.scenario)
+    extent = tables.get("extent", {})
+    given = {"runs": options.runs, "seed": options.seed}
+    if isinstance(extent, dict):
+        tables["extent"] = {**extent, **{k: v for k, v in given.items() if v is not None}}
+    return tables
+
+
+def _quick(tables: dict[str, Any], options: PlanOptions) -> dict[str, Any]:
+    """Return the tables of a sweep's point, with its fewer runs."""
+    few = options.sweep_runs
+    extent = {**tables.get("extent", {}), "runs": few, "knee_runs": few, "stretch_events": 1_000}
+    return {**tables, "extent": extent}
+
+
+def _calibration(options: PlanOptions, scenario: Scenario) -> Calibration | None:
+    name = scenario.service.calibration
+    return read_calibration(options.scenario.parent / name) if name else None
+
+
+def _crew(options: PlanOptions) -> AbstractContextManager[Crew]:
+    if options.scheduler:
+        return cluster(options.scheduler)
+    return nullcontext(Processes(options.processes))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Tell]:
+    columns = (
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("runs"),
+        TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _answer(
+    scenario: Scenario, calibration: Calibration | None, options: PlanOptions, crew: Crew
+) -> Answer:
+    record, instead = recorded_path(scenario, options.data)
+    with _progress("planning") as tell:
+        drawn = draw(scenario, calibration, record, crew=crew, progress=tell)
+    answer = conclude(scenario, drawn)
+    return msgspec.structs.replace(answer, notes=[*answer.notes, *([instead] if instead else [])])
+
+
+def _way(
+    scenario: Scenario, calibration: Calibration | None, options: PlanOptions, crew: Crew
+) -> tuple[Way | None, Band | None]:
+    """Return the way to the target, and the knee after it by Monte Carlo."""
+    if options.target_per_s is None:
+        return None, None
+    way, after = way_to(with_laws(scenario, calibration), options.target_per_s)
+    if not way.changes:
+        return way, None
+    with _progress("the knee after it") as tell:
+        return way, band(knees_of(after, pipeline_of(after), crew=crew, progress=tell))
+
+
+def _sweep(
+    axes: tuple[Axis, ...],
+    points: list[tuple[dict[str, float], Scenario]],
+    calibration: Calibration | None,
+    options: PlanOptions,
+    crew: Crew,
+) -> Sweep:
+    calls = [(one, calibration, recorded_path(one, options.data)[0]) for _, one in points]
+    found: dict[int, dict[str, float | None]] = {}
+    with _progress("sweeping") as tell:
+        for index, figures in crew.compute(figures_at, calls):
+            found[index] = figures
+            tell(len(found) * options.sweep_runs, len(points) * options.sweep_runs)
+    rows = [SweepPoint(at, found[index]) for index, (at, _) in enumerate(points)]
+    return Sweep(list(axes), rows)

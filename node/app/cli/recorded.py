@@ -1,0 +1,71 @@
+"""Reading a recorded price path: CSV, packed or not, of trades or of bars."""
+
+import csv
+import gzip
+import io
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from node.planner.prices import Record, record_of
+from node.planner.scenario import Scenario
+from node.types.errors import ConfigInvalid
+
+_TIMES = {"timestamp": 1e6, "close_time": 1e3, "ts": 1.0}
+"""Columns that tell a row's time, and how many of their units make a second."""
+_PRICES = ("price", "close")
+_BEFORE_S = 3_600.0
+"""Rows so long before the beginning are looked at for the price at the beginning."""
+
+
+def recorded_path(scenario: Scenario, folder: Path | None) -> tuple[Record | None, str]:
+    """Return the scenario's record, or None and why its shape stands in for it.
+
+    Raises ``ConfigInvalid`` for a file that is there and does not hold what the scenario asks for.
+    """
+    market = scenario.market
+    if market.path != "recorded":
+        return None, ""
+    if folder is None:
+        return None, f"no data folder: {market.recorded} is replaced by market.shape"
+    file = folder / market.recorded
+    if not file.is_file():
+        return None, f"there is no {file}: market.shape stands in for it"
+    if file.suffix == ".zst" and shutil.which("zstd") is None:
+        return None, f"zstd, which unpacks {file.name}, is not installed: market.shape stands in"
+    begin = float(market.recorded_from)
+    try:
+        rows = list(_rows(file, begin - _BEFORE_S, begin + scenario.extent.horizon_s))
+        times, prices = [time for time, _ in rows], [price for _, price in rows]
+        step_s = scenario.extent.step_s
+        return record_of(times, prices, begin, scenario.steps, step_s), ""
+    except (OSError, KeyError, ValueError) as error:
+        raise ConfigInvalid(faults=(f"market.recorded: {file}: {error}",)) from None
+
+
+def _rows(file: Path, from_s: float, until_s: float) -> Iterator[tuple[float, float]]:
+    """Yield time in Unix seconds and price, in the file's order."""
+    with _opened(file) as text:
+        table = csv.DictReader(text)
+        columns = table.fieldnames or ()
+        time = next((name for name in _TIMES if name in columns), None)
+        price = next((name for name in _PRICES if name in columns), None)
+        if time is None or price is None:
+            raise ValueError(f"a column of {', '.join(_TIMES)} and one of price, close are needed")
+        for row in table:
+            seconds = float(row[time]) / _TIMES[time]
+            if from_s <= seconds <= until_s:
+                yield seconds, float(row[price])
+
+
+def _opened(file: Path) -> TextIO:
+    if file.suffix == ".gz":
+        return gzip.open(file, "rt", encoding="utf-8")
+    if file.suffix == ".zst":
+        packed = subprocess.run(["zstd", "-dc", str(file)], check=False, capture_output=True)  # noqa: S603, S607
+        if packed.returncode:
+            raise ValueError("zstd cannot unpack it")
+        return io.StringIO(packed.stdout.decode())
+    return file.open(encoding="utf-8")
