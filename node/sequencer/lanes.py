@@ -295,11 +295,8 @@ class Lanes:
 
     def _make_room_to_add(self, whose: Address, line: _Line) -> None:
         share = self._fairness.account_share
-        if whose != NO_ADDRESS:
-            reducing = self._lines[Lane.REDUCING].queue.length(whose)
-            # From half its share on, what an account would reduce goes before what it would add.
-            if 2 * reducing >= share or self._held_by(whose) >= share:
-                raise self._refused(line, "account", Overloaded(queue="account", limit=share))
+        if whose != NO_ADDRESS and self._held_by(whose) >= share:
+            raise self._refused(line, "account", Overloaded(queue="account", limit=share))
         queue = line.queue
         if len(queue) < line.limit:
             return

@@ -18,12 +18,9 @@ MS = 1_000_000
 PEOPLE = tuple(Address(bytes([letter]) * 20) for letter in range(1, 6))
 LANES = (Lane.REDUCING, Lane.RESTING, Lane.TAKING)
 
-_offer = st.tuples(
-    st.just("offer"), st.sampled_from(LANES), st.sampled_from(PEOPLE), st.integers(1, 5)
-)
-_reduce = st.tuples(
-    st.just("offer"), st.just(Lane.REDUCING), st.sampled_from(PEOPLE), st.integers(1, 5)
-)
+_people, _works, _times = st.sampled_from(PEOPLE), st.integers(1, 5), st.integers(1, 9)
+_offer = st.tuples(st.just("offer"), st.sampled_from(LANES), _people, _works, _times)
+_reduce = st.tuples(st.just("offer"), st.just(Lane.REDUCING), _people, _works, _times)
 _steps = st.lists(
     st.one_of(
         _offer,
@@ -33,7 +30,8 @@ _steps = st.lists(
         st.tuples(st.just("pass"), st.integers(1, 60)),
         st.tuples(st.sampled_from(["close", "open"])),
     ),
-    max_size=150,
+    min_size=8,
+    max_size=60,
 )
 
 
@@ -120,13 +118,14 @@ class Play:
 
 
 @settings(max_examples=200)
-@given(_steps, st.integers(1, 8), st.integers(1, 12))
+@given(_steps, st.integers(1, 5), st.integers(1, 16))
 def test_reducing_is_refused_last(steps: list[tuple[object, ...]], limit: int, share: int) -> None:
     play = Play(limit, share)
     for step in steps:
         match step:
-            case ("offer", Lane() as lane, bytes() as whose, int() as work):
-                play.offer(lane, Address(whose), work)
+            case ("offer", Lane() as lane, bytes() as whose, int() as work, int() as times):
+                for _ in range(times):
+                    play.offer(lane, Address(whose), work)
             case ("take", int() as work):
                 play.take(work)
             case ("pass", int() as ms):

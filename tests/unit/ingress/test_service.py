@@ -17,12 +17,18 @@ from node.types.blocks import Block
 from node.types.commands import CancelAll, Command, OracleRound
 from node.types.durable import DurableBlock, Executed
 from node.types.errors import (
+    ActionExpired,
     BadSignature,
+    DeadlineExceeded,
     GateClosed,
     IntegrityError,
+    NonceUsed,
     Overloaded,
     PlimsollError,
     ShuttingDown,
+    UnknownAccount,
+    UnknownOrder,
+    WrongSigner,
 )
 from node.types.events import Rejected
 from node.types.ids import EVERY_MARKET, Sequence
@@ -233,3 +239,63 @@ def test_what_a_connections_limits_keep_out_is_counted() -> None:
     desk = Desk()
     desk.ingress.turn_away(Overloaded(queue="connection", limit=1))
     assert desk.counts() == (1, 0, 0, {"Overloaded": 1})
+
+
+CANCELS = msgspec.json.encode({"type": "cancel_all", "whatever": "else"})
+TAKES = msgspec.json.encode({"type": "place_orders", "orders": [{"reduce_only": False}]})
+
+
+def test_a_request_tells_the_gate_whose_it_is_what_it_claims_and_until_when() -> None:
+    desk = Desk()
+    desk.take(CANCELS, deadline_ns=99)
+    desk.take(TAKES)
+    assert desk.gate.passages == [Passage(7, True, 99), Passage(7, False, NEVER_NS)]
+    for answer in desk.gate.answers:
+        answer(ADMITTED)
+    assert desk.intake.deadlines == [99, NEVER_NS]
+
+
+@pytest.mark.parametrize(
+    ("fault", "believed"),
+    [
+        (BadSignature(digest=bytes(32)), False),
+        (ActionExpired(expires=1, now=2), True),
+        (DeadlineExceeded(waited_ms=3), True),
+        (Overloaded(queue="verification", limit=1), True),
+    ],
+)
+def test_a_claim_that_the_gate_finds_false_costs_the_connection_its_privilege(
+    fault: PlimsollError, believed: bool
+) -> None:
+    desk = Desk()
+    desk.take(CANCELS)
+    desk.gate.answers[0](fault)
+    desk.take(CANCELS)
+    assert desk.gate.passages[1].reduces is believed
+
+
+@pytest.mark.parametrize(
+    ("rejected", "believed"),
+    [
+        (Rejected(WrongSigner.code, "WrongSigner", {}), False),
+        (Rejected(UnknownAccount.code, "UnknownAccount", {}), False),
+        (Rejected(NonceUsed.code, "NonceUsed", {}), False),
+        # Losing a race for an order is no lie.
+        (Rejected(UnknownOrder.code, "UnknownOrder", {}), True),
+    ],
+)
+def test_a_claim_in_anothers_name_costs_it_too(rejected: Rejected, believed: bool) -> None:
+    desk = Desk()
+    desk.take(CANCELS)
+    desk.gate.answers[0](ADMITTED)
+    desk.intake.offers[0][2](rejected)
+    desk.take(CANCELS)
+    assert desk.gate.passages[1].reduces is believed
+
+
+def test_what_claimed_nothing_costs_nothing() -> None:
+    desk = Desk()
+    desk.take(TAKES)
+    desk.gate.answers[0](BadSignature(digest=bytes(32)))
+    desk.take(CANCELS)
+    assert desk.gate.passages[1].reduces
