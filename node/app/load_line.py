@@ -25,7 +25,6 @@ from node.capacity.lines import (
     machine_limit,
     process_limit,
     ranked,
-    refusals,
     stage_limit,
     stage_line,
 )
@@ -126,7 +125,7 @@ class LoadWatch:
             batches=batch_line(node),
             marks=mark_line(node),
             gate=node.sequencer.gate,
-            refusals=refusals([stage.refused for stage in node.capacity.stages]),
+            refusals=dict(node.ingress.stage.refused),
             conserved=node.capacity.all_conserved,
         )
 

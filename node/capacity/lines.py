@@ -19,7 +19,7 @@ A limit is told at today's block size. Blocks grow with load and share their fix
 commands, so a loop's limit read at a low load is on the safe side.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -219,15 +219,6 @@ def stage_line(
         service_p50_us=None if report.service_us is None else report.service_us.p50,
         refused=report.refused,
     )
-
-
-def refusals(causes: Sequence[dict[str, int]]) -> dict[str, int]:
-    """Return the refusals of all stages together, by cause."""
-    total: dict[str, int] = {}
-    for of_stage in causes:
-        for cause, count in of_stage.items():
-            total[cause] = total.get(cause, 0) + count
-    return total
 
 
 def _micros(seconds: float) -> str:

@@ -156,8 +156,9 @@ class LoadLine(msgspec.Struct, frozen=True):
     """The whole node at a glance.
 
     ``rate_per_s`` is what came in over the window, ``headroom`` 1 - rate / the bottleneck's limit.
-    ``refusals`` add up all stages by cause since the start; ``gate`` is why new risk is refused,
-    null while it is taken; ``conserved`` says whether in = out + held + refused at every stage.
+    ``refusals`` are what clients were refused since the start, by the error's name, wherever it
+    happened; ``gate`` is why new risk is refused, null while it is taken; ``conserved`` says
+    whether in = out + held + refused at every stage.
     """
 
     at_ms: int

@@ -14,7 +14,6 @@ from node.capacity.lines import (
     machine_limit,
     process_limit,
     ranked,
-    refusals,
     stage_limit,
     stage_line,
 )
@@ -143,7 +142,3 @@ def test_a_stage_takes_its_share_of_what_it_runs_on() -> None:
     assert alone.limit_per_s == pytest.approx(200)
     assert alone.backlog.items == 40
     assert alone.backlog.drain_s == pytest.approx(40 / (200 - 24))
-
-
-def test_refusals_add_up_over_stages() -> None:
-    assert refusals([{"full": 2}, {}, {"full": 1, "late": 4}]) == {"full": 3, "late": 4}
