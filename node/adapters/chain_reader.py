@@ -31,6 +31,7 @@ from node.types.blocks import BatchHeader, Domain
 from node.types.errors import CallReverted, ChainDisagrees, ChainUnavailable, WrongContract
 from node.types.hashing import keccak256
 from node.types.ids import Address
+from node.types.units import Millis
 
 LOG_BLOCKS_MAX: Final = 10_000
 """L1 blocks asked for at once; halved when the endpoint refuses so many."""
@@ -130,7 +131,17 @@ class RollupReader:
             given = getattr(header, field)
             if given != expected:
                 raise ChainDisagrees(what=field, batch=index, expected=expected, found=given)
-        return PostedBatch(header, data, data_hash, log.block_number, log.transaction)
+        mined = await self._patient(lambda: self._chain.block(log.block_number))
+        if mined is None:
+            raise ChainUnavailable(detail="an L1 reorg while reading", block=log.block_number)
+        return PostedBatch(
+            header,
+            data,
+            data_hash,
+            log.block_number,
+            log.transaction,
+            Millis(1_000 * mined.time_s),
+        )
 
     async def _block(self) -> L1Block:
         """Return the L1 block as of which everything is read."""

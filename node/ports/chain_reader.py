@@ -7,7 +7,7 @@ import msgspec
 
 from node.types.blocks import BatchHeader, Domain
 from node.types.ids import Address
-from node.types.units import Money
+from node.types.units import Millis, Money
 
 
 class RollupTerms(msgspec.Struct, frozen=True, gc=False):
@@ -29,7 +29,8 @@ class InboxEntry(msgspec.Struct, frozen=True, gc=False):
 class PostedBatch(msgspec.Struct, frozen=True, gc=False):
     """A batch as it stands in the calldata of ``transaction``, mined in L1 block ``block``.
 
-    ``data_hash`` is what the contract saw: keccak256 of the data.
+    ``data_hash`` is what the contract saw: keccak256 of the data. ``time_ms`` is the L1 block's
+    own time, in whole seconds.
     """
 
     header: BatchHeader
@@ -37,6 +38,7 @@ class PostedBatch(msgspec.Struct, frozen=True, gc=False):
     data_hash: bytes
     block: int
     transaction: bytes
+    time_ms: Millis
 
 
 class ChainReader(Protocol):

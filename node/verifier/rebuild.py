@@ -21,6 +21,8 @@ from node.types.commands import Command, Deposit
 from node.types.errors import BatchMalformed, ChainDisagrees, ConfigInvalid, StateDiverged
 from node.types.hashing import keccak256
 from node.types.rules import decode_rules
+from node.types.units import Millis
+from node.verifier.lag_audit import LagAudit
 from node.verifier.verdict import Difference, Fault, Verdict, shown
 
 NO_BATCH = -1
@@ -31,6 +33,7 @@ class OpenedBatch(msgspec.Struct, frozen=True, gc=False):
 
     header: BatchHeader
     commands: tuple[Command, ...]
+    posted_ms: Millis
 
 
 class Rebuild:
@@ -45,6 +48,7 @@ class Rebuild:
         self._deposits = deposits
         self._roots: list[bytes] = []
         self._commands = 0
+        self._lags = LagAudit()
         self._replica: Replica | None = None
         self._signing: Signing | None = None
         self.difference: Difference | None = None
@@ -99,7 +103,7 @@ class Rebuild:
                 Fault.HEADER, header.index, f"last_sequence {last}", shown(header.last_sequence)
             )
             return None
-        return OpenedBatch(header, commands)
+        return OpenedBatch(header, commands, posted.time_ms)
 
     def execute(self, opened: OpenedBatch) -> Difference | None:
         """Execute the batch; return the first difference in commands, roots or header.
@@ -152,6 +156,7 @@ class Rebuild:
             # Without a place it is about the batch as a whole, and comes last.
             self.difference = min(found, key=lambda one: one.last_sequence or 2**64)
             return False
+        self._lags.take(opened.commands, opened.posted_ms)
         self._roots.append(opened.header.new_root)
         self._commands = opened.header.last_sequence
         return True
@@ -180,6 +185,7 @@ class Rebuild:
             commands=self._commands,
             roots=tuple(self._roots),
             difference=self.difference,
+            lag_understated_ms=self._lags.understated_ms,
         )
 
     def _fault_of_header(self, header: BatchHeader) -> Difference | None:

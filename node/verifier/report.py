@@ -47,7 +47,11 @@ class AccountBalance(msgspec.Struct, frozen=True, gc=False):
 
 
 class VerifyReport(msgspec.Struct, frozen=True, gc=False):
-    """The whole outcome; ``root`` is the last one that agreed."""
+    """The whole outcome; ``root`` is the last one that agreed.
+
+    ``lag_understated_ms``: how much older than stated the settled state was, at least, at the worst
+    block; no difference, but margin was asked for too little then.
+    """
 
     ok: bool
     batches: int
@@ -55,6 +59,7 @@ class VerifyReport(msgspec.Struct, frozen=True, gc=False):
     root: str
     roots: tuple[str, ...]
     difference: Difference | None
+    lag_understated_ms: int
     resting_orders: tuple[RestingOrder, ...]
     accounts: tuple[AccountBalance, ...]
 
@@ -75,6 +80,7 @@ def verify_report(verdict: Verdict, state: State | None) -> VerifyReport:
         root=shown(verdict.roots[-1]) if verdict.roots else "",
         roots=tuple(shown(root) for root in verdict.roots),
         difference=verdict.difference,
+        lag_understated_ms=verdict.lag_understated_ms,
         resting_orders=() if state is None else _resting_orders(state),
         accounts=() if state is None else _accounts(state),
     )

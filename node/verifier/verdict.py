@@ -62,13 +62,15 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     """How far the rebuilding came, and what stopped it, if anything did.
 
     ``batches`` and ``commands`` count what agreed. ``roots`` are the roots that did: the genesis
-    root first, then one after each batch.
+    root first, then one after each batch. ``lag_understated_ms``: by how much
+    some block of the log understates its lag at least, as L1's own times prove (``lag_audit``).
     """
 
     batches: int
     commands: int
     roots: tuple[bytes, ...]
     difference: Difference | None
+    lag_understated_ms: int = 0
 
     @property
     def ok(self) -> bool:

@@ -19,6 +19,7 @@ from node.transition.replay import Replica
 from node.types.blocks import Batch, Block
 from node.types.durable import DurableBlock
 from node.types.hashing import keccak256
+from node.types.units import Millis
 from node.verifier.rebuild import rebuild
 from tests.examples import DOMAIN, RULES
 from tests.unit.transition.example_log import example_log
@@ -92,7 +93,10 @@ async def test_a_log_survives_a_killed_replica_and_a_restart_and_verifies(tmp_pa
     verdict, state = rebuild(
         RollupTerms(DOMAIN, RULES.encode(), Replica.genesis(RULES, DOMAIN).root),
         [InboxEntry(one.index, one.account, one.amount) for one in LOG.deposits],
-        [PostedBatch(one.header, one.data, keccak256(one.data), 0, bytes(32)) for one in batches],
+        [
+            PostedBatch(one.header, one.data, keccak256(one.data), 0, bytes(32), Millis(0))
+            for one in batches
+        ],
         len(batches),
     )
     assert verdict.ok, verdict

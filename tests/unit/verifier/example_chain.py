@@ -12,6 +12,7 @@ from node.transition.state import State
 from node.types.blocks import BatchHeader
 from node.types.commands import Command
 from node.types.hashing import keccak256
+from node.types.units import Millis
 from node.verifier.rebuild import rebuild
 from node.verifier.verdict import Verdict
 from tests.examples import DOMAIN, RULES
@@ -32,7 +33,9 @@ class ExampleChain:
         for start in range(0, len(LOG.blocks), BLOCKS_PER_BATCH):
             batch = replica.seal(LOG.blocks[start : start + BLOCKS_PER_BATCH], "age")
             self.posted.append(
-                PostedBatch(batch.header, batch.data, keccak256(batch.data), start, bytes(32))
+                PostedBatch(
+                    batch.header, batch.data, keccak256(batch.data), start, bytes(32), Millis(0)
+                )
             )
         self.count = len(self.posted)
 
