@@ -134,6 +134,8 @@ class HttpServer:
         if len(self._conversations) >= config.connections:
             return error_response(Overloaded(queue="connections", limit=config.connections))
         socket = web.WebSocketResponse(
+            # A client's close may be the answer to ours, which is not answered again.
+            autoclose=False,
             compress=False,
             max_msg_size=_HARD_FACTOR * config.message_bytes,
             heartbeat=config.heartbeat_s,
@@ -151,6 +153,9 @@ class HttpServer:
         finally:
             del self._conversations[wire]
             conversation.end()
+            if wire.closing:
+                # Both have said goodbye; a second one of ours would be a breach of the protocol.
+                transport.close()
             wire.gone()
         return socket
 
