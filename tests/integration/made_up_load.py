@@ -37,15 +37,16 @@ STEP_S = 0.5
 KNEE_PER_S = 3_900.0
 
 STAGES: tuple[tuple[str, RunsOn, float, int | None], ...] = (
-    ("ingress", "loop", 0.10, 4_096),
-    ("admission", "pool", 0.71, 4_096),
-    ("lanes", "loop", 0.06, 17_408),
+    ("ingress", "loop", 0.16, 4_096),
+    ("verification", "pool", 0.71, 4_096),
+    ("lane_taking", "loop", 0.0, 4_096),
     ("transition", "loop", 0.38, None),
     ("journal", "thread", 0.22, None),
     ("publisher", "loop", 0.17, 4_096),
     ("risk", "loop", 0.12, 4_096),
     ("batcher", "process", 0.44, 64),
     ("settlement", "l1", 0.58, 4_096),
+    ("inbox", "l1", 0.21, None),
 )
 """Name, place, busy share at the knee, and the limit of the queue."""
 
@@ -99,9 +100,9 @@ def busy(moment: float, load: float | None = None) -> LoadLine:
             for index, (name, limit) in enumerate(LANES)
         ),
         bottleneck=Limit(
-            "event loop", KNEE_PER_S, "1 / (41 + 98 + 56 + 31 + 30 µs), the stages it runs"
+            "loop", KNEE_PER_S, "(1 - U0) / sum(v S) = (1 - 0.010) / 253.8 us"
         ),
-        next_bottleneck=Limit("L1 bytes", 5_210.0, "94,500 B/s of batches / 18.1 B a command"),
+        next_bottleneck=Limit("l1_bytes", 5_210.0, "94,500 B/s of batches / 18.1 B a command"),
         headroom=1 - load,
         knee=Knee(KneeRange(3_610.0, 3_905.0, 4_150.0), 3_844.0, START_MS - 5_400_000),
         fee=FeeLine(
@@ -166,7 +167,7 @@ def _stage(
         ),
         wait_p99_ms=1.2 + 4 * waiting * share,
         service_p50_us=share / KNEE_PER_S * 1e6,
-        refused={"QueueDelay": 702} if load > 1 and name == "lanes" else {},
+        refused={"QueueDelay": 702} if load > 1 and name == "lane_taking" else {},
     )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import hashlib
 import importlib.util
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -151,6 +152,7 @@ class Page:
             raise ConnectionResetError from None
 
 
+@cache
 def read_plotly() -> PageFile:
     """Return the JavaScript of the installed plotly package; takes a third of a second."""
     # The package is found, not imported: nobody here calls what would take a second to load.

@@ -7,7 +7,7 @@
 // so that many pages do not come back all at once.
 
 const FIRST_WAIT_MS = 400;
-const LONGEST_WAIT_MS = 10_000;
+const LONGEST_WAIT_MS = 5_000;
 const SILENT_AFTER_MS = 3_000;
 const GIVEN_UP_AFTER_MS = 12_000;
 const SUBSCRIBE = JSON.stringify({ id: 1, method: "subscribe", params: { channel: "load" } });

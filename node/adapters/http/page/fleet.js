@@ -10,6 +10,12 @@ const LINE = 38;
 const DEEPEST = 1.4;
 const NEAR = 0.85;
 
+// Lanes have a panel of their own, and mailboxes between stages do no work: they are no ships.
+const isShip = ({ name }) => !name.startsWith("lane_") && name !== "batch_inlet" && name !== "batch_outbox";
+
+// Where a resource is not named for the stage, or for the place, that it limits.
+const LIMITED = { replica: "batcher", l1_gas: "settlement", l1_bytes: "settlement", l1_in_flight: "settlement" };
+
 const PLACES = { loop: "loop", pool: "pool", thread: "thread", process: "process", l1: "L1" };
 
 /** The share of its limit that a stage carries; how busy it is, where its limit is not known. */
@@ -54,10 +60,11 @@ class Hull {
     const [kind, words] = stateOf(load);
     this.element.className = ["stage", kind, first ? "first" : ""].join(" ").trim();
     say(this.load, format.share(load));
+    const rank = first ? " Fills first." : "";
     const busy = `${format.share(stage.utilization)} busy`;
     say(this.state, words || `${this.place}, ${busy}`);
     this.element.setAttribute("aria-label",
-      `${format.words(stage.name)}, on the ${this.place}: ${format.share(load)} of its line, ${busy}. ${words}`);
+      `${format.words(stage.name)}, on the ${this.place}: ${format.share(load)} of its line, ${busy}.${rank} ${words}`);
   }
 }
 
@@ -67,14 +74,16 @@ export class Fleet {
   }
 
   show(line) {
-    const names = line.stages.map((stage) => stage.name);
+    const ships = line.stages.filter(isShip);
+    const names = ships.map((stage) => stage.name);
     if (names.join("\n") !== [...this.hulls.keys()].join("\n")) {
-      this.hulls = new Map(line.stages.map((stage) => [stage.name, new Hull(stage)]));
+      this.hulls = new Map(ships.map((stage) => [stage.name, new Hull(stage)]));
       byId("fleet").replaceChildren(...[...this.hulls.values()].map((hull) => hull.element));
     }
     const resource = line.bottleneck?.resource;
-    for (const stage of line.stages) {
-      this.hulls.get(stage.name).show(stage, resource === stage.name || resource === stage.runs_on);
+    const limited = LIMITED[resource] ?? resource;
+    for (const stage of ships) {
+      this.hulls.get(stage.name).show(stage, limited === stage.name || limited === stage.runs_on);
     }
   }
 }

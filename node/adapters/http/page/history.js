@@ -2,26 +2,33 @@
 
 const KEPT_MS = 5 * 60 * 1_000;
 
+// Two lines of one run agree on when it began, but for how exactly each of them was dated.
+const INEXACT_MS = 1_000;
+
+const beganAt = (line) => line.at_ms - line.uptime_s * 1_000;
+
 const waiting = (stages, onChain) => stages
   .filter((stage) => (stage.runs_on === "l1") === onChain)
   .reduce((total, stage) => total + stage.backlog.items, 0);
 
 export class History {
   constructor() {
-    this.clear();
-  }
-
-  clear() {
     this.at = [];
     this.columns = new Map();
     this.last = null;
+    this.lost = false;
   }
 
-  /** Take a load line in; one that is older than the last begins a new history. */
+  /** Take a load line in, and return whether the node began anew since the last; one that is older
+   *  than the last begins a new history. */
   add(line) {
-    if (this.last !== null && line.at_ms < this.last.at_ms) this.clear();
-    const restarted = this.last !== null && line.uptime_s < this.last.uptime_s;
-    if (restarted) this.#push(line.at_ms - 1, new Map());
+    if (this.last !== null && line.at_ms < this.last.at_ms) {
+      this.at = [];
+      this.columns = new Map();
+    }
+    // A machine that slept dates its lines as oddly as a new node, but hung up on nobody.
+    const restarted = this.lost && this.last !== null && beganAt(line) > beganAt(this.last) + INEXACT_MS;
+    this.lost = false;
     this.#push(line.at_ms, new Map([
       ["rate", line.rate_per_s],
       ["here", waiting(line.stages, false)],
@@ -36,7 +43,8 @@ export class History {
 
   /** Nothing was heard: lines in charts break here instead of crossing a time nobody knows. */
   gap() {
-    if (this.last !== null) this.#push(this.last.at_ms + 1, new Map());
+    if (this.last !== null && !this.lost) this.#push(this.last.at_ms + 1, new Map());
+    this.lost = true;
   }
 
   column(name) {

@@ -36,7 +36,7 @@ function showSignals(line) {
   };
   signal("gate", line.gate === null ? "Takes new risk" : `Refuses new risk: ${format.words(line.gate)}`, line.gate !== null);
   signal("books", line.conserved ? "Counts add up" : "Counts do not add up", !line.conserved);
-  signal("uptime", `Up ${format.duration(line.uptime_s)}`, false);
+  signal("uptime", `Up ${format.duration(Math.floor(line.uptime_s))}`, false);
 }
 
 function showStrip(line) {

@@ -1,0 +1,133 @@
+"""The page in a real browser: it loads, moves under load, outlives its node, and stays itself."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final, Literal
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ViewportSize
+
+from tests.integration.browser import IN_CHROMIUM, LAPTOP, PHONE, Window, chromium, window_on
+from tests.integration.daemon import node_on_chain
+from tests.integration.load import load_on
+from tests.integration.made_up_load import HOSTILE, busy, over_its_line, quiet, telling
+
+# All tests share one browser, and so one event loop: it takes longer to start than a node.
+pytestmark = [IN_CHROMIUM, pytest.mark.asyncio(loop_scope="module")]
+
+SCREENS: Final[tuple[tuple[ViewportSize, Literal["light", "dark"]], ...]] = (
+    (LAPTOP, "light"),
+    (PHONE, "dark"),
+    (PHONE, "light"),
+    (LAPTOP, "dark"),
+)
+
+SEA = "document.getElementById('sea').style.transform"
+
+REFUSED = "net::ERR_CONNECTION_REFUSED"
+"""What Chromium itself prints when nobody listens: no script can keep it from that."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+async def test_the_page_moves_under_load_and_outlives_its_node(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with (
+        node_on_chain(tmp_path, "py-evm") as (daemon, chain),
+        load_on(daemon.url, chain.url, pause_s=0.01) as load,
+        window_on(browser, daemon.url) as window,
+    ):
+        await window.until_state("live")
+        afloat = await window.evaluate(SEA)
+        assert await window.text("#measured") == "–"
+        async with load.running():
+            await load.until_acknowledged(150)
+            await window.until(f"{SEA} !== '{afloat}'")
+            await window.until("document.getElementById('bottleneck').textContent !== '–'")
+            # What nobody sees is not drawn.
+            await window.page.locator("#chart-rate").scroll_into_view_if_needed()
+            await window.until("document.querySelector('#chart-rate .scatterlayer path') !== null")
+        assert "/s of " in await window.text("#carried")
+        assert await window.evaluate("document.querySelectorAll('.stage').length") >= 8
+        assert await window.text("#gate") == "Takes new risk"
+        assert window.complaints == []
+
+        await daemon.stop()
+        await window.until_state("lost")
+        assert await window.text("#notice-title") == "The node is lost."
+        assert await window.text("#bottleneck") != "–"
+        await daemon.start()
+        await window.until_state("live")
+        await window.until(
+            "document.getElementById('notice-title').textContent === 'The node was restarted.'"
+        )
+        # While it was away each attempt to come back fails, and Chromium says so.
+        assert [said for said in window.complaints if REFUSED not in said] == []
+        assert all("/ws'" in said for said in window.complaints)
+
+
+async def test_every_state_fits_every_screen(browser: Browser) -> None:
+    async with telling(lambda _: quiet(), 0.05) as node, window_on(browser, node.url) as window:
+        await window.until_state("live")
+        assert await window.text("#freeboard") == "–"
+        for unreadable in ("null", "undefined", "NaN"):
+            assert unreadable not in await window.text("body")
+        for size, scheme in SCREENS:
+            await window.page.set_viewport_size(size)
+            await window.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            node.tell = lambda moment: busy(moment, 0.42)
+            await window.until("document.title.startsWith('58')")
+            await fits(window)
+            assert await window.text("#gate") == "Takes new risk"
+            node.tell = over_its_line
+            await window.until("document.getElementById('load').classList.contains('over')")
+            await fits(window)
+            assert await window.evaluate("document.getAnimations().length") == 0
+        assert await window.text("#freeboard") == "−18 %"
+        assert await window.text("#gate") == "▲ Refuses new risk: backlog"
+        # Names come from the node and are shown as they are, never as markup.
+        assert f"▲ {HOSTILE} is stale" in await window.text("#stale")
+        assert HOSTILE in await window.text("#refusals")
+        assert await window.evaluate("document.images.length") == 0
+        assert window.complaints == []
+
+
+async def fits(window: Window) -> None:
+    """Nothing is wider than the screen, and the line and the first figures are on it."""
+    assert await window.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for selector in ("#freeboard", ".mark circle", "#link"):
+        box = await window.page.locator(selector).first.bounding_box()
+        assert box is not None
+        width, height = await window.evaluate("[innerWidth, innerHeight]")
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+        assert 0 <= box["y"] <= box["y"] + box["height"] <= height
+
+
+async def test_the_page_works_without_a_mouse_and_tells_of_silence(browser: Browser) -> None:
+    async with telling(busy, 0.05) as node, window_on(browser, node.url) as window:
+        await window.until_state("live")
+        await window.page.keyboard.press("Tab")
+        assert await window.evaluate("document.activeElement.className") == "skip"
+        await window.page.keyboard.press("Enter")
+        assert await window.evaluate("document.activeElement.id") == "load"
+        labels = await window.evaluate(
+            "[...document.querySelectorAll('.stage')].map((stage) => stage.ariaLabel)"
+        )
+        assert all("of its line" in label for label in labels)
+        # It hangs: the connection stands, and nothing comes any more.
+        node.step_s = 60
+        await window.until_state("silent")
+        assert await window.text("#notice-title") == "The node says nothing."
+        await node.stop()
+        await window.until_state("lost")
+        await node.start(int(node.url.rpartition(":")[2]))
+        node.step_s = 0.05
+        await window.page.focus("#retry")
+        await window.page.keyboard.press("Enter")
+        await window.until_state("live")
