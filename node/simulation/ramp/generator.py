@@ -69,7 +69,9 @@ class Generator:
             for key, nonce in zip(dev_keys(ROLE, setup.accounts), setup.first_nonces, strict=True)
         ]
         self._places = {wallet.account: place for place, wallet in enumerate(self._wallets)}
-        self._flow = Flow(setup.mix, self._wallets, Ticks(setup.middle), self._random)
+        self._flow = Flow(
+            setup.mix, self._wallets, Ticks(setup.middle), rules.fees.ceiling, self._random
+        )
         self._links: list[SocketLink] = []
         self._tally = Tally((), ())
         self._frames: list[bytes] = []

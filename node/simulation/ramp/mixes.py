@@ -20,7 +20,7 @@ from node.client.wallet import Wallet
 from node.simulation.ramp.messages import Mix
 from node.types.commands import CancelOrder, NewOrder, OrderType, PlaceOrders, Side
 from node.types.ids import NO_CLIENT_ID, ClientOrderId, MarketId
-from node.types.units import Lots, Millis, Ticks
+from node.types.units import Lots, Millis, Money, Ticks
 
 FLOW_MARKET: Final = MarketId(1)
 BULK: Final = 20
@@ -41,10 +41,19 @@ class Flow:
     of an account ever share one.
     """
 
-    def __init__(self, mix: Mix, wallets: Sequence[Wallet], middle: Ticks, random: Random) -> None:
+    def __init__(
+        self,
+        mix: Mix,
+        wallets: Sequence[Wallet],
+        middle: Ticks,
+        max_fee: Money,
+        random: Random,
+    ) -> None:
+        """``max_fee`` is what every action would pay for a unit of work, so that none is dear."""
         self._mix = mix
         self._wallets = wallets
         self._middle = middle
+        self._max_fee = max_fee
         self._random = random
         self._turn = 0
         self._named = 0
@@ -53,7 +62,10 @@ class Flow:
     def stock(self, actions: int, expires: Millis) -> list[PlaceOrders]:
         """Return what must rest in the book before ``actions`` actions are sent."""
         # Something must be there to take from the first moment on.
-        quotes = [self._wallet().place(self._quotes(BULK), expires=expires) for _ in range(10)]
+        quotes = [
+            self._wallet().place(self._quotes(BULK), expires=expires, max_fee=self._max_fee)
+            for _ in range(10)
+        ]
         self._stock.clear()
         if self._mix is not Mix.CANCEL:
             return quotes
@@ -63,7 +75,7 @@ class Flow:
             wallet = self._wallet()
             orders = tuple(self._far_quote() for _ in range(STOCK_BULK))
             self._stock.extend((wallet, order.client_id) for order in orders)
-            quotes.append(wallet.place(orders, expires=expires))
+            quotes.append(wallet.place(orders, expires=expires, max_fee=self._max_fee))
         self._shuffle_stock()
         return quotes
 
@@ -75,10 +87,12 @@ class Flow:
                 yield wallet.place((), (CancelOrder(client_id=name),), expires=expires)
             elif self._mix is Mix.BULK:
                 yield self._wallet().place(
-                    tuple(self._order() for _ in range(BULK)), expires=expires
+                    tuple(self._order() for _ in range(BULK)),
+                    expires=expires,
+                    max_fee=self._max_fee,
                 )
             else:
-                yield self._wallet().place((self._order(),), expires=expires)
+                yield self._wallet().place((self._order(),), expires=expires, max_fee=self._max_fee)
 
     def _wallet(self) -> Wallet:
         self._turn = (self._turn + 1) % len(self._wallets)

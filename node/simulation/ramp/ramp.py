@@ -18,7 +18,7 @@ from node.simulation.ramp.target import Target
 from node.simulation.ramp.wave import Wave
 
 SHARES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
-ACCOUNTS: Final = 100
+ACCOUNTS: Final = 200
 CONNECTIONS: Final = 8
 LIQUIDATION_LANE: Final = "lane_liquidation"
 
@@ -114,6 +114,8 @@ class Ramp:
         settings = self._settings
         seconds = settings.warm_s + settings.window_s
         opened = await self._wave.open() if wave else 0
+        if opened:
+            await self._wave.ready()
         await self._generator.prepare(Prepare(rate, seconds, cluster))
         async with asyncio.TaskGroup() as group:
             firing = group.create_task(
@@ -122,8 +124,6 @@ class Ramp:
             if opened:
                 group.create_task(self._wave.run(seconds))
             window, spent = await self._watch()
-        if opened:
-            await self._wave.rest()
         return _measured(firing.result(), rate, share, window, spent)
 
     async def find(self, progress: Progress) -> Knee:
@@ -195,21 +195,39 @@ def _measured(
 
 
 def liquidations_of(window: Telemetry) -> Liquidations | None:
-    """Return how long liquidations waited in the window, None where there were none.
-
-    The formula: a proposal comes at any moment of the writer's turn and waits for its end, as the
-    lane is emptied first in the next one and only what is in hand is finished before (Cobham 1954,
-    with the turn as what is never interrupted). So its wait is uniform over the turn.
-    """
-    lane = window.stage(LIQUIDATION_LANE)
-    if lane is None or not lane.waiting.count or not window.loop.turns:
+    """Return how long liquidations waited in the window, None where there were none."""
+    lane, turn = window.stage(LIQUIDATION_LANE), turn_of(window)
+    if lane is None or not lane.waiting.count or turn is None:
         return None
-    turn_ms = window.window_ns / window.loop.turns / _NS_PER_MS
+    turn_ms, busy = turn
     return Liquidations(
         proposed=lane.waiting.count,
         wait_ms=quantiles_ms(lane.waiting),
-        formula_ms={name: share * turn_ms for name, share in QUANTILES.items()},
+        formula_ms={name: wait_ms(share, turn_ms, busy) for name, share in QUANTILES.items()},
     )
+
+
+def turn_of(window: Telemetry) -> tuple[float, float] | None:
+    """Return how long a turn of the writer took (ms), and the share of time it was at work.
+
+    A turn is making a block and making it durable. None where there was none.
+    """
+    making, writing = window.stage("transition"), window.stage("journal")
+    if making is None or writing is None or not window.loop.turns:
+        return None
+    busy_ns = making.busy_ns + writing.busy_ns
+    return busy_ns / window.loop.turns / _NS_PER_MS, min(1.0, busy_ns / window.window_ns)
+
+
+def wait_ms(share: float, turn_ms: float, busy: float) -> float:
+    """Return the ``share`` quantile of a liquidation's wait by the formula.
+
+    The lane is emptied first in each turn, so a proposal waits for the rest of the turn that it
+    meets and for no other (Cobham 1954: without preemption, only what is being served is waited
+    for). It meets one with the probability ``busy``, at any moment of it:
+    P(W > t) = busy · (1 − t / turn).
+    """
+    return max(0.0, turn_ms * (1 - (1 - share) / busy)) if busy else 0.0
 
 
 def quantiles_ms(histogram: HistogramCounts) -> Delays:

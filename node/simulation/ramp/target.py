@@ -76,6 +76,7 @@ class Target:
         self.pid = pid
         self.data = folder
         """The data folder of a node that was started here; None of one that was found."""
+        self._wave: Wave | None = None
 
     @property
     def port(self) -> int:
@@ -115,7 +116,12 @@ class Target:
         )
 
     async def wave(self) -> Wave:
-        """Return a wave of liquidations on this node."""
+        """Return the waves of liquidations on this node: one, as it knows where the price is."""
+        if self._wave is None:
+            self._wave = await self._new_wave()
+        return self._wave
+
+    async def _new_wave(self) -> Wave:
         session, house = self.session, house_key()
         first = await session.next_nonce(house.address)
         small = [

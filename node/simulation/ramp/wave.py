@@ -1,14 +1,17 @@
-"""A wave of liquidations: small leveraged accounts, and a price that goes down under them.
+"""Waves of liquidations: leveraged accounts, and a price that goes down under them, step by step.
 
-They trade in the second market, so that the flow's own market keeps its price. Groups open at
-prices that rise from group to group and are liquidated as the price comes down again, the last
-group first: the wave is spread over a point instead of being one burst. One account, the house,
-sells to them and buys back from them.
+They trade in the second market, so that the flow's own market keeps its price. Groups of them buy
+at prices that rise from group to group, once. Whoever is liquidated loses about half of the
+position and then has its initial margin again, so the next 2.6 % down reach it once more: every
+wave goes down by what lies between the groups together, and meets each account about once, one
+group after the other. Nothing is opened between waves: after a fall, initial margin allows for the
+volatility that it has just seen, and nobody could.
+
+One account, the house, sells to them and buys back from them.
 """
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from time import time
 from typing import Final
 
@@ -18,20 +21,22 @@ from node.simulation.keys import DevKey, dev_keys
 from node.simulation.replay.oracle import OracleFeed
 from node.types.commands import NewOrder, OrderType, Side, SignedAction
 from node.types.errors import PlimsollError
-from node.types.ids import MarketId
-from node.types.units import Lots, Millis, Ticks
+from node.types.ids import MarketId, hex_from_address
+from node.types.units import PPM_ONE, Lots, Millis, Ticks
 
 MARKET: Final = MarketId(2)
 GROUPS: Final = 12
 OF_A_GROUP: Final = 4
-STEP: Final = 0.003
-"""How much higher each group buys than the one before."""
-
-DEEPEST: Final = 0.09
-"""How far the price goes down at most; farther than the price band, the house could not bid."""
+FALL: Final = 0.028
+"""How far one wave goes down: the way from initial to maintenance margin, and a little more."""
 
 STEP_S: Final = 0.03
-SIZE: Final = Lots(200)
+SIZE: Final = Lots(131_072)
+"""Halved each time: enough for more waves than a ramp has."""
+
+BID_BELOW: Final = 0.005
+"""How far below the price of a wave's beginning the house bids: above any bankruptcy price."""
+ABOVE_TRIGGER: Final = 1.002
 EXPIRES_S: Final = 3_600
 ANSWER_WITHIN_S: Final = 10.0
 
@@ -47,7 +52,7 @@ def small_keys() -> list[DevKey]:
 
 
 class Wave:
-    """Opens the positions before a point and moves the price during it."""
+    """Opens the positions once, and moves the price during points."""
 
     def __init__(
         self,
@@ -63,58 +68,83 @@ class Wave:
         self._prices = prices
         self._house = house
         self._small = small
+        self._price = float(prices[MARKET - 1])
+        self._opened: int | None = None
 
     async def open(self) -> int:
-        """Let every group buy, each at a higher price; return how many accounts did."""
-        opened = 0
+        """Let every group buy, each at a higher price; return how many accounts ever did."""
+        if self._opened is None:
+            self._opened = 0
+            base = self._price
+            for group in range(GROUPS):
+                await self._move(base * (1 + FALL * group / GROUPS), 0.05)
+                self._opened += await self._buy(group)
+            await self._approach()
+        return self._opened
+
+    async def ready(self) -> None:
+        """Let the house bid for all that the next wave may bring."""
         await self._send(self._house.cancel_all(MARKET, expires=_expiry()))
-        base = self._prices[MARKET - 1]
-        for group in range(GROUPS):
-            price = Ticks(round(base * (1 + STEP * group)))
-            await self._oracle.first(self._at(price))
-            members = self._small[group * OF_A_GROUP : (group + 1) * OF_A_GROUP]
-            ask = _order(Side.SELL, OrderType.GTC, price, Lots(SIZE * len(members)))
-            bid = _order(
-                Side.BUY, OrderType.GTC, Ticks(round(price * 0.955)), Lots(2 * SIZE * len(members))
-            )
-            await self._send(self._house.place((ask,), expires=_expiry()))
-            bought = [
-                self._send(
-                    wallet.place((_order(Side.BUY, OrderType.IOC, price, SIZE),), expires=_expiry())
-                )
-                for wallet in members
-            ]
-            opened += sum(await asyncio.gather(*bought))
-            await self._send(self._house.place((bid,), expires=_expiry()))
-        return opened
+        price = Ticks(round(self._price * (1 - BID_BELOW)))
+        size = Lots(SIZE * len(self._small))
+        bid = NewOrder(MARKET, Side.BUY, OrderType.GTC, price, size, reduce_only=True)
+        await self._send(self._house.place((bid,), expires=_expiry()))
 
     async def run(self, seconds: float) -> None:
         """Bring the price down evenly over ``seconds``; it stays there."""
-        top = self._prices[MARKET - 1] * (1 + STEP * (GROUPS - 1))
-        steps = max(1, int(seconds / STEP_S))
-        for step in range(1, steps + 1):
-            self._oracle.tell(self._at(Ticks(round(top * (1 - DEEPEST * step / steps)))))
+        await self._move(self._price * (1 - FALL), seconds)
+
+    async def _buy(self, group: int) -> int:
+        """Let one group buy at the present price; return how many did."""
+        members = self._small[group * OF_A_GROUP : (group + 1) * OF_A_GROUP]
+        price = Ticks(round(self._price))
+        ask = NewOrder(MARKET, Side.SELL, OrderType.GTC, price, Lots(SIZE * len(members)))
+        await self._send(self._house.place((ask,), expires=_expiry()))
+        take = NewOrder(MARKET, Side.BUY, OrderType.IOC, price, SIZE)
+        buys = [wallet.place((take,), expires=_expiry()) for wallet in members]
+        return sum(await asyncio.gather(*map(self._send, buys)))
+
+    async def _approach(self) -> None:
+        """Come down to just above the price at which the first account is liquidated."""
+        trigger = 0.0
+        for wallet in self._small[-OF_A_GROUP:]:
+            shown = await self._session.get(f"/account/{hex_from_address(wallet.account)}")
+            trigger = max([trigger, *(self._trigger(held) for held in shown["positions"])])
+        if trigger:
+            await self._move(min(self._price, trigger * ABOVE_TRIGGER), 1.0)
+
+    def _trigger(self, held: dict[str, str]) -> float:
+        """Return the price, in ticks, at which a long position fails its maintenance margin."""
+        market = self._session.rules.markets[MARKET - 1]
+        if held["market"] != market.symbol:
+            return 0.0
+        kept = 1 - market.brackets[0].maintenance / PPM_ONE
+        price = (float(held["entry"]) - float(held["margin"])) / (float(held["size"]) * kept)
+        return float(price * 10**market.tick_decimals)
+
+    async def _move(self, price: float, seconds: float) -> None:
+        """Bring the price to ``price`` in even steps over ``seconds``, and wait for the last."""
+        steps, start = max(1, int(seconds / STEP_S)), self._price
+        for step in range(1, steps):
+            self._oracle.tell(self._at(start + (price - start) * step / steps))
             await asyncio.sleep(STEP_S)
+        self._price = price
+        self._oracle.tell(self._at(price))
+        await asyncio.sleep(STEP_S)
 
-    async def rest(self) -> None:
-        """Bring the price back to where it was at first."""
-        await self._oracle.first(self._prices)
-
-    def _at(self, price: Ticks) -> tuple[Ticks, ...]:
+    def _at(self, price: float) -> tuple[Ticks, ...]:
+        moved = Ticks(round(price))
         return tuple(
-            price if place == MARKET else other for place, other in enumerate(self._prices, start=1)
+            moved if place == MARKET else other for place, other in enumerate(self._prices, start=1)
         )
 
     async def _send(self, action: SignedAction) -> bool:
         """Send an action; what the exchange refuses here only makes the wave smaller."""
-        with suppress(PlimsollError, TimeoutError):
+        try:
             await asyncio.wait_for(self._session.send(action), ANSWER_WITHIN_S)
-            return True
-        return False
-
-
-def _order(side: Side, kind: OrderType, price: Ticks, size: Lots) -> NewOrder:
-    return NewOrder(MARKET, side, kind, price, size)
+        except (PlimsollError, TimeoutError):
+            return False
+        return True
 
 
 def _expiry() -> Millis:
