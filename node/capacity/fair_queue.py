@@ -7,9 +7,9 @@ last item. So each key is served first come first served, and of two keys that b
 time, neither is ever served more than ``quantum + 2 × the dearest item`` above the other, however
 much it has brought along.
 
-Adding and taking cost O(1) for each ``quantum`` of work. The keys are also kept by the number of
-their items, so that whoever must make room finds the longest in O(1): room is then taken from the
-key that has the most of it.
+Adding and taking cost O(1) for each ``quantum`` of work. The keys that have two items or more are
+also kept by their number, so that whoever must make room finds the longest in O(1): room is then
+taken from the key that has the most of it. A key with one item, which most are, costs nothing more.
 """
 
 from collections import deque
@@ -62,9 +62,10 @@ class FairQueue(Generic[K, T]):
         self._watch = DelayWatch(limits)
         self._shares: dict[K, _Share[K, T]] = {}
         self._ring: deque[_Share[K, T]] = deque()
-        # ``_by_length[n]`` are the keys with n items, in the order in which they came to have them.
-        self._by_length: list[dict[K, None]] = [{}]
-        self._longest = 0
+        # ``_by_length[n]`` are the keys with n items, in the order in which they came to have them;
+        # 0 and 1 stay empty.
+        self._by_length: list[dict[K, None]] = [{}, {}]
+        self._longest = 1
         self._count = 0
         self._taken_ns = 0
 
@@ -80,7 +81,7 @@ class FairQueue(Generic[K, T]):
     @property
     def longest(self) -> int:
         """Return how many items the key has that has the most."""
-        return self._longest
+        return self._longest if self._count else 0
 
     def length(self, key: K) -> int:
         """Return how many items of ``key`` wait."""
@@ -90,12 +91,15 @@ class FairQueue(Generic[K, T]):
     def add(self, key: K, item: T, work: int, now_ns: int) -> None:
         """Append ``item`` to those of ``key``; times must never decrease."""
         share = self._shares.get(key)
+        self._count += 1
         if share is None:
             share = self._shares[key] = _Share(key)
             self._ring.append(share)
-        share.items.append((now_ns, work, item))
-        self._count += 1
-        self._moved(key, len(share.items) - 1, len(share.items))
+            share.items.append((now_ns, work, item))
+            return
+        items = share.items
+        items.append((now_ns, work, item))
+        self._moved(key, len(items) - 1, len(items))
 
     def take(self, work: int, now_ns: int) -> list[Entry[T]]:
         """Remove and return items for ``work`` in all, key by key.
@@ -113,21 +117,31 @@ class FairQueue(Generic[K, T]):
             if not share.in_turn:
                 share.in_turn = True
                 share.credit += self._quantum
-            while items and work > 0 and items[0][1] <= share.credit:
+            credit = share.credit
+            while items and work > 0 and items[0][1] <= credit:
                 entry = items.popleft()
-                share.credit -= entry[1]
-                work -= entry[1]
+                cost = entry[1]
+                credit -= cost
+                work -= cost
                 taken.append(entry)
+            share.credit = credit
             if len(items) < before:
                 # Of each key the one that was taken last waited least.
-                self._served(share, before, taken[-1][0], now_ns)
-                newest_ns = max(newest_ns, taken[-1][0])
+                offered_ns = taken[-1][0]
+                newest_ns = max(newest_ns, offered_ns)
+                if before > 1:
+                    self._moved(share.key, before, len(items))
+                if share.watch is not None:
+                    share.watch.served(now_ns - offered_ns, now_ns)
             if not items:
+                del self._shares[share.key]
                 ring.popleft()
-            elif items[0][1] > share.credit:
+            elif items[0][1] > credit:
                 share.in_turn = False
                 ring.rotate(-1)
         if taken:
+            if now_ns < newest_ns:
+                raise ValueError(f"taken {newest_ns - now_ns} ns before it was added")
             self._count -= len(taken)
             self._taken_ns = now_ns
             self._watch.served(now_ns - newest_ns, now_ns)
@@ -145,6 +159,7 @@ class FairQueue(Generic[K, T]):
         left = len(share.items)
         self._moved(key, left + 1, left)
         if not left:
+            del self._shares[key]
             self._ring.remove(share)
             if not self._ring:
                 self._watch.reset()
@@ -154,7 +169,9 @@ class FairQueue(Generic[K, T]):
         """Remove and return the newest item of the key that has the most, if there is any."""
         if not self._count:
             return None
-        return self.evict(next(iter(self._by_length[self._longest])))
+        if self._longest > 1:
+            return self.evict(next(iter(self._by_length[self._longest])))
+        return self.evict(self._ring[-1].key)
 
     def delay_ns(self, now_ns: int) -> int:
         """Return how long the next item to be served has waited; 0 where none waits."""
@@ -186,26 +203,16 @@ class FairQueue(Generic[K, T]):
         share.watch.stood(waited_ns, now_ns)
         return share.watch.late
 
-    def _served(self, share: _Share[K, T], before: int, newest_ns: int, now_ns: int) -> None:
-        """Note that ``share`` had ``before`` items, and that the last one taken is so new."""
-        if now_ns < newest_ns:
-            raise ValueError(f"taken {newest_ns - now_ns} ns before it was added")
-        self._moved(share.key, before, len(share.items))
-        if share.watch is not None:
-            share.watch.served(now_ns - newest_ns, now_ns)
-
     def _moved(self, key: K, before: int, after: int) -> None:
         """Put ``key`` among those with ``after`` items; it was among those with ``before``."""
         by_length = self._by_length
-        if before:
+        if before > 1:
             del by_length[before][key]
-        if not after:
-            del self._shares[key]
-        else:
+        if after > 1:
             if after == len(by_length):
                 by_length.append({})
             by_length[after][key] = None
             if after > self._longest:
                 self._longest = after
-        while self._longest and not by_length[self._longest]:
+        while self._longest > 1 and not by_length[self._longest]:
             self._longest -= 1

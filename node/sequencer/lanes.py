@@ -122,10 +122,11 @@ def work_of(command: Command) -> int:
 class _Line:
     """One lane: its queue, its limit and its counters."""
 
-    __slots__ = ("limit", "name", "queue", "stage")
+    __slots__ = ("lane", "limit", "name", "queue", "stage")
 
     def __init__(self, lane: Lane, limit: int, room: int, fairness: Fairness) -> None:
         assert 1 <= limit <= room
+        self.lane = lane
         self.name = f"lane_{lane.name.lower()}"
         self.limit = limit
         self.queue: FairQueue[Address, Submission] = FairQueue(fairness.turn_work, fairness.delay)
@@ -140,9 +141,13 @@ class Lanes:
         "_cause",
         "_dismiss",
         "_fairness",
+        "_late",
         "_lines",
+        "_look_again_ns",
+        "_look_every_ns",
         "_pressed",
         "_room",
+        "_shared",
         "expired",
         "shed",
     )
@@ -169,6 +174,11 @@ class Lanes:
         self._allowances = Allowances(fairness.closed_burst, fairness.closed_per_minute)
         self._cause: str | None = None
         self._pressed = False
+        # What waits in the lanes that accounts share.
+        self._shared = 0
+        self._late: _Line | None = None
+        self._look_every_ns = fairness.delay.target_ns // 4
+        self._look_again_ns = 0
         self.shed: dict[str, int] = {}
         """Submissions refused or put out because others wait too long, by cause."""
         self.expired = 0
@@ -203,18 +213,20 @@ class Lanes:
         risk must wait for the rest, ``GateClosed`` (``cause``) when the gate is closed.
         """
         line = self._lines[lane]
-        if lane is Lane.REDUCING:
+        queue = line.queue
+        if lane == Lane.REDUCING:
             self._make_room_to_reduce(submission, now_ns)
-        elif lane in GATED:
+        elif lane > Lane.REDUCING:
             self._require_open(submission.whose, lane, now_ns)
             self._make_room_to_add(submission.whose, line)
-        elif len(line.queue) >= line.limit:
+        elif len(queue) >= line.limit:
             raise self._refused(line, "full", Overloaded(queue=line.name, limit=line.limit))
-        line.queue.add(submission.whose, submission, submission.work, now_ns)
+        queue.add(submission.whose, submission, submission.work, now_ns)
+        self._shared += lane >= Lane.REDUCING
         stage = line.stage
         # Not Stage.enter, which would work the depth out from all that ever came and went.
         stage.arrived += 1
-        if (depth := len(line.queue)) > stage.peak_depth:
+        if (depth := len(queue)) > stage.peak_depth:
             stage.peak_depth = depth
 
     def take(self, work: int, now_ns: int, now_ms: int, reserve: int = 0) -> list[Submission]:
@@ -228,11 +240,14 @@ class Lanes:
         taken: list[Submission] = []
         left = work
         for lane, line in zip(Lane, self._lines, strict=True):
-            before = left
+            before, waiting = left, len(line.queue)
             while left > 0 and len(line.queue):
                 left -= self._take_from(line, left, now_ns, now_ms, taken)
+            if lane >= Lane.REDUCING:
+                self._shared -= waiting - len(line.queue)
             if lane is Lane.LIQUIDATION:
                 left -= min(max(0, reserve - (before - left)), work // 2)
+        self._look_again_ns = now_ns
         reducing = self._lines[Lane.REDUCING]
         if self._pressed and 2 * len(reducing.queue) <= reducing.limit:
             self._pressed = False
@@ -245,6 +260,7 @@ class Lanes:
             while entries := line.queue.take(1 << 30, now_ns):
                 drained += (submission for _, _, submission in entries)
                 line.stage.done += len(entries)
+        self._shared = 0
         return drained
 
     def _take_from(
@@ -286,16 +302,24 @@ class Lanes:
         reducing = self._lines[Lane.REDUCING]
         if self._pressed:
             raise self._shed(line, "reducing_first", reducing, reducing.queue.delay_ns(now_ns))
-        for urgent in self._lines[Lane.LIQUIDATION : lane + 1]:
-            if urgent.queue.is_late(now_ns):
-                raise self._shed(line, "delay", urgent, urgent.queue.delay_ns(now_ns))
+        if now_ns >= self._look_again_ns:
+            self._look_for_late(now_ns)
+        late = self._late
+        if late is not None and late.lane <= lane:
+            raise self._shed(line, "delay", late, late.queue.delay_ns(now_ns))
         if line.queue.is_key_late(whose, now_ns):
             delay_ns = line.queue.delay_of_ns(whose, now_ns)
             raise self._shed(line, "account_delay", line, delay_ns)
 
+    def _look_for_late(self, now_ns: int) -> None:
+        """Find the most urgent lane that is late; asked for each offer, looked up now and then."""
+        self._look_again_ns = now_ns + self._look_every_ns
+        lines = self._lines[Lane.LIQUIDATION :]
+        self._late = next((line for line in lines if line.queue.is_late(now_ns)), None)
+
     def _make_room_to_add(self, whose: Address, line: _Line) -> None:
         share = self._fairness.account_share
-        if whose != NO_ADDRESS and self._held_by(whose) >= share:
+        if self._fills(whose, share):
             raise self._refused(line, "account", Overloaded(queue="account", limit=share))
         queue = line.queue
         if len(queue) < line.limit:
@@ -316,7 +340,7 @@ class Lanes:
                 self._count("allowance")
                 error = GateClosed(cause=self._cause, lane=line.name, retry_after_ms=wait_ms)
                 raise self._refused(line, "allowance", error)
-        if whose != NO_ADDRESS and self._held_by(whose) >= share:
+        if self._fills(whose, share):
             self._make_room_of_its_own(whose, line, share)
         if depth >= line.limit:
             self._pressed = True
@@ -346,11 +370,16 @@ class Lanes:
 
     # --- counting --------------------------------------------------------------------------------
 
-    def _held_by(self, whose: Address) -> int:
-        return sum(line.queue.length(whose) for line in self._lines[Lane.REDUCING :])
+    def _fills(self, whose: Address, share: int) -> bool:
+        """Return whether ``whose`` has its whole share waiting; the exchange's own have none."""
+        # Where less than one share waits in all, which is nearly always, nobody fills his.
+        if self._shared < share or whose == NO_ADDRESS:
+            return False
+        return sum(line.queue.length(whose) for line in self._lines[Lane.REDUCING :]) >= share
 
     def _put_out(self, line: _Line, victim: Submission | None) -> None:
         assert victim is not None
+        self._shared -= 1
         line.stage.refuse("evicted")
         self._count("evicted")
         retry_ms = self._fairness.delay.interval_ms

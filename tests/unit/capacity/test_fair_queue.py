@@ -52,7 +52,7 @@ def test_room_is_taken_from_the_longest_and_from_its_end() -> None:
     assert queue.evict("a") == ("a", 3)
     assert queue.evict_longest() == ("b", 2)
     assert queue.evict("c") is None
-    assert [queue.evict_longest(), queue.evict_longest()] == [("a", 0), ("b", 1)]
+    assert [queue.evict_longest(), queue.evict_longest()] == [("b", 1), ("a", 0)]
     assert queue.evict_longest() is None
     assert (len(queue), queue.keys, queue.longest) == (0, 0, 0)
 
