@@ -5,6 +5,11 @@ not from the clock. ``pytest --hypothesis-profile=explore`` looks for new ones: 
 reproduce what it finds, and the case is then added with ``@example``.
 """
 
+import os
+
+# As on the command line: read when numpy is first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
