@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from node.adapters.http.config import HttpConfig, check_http_config
+from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.sections import Faults, in_range, read_section, read_toml
 from node.batcher.config import BatcherConfig, check_batcher_config
 from node.ingress.config import IngressConfig, check_ingress_config
@@ -102,6 +103,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     publisher: PublisherConfig
     ingress: IngressConfig
     http: HttpConfig
+    fees: FeesConfig
 
 
 class _Top(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,6 +122,7 @@ _CHECKS: dict[str, tuple[type[msgspec.Struct], Callable[[Any], None] | None]] = 
     "publisher": (PublisherConfig, check_publisher_config),
     "ingress": (IngressConfig, check_ingress_config),
     "http": (HttpConfig, check_http_config),
+    "fees": (FeesConfig, check_fees_config),
 }
 
 

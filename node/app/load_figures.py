@@ -20,6 +20,28 @@ def register_load_figures(node: "Node") -> None:
     _register_limits(node)
     _register_knee(node)
     _register_costs(node)
+    _register_price(node)
+
+
+def _register_price(node: "Node") -> None:
+    capacity = node.capacity
+    capacity.gauge(
+        "base_fee",
+        "Price of a unit of work in quote units, as of a block now.",
+        lambda: {("now",): node.price.line().price, ("floor",): node.price.line().floor},
+        labels=("price",),
+        per_unit=_PPM,
+    )
+    capacity.gauge(
+        "fee_backlog_units",
+        "What was used of a resource beyond its target, in the resource's unit.",
+        lambda: {
+            (resource, window): units
+            for resource, windows in node.price.controller.backlogs().items()
+            for window, units in windows.items()
+        },
+        labels=("resource", "window"),
+    )
 
 
 def _register_limits(node: "Node") -> None:

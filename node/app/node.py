@@ -18,10 +18,8 @@ import structlog
 
 from node.adapters.admission_pool import AdmissionPool
 from node.adapters.http.framing import text_frame
-from node.adapters.http.probes import Probes
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
-from node.adapters.prometheus import PrometheusExporter
 from node.app.config import NodeConfig
 from node.app.figures import register_figures
 from node.app.foundation import Foundation
@@ -37,13 +35,13 @@ from node.app.overload import (
     limits_of,
     register_overload_figures,
 )
+from node.app.probes import probes_of
 from node.app.risk_fleet import make_fleet
 from node.app.standings import NotingSealer, Standings
-from node.app.stats import stats_of
 from node.app.tally import Tally
-from node.app.telemetry import Meters, telemetry_of
-from node.app.terms import BlockTerms
+from node.app.telemetry import Meters
 from node.app.withdrawals import WithdrawalDesk
+from node.app.work_price import WorkPrice
 from node.batcher.service import BatcherService
 from node.capacity.loadline import LoadLine
 from node.capacity.queue import BoundedQueue
@@ -118,13 +116,14 @@ class Node:
         base = self.base
         self._told, self._watched = self._blocks("publisher"), self._blocks("risk")
         self._batched = self._blocks("batch_inlet")
+        self.price = WorkPrice(self, self.config.fees)
         self.sequencer = Sequencer(
             Builder(
                 base.state,
                 apply,
                 partial(command_id, signing=base.signing),
                 base.recovery.parent,
-                BlockTerms(base.state, lambda: base.rules.fees.floor, base.lag.age),
+                self.price.terms,
                 meter=self.meters.kinds,
             ),
             base.journal,
@@ -188,15 +187,9 @@ class Node:
             lambda: self.publisher.last_sequence,
             self.desk.find,
         )
-        self._exporter = PrometheusExporter(self.capacity, base.clock.now_ns)
-        probes = Probes(
-            self.faults,
-            lambda: stats_of(self),
-            self._exporter.render,
-            self.load_line,
-            lambda: telemetry_of(self),
+        self.server = HttpServer(
+            config.http, self.door, views, probes_of(self), self.meters.traffic
         )
-        self.server = HttpServer(config.http, self.door, views, probes, self.meters.traffic)
 
     def _make_risk(self) -> None:
         base, config = self.base, self.config
@@ -340,6 +333,7 @@ class Node:
                     self.funding.run(),
                     self._let_go_of_final(),
                     self.loop_lag.run(),
+                    self.price.push(),
                     push_load(self.publisher, self.load_line),
                     self._watch_gate(),
                 )

@@ -75,7 +75,7 @@ class Meters:
             kinds=self.kinds.kinds(),
             blocks=self.kinds.blocks(),
             loop=LoopCounters(
-                busy_ns=time.thread_time_ns() - self._loop_ns,
+                busy_ns=self.loop_ns(),
                 elapsed_ns=window_ns,
                 turns=self.kinds.turns,
             ),
@@ -88,6 +88,10 @@ class Meters:
             messages=self.traffic.read(),
             l1=self._l1(),
         )
+
+    def loop_ns(self) -> int:
+        """Return the processor time of the event loop's thread since the start, in nanoseconds."""
+        return time.thread_time_ns() - self._loop_ns
 
     def processes(self) -> dict[str, int]:
         """Return the processor time of each process of the node, in nanoseconds."""

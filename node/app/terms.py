@@ -15,7 +15,7 @@ class BlockTerms:
         self,
         state: State,
         wished: Callable[[], Money],
-        lag: Callable[[Millis], Millis] = lambda _time: Millis(0),
+        lag: Callable[[Millis], Millis],
     ) -> None:
         """``wished`` is the price that the load asks for, ``lag`` the age at a block's time."""
         self._state = state

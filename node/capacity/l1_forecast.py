@@ -6,8 +6,8 @@ the way down. The forecast follows the trend, damped, because no trend lasts:
 
     base · ∏_{i=1…n} (1 + g·φ^i)
 
-g is the smoothed growth per L1 block, within an eighth either way, and φ the damping; so the forecast
-never leaves what the base fee could have become in n blocks. All rates are in millionths.
+g is the smoothed growth per L1 block, within an eighth either way, and φ the damping; so the
+forecast never leaves what the base fee could have become in n blocks. All rates are in millionths.
 """
 
 from typing import Final

@@ -47,7 +47,7 @@ class _LoginParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
 
 
 class _ChannelParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    channel: Literal["book", "trades", "marks", "blocks", "finality", "account", "load"]
+    channel: Literal["book", "trades", "marks", "blocks", "finality", "account", "load", "fee"]
     market: str = ""
 
 

@@ -27,7 +27,7 @@ class Channel(msgspec.Struct, frozen=True, gc=False):
     """One feed, hashable: its kind, and whose it is.
 
     ``book`` and ``trades`` are of a market, ``account`` is of an address; ``marks``, ``blocks``,
-    ``finality`` and ``load`` name neither.
+    ``finality``, ``load`` and ``fee`` name neither.
     """
 
     kind: str

@@ -14,16 +14,18 @@ _MILLIS_PER_SECOND: Final = 1_000
 class ChainPace:
     """Follows the heads of L1; a reorg to a lower head starts the count anew."""
 
-    __slots__ = ("_heads", "block_gas")
+    __slots__ = ("_heads", "block_gas", "head")
 
     def __init__(self) -> None:
         """Start without any head."""
         self._heads: deque[tuple[int, int]] = deque(maxlen=HEADS)
         self.block_gas = 0
+        self.head = (0, 0)
 
     def note(self, head: L1Block) -> None:
         """Take in the head of a look; the same one again changes nothing."""
         self.block_gas = head.gas_limit
+        self.head = (head.number, head.base_fee)
         if self._heads and head.number <= self._heads[-1][0]:
             if head.number == self._heads[-1][0]:
                 return

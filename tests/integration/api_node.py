@@ -166,6 +166,7 @@ class ApiNode:
             lambda: b"plimsoll_up 1\n",
             lambda: {"rate_per_s": 0},
             self.traffic.read,
+            lambda: {"price": "0.0001"},
         )
         self.server = HttpServer(http, self.door, views, probes, self.traffic)
         self._nonces = {ALICE: 0, BOB: 0, CAROL: 0}

@@ -11,7 +11,8 @@ class Probes(msgspec.Struct, frozen=True):
 
     ``faults`` are the reasons why the node cannot do its work now, none when it can. ``stats`` is
     whatever msgspec can write as JSON, as are ``load``, the load line, and ``telemetry``, the
-    counters behind it. ``metrics`` is the body of a Prometheus scrape.
+    counters behind it, and ``fee``, the price of work. ``metrics`` is the body of a Prometheus
+    scrape.
     """
 
     faults: Callable[[], Iterable[str]]
@@ -19,3 +20,4 @@ class Probes(msgspec.Struct, frozen=True):
     metrics: Callable[[], bytes]
     load: Callable[[], Any]
     telemetry: Callable[[], Any]
+    fee: Callable[[], Any]

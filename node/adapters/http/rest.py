@@ -11,6 +11,7 @@ GET  /finality/{sequence}             soft, posted, safe or final
 GET  /withdrawals/{id}                the proof that claims it on L1
 GET  /health /stats /metrics          for operators
 GET  /load /telemetry                 the load line, and the counters behind it
+GET  /fee                             the price of work, and how high it can be soon
 ====================================  ==========================================================
 """
 
@@ -111,6 +112,7 @@ class Rest:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/load", self._load)
         application.router.add_get("/telemetry", self._telemetry)
+        application.router.add_get("/fee", self._fee)
 
     def _asking(self, take: Callable[[bytes, Answer, str, int | None], None]) -> Handler:
         async def handle(request: web.Request) -> web.Response:
@@ -144,6 +146,9 @@ class Rest:
 
     async def _load(self, _request: web.Request) -> web.Response:
         return json_response(self._told_load())
+
+    async def _fee(self, _request: web.Request) -> web.Response:
+        return json_response(msgspec.json.encode(self._probes.fee()))
 
     async def _telemetry(self, _request: web.Request) -> web.Response:
         return json_response(self._told_telemetry())

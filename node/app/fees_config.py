@@ -1,0 +1,39 @@
+"""What a node is told about its price of work."""
+
+import msgspec
+
+from node.types.faults import out_of_ranges, raise_faults
+
+
+class FeesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the node has of each resource, for pricing; a calibration may replace the figures.
+
+    Of the event loop and of the risk processor the milliseconds in each second that may be worked;
+    of the journal and of L1 bytes and gas per second. ``unit_gas`` is what the L1 bytes of a unit
+    of work take, ``blocks_ahead`` how many L1 blocks it waits, ``quote_per_ether`` what an ether
+    is worth in whole quote units; 0 leaves L1's cost out of the price.
+    """
+
+    loop_ms: int = 900
+    risk_ms: int = 300
+    journal_bytes: int = 50_000_000
+    l1_bytes: int = 20_000
+    l1_gas: int = 1_000_000
+    unit_gas: int = 320
+    blocks_ahead: int = 3
+    quote_per_ether: int = 0
+
+
+def check_fees_config(config: FeesConfig) -> None:
+    """Raise ``ConfigInvalid`` with every fault of ``config``."""
+    ranges = {
+        "loop_ms": (1, 1_000),
+        "risk_ms": (1, 1_000),
+        "journal_bytes": (1, 10**12),
+        "l1_bytes": (1, 10**9),
+        "l1_gas": (1, 10**12),
+        "unit_gas": (0, 1_000_000),
+        "blocks_ahead": (0, 64),
+        "quote_per_ether": (0, 10**9),
+    }
+    raise_faults(out_of_ranges(config, ranges))

@@ -1,0 +1,131 @@
+"""The price of work that this node asks for: what it uses, what it has, and what L1 will cost."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from node.adapters.http.framing import text_frame
+from node.app.fees_config import FeesConfig
+from node.app.terms import BlockTerms
+from node.capacity.l1_forecast import L1Forecast, unit_cost
+from node.capacity.loadline import FeeLine
+from node.capacity.pricing import FeeController, Resource
+from node.codec.l1_gas import FLOOR_GAS_PER_TOKEN
+from node.ports.api import Channel
+from node.types.fees import fee_range
+from node.types.units import MONEY_DECIMALS, Money, decimal_from_units
+
+if TYPE_CHECKING:
+    from node.app.node import Node
+
+FEE: Final = Channel("fee")
+QUOTE_REACH_S: Final = (1, 5, 30)
+"""The highest price that a quote names is that of a block so many seconds from now."""
+
+_GAS_PER_BYTE: Final = 4 * FLOOR_GAS_PER_TOKEN
+_SAMPLE_MS: Final = 50
+_PUSH_S: Final = 0.5
+
+
+class WorkPrice:
+    """Feeds the controller from the node's own counters, and tells of its price."""
+
+    def __init__(self, node: "Node", config: FeesConfig) -> None:
+        """Begin without backlogs: what was used before a restart has been worked off."""
+        self._node = node
+        self._config = config
+        self._rules = node.base.rules.fees
+        self._forecast = L1Forecast()
+        self._told: dict[Resource, int] = {}
+        self._sampled_ms = node.base.clock.now_ms()
+        self.terms = BlockTerms(node.base.state, self.wished, node.base.lag.age)
+        self.controller = FeeController(
+            self._rules,
+            {
+                Resource.LOOP: config.loop_ms * 1_000_000,
+                Resource.RISK: config.risk_ms * 1_000_000,
+                Resource.JOURNAL_BYTES: config.journal_bytes,
+                Resource.L1_BYTES: config.l1_bytes,
+                Resource.L1_GAS: config.l1_gas,
+            },
+            self._sampled_ms,
+        )
+
+    def wished(self) -> Money:
+        """Return the price that the load asks for, from counters at most ``_SAMPLE_MS`` old."""
+        now_ms = self._node.base.clock.now_ms()
+        if now_ms - self._sampled_ms >= _SAMPLE_MS:
+            self._sampled_ms = now_ms
+            self._sample()
+            self.controller.advance(now_ms)
+        return self.controller.price
+
+    def _sample(self) -> None:
+        for resource, total in self._totals().items():
+            used = total - self._told.get(resource, total)
+            if used > 0:
+                self.controller.use(resource, used)
+            # A batch that was dropped leaves L1's sums, and its commands come again in another.
+            self._told[resource] = max(total, self._told.get(resource, 0))
+        self._forecast.observe(*self._node.settlement.pace.head)
+        config = self._config
+        wei = self._forecast.fee(config.blocks_ahead)
+        ether = Money(config.quote_per_ether * 10**MONEY_DECIMALS)
+        self.controller.reserve(unit_cost(wei, config.unit_gas, ether))
+
+    def _totals(self) -> dict[Resource, int]:
+        """Return what was used since the start. L1's bytes count when sealed, not when posted."""
+        node = self._node
+        made = node.standings.da_bytes + node.settlement.pressure.data_bytes
+        return {
+            Resource.LOOP: node.meters.loop_ns(),
+            Resource.RISK: sum(node.risk.busy_ns),
+            Resource.JOURNAL_BYTES: node.base.journal.bytes_written,
+            Resource.L1_BYTES: made,
+            Resource.L1_GAS: made * _GAS_PER_BYTE,
+        }
+
+    # --- telling ----------------------------------------------------------------------------------
+
+    def line(self) -> FeeLine:
+        """Return the price of a block now, and what it comes from."""
+        return FeeLine(
+            price=self._now(),
+            floor=self._rules.floor,
+            dearest=self.controller.dearest,
+            backlogs=self.controller.backlogs(),
+        )
+
+    def quote(self) -> dict[str, Any]:
+        """Return what clients need: the price now, and how high it can be soon.
+
+        ``within`` names by seconds the highest price that the rules let a block have by then.
+        """
+        price = self._now()
+        steps = {reach: -(-reach * 1_000 // self._rules.step_ms) + 1 for reach in QUOTE_REACH_S}
+        within = {str(s): _decimal(fee_range(self._rules, price, n)[1]) for s, n in steps.items()}
+        return {
+            "price": _decimal(price),
+            "floor": _decimal(self._rules.floor),
+            "ceiling": _decimal(self._rules.ceiling),
+            "within": within,
+            "dearest": self.controller.dearest,
+            "backlogs": self.controller.backlogs(),
+        }
+
+    def _now(self) -> Money:
+        return self.terms(self._node.base.clock.now_ms()).fee
+
+    async def push(self) -> None:
+        """Tell the channel "fee", twice a second while anyone listens, until cancelled."""
+        publisher = self._node.publisher
+        while True:
+            await asyncio.sleep(_PUSH_S)
+            if publisher.wants(FEE):
+                body = msgspec.json.encode({"channel": "fee", **self.quote()})
+                publisher.tell(FEE, text_frame(body))
+
+
+def _decimal(price: Money) -> str:
+    return decimal_from_units(price, MONEY_DECIMALS)

@@ -1,0 +1,117 @@
+"""The node's own counters become a price, and the price a quote."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from node.app.fees_config import FeesConfig, check_fees_config
+from node.app.work_price import WorkPrice
+from node.transition.state import State
+from node.types.errors import ConfigInvalid
+from node.types.fees import FeeRules
+from node.types.units import Millis
+from tests.examples import DOMAIN, RULES, START_MS
+
+FEES = FeeRules()
+SECOND_NS = 10**9
+
+
+class Machine:
+    """A node as the price sees it: counters that a test sets."""
+
+    def __init__(self, config: FeesConfig | None = None) -> None:
+        self.now = START_MS
+        self.loop = 0
+        self.head = (1, 0)
+        self.bytes = 0
+        state = State.genesis(msgspec.structs.replace(RULES, fees=FEES), DOMAIN)
+        state.time = START_MS
+        clock = SimpleNamespace(now_ms=lambda: self.now)
+        lag = SimpleNamespace(age=lambda _time: Millis(7))
+        journal = SimpleNamespace(bytes_written=0)
+        node: Any = SimpleNamespace(
+            base=SimpleNamespace(
+                rules=state.rules, state=state, clock=clock, lag=lag, journal=journal
+            ),
+            meters=SimpleNamespace(loop_ns=lambda: self.loop),
+            risk=SimpleNamespace(busy_ns=[0]),
+            standings=SimpleNamespace(da_bytes=0),
+            settlement=self,
+        )
+        self.state = state
+        self.price = WorkPrice(node, config or FeesConfig())
+
+    @property
+    def pace(self) -> "Machine":
+        return self
+
+    @property
+    def pressure(self) -> Any:
+        return SimpleNamespace(data_bytes=self.bytes)
+
+    def work(self, share: float, seconds: int) -> int:
+        """Work so much of each second; return what is asked for then."""
+        for _ in range(10 * seconds):
+            self.now = Millis(self.now + 100)
+            self.loop += int(share * SECOND_NS / 10)
+            self.price.wished()
+        return self.price.wished()
+
+
+def test_an_idle_node_asks_for_the_floor() -> None:
+    machine = Machine()
+    assert machine.work(0.3, 60) == FEES.floor
+    assert machine.price.quote()["dearest"] is None
+
+
+def test_a_busy_loop_raises_the_price_and_rest_lowers_it() -> None:
+    machine = Machine()
+    busy = machine.work(1.0, 60)
+    assert busy > 4 * FEES.floor
+    assert machine.price.line().dearest == "loop"
+    assert machine.work(0.0, 700) == FEES.floor
+
+
+def test_what_is_charged_moves_no_faster_than_the_rules_allow() -> None:
+    machine = Machine()
+    machine.work(1.0, 60)
+    terms = machine.price.terms(Millis(START_MS + 1))
+    assert terms.fee == -(-FEES.floor * 9 // 8)
+    assert terms.lag == 7
+    assert machine.price.line().price > terms.fee
+
+
+def test_unposted_bytes_press_on_the_price_before_they_are_posted() -> None:
+    machine = Machine()
+    machine.work(0.0, 1)
+    machine.bytes = 40_000_000
+    machine.work(0.0, 1)
+    assert machine.price.line().dearest in {"l1_bytes", "l1_gas"}
+    machine.bytes = 0
+    backlogs = machine.price.line().backlogs["l1_bytes"]
+    machine.work(0.0, 1)
+    assert machine.price.line().backlogs["l1_bytes"]["5"] <= backlogs["5"]
+
+
+def test_the_cost_of_l1_is_the_least_that_is_asked_for() -> None:
+    machine = Machine(FeesConfig(quote_per_ether=3_000))
+    machine.head = (2, 20 * 10**9)
+    machine.work(0.0, 1)
+    assert machine.price.wished() == 19_200
+    assert machine.price.line().dearest == "l1_forecast"
+
+
+def test_a_quote_says_how_high_the_price_can_be_soon() -> None:
+    machine = Machine()
+    quote = machine.price.quote()
+    assert quote["price"] == quote["floor"] == "0.0001"
+    assert quote["within"] == {"1": "0.000128", "5": "0.000206", "30": "0.003967"}
+
+
+def test_every_fault_is_told() -> None:
+    with pytest.raises(ConfigInvalid) as failure:
+        check_fees_config(FeesConfig(loop_ms=0, l1_bytes=-1, quote_per_ether=-1))
+    assert len(failure.value.faults) == 3
+    check_fees_config(FeesConfig())
