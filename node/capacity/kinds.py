@@ -3,7 +3,7 @@
     begin ── OpenBlock ── opened ── command ── ran ── command ── ran ── … ── closed
 
 One reading of the clock lies between two commands, so nothing is left out: what is not a command's
-is the block's. A command costs some 0.3 us to count, a rejected one too: it took its time all the
+is the block's. A command costs 0.2 to 0.4 us to count, a rejected one too: it took its time all the
 same. Sums and sums of squares are exact integers, from which a window's mean and variance follow.
 """
 
@@ -65,6 +65,9 @@ _KIND_OF_TYPE: Final[dict[type[object], Kind]] = {
 
 _OF_ORDERS: Final = (Kind.CANCEL, Kind.PLACE, Kind.BULK)
 """By the number of orders: none, one, several."""
+
+_EVENTS_OF_A_FILL: Final = 6
+"""The fewest that a fill comes with: the order, the fill, two positions and two balances."""
 
 
 def kind_of(command: Command) -> Kind:
@@ -132,7 +135,11 @@ class KindMeter:
         orders = len(command.orders)
         row = self._rows_of_orders[orders if orders < 2 else 2]
         row[1] += orders + len(command.cancels)
-        row[2] += [*map(type, events)].count(Filled)
+        if len(events) >= _EVENTS_OF_A_FILL:
+            # A loop is cheaper here than anything that needs a list.
+            for event in events:
+                if type(event) is Filled:
+                    row[2] += 1
         return row
 
     def closed(self, commands: int) -> None:

@@ -1,5 +1,7 @@
 """Each kind of command is counted where it belongs, and no time is lost between them."""
 
+from typing import get_args
+
 import pytest
 
 from node.capacity.kinds import Kind, KindMeter, kind_of
@@ -12,6 +14,7 @@ from node.types.commands import (
     Deposit,
     Liquidate,
     NewOrder,
+    OpenBlock,
     OracleRound,
     OrderType,
     PlaceOrders,
@@ -22,7 +25,8 @@ from node.types.commands import (
 from node.types.events import Event, Rejected
 from node.types.ids import ClientOrderId, MarketId, OrderId
 from node.types.units import Lots, Millis, Money, Ticks
-from tests.examples import ALICE
+from tests.examples import ALICE, BOB
+from tests.unit.transition.exchange import COIN, Exchange, order
 
 HEAD = (ALICE.address, ALICE.address, 1, Millis(1), b"")
 MARKET = MarketId(1)
@@ -70,6 +74,12 @@ def test_every_command_has_a_kind(command: Command, kind: Kind) -> None:
     assert counted[0].square_ns2 == 4
 
 
+def test_no_command_is_without_a_kind() -> None:
+    covered = {type(command) for command, _ in COMMANDS} | {OpenBlock}
+    assert covered == set(get_args(Command))
+    assert {kind for _, kind in COMMANDS} == set(Kind)
+
+
 def test_the_kinds_and_the_block_share_all_the_time() -> None:
     clock = Ticking()
     meter = KindMeter(clock)
@@ -84,6 +94,20 @@ def test_the_kinds_and_the_block_share_all_the_time() -> None:
     meter.signed(100)
     assert meter.blocks().total_ns == spent - sum(row.total_ns for row in meter.kinds()) + 100
     assert (meter.blocks().count, meter.blocks().commands) == (1, len(COMMANDS) + 1)
+
+
+@pytest.mark.parametrize("makers", [0, 1, 3])
+def test_fills_are_those_of_the_transition(makers: int) -> None:
+    exchange = Exchange()
+    for person in (ALICE, BOB):
+        exchange.fund(person, 10_000)
+    if makers:
+        exchange.place(ALICE, *[order(Side.SELL, COIN, 100_00)] * makers)
+    meter = KindMeter(Ticking())
+    meter.begin()
+    taking = exchange.orders(BOB, order(Side.BUY, max(makers, 1) * COIN, 100_00))
+    meter.ran(taking, exchange.do(taking))
+    assert meter.kinds()[Kind.PLACE].fills == makers
 
 
 def test_items_are_orders_and_cancels() -> None:
