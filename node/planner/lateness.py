@@ -91,7 +91,9 @@ def _of_side(
     seen_s = _seen_s(scenario, course, crossed_s, step, random)
     wait_s = _waits_s(scenario, pipeline, exposure, hours, (run, step, rank), random)
     delay_s = seen_s - crossed_s + scenario.risk.turn_ms / 1_000 + wait_s
-    against = -side.sign * _price_at(exposure, run, crossed_s + delay_s, step_s)
+    # Prices jump: a step's whole move counts for whatever is closed within it.
+    closed = np.ceil((crossed_s + delay_s) / step_s).astype(np.int64)
+    against = -side.sign * exposure.price[run, np.clip(closed, 0, course.steps)]
     debt = side.shortfall(distance, np.maximum(against, distance))
     return delay_s, wait_s, weight, run.astype(np.float64), debt
 
@@ -174,12 +176,3 @@ def _held_s(exposure: Exposure, cohort: tuple[Places, Places, Vector], step_s: f
         done = np.searchsorted(went[one], number * (1 - 1e-9))
         held[mine] = np.maximum(done - step[mine], 0) * step_s
     return held
-
-
-def _price_at(exposure: Exposure, run: Places, times_s: Vector, step_s: float) -> Vector:
-    """Return the price at any time, evenly between the ends of steps."""
-    last = exposure.price.shape[1] - 1
-    at = np.clip(times_s / step_s, 0.0, last)
-    low = np.minimum(at.astype(np.int64), last - 1)
-    part = at - low
-    return np.asarray(exposure.price[run, low] * (1 - part) + exposure.price[run, low + 1] * part)

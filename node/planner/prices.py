@@ -27,20 +27,24 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def record_of(
-    times_s: Sequence[float], prices: Sequence[float], from_s: float, steps: int, step_s: float
+    rows: Sequence[tuple[float, float]], from_s: float, steps: int, step_s: float, *, evenly: bool
 ) -> Record:
-    """Return the last price known at each step from ``from_s`` on.
+    """Return the price at each step from ``from_s`` on, of ``rows`` of ascending time and price.
 
-    ``times_s`` ascend. Raises ``ValueError`` where the record does not cover the beginning, or ends
-    before half of the steps are over: what is missing would be told as calm.
+    It is the last one known, or moves ``evenly`` from row to row, as befits the closes of bars.
+    Raises ``ValueError`` where the record does not cover the beginning, or ends before half of the
+    steps are over: what is missing would be told as calm.
     """
     wanted = from_s + np.arange(steps + 1) * step_s
-    at, values = np.asarray(times_s, dtype=np.float64), np.asarray(prices, dtype=np.float64)
+    table: Vector = np.asarray(rows, dtype=np.float64).reshape(-1, 2)
+    at, values = table[:, 0], table[:, 1]
     if not at.size or not (values > 0).all():
         raise ValueError("a record needs prices, all above 0")
     if at[0] > wanted[0] or at[-1] < wanted[steps // 2]:
         raise ValueError(f"the record covers {at[0]:.0f} … {at[-1]:.0f}, not {from_s:.0f} and on")
     known = values[np.searchsorted(at, wanted, side="right") - 1]
+    if evenly:
+        known = np.interp(wanted, at, values)
     return Record(np.log(known / known[0]))
 
 

@@ -111,10 +111,15 @@ class Stages:
     """Fluid contents of workers, lanes and journal for all runs of a chunk."""
 
     def __init__(self, pipeline: Pipeline, scales: Vector, step_s: float) -> None:
+        """Start empty; a lane of liquidations refuses none, as they are proposed again."""
         runs = scales.size
         kinds, lanes = len(pipeline.kinds), len(pipeline.lanes)
         self._step_s = step_s
-        self._limits = [float(lane.limit) for lane in pipeline.lanes]
+        own = {kind.lane for kind in pipeline.kinds if kind.name == LIQUIDATE}
+        self._limits = [
+            np.inf if place in own else float(lane.limit)
+            for place, lane in enumerate(pipeline.lanes)
+        ]
         loop = [kind.loop.moments for kind in pipeline.kinds]
         self._loop_s = np.array([moments.mean_s for moments in loop]) * scales[:, None]
         spread = np.array([moments.square_s2 - moments.mean_s**2 for moments in loop])

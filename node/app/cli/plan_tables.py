@@ -52,21 +52,17 @@ def _figures(answer: Answer) -> Table:
     return table
 
 
-def _lanes(answer: Answer) -> Table:
-    table = Table(
-        "Lane", "arrived", "refused P5 … P95", "lane", "gate", "stale",
-        "wait p50", "wait p99", "delay p50", "delay p99", "mean wait", "by law",
-    )  # fmt: skip
-    for column in table.columns[1:]:
+def _lanes(answer: Answer) -> Group:
+    came = Table("Lane", "arrived", "refused P5 … P95", "lane full", "gate", "stale mark")
+    took = Table("Lane", "wait p50", "p99", "delay p50", "p99", "mean wait", "by law")
+    for column in (*came.columns[1:], *took.columns[1:]):
         column.justify = "right"
     for lane in answer.lanes:
         refused = f"{share(lane.refused_share.p5)} … {share(lane.refused_share.p95)}"
-        causes = [number(found.p50) for found in lane.refused_by.values()]
-        table.add_row(
+        causes = (number(found.p50) for found in lane.refused_by.values())
+        came.add_row(lane.name, number(lane.arrived.p50), refused, *causes)
+        took.add_row(
             lane.name,
-            number(lane.arrived.p50),
-            refused,
-            *causes,
             seconds(lane.pooled_wait_p50_s),
             seconds(lane.pooled_wait_p99_s),
             seconds(lane.pooled_delay_p50_s),
@@ -74,7 +70,7 @@ def _lanes(answer: Answer) -> Table:
             seconds(lane.wait_mean_s),
             seconds(lane.law_wait_mean_s),
         )
-    return table
+    return Group(came, took)
 
 
 def _phases(answer: Answer) -> Table:
@@ -95,7 +91,7 @@ def _way(way: Way, knee: Band | None) -> Iterator[RenderableType]:
         yield Text(f"\n{way.target_per_s:,.0f}/s are carried already: {carried}")
         return
     yield Text(f"\nTo carry {way.target_per_s:,.0f} actions/s, in this order:")
-    table = Table("", "bottleneck", "carries", "factor", "key", "now", "needed", "why")
+    table = Table("", "bottleneck", "carries", "factor", "key", "now", "needed")
     for place, change in enumerate(way.changes, start=1):
         key = f"{change.key}\n({change.node_key})" if change.node_key else change.key
         table.add_row(
@@ -106,9 +102,10 @@ def _way(way: Way, knee: Band | None) -> Iterator[RenderableType]:
             key,
             number(change.now),
             number(change.needed),
-            change.because,
         )
     yield table
+    for place, change in enumerate(way.changes, start=1):
+        yield Text(f"{place}: {change.because}")
     yield Text(f"Then the law gives {way.reached_per_s:,.0f}/s.")
     if knee is not None:
         low, middle, high = (number(value) for value in (knee.p5, knee.p50, knee.p95))

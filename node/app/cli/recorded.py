@@ -5,7 +5,6 @@ import gzip
 import io
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -37,16 +36,14 @@ def recorded_path(scenario: Scenario, folder: Path | None) -> tuple[Record | Non
         return None, f"zstd, which unpacks {file.name}, is not installed: market.shape stands in"
     begin = float(market.recorded_from)
     try:
-        rows = list(_rows(file, begin - _BEFORE_S, begin + scenario.extent.horizon_s))
-        times, prices = [time for time, _ in rows], [price for _, price in rows]
-        step_s = scenario.extent.step_s
-        return record_of(times, prices, begin, scenario.steps, step_s), ""
+        rows, bars = _rows(file, begin - _BEFORE_S, begin + scenario.extent.horizon_s)
+        return record_of(rows, begin, scenario.steps, scenario.extent.step_s, evenly=bars), ""
     except (OSError, KeyError, ValueError) as error:
         raise ConfigInvalid(faults=(f"market.recorded: {file}: {error}",)) from None
 
 
-def _rows(file: Path, from_s: float, until_s: float) -> Iterator[tuple[float, float]]:
-    """Yield time in Unix seconds and price, in the file's order."""
+def _rows(file: Path, from_s: float, until_s: float) -> tuple[list[tuple[float, float]], bool]:
+    """Return time in Unix seconds and price, in the file's order, and whether rows are bars."""
     with _opened(file) as text:
         table = csv.DictReader(text)
         columns = table.fieldnames or ()
@@ -54,10 +51,8 @@ def _rows(file: Path, from_s: float, until_s: float) -> Iterator[tuple[float, fl
         price = next((name for name in _PRICES if name in columns), None)
         if time is None or price is None:
             raise ValueError(f"a column of {', '.join(_TIMES)} and one of price, close are needed")
-        for row in table:
-            seconds = float(row[time]) / _TIMES[time]
-            if from_s <= seconds <= until_s:
-                yield seconds, float(row[price])
+        rows = ((float(row[time]) / _TIMES[time], float(row[price])) for row in table)
+        return [row for row in rows if from_s <= row[0] <= until_s], price == "close"
 
 
 def _opened(file: Path) -> TextIO:
