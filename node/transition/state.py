@@ -96,8 +96,8 @@ class Account:
 class Market:
     """One market: its rules, book, mark, volatility, funding, and its auto-deleveraging queues.
 
-    ``buffer`` is what the age of the data asks beyond initial margin (millionths), and ``too_old``
-    whether that is more than any position need have: both as of the last ``age``.
+    ``buffer`` is what the age of the data asks beyond initial margin (millionths), and ``opens``
+    whether it lets anything be opened at all: both as of the last ``age``.
 
     ``queues[0]`` holds the longs by entry price upward, ``queues[1]`` the shorts downward (their
     ranks are negated): the first gained most on each lot.
@@ -106,7 +106,7 @@ class Market:
     __slots__ = (
         "_aged_at", "_aged_lag", "anchor", "anchor_time", "band", "book", "buffer", "carry",
         "finality_ms", "funding_index", "funding_time", "market_id", "mark", "mark_time",
-        "max_size", "premium_samples", "premium_sum", "queues", "rules", "too_old", "variance",
+        "max_size", "opens", "premium_samples", "premium_sum", "queues", "rules", "variance",
     )  # fmt: skip
 
     def __init__(self, market_id: MarketId, rules: MarketRules, finality_ms: Millis) -> None:
@@ -122,7 +122,7 @@ class Market:
         self.anchor = 0
         self.anchor_time = 0
         self.buffer = 0
-        self.too_old = False
+        self.opens = False
         self._aged_at = self._aged_lag = -1
         self.funding_index = 0
         self.funding_time = 0
@@ -161,28 +161,34 @@ class Market:
         return data_age(now, self.mark_time, lag, self.finality_ms)
 
     def age(self, now: int, lag: int) -> None:
-        """Bring ``buffer`` and ``too_old`` to this block; after its first order, two comparisons.
+        """Bring ``buffer`` and ``opens`` to this block; after its first order, two comparisons.
 
         See ``node.margin.staleness.buffer_for``.
         """
         if now == self._aged_at and lag == self._aged_lag:
             return
         age_ms = self.data_age(now, lag)
-        self.buffer, self.too_old = buffer_for(self.rules, self.variance, age_ms)
+        self.buffer, too_old = buffer_for(self.rules, self.variance, age_ms)
+        self.opens = self._has_fresh_mark(now) and not too_old
         self._aged_at, self._aged_lag = now, lag
 
     def require_fresh(self, now: int, lag: int) -> None:
         """Raise ``MarkStale`` or ``RiskDataTooOld`` where nothing may be opened now."""
-        rules, age_ms = self.rules, self.mark_age(now)
-        if age_ms > rules.mark_stale_ms or not self.mark:
-            raise MarkStale(market=self.market_id, age_ms=age_ms, limit=rules.mark_stale_ms)
-        self.age(now, lag)
-        if self.too_old:
-            raise RiskDataTooOld(
-                market=self.market_id,
-                age_ms=self.data_age(now, lag),
-                limit=age_limit(rules, self.variance),
-            )
+        if now != self._aged_at or lag != self._aged_lag:
+            self.age(now, lag)
+        if not self.opens:
+            raise self._too_old(now, lag)
+
+    def _has_fresh_mark(self, now: int) -> bool:
+        return self.mark != 0 and self.mark_age(now) <= self.rules.mark_stale_ms
+
+    def _too_old(self, now: int, lag: int) -> MarkStale | RiskDataTooOld:
+        market, rules = self.market_id, self.rules
+        if not self._has_fresh_mark(now):
+            age_ms = self.mark_age(now)
+            return MarkStale(market=market, age_ms=age_ms, limit=rules.mark_stale_ms)
+        limit = age_limit(rules, self.variance)
+        return RiskDataTooOld(market=market, age_ms=self.data_age(now, lag), limit=limit)
 
     def rank(self, position: Position) -> None:
         """Keep the auto-deleveraging queues in step with a position that may have changed."""
