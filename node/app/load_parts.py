@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from node.app.overload import reserve_work_of
 from node.capacity.loadline import Audit, BatchLine, Delay, MarkLine, RiskLine
 from node.margin.staleness import buffer_for
 from node.types.marks import Standing
@@ -25,6 +26,7 @@ def risk_line(node: "Node") -> RiskLine:
         detection_ms=found if seen.count else Delay(p50=None, p99=None),
         late=report.late,
         audit=Audit(samples=report.audit_samples, misses=report.audit_misses),
+        reserve_work=reserve_work_of(node),
     )
 
 

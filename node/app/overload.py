@@ -50,8 +50,13 @@ def insight_of(node: "Node") -> Insight:
     state = node.base.state
     return Insight(
         may_act=lambda action: may_act(state, action),
-        reserve_work=lambda: node.risk.expected * _LIQUIDATION_WORK,
+        reserve_work=lambda: reserve_work_of(node),
     )
+
+
+def reserve_work_of(node: "Node") -> int:
+    """Return the work of the liquidations that the time to the next marks may bring."""
+    return node.risk.expected * _LIQUIDATION_WORK
 
 
 def may_act(state: State, action: Action) -> bool:
@@ -89,7 +94,7 @@ def register_overload_figures(node: "Node") -> None:
     capacity.gauge(
         "reserve_work_units",
         "Work kept free in each block for the liquidations that may come up.",
-        lambda: node.risk.expected * _LIQUIDATION_WORK,
+        lambda: reserve_work_of(node),
     )
     capacity.gauge(
         "block_work_units",
