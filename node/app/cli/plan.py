@@ -15,6 +15,14 @@ from node.app.cli.arguments import require_places
 from node.app.cli.cluster import cluster
 from node.app.cli.plan_tables import shown
 from node.app.cli.recorded import recorded_path
+from node.app.cli.verify_plan import (
+    MixOption,
+    NodeDataOption,
+    RpcOption,
+    UrlOption,
+    VerifyOption,
+    verify_plan,
+)
 from node.app.sections import read_toml
 from node.planner.answer import Answer, Band, band
 from node.planner.calibration import Calibration
@@ -28,9 +36,20 @@ from node.planner.scenario import Scenario
 from node.planner.scenario_reading import read_scenario
 from node.planner.sweep import Axis, Sweep, SweepPoint, figures_at, grid, parse_axes, tables_at
 from node.planner.target import Way, way_to
+from node.simulation.ramp.command import RampOptions
+from node.simulation.ramp.messages import Mix
 from node.types.errors import ConfigInvalid
 
 Tell = Callable[[int, int], None]
+
+SweepOption = Annotated[
+    list[str] | None,
+    typer.Option(help="KEY=FROM:UNTIL:COUNT of the scenario's keys; one or two."),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(envvar="PLIMSOLL_DATA", help="The folder of recorded markets."),
+]
 
 BESIDE = Path("../shared/data")
 """Where recorded markets are looked for when nothing else is said."""
@@ -58,14 +77,13 @@ class PlanOptions(msgspec.Struct, frozen=True):
 
 
 def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
-    scenario: Annotated[Path, typer.Argument(help="A scenario (TOML): see configs/scenarios.")],
+    scenario: Annotated[
+        Path | None, typer.Argument(help="A scenario (TOML): see configs/scenarios.")
+    ] = None,
     target: Annotated[
         float | None, typer.Option(help="Tell what must change to carry so many actions a second.")
     ] = None,
-    sweep: Annotated[
-        list[str] | None,
-        typer.Option(help="KEY=FROM:UNTIL:COUNT of the scenario's keys; one or two."),
-    ] = None,
+    sweep: SweepOption = None,
     sweep_runs: Annotated[int, typer.Option(help="Runs at each point of a sweep.")] = 40,
     runs: Annotated[int | None, typer.Option(help="Runs, instead of the scenario's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed, instead of the scenario's.")] = None,
@@ -73,24 +91,37 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     scheduler: Annotated[
         str, typer.Option(help="tcp://… of a Dask scheduler that computes instead.")
     ] = "",
-    data: Annotated[
-        Path | None,
-        typer.Option(envvar="PLIMSOLL_DATA", help="The folder of recorded markets."),
-    ] = None,
+    data: DataOption = None,
     json: Annotated[Path | None, typer.Option(help="Write everything here (JSON).")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a page with plots here (HTML, self-contained).")
     ] = None,
+    mix: MixOption = None,
+    url: UrlOption = "",
+    rpc: RpcOption = "",
+    node_data: NodeDataOption = None,
+    *,
+    verify: VerifyOption = False,
 ) -> None:
     """Plan: the analytic law and a seeded Monte Carlo of a node under a scenario.
+
+    With --verify there is no scenario: a node is calibrated below half load, its knee predicted,
+    and then found by ramping it. Exits 1 where the two differ by more than a tenth.
 
     Example: plimsoll plan configs/scenarios/crash-2025-10-10.toml --report crash.html
 
     Example: plimsoll plan configs/scenarios/calm.toml --target 5000
 
     Example: plimsoll plan configs/scenarios/rush.toml --sweep l1.block_s=2:24:6
+
+    Example: plimsoll plan --verify --json verdict.json
     """
     require_places(json=json, report=report)
+    if verify:
+        load = RampOptions(url=url, rpc=rpc, mixes=tuple(mix or Mix), json_path=json)
+        raise typer.Exit(verify_plan(load, node_data))
+    if scenario is None:
+        raise ConfigInvalid(faults=("scenario: a file (TOML) allowed; or --verify without one",))
     options = PlanOptions(
         scenario=scenario,
         target_per_s=target,

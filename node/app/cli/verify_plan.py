@@ -14,10 +14,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from time import time
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
+import typer
 import uvloop
 from rich import box
 from rich.console import Console
@@ -52,7 +53,7 @@ from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.points import RampPoint
 from node.simulation.ramp.ramp import Measured, Ramp, RampSettings, ramp_of
 from node.simulation.ramp.report import Machine
-from node.simulation.ramp.target import Target
+from node.simulation.ramp.target import Target, require_loopback
 
 FIRST_PER_S: Final = 50.0
 CLIMB: Final = 2.0
@@ -93,6 +94,20 @@ class Quiet(msgspec.Struct, frozen=True):
 
 Teller = Callable[[str], None]
 
+MixOption = Annotated[
+    list[Mix] | None, typer.Option(help="What to verify with; all mixes otherwise.")
+]
+UrlOption = Annotated[
+    str, typer.Option("--node", help="A node to verify on; empty: start one of its own.")
+]
+RpcOption = Annotated[str, typer.Option(help="A devnet on which to fund the accounts there.")]
+NodeDataOption = Annotated[
+    Path | None, typer.Option(help="That node's data folder: its page then shows the knees.")
+]
+VerifyOption = Annotated[
+    bool, typer.Option("--verify", help="Predict a node's knee from its quiet hours; ramp it.")
+]
+
 
 def verify_plan(options: RampOptions, data: Path | None, console: Console | None = None) -> int:
     """Predict, ramp and compare for each mix; return 0, 1 if a knee is off, 130 if interrupted.
@@ -102,6 +117,8 @@ def verify_plan(options: RampOptions, data: Path | None, console: Console | None
     """
     console = console or Console()
     settings = settings_of(options)
+    if options.url:
+        require_loopback(options.url)
     try:
         report = uvloop.run(_within(options, settings, data, console))
     except KeyboardInterrupt:
