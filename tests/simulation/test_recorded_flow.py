@@ -7,7 +7,11 @@ is the distance left, and that it is a fraction of Poisson's. ``pytest -s`` prin
 import numpy as np
 import pytest
 
+from node.app.cli.calibrate import record_of
+from node.planner.flow_fit import calibrate_flow
 from node.planner.hawkes_fit import HawkesFit, fit_hawkes
+from node.simulation.tape.flow import read_flow
+from tests.simulation.price_paths import recorded_folder
 from tests.simulation.recorded_flow import BITSTAMP, LOBSTER, recorded_events
 
 
@@ -44,3 +48,30 @@ def test_recorded_flow_is_not_poisson(
     assert fit.aic < fit.poisson_aic - events.times_s.size
     assert max(fit.residuals.distance) < distance_max
     assert min(fit.poisson_residuals.distance) > poisson_distance_min
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("format_name", "name", "cancel_ratio"),
+    [("lobster", LOBSTER, (0.7, 1.0)), ("bitstamp", BITSTAMP, (0.1, 0.5))],
+)
+def test_a_calibration_of_recorded_flow_is_far_closer_than_poisson(
+    format_name: str, name: str, cancel_ratio: tuple[float, float]
+) -> None:
+    """What the command does, with sizes as marks; takers are few, and their D says little."""
+    file = recorded_folder() / name
+    if not file.exists():
+        pytest.skip(f"{name} is not there; PLIMSOLL_DATA names the folder of recorded flow")
+    flow = calibrate_flow(record_of(read_flow(format_name, file, 240.0)), name).flow
+    assert flow is not None
+    arrivals = flow.arrivals
+    assert arrivals is not None
+    print(format_name, arrivals)
+    assert arrivals.converged
+    assert 0.3 < arrivals.radius < 1
+    assert arrivals.aic < arrivals.poisson_aic - arrivals.events / 3
+    for kind in ("place", "cancel"):
+        place = arrivals.kinds.index(kind)
+        assert arrivals.distance[place] < arrivals.poisson_distance[place] / 2
+    low, high = cancel_ratio
+    assert low < flow.cancel_ratio < high
