@@ -140,7 +140,7 @@ def _register_risk(node: "Node") -> None:
     capacity.distribution(
         "liquidation_detection_seconds",
         "From the round that made a position liquidatable to its proposal.",
-        lambda: risk.figures()[0].detection.snapshot(),
+        risk.detection,
         per_unit=_NS,
     )
 
