@@ -64,6 +64,8 @@ class BatcherService:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._caught_up = False
         self._stopping = False
         self._backlog_told = False
@@ -150,6 +152,9 @@ class BatcherService:
     async def _watch_age(self) -> None:
         while True:
             await self._opened.wait()
+            # Behind a full backlog nothing is posted sooner for being sealed young, and a trickle
+            # of small batches would use up the number that settlement may hold within hours.
+            await self._flowing.wait()
             wait_ns = self._builder.wait_ns(self._clock.now_ns())
             if wait_ns is None:
                 self._opened.clear()
@@ -208,5 +213,9 @@ class BatcherService:
     def _tell_backlog(self) -> None:
         if self.backlog.full != self._backlog_told:
             self._backlog_told = self.backlog.full
+            if self.backlog.full:
+                self._flowing.clear()
+            else:
+                self._flowing.set()
             _log.warning("backlog", full=self.backlog.full, batches=self.backlog.batches)
             self._on_backlog(self.backlog.full)

@@ -174,6 +174,20 @@ async def test_an_aged_batch_is_sealed_though_no_block_comes() -> None:
         assert batch.cause == "age"
 
 
+async def test_behind_a_full_backlog_a_batch_fills_instead_of_ageing() -> None:
+    around = Surroundings(age_ms_max=5, backlog_batches_max=1)
+    async with around.running():
+        around.offer(blocks(1))
+        (first,) = await around.batches(1)
+        for place in range(2, 6):
+            around.offer(blocks(1, first=place))
+            await asyncio.sleep(0.01)
+        assert around.sealed() == []
+        around.service.posted(first.header.index)
+        (second,) = await around.batches(1)
+        assert (list(second.data), second.cause) == ([2, 3, 4, 5], "age")
+
+
 async def test_a_flush_seals_what_is_there() -> None:
     around = Surroundings()
     async with around.running():
