@@ -20,6 +20,8 @@ from node.simulation.ramp.wave import Wave
 SHARES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 ACCOUNTS: Final = 200
 CONNECTIONS: Final = 8
+READS_APART_S: Final = 0.25
+
 LIQUIDATION_LANE: Final = "lane_liquidation"
 
 _NS_PER_MS: Final = 1_000_000
@@ -58,8 +60,9 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class _Processors(msgspec.Struct, frozen=True):
-    """Processor seconds at one moment, or between two."""
+    """Processor seconds at one moment, or between two that are ``elapsed_s`` apart."""
 
+    elapsed_s: float
     machine_s: float | None
     ramp_s: float
     family_s: float | None
@@ -68,14 +71,23 @@ class _Processors(msgspec.Struct, frozen=True):
     def now(cls, pid: int | None) -> "_Processors":
         busy = CpuReading.now()
         family = None if pid is None else family_s(pid)
-        return cls(None if busy is None else busy.busy_s, process_time(), family)
+        busy_s = None if busy is None else busy.busy_s
+        return cls(perf_counter(), busy_s, process_time(), family)
 
     def since(self, earlier: "_Processors") -> "_Processors":
         return _Processors(
+            self.elapsed_s - earlier.elapsed_s,
             _gained(self.machine_s, earlier.machine_s),
             self.ramp_s - earlier.ramp_s,
             _gained(self.family_s, earlier.family_s),
         )
+
+    def over(self, seconds: float) -> "_Processors":
+        """Return the same at the same pace over ``seconds``."""
+        pace = seconds / max(self.elapsed_s, 1e-9)
+        machine_s = None if self.machine_s is None else self.machine_s * pace
+        family_s = None if self.family_s is None else self.family_s * pace
+        return _Processors(seconds, machine_s, self.ramp_s * pace, family_s)
 
 
 def _gained(now: float | None, before: float | None) -> float | None:
@@ -156,8 +168,12 @@ class Ramp:
         await asyncio.sleep(
             max(0.0, started + settings.warm_s + settings.window_s - perf_counter())
         )
-        after, processors_after = await self._target.telemetry(), _Processors.now(pid)
-        return after.since(before), processors_after.since(processors)
+        after = await self._target.telemetry()
+        while after.at_ns == before.at_ns:
+            # The node works its answer out anew only now and then, and less often when it is busy.
+            await asyncio.sleep(READS_APART_S)
+            after = await self._target.telemetry()
+        return after.since(before), _Processors.now(pid).since(processors)
 
 
 @asynccontextmanager
@@ -177,6 +193,8 @@ def _measured(
     generator_s = sample.cpu_s * window_s / max(sample.window_s, 1e-9)
     of_node_s = {name: busy / _NS_PER_S for name, busy in window.processes.items()}
     known_s = sum(of_node_s.values())
+    # Both windows are nearly the same; brought to one length, they can be taken from each other.
+    spent = spent.over(window_s)
     beside_s = {"ramp": spent.ramp_s}
     if spent.family_s is not None:
         beside_s["chain"] = max(0.0, spent.family_s - known_s)
