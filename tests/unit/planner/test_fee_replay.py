@@ -1,0 +1,80 @@
+"""15 December 2023 again: what is in flight, held and charged is bounded; naive pricing beside."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from node.planner.fee_replay import BACKLOG_MESSAGES, Day, Replay, base_fees, replay
+from node.types.fees import FeeRules
+
+DAY = Day()
+RULES = FeeRules()
+FACTOR = 3.5
+"""In each half hour nine tenths of what L1 takes is charged, and at most so many times as much."""
+HALF_HOURS = range(0, DAY.seconds - 1_800, 1_800)
+
+
+@pytest.fixture(scope="module")
+def ours() -> Replay:
+    return replay(DAY, RULES)
+
+
+@pytest.fixture(scope="module")
+def naive() -> Replay:
+    return replay(DAY, RULES, naive=True)
+
+
+def test_without_an_answer_the_backlog_is_that_of_the_day() -> None:
+    unlimited = msgspec.structs.replace(DAY, gate_messages=10**9)
+    left = float(replay(unlimited, RULES, naive=True).held.max())
+    assert left == pytest.approx(BACKLOG_MESSAGES, rel=0.02)
+
+
+@pytest.mark.parametrize("cap", [1, 4, 10])
+def test_never_more_than_the_cap_is_in_flight(cap: int) -> None:
+    day = msgspec.structs.replace(DAY, in_flight_max=cap, seconds=6_000)
+    for bad in (True, False):
+        assert float(replay(day, RULES, naive=bad).in_flight.max()) <= cap
+
+
+def test_memory_is_bounded_even_while_l1_takes_nothing() -> None:
+    """Past the gate only what reduces risk is held: its rate, times the time."""
+    outage = msgspec.structs.replace(DAY, include_every=10**9, elasticity=0.0)
+    held = replay(outage, RULES).held
+    rush = DAY.rush_until_s - DAY.rush_from_s
+    assert float(held.max()) <= DAY.gate_messages + DAY.rush + DAY.reducing * rush
+
+
+def test_what_reduces_risk_always_passes(ours: Replay, naive: Replay) -> None:
+    for played in (ours, naive):
+        taken = float(played.accepted.sum()) + DAY.reducing * DAY.seconds
+        posted_or_held = float(played.held[-1]) + played.posted * DAY.batch_messages
+        assert posted_or_held == pytest.approx(taken)
+
+
+def test_our_price_keeps_the_gate_open_where_naive_pricing_closes_it(
+    ours: Replay, naive: Replay
+) -> None:
+    assert ours.refused == 0
+    assert float(ours.held.max()) < DAY.gate_messages / 5
+    assert naive.refused > 5_000
+    assert float(naive.held.max()) >= DAY.gate_messages
+
+
+def test_charged_over_paid_stays_within_the_factor(ours: Replay, naive: Replay) -> None:
+    ratios = [ours.charge_ratio(begin, begin + 1_800) for begin in HALF_HOURS]
+    assert 0.9 <= min(ratios) <= max(ratios) <= FACTOR
+    contrast = [naive.charge_ratio(begin, begin + 1_800) for begin in HALF_HOURS]
+    assert min(contrast) < 0.4
+
+
+def test_a_unit_is_never_sold_far_below_its_cost(ours: Replay) -> None:
+    settled = ours.time_s >= 600
+    assert float(ours.cover[settled].min()) >= 1.0
+
+
+def test_the_base_fee_moves_as_l1_lets_it() -> None:
+    fees = base_fees(DAY)
+    assert np.all(fees[1:] <= fees[:-1] * 9 // 8)
+    assert np.all(fees[1:] >= fees[:-1] * 7 // 8)
+    assert fees.max() == DAY.base_fee_rush_gwei * 10**9
