@@ -38,6 +38,9 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     accounts: Annotated[int, typer.Option(help="Accounts that trade.")] = 200,
     connections: Annotated[int, typer.Option(help="WebSocket connections.")] = 8,
     seed: Annotated[int, typer.Option(help="Of the flow and of its times.")] = 1,
+    data: Annotated[
+        Path | None, typer.Option(help="The node's data folder: its page then shows the knee.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write the report with its plots here (HTML).")
@@ -73,6 +76,7 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         connections=connections,
         seed=seed,
         liquidations=liquidations,
+        data=data,
         json_path=json,
         html_path=report,
     )

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import Progress as ProgressBar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from node.adapters.system_clock import SystemClock
+from node.app.knee import KneeBoard, write_knee
 from node.simulation.ramp.knee import SearchLimits
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.page import write_page
@@ -65,6 +67,8 @@ class RampOptions(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = CONNECTIONS
     seed: int = 1
     liquidations: bool = True
+    data: Path | None = None
+    """The data folder of the node, whose page then shows the first mix's knee."""
     json_path: Path | None = None
     html_path: Path | None = None
 
@@ -79,6 +83,8 @@ def settings_of(options: RampOptions) -> RampSettings:
         *out_of("accounts", options.accounts, 1, 2_000),
         *out_of("connections", options.connections, 1, 64),
     ]
+    if options.data is not None and not options.data.is_dir():
+        faults.append(f"data: {options.data}: the folder of a node allowed")
     if faults:
         raise ConfigInvalid(faults=tuple(faults))
     return RampSettings(
@@ -107,6 +113,8 @@ def ramp(options: RampOptions, console: Console | None = None) -> int:
         console.print("interrupted; every program has ended", highlight=False)
         return INTERRUPTED
     write_report(report, options.json_path, options.html_path)
+    if options.data is not None:
+        show_knee(report, options.data)
     for table in tables(report):
         console.print(table)
     return 0
@@ -118,6 +126,15 @@ def write_report(report: RampReport, json_path: Path | None, html_path: Path | N
         json_path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     if html_path is not None:
         write_page(report, html_path)
+
+
+def show_knee(report: RampReport, data: Path) -> None:
+    """Let the node of the folder ``data`` show the first mix's knee beside what was predicted."""
+    knee = next(iter(report.mixes.values())).knee
+    shown = msgspec.structs.replace(
+        KneeBoard(data).read(), measured_per_s=knee.per_s, at_ms=SystemClock().now_ms()
+    )
+    write_knee(data, shown)
 
 
 def target_for(options: RampOptions) -> AbstractAsyncContextManager[Target]:
