@@ -13,23 +13,20 @@ of each batch stays with the ordinary: a claim is only a claim, and must not sto
 """
 
 import asyncio
-import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-import node
 from node.capacity.delay_watch import DelayLimits
 from node.capacity.fair_queue import FairQueue
 from node.capacity.stage import Stage
 from node.codec.json_actions import MESSAGE_BYTES_MAX
 from node.ports.admission import ORDINARY, Admission, Admitted, Passage, Refused
 from node.ports.clock import Clock
+from node.ports.worker import StartWorker, Worker
 from node.types.blocks import Domain
 from node.types.errors import (
     ActionExpired,
@@ -78,33 +75,21 @@ class _Message(msgspec.Struct, frozen=True, gc=False, array_like=True):
     deadline_ns: int
 
 
-class _Worker:
-    """A live worker process and the batches that it owes answers for."""
+class _Desk:
+    """A worker and the batches that it owes answers for."""
 
-    __slots__ = ("owed", "process", "reader", "writer")
+    __slots__ = ("owed", "worker")
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.process = process
-        self.writer = process.stdin
-        self.reader = process.stdout
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
         self.owed: deque[list[_Message]] = deque()
-
-    def write(self, body: bytes) -> None:
-        self.writer.write(len(body).to_bytes(4) + body)
-
-    async def read(self) -> bytes:
-        """Return the next frame. Raises ``IncompleteReadError`` once the process is gone."""
-        length = int.from_bytes(await self.reader.readexactly(4))
-        return await self.reader.readexactly(length)
 
 
 class AdmissionPool:
-    """Admits messages in ``workers`` processes; holds at most ``limit`` messages at a time.
+    """Admits messages by ``workers`` workers; holds at most ``limit`` messages at a time.
 
-    ``run`` must be running. The module ``worker_module`` is what the processes execute: it speaks
-    the frames of ``node.ingress.admission_process``.
+    ``run`` must be running. What ``start`` starts speaks the frames of
+    ``node.ingress.admission_process``.
     """
 
     def __init__(
@@ -113,20 +98,20 @@ class AdmissionPool:
         rules: Rules,
         clock: Clock,
         *,
-        worker_module: str,
+        start: StartWorker,
         workers: int,
         limit: int = 4_096,
         delay: DelayLimits = DEFAULT_DELAY,
     ) -> None:
         self._setup = msgspec.msgpack.encode((domain.chain_id, domain.rollup, rules.encode()))
         self._clock = clock
-        self._module = worker_module
+        self._start = start
         self._limit = limit
         self._delay = delay
         self._reducing: FairQueue[int, _Message] = FairQueue(TURN_WORK, delay)
         self._ordinary: FairQueue[int, _Message] = FairQueue(TURN_WORK, delay)
         self._pressed = False
-        self._workers: list[_Worker] = []
+        self._desks: list[_Desk] = []
         self._in_flight = 0
         self._scheduled = False
         self._closed = False
@@ -147,8 +132,9 @@ class AdmissionPool:
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
-        """Return the process ids of the live workers."""
-        return tuple(worker.process.pid for worker in self._workers)
+        """Return the process ids of the live workers, of those that have one."""
+        pids = (desk.worker.pid for desk in self._desks)
+        return tuple(pid for pid in pids if pid is not None)
 
     async def run(self) -> None:
         """Keep the workers alive until cancelled; then every message still held is answered."""
@@ -262,22 +248,22 @@ class AdmissionPool:
         """Hand waiting messages to the workers that have room, the least burdened first."""
         self._scheduled = False
         while waiting := self._waiting:
-            free = [worker for worker in self._workers if len(worker.owed) < BATCHES_IN_FLIGHT]
+            free = [desk for desk in self._desks if len(desk.owed) < BATCHES_IN_FLIGHT]
             if not free:
                 return
             share = -(-waiting // len(free))
-            worker = min(free, key=lambda candidate: len(candidate.owed))
-            self._send(worker, min(share, BATCH_MAX))
+            desk = min(free, key=lambda candidate: len(candidate.owed))
+            self._send(desk, min(share, BATCH_MAX))
 
-    def _send(self, worker: _Worker, work: int) -> None:
+    def _send(self, desk: _Desk, work: int) -> None:
         now_ns = self._clock.now_ns()
         batch = self._next_batch(work, now_ns)
         if not batch:  # Nobody waits for any of them any more.
             return
         self._in_flight += len(batch)
-        worker.owed.append(batch)
+        desk.owed.append(batch)
         raws = [message.raw for message in batch]
-        worker.write(msgspec.msgpack.encode((self._clock.now_ms(), raws)))
+        desk.worker.write(msgspec.msgpack.encode((self._clock.now_ms(), raws)))
 
     def _next_batch(self, work: int, now_ns: int) -> list[_Message]:
         """Take messages for ``work`` in all, most of it for what reduces risk."""
@@ -303,43 +289,33 @@ class AdmissionPool:
         delay = 0.0
         while True:
             started = self._clock.now_ns()
-            worker = await self._start()
+            desk = await self._open_desk()
             try:
-                await self._collect(worker)
+                await self._collect(desk)
             finally:
-                await self._bury(worker)
+                await self._bury(desk)
             self.restarts += 1
             settled = self._clock.now_ns() - started > _SETTLED_NS
             delay = 0.0 if settled else min(2 * delay + _RESTART_SECONDS, _RESTART_SECONDS_MAX)
             await asyncio.sleep(delay)
 
-    async def _start(self) -> _Worker:
-        worker = _Worker(
-            await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                self._module,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env=_environment(),
-                start_new_session=True,
-            )
-        )
-        worker.write(self._setup)
-        self._workers.append(worker)
-        if len(self._workers) == self._wanted:
+    async def _open_desk(self) -> _Desk:
+        desk = _Desk(await self._start())
+        desk.worker.write(self._setup)
+        self._desks.append(desk)
+        if len(self._desks) == self._wanted:
             self._ready.set()
         self._dispatch()
-        return worker
+        return desk
 
-    async def _collect(self, worker: _Worker) -> None:
-        """Pass on the answers of ``worker`` until it is gone."""
+    async def _collect(self, desk: _Desk) -> None:
+        """Pass on the worker's answers until it is gone."""
         while True:
             try:
-                busy_ns, answers = _answers.decode(await worker.read())
-            except (asyncio.IncompleteReadError, ConnectionError):
+                busy_ns, answers = _answers.decode(await desk.worker.read())
+            except ConnectionError:
                 return
-            batch = worker.owed.popleft()
+            batch = desk.owed.popleft()
             self._in_flight -= len(batch)
             self.stage.busy(0, busy_ns, len(batch))
             for message, answer in zip(batch, answers, strict=True):
@@ -356,21 +332,14 @@ class AdmissionPool:
             self.stage.leave()
             message.answer(answer)
 
-    async def _bury(self, worker: _Worker) -> None:
-        """Take ``worker`` off the list, answer for what it owed, and wait for its end."""
-        self._workers.remove(worker)
-        owed = [message for batch in worker.owed for message in batch]
-        worker.owed.clear()
+    async def _bury(self, desk: _Desk) -> None:
+        """Take a worker off the list, answer for what it owed, and wait for its end."""
+        self._desks.remove(desk)
+        owed = [message for batch in desk.owed for message in batch]
+        desk.owed.clear()
         self._in_flight -= len(owed)
         self._fail(owed, Unavailable(cause="verification worker lost"), "worker_lost")
-        worker.writer.close()
-        if worker.process.returncode is None:
-            # It ends at the end of its input; a worker that hangs must not hold up the node.
-            try:
-                await asyncio.wait_for(worker.process.wait(), timeout=1)
-            except TimeoutError:
-                worker.process.kill()
-                await worker.process.wait()
+        await desk.worker.close()
 
     def _fail(self, messages: Iterable[_Message], error: Unavailable, cause: str) -> None:
         for message in messages:
@@ -381,13 +350,6 @@ class AdmissionPool:
 def _work_of(raw: bytes) -> int:
     """Return what reading ``raw`` costs: a single order 1, a bulk of a hundred 7."""
     return 1 + len(raw) // _BYTES_PER_WORK
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment in which a worker finds this very package, however we were started."""
-    top = str(Path(node.__file__).resolve().parent.parent)
-    paths = [top, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _settle(future: asyncio.Future[Admitted], answer: Admitted | PlimsollError) -> None:

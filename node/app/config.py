@@ -37,7 +37,7 @@ _SEQUENCER_RANGES: dict[str, tuple[float, float]] = {
     "gather_ms": (0, 5),
     "outlet_blocks": (16, 1_000_000),
     "segment_bytes": (1 << 20, 1 << 32),
-    "signature_workers": (1, 64),
+    "signature_workers": (0, 64),
     "admission_limit": (64, 1_000_000),
     "delay_target_ms": (1, 10_000),
     "delay_interval_ms": (1, 60_000),

@@ -9,18 +9,17 @@ from node.adapters.data_folder import DataFolder, Identity
 from node.adapters.file_journal import FileJournal
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
-from node.adapters.replica_process import ReplicaProcess
 from node.adapters.replica_session import Position, ReplicaSetup
 from node.adapters.snapshots import SnapshotFolder
-from node.adapters.system_clock import SystemClock
 from node.app.config import NodeConfig
 from node.app.exchange import find_or_deploy, genesis_root, sequencer_key
 from node.app.finality_lag import FinalityLag
+from node.app.platform import Platform, ReplicaHost
 from node.codec.eip712 import Signing
+from node.ports.clock import Clock
 from node.ports.snapshots import Snapshot
 from node.sequencer.recovery import Recovery, recover
 from node.settlement.contracts import Contracts, check_contracts
-from node.transition.apply import apply
 from node.transition.state import State
 from node.types.blocks import Domain
 from node.types.durable import DurableBlock
@@ -37,14 +36,15 @@ class Foundation(msgspec.Struct, frozen=True):
     rules: Rules
     domain: Domain
     signing: Signing
-    clock: SystemClock
+    platform: Platform
+    clock: Clock
     chain: L1Chain
     contracts: Contracts
     signer: KeySigner
     folder: DataFolder
     journal: FileJournal
     batches: BatchFolder
-    replica: ReplicaProcess
+    replica: ReplicaHost
     position: Position
     state: State
     recovery: Recovery
@@ -59,7 +59,7 @@ class Foundation(msgspec.Struct, frozen=True):
         await self.chain.close()
 
 
-async def lay(config: NodeConfig) -> Foundation:
+async def lay(config: NodeConfig, platform: Platform) -> Foundation:
     """Find the exchange, lock its data, recover its state, and start the replica beside it.
 
     Raises ``SetupError`` where chain, contracts, data and configuration do not belong together,
@@ -70,7 +70,7 @@ async def lay(config: NodeConfig) -> Foundation:
         signer, domain, contracts = await _find(config, chain)
         folder = DataFolder(config.data, Identity.of(domain, config.rules))
         try:
-            return await _open(config, chain, signer, domain, contracts, folder)
+            return await build_on(folder, config, chain, signer, domain, contracts, platform)
         except BaseException:
             folder.close()
             raise
@@ -94,17 +94,23 @@ async def _find(config: NodeConfig, chain: L1Chain) -> tuple[KeySigner, Domain, 
     return signer, domain, contracts
 
 
-async def _open(
+async def build_on(
+    folder: DataFolder,
     config: NodeConfig,
     chain: L1Chain,
     signer: KeySigner,
     domain: Domain,
     contracts: Contracts,
-    folder: DataFolder,
+    platform: Platform,
 ) -> Foundation:
-    clock = SystemClock()
+    """Recover the state from ``folder``, and start the replica beside it; see ``lay``."""
+    clock = platform.clock
     journal = FileJournal(
-        folder.journal, folder.identity, clock, segment_bytes=config.sequencer.segment_bytes
+        folder.journal,
+        folder.identity,
+        clock,
+        segment_bytes=config.sequencer.segment_bytes,
+        open_file=platform.open_file,
     )
     snapshots = SnapshotFolder(folder.snapshots, folder.identity)
     recent: deque[DurableBlock] = deque(maxlen=BLOCKS_REMEMBERED)
@@ -120,12 +126,13 @@ async def _open(
             return State.genesis(config.rules, domain)
         return State.from_leaves(config.rules, domain, snapshot.leaves)
 
-    state, recovery = recover(restore, apply, journal, snapshots, observe)
-    replica, position = await _start_replica(config, domain, folder, state)
+    state, recovery = recover(restore, platform.apply, journal, snapshots, observe)
+    replica, position = await _start_replica(config, domain, folder, state, platform)
     return Foundation(
         rules=config.rules,
         domain=domain,
         signing=Signing(domain, config.rules),
+        platform=platform,
         clock=clock,
         chain=chain,
         contracts=contracts,
@@ -143,9 +150,9 @@ async def _open(
 
 
 async def _start_replica(
-    config: NodeConfig, domain: Domain, folder: DataFolder, state: State
-) -> tuple[ReplicaProcess, Position]:
-    replica = ReplicaProcess(
+    config: NodeConfig, domain: Domain, folder: DataFolder, state: State, platform: Platform
+) -> tuple[ReplicaHost, Position]:
+    replica = platform.make_replica(
         ReplicaSetup(
             rules=config.rules,
             domain=domain,

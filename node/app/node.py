@@ -62,7 +62,6 @@ from node.sequencer.service import Sequencer
 from node.settlement.inbox import InboxScan
 from node.settlement.inbox_service import InboxService
 from node.settlement.service import SettlementService
-from node.transition.apply import apply
 from node.types.blocks import Batch
 from node.types.commands import Deposit, Liquidate
 from node.types.durable import DurableBlock, Outcome
@@ -120,7 +119,7 @@ class Node:
         self.sequencer = Sequencer(
             Builder(
                 base.state,
-                apply,
+                base.platform.apply,
                 partial(command_id, signing=base.signing),
                 base.recovery.parent,
                 self.price.terms,
@@ -155,8 +154,8 @@ class Node:
             base.domain,
             base.rules,
             base.clock,
-            worker_module="node.ingress.admission_process",
-            workers=config.sequencer.signature_workers,
+            start=base.platform.start_worker,
+            workers=max(1, config.sequencer.signature_workers),
             limit=config.sequencer.admission_limit,
             delay=delay_limits_of(config.sequencer),
         )

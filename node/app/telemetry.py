@@ -1,6 +1,5 @@
 """The answer to ``/telemetry``: every counter of the node, since it started."""
 
-import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -57,7 +56,8 @@ class Meters:
         """Start to count now."""
         self._node = node
         self._started_ns = node.base.clock.now_ns()
-        self._loop_ns = time.thread_time_ns()
+        self._busy_ns = node.base.platform.busy_ns
+        self._loop_ns = self._busy_ns()
         self._times = ProcessTimes(self._pids)
         self.kinds = KindMeter(node.base.clock.now_ns)
         self.traffic = Traffic()
@@ -91,7 +91,7 @@ class Meters:
 
     def loop_ns(self) -> int:
         """Return the processor time of the event loop's thread since the start, in nanoseconds."""
-        return time.thread_time_ns() - self._loop_ns
+        return self._busy_ns() - self._loop_ns
 
     def processes(self) -> dict[str, int]:
         """Return the processor time of each process of the node, in nanoseconds."""

@@ -18,6 +18,10 @@ from node.ingress.admission import Admitter
 from node.types.blocks import Domain
 from node.types.rules import decode_rules
 
+_decode_setup = msgspec.msgpack.Decoder(tuple[int, bytes, bytes]).decode
+_decode_work = msgspec.msgpack.Decoder(tuple[int, list[bytes]]).decode
+_encode = msgspec.msgpack.Encoder().encode
+
 
 def read_frame(source: BinaryIO) -> bytes | None:
     """Return the next frame, or nothing once ``source`` has ended, in the middle of one or not."""
@@ -29,22 +33,34 @@ def read_frame(source: BinaryIO) -> bytes | None:
     return body if len(body) == length else None
 
 
+class Responder:
+    """Answers one frame after another; the first one sets it up and has no answer."""
+
+    __slots__ = ("_admitter",)
+
+    def __init__(self) -> None:
+        self._admitter: Admitter | None = None
+
+    def __call__(self, frame: bytes) -> bytes | None:
+        """Return the answer to ``frame``."""
+        if self._admitter is None:
+            chain_id, rollup, rules = _decode_setup(frame)
+            self._admitter = Admitter(Domain(chain_id, rollup), decode_rules(rules))
+            return None
+        started = perf_counter_ns()
+        now_ms, raws = _decode_work(frame)
+        answers = msgspec.Raw(self._admitter.admit_encoded(raws, now_ms))
+        return _encode((perf_counter_ns() - started, answers))
+
+
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Answer the frames of ``source`` until it ends. Raises ``BrokenPipeError`` with ``sink``."""
-    setup = read_frame(source)
-    if setup is None:
-        return
-    chain_id, rollup, rules = msgspec.msgpack.decode(setup, type=tuple[int, bytes, bytes])
-    admitter = Admitter(Domain(chain_id, rollup), decode_rules(rules))
-    decode = msgspec.msgpack.Decoder(tuple[int, list[bytes]]).decode
-    encode = msgspec.msgpack.Encoder().encode
+    respond = Responder()
     while (frame := read_frame(source)) is not None:
-        started = perf_counter_ns()
-        now_ms, raws = decode(frame)
-        answers = msgspec.Raw(admitter.admit_encoded(raws, now_ms))
-        body = encode((perf_counter_ns() - started, answers))
-        sink.write(len(body).to_bytes(4) + body)
-        sink.flush()
+        body = respond(frame)
+        if body is not None:
+            sink.write(len(body).to_bytes(4) + body)
+            sink.flush()
 
 
 def main() -> None:

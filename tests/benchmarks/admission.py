@@ -17,6 +17,7 @@ from eth_account.messages import encode_typed_data
 
 from node.adapters.admission_pool import AdmissionPool
 from node.adapters.system_clock import SystemClock
+from node.adapters.worker_process import processes_of
 from node.ingress.admission import Admitter
 from node.ports.admission import Admitted
 from node.types.errors import PlimsollError
@@ -108,7 +109,7 @@ class RunningPool:
             DOMAIN,
             RULES,
             _TapeClock(),
-            worker_module="node.ingress.admission_process",
+            start=processes_of("node.ingress.admission_process"),
             workers=1,
             limit=limit,
         )

@@ -45,6 +45,10 @@ class Devnet:
         self.chain.mine(candidates, int(self._now_s()))
         self.pool.prune(self.chain.nonce)
 
+    def pass_over(self) -> None:
+        """Append one empty block: whatever the pool has must wait for another."""
+        self.chain.mine((), int(self._now_s()))
+
     def reorg(self, depth: int) -> None:
         """Replace the last ``depth`` blocks by empty ones.
 

@@ -22,6 +22,7 @@ from node.app.exchange import hex_of
 from node.app.foundation import lay
 from node.app.logs import set_up_logs
 from node.app.node import Node
+from node.app.platform import this_machine
 from node.app.stats import final_stats_of
 from node.codec.l1_calls import LATEST_ROOT
 from node.types.errors import ChainDisagrees, ChainUnavailable
@@ -117,7 +118,7 @@ async def _require_alive(chain: DevnetProcess) -> None:
 
 async def _serve(config: NodeConfig, ready_file: Path | None, stats_file: Path | None) -> None:
     require_free(config.http)
-    base = await lay(config)
+    base = await lay(config, this_machine(config.sequencer.signature_workers))
     try:
         node = Node(config, base)
         loop = asyncio.get_running_loop()

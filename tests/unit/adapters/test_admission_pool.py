@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from node.adapters.admission_pool import AdmissionPool
+from node.adapters.worker_process import processes_of
 from node.codec.json_actions import MESSAGE_BYTES_MAX, action_to_json
+from node.ingress.inline_worker import start_inline
 from node.ports.admission import Admitted
 from node.types.errors import (
     MalformedMessage,
@@ -42,7 +44,7 @@ class WallClock:
 
 
 def make_pool(**options: Any) -> AdmissionPool:
-    settings = {"worker_module": "node.ingress.admission_process", "workers": 1, **options}
+    settings = {"start": processes_of("node.ingress.admission_process"), "workers": 1, **options}
     return AdmissionPool(DOMAIN, RULES, WallClock(), **settings)
 
 
@@ -193,7 +195,7 @@ async def test_a_worker_that_hangs_does_not_hold_up_the_end() -> None:
 
 
 async def test_a_module_that_cannot_start_is_tried_again_with_pauses() -> None:
-    pool = make_pool(worker_module="node.ingress.no_such_module")
+    pool = make_pool(start=processes_of("node.ingress.no_such_module"))
     async with running(pool):
         held = asyncio.ensure_future(pool.admit(GOOD))
         await until(lambda: pool.restarts >= 2)
@@ -201,3 +203,13 @@ async def test_a_module_that_cannot_start_is_tried_again_with_pauses() -> None:
         assert pool.restarts < 10
     with pytest.raises(Unavailable):
         await held
+
+
+async def test_the_loop_itself_can_be_the_worker() -> None:
+    async with running(make_pool(start=start_inline)) as pool:
+        assert pool.worker_pids == ()
+        admitted = await pool.admit(GOOD)
+        assert admitted.action.signer == OWNER
+        with pytest.raises(MalformedMessage):
+            await pool.admit(b"")
+        assert pool.stage.conserved()

@@ -8,6 +8,7 @@ import asyncio
 import pytest
 
 from node.adapters.admission_pool import EXPIRED, AdmissionPool
+from node.adapters.worker_process import processes_of
 from node.capacity.delay_watch import DelayLimits
 from node.ports.admission import Admitted, Passage
 from node.types.errors import DeadlineExceeded, Overloaded, PlimsollError, Shed
@@ -39,7 +40,7 @@ class Bench:
             DOMAIN,
             RULES,
             self.clock,
-            worker_module="never.started",
+            start=processes_of("never.started"),
             workers=1,
             limit=limit,
             delay=DelayLimits(20, 100),

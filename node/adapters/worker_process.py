@@ -1,0 +1,77 @@
+"""A worker in a process of its own: frames over its standard input and output."""
+
+import asyncio
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import node
+from node.ports.worker import StartWorker
+
+_END_WITHIN_S: Final = 1.0
+
+
+class WorkerProcess:
+    """A live process that speaks length-prefixed frames; see ``node.ports.worker.Worker``."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._writer = process.stdin
+        self._reader = process.stdout
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid
+
+    def write(self, frame: bytes) -> None:
+        """Hand over a frame."""
+        self._writer.write(len(frame).to_bytes(4) + frame)
+
+    async def read(self) -> bytes:
+        """Return the next answer. Raises ``ConnectionError`` once the process is gone."""
+        try:
+            length = int.from_bytes(await self._reader.readexactly(4))
+            return await self._reader.readexactly(length)
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionResetError from error
+
+    async def close(self) -> None:
+        """Close its input, at whose end it ends; one that hangs must not hold up the node."""
+        self._writer.close()
+        if self._process.returncode is None:
+            try:
+                await asyncio.wait_for(self._process.wait(), timeout=_END_WITHIN_S)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+
+
+def processes_of(module: str) -> StartWorker:
+    """Return what starts a process that executes ``module``."""
+    return partial(_start, module)
+
+
+async def _start(module: str) -> WorkerProcess:
+    return WorkerProcess(
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            module,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=_environment(),
+            start_new_session=True,
+        )
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which a worker finds this very package, however we were started."""
+    top = str(Path(node.__file__).resolve().parent.parent)
+    paths = [top, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
