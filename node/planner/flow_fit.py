@@ -85,7 +85,8 @@ def calibrate_flow(
     """Return a calibration that holds the flow of ``record``, named ``tape``, and nothing else.
 
     ``decays_per_s`` are the first guesses, one for each time scale; without any, two are found.
-    Raises ``MeasurementInvalid`` with all faults of the record and of the guesses.
+    Raises ``MeasurementInvalid`` with all faults of the record and of the guesses, or where
+    what was found is not stable.
     """
     faults = list(record.faults())
     faults += [
@@ -94,16 +95,25 @@ def calibrate_flow(
     if faults:
         raise MeasurementInvalid(faults=tuple(faults))
     flow = fit_flow(record, decays_per_s, progress)
+    arrivals = flow.arrivals
+    assert arrivals is not None, "a record without faults has arrivals"
+    raise_if_unstable(arrivals)
     seconds = float(record.times_s[-1] - record.times_s[0])
-    notes: tuple[str, ...] = ()
-    if flow.arrivals is not None and not np.asarray(flow.arrivals.branching).sum(axis=0).size:
-        notes = ("arrivals: no excitation",)
+    notes = () if arrivals.converged else ("arrivals: the fit did not converge",)
     return Calibration(
         source=Source(
             what="tape", tape=tape, seconds=seconds, commands=record.times_s.size, notes=notes
         ),
         flow=flow,
     )
+
+
+def raise_if_unstable(arrivals: ArrivalLaw) -> None:
+    """Raise ``MeasurementInvalid`` where bursts would never end, as no flow can be drawn then."""
+    if not arrivals.radius < 1:
+        fault = f"arrivals.branching: spectral radius {arrivals.radius:.3f}, 0 … 1 allowed"
+        why = "1 excluded: the record is not stationary, or too short"
+        raise MeasurementInvalid(faults=(f"{fault}, {why}",))
 
 
 def fit_flow(

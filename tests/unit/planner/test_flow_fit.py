@@ -92,6 +92,17 @@ def test_all_faults_of_a_record_are_told_at_once() -> None:
     ]
 
 
+def test_a_record_whose_bursts_never_end_is_refused() -> None:
+    # A rate that grows exponentially is a process without a steady state.
+    times = np.log1p(np.arange(400.0)) / 0.5
+    ones = np.ones(400)
+    growing = FlowRecord(("place",), times, np.zeros(400, dtype=np.int64), ones, ones, 1e-9)
+    with pytest.raises(MeasurementInvalid) as raised:
+        calibrate_flow(growing, "growing", (1.0,))
+    (fault,) = raised.value.faults
+    assert fault.startswith("arrivals.branching: spectral radius")
+
+
 def test_an_empty_record_is_refused() -> None:
     none = np.zeros(0)
     empty = FlowRecord(("place",), none, none.astype(np.int64), none, none, 1e-9)
