@@ -84,6 +84,8 @@ def check_line(line: LoadLine) -> None:
     assert line.batches.posted <= line.batches.sealed
     assert line.marks is not None
     assert line.marks.oldest_age_s is not None
+    assert line.marks.buffer_ppm
+    assert all(0 < buffer <= 25_000 for buffer in line.marks.buffer_ppm.values())
     assert line.risk is not None
     assert line.knee == Knee()
 
