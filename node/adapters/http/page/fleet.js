@@ -56,7 +56,8 @@ class Hull {
   show(stage, first) {
     const load = loadOf(stage);
     this.tide.style.transform = `translateY(${heightOf(load)}px)`;
-    this.hold.style.transform = `translateY(${heightOf(stage.utilization)}px)`;
+    // A stage that waits for a disk or a chain is busier than it is loaded: a group takes no longer.
+    this.hold.style.transform = `translateY(${heightOf(Math.min(load ?? 0, stage.utilization ?? 0))}px)`;
     const [kind, words] = stateOf(load);
     this.element.className = ["stage", kind, first ? "first" : ""].join(" ").trim();
     say(this.load, format.share(load));

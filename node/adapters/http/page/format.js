@@ -71,7 +71,7 @@ export function duration(seconds) {
   if (seconds <= 0) return `0${GAP}s`;
   if (seconds < 1e-3) return `${short(seconds * 1e6)}${GAP}µs`;
   if (seconds < 1) return `${short(seconds * 1e3)}${GAP}ms`;
-  if (seconds < 60) return `${short(seconds)}${GAP}s`;
+  if (seconds < 60) return `${Number.isInteger(seconds) ? digits(seconds, 0) : short(seconds)}${GAP}s`;
   const whole = Math.floor(seconds);
   const [days, hours, minutes] = [Math.floor(whole / 86_400), Math.floor(whole / 3_600) % 24, Math.floor(whole / 60) % 60];
   const parts = [[days, "d"], [hours, "h"], [minutes, "min"], [whole % 60, "s"]];

@@ -39,6 +39,11 @@ function showSignals(line) {
   signal("uptime", `Up ${format.duration(Math.floor(line.uptime_s))}`, false);
 }
 
+function waitingFor(batches) {
+  if (batches === null) return "";
+  return batches.unposted ? `oldest ${format.duration(batches.oldest_unposted_s)}` : "nothing waits";
+}
+
 function showStrip(line) {
   const { risk, fee, marks, batches } = line;
   const slowest = line.lanes.reduce((worst, lane) => (lane.waited_p99_ms > (worst?.waited_p99_ms ?? -1) ? lane : worst), null);
@@ -49,7 +54,7 @@ function showStrip(line) {
     ["Refused", format.count(sum(line.refusals)), "since the start"],
     ["Fee", fee ? format.times(fee.price / fee.floor) : format.NONE, fee ? "of its floor" : "none is charged"],
     ["Oldest mark", format.duration(marks?.oldest_age_s), stale ? `▲ ${format.count(stale)} stale` : marks ? "none is stale" : "", stale > 0],
-    ["Not on L1 yet", batches ? format.bytes(batches.unposted_bytes) : format.NONE, batches ? `oldest ${format.duration(batches.oldest_unposted_s)}` : ""],
+    ["Not on L1 yet", batches ? format.bytes(batches.unposted_bytes) : format.NONE, waitingFor(batches)],
     ["Final after", format.duration(batches?.lag_s.final), batches ? "the last batch" : ""],
   ]);
 }
@@ -114,6 +119,7 @@ function showMarks(marks) {
 
 function backlogOf({ items, bytes, gas }) {
   const parts = [format.count(items)];
+  if (items === 0) return parts[0];
   if (bytes !== null) parts.push(format.bytes(bytes));
   if (gas !== null) parts.push(format.gas(gas));
   return parts.join(" · ");
