@@ -15,7 +15,7 @@ from node.codec.changes import changes_digest
 from node.codec.links import block_hash, chain_ids
 from node.ports.machine import Apply, State
 from node.ports.terms import Terms, free_terms
-from node.sequencer.lanes import Submission
+from node.sequencer.submission import Submission
 from node.types.blocks import Block
 from node.types.commands import Command, OpenBlock
 from node.types.durable import DurableBlock

@@ -29,9 +29,8 @@ import msgspec
 from node.capacity.delay_watch import DelayLimits
 from node.capacity.fair_queue import FairQueue
 from node.capacity.stage import Stage
-from node.ports.intake import NEVER_NS, Deliver
 from node.sequencer.allowance import Allowances
-from node.types.commands import Action, CancelAll, Command, OracleRound, OrderType, PlaceOrders
+from node.sequencer.submission import Submission
 from node.types.errors import (
     ActionExpired,
     DeadlineExceeded,
@@ -45,9 +44,6 @@ from node.types.lanes import Lane
 
 GATED = (Lane.RESTING, Lane.TAKING)
 """The lanes that a closed gate shuts: all that can add risk goes through them."""
-
-REHEARSAL_WORK = 10
-"""What a fill-or-kill counts for: it crosses a copy of the book, and pays nothing if that fails."""
 
 STRANGERS = Address(b"\xff" * 20)
 """Whose share all those have together who may not act for the account that they name."""
@@ -73,50 +69,6 @@ class Fairness(msgspec.Struct, frozen=True):
 
 
 DEFAULT_FAIRNESS = Fairness()
-
-
-class Submission:
-    """A command on its way into the log, and who waits for what becomes of it."""
-
-    __slots__ = ("command", "deadline_ns", "expires", "id", "key", "waiting", "whose", "work")
-
-    def __init__(
-        self,
-        command: Command,
-        command_id: bytes,
-        deliver: Deliver,
-        deadline_ns: int = NEVER_NS,
-    ) -> None:
-        """Take on ``command``; submissions with one ``key`` are the same action.
-
-        An action's id does not name its signer. With the id alone, a stranger who signs somebody's
-        action in his own name, and is rejected, could have that rejection answered to its owner.
-        """
-        self.command = command
-        self.id = command_id
-        self.deadline_ns = deadline_ns
-        if isinstance(command, Action):
-            self.key = command_id + command.signer
-            self.whose: Address = command.account
-            self.expires: int = command.expires
-        else:
-            self.key = command_id
-            self.whose = NO_ADDRESS
-            self.expires = NEVER_NS
-        self.work = work_of(command)
-        self.waiting = [deliver]
-
-
-def work_of(command: Command) -> int:
-    """Return how much work ``command`` may be, a single order being 1.
-
-    It only bounds the time that a block takes; a wrong guess delays, and changes no result.
-    """
-    if isinstance(command, PlaceOrders):
-        rehearsed = sum(order.type is OrderType.FOK for order in command.orders)
-        return len(command.orders) + len(command.cancels) + (REHEARSAL_WORK - 1) * rehearsed
-    # Of these, each may go through every order of an account, or through every market.
-    return 10 if isinstance(command, CancelAll | OracleRound) else 1
 
 
 class _Line:

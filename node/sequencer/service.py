@@ -35,8 +35,9 @@ from node.ports.machine import State
 from node.ports.mailbox import Outlet
 from node.ports.signer import Signer
 from node.sequencer.builder import Builder, Draft, Unsigned
-from node.sequencer.lanes import DEFAULT_FAIRNESS, STRANGERS, Fairness, Lanes, Submission
+from node.sequencer.lanes import DEFAULT_FAIRNESS, STRANGERS, Fairness, Lanes
 from node.sequencer.pace import Pace
+from node.sequencer.submission import Submission
 from node.types.commands import Action, Command, OpenBlock
 from node.types.durable import DurableBlock, Executed, Outcome
 from node.types.errors import IntegrityError, Overloaded, PlimsollError, ShuttingDown

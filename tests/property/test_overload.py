@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.capacity.delay_watch import DelayLimits
-from node.sequencer.lanes import GATED, Fairness, Lanes, Submission
+from node.sequencer.lanes import GATED, Fairness, Lanes
+from node.sequencer.submission import Submission
 from node.types.errors import GateClosed, PlimsollError, Unavailable
 from node.types.ids import Address
 from node.types.lanes import Lane

@@ -7,7 +7,7 @@ from eth_account.messages import encode_typed_data
 
 from node.codec.receipts import BlockSigning, verify_receipt
 from node.sequencer.builder import Builder
-from node.sequencer.lanes import Submission
+from node.sequencer.submission import Submission
 from node.types.blocks import GENESIS_PARENT, Domain
 from node.types.durable import DurableBlock, Executed, Receipt
 from node.types.ids import Address

@@ -5,7 +5,7 @@ import pytest
 from node.codec.changes import changes_digest
 from node.ports.terms import Terms
 from node.sequencer.builder import Builder, Unsigned
-from node.sequencer.lanes import Submission
+from node.sequencer.submission import Submission
 from node.types.blocks import GENESIS_PARENT
 from node.types.commands import Command, OpenBlock
 from node.types.errors import IntegrityError

@@ -2,7 +2,8 @@
 
 import pytest
 
-from node.sequencer.lanes import DEFAULT_FAIRNESS, Fairness, Lanes, Submission, work_of
+from node.sequencer.lanes import DEFAULT_FAIRNESS, Fairness, Lanes
+from node.sequencer.submission import Submission, work_of
 from node.types.commands import CancelAll, CancelOrder, NewOrder, OrderType, PlaceOrders, Side
 from node.types.errors import GateClosed, Overloaded, PlimsollError
 from node.types.ids import MarketId, OrderId

@@ -3,7 +3,8 @@
 import pytest
 
 from node.capacity.delay_watch import DelayLimits
-from node.sequencer.lanes import EXPIRED, Fairness, Lanes, Submission
+from node.sequencer.lanes import EXPIRED, Fairness, Lanes
+from node.sequencer.submission import Submission
 from node.types.commands import (
     CancelAll,
     CancelOrder,

@@ -7,8 +7,8 @@ from node.codec.changes import changes_digest
 from node.codec.links import block_hash, chain_ids
 from node.ports.snapshots import Snapshot
 from node.sequencer.builder import Builder
-from node.sequencer.lanes import Submission
 from node.sequencer.recovery import Recovery, recover
+from node.sequencer.submission import Submission
 from node.types.blocks import GENESIS_PARENT, Block
 from node.types.commands import OpenBlock
 from node.types.durable import DurableBlock
