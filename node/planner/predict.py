@@ -153,7 +153,15 @@ def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> 
     if around.l1_commands_per_s is not None:
         room = around.l1_room / around.horizon_s
         limits["l1"] = np.array([around.l1_commands_per_s + room])
-    return {name: limit for name, limit in limits.items() if np.isfinite(limit).any()}
+    return {
+        name: _bounded(limit) for name, limit in limits.items() if np.isfinite(np.median(limit))
+    }
+
+
+def _bounded(limit: Vector) -> Vector:
+    """Return ``limit`` with the largest finite one for each replicate that knows of no bound."""
+    finite = np.isfinite(limit)
+    return np.where(finite, limit, limit[finite].max())
 
 
 def _ends(mix: FlowShape, around: Surroundings) -> tuple[Work, Work]:

@@ -13,6 +13,7 @@ shared reads and writes), though it is idle most of the time. Costs at full load
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from time import time
 from typing import Annotated, Final
 
@@ -61,7 +62,7 @@ AIM: Final = 0.42
 """The busy share that the highest rates of the quiet part aim at: below ``LOAD_MAX`` with room."""
 LEVELS: Final = (0.3, 0.6, 1.0)
 """Of the highest rate, at each size of the clusters."""
-CLUSTERS: Final = {Mix.SINGLE: (4, 16, 48), Mix.CANCEL: (4, 16, 48), Mix.BULK: (2, 4, 8)}
+CLUSTERS: Final = {Mix.SINGLE: (8, 32, 96), Mix.CANCEL: (8, 32, 96), Mix.BULK: (2, 5, 12)}
 """How many actions come at a time; even the largest are served before a lane would shed them."""
 WELL_BELOW: Final = 0.9
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
@@ -231,10 +232,9 @@ def around_of(windows: Sequence[Measured]) -> Surroundings:
     for name in sorted({name for measured in windows for name in measured.beside_s}):
         spent_s = np.array([measured.beside_s.get(name, 0.0) for measured in windows])
         laws[name] = fit_linear(spent_s, {"command": actions, "second": seconds}, resamples)
-    # Strangers come and go, and at full load they get their share of the machine and no more: what
-    # can be counted on is that the least that was ever seen of them will be there again.
-    left = cores() * (1 - (strangers_of(windows) or 0.0))
-    return Surroundings(cores=left, beside=laws)
+    # Strangers are left out: a node that wants more takes it from them, and nobody knows how much.
+    # The verdict tells how many there were.
+    return Surroundings(cores=float(cores()), beside=laws)
 
 
 def _at_full_load(generator: LinearLaw) -> LinearLaw:
@@ -262,13 +262,13 @@ def used_of(calibration: Calibration, windows: Sequence[Measured]) -> list[Measu
 
 
 def strangers_of(windows: Sequence[Measured]) -> float | None:
-    """Return the share of all cores that others took, the least of the windows; None: unknown."""
+    """Return the share of all cores that others took, the mean of the windows; None: unknown."""
     shares = [
         measured.strangers_s * _NS_PER_S / measured.window.window_ns / cores()
         for measured in windows
         if measured.strangers_s is not None
     ]
-    return min(shares, default=None)
+    return fmean(shares) if shares else None
 
 
 def delay_laws(quiet: Quiet, prediction: Prediction) -> DelayLaws | None:

@@ -125,6 +125,7 @@ class Ramp:
         """
         settings = self._settings
         seconds = settings.warm_s + settings.window_s
+        await self._target.settled()
         opened = await self._wave.open() if wave else 0
         if opened:
             await self._wave.ready()
