@@ -178,7 +178,7 @@ class Node:
             base.signer.address,
         )
         self.door = Door(around, lambda: secrets.token_bytes(32))
-        views = PublicViews(
+        self.views = PublicViews(
             base.rules,
             feeds,
             self.publisher.history,
@@ -187,7 +187,7 @@ class Node:
             self.desk.find,
         )
         self.server = HttpServer(
-            config.http, self.door, views, probes_of(self), self.meters.traffic
+            config.http, self.door, self.views, probes_of(self), self.meters.traffic
         )
 
     def _make_risk(self) -> None:

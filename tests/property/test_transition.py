@@ -204,5 +204,6 @@ REACHABLE = {
         errors.BlockOutOfOrder,
         errors.FeeAboveMax,
         errors.FeeOutOfRange,
+        errors.RiskDataTooOld,
     )
 }
