@@ -97,7 +97,7 @@ async def window_on(browser: Browser, url: str) -> AsyncIterator[Window]:
     page = await browser.new_page(viewport=LAPTOP)
     window = Window(page)
     try:
-        await page.goto(url)
+        await page.goto(url, wait_until="domcontentloaded")
         yield window
     finally:
         await page.close()

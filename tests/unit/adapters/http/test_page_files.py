@@ -1,6 +1,9 @@
-"""What is packed, tagged and found."""
+"""What is packed, tagged and found, and whether it can be read."""
 
 import gzip
+import re
+
+import pytest
 
 from node.adapters.http.page_files import PageFile, read_plotly
 from tests.architecture.sources import TOP
@@ -32,3 +35,39 @@ def test_plotly_finds_the_styles_that_it_would_write_into_the_page() -> None:
 def test_a_page_module_is_read_in_one_sitting() -> None:
     long = [path.name for path in PAGE.iterdir() if len(path.read_text("utf-8").splitlines()) > 400]
     assert long == []
+
+
+def test_every_text_stands_out_from_what_is_behind_it() -> None:
+    css = (PAGE / "page.css").read_text("utf-8")
+    light, dark = re.findall(r":root \{(.+?)\}", css, re.DOTALL)[:2]
+    for scheme in (light, dark):
+        colours = dict(re.findall(r"--(\w[\w-]*): (#[0-9a-f]+);", scheme))
+        for text in ("ink", "soft", "water", "alarm"):
+            for behind in ("paper", "sheet"):
+                assert contrast(colours[text], colours[behind]) >= READABLE, (text, behind)
+        assert contrast(colours["alarm"], colours["alarm-wash"]) >= READABLE
+        assert contrast(colours["paint"], colours["hull"]) >= READABLE
+
+
+READABLE = 4.5
+"""The least ratio for text of ordinary size: WCAG 2.2, success criterion 1.4.3."""
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the ratio of the two luminances, as WCAG defines it."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    shares = [byte / 255 for byte in bytes.fromhex(digits)]
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_contrast_is_that_of_the_definition() -> None:
+    assert contrast("#000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777", "#fff") == pytest.approx(4.48, abs=0.01)
