@@ -10,7 +10,7 @@ from node.transition.orders import cancelled, remove_order, rest_order
 from node.transition.state import Account, State
 from node.transition.steps import Steps
 from node.transition.trade import Trade
-from node.transition.work_fee import WorkFee
+from node.transition.work_fee import WorkFee, hold_back
 from node.types.commands import CancelOrder, NewOrder, OrderType, PlaceOrders
 from node.types.errors import (
     CommandRejected,
@@ -48,17 +48,19 @@ def place_orders(effects: Effects, command: PlaceOrders) -> None:
             _cancel(effects, account, cancel)
         except CommandRejected as error:
             rejections.append((place, error))
-    work, steps = WorkFee(effects, account, command), Steps(effects.state.rules.limits)
+    work, steps = hold_back(effects, account, command), Steps(effects.state.rules.limits)
     fills = 0
     for place, order in enumerate(command.orders, start=len(command.cancels)):
         try:
             fills += _place(effects, account, order, place, work, steps)
         except CommandRejected as error:
             rejections.append((place, error))
-    if len(rejections) == items and not (work.paid and _walked(rejections)):
-        work.give_back()
+    if len(rejections) == items and not (work and work.paid and _walked(rejections)):
+        if work:
+            work.give_back()
         raise _all_of(rejections)
-    work.book(effects, fills)
+    if work:
+        work.book(effects, fills)
     for place, fault in rejections:
         effects.events.append(ItemRejected(place, fault.code, type(fault).__name__, fault.values))
     authority.use(effects)
@@ -86,7 +88,7 @@ def _walked(rejections: list[tuple[int, CommandRejected]]) -> bool:
 
 
 def _place(
-    effects: Effects, account: Account, new: NewOrder, item: int, work: WorkFee, steps: Steps
+    effects: Effects, account: Account, new: NewOrder, item: int, work: WorkFee | None, steps: Steps
 ) -> int:
     """Admit the order, cross it, rest or drop what is left; return the fills that were charged.
 
@@ -94,7 +96,7 @@ def _place(
     """
     state = effects.state
     per_fill = NO_MONEY
-    if not new.reduce_only:
+    if work and not new.reduce_only:
         if work.fault is not None:
             raise work.fault
         per_fill = work.per_fill

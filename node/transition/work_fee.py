@@ -13,7 +13,6 @@ A price above what the signer allowed refuses the orders that it is for, and no 
 beside them take effect.
 """
 
-from node.margin.position import NO_MONEY
 from node.transition.effects import Effects
 from node.transition.state import Account
 from node.types.commands import PlaceOrders
@@ -30,26 +29,21 @@ class WorkFee:
 
     __slots__ = ("_account", "_paid", "_price", "_units", "_units_of_fill", "fault", "per_fill")
 
-    def __init__(self, effects: Effects, account: Account, command: PlaceOrders) -> None:
-        """Hold back what ``command`` owes for its orders."""
-        self._account = account
-        self._paid = 0
-        self.fault: CommandRejected | None = None
-        self.per_fill = NO_MONEY
-        price = self._price = effects.state.fee
-        orders = command.orders
-        if not price or not orders:
-            return
+    def __init__(
+        self, effects: Effects, account: Account, price: Money, charged: int, max_fee: Money
+    ) -> None:
+        """Hold back what ``charged`` orders owe at ``price``. Use ``hold_back`` instead."""
         rules = effects.state.rules.fees
-        charged = sum([not order.reduce_only for order in orders])
-        if not charged:
-            return
+        self._account = account
+        self._price = price
+        self._paid = 0
         self._units = rules.units(charged)
         self._units_of_fill = rules.per_fill
         self.per_fill = Money(price * rules.per_fill)
+        self.fault: CommandRejected | None = None
         owed = price * self._units
-        if price > command.max_fee:
-            self.fault = FeeAboveMax(price=price, max_fee=command.max_fee)
+        if price > max_fee:
+            self.fault = FeeAboveMax(price=price, max_fee=max_fee)
         elif owed > account.free:
             self.fault = InsufficientCollateral(required=owed, free=account.free)
         else:
@@ -74,3 +68,15 @@ class WorkFee:
         units = self._units + fills * self._units_of_fill
         amount = Money(self._paid + fills * self.per_fill)
         effects.events.append(WorkCharged(self._account.address, units, self._price, amount))
+
+
+def hold_back(effects: Effects, account: Account, command: PlaceOrders) -> WorkFee | None:
+    """Hold back what ``command`` owes for its orders; None where it owes nothing."""
+    price = effects.state.fee
+    if not price:
+        return None
+    charged = 0
+    for order in command.orders:
+        if not order.reduce_only:
+            charged += 1
+    return WorkFee(effects, account, price, charged, command.max_fee) if charged else None
