@@ -87,14 +87,16 @@ def _side(positions: Positions, sign: float, count: int) -> Side:
     distance = -sign * np.log1p(-sign * np.where(alive, move, 0.0))
     # A long without leverage is never liquidated: it counts, at no distance.
     total = weights[move > 0].sum()
-    if not total:
+    if not alive.any():
         return Side(sign, 0, np.array([0.0, 1.0]), np.array([0.0, 0.0]), m)
     order = np.argsort(distance[alive])
+    ascending = distance[alive][order]
     reached = np.cumsum(weights[alive][order]) / total
     return Side(
         sign=sign,
         count=count,
-        distance=np.concatenate([[0.0], distance[alive][order]]),
+        # Nobody stands nearer than the nearest.
+        distance=np.concatenate([ascending[:1], ascending]),
         reached=np.concatenate([[0.0], reached]),
         maintenance=m,
     )

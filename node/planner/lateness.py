@@ -105,7 +105,7 @@ def _crossings_s(
     sign = exposure.sides[place].sign
     crossed = np.empty(distance.size)
     starts = np.flatnonzero(np.diff(run, prepend=-1))
-    ends = np.append(starts[1:], run.size)
+    ends = np.append(starts, run.size)[1:]
     for start, end in zip(starts, ends, strict=True):
         worst = np.maximum.accumulate(-sign * exposure.price[run[start]])
         mine = distance[start:end]

@@ -18,6 +18,8 @@ Vector = NDArray[np.float64]
 BAR_S = 60.0
 """Volatility changes from bar to bar; within one the path is a Brownian bridge."""
 DAY_S = 86_400.0
+NEIGHBOURS = 2
+"""A block of a record is drawn from so many on each side of it, and itself."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -98,10 +100,11 @@ def _diffusion(
 def _resampled(
     record: Record, block_s: float, step_s: float, runs: int, random: np.random.Generator
 ) -> Vector:
-    """Return the record with what it does within blocks drawn again (a block bootstrap).
+    """Return the record with what it does within blocks drawn again (a local block bootstrap).
 
     The path from block end to block end is the record's own in every run; what lies between is the
-    deviation from a straight line of a block drawn at random, which is zero at both of its ends.
+    deviation from a straight line of a block drawn from nearby, so that a calm hour's beginning
+    does not shake as its crash does. It is zero at both ends of a block.
     """
     path = record.log_price
     size = max(round(block_s / step_s), 1)
@@ -112,7 +115,8 @@ def _resampled(
     within = np.arange(size) / size
     straight = ends[:-1, None] + np.diff(ends)[:, None] * within
     deviations = path[: blocks * size].reshape(blocks, size) - straight
-    drawn = deviations[random.integers(0, blocks, (runs, blocks))]
+    near = np.arange(blocks) + random.integers(-NEIGHBOURS, NEIGHBOURS + 1, (runs, blocks))
+    drawn = deviations[np.clip(near, 0, blocks - 1)]
     head = (straight + drawn).reshape(runs, blocks * size)
     tail = np.tile(path[blocks * size :], (runs, 1))
     return np.concatenate([head, tail], axis=1)

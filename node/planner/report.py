@@ -169,7 +169,7 @@ def _way(way: Way | None, knee: Band | None) -> str:
     if way.stuck:
         told += f" It ends there: {way.stuck}."
     title = f"<h2>To carry {way.target_per_s:,.0f} actions/s</h2>"
-    return f"{title}{_table(head, rows)}<p>{escape(told)}</p>"
+    return f"{title}<div class=told>{_table(head, rows)}</div><p>{escape(told)}</p>"
 
 
 def _sweep(sweep: Sweep | None) -> str:

@@ -107,7 +107,7 @@ def tables_at(tables: Mapping[str, Any], point: Mapping[str, float]) -> dict[str
     for key, value in point.items():
         section, dot, name = key.partition(".")
         table = changed.get(section, {})
-        if not (dot and name and isinstance(table, Mapping)):
+        if not (section and dot and name and isinstance(table, Mapping)):
             raise ConfigInvalid(faults=(f"--sweep {key}: section.key is needed",))
         changed[section] = {**table, name: int(value) if value == int(value) else value}
     return changed

@@ -37,7 +37,7 @@ class Cluster:
         futures = [self._client.submit(work, *call, pure=False) for call in calls]
         places = {future.key: index for index, future in enumerate(futures)}
         try:
-            for future in self._library.as_completed(futures):
+            for future in self._library.as_completed(futures, loop=self._client.loop):
                 yield places[future.key], future.result()
         finally:
             self._client.cancel(futures)

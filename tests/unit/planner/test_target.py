@@ -1,0 +1,81 @@
+"""The way to a rate: which bottleneck first, by how much, and whether it is enough."""
+
+import math
+
+import msgspec
+import pytest
+
+from node.planner.model import pipeline_of
+from node.planner.scenario import Flow, Scenario, Service
+from node.planner.target import way_to
+
+CALM = Scenario(name="calm", about="an ordinary hour", flow=Flow(branching=(), decays_per_s=()))
+
+
+def with_key(scenario: Scenario, key: str, value: float) -> Scenario:
+    section, name = key.split(".")
+    changed = msgspec.structs.replace(getattr(scenario, section), **{name: value})
+    return msgspec.structs.replace(scenario, **{section: changed})
+
+
+def test_what_is_carried_needs_no_change() -> None:
+    way, after = way_to(CALM, 500.0)
+    assert way.changes == []
+    assert after == CALM
+    assert way.reached_per_s == way.carried_per_s == pipeline_of(CALM).limit().per_s
+
+
+@pytest.mark.parametrize("target_per_s", [1_000.0, 5_000.0, 17_000.0, 40_000.0])
+def test_the_changes_together_are_enough(target_per_s: float) -> None:
+    way, after = way_to(CALM, target_per_s)
+    assert way.stuck == ""
+    assert pipeline_of(after).limit().per_s >= target_per_s * (1 - 1e-9)
+    # Each binds when its turn comes, so what is carried only grows.
+    carried = [change.limit_per_s for change in way.changes]
+    assert carried == sorted(carried)
+    assert all(change.factor > 1 for change in way.changes)
+
+
+def test_each_bottleneck_is_named_with_its_key() -> None:
+    way, _ = way_to(CALM, 40_000.0)
+    assert [change.resource for change in way.changes][-2:] == ["workers", "loop"]
+    keys = {change.resource: change.node_key for change in way.changes}
+    assert keys["workers"] == "sequencer.signature_workers"
+    assert keys["l1"] == "settlement.in_flight_max"
+
+
+def test_workers_are_counted_by_hand() -> None:
+    """61.3 µs a signature on average: 16,313/s each, so 30,000/s take two."""
+    way, _ = way_to(CALM, 30_000.0)
+    change = next(change for change in way.changes if change.resource == "workers")
+    assert (change.now, change.needed) == (1, 2)
+    verify_s = sum(kind.share * (kind.verify_us or 0) for kind in CALM.kinds) / 1e6
+    assert change.factor == pytest.approx(30_000 * verify_s)
+
+
+def test_slots_are_counted_by_littles_law() -> None:
+    chain = msgspec.structs.replace(CALM.l1, in_flight_max=1)
+    way, _ = way_to(msgspec.structs.replace(CALM, l1=chain), 500.0)
+    assert [change.key for change in way.changes] == ["l1.in_flight_max"]
+    batch, confirmed_s = 100_000 / 64.6, 12 / 0.95
+    assert way.changes[0].needed == math.ceil(504 * confirmed_s / batch)
+
+
+def test_a_slow_disk_takes_larger_blocks() -> None:
+    slow = Service(commit_us=100_000.0, record_us=1.0, records_max=8)
+    way, after = way_to(msgspec.structs.replace(CALM, service=slow), 800.0)
+    assert [change.key for change in way.changes] == ["service.records_max"]
+    needed = way.changes[0].needed
+    assert needed / (0.1 + needed * 1e-6) >= 804
+    assert (needed - 1) / (0.1 + (needed - 1) * 1e-6) < 804
+    assert after.service.records_max == needed
+
+
+def test_what_no_change_helps_is_said() -> None:
+    worn = Service(record_us=10_000.0)
+    way, _ = way_to(msgspec.structs.replace(CALM, service=worn), 500.0)
+    assert "journal" in way.stuck
+    busy = with_key(with_key(CALM, "service.round_us", 1e6), "oracle.interval_s", 0.1)
+    stuck, _ = way_to(busy, 500.0)
+    assert stuck.carried_per_s == 0
+    assert "loop" in stuck.stuck
