@@ -131,6 +131,11 @@ class SettlementService:
         )
 
     @property
+    def in_flight(self) -> int:
+        """Return the batches whose transaction is sent and in no block so far."""
+        return self._tracker.in_flight
+
+    @property
     def held_back(self) -> str:
         """Return why the last look sent nothing (more): ``fees``, ``inbox``; empty if it did."""
         return self._tracker.held_back

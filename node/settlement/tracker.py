@@ -126,6 +126,11 @@ class Tracker:
             gas=sum(entry.gas for entry in waiting),
         )
 
+    @property
+    def in_flight(self) -> int:
+        """Return the batches whose transaction is sent and in no block so far."""
+        return sum(entry.standing is Standing.PENDING for entry in self._entries.values())
+
     def hold_up(self, *, away: bool) -> HoldUp | None:
         """Return what the unposted batches wait for; ``away``: L1 does not answer."""
         waiting = [self._entries[index] for index in self.unposted()]

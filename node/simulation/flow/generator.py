@@ -13,7 +13,7 @@ import numpy as np
 
 from node.simulation.flow.config import KINDS, FlowConfig, Phase
 from node.simulation.flow.hawkes import Hawkes
-from node.simulation.flow.prices import PricePath
+from node.simulation.flow.prices import PricePath, Prices
 from node.types.commands import CancelOrder, NewOrder, OrderType, Side
 from node.types.ids import ClientOrderId, MarketId
 from node.types.rules import MarketRules, Rules
@@ -54,14 +54,17 @@ class Quotes(msgspec.Struct, frozen=True):
 class Flow:
     """Draws the intents of a flow in order of time."""
 
-    def __init__(self, config: FlowConfig, rules: Rules) -> None:
-        """``config`` must have passed its check and name a start price for each market."""
+    def __init__(self, config: FlowConfig, rules: Rules, path: Prices | None = None) -> None:
+        """``config`` must have passed its check and name a start price for each market.
+
+        Without a ``path`` prices are drawn from the phases of ``config``.
+        """
         self._config = config
         self._rules = rules
         self._ends = list(accumulate(phase.seconds for phase in config.phases))
         seeds = np.random.SeedSequence(config.seed).spawn(3)
         self._arrival_random, path_random, self._random = map(np.random.default_rng, seeds)
-        self._path = PricePath(config, rules, path_random)
+        self._path = PricePath(config, rules, path_random) if path is None else path
         self._next_client_id = [1] * config.accounts
         self._quotes: dict[tuple[int, int], tuple[CancelOrder, ...]] = {}
 

@@ -1,12 +1,29 @@
 """The oracle's path through the phases of a flow: one price for each market and round."""
 
 import math
+from typing import Protocol
 
 import numpy as np
 
 from node.simulation.flow.config import FlowConfig, Phase
 from node.types.rules import Rules
 from node.types.units import units_from_decimal
+
+
+class Prices(Protocol):
+    """The oracle's rounds over the length of a flow."""
+
+    def __len__(self) -> int:
+        """Return the number of rounds, the one at time 0 included."""
+        ...
+
+    def round(self, index: int) -> tuple[int, ...]:
+        """Return the prices of round ``index``, in ticks, in the order of the markets."""
+        ...
+
+    def at(self, time_s: float, market: int) -> float:
+        """Return the price that the oracle last told at ``time_s``, in ticks, not rounded."""
+        ...
 
 
 class PricePath:

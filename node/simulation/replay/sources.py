@@ -9,6 +9,7 @@ import msgspec
 from node.app.sections import Faults, read_section, read_toml
 from node.simulation.flow.config import FlowConfig, check_flow_config
 from node.simulation.flow.generator import Flow, Intent, Quotes
+from node.simulation.flow.prices import Prices
 from node.simulation.keys import DevKey, dev_keys
 from node.types.errors import ConfigInvalid
 from node.types.rules import Rules
@@ -46,8 +47,12 @@ def read_flow_config(path: Path) -> FlowConfig:
     return config
 
 
-def flow_source(config: FlowConfig, rules: Rules, name: str = "flow") -> Source:
+def flow_source(
+    config: FlowConfig, rules: Rules, name: str = "flow", path: Prices | None = None
+) -> Source:
     """Return the flow of ``config``, drawn beforehand: drawing costs time that sending needs.
+
+    Prices follow ``path``; without one they are drawn too.
 
     Raises ``ConfigInvalid`` for a market without a start price.
     """
@@ -56,7 +61,7 @@ def flow_source(config: FlowConfig, rules: Rules, name: str = "flow") -> Source:
         raise ConfigInvalid(
             faults=tuple(f"start_prices.{symbol}: is missing" for symbol in missing)
         )
-    flow = Flow(config, rules)
+    flow = Flow(config, rules, path)
     # Quotes lie ahead of the opening's draws, and both ahead of the intents': one seed, one flow.
     quotes = list(flow.quotes())
     opening = list(flow.opening())

@@ -1,0 +1,93 @@
+"""What is rehearsed: the course of an hour, and what the node's work costs in it."""
+
+from typing import Literal
+
+import msgspec
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What L1 does from ``from_s`` until ``until_s``.
+
+    ``outage``: no block, and no answer. ``congestion``: gas costs ``gas_price_factor`` times as
+    much, and a block takes this node's transactions with probability ``inclusion`` only. ``reorg``:
+    the last ``depth`` blocks are replaced by empty ones, at ``from_s``.
+    """
+
+    from_s: float
+    until_s: float
+    kind: Literal["outage", "congestion", "reorg"]
+    gas_price_factor: float = 1.0
+    inclusion: float = 1.0
+    depth: int = 0
+
+
+class Costs(msgspec.Struct, frozen=True):
+    """Seconds that the node's work takes; everything not named takes none.
+
+    ``command_s``: of one command on the loop, all stations together; ``verify_s``: of one signature
+    in one of ``workers``; ``commit_s``: of one block on the disk.
+    """
+
+    command_s: float
+    verify_s: float
+    commit_s: float
+    workers: int = 1
+
+
+class Script(msgspec.Struct, frozen=True):
+    """One draw of a scenario, value by value each ``step_s``; the price has one more, the start.
+
+    ``rate`` is in actions of clients a second, ``price`` relative to the start, ``oracle`` tells
+    whether rounds come, every ``oracle_s``. L1 makes a block each ``block_s``, takes it with
+    probability ``inclusion`` for ours, and makes it final ``finality_blocks`` later.
+    """
+
+    name: str
+    step_s: float
+    rate: tuple[float, ...]
+    price: tuple[float, ...]
+    oracle: tuple[bool, ...]
+    oracle_s: float
+    faults: tuple[Fault, ...]
+    costs: Costs
+    block_s: float
+    inclusion: float
+    finality_blocks: int
+    seed: int
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it lasts."""
+        return len(self.rate) * self.step_s
+
+    def stretch(self, from_s: float, seconds: float, scale: float) -> "Script":
+        """Return the part from ``from_s`` on, with ``scale`` of the flow and 1/scale of the speed.
+
+        A node that is ten times slower under a tenth of the flow is as busy, for a tenth of the
+        work. L1 is left as it is.
+        """
+        first = min(round(from_s / self.step_s), len(self.rate) - 1)
+        count = max(1, min(round(seconds / self.step_s), len(self.rate) - first))
+        until_s = (first + count) * self.step_s
+        start_s, costs = first * self.step_s, self.costs
+        return msgspec.structs.replace(
+            self,
+            rate=tuple(rate * scale for rate in self.rate[first : first + count]),
+            price=tuple(
+                price / self.price[first] for price in self.price[first : first + count + 1]
+            ),
+            oracle=self.oracle[first : first + count],
+            faults=tuple(
+                msgspec.structs.replace(
+                    fault, from_s=max(fault.from_s - start_s, 0), until_s=fault.until_s - start_s
+                )
+                for fault in self.faults
+                if fault.until_s >= start_s and fault.from_s < until_s
+            ),
+            costs=Costs(
+                costs.command_s / scale,
+                costs.verify_s / scale,
+                costs.commit_s / scale,
+                costs.workers,
+            ),
+        )

@@ -1,0 +1,155 @@
+"""The whole node on simulated ground: clock, chain, disk and workers are the script's."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from eth_account import Account
+from web3 import AsyncWeb3
+
+from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.deployment import deploy
+from node.adapters.key_signer import KeySigner
+from node.adapters.replica_session import Position, ReplicaSession, ReplicaSetup
+from node.app.config import NodeConfig
+from node.app.exchange import dev_key, genesis_root
+from node.app.foundation import Foundation, build_on
+from node.app.platform import Platform
+from node.ingress.admission_process import Responder
+from node.settlement.contracts import check_contracts
+from node.simulation.rehearsal.chain import DirectChain, DirectProvider, SimulatedL1
+from node.simulation.rehearsal.script import Script
+from node.simulation.rehearsal.virtual_loop import VirtualClock, VirtualLoop
+from node.transition.apply import apply
+from node.transition.state import State
+from node.transition.tree.proofs import Proof
+from node.types.blocks import Batch, Domain
+from node.types.commands import Command, OpenBlock
+from node.types.events import Event
+from node.types.ids import Sequence, address_from_hex
+
+CHAIN_ID: Final = 31337
+
+
+class UnsyncedFile:
+    """The journal's newest segment, without waiting for a disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab")
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``."""
+        self._file.write(data)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class InlineReplica:
+    """The replica in this very process; see ``ReplicaProcess``."""
+
+    pid: int | None = None
+
+    def __init__(self, setup: ReplicaSetup) -> None:
+        self._session = ReplicaSession(setup)
+
+    async def start(self) -> Position:
+        """Return where the batches end."""
+        return self._session.position()
+
+    async def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
+        """Return the blocks as the next batch."""
+        return self._session.seal(blocks, first_sequence, cause)
+
+    async def prove(self, index: int, key: bytes) -> Proof:
+        """Return the proof that the state after batch ``index`` holds ``key``."""
+        return self._session.prove(index, key)
+
+    async def finalize(self, index: int) -> Sequence:
+        """Let go of what only batches before the final batch ``index`` needed."""
+        return self._session.finalize(index)
+
+    async def close(self) -> None:
+        """Have nothing to end."""
+
+
+class TimedWorker:
+    """A worker that answers when its simulated work is done; see ``node.ports.worker.Worker``."""
+
+    pid: int | None = None
+
+    def __init__(self, loop: VirtualLoop, verify_s: float) -> None:
+        self._loop = loop
+        self._verify_s = verify_s
+        self._free_at_s = 0.0
+        self._respond = Responder()
+        self._answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def write(self, frame: bytes) -> None:
+        """Begin with a frame once those before it are done."""
+        answer = self._respond(frame)
+        if answer is None:
+            return
+        _, answers = msgspec.msgpack.decode(answer)
+        work_s = len(answers) * self._verify_s
+        self._free_at_s = max(self._free_at_s, self._loop.time()) + work_s
+        timed = msgspec.msgpack.encode((round(work_s * 1e9), answers))
+        self._loop.call_at(self._free_at_s, self._answers.put_nowait, timed)
+
+    async def read(self) -> bytes:
+        """Return the next answer."""
+        return await self._answers.get()
+
+    async def close(self) -> None:
+        """Have nothing to end."""
+
+
+def platform_of(script: Script, loop: VirtualLoop, clock: VirtualClock) -> Platform:
+    """Return ground on which work takes as long as the script says."""
+    costs = script.costs
+
+    def charged(state: State, command: Command) -> tuple[Event, ...]:
+        # The commit of a block is charged here as well: no block is written without being opened.
+        loop.spend(costs.commit_s if isinstance(command, OpenBlock) else costs.command_s)
+        return apply(state, command)
+
+    async def start_worker() -> TimedWorker:
+        return TimedWorker(loop, costs.verify_s)
+
+    return Platform(
+        clock=clock,
+        apply=charged,
+        busy_ns=lambda: loop.spent_ns,
+        start_worker=start_worker,
+        open_file=UnsyncedFile,
+        make_replica=InlineReplica,
+    )
+
+
+async def lay_ground(config: NodeConfig, l1: SimulatedL1, platform: Platform) -> Foundation:
+    """Deploy the exchange on ``l1`` and open an empty data folder for it."""
+    secret = dev_key(0)
+    signer = KeySigner(secret)
+    deployer = Account.from_key(secret)
+    deployment = await deploy(
+        AsyncWeb3(DirectProvider(l1)),
+        deployer,
+        sequencer=deployer.address,
+        rules=config.rules.encode(),
+        genesis_root=genesis_root(config.rules),
+        finality_blocks=config.l1.finality_blocks,
+    )
+    chain = DirectChain(l1)
+    domain = Domain(CHAIN_ID, address_from_hex(deployment.rollup))
+    contracts = await check_contracts(
+        chain,
+        domain,
+        sequencer=signer.address,
+        rules=config.rules.digest(),
+        genesis_root=genesis_root(config.rules),
+    )
+    folder = DataFolder(config.data, Identity.of(domain, config.rules))
+    return await build_on(folder, config, chain, signer, domain, contracts, platform)
