@@ -184,7 +184,9 @@ class BlockClock:
         last = np.searchsorted(self._worked_s, np.minimum(worked, self._worked_s[-1]), side="left")
         last = np.clip(last, 1, self._edges_s.size - 1)
         back = self._worked_s[last] - np.minimum(worked, self._worked_s[-1])
-        return np.asarray(self._edges_s[last] - back + beyond + self._after_end(beyond))
+        later = self._edges_s[last] - back + beyond + self._after_end(beyond)
+        # Who needs no block waits for none, in an outage neither.
+        return np.asarray(np.maximum(later, times_s))
 
     def _after_end(self, beyond_s: Vector) -> Vector:
         """Return what an outage at the horizon's end adds for those that need blocks after it."""

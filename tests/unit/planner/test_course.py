@@ -1,0 +1,131 @@
+"""What happens to a scenario's hours: windows, phases, blocks after outages, and one draw of it."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from node.planner.course import BlockClock, Course, course_of, ordinary, values_at, within
+from node.planner.model import pipeline_of
+from node.planner.scenario import (
+    Chain,
+    Extent,
+    Flow,
+    L1Phase,
+    MarketPath,
+    Oracle,
+    Scenario,
+)
+from node.planner.slots import Slots
+from node.planner.timeline import L1Fault, timeline
+
+TEN_MINUTES = Scenario(name="one", about="ten minutes", extent=Extent(horizon_s=600.0))
+
+
+def course_with(**sections: msgspec.Struct) -> Course:
+    scenario = msgspec.structs.replace(TEN_MINUTES, **sections)
+    return course_of(scenario, pipeline_of(scenario))
+
+
+def test_a_path_is_even_between_its_points_and_level_outside() -> None:
+    times = np.array([0.0, 10.0, 15.0, 20.0, 99.0])
+    assert values_at(((10.0, 1.0), (20.0, 3.0)), times, 7.0).tolist() == [1, 1, 2, 3, 3]
+    assert values_at((), times, 7.0).tolist() == [7] * 5
+
+
+def test_a_window_has_its_beginning_and_not_its_end() -> None:
+    assert within(((1.0, 2.0), (5.0, 6.0)), np.array([0.5, 1.0, 2.0, 5.5])).tolist() == [
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_a_mark_is_stale_from_its_limit_to_the_end_of_a_stall() -> None:
+    course = course_with(oracle=Oracle(interval_s=0.25, stale_s=5.0, stalls=((100.0, 120.5),)))
+    assert course.stale.sum() == pytest.approx(15.5)
+    assert course.stale[104] == 0
+    assert course.stale[105] == 1
+    assert course.stale[120] == pytest.approx(0.5)
+    assert not course.rounds[110]
+    assert course.rounds[99]
+
+
+def test_a_slow_oracle_is_stale_between_its_rounds() -> None:
+    course = course_with(oracle=Oracle(interval_s=20.0, stale_s=5.0))
+    assert course.stale == pytest.approx(np.full(600, 0.75))
+    assert course.rounds.sum() == 30
+
+
+def test_a_phase_changes_l1_for_as_long_as_it_lasts() -> None:
+    phases = (
+        L1Phase(100.0, 200.0, gas_price_factor=10.0, inclusion=0.1, block_share=0.5),
+        L1Phase(200.0, 300.0, gas_price_factor=100.0),
+        L1Phase(300.0, 400.0, outage=True),
+    )
+    sky = course_with(l1=Chain(phases=phases)).sky
+    assert sky.inclusion[[50, 150, 250, 450]].tolist() == [0.95, 0.1, 0.0, 0.95]
+    assert sky.room[50] == 2 * sky.room[150] + 1 == 7
+    assert sky.running[[250, 350, 450]].tolist() == [True, False, True]
+    assert sky.gas_price_gwei[150] == 50
+
+
+def test_age_closes_batches_of_a_slow_flow() -> None:
+    course = course_with(flow=Flow(rate_per_s=10.0))
+    assert course.sky.batch_items[0] == 120
+    assert course.gate.items[0] == 64 * 120
+
+
+@pytest.mark.parametrize(
+    ("at_s", "blocks", "expected_s"),
+    [(0.0, 2, 24.0), (90.0, 1, 202.0), (150.0, 1, 212.0), (200.0, 0, 200.0), (590.0, 10, 710.0)],
+)
+def test_blocks_are_counted_past_an_outage(at_s: float, blocks: int, expected_s: float) -> None:
+    """No block comes from 100 to 200 s; past the horizon they are regular again."""
+    course = course_with(l1=Chain(phases=(L1Phase(100.0, 200.0, outage=True),)))
+    clock = BlockClock(course.sky, 1.0, 12.0)
+    assert clock.after(np.array([at_s]), blocks).tolist() == [pytest.approx(expected_s)]
+
+
+def test_a_reorg_takes_back_what_the_last_blocks_had() -> None:
+    pipeline = pipeline_of(TEN_MINUTES)
+    chain = Chain(inclusion=1.0, reorgs_per_hour=300.0, reorg_blocks=2)
+    course = course_with(l1=chain)
+    assert course.sky.reorg_per_block == 1
+    random = np.random.default_rng(1)
+    slots = Slots(pipeline.settlement, course.sky, 1, random)
+    slots.unposted += 1_000
+    for step in range(60):
+        slots.advance(step, step + 1.0, random)
+        assert slots.outstanding[0] + slots.included[0] == pytest.approx(1_000)
+    # Each block takes the one before back, so never more than one block's worth stays.
+    assert slots.included[0] <= 1_000
+    assert slots.in_flight_peak >= 1
+
+
+def test_an_ordinary_course_is_uneventful() -> None:
+    course = ordinary(pipeline_of(TEN_MINUTES), 5, 1.0)
+    assert (course.rate == 1).all()
+    assert course.sky.running.all()
+    assert np.isinf(course.gate.items).all()
+
+
+def test_a_timeline_tells_what_a_node_would_meet() -> None:
+    scenario = msgspec.structs.replace(
+        TEN_MINUTES,
+        flow=Flow(rate_per_s=100.0, path=((0.0, 1.0), (600.0, 3.0))),
+        oracle=Oracle(stalls=((300.0, 310.0),)),
+        market=MarketPath(shape=((0.0, 1.0), (600.0, 0.5)), jumps_per_day=0.0),
+        l1=Chain(phases=(L1Phase(10.0, 20.0, outage=True),), reorgs_per_hour=60.0),
+    )
+    found = timeline(scenario, seed=3)
+    assert found.rate_per_s[0] == pytest.approx(100, rel=0.01)
+    assert found.rate_per_s[-1] == pytest.approx(300, rel=0.01)
+    assert (~found.oracle).sum() == 10
+    assert found.price.size == found.rate_per_s.size + 1
+    assert found.price[0] == 1
+    assert found.price[-1] == pytest.approx(0.5, rel=0.1)
+    assert L1Fault(10.0, 20.0, "outage", inclusion=0.95) in found.faults
+    assert any(fault.kind == "reorg" for fault in found.faults)
+    assert np.array_equal(found.price, timeline(scenario, seed=3).price)
+    assert not np.array_equal(found.price, timeline(scenario, seed=4).price)
