@@ -56,6 +56,10 @@ class SimulatedL1:
         """Let the script's time begin, and with it the faults."""
         self._started_s = asyncio.get_running_loop().time()
 
+    def heal(self) -> None:
+        """Let no fault be any more: what is left is to be posted."""
+        self._script = msgspec.structs.replace(self._script, faults=(), inclusion=1.0)
+
     def answer(self, method: str, params: list[Any]) -> dict[str, Any]:
         """Return the response to one request. Raises ``ConnectionError`` while L1 is away."""
         if self._fault("outage") is not None:

@@ -126,6 +126,7 @@ async def _rehearse(
             mining = group.create_task(l1.run())
             running = group.create_task(node.run())
             report = await play.run()
+            l1.heal()
             node.stop()
             await running
             mining.cancel()
