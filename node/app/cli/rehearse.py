@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("rehearse")(rehearse_scenario)
 
 
-def rehearse_scenario(
+def rehearse_scenario(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     scenario: Annotated[Path, typer.Argument(help="A scenario (TOML): see configs/scenarios.")],
     config: Annotated[Path, typer.Option(help="The node's configuration (TOML).")] = CONFIG,
     clients: Annotated[Path, typer.Option(help="Who sends (TOML): see configs/flows.")] = CLIENTS,

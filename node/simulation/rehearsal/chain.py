@@ -37,7 +37,7 @@ class SimulatedL1:
         self.devnet.automine = True
         self.reorgs = 0
         self._script = script
-        self._lots = random.Random(script.seed)  # noqa: S311 - it must replay, not be secret.
+        self._lots = random.Random(script.seed)
         self._started_s: float | None = None
 
     async def run(self) -> None:
