@@ -35,8 +35,8 @@ def _head(answer: Answer) -> Iterator[RenderableType]:
         f"{answer.rate_per_s:,.0f} actions/s on average\n"
     )
     yield Text(
-        f"The line: {law.limit_per_s:,.0f} actions/s, set by {law.bottleneck}; without it "
-        f"{law.next_per_s:,.0f}/s, set by {law.next_bottleneck}. Load {law.load:.0%}.",
+        f"The line: {law.limit_per_s:,.0f} actions/s, by {law.bottleneck}; "
+        f"then {law.next_per_s:,.0f}/s, by {law.next_bottleneck}. Load {law.load:.0%}.",
         style="bold",
     )
     limits = ", ".join(f"{name} {number(value)}/s" for name, value in law.limits_per_s.items())
