@@ -46,6 +46,9 @@ class DelayCheck(msgspec.Struct, frozen=True):
 class MixVerdict(msgspec.Struct, frozen=True):
     """Actions a second. ``error_ratio`` is predicted p50 / measured − 1.
 
+    ``beside_strangers`` is what the same calibration predicts for the cores that others left at the
+    knee: not a prediction, as it knows of them, but it tells a wrong law from a busy machine.
+
     ``measured_low`` was carried and ``measured_high`` was not. ``strangers`` is the share of the
     machine that others used while it was calibrated: what they take afterwards, nobody can predict.
     """
@@ -57,6 +60,7 @@ class MixVerdict(msgspec.Struct, frozen=True):
     measured_high: float
     error_ratio: float
     inside: bool
+    beside_strangers: float
     bottleneck: Bottlenecks
     next_bottleneck: str | None
     ceilings: tuple[Ceiling, ...]
@@ -74,9 +78,10 @@ class MixVerdict(msgspec.Struct, frozen=True):
         return abs(self.error_ratio) <= ERROR_MAX
 
 
-def verdict_of(
+def verdict_of(  # noqa: PLR0913 - a verdict is all of this
     mix: str,
     prediction: Prediction,
+    beside_strangers: float,
     measured: tuple[float, float, float],
     utilization: Mapping[str, float],
     delays: Sequence[DelayCheck],
@@ -85,7 +90,10 @@ def verdict_of(
     windows: int,
     strangers: float | None,
 ) -> MixVerdict:
-    """Return the verdict; ``measured`` is the knee between its two bounds (low, knee, high)."""
+    """Return the verdict; ``measured`` is the knee between its two bounds (low, knee, high).
+
+    ``beside_strangers`` is the prediction for the cores that were left at the knee.
+    """
     low, knee, high = measured
     return MixVerdict(
         mix=mix,
@@ -95,6 +103,7 @@ def verdict_of(
         measured_high=high,
         error_ratio=prediction.p50 / knee - 1,
         inside=prediction.p5 <= knee <= prediction.p95,
+        beside_strangers=beside_strangers,
         bottleneck=Bottlenecks(prediction.bottleneck, busiest(utilization)),
         next_bottleneck=prediction.next_bottleneck,
         ceilings=prediction.ceilings,

@@ -12,6 +12,13 @@ from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.target import CONFIG
 from node.types.errors import ConfigInvalid
 
+DataOption = Annotated[
+    Path | None, typer.Option(help="The node's data folder: its page then shows the knee.")
+]
+ReportOption = Annotated[
+    Path | None, typer.Option(help="Write the report with its plots here (HTML).")
+]
+
 
 def add_to(app: typer.Typer) -> None:
     """Add this module's command to ``app``."""
@@ -38,13 +45,9 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     accounts: Annotated[int, typer.Option(help="Accounts that trade.")] = 200,
     connections: Annotated[int, typer.Option(help="WebSocket connections.")] = 8,
     seed: Annotated[int, typer.Option(help="Of the flow and of its times.")] = 1,
-    data: Annotated[
-        Path | None, typer.Option(help="The node's data folder: its page then shows the knee.")
-    ] = None,
+    data: DataOption = None,
     json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write the report with its plots here (HTML).")
-    ] = None,
+    report: ReportOption = None,
     *,
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Start a node of its own, as without --node.")

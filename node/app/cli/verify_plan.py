@@ -31,7 +31,7 @@ from node.capacity.loadline import KneeRange
 from node.planner.calibration import LOAD_MAX, Calibration, calibrate
 from node.planner.predict import FlowShape, Prediction, Surroundings, predict_knee
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
-from node.planner.responses import POINTS_MIN, DelayLaws, DelayPoint, fit_delays
+from node.planner.responses import POINTS_MIN, DelayLaws, DelayPoint, fit_delays, turn_ms
 from node.planner.verification import (
     DelayCheck,
     MixVerdict,
@@ -154,8 +154,9 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
     async with ramp_of(target, mix, settings) as running:
         quiet = await quiet_hours(running, mix, tell)
         calibration = calibrate(rejoined([measured.window for measured in quiet.all]))
-        prediction = predict_knee(calibration, shape_of(quiet.all), around_of(quiet.all))
-        laws = delay_laws(quiet, prediction)
+        shape, around = shape_of(quiet.all), around_of(quiet.all)
+        prediction = predict_knee(calibration, shape, around)
+        laws = delay_laws(quiet, prediction, turn_ms(calibration))
         tell(f"{mix.value}: predicted {prediction.p50:,.0f}/s; now the ramp")
         searched: list[RampPoint] = []
         try:
@@ -168,9 +169,11 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         key=lambda point: point.wanted_per_s,
         default=searched[-1],
     )
+    left = msgspec.structs.replace(around, cores=cores() - strangers_at(full))
     return verdict_of(
         mix.value,
         prediction,
+        predict_knee(calibration, shape, left).p50,
         (knee.low, knee.per_s, knee.high),
         utilization_of(full),
         checks,
@@ -271,8 +274,8 @@ def strangers_of(windows: Sequence[Measured]) -> float | None:
     return fmean(shares) if shares else None
 
 
-def delay_laws(quiet: Quiet, prediction: Prediction) -> DelayLaws | None:
-    """Fit the laws of the delay to the windows in which actions came one by one.
+def delay_laws(quiet: Quiet, prediction: Prediction, fixed_ms: float) -> DelayLaws | None:
+    """Return the laws of the delay that agree with the windows in which actions came one by one.
 
     None where too few of those lie well below the knee that is predicted.
     """
@@ -284,7 +287,7 @@ def delay_laws(quiet: Quiet, prediction: Prediction) -> DelayLaws | None:
         and (p50 := measured.point.delay_ms["p50"]) is not None
         and (p99 := measured.point.delay_ms["p99"]) is not None
     ]
-    return fit_delays(points, prediction.p50) if len(points) >= POINTS_MIN else None
+    return fit_delays(points, prediction.p50, fixed_ms) if len(points) >= POINTS_MIN else None
 
 
 async def _delays(
@@ -307,6 +310,14 @@ def utilization_of(point: RampPoint) -> dict[str, float]:
     if point.machine is not None:
         shares["machine"] = point.machine
     return shares
+
+
+def strangers_at(point: RampPoint) -> float:
+    """Return the cores that others took at a point; none where the kernel does not tell."""
+    if point.machine is None:
+        return 0.0
+    ours = sum(share for name, share in point.utilization.items() if name != "event_loop")
+    return min(max(point.machine * cores() - ours, 0.0), cores() - 0.1)
 
 
 def shown_knee(verdict: MixVerdict) -> ShownKnee:

@@ -17,6 +17,7 @@ def verdict(measured: float) -> MixVerdict:
     return verdict_of(
         "single",
         PREDICTION,
+        1_000.0,
         (measured * 0.98, measured, measured * 1.02),
         {"event_loop": 0.97, "machine": 0.8},
         (),
