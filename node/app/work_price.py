@@ -8,13 +8,15 @@ import msgspec
 from node.adapters.http.framing import text_frame
 from node.app.fees_config import FeesConfig
 from node.app.terms import BlockTerms
+from node.capacity.inclusion import InclusionRate
 from node.capacity.l1_forecast import L1Forecast, unit_cost
 from node.capacity.loadline import FeeLine
 from node.capacity.pricing import FeeController, Resource
 from node.codec.l1_gas import FLOOR_GAS_PER_TOKEN
 from node.ports.api import Channel
 from node.types.fees import fee_range
-from node.types.units import MONEY_DECIMALS, Money, decimal_from_units
+from node.types.marks import Standing
+from node.types.units import MONEY_DECIMALS, PPM_ONE, Money, decimal_from_units
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -37,6 +39,8 @@ class WorkPrice:
         self._config = config
         self._rules = node.base.rules.fees
         self._forecast = L1Forecast()
+        self._inclusion = InclusionRate()
+        self._posted = 0
         self._told: dict[Resource, int] = {}
         self._sampled_ms = node.base.clock.now_ms()
         self.terms = BlockTerms(node.base.state, self.wished, node.base.lag.age)
@@ -68,11 +72,28 @@ class WorkPrice:
                 self.controller.use(resource, used)
             # A batch that was dropped leaves L1's sums, and its commands come again in another.
             self._told[resource] = max(total, self._told.get(resource, 0))
-        self._forecast.observe(*self._node.settlement.pace.head)
+        self._follow_l1()
         config = self._config
         wei = self._forecast.fee(config.blocks_ahead)
         ether = Money(config.quote_per_ether * 10**MONEY_DECIMALS)
         self.controller.reserve(unit_cost(wei, config.unit_gas, ether))
+
+    def _follow_l1(self) -> None:
+        """Let L1 count for what it carries now: while blocks pass us by, it is less."""
+        node, config = self._node, self._config
+        pace = node.settlement.pace
+        self._forecast.observe(*pace.head)
+        posted, unposted = node.standings.reached[Standing.POSTED], node.standings.unposted
+        waits = bool(unposted) or posted > self._posted
+        self._posted = posted
+        self._inclusion.observe(
+            pace.head[0], pace.block_ms, posted, waits=waits, now_ms=self._sampled_ms
+        )
+        for resource, whole in (
+            (Resource.L1_BYTES, config.l1_bytes),
+            (Resource.L1_GAS, config.l1_gas),
+        ):
+            self.controller.set_capacity(resource, whole * self._inclusion.ppm // PPM_ONE)
 
     def _totals(self) -> dict[Resource, int]:
         """Return what was used since the start. L1's bytes count when sealed, not when posted."""
