@@ -47,6 +47,7 @@ from node.simulation.ramp.command import (
     RampTimedOut,
     settings_of,
     target_for,
+    until_terminated,
 )
 from node.simulation.ramp.generator import TICK_S
 from node.simulation.ramp.machine import cores
@@ -121,8 +122,8 @@ def verify_plan(options: RampOptions, data: Path | None, console: Console | None
     if options.url:
         require_loopback(options.url)
     try:
-        report = uvloop.run(_within(options, settings, data, console))
-    except KeyboardInterrupt:
+        report = uvloop.run(until_terminated(_within(options, settings, data, console)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("interrupted; every program has ended", highlight=False)
         return INTERRUPTED
     if options.json_path is not None:

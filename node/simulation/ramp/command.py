@@ -1,9 +1,11 @@
 """What ``plimsoll ramp`` does."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import uvloop
@@ -29,6 +31,7 @@ from node.simulation.ramp.target import (
 from node.types.errors import ConfigInvalid, Unavailable
 from node.types.faults import out_of
 
+T = TypeVar("T")
 Teller = Callable[[str], None]
 """Shows a line of what goes on."""
 
@@ -108,8 +111,8 @@ def ramp(options: RampOptions, console: Console | None = None) -> int:
     if options.url:
         require_loopback(options.url)
     try:
-        report = uvloop.run(_within(options, settings, console))
-    except KeyboardInterrupt:
+        report = uvloop.run(until_terminated(_within(options, settings, console)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("interrupted; every program has ended", highlight=False)
         return INTERRUPTED
     write_report(report, options.json_path, options.html_path)
@@ -135,6 +138,14 @@ def show_knee(report: RampReport, data: Path) -> None:
         KneeBoard(data).read(), measured_per_s=knee.per_s, at_ms=SystemClock().now_ms()
     )
     write_knee(data, shown)
+
+
+async def until_terminated(work: Coroutine[Any, Any, T]) -> T:
+    """Return what ``work`` returns; SIGTERM cancels it, as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 def target_for(options: RampOptions) -> AbstractAsyncContextManager[Target]:

@@ -151,20 +151,25 @@ async def target_at(url: str, rpc: str, accounts: int) -> AsyncIterator[Target]:
 async def target_of_its_own(accounts: int, config: Path = CONFIG) -> AsyncIterator[Target]:
     """Start a node with a devnet of its own, and stop it in order afterwards.
 
-    Its folder goes when all went well, and stays, with the node's log, when anything was raised.
+    Its folder goes with it, and stays, with the node's log, when anything was raised.
     """
     folder = Path(tempfile.mkdtemp(prefix="plimsoll-ramp-"))
     ready, data = folder / "ready.json", folder / "data"
     arguments = ["run", "--embedded", "--config", str(config), "--port", "0"]
     arguments += ["--rpc", f"http://127.0.0.1:{_free_port()}"]
     arguments += ["--data", str(data), "--ready-file", str(ready)]
-    async with Child("node", arguments, folder) as child:
-        found = await child.file(ready, READY_WITHIN_S)
-        url = str(found["url"])
-        async with connect(url) as session, _kept_fresh(session, url) as oracle:
-            await _fund(session, found["rpc"], accounts)
-            yield Target(session, url, oracle, child.pid, data)
-        await child.stop(STOP_WITHIN_S)
+    try:
+        async with Child("node", arguments, folder) as child:
+            found = await child.file(ready, READY_WITHIN_S)
+            url = str(found["url"])
+            async with connect(url) as session, _kept_fresh(session, url) as oracle:
+                await _fund(session, found["rpc"], accounts)
+                yield Target(session, url, oracle, child.pid, data)
+            await child.stop(STOP_WITHIN_S)
+    except asyncio.CancelledError:
+        # Whoever interrupts a ramp has no use for its log.
+        shutil.rmtree(folder)
+        raise
     shutil.rmtree(folder)
 
 
