@@ -429,7 +429,7 @@ class Shed(Unavailable):
 
 
 class DeadlineExceeded(Unavailable):
-    """The request waited longer (``waited_ms``) than its ``deadline_ms`` allowed, and was dropped."""
+    """The request waited (``waited_ms``) longer than its ``deadline_ms`` allowed: it was dropped."""
 
     code = 2009
 
@@ -543,6 +543,6 @@ class PathUnusable(SetupError):
 
 
 class MeasurementInvalid(SetupError):
-    """Telemetry, a record or a calibration cannot be used (``faults``: key, value, allowed range)."""
+    """Telemetry, record or calibration cannot be used (``faults``: key, value, allowed range)."""
 
     code = 4010

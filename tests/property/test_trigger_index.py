@@ -133,7 +133,9 @@ class ProcessorAgainstScan(RuleBasedStateMachine):
         expected = {holding.account for holding in failing} if self.view.mark else set()
         watch = self.processor._watches[MARKET]
         assert set(watch.cases) == expected
-        assert len(watch._index) == len(held)
+        index = watch._index
+        assert isinstance(index, TriggerIndex)
+        assert len(index) == len(held)
         report = self.processor.report()
         assert report.audit_misses == 0
         assert report.positions == len(held)

@@ -8,7 +8,7 @@ import pytest
 from node.app.funding_clock import FundingClock
 from node.codec.commands import command_id
 from node.codec.eip712 import Signing
-from node.ports.intake import Deliver
+from node.ports.intake import NEVER_NS, Deliver
 from node.types.commands import Command, SettleFunding
 from node.types.durable import Executed, Outcome
 from node.types.errors import FundingNotDue, Overloaded, PlimsollError, ShuttingDown
@@ -35,10 +35,15 @@ class Lanes:
     answers: list[Deliver] = field(default_factory=list)
 
     def offer(
-        self, command: Command, command_id: bytes, deliver: Deliver, lane: Lane | None = None
+        self,
+        command: Command,
+        command_id: bytes,
+        deliver: Deliver,
+        lane: Lane | None = None,
+        deadline_ns: int = NEVER_NS,
     ) -> None:
         assert command == SettleFunding()
-        assert lane is None
+        assert (lane, deadline_ns) == (None, NEVER_NS)
         turn = len(self.offered_at)
         self.offered_at.append(self.clock.ms)
         if turn in self.refuse_at:
