@@ -142,7 +142,8 @@ async def target_at(url: str, rpc: str, accounts: int) -> AsyncIterator[Target]:
     Without ``rpc`` the accounts must have money. Raises what connecting and funding raise.
     """
     require_loopback(url)
-    async with connect(url.rstrip("/")) as session, _kept_fresh(session, url) as oracle:
+    url = url.rstrip("/")
+    async with connect(url) as session, _kept_fresh(session, url) as oracle:
         await _fund(session, rpc, accounts)
         yield Target(session, url, oracle, None, None)
 
