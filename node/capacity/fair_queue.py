@@ -7,6 +7,10 @@ last item. So each key is served first come first served, and of two keys that b
 time, neither is ever served more than ``quantum + 2 × the dearest item`` above the other, however
 much it has brought along.
 
+The queue is late when even a newcomer would wait too long, and that is told by turns, not by items:
+whoever takes a place at the end of the ring stands where a newcomer would. One key that brings more
+than gets done makes its own items wait, and nobody's turn.
+
 Adding and taking cost O(1) for each ``quantum`` of work. The keys that have two items or more are
 also kept by their number, so that whoever must make room finds the longest in O(1): room is then
 taken from the key that has the most of it. A key with one item, which most are, costs nothing more.
@@ -26,12 +30,16 @@ Entry = tuple[int, int, T]
 
 
 class _Share(Generic[K, T]):
-    """What one key has waiting; it exists only while there is something."""
+    """What one key has waiting; it exists only while there is something.
 
-    __slots__ = ("credit", "in_turn", "items", "key", "watch")
+    ``since_ns`` is when it took its place at the end of the ring.
+    """
 
-    def __init__(self, key: K) -> None:
+    __slots__ = ("credit", "in_turn", "items", "key", "since_ns", "watch")
+
+    def __init__(self, key: K, since_ns: int) -> None:
         self.key = key
+        self.since_ns = since_ns
         self.items: deque[Entry[T]] = deque()
         self.credit = 0
         self.in_turn = False
@@ -44,7 +52,7 @@ class FairQueue(Generic[K, T]):
 
     __slots__ = (
         "_by_length",
-        "_count",
+        "_filled_ns",
         "_limits",
         "_longest",
         "_quantum",
@@ -52,6 +60,7 @@ class FairQueue(Generic[K, T]):
         "_shares",
         "_taken_ns",
         "_watch",
+        "count",
     )
 
     def __init__(self, quantum: int, limits: DelayLimits) -> None:
@@ -66,12 +75,15 @@ class FairQueue(Generic[K, T]):
         # 0 and 1 stay empty.
         self._by_length: list[dict[K, None]] = [{}, {}]
         self._longest = 1
-        self._count = 0
         self._taken_ns = 0
+        # When it was last filled from empty: nothing in it has waited longer.
+        self._filled_ns = 0
+        self.count = 0
+        """Items that wait: what ``len`` returns, for those who ask with every item."""
 
     def __len__(self) -> int:
         """Return the number of items that wait."""
-        return self._count
+        return self.count
 
     @property
     def keys(self) -> int:
@@ -81,7 +93,7 @@ class FairQueue(Generic[K, T]):
     @property
     def longest(self) -> int:
         """Return how many items the key has that has the most."""
-        return self._longest if self._count else 0
+        return self._longest if self.count else 0
 
     def length(self, key: K) -> int:
         """Return how many items of ``key`` wait."""
@@ -91,9 +103,11 @@ class FairQueue(Generic[K, T]):
     def add(self, key: K, item: T, work: int, now_ns: int) -> None:
         """Append ``item`` to those of ``key``; times must never decrease."""
         share = self._shares.get(key)
-        self._count += 1
+        if not self.count:
+            self._filled_ns = now_ns
+        self.count += 1
         if share is None:
-            share = self._shares[key] = _Share(key)
+            share = self._shares[key] = _Share(key, now_ns)
             self._ring.append(share)
             share.items.append((now_ns, work, item))
             return
@@ -108,46 +122,60 @@ class FairQueue(Generic[K, T]):
         taken. Raises ``ValueError`` when ``now_ns`` comes before an item's own time.
         """
         taken: list[Entry[T]] = []
-        ring = self._ring
-        newest_ns = 0
+        ring, shares, quantum = self._ring, self._shares, self._quantum
+        latest_ns = 0
         while work > 0 and ring:
             share = ring[0]
             items = share.items
-            before = len(items)
-            if not share.in_turn:
-                share.in_turn = True
-                share.credit += self._quantum
-            credit = share.credit
-            while items and work > 0 and items[0][1] <= credit:
-                entry = items.popleft()
-                cost = entry[1]
-                credit -= cost
-                work -= cost
+            if share.since_ns > latest_ns:
+                latest_ns = share.since_ns
+            if len(items) == 1 and items[0][1] <= quantum:
+                # Most keys have one item, and it is their whole turn.
+                entry = items[0]
+                work -= entry[1]
                 taken.append(entry)
-            share.credit = credit
-            if len(items) < before:
-                # Of each key the one that was taken last waited least.
-                offered_ns = taken[-1][0]
-                newest_ns = max(newest_ns, offered_ns)
-                if before > 1:
-                    self._moved(share.key, before, len(items))
-                if share.watch is not None:
-                    share.watch.served(now_ns - offered_ns, now_ns)
-            if not items:
-                del self._shares[share.key]
+                del shares[share.key]
                 ring.popleft()
-            elif items[0][1] > credit:
-                share.in_turn = False
-                ring.rotate(-1)
+            else:
+                work -= self._take_turn(share, work, now_ns, taken)
         if taken:
-            if now_ns < newest_ns:
-                raise ValueError(f"taken {newest_ns - now_ns} ns before it was added")
-            self._count -= len(taken)
+            if now_ns < taken[-1][0] or now_ns < latest_ns:
+                raise ValueError(f"taken at {now_ns} ns, before it was added")
+            self.count -= len(taken)
             self._taken_ns = now_ns
-            self._watch.served(now_ns - newest_ns, now_ns)
-        if not ring:
-            self._watch.reset()
+            if ring:
+                self._watch.served(now_ns - latest_ns, now_ns)
+            else:
+                self._watch.reset()
         return taken
+
+    def _take_turn(self, share: _Share[K, T], work: int, now_ns: int, taken: list[Entry[T]]) -> int:
+        """Move items of ``share``, whose turn it is, to ``taken``; return their work."""
+        if not share.in_turn:
+            share.in_turn = True
+            share.credit += self._quantum
+        items, credit, used = share.items, share.credit, 0
+        before = len(items)
+        while items and used < work and items[0][1] <= credit:
+            entry = items.popleft()
+            credit -= entry[1]
+            used += entry[1]
+            taken.append(entry)
+        share.credit = credit
+        if len(items) < before:
+            if before > 1:
+                self._moved(share.key, before, len(items))
+            if share.watch is not None:
+                # The one that was taken last waited least.
+                share.watch.served(now_ns - taken[-1][0], now_ns)
+        if not items:
+            del self._shares[share.key]
+            self._ring.popleft()
+        elif items[0][1] > credit:
+            share.in_turn = False
+            share.since_ns = now_ns
+            self._ring.rotate(-1)
+        return used
 
     def evict(self, key: K) -> T | None:
         """Remove and return the newest item of ``key``, if it has any."""
@@ -155,19 +183,28 @@ class FairQueue(Generic[K, T]):
         if share is None:
             return None
         item = share.items.pop()[2]
-        self._count -= 1
+        self.count -= 1
         left = len(share.items)
-        self._moved(key, left + 1, left)
-        if not left:
-            del self._shares[key]
-            self._ring.remove(share)
-            if not self._ring:
-                self._watch.reset()
+        if left:
+            self._moved(key, left + 1, left)
+        else:
+            self._leave(share)
         return item
+
+    def _leave(self, share: _Share[K, T]) -> None:
+        """Forget a key that has nothing left, and is not at its turn's end."""
+        del self._shares[share.key]
+        # Room is taken from the end, where a search from the front would pass everyone.
+        if self._ring[-1] is share:
+            self._ring.pop()
+        else:
+            self._ring.remove(share)
+        if not self._ring:
+            self._watch.reset()
 
     def evict_longest(self) -> T | None:
         """Remove and return the newest item of the key that has the most, if there is any."""
-        if not self._count:
+        if not self.count:
             return None
         if self._longest > 1:
             return self.evict(next(iter(self._by_length[self._longest])))
@@ -178,7 +215,7 @@ class FairQueue(Generic[K, T]):
         return now_ns - self._ring[0].items[0][0] if self._ring else 0
 
     def is_late(self, now_ns: int) -> bool:
-        """Return whether everyone waits too long here, even those who are served soonest."""
+        """Return whether everyone waits too long here, even who has nothing waiting yet."""
         watch = self._watch
         if self._ring:
             # While some are served they tell; this is for when nobody is.
@@ -192,6 +229,8 @@ class FairQueue(Generic[K, T]):
 
     def is_key_late(self, key: K, now_ns: int) -> bool:
         """Return whether ``key`` has more waiting than its share of the work gets done in time."""
+        if now_ns - self._filled_ns < self._limits.target_ns:
+            return False
         share = self._shares.get(key)
         if share is None:
             return False

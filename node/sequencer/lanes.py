@@ -9,7 +9,7 @@ lanes that add risk: each such submission puts one of theirs out. From its limit
 until it has drained to half. So when a reducing submission is refused, nothing that adds risk is
 waiting and none is taken in. The same holds within the room that one account has.
 
-*By delay, not by length.* A lane whose quickest submission waits too long is late (see
+*By delay, not by length.* A lane in which even a newcomer waits too long for its turn is late (see
 ``node.capacity.delay_watch``). Then what adds risk is refused, in that lane and in those after it:
 TAKING closes first, because it is served last. An account is late by itself when it brings along
 more than its share gets done; only it is refused then.
@@ -74,7 +74,7 @@ DEFAULT_FAIRNESS = Fairness()
 class _Line:
     """One lane: its queue, its limit and its counters."""
 
-    __slots__ = ("lane", "limit", "name", "queue", "stage")
+    __slots__ = ("is_shared", "lane", "limit", "name", "queue", "stage")
 
     def __init__(self, lane: Lane, limit: int, room: int, fairness: Fairness) -> None:
         assert 1 <= limit <= room
@@ -83,6 +83,8 @@ class _Line:
         self.limit = limit
         self.queue: FairQueue[Address, Submission] = FairQueue(fairness.turn_work, fairness.delay)
         self.stage = Stage(self.name, capacity=room, held=self.queue.__len__)
+        # Whether accounts share it; the others are the exchange's own.
+        self.is_shared = lane >= Lane.REDUCING
 
 
 class Lanes:
@@ -138,7 +140,7 @@ class Lanes:
 
     def __len__(self) -> int:
         """Return the number of waiting submissions."""
-        return sum(len(line.queue) for line in self._lines)
+        return sum(line.queue.count for line in self._lines)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -165,21 +167,23 @@ class Lanes:
         risk must wait for the rest, ``GateClosed`` (``cause``) when the gate is closed.
         """
         line = self._lines[lane]
-        queue = line.queue
-        if lane == Lane.REDUCING:
-            self._make_room_to_reduce(submission, now_ns)
-        elif lane > Lane.REDUCING:
-            self._require_open(submission.whose, lane, now_ns)
-            self._make_room_to_add(submission.whose, line)
-        elif len(queue) >= line.limit:
-            raise self._refused(line, "full", Overloaded(queue=line.name, limit=line.limit))
-        queue.add(submission.whose, submission, submission.work, now_ns)
-        self._shared += lane >= Lane.REDUCING
+        queue, whose = line.queue, submission.whose
+        if not line.is_shared:
+            if queue.count >= line.limit:
+                raise self._refused(line, "full", Overloaded(queue=line.name, limit=line.limit))
+        else:
+            if lane is Lane.REDUCING:
+                self._make_room_to_reduce(submission, line, now_ns)
+            else:
+                self._require_open(whose, line, now_ns)
+                self._make_room_to_add(whose, line)
+            self._shared += 1
+        queue.add(whose, submission, submission.work, now_ns)
         stage = line.stage
         # Not Stage.enter, which would work the depth out from all that ever came and went.
         stage.arrived += 1
-        if (depth := len(queue)) > stage.peak_depth:
-            stage.peak_depth = depth
+        if queue.count > stage.peak_depth:
+            stage.peak_depth = queue.count
 
     def take(self, work: int, now_ns: int, now_ms: int, reserve: int = 0) -> list[Submission]:
         """Remove and return what goes into the next block: the most urgent, ``work`` in all.
@@ -191,18 +195,21 @@ class Lanes:
         """
         taken: list[Submission] = []
         left = work
-        for lane, line in zip(Lane, self._lines, strict=True):
-            before, waiting = left, len(line.queue)
-            while left > 0 and len(line.queue):
+        for line in self._lines:
+            before = left
+            while left > 0 and line.queue.count:
                 left -= self._take_from(line, left, now_ns, now_ms, taken)
-            if lane >= Lane.REDUCING:
-                self._shared -= waiting - len(line.queue)
-            if lane is Lane.LIQUIDATION:
+            if reserve and line.lane is Lane.LIQUIDATION:
                 left -= min(max(0, reserve - (before - left)), work // 2)
-        self._look_again_ns = now_ns
-        reducing = self._lines[Lane.REDUCING]
-        if self._pressed and 2 * len(reducing.queue) <= reducing.limit:
-            self._pressed = False
+        if self._shared or self._lines[Lane.LIQUIDATION].queue.count:
+            self._look_again_ns = now_ns
+        else:
+            # An empty lane is in time, and takes longer than that to become late.
+            self._late = None
+            self._look_again_ns = now_ns + self._look_every_ns
+        if self._pressed:
+            reducing = self._lines[Lane.REDUCING]
+            self._pressed = 2 * reducing.queue.count > reducing.limit
         return taken
 
     def drain(self, now_ns: int) -> list[Submission]:
@@ -222,17 +229,19 @@ class Lanes:
 
         Dismissing one that is past its deadline counts 1: it must not hold up a block for ever.
         """
-        stage, used, live = line.stage, 0, 0
-        for offered_ns, cost, submission in line.queue.take(work, now_ns):
-            stage.waited(now_ns - offered_ns)
+        stage, waited, used, before = line.stage, line.stage.waited, 0, len(taken)
+        entries = line.queue.take(work, now_ns)
+        if line.is_shared:
+            self._shared -= len(entries)
+        for offered_ns, cost, submission in entries:
+            waited(now_ns - offered_ns)
             if submission.deadline_ns > now_ns and submission.expires > now_ms:
                 taken.append(submission)
                 used += cost
-                live += 1
             else:
                 used += 1
                 self._expire(line, submission, now_ns - offered_ns, now_ms)
-        stage.done += live
+        stage.done += len(taken) - before
         return used
 
     def _expire(self, line: _Line, submission: Submission, waited_ns: int, now_ms: int) -> None:
@@ -246,18 +255,17 @@ class Lanes:
 
     # --- what adds risk --------------------------------------------------------------------------
 
-    def _require_open(self, whose: Address, lane: Lane, now_ns: int) -> None:
-        line = self._lines[lane]
+    def _require_open(self, whose: Address, line: _Line, now_ns: int) -> None:
         if self._cause is not None:
             gate = GateClosed(cause=self._cause, lane=line.name)
             raise self._refused(line, f"gate_{self._cause}", gate)
-        reducing = self._lines[Lane.REDUCING]
         if self._pressed:
+            reducing = self._lines[Lane.REDUCING]
             raise self._shed(line, "reducing_first", reducing, reducing.queue.delay_ns(now_ns))
         if now_ns >= self._look_again_ns:
             self._look_for_late(now_ns)
         late = self._late
-        if late is not None and late.lane <= lane:
+        if late is not None and late.lane <= line.lane:
             raise self._shed(line, "delay", late, late.queue.delay_ns(now_ns))
         if line.queue.is_key_late(whose, now_ns):
             delay_ns = line.queue.delay_of_ns(whose, now_ns)
@@ -271,10 +279,11 @@ class Lanes:
 
     def _make_room_to_add(self, whose: Address, line: _Line) -> None:
         share = self._fairness.account_share
-        if self._fills(whose, share):
+        # Where less than one share waits in all, which is nearly always, nobody fills his.
+        if self._shared >= share and self._fills(whose, share):
             raise self._refused(line, "account", Overloaded(queue="account", limit=share))
         queue = line.queue
-        if len(queue) < line.limit:
+        if queue.count < line.limit:
             return
         if queue.length(whose) + 1 >= queue.longest:
             raise self._refused(line, "full", Overloaded(queue=line.name, limit=line.limit))
@@ -282,9 +291,8 @@ class Lanes:
 
     # --- what reduces it -------------------------------------------------------------------------
 
-    def _make_room_to_reduce(self, submission: Submission, now_ns: int) -> None:
-        line, whose = self._lines[Lane.REDUCING], submission.whose
-        depth, share = len(line.queue), self._fairness.account_share
+    def _make_room_to_reduce(self, submission: Submission, line: _Line, now_ns: int) -> None:
+        whose, share = submission.whose, self._fairness.account_share
         if self._cause is not None and whose != NO_ADDRESS:
             wait_ns = self._allowances.spend(whose, submission.work, now_ns)
             if wait_ns:
@@ -292,11 +300,11 @@ class Lanes:
                 self._count("allowance")
                 error = GateClosed(cause=self._cause, lane=line.name, retry_after_ms=wait_ms)
                 raise self._refused(line, "allowance", error)
-        if self._fills(whose, share):
+        if self._shared >= share and self._fills(whose, share):
             self._make_room_of_its_own(whose, line, share)
-        if depth >= line.limit:
+        if line.queue.count >= line.limit:
             self._pressed = True
-            if depth + sum(len(self._lines[lane].queue) for lane in GATED) >= self._room:
+            if self._shared >= self._room:
                 self._make_room_of_others(whose, line)
 
     def _make_room_of_its_own(self, whose: Address, line: _Line, share: int) -> None:
@@ -324,8 +332,7 @@ class Lanes:
 
     def _fills(self, whose: Address, share: int) -> bool:
         """Return whether ``whose`` has its whole share waiting; the exchange's own have none."""
-        # Where less than one share waits in all, which is nearly always, nobody fills his.
-        if self._shared < share or whose == NO_ADDRESS:
+        if whose == NO_ADDRESS:
             return False
         return sum(line.queue.length(whose) for line in self._lines[Lane.REDUCING :]) >= share
 

@@ -63,6 +63,27 @@ def test_time_must_not_run_back() -> None:
         queue.take(2, 0)
 
 
+def test_one_key_alone_makes_nobody_else_late() -> None:
+    queue: FairQueue[str, int] = FairQueue(4, LIMITS)
+    for number in range(1_000):
+        queue.add("flood", number, 1, 0)
+    for at in range(5, 300, 5):
+        queue.take(2, at * MS)
+        queue.is_key_late("flood", at * MS)
+        # Whoever came now would have the next turn but one.
+        assert not queue.is_late(at * MS)
+    assert queue.is_key_late("flood", 300 * MS)
+
+
+def test_many_keys_make_a_newcomer_late() -> None:
+    queue: FairQueue[int, int] = FairQueue(4, LIMITS)
+    for number in range(1_000):
+        queue.add(number, number, 1, 0)
+    for at in range(5, 300, 5):
+        queue.take(2, at * MS)
+    assert queue.is_late(300 * MS)
+
+
 def test_a_key_is_late_by_itself_and_the_queue_is_not() -> None:
     queue: FairQueue[str, int] = FairQueue(1, LIMITS)
     for number in range(1_000):

@@ -320,3 +320,17 @@ def work_of_all(submissions: list[Submission]) -> int:
 def test_cancelling_all_counts_as_much_as_it_may_touch() -> None:
     everything = CancelAll(ALICE, ALICE, 1, LATER, b"", EVERY_MARKET)
     assert Submission(everything, b"", _ignore).work == 10
+
+
+def test_one_account_that_floods_what_reduces_closes_no_lane_to_the_others() -> None:
+    bench = Bench(limit=2_000, account_share=1_000, turn_work=8)
+    for at in range(0, 300, 5):
+        for _ in range(40):
+            bench.offer(Lane.REDUCING, MALLORY, at * MS)
+            if bench.lanes.stages[Lane.REDUCING].depth > 900:
+                break
+        bench.take(10, at * MS)
+    # What Mallory brought waits for long; who comes next would not.
+    bench.offer(Lane.TAKING, ALICE, 300 * MS)
+    bench.offer(Lane.REDUCING, BOB, 300 * MS)
+    assert BOB in {submission.whose for submission in bench.take(16, 300 * MS)}
