@@ -85,9 +85,7 @@ def _of_side(
     low = side.share(exposure.reached[place][run, step])
     high = side.share(exposure.reached[place][run, step + 1])
     distance = side.distance_of(low + rank * (high - low))
-    crossed_s = np.minimum(
-        _crossings_s(exposure, place, run, distance, step_s), (step + 1) * step_s
-    )
+    crossed_s = _crossings_s(course, exposure, place, (run, step), distance)
     seen_s = _seen_s(scenario, course, crossed_s, step, random)
     wait_s = _waits_s(scenario, pipeline, exposure, hours, (run, step, rank), random)
     delay_s = seen_s - crossed_s + scenario.risk.turn_ms / 1_000 + wait_s
@@ -99,20 +97,27 @@ def _of_side(
 
 
 def _crossings_s(
-    exposure: Exposure, place: int, run: Places, distance: Vector, step_s: float
+    course: Course, exposure: Exposure, place: int, cohort: tuple[Places, Places], distance: Vector
 ) -> Vector:
-    """Return when the price itself first was so far against the side; it moves evenly in a step."""
-    sign = exposure.sides[place].sign
-    crossed = np.empty(distance.size)
-    starts = np.flatnonzero(np.diff(run, prepend=-1))
-    ends = np.append(starts, run.size)[1:]
-    for start, end in zip(starts, ends, strict=True):
-        worst = np.maximum.accumulate(-sign * exposure.price[run[start]])
-        mine = distance[start:end]
-        at = np.clip(np.searchsorted(worst, mine), 1, worst.size - 1)
-        rise = np.maximum(worst[at] - worst[at - 1], 1e-15)
-        crossed[start:end] = at - np.clip((worst[at] - mine) / rise, 0.0, 1.0)
-    return crossed * step_s
+    """Return when the price passed each distance, since the round that still found it short of it.
+
+    It moves evenly within a step. Between two rounds it may pass and come back; that nobody sees,
+    so it does not count.
+    """
+    run, step = cohort
+    against = -exposure.sides[place].sign * exposure.price
+    rounds = np.where(course.rounds, np.arange(course.steps), -1)
+    # Of each step, the end of the last round before it: an index into the prices.
+    before = np.concatenate([[0], np.maximum.accumulate(rounds)[:-1] + 1])
+    low, high = against[run, step], against[run, step + 1]
+    crossed = step + np.clip((distance - low) / np.maximum(high - low, 1e-15), 0.0, 1.0)
+    for one in np.flatnonzero(before[step] < step).tolist():
+        begin = before[step[one]]
+        path = against[run[one], begin : step[one] + 2]
+        at = max(int(np.argmax(path >= distance[one])), 1)
+        rise = max(path[at] - path[at - 1], 1e-15)
+        crossed[one] = begin + at - np.clip((path[at] - distance[one]) / rise, 0.0, 1.0)
+    return np.asarray(crossed * course.step_s)
 
 
 def _seen_s(

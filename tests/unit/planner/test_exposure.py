@@ -168,3 +168,16 @@ def test_nobody_exposed_means_nobody_liquidated() -> None:
     exposure, late = run(nobody, falling(0.1))
     assert exposure.triggered.sum() == 0
     assert late.weight.size == 0
+
+
+def test_a_dip_between_two_rounds_is_not_counted_as_lateness() -> None:
+    """The price is past the triggers for a second, back for a while, and past them for good."""
+    path = falling(0.80, at=50, within=1)
+    path[51] = math.log(0.80)
+    path[52:70] = 0.0
+    slow = msgspec.structs.replace(HOUR, oracle=Oracle(interval_s=4.0))
+    exposure, late = run(slow, path)
+    assert exposure.triggered[0].sum() == 3_000
+    # The round at 52 s sees nothing, that at 72 s does; the price passed from 69 s to 70 s.
+    assert (late.delay_s - late.wait_s).max() < 4.1
+    assert (late.delay_s - late.wait_s).min() > 1.9
