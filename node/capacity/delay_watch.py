@@ -2,9 +2,10 @@
 
 A queue that is long and drains is a burst, and a burst is what queues are for. A queue whose
 *quickest* item (or turn, where keys take turns) has waited more than ``target`` for a whole
-``interval`` is a standing one: it makes everyone wait and serves nobody (Nichols and Jacobson, Controlling Delay, 2012; the target of 20 ms
-of queueing is that of DAGOR, 2018). It stops being late as soon as one item waited less than half
-the target: the gap between the two keeps it from changing its mind with every block.
+``interval`` is a standing one: it makes everyone wait and serves nobody (Nichols and Jacobson,
+Controlling Delay, 2012; the target of 20 ms of queueing is that of DAGOR, 2018). It stops being
+late as soon as one item waited less than half the target: the gap between the two keeps it from
+changing its mind with every block.
 """
 
 import msgspec

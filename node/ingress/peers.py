@@ -2,14 +2,16 @@
 
 Opening another connection is free, so what must not multiply with them is counted by address: all
 that is costly for the node's own loop, and everything that comes by plain HTTP, where each request
-may be a connection of its own. Behind a proxy all clients have one address, and share it.
+may be a connection of its own. Behind a proxy all clients have one address, and share it. Of IPv6
+addresses a client has 2^64 for the asking: those of one network count as one.
 """
 
 from collections import OrderedDict
+from ipaddress import IPv6Address
 from itertools import count
 
 from node.ingress.config import IngressConfig
-from node.ingress.session import LeakyBucket, Session, costly_bucket
+from node.ingress.session import Household, Session
 
 PEERS_MAX = 4_096
 """Addresses that are remembered. The least recent is forgotten once it owes no answer."""
@@ -18,10 +20,10 @@ PEERS_MAX = 4_096
 class _Peer:
     """One address."""
 
-    __slots__ = ("costly", "session")
+    __slots__ = ("household", "session")
 
-    def __init__(self, costly: LeakyBucket, session: Session) -> None:
-        self.costly = costly
+    def __init__(self, household: Household, session: Session) -> None:
+        self.household = household
         self.session = session
 
 
@@ -39,19 +41,20 @@ class Peers:
 
     def connect(self, address: str) -> Session:
         """Return the session of a new connection from ``address``."""
-        return Session(self._config, next(self._origins), self._peer(address).costly)
+        return Session(self._config, next(self._origins), self._peer(address).household)
 
     def session_of(self, address: str) -> Session:
         """Return the one session of all requests from ``address`` that do not stay connected."""
         return self._peer(address).session
 
     def _peer(self, address: str) -> _Peer:
+        address = network_of(address)
         peer = self._peers.get(address)
         if peer is not None:
             self._peers.move_to_end(address)
             return peer
-        costly = costly_bucket(self._config)
-        peer = _Peer(costly, Session(self._config, next(self._origins), costly))
+        household = Household(self._config)
+        peer = _Peer(household, Session(self._config, next(self._origins), household))
         self._peers[address] = peer
         if len(self._peers) > PEERS_MAX:
             oldest, forgotten = next(iter(self._peers.items()))
@@ -60,3 +63,20 @@ class Peers:
             else:
                 self._peers.move_to_end(oldest)
         return peer
+
+
+def network_of(address: str) -> str:
+    """Return what stands for all addresses that one client has with ``address``.
+
+    Itself; of IPv6 its first 64 bits, unless it stands for an IPv4 address. What is no address at
+    all stands for itself.
+    """
+    if ":" not in address:
+        return address
+    try:
+        whole = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if whole.ipv4_mapped is not None:
+        return str(whole.ipv4_mapped)
+    return str(IPv6Address(int(whole) >> 64 << 64))

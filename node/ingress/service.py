@@ -26,9 +26,13 @@ from node.types.errors import (
     ActionExpired,
     AgentExpired,
     CommandRejected,
+    DeadlineExceeded,
+    GateClosed,
     NonceUsed,
     OracleRoundRefused,
+    Overloaded,
     PlimsollError,
+    Shed,
     UnknownAccount,
     WrongSigner,
 )
@@ -40,6 +44,9 @@ _NOT_THEIRS = frozenset(
     kind.code for kind in (WrongSigner, UnknownAccount, AgentExpired, NonceUsed)
 )
 """Rejections that tell that whoever brought the action had no business to, or brought it again."""
+
+_NEVER_KNOWN = (ActionExpired, DeadlineExceeded, GateClosed, Overloaded, Shed)
+"""What a claim may come to whose truth nobody has seen: it took up room all the same."""
 
 
 class _Ticket:
@@ -69,6 +76,7 @@ class _Ticket:
                     answer.action, answer.digest, self.decided, None, self.deadline_ns
                 )
             except PlimsollError as error:
+                self._leave_open(error, started_ns)
                 self.fail(error, started_ns)
             else:
                 self.spent_ns += ingress.clock.now_ns() - started_ns
@@ -76,22 +84,28 @@ class _Ticket:
             # Coming late is no lie; anything else that the gate finds was known to the client.
             if isinstance(answer, CommandRejected) and not isinstance(answer, ActionExpired):
                 self._disbelieve(started_ns)
+            else:
+                self._leave_open(answer, started_ns)
             self.fail(answer, started_ns)
 
     def decided(self, outcome: Outcome | PlimsollError) -> None:
         """Answer with what became of the command."""
         started_ns = self._ingress.clock.now_ns()
         if isinstance(outcome, Executed):
+            self._believe()
             body = self._ingress.render(outcome)
             self._ingress.stage.leave()
             self._finish(SUCCESS, body, started_ns)
         elif isinstance(outcome, Rejected):
             if outcome.code in _NOT_THEIRS:
                 self._disbelieve(started_ns)
+            else:
+                self._believe()
             self._ingress.stage.refuse(outcome.error)
             body = encode_rejection(outcome.code, outcome.error, outcome.values)
             self._finish(outcome.code, body, started_ns)
         else:
+            self._leave_open(outcome, started_ns)
             self.fail(outcome, started_ns)
 
     def fail(self, error: PlimsollError, started_ns: int) -> None:
@@ -100,9 +114,18 @@ class _Ticket:
         self._ingress.stage.refuse(type(error).__name__)
         self._finish(error.code, encode_error(error), started_ns)
 
+    def _believe(self) -> None:
+        if self.claimant is not None:
+            self.claimant.believe()
+
     def _disbelieve(self, now_ns: int) -> None:
         if self.claimant is not None:
             self.claimant.distrust(now_ns)
+
+    def _leave_open(self, error: PlimsollError, now_ns: int) -> None:
+        """Count a claim that nobody will ever know the truth of, unless the fault is our own."""
+        if self.claimant is not None and isinstance(error, _NEVER_KNOWN):
+            self.claimant.doubt(now_ns)
 
     def _finish(self, code: int, body: bytes, started_ns: int) -> None:
         ingress = self._ingress

@@ -16,6 +16,13 @@ _NS_PER_SECOND = 1_000_000_000
 _NS_PER_MS = 1_000_000
 
 
+CLAIMS_ON_CREDIT = 64
+"""Claims in a row that may come to nothing, neither proven nor false, before no more is believed.
+
+Whoever names deadlines that pass before anyone looks could otherwise claim for ever, at no cost.
+"""
+
+
 class Verdict(IntEnum):
     """What to do with a message."""
 
@@ -51,6 +58,18 @@ class LeakyBucket:
         return True
 
 
+class Household:
+    """What all connections of one address have in common."""
+
+    __slots__ = ("costly", "distrusted_until_ns")
+
+    def __init__(self, config: IngressConfig) -> None:
+        self.costly = LeakyBucket(config.costly_per_s, config.costly_per_s)
+        # How long a *new* connection is not believed: opening another one restores no trust, and
+        # the neighbours that were connected before keep theirs.
+        self.distrusted_until_ns = 0
+
+
 class Session:
     """The account of one connection.
 
@@ -60,26 +79,28 @@ class Session:
 
     __slots__ = (
         "_config",
-        "_costly",
         "_distrusted_until_ns",
         "_flood",
+        "_household",
         "_messages",
+        "_unproven",
         "in_flight",
         "in_flight_bytes",
         "origin",
     )
 
     def __init__(
-        self, config: IngressConfig, origin: int = 0, costly: LeakyBucket | None = None
+        self, config: IngressConfig, origin: int = 0, household: Household | None = None
     ) -> None:
-        """``costly`` is the bucket that this connection shares with others; None: its own."""
+        """``household`` is what this connection shares with others; None: it is alone."""
         self._config = config
         self.origin = origin
         factor = config.flood_factor
         self._messages = LeakyBucket(config.messages_per_s, config.message_burst)
         self._flood = LeakyBucket(config.messages_per_s * factor, config.message_burst * factor)
-        self._costly = costly_bucket(config) if costly is None else costly
-        self._distrusted_until_ns = 0
+        self._household = Household(config) if household is None else household
+        self._distrusted_until_ns = self._household.distrusted_until_ns
+        self._unproven = 0
         self.in_flight = 0
         self.in_flight_bytes = 0
 
@@ -95,7 +116,7 @@ class Session:
 
     def spend(self, now_ns: int) -> None:
         """Count one costly request. Raises ``RateLimited``."""
-        if not self._costly.take(now_ns):
+        if not self._household.costly.take(now_ns):
             raise RateLimited(limit=self._config.costly_per_s)
 
     def is_trusted(self, now_ns: int) -> bool:
@@ -105,10 +126,23 @@ class Session:
     def distrust(self, now_ns: int) -> None:
         """Take in that a claim was false.
 
-        It is held against the connection alone: before a signature is checked, an account is only
-        a name, and a stranger must not be able to spend its owner's privilege.
+        It is held against the connection, and those that its address opens next. Never against the
+        account: before a signature is checked that is only a name, and a stranger must not be able
+        to spend its owner's privilege.
         """
+        self._unproven = 0
         self._distrusted_until_ns = now_ns + self._config.distrust_ms * _NS_PER_MS
+        self._household.distrusted_until_ns = self._distrusted_until_ns
+
+    def believe(self) -> None:
+        """Take in that a claim was true."""
+        self._unproven = 0
+
+    def doubt(self, now_ns: int) -> None:
+        """Take in that a claim was taken on and came to nothing, so that nobody knows."""
+        self._unproven += 1
+        if self._unproven >= CLAIMS_ON_CREDIT:
+            self.distrust(now_ns)
 
     def begin(self, length: int) -> None:
         """Count a request of ``length`` bytes that now waits for its answer. Raises ``Overloaded``.
@@ -129,8 +163,3 @@ class Session:
         self.in_flight_bytes -= length
         assert self.in_flight >= 0
         assert self.in_flight_bytes >= 0
-
-
-def costly_bucket(config: IngressConfig) -> LeakyBucket:
-    """Return a new bucket for what is costly."""
-    return LeakyBucket(config.costly_per_s, config.costly_per_s)

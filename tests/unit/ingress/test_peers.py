@@ -3,7 +3,7 @@
 import pytest
 
 from node.ingress.config import IngressConfig
-from node.ingress.peers import PEERS_MAX, Peers
+from node.ingress.peers import PEERS_MAX, Peers, network_of
 from node.types.errors import RateLimited
 
 MS = 1_000_000
@@ -49,3 +49,39 @@ def test_a_false_claim_counts_against_its_connection_for_a_time() -> None:
     assert not liar.is_trusted(10 * MS - 1)
     assert liar.is_trusted(10 * MS)
     assert other.is_trusted(0)
+
+
+def test_another_connection_restores_no_trust() -> None:
+    peers = Peers(IngressConfig(distrust_ms=10))
+    before = peers.connect("a")
+    peers.connect("a").distrust(0)
+    after = peers.connect("a")
+    assert not after.is_trusted(10 * MS - 1)
+    assert after.is_trusted(10 * MS)
+    assert before.is_trusted(0)
+    assert peers.connect("b").is_trusted(0)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::", "2001:db8:1:2::"),
+        ("fe80::1%eth0", "fe80::"),
+        # Everyone who comes by IPv4 to a socket of both kinds would be one otherwise.
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("", ""),
+        ("no:address", "no:address"),
+    ],
+)
+def test_addresses_that_cost_nothing_are_one(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_a_network_of_its_own_addresses_shares_what_is_costly() -> None:
+    peers = Peers(IngressConfig(costly_per_s=1))
+    peers.connect("2001:db8::1").spend(0)
+    with pytest.raises(RateLimited):
+        peers.session_of("2001:db8::2").spend(0)
+    assert len(peers) == 1

@@ -9,7 +9,7 @@ from node.codec.eip712 import Signing
 from node.codec.json_rounds import round_to_json
 from node.ingress.config import IngressConfig
 from node.ingress.service import Ingress
-from node.ingress.session import Session
+from node.ingress.session import CLAIMS_ON_CREDIT, Session
 from node.ports.admission import ORDINARY, Admitted, Passage
 from node.ports.api import SUCCESS
 from node.ports.intake import NEVER_NS, Deliver
@@ -25,7 +25,9 @@ from node.types.errors import (
     NonceUsed,
     Overloaded,
     PlimsollError,
+    Shed,
     ShuttingDown,
+    Unavailable,
     UnknownAccount,
     UnknownOrder,
     WrongSigner,
@@ -299,3 +301,49 @@ def test_what_claimed_nothing_costs_nothing() -> None:
     desk.gate.answers[0](BadSignature(digest=bytes(32)))
     desk.take(CANCELS)
     assert desk.gate.passages[1].reduces
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [ActionExpired(expires=1, now=2), DeadlineExceeded(waited_ms=3), Shed(queue="q", delay_ms=1)],
+)
+def test_claims_that_never_come_to_anything_are_not_believed_for_ever(
+    nothing: PlimsollError,
+) -> None:
+    desk = Desk()
+    for _ in range(CLAIMS_ON_CREDIT):
+        desk.take(CANCELS)
+        desk.gate.answers[-1](nothing)
+    desk.take(CANCELS)
+    believed = [passage.reduces for passage in desk.gate.passages]
+    assert believed == [True] * CLAIMS_ON_CREDIT + [False]
+
+
+def test_whom_the_sequencer_turns_away_has_proven_nothing() -> None:
+    desk = Desk()
+    desk.intake.fault = Shed(queue="lane_taking", delay_ms=1)
+    for _ in range(CLAIMS_ON_CREDIT):
+        desk.take(CANCELS)
+        desk.gate.answers[-1](ADMITTED)
+    desk.take(CANCELS)
+    assert not desk.gate.passages[-1].reduces
+
+
+def test_a_claim_that_proves_true_restores_the_credit() -> None:
+    desk = Desk()
+    for turn in range(3 * CLAIMS_ON_CREDIT):
+        desk.take(CANCELS)
+        if turn % 8:
+            desk.gate.answers[-1](DeadlineExceeded(waited_ms=3))
+        else:
+            desk.gate.answers[-1](ADMITTED)
+            desk.intake.offers[-1][2](Rejected(UnknownOrder.code, "UnknownOrder", {}))
+    assert all(passage.reduces for passage in desk.gate.passages)
+
+
+def test_what_the_gate_itself_loses_counts_against_nobody() -> None:
+    desk = Desk()
+    for _ in range(2 * CLAIMS_ON_CREDIT):
+        desk.take(CANCELS)
+        desk.gate.answers[-1](Unavailable(cause="verification worker lost"))
+    assert all(passage.reduces for passage in desk.gate.passages)
