@@ -27,8 +27,7 @@ def open_block(effects: Effects, command: OpenBlock) -> None:
     low, high = next_fees(state, command.time)
     if not low <= command.fee <= high:
         raise FeeOutOfRange(fee=command.fee, low=low, high=high)
-    if state.rules.fees.steps(state.time, command.time):
-        state.fee_anchor = state.fee
+    state.fee_anchor = next_anchor(state, command.time, command.fee)
     state.block = command.number
     state.time = command.time
     state.fee = command.fee
@@ -39,11 +38,34 @@ def open_block(effects: Effects, command: OpenBlock) -> None:
 def next_fees(state: State, time: Millis) -> tuple[Money, Money]:
     """Return the lowest and the highest price that a next block at ``time`` may have.
 
-    Within a step all blocks move from the price that stood when the step began, the anchor. Each
-    further step allows one more move from the price as it is.
+    Within a step all blocks move from one price, the anchor. Each further step allows one more move
+    from the price as it is.
     """
     rules = state.rules.fees
     steps = rules.steps(state.time, time)
-    if steps:
+    if steps > 0:
         return fee_range(rules, state.fee, steps)
     return fee_range(rules, state.fee_anchor, 1)
+
+
+def next_anchor(state: State, time: Millis, fee: Money) -> Money:
+    """Return what later blocks in the step of ``time`` move from, if its first charges ``fee``.
+
+    It is the price with which the step can have begun: of those that the steps before it allowed,
+    the nearest to ``fee``. So after a pause no block has to take back what the one before it moved.
+    """
+    rules = state.rules.fees
+    steps = rules.steps(state.time, time)
+    if steps <= 0:
+        return state.fee_anchor
+    low, high = fee_range(rules, state.fee, steps - 1)
+    return Money(min(max(fee, low), high))
+
+
+def highest_fee(state: State, time: Millis, fee: Money, until: Millis) -> Money:
+    """Return the highest price of any block up to ``until``, once one at ``time`` charges ``fee``.
+
+    None of the arguments is checked: ``fee`` must be one that the block may charge.
+    """
+    rules = state.rules.fees
+    return fee_range(rules, next_anchor(state, time, fee), rules.steps(time, until) + 1)[1]

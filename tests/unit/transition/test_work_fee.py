@@ -22,7 +22,7 @@ from node.types.events import (
     OrderCancelled,
     WorkCharged,
 )
-from node.types.fees import FeeRules
+from node.types.fees import FeeRules, fee_range
 from node.types.ids import OrderId
 from node.types.units import Millis, Money
 from tests.examples import ALICE, BOB, CAROL, RULES, START_MS, Person
@@ -222,3 +222,34 @@ def test_a_fill_that_its_taker_cannot_pay_for_does_not_happen(exchange: Priced) 
     assert len(exchange.told(OrderAccepted)) == 1
     assert exchange.told(Filled) == []
     assert exchange.account(ALICE).free == 0
+
+
+# --- after a pause --------------------------------------------------------------------------------
+
+
+def opened(exchange: Priced, time: int, fee: int) -> None:
+    exchange.do(OpenBlock(exchange.state.block + 1, Millis(time), Money(fee)))
+
+
+@pytest.mark.parametrize(("before", "after"), [(20 * FLOOR, 7 * FLOOR), (FLOOR, 3 * FLOOR)])
+def test_what_a_pause_moved_is_not_undone_within_the_step(
+    exchange: Priced, before: int, after: int
+) -> None:
+    """Ten steps let the price go to a third or to the triple; the next block may keep it there."""
+    start = exchange.state.time // 1_000 * 1_000
+    opened(exchange, start + 60_000, before)
+    opened(exchange, start + 70_000, after)
+    opened(exchange, start + 70_001, after)
+    opened(exchange, start + 71_000, after)
+    far = OpenBlock(exchange.state.block + 1, Millis(start + 71_001), Money(after * 9 // 8 + 1))
+    exchange.refused(far, FeeOutOfRange)
+
+
+def test_a_block_after_a_pause_leaves_no_more_moves_than_the_pause_had(exchange: Priced) -> None:
+    start = exchange.state.time // 1_000 * 1_000
+    third = fee_range(FEES, Money(FLOOR), 3)[1]
+    opened(exchange, start + 3_000, third)
+    values = exchange.refused(
+        OpenBlock(exchange.state.block + 1, Millis(start + 3_999), Money(third + 1)), FeeOutOfRange
+    )
+    assert (values["low"], values["high"]) == (fee_range(FEES, Money(FLOOR), 1)[1], third)
