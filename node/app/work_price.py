@@ -14,9 +14,9 @@ from node.capacity.loadline import FeeLine
 from node.capacity.pricing import FeeController, Resource
 from node.codec.l1_gas import FLOOR_GAS_PER_TOKEN
 from node.ports.api import Channel
-from node.types.fees import fee_range
+from node.transition.open_block import highest_fee
 from node.types.marks import Standing
-from node.types.units import MONEY_DECIMALS, PPM_ONE, Money, decimal_from_units
+from node.types.units import MONEY_DECIMALS, PPM_ONE, Millis, Money, decimal_from_units
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -112,7 +112,7 @@ class WorkPrice:
     def line(self) -> FeeLine:
         """Return the price of a block now, and what it comes from."""
         return FeeLine(
-            price=self._now(),
+            price=self.terms(self._node.base.clock.now_ms()).fee,
             floor=self._rules.floor,
             dearest=self.controller.dearest,
             backlogs=self.controller.backlogs(),
@@ -121,11 +121,15 @@ class WorkPrice:
     def quote(self) -> dict[str, Any]:
         """Return what clients need: the price now, and how high it can be soon.
 
-        ``within`` names by seconds the highest price that the rules let a block have by then.
+        ``within`` names by seconds the highest price that the rules let a block have by then, once
+        one has opened at the price now.
         """
-        price = self._now()
-        steps = {reach: -(-reach * 1_000 // self._rules.step_ms) + 1 for reach in QUOTE_REACH_S}
-        within = {str(s): _decimal(fee_range(self._rules, price, n)[1]) for s, n in steps.items()}
+        state, now_ms = self._node.base.state, self._node.base.clock.now_ms()
+        price = self.terms(now_ms).fee
+        within = {
+            str(reach): _decimal(highest_fee(state, now_ms, price, Millis(now_ms + reach * 1_000)))
+            for reach in QUOTE_REACH_S
+        }
         return {
             "price": _decimal(price),
             "floor": _decimal(self._rules.floor),
@@ -134,9 +138,6 @@ class WorkPrice:
             "dearest": self.controller.dearest,
             "backlogs": self.controller.backlogs(),
         }
-
-    def _now(self) -> Money:
-        return self.terms(self._node.base.clock.now_ms()).fee
 
     async def push(self) -> None:
         """Tell the channel "fee", twice a second while anyone listens, until cancelled."""

@@ -8,10 +8,15 @@ import pytest
 
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.work_price import WorkPrice
+from node.transition.apply import apply
+from node.transition.open_block import next_fees
 from node.transition.state import State
+from node.types.commands import OpenBlock
 from node.types.errors import ConfigInvalid
+from node.types.events import BlockOpened
 from node.types.fees import FeeRules
-from node.types.units import Millis
+from node.types.marks import Standing
+from node.types.units import Millis, Money, units_from_decimal
 from tests.examples import DOMAIN, RULES, START_MS
 
 FEES = FeeRules()
@@ -25,6 +30,7 @@ class Machine:
         self.now = START_MS
         self.loop = 0
         self.head = (1, 0)
+        self.block_ms = None
         self.bytes = 0
         state = State.genesis(msgspec.structs.replace(RULES, fees=FEES), DOMAIN)
         state.time = START_MS
@@ -37,7 +43,7 @@ class Machine:
             ),
             meters=SimpleNamespace(loop_ns=lambda: self.loop),
             risk=SimpleNamespace(busy_ns=[0]),
-            standings=SimpleNamespace(da_bytes=0),
+            standings=SimpleNamespace(da_bytes=0, unposted=0, reached=dict.fromkeys(Standing, 0)),
             settlement=self,
         )
         self.state = state
@@ -108,6 +114,26 @@ def test_a_quote_says_how_high_the_price_can_be_soon() -> None:
     quote = machine.price.quote()
     assert quote["price"] == quote["floor"] == "0.0001"
     assert quote["within"] == {"1": "0.000128", "5": "0.000206", "30": "0.003967"}
+
+
+def test_no_block_after_the_quoted_one_is_dearer_than_its_reach_says() -> None:
+    """The price falls while nobody looks: until the step ends it may still rise again."""
+    machine = Machine()
+    state = machine.state
+    state.fee = state.fee_anchor = Money(50_000)
+    machine.now = Millis(START_MS // 1_000 * 1_000 + 4_000)
+    quote = machine.price.quote()
+    price, within = (units_from_decimal(text, 6) for text in (quote["price"], quote["within"]["1"]))
+    open_block(state, machine.now, price)
+    soon = Millis(machine.now + 999)
+    open_block(state, soon, next_fees(state, soon)[1])
+    later = Millis(machine.now + 1_000)
+    assert next_fees(state, later)[1] == within
+
+
+def open_block(state: State, time: int, fee: int) -> None:
+    events = apply(state, OpenBlock(state.block + 1, Millis(time), Money(fee)))
+    assert isinstance(events[0], BlockOpened)
 
 
 def test_every_fault_is_told() -> None:
