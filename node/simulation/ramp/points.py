@@ -30,8 +30,8 @@ class Liquidations(msgspec.Struct, frozen=True):
     """The most urgent lane of clients' risk during a point.
 
     ``wait_ms`` is from a proposal's entering the lane to its being taken out, as the node counted
-    it: to the bucket, at most 1/32 too long. ``formula_ms`` is what the writer's turns of the
-    window predict for the same quantiles (``node.simulation.ramp.ramp.wait_ms``).
+    it: to the bucket, at most 1/32 too long. ``formula_ms`` is what the work
+    that stands before it predicts (``node.simulation.ramp.ramp.between_turns_ms``).
     """
 
     proposed: int

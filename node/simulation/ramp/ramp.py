@@ -215,38 +215,33 @@ def _measured(
 
 def liquidations_of(window: Telemetry) -> Liquidations | None:
     """Return how long liquidations waited in the window, None where there were none."""
-    lane, turn = window.stage(LIQUIDATION_LANE), turn_of(window)
-    if lane is None or not lane.waiting.count or turn is None:
+    lane = window.stage(LIQUIDATION_LANE)
+    if lane is None or not lane.waiting.count:
         return None
-    turn_ms, busy = turn
     return Liquidations(
         proposed=lane.waiting.count,
         wait_ms=quantiles_ms(lane.waiting),
-        formula_ms={name: wait_ms(share, turn_ms, busy) for name, share in QUANTILES.items()},
+        formula_ms=between_turns_ms(window),
     )
 
 
-def turn_of(window: Telemetry) -> tuple[float, float] | None:
-    """Return how long a turn of the writer took (ms), and the share of time it was at work.
+def between_turns_ms(window: Telemetry) -> Delays:
+    """Return how long a proposal should wait by the formula: for what stands before the next turn.
 
-    A turn is making a block and making it durable. None where there was none.
+    The risk processor works off a block as soon as it is durable, while the writer lets everyone
+    speak before its next turn, which empties this lane first. So a proposal never meets a turn, and
+    the residual of one (Cobham 1954) is an upper bound only: it waits for the rest of the risk
+    processor's own work on the block, half of it on average, and for the publisher's, which comes
+    next on the loop. Quantiles are those of the latter.
     """
-    making, writing = window.stage("transition"), window.stage("journal")
-    if making is None or writing is None or not window.loop.turns:
-        return None
-    busy_ns = making.busy_ns + writing.busy_ns
-    return busy_ns / window.loop.turns / _NS_PER_MS, min(1.0, busy_ns / window.window_ns)
-
-
-def wait_ms(share: float, turn_ms: float, busy: float) -> float:
-    """Return the ``share`` quantile of a liquidation's wait by the formula.
-
-    The lane is emptied first in each turn, so a proposal waits for the rest of the turn that it
-    meets and for no other (Cobham 1954: without preemption, only what is being served is waited
-    for). It meets one with the probability ``busy``, at any moment of it:
-    P(W > t) = busy · (1 − t / turn).
-    """
-    return max(0.0, turn_ms * (1 - (1 - share) / busy)) if busy else 0.0
+    risk, publisher = window.stage("risk"), window.stage("publisher")
+    if risk is None or publisher is None or not (risk.service.count and publisher.service.count):
+        return dict.fromkeys(QUANTILES)
+    rest_ms = risk.service.total / risk.service.count / 2 / _NS_PER_MS
+    return {
+        name: None if told is None else told + rest_ms
+        for name, told in quantiles_ms(publisher.service).items()
+    }
 
 
 def quantiles_ms(histogram: HistogramCounts) -> Delays:

@@ -11,17 +11,20 @@ import pytest
 from node.capacity.histogram import Histogram
 from node.capacity.telemetry import HistogramCounts, StageCounters, Telemetry
 from node.simulation.ramp.machine import CpuReading, cores, family_s
-from node.simulation.ramp.ramp import liquidations_of, turn_of, wait_ms
+from node.simulation.ramp.ramp import liquidations_of
 from node.simulation.ramp.schedule import clustered_times
 from tests.unit.planner.telemetry_examples import EMPTY
 
 MS = 1_000_000
 
 
-def stage(name: str, busy_ms: float = 0.0, waits_ms: tuple[float, ...] = ()) -> StageCounters:
-    waiting = Histogram()
-    for wait in waits_ms:
-        waiting.record(round(wait * MS))
+def stage(
+    name: str, waits_ms: tuple[float, ...] = (), works_ms: tuple[float, ...] = ()
+) -> StageCounters:
+    waiting, service = Histogram(), Histogram()
+    for histogram, times_ms in ((waiting, waits_ms), (service, works_ms)):
+        for time_ms in times_ms:
+            histogram.record(round(time_ms * MS))
     return StageCounters(
         name=name,
         runs_on="loop",
@@ -29,49 +32,39 @@ def stage(name: str, busy_ms: float = 0.0, waits_ms: tuple[float, ...] = ()) -> 
         arrived=0,
         done=0,
         refused={},
-        busy_ns=round(busy_ms * MS),
-        service=HistogramCounts(),
+        busy_ns=service.total,
+        service=HistogramCounts.of(service.snapshot()),
         waiting=HistogramCounts.of(waiting.snapshot()),
     )
 
 
-def window(*stages: StageCounters, turns: int = 100) -> Telemetry:
-    loop = msgspec.structs.replace(EMPTY.loop, turns=turns)
-    return msgspec.structs.replace(EMPTY, window_ns=1_000 * MS, stages=stages, loop=loop)
+def window(*stages: StageCounters) -> Telemetry:
+    return msgspec.structs.replace(EMPTY, window_ns=1_000 * MS, stages=stages)
 
 
-def test_the_formula_is_the_rest_of_a_turn() -> None:
-    # Always at work: uniform over the turn. At work half of the time: half do not wait at all.
-    assert wait_ms(0.5, 8.0, 1.0) == pytest.approx(4.0)
-    assert wait_ms(0.99, 8.0, 1.0) == pytest.approx(7.92)
-    assert wait_ms(0.5, 8.0, 0.5) == 0.0
-    assert wait_ms(0.75, 8.0, 0.5) == pytest.approx(4.0)
-    assert wait_ms(0.99, 8.0, 0.0) == 0.0
-
-
-def test_a_turn_is_making_a_block_and_making_it_durable() -> None:
-    seen = window(stage("transition", 300.0), stage("journal", 500.0))
-    turn = turn_of(seen)
-    assert turn is not None
-    assert turn == pytest.approx((8.0, 0.8))
-    assert turn_of(window(stage("transition", 300.0))) is None
-    assert turn_of(window(stage("transition"), stage("journal"), turns=0)) is None
-
-
-def test_waits_stand_beside_their_formula() -> None:
+def test_waits_stand_beside_what_stood_before_them() -> None:
     lane = stage("lane_liquidation", waits_ms=(1.0, 2.0, 7.0))
-    seen = window(stage("transition", 300.0), stage("journal", 500.0), lane)
-    found = liquidations_of(seen)
+    risk, publisher = stage("risk", works_ms=(0.4, 0.8)), stage("publisher", works_ms=(1.0, 3.0))
+    found = liquidations_of(window(risk, publisher, lane))
     assert found is not None
     assert found.proposed == 3
     assert found.wait_ms["p50"] == pytest.approx(2.0, rel=1 / 32)
     assert found.wait_ms["p99"] == pytest.approx(7.0, rel=1 / 32)
-    assert found.formula_ms["p99"] == pytest.approx(8.0 * (1 - 0.01 / 0.8))
+    # Half of the risk processor's mean work, and then the publisher's.
+    assert found.formula_ms["p50"] == pytest.approx(0.3 + 1.0, rel=1 / 32)
+    assert found.formula_ms["p99"] == pytest.approx(0.3 + 3.0, rel=1 / 32)
+
+
+def test_a_formula_needs_blocks_that_were_worked_off() -> None:
+    lane = stage("lane_liquidation", waits_ms=(1.0,))
+    found = liquidations_of(window(stage("risk"), stage("publisher"), lane))
+    assert found is not None
+    assert found.formula_ms == {"p50": None, "p99": None, "p999": None}
 
 
 def test_no_liquidations_are_told_where_there_were_none() -> None:
-    seen = window(stage("transition", 1.0), stage("journal", 1.0), stage("lane_liquidation"))
-    assert liquidations_of(seen) is None
+    assert liquidations_of(window(stage("lane_liquidation"))) is None
+    assert liquidations_of(window()) is None
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells it so")
