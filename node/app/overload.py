@@ -52,6 +52,7 @@ def insight_of(node: "Node") -> Insight:
     return Insight(
         may_act=lambda action: may_act(state, action),
         reserve_work=lambda: reserve_work_of(node),
+        busy_ns=node.base.platform.busy_ns,
     )
 
 

@@ -3,6 +3,9 @@
 Lanes do not preempt: whoever comes while a block is being built waits until it is done. So what an
 urgent newcomer waits at most is decided by how long blocks take, and work is only a guess at that
 until it is measured.
+
+It is measured in the time that the thread worked. While the machine runs something else, who waits
+does so whatever the block holds: smaller blocks would only add what each costs by itself.
 """
 
 PRIOR_NS = 30_000
@@ -39,7 +42,7 @@ class Pace:
         return self._ns / self._work
 
     def note(self, ns: int, work: int) -> None:
-        """Take in that a block of ``work`` took ``ns`` to apply."""
+        """Take in that a block of ``work`` took ``ns`` of the thread's time to apply."""
         self._ns = self._ns * FADING + ns
         self._work = self._work * FADING + work
 

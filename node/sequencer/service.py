@@ -80,10 +80,12 @@ class Insight(msgspec.Struct, frozen=True):
     ``may_act`` tells whether an action's signer may act for its account. Those who may not wait in
     the last lane and share one place in it, so that keys that cost nothing gain nothing.
     ``reserve_work`` is the work of the liquidations that may come up while a block is built.
+    ``busy_ns`` tells how long the loop's thread has worked; without it the clock is taken for it.
     """
 
     may_act: Callable[[Action], bool] = everyone_may_act
     reserve_work: Callable[[], int] = nothing_reserved
+    busy_ns: Callable[[], int] | None = None
 
 
 NO_INSIGHT = Insight()
@@ -111,6 +113,7 @@ class Sequencer(Generic[State]):
         self._limits = limits
         self._outlets = outlets
         self._insight = insight
+        self._busy_ns = insight.busy_ns or clock.now_ns
         self._lanes = Lanes(limits.lanes, self._deliver, limits.fairness)
         self._pace = Pace(limits.block_ms, limits.block_work)
         self._in_flight: dict[bytes, Submission] = {}
@@ -261,11 +264,11 @@ class Sequencer(Generic[State]):
         stage, count = self.transition, len(submissions)
         stage.enter(count)
         self._in_transition = count
-        start_ns = self._clock.now_ns()
+        start_ns, worked_ns = self._clock.now_ns(), self._busy_ns()
         draft = self._builder.build(submissions, self._clock.now_ms())
-        end_ns = self._clock.now_ns()
-        stage.busy(start_ns, end_ns, count)
-        self._pace.note(end_ns - start_ns, sum(submission.work for submission in submissions))
+        worked_ns = self._busy_ns() - worked_ns
+        stage.busy(start_ns, self._clock.now_ns(), count)
+        self._pace.note(worked_ns, sum(submission.work for submission in submissions))
         self._in_transition = 0
         accepted = len(draft.unsigned.block.commands) - 1 if draft.unsigned is not None else 0
         stage.leave(accepted)

@@ -67,3 +67,20 @@ async def test_a_block_of_nothing_but_what_came_too_late_is_no_block() -> None:
     assert [type(outcome) for outcome in heard] == [DeadlineExceeded]
     assert bench.journal.blocks == []
     assert bench.sequencer.expired == 1
+
+
+async def test_blocks_stay_as_they_are_while_the_machine_runs_something_else() -> None:
+    # The clock goes on while the thread stands: it was preempted for ten seconds in each block.
+    bench = Bench(insight=Insight(busy_ns=lambda: 0))
+    before = bench.sequencer.block_work
+    now_ns = bench.clock.now_ns
+
+    def preempted() -> int:
+        bench.clock.ns += 10_000_000_000
+        return now_ns()
+
+    bench.clock.now_ns = preempted  # type: ignore[method-assign]
+    async with running(bench):
+        for number in range(3):
+            await bench.pay(number)
+    assert bench.sequencer.block_work >= before
