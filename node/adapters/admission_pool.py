@@ -270,7 +270,8 @@ class AdmissionPool:
         kept = work // ORDINARY_PART if len(self._ordinary) else 0
         entries = self._reducing.take(work - kept, now_ns)
         left = work - sum(cost for _, cost, _ in entries)
-        entries += self._ordinary.take(left, now_ns)
+        # What is kept is kept even if the last of the others was longer than what was theirs.
+        entries += self._ordinary.take(max(kept, left), now_ns)
         if self._pressed and 4 * len(self._reducing) <= self._limit:
             self._pressed = False
         batch = []

@@ -85,6 +85,15 @@ async def test_what_claims_to_reduce_goes_first_and_leaves_a_quarter() -> None:
     assert bench.batch(100)[:14] == [f"r{number}" for number in range(6, 20)]
 
 
+async def test_long_messages_that_claim_to_reduce_leave_a_quarter_too() -> None:
+    bench = Bench()
+    for number in range(4):
+        bench.submit("r" * 30_000, reduces=True)
+        bench.submit(f"o{number}")
+    # Two long ones are more than the whole batch by themselves.
+    assert bench.batch(16)[1:] == ["o0", "o1", "o2", "o3"]
+
+
 async def test_origins_take_turns() -> None:
     bench = Bench()
     for number in range(40):
