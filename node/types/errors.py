@@ -429,7 +429,7 @@ class Shed(Unavailable):
 
 
 class DeadlineExceeded(Unavailable):
-    """The request waited (``waited_ms``) longer than its ``deadline_ms`` allowed: it was dropped."""
+    """The request waited (``waited_ms``) past its ``deadline_ms``, and was dropped."""
 
     code = 2009
 
