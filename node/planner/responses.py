@@ -1,33 +1,25 @@
-"""How long an action takes below the knee, from what it took in quiet hours.
+"""How long an action takes below the knee, from what it took well below it.
 
-The writer works in turns. A turn costs what is fixed (c: making a block and making it durable) and
-what its actions cost (d each), and while it lasts λT more arrive for the next:
+A server that is held for G on average by whatever is before an arrival (work of the actions that
+came earlier, a turn of the writer, a batch that other processes take the cores for) keeps it for
 
-    T = c + λ T d,  so  T = c / (1 − λd) = c / (1 − ρ),  ρ = λ / knee
+    D = a + G ρ / (1 − ρ),   ρ = λ / knee
 
-An action waits for the rest of the turn that is going on and then for its own, so every quantile
-of the delay is a multiple of T, plus what no load changes (pipes, sockets, the sender's clock):
-
-    D_q(ρ) = a_q + k_q c / (1 − ρ)
-
-For turns that are all alike, the rest is uniform and k is 1.5 for the median and 1.99 for p99; for
-turns as uneven as an exponential law, rest and turn are its sum of two, and k is 1.68 and 6.64.
-Turns of a real node lie between; their middle is taken. The calibration tells c, the quiet points
-tell a_q: growth comes from the law, and not from the noise of points at which nothing grows yet.
+This is the mean of Pollaczek and Khinchine, with G for the mean residual service time; in heavy
+traffic the wait is exponential (Kingman 1961), so each of its quantiles grows in the same way, and
+a quantile q of the delay is D_q = a_q + g_q ρ / (1 − ρ). Both are fitted: a_q is what no load
+changes (pipes, sockets, fsync), g_q is read off points at a known share of the predicted knee.
 """
 
 from collections.abc import Sequence
-from statistics import median
 
 import msgspec
-
-from node.planner.calibration import Calibration
+import numpy as np
+from scipy.optimize import nnls
 
 POINTS_MIN = 3
-TURNS = {"p50": (1.5 + 1.68) / 2, "p99": (1.99 + 6.64) / 2}
-"""k: how many turns a quantile of the delay holds."""
-
-_MS_PER_S = 1_000
+SPREAD_MIN = 0.15
+"""The highest share of the knee that is needed to tell growth from noise."""
 
 
 class DelayPoint(msgspec.Struct, frozen=True):
@@ -39,17 +31,17 @@ class DelayPoint(msgspec.Struct, frozen=True):
 
 
 class DelayLaw(msgspec.Struct, frozen=True):
-    """D = ``still_ms`` + ``turns_ms`` / (1 − rate / knee), one quantile's."""
+    """D = ``still_ms`` + ``growth_ms`` ρ / (1 − ρ), one quantile's; ρ = rate / knee."""
 
     still_ms: float
-    turns_ms: float
+    growth_ms: float
     knee_per_s: float
 
     def at(self, rate: float) -> float:
         """Return milliseconds at ``rate``. Raises ``ValueError`` from the knee on."""
         if not 0 <= rate < self.knee_per_s:
             raise ValueError(f"a delay is told below the knee {self.knee_per_s:.0f}, not at {rate}")
-        return self.still_ms + self.turns_ms / (1 - rate / self.knee_per_s)
+        return self.still_ms + self.growth_ms * _growth(rate / self.knee_per_s)
 
 
 class DelayLaws(msgspec.Struct, frozen=True):
@@ -59,28 +51,32 @@ class DelayLaws(msgspec.Struct, frozen=True):
     p99: DelayLaw
 
 
-def turn_ms(calibration: Calibration) -> float:
-    """Return what a turn takes whatever is in it: making a block, and making it durable."""
-    laws = (calibration.blocks, calibration.journal)
-    return sum(law.coefficient("block") for law in laws if law is not None) * _MS_PER_S
+def fit_delays(points: Sequence[DelayPoint], knee_per_s: float) -> DelayLaws:
+    """Return the laws that agree best with ``points``, all of them below the knee.
 
-
-def fit_delays(points: Sequence[DelayPoint], knee_per_s: float, fixed_ms: float) -> DelayLaws:
-    """Return the laws for turns of ``fixed_ms`` that agree with ``points`` below the knee.
-
-    What no load changes is the median of what the points leave for it, and at least nothing.
-    Raises ``ValueError`` for fewer than ``POINTS_MIN`` points or a rate at or past the knee.
+    The sum of the squared relative errors is least, with neither term below zero. Raises
+    ``ValueError`` for fewer than ``POINTS_MIN`` points, a delay of nothing, a rate at or past the
+    knee, or points that all lie below ``SPREAD_MIN`` of it.
     """
-    if len(points) < POINTS_MIN or not knee_per_s > 0 or not fixed_ms >= 0:
-        raise ValueError(f"{POINTS_MIN} points, a knee and a turn are needed")
+    if len(points) < POINTS_MIN or not knee_per_s > 0:
+        raise ValueError(f"{POINTS_MIN} points and a knee are needed")
     if any(not 0 <= point.rate < knee_per_s for point in points):
         raise ValueError("every point lies below the knee")
+    if any(not (point.p50_ms > 0 and point.p99_ms > 0) for point in points):
+        raise ValueError("every delay takes its time")
+    if max(point.rate for point in points) < SPREAD_MIN * knee_per_s:
+        raise ValueError(f"a point at {SPREAD_MIN:.0%} of the knee or above is needed")
     return DelayLaws(
-        p50=_law([(p.rate, p.p50_ms) for p in points], knee_per_s, TURNS["p50"] * fixed_ms),
-        p99=_law([(p.rate, p.p99_ms) for p in points], knee_per_s, TURNS["p99"] * fixed_ms),
+        p50=_law([(p.rate, p.p50_ms) for p in points], knee_per_s),
+        p99=_law([(p.rate, p.p99_ms) for p in points], knee_per_s),
     )
 
 
-def _law(points: Sequence[tuple[float, float]], knee_per_s: float, turns_ms: float) -> DelayLaw:
-    left = [delay - turns_ms / (1 - rate / knee_per_s) for rate, delay in points]
-    return DelayLaw(max(0.0, median(left)), turns_ms, knee_per_s)
+def _law(points: Sequence[tuple[float, float]], knee_per_s: float) -> DelayLaw:
+    rows = [(1 / delay, _growth(rate / knee_per_s) / delay) for rate, delay in points]
+    (still_ms, growth_ms), _ = nnls(np.array(rows), np.ones(len(rows)))
+    return DelayLaw(float(still_ms), float(growth_ms), knee_per_s)
+
+
+def _growth(load: float) -> float:
+    return load / (1 - load)

@@ -13,8 +13,12 @@ ERROR_MAX = 0.10
 DELAY_ERROR_MAX = 0.25
 """What a prediction of a delay may be off."""
 NOT_RESOURCES = frozenset(("machine", "generator", "ramp", "chain", "node"))
-FULL = 0.95
-"""A machine that is so busy counts as full, whatever single processes still had."""
+MACHINE_FULL = 0.9
+"""What all cores together give at the most: the share of two cores that was busy in seven ramps at
+and past the knee (0.88 … 0.92). Stations that hand work to one another leave a core idle while the
+next of them wakes up, so the rest is never had. It is a measured constant, not a derived one."""
+FULL_WITHIN = 0.03
+"""A machine so near to ``MACHINE_FULL`` counts as full, whatever single processes still had."""
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -121,7 +125,7 @@ def busiest(utilization: Mapping[str, float]) -> str:
     ``utilization`` holds the busy share of a core for each process, and of all cores as
     ``machine``. A full machine is named before any process: then none of them could get more.
     """
-    if utilization.get("machine", 0.0) >= FULL:
+    if utilization.get("machine", 0.0) >= MACHINE_FULL - FULL_WITHIN:
         return "machine"
     resources = {
         name.partition("_")[0] if name != "event_loop" else name: share

@@ -1,6 +1,7 @@
 """``plimsoll plan --verify``: a node's knee, predicted from its quiet hours, then measured.
 
-    quiet: rates from a tiny one up, while nothing is half busy ─▶ calibration ─▶ prediction
+    quiet: rates from a tiny one up, while nothing is half busy ─▶ calibration ─▶ knee
+           rates up to 45 % of the knee that was predicted ─▶ how delays grow
     ramp:  the same node, the same flow, to its knee and past it ─▶ measured
     both ─▶ verdict
 
@@ -28,11 +29,12 @@ from rich.table import Table
 from node.app.knee import write_knee
 from node.capacity.loadline import Knee as ShownKnee
 from node.capacity.loadline import KneeRange
-from node.planner.calibration import LOAD_MAX, Calibration, calibrate
+from node.planner.calibration import Calibration, calibrate
 from node.planner.predict import FlowShape, Prediction, Surroundings, predict_knee
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
-from node.planner.responses import POINTS_MIN, DelayLaws, DelayPoint, fit_delays, turn_ms
+from node.planner.responses import DelayLaws, DelayPoint, fit_delays
 from node.planner.verification import (
+    MACHINE_FULL,
     DelayCheck,
     MixVerdict,
     delay_check,
@@ -65,9 +67,15 @@ LEVELS: Final = (0.3, 0.6, 1.0)
 """Of the highest rate, at each size of the clusters."""
 CLUSTERS: Final = {Mix.SINGLE: (8, 32, 96), Mix.CANCEL: (8, 32, 96), Mix.BULK: (2, 5, 12)}
 """How many actions come at a time; even the largest are served before a lane would shed them."""
-WELL_BELOW: Final = 0.9
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
+"""Of the measured knee: where delays are told and measured."""
+QUIET_SHARES: Final = (0.15, 0.25, 0.35, 0.45)
+"""Of the predicted knee: where the delays' growth is seen. All lie below half load."""
+DELAYS_OVER_S: Final = 5.0
+"""A delay is measured for so long: batches come several times a second and each one is felt."""
 NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
+
+HALF: Final = 0.5
 
 _NS_PER_S: Final = 1_000_000_000
 _MS_PER_S: Final = 1_000
@@ -157,7 +165,8 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         calibration = calibrate(rejoined([measured.window for measured in quiet.all]))
         shape, around = shape_of(quiet.all), around_of(quiet.all)
         prediction = predict_knee(calibration, shape, around)
-        laws = delay_laws(quiet, prediction, turn_ms(calibration))
+        loaded = [measured async for measured in _loaded(running, prediction.p50)]
+        laws = delay_laws(quiet.ones, loaded, prediction)
         tell(f"{mix.value}: predicted {prediction.p50:,.0f}/s; now the ramp")
         searched: list[RampPoint] = []
         try:
@@ -170,7 +179,7 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         key=lambda point: point.wanted_per_s,
         default=searched[-1],
     )
-    left = msgspec.structs.replace(around, cores=cores() - strangers_at(full))
+    left = msgspec.structs.replace(around, cores=MACHINE_FULL * cores() - strangers_at(full))
     return verdict_of(
         mix.value,
         prediction,
@@ -238,7 +247,7 @@ def around_of(windows: Sequence[Measured]) -> Surroundings:
         laws[name] = fit_linear(spent_s, {"command": actions, "second": seconds}, resamples)
     # Strangers are left out: a node that wants more takes it from them, and nobody knows how much.
     # The verdict tells how many there were.
-    return Surroundings(cores=float(cores()), beside=laws)
+    return Surroundings(cores=MACHINE_FULL * cores(), beside=laws)
 
 
 def _at_full_load(generator: LinearLaw) -> LinearLaw:
@@ -275,20 +284,29 @@ def strangers_of(windows: Sequence[Measured]) -> float | None:
     return fmean(shares) if shares else None
 
 
-def delay_laws(quiet: Quiet, prediction: Prediction, fixed_ms: float) -> DelayLaws | None:
+async def _loaded(running: Ramp, knee_per_s: float) -> AsyncIterator[Measured]:
+    for share in QUIET_SHARES:
+        yield await running.measure(share * knee_per_s, window_s=DELAYS_OVER_S)
+
+
+def delay_laws(
+    ones: Sequence[Measured], loaded: Sequence[Measured], prediction: Prediction
+) -> DelayLaws | None:
     """Return the laws of the delay that agree with the windows in which actions came one by one.
 
-    None where too few of those lie well below the knee that is predicted.
+    None where those do not lie as they must: then the knee is not where it was predicted.
     """
     points = [
         DelayPoint(measured.point.offered_per_s, p50, p99)
-        for measured in quiet.ones
-        if load_of(measured.window) <= LOAD_MAX
-        and measured.point.offered_per_s < WELL_BELOW * prediction.p50
+        for measured in (*ones, *loaded)
+        if measured.point.offered_per_s < HALF * prediction.p50
         and (p50 := measured.point.delay_ms["p50"]) is not None
         and (p99 := measured.point.delay_ms["p99"]) is not None
     ]
-    return fit_delays(points, prediction.p50, fixed_ms) if len(points) >= POINTS_MIN else None
+    try:
+        return fit_delays(points, prediction.p50)
+    except ValueError:
+        return None
 
 
 async def _delays(
@@ -298,7 +316,7 @@ async def _delays(
         return
     for share in DELAY_SHARES:
         rate = share * knee_per_s
-        point = (await running.measure(rate, share=share)).point
+        point = (await running.measure(rate, share=share, window_s=DELAYS_OVER_S)).point
         if rate < laws.p50.knee_per_s:
             predicted = {"p50": laws.p50.at(rate), "p99": laws.p99.at(rate)}
             measured = {name: value for name, value in point.delay_ms.items() if value is not None}

@@ -116,15 +116,17 @@ class Ramp:
         share: float | None = None,
         wave: bool = False,
         cluster: int = 1,
+        window_s: float | None = None,
     ) -> Measured:
         """Return the point at ``rate`` actions a second, with liquidations if ``wave``.
 
-        ``cluster`` actions become due at a time.
+        ``cluster`` actions become due at a time. ``window_s`` counts instead of the settings'.
 
         Raises ``GeneratorFailed`` and what the node answers to a request for its counters.
         """
         settings = self._settings
-        seconds = settings.warm_s + settings.window_s
+        window_s = window_s or settings.window_s
+        seconds = settings.warm_s + window_s
         await self._target.settled()
         opened = await self._wave.open() if wave else 0
         if opened:
@@ -136,7 +138,7 @@ class Ramp:
             )
             if opened:
                 group.create_task(self._wave.run(seconds))
-            window, spent = await self._watch()
+            window, spent = await self._watch(window_s)
         return _measured(firing.result(), rate, share, window, spent)
 
     async def find(self, progress: Progress) -> Knee:
@@ -159,16 +161,14 @@ class Ramp:
             points.append(found.point)
         return points
 
-    async def _watch(self) -> tuple[Telemetry, _Processors]:
+    async def _watch(self, window_s: float) -> tuple[Telemetry, _Processors]:
         """Return the node's counters over the window, and what processors did in it."""
-        settings = self._settings
+        warm_s = self._settings.warm_s
         started = perf_counter()
-        await asyncio.sleep(settings.warm_s)
+        await asyncio.sleep(warm_s)
         pid = self._target.pid
         before, processors = await self._target.telemetry(), _Processors.now(pid)
-        await asyncio.sleep(
-            max(0.0, started + settings.warm_s + settings.window_s - perf_counter())
-        )
+        await asyncio.sleep(max(0.0, started + warm_s + window_s - perf_counter()))
         after = await self._target.telemetry()
         while after.at_ns == before.at_ns:
             # The node works its answer out anew only now and then, and less often when it is busy.

@@ -49,7 +49,7 @@ def test_the_error_is_of_the_prediction(
     ("utilization", "full"),
     [
         ({"event_loop": 0.99, "verification_0": 0.6, "machine": 0.8, "node": 1.2}, "event_loop"),
-        ({"event_loop": 0.8, "verification_0": 0.97, "machine": 0.9}, "verification"),
+        ({"event_loop": 0.8, "verification_0": 0.97, "machine": 0.85}, "verification"),
         ({"event_loop": 0.8, "verification_0": 0.7, "machine": 0.99}, "machine"),
         ({"event_loop": 0.8, "generator": 0.9}, "event_loop"),
         ({}, "unknown"),
