@@ -24,6 +24,7 @@ def test_the_book_is_measured_and_an_absent_engine_says_so() -> None:
     assert all((row.ops_per_s is None) == (row.missing is not None) for row in others)
 
 
+@pytest.mark.lengthy
 def test_the_transition_is_measured_for_each_size_of_action() -> None:
     *ours, peer = measure_transition(items=400, rounds=2)
     assert [row.items_per_action for row in ours] == list(BULKS)
@@ -32,6 +33,7 @@ def test_the_transition_is_measured_for_each_size_of_action() -> None:
     assert all((row.ratio is None) == (peer.missing is not None) for row in ours)
 
 
+@pytest.mark.lengthy
 def test_admission_is_measured_on_every_path() -> None:
     rows = measure_admission(orders=40, plain_orders=20, rounds=2)
     plain, *others = rows
@@ -40,7 +42,7 @@ def test_admission_is_measured_on_every_path() -> None:
     assert all(row.orders_per_s and row.ratio_low <= row.ratio <= row.ratio_high for row in others)
 
 
-@pytest.mark.slow
+@pytest.mark.lengthy
 def test_the_whole_path_is_measured_on_a_node_of_its_own() -> None:
     size = WholeSize({1: 40, 20: 80}, accounts=20, plain_orders=20, rounds=1, open_seconds=0.1)
     plain, *ours = measure_whole(size)
@@ -60,6 +62,7 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert spread([3.0, 1.0, 2.00049]) == Spread(2.0, 1.0, 3.0)
 
 
+@pytest.mark.lengthy
 def test_the_worst_of_each_kind_applies_in_full() -> None:
     rows = measure_worst_cases(rounds=1)
     assert {row.kind for row in rows} == {kind.word for kind in Kind}

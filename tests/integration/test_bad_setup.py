@@ -146,6 +146,7 @@ async def test_a_place_where_nothing_can_be_written_is_told_first(
     assert [*contents(tmp_path)] == ["file", "node.toml"]
 
 
+@pytest.mark.lengthy
 async def test_another_contract_and_other_rules_are_refused(
     tmp_path: Path, exchange: Daemon
 ) -> None:
@@ -159,6 +160,7 @@ async def test_another_contract_and_other_rules_are_refused(
     assert [*contents(tmp_path)] == ["node.toml", "rules.toml"]
 
 
+@pytest.mark.lengthy
 async def test_data_in_use_and_data_of_another_rollup_are_left_alone(
     tmp_path: Path, exchange: Daemon
 ) -> None:
@@ -172,6 +174,7 @@ async def test_data_in_use_and_data_of_another_rollup_are_left_alone(
     assert not await exchange.health()
 
 
+@pytest.mark.lengthy
 async def test_a_journal_of_another_chain_is_refused_and_not_touched(
     tmp_path: Path, exchange: Daemon
 ) -> None:
@@ -196,6 +199,7 @@ async def test_a_journal_of_another_chain_is_refused_and_not_touched(
     assert contents(other.folder / "data") == before
 
 
+@pytest.mark.lengthy
 async def test_a_public_key_is_for_devnets_only_and_a_poor_one_deploys_nothing(
     tmp_path: Path, chain: ChainProcess
 ) -> None:

@@ -44,7 +44,7 @@ def test_three_witnesses_agree_and_a_person_can_read_it(brief_flow: Path, tmp_pa
     assert said.getvalue().splitlines()[-2].startswith("OK")
 
 
-@pytest.mark.slow  # As above, for the programs that are then interrupted.
+@pytest.mark.lengthy
 def test_an_interrupted_demo_leaves_nothing_running(brief_flow: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(

@@ -78,6 +78,7 @@ async def test_nothing_acknowledged_is_lost_however_often_the_node_is_killed(
         print("found after all", load.found, "refused", load.refused)
 
 
+@pytest.mark.lengthy
 async def test_a_child_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
     async with (
         node_on_chain(tmp_path, "py-evm") as (daemon, _),
@@ -100,6 +101,7 @@ async def test_a_child_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path: 
         await require_the_same_end(daemon, load)
 
 
+@pytest.mark.lengthy
 async def test_a_withdrawal_can_be_claimed_though_the_node_was_killed_before_it_was_final(
     tmp_path: Path,
 ) -> None:

@@ -14,6 +14,7 @@ from node.simulation.ramp.target import target_of_its_own
 from node.types.errors import ConfigInvalid
 
 
+@pytest.mark.lengthy
 async def test_points_of_a_node_of_its_own_are_counted_on_both_sides() -> None:
     settings = RampSettings(window_s=0.5, warm_s=0.1, accounts=8, connections=2)
     async with target_of_its_own(8) as target:

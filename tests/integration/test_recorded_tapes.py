@@ -48,6 +48,7 @@ def test_an_hour_of_lobster_reproduces_its_executions() -> None:
     assert (result.unknown_references, result.resting_orders) == (84, 380)
 
 
+@pytest.mark.lengthy
 def test_half_an_hour_of_bitstamp_gives_its_trades(tmp_path: Path) -> None:
     """Two of the 284 trades were sized in dollars: the feed does not tell how much they wanted."""
     orders = recorded("l3_bitstamp_btcusd_20260502/orders.csv.gz")

@@ -61,6 +61,7 @@ def test_an_outage_is_worked_off_and_the_same_seed_gives_the_same_log() -> None:
     assert msgspec.json.encode(again.clients) == msgspec.json.encode(first.clients)
 
 
+@pytest.mark.lengthy
 def test_a_crash_liquidates_and_a_stalled_oracle_opens_nothing() -> None:
     script = script_for("calm", 0, 30, 0.01)
     steps = len(script.rate)

@@ -60,7 +60,7 @@ async def test_a_connection_that_breaks_costs_what_was_on_its_way_and_no_more() 
     assert node.connections > 2 * 5
 
 
-@pytest.mark.slow  # A whole node on a chain of its own has to start.
+@pytest.mark.lengthy
 async def test_a_real_node_takes_the_flow_twice(tmp_path: Path) -> None:
     async with node_on_chain(tmp_path, "devnet") as (daemon, chain):
         first = await replayed(Load(url=daemon.url, rpc=chain.url))

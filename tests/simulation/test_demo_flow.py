@@ -98,7 +98,7 @@ class Exchange:
         return events
 
 
-@pytest.mark.slow  # It plays eighty seconds of the exchange: every command of the demo.
+@pytest.mark.lengthy
 def test_the_bundled_flow_has_the_orders_and_the_liquidations_of_a_demo() -> None:
     exchange = Exchange(flow_source(BUNDLED, RULES))
     exchange.play()

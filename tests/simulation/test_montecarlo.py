@@ -170,6 +170,7 @@ def test_a_backlog_is_told_as_a_probability() -> None:
 
 
 @pytest.mark.parametrize("load", [0.4, 0.7])
+@pytest.mark.lengthy
 def test_stretches_of_many_hours_wait_as_one_long_flow(load: float) -> None:
     """Bursts included: the state that a stretch starts from brings those that are under way."""
     rate = 4_000 * load

@@ -63,6 +63,7 @@ def assert_the_index_found_all(result: TapeResult) -> None:
     assert result.report.repeats == 0
 
 
+@pytest.mark.lengthy
 def test_the_exact_index_finds_every_position(gaussian: TapeResult, conformal: TapeResult) -> None:
     assert_the_index_found_all(gaussian)
     assert_the_index_found_all(conformal)
@@ -70,11 +71,13 @@ def test_the_exact_index_finds_every_position(gaussian: TapeResult, conformal: T
     assert gaussian.report.liquidated == conformal.report.liquidated > 500
 
 
+@pytest.mark.lengthy
 def test_a_conformal_tail_keeps_its_budget_under_jumps(conformal: TapeResult) -> None:
     print(conformal.summary("conformal, time alone"))
     assert conformal.report.late_share_upper <= allowed_share(conformal, TIME_ALONE)
 
 
+@pytest.mark.lengthy
 def test_a_gaussian_tail_breaks_its_budget_under_jumps(
     gaussian: TapeResult, conformal: TapeResult
 ) -> None:
@@ -84,6 +87,7 @@ def test_a_gaussian_tail_breaks_its_budget_under_jumps(
     assert gaussian.report.tier_checks < conformal.report.tier_checks / 5
 
 
+@pytest.mark.lengthy
 def test_a_wake_up_by_price_is_what_makes_cheap_tiers_safe(
     test_path: list[int], gaussian: TapeResult, conformal: TapeResult
 ) -> None:
@@ -97,7 +101,7 @@ def test_a_wake_up_by_price_is_what_makes_cheap_tiers_safe(
     assert woken.report.tier_checks < conformal.report.tier_checks
 
 
-@pytest.mark.slow
+@pytest.mark.lengthy
 def test_the_tail_of_a_calm_year_on_two_days_of_crash() -> None:
     """Calibrated on 2018, tested on 12 and 13 March 2020, minute by minute."""
     calm, crash = recorded_minutes(2018), recorded_minutes(2020)

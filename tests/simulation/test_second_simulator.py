@@ -100,6 +100,7 @@ def our_waits(
     return [waits[lanes == lane] for lane in range(len(rates))]
 
 
+@pytest.mark.lengthy
 def test_exponential_service() -> None:
     load = 0.7
     ours = [
@@ -113,6 +114,7 @@ def test_exponential_service() -> None:
     assert_agreement(ours, theirs, mean_wait_s(Load(load, Moments(1.0, 2.0))))
 
 
+@pytest.mark.lengthy
 def test_service_of_two_sizes() -> None:
     """Nine short and one long in ten: E[S] = 1.0, E[S²] = 2.8."""
     load = 0.6
@@ -133,6 +135,7 @@ def test_service_of_two_sizes() -> None:
 
 
 @pytest.mark.parametrize("lane", [0, 1])
+@pytest.mark.lengthy
 def test_two_lanes(lane: int) -> None:
     rates = [0.3, 0.45]
     loads = [Load(0.3, Moments(0.5, 0.25)), Load(0.45, Moments(1.2, 2 * 1.2**2))]
@@ -155,6 +158,7 @@ def test_two_lanes(lane: int) -> None:
     assert_agreement(ours, theirs, priority_mean_waits_s(loads)[lane])
 
 
+@pytest.mark.lengthy
 def test_a_pool_of_three() -> None:
     rate = 2.4
     ours = []
@@ -198,6 +202,7 @@ def simpy_fork_join(rate: float, branches: int, seed: int) -> list[float]:
     return responses
 
 
+@pytest.mark.lengthy
 def test_fork_and_join_of_two() -> None:
     rate = 0.6
     ours = []

@@ -41,7 +41,7 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     first: Annotated[float, typer.Option(help="Actions a second to begin with.")] = 250.0,
     highest: Annotated[float, typer.Option(help="Actions a second never to exceed.")] = 50_000.0,
     window: Annotated[float, typer.Option(help="Seconds for which each point counts.")] = 2.0,
-    within: Annotated[float, typer.Option(help="Seconds after which to give up.")] = 900.0,
+    within: Annotated[float, typer.Option(help="Seconds after which to give up.")] = 1_800.0,
     accounts: Annotated[int, typer.Option(help="Accounts that trade.")] = 200,
     connections: Annotated[int, typer.Option(help="WebSocket connections.")] = 8,
     seed: Annotated[int, typer.Option(help="Of the flow and of its times.")] = 1,

@@ -71,8 +71,10 @@ DELAY_SHARES: Final = (0.3, 0.6, 0.8)
 """Of the measured knee: where delays are told and measured."""
 QUIET_SHARES: Final = (0.15, 0.25, 0.35, 0.45)
 """Of the predicted knee: where the delays' growth is seen. All lie below half load."""
-DELAYS_OVER_S: Final = 5.0
-"""A delay is measured for so long: batches come several times a second and each one is felt."""
+OVER_S: Final = 6.0
+"""A window's length, in seconds. A quiet node seals a batch every two seconds, and what replica and
+chain spend on it must not hang on whether one more or one less fell into the window; a busy node
+seals several in a second, and each one delays what comes meanwhile."""
 NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
 
 HALF: Final = 0.5
@@ -199,19 +201,22 @@ async def quiet_hours(running: Ramp, mix: Mix, tell: Teller) -> Quiet:
     rate = FIRST_PER_S
     while True:
         tell(f"{mix.value}, quiet: {rate:,.0f}/s")
-        measured = await running.measure(rate)
+        measured = await running.measure(rate, window_s=OVER_S)
         ones.append(measured)
         load = max(load_of(measured.window), 1e-3)
         if load * CLIMB > AIM:
             break
         rate *= CLIMB
     highest = rate * AIM / load
-    ones += [await running.measure(level * highest) for level in LEVELS]
+    ones += [await running.measure(level * highest, window_s=OVER_S) for level in LEVELS]
     clusters: list[Measured] = []
     for size in CLUSTERS[mix]:
         # In clusters the same work costs less, so the same load is reached at a higher rate.
         tell(f"{mix.value}, quiet: {highest:,.0f}/s in clusters of {size}")
-        clusters += [await running.measure(level * highest, cluster=size) for level in LEVELS]
+        clusters += [
+            await running.measure(level * highest, cluster=size, window_s=OVER_S)
+            for level in LEVELS
+        ]
         highest *= min(max(AIM / max(load_of(clusters[-1].window), 1e-3), 1.0), CLIMB)
     return Quiet(ones, clusters)
 
@@ -286,7 +291,7 @@ def strangers_of(windows: Sequence[Measured]) -> float | None:
 
 async def _loaded(running: Ramp, knee_per_s: float) -> AsyncIterator[Measured]:
     for share in QUIET_SHARES:
-        yield await running.measure(share * knee_per_s, window_s=DELAYS_OVER_S)
+        yield await running.measure(share * knee_per_s, window_s=OVER_S)
 
 
 def delay_laws(
@@ -316,7 +321,7 @@ async def _delays(
         return
     for share in DELAY_SHARES:
         rate = share * knee_per_s
-        point = (await running.measure(rate, share=share, window_s=DELAYS_OVER_S)).point
+        point = (await running.measure(rate, share=share, window_s=OVER_S)).point
         if rate < laws.p50.knee_per_s:
             predicted = {"p50": laws.p50.at(rate), "p99": laws.p99.at(rate)}
             measured = {name: value for name, value in point.delay_ms.items() if value is not None}

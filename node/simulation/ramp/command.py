@@ -65,7 +65,7 @@ class RampOptions(msgspec.Struct, frozen=True, kw_only=True):
     first_per_s: float = 250.0
     highest_per_s: float = 50_000.0
     window_s: float = 2.0
-    within_s: float = 900.0
+    within_s: float = 1_800.0
     accounts: int = ACCOUNTS
     connections: int = CONNECTIONS
     seed: int = 1
