@@ -73,6 +73,7 @@ class LoadWatch:
         """Open the window now; all stages must be registered."""
         self._node = node
         self._meters = meters
+        self._workers = node.config.sequencer.signature_workers
         self._older = self._newer = self._mark()
         self._loop_idle = self._machine_idle = 0.0
         self._line: LoadLine | None = None
@@ -150,12 +151,13 @@ class LoadWatch:
         if items < ITEMS_MIN:
             return []
         by_name = {report.name: report for report in costs}
-        workers = self._node.gate.stage.servers
+        # Without workers of its own, verification is a part of the loop's work.
+        pool = [stage_limit("verification", by_name["verification"], self._workers, items)]
         return ranked(
             [
                 loop_limit(work),
                 machine_limit(work),
-                stage_limit("verification", by_name["verification"], workers, items),
+                *(pool if self._workers else ()),
                 journal_limit(self._commits(told)),
                 process_limit("replica", work, told.processes.get("replica", 0) / NS_PER_SECOND),
                 *self._chain(told),
@@ -201,7 +203,7 @@ class LoadWatch:
         return tuple(
             stage_line(
                 report,
-                runs_on(report.name),
+                runs_on(report.name, self._workers),
                 self._limit_of(report.name),
                 rate,
                 unposted if report.name == "settlement" else None,
@@ -211,7 +213,8 @@ class LoadWatch:
 
     def _limit_of(self, stage: str) -> Limit | None:
         """Return the limit of what ``stage`` runs on; of L1's laws, the one that binds."""
-        resources = RESOURCES_OF.get(stage, ("loop",))
+        of_loop = stage == "verification" and not self._workers
+        resources = ("loop",) if of_loop else RESOURCES_OF.get(stage, ("loop",))
         return next((limit for limit in self._limits if limit.resource in resources), None)
 
 

@@ -44,8 +44,13 @@ COUNTS: Final[dict[str, str]] = {
 """The unit of the stages that do not count commands."""
 
 
-def runs_on(stage: str) -> RunsOn:
-    """Return what the stage of that name works with."""
+def runs_on(stage: str, workers: int) -> RunsOn:
+    """Return what the stage of that name works with.
+
+    Without ``workers`` (``sequencer.signature_workers``) the loop recovers signatures itself.
+    """
+    if stage == "verification" and not workers:
+        return "loop"
     return RUNS_ON.get(stage, "loop")
 
 
@@ -117,14 +122,15 @@ class Meters:
 def telemetry_of(node: "Node") -> Telemetry:
     """Return all counters of ``node``; a few milliseconds, most of it for the histograms."""
     read = node.meters.read()
-    stages = tuple(_stage(stage.snapshot()) for stage in node.capacity.stages)
+    workers = node.config.sequencer.signature_workers
+    stages = tuple(_stage(stage.snapshot(), workers) for stage in node.capacity.stages)
     return msgspec.structs.replace(read, stages=stages)
 
 
-def _stage(snapshot: StageSnapshot) -> StageCounters:
+def _stage(snapshot: StageSnapshot, workers: int) -> StageCounters:
     return StageCounters(
         name=snapshot.name,
-        runs_on=runs_on(snapshot.name),
+        runs_on=runs_on(snapshot.name, workers),
         servers=snapshot.servers,
         arrived=snapshot.arrived,
         done=snapshot.done,
