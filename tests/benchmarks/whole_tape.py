@@ -15,6 +15,7 @@ import msgspec
 
 from node.client.wallet import Wallet
 from node.codec.json_actions import action_to_json
+from node.codec.ranges import MONEY_MAX
 from node.types.commands import NewOrder, OrderType, Side, SignedAction
 from node.types.ids import MarketId
 from node.types.rules import Rules
@@ -54,9 +55,14 @@ def order(random: Random) -> NewOrder:
 def placements(
     random: Random, wallets: Sequence[Wallet], actions: int, orders: int, expires: Millis
 ) -> list[SignedAction]:
-    """Return ``actions`` actions of ``orders`` orders each; the wallets take turns."""
+    """Return ``actions`` actions of ``orders`` orders each; the wallets take turns.
+
+    They pay any fee: at saturation it rises, and who will not pay it is refused, not measured.
+    """
     return [
-        wallet.place(tuple(order(random) for _ in range(orders)), expires=expires)
+        wallet.place(
+            tuple(order(random) for _ in range(orders)), expires=expires, max_fee=MONEY_MAX
+        )
         for wallet, _ in zip(cycle(wallets), range(actions), strict=False)
     ]
 
