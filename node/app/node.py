@@ -158,6 +158,7 @@ class Node:
             workers=max(1, config.sequencer.signature_workers),
             limit=config.sequencer.admission_limit,
             delay=delay_limits_of(config.sequencer),
+            behind=self.sequencer.late_for_risk,
         )
         self.ingress = Ingress(
             self.gate,

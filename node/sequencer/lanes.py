@@ -160,6 +160,21 @@ class Lanes:
         """Take new risk again."""
         self._cause = None
 
+    def late_for_risk(self, now_ns: int) -> Shed | None:
+        """Return what all who would add risk hear while lanes are late; None: some is taken.
+
+        For who stands before the lanes: what they would shed need not be verified first. It is not
+        counted here, as nothing was offered. A closed gate is no matter of this: it lasts, and who
+        is not believed to reduce risk must be heard all the same.
+        """
+        if self._pressed:
+            reducing = self._lines[Lane.REDUCING]
+            return self._late_error(reducing, reducing.queue.delay_ns(now_ns))
+        late = self._late_line(now_ns)
+        if late is not None and late.lane <= Lane.RESTING:
+            return self._late_error(late, late.queue.delay_ns(now_ns))
+        return None
+
     def offer(self, submission: Submission, lane: Lane, now_ns: int) -> None:
         """Queue ``submission``.
 
@@ -262,20 +277,20 @@ class Lanes:
         if self._pressed:
             reducing = self._lines[Lane.REDUCING]
             raise self._shed(line, "reducing_first", reducing, reducing.queue.delay_ns(now_ns))
-        if now_ns >= self._look_again_ns:
-            self._look_for_late(now_ns)
-        late = self._late
+        late = self._late_line(now_ns)
         if late is not None and late.lane <= line.lane:
             raise self._shed(line, "delay", late, late.queue.delay_ns(now_ns))
         if line.queue.is_key_late(whose, now_ns):
             delay_ns = line.queue.delay_of_ns(whose, now_ns)
             raise self._shed(line, "account_delay", line, delay_ns)
 
-    def _look_for_late(self, now_ns: int) -> None:
-        """Find the most urgent lane that is late; asked for each offer, looked up now and then."""
-        self._look_again_ns = now_ns + self._look_every_ns
-        lines = self._lines[Lane.LIQUIDATION :]
-        self._late = next((line for line in lines if line.queue.is_late(now_ns)), None)
+    def _late_line(self, now_ns: int) -> _Line | None:
+        """Return the most urgent lane that is late; often asked for, and looked up now and then."""
+        if now_ns >= self._look_again_ns:
+            self._look_again_ns = now_ns + self._look_every_ns
+            lines = self._lines[Lane.LIQUIDATION :]
+            self._late = next((line for line in lines if line.queue.is_late(now_ns)), None)
+        return self._late
 
     def _make_room_to_add(self, whose: Address, line: _Line) -> None:
         share = self._fairness.account_share
@@ -346,12 +361,14 @@ class Lanes:
 
     def _shed(self, line: _Line, cause: str, late: _Line, delay_ns: int) -> PlimsollError:
         self._count(cause)
-        error = Shed(
+        return self._refused(line, cause, self._late_error(late, delay_ns))
+
+    def _late_error(self, late: _Line, delay_ns: int) -> Shed:
+        return Shed(
             queue=late.name,
             delay_ms=delay_ns // _NS_PER_MS,
             retry_after_ms=self._fairness.delay.retry_after_ms(delay_ns),
         )
-        return self._refused(line, cause, error)
 
     def _refused(self, line: _Line, cause: str, error: PlimsollError) -> PlimsollError:
         line.stage.turn_away(cause)

@@ -40,7 +40,7 @@ from node.sequencer.pace import Pace
 from node.sequencer.submission import Submission
 from node.types.commands import Action, Command, OpenBlock
 from node.types.durable import DurableBlock, Executed, Outcome
-from node.types.errors import IntegrityError, Overloaded, PlimsollError, ShuttingDown
+from node.types.errors import IntegrityError, Overloaded, PlimsollError, Shed, ShuttingDown
 from node.types.events import Rejected
 from node.types.lanes import Lane, lane_of
 
@@ -137,6 +137,10 @@ class Sequencer(Generic[State]):
     def open_gate(self) -> None:
         """Take new risk again."""
         self._lanes.open_gate()
+
+    def late_for_risk(self) -> Shed | None:
+        """Return what all who would add risk hear while lanes are late; None: some is taken."""
+        return self._lanes.late_for_risk(self._clock.now_ns())
 
     @property
     def shed(self) -> dict[str, int]:

@@ -115,6 +115,28 @@ def stand_late(bench: Bench, lane: Lane, until_ms: int = 200) -> None:
             bench.take(1, at * MS)
 
 
+@pytest.mark.parametrize(
+    ("lane", "closed"), [(Lane.REDUCING, True), (Lane.RESTING, True), (Lane.TAKING, False)]
+)
+def test_who_stands_before_the_lanes_hears_what_all_would_hear(lane: Lane, closed: bool) -> None:
+    bench = Bench()
+    assert bench.lanes.late_for_risk(0) is None
+    stand_late(bench, lane, 130)
+    error = bench.lanes.late_for_risk(130 * MS)
+    assert (error is not None) == closed
+    if error is not None:
+        assert error.queue == f"lane_{lane.name.lower()}"
+        assert error.values == bench.refused(Lane.RESTING, now_ns=130 * MS).values
+    bench.take(1_000, 160 * MS)
+    assert bench.lanes.late_for_risk(160 * MS) is None
+
+
+def test_a_closed_gate_is_told_behind_the_signature_only() -> None:
+    bench = Bench()
+    bench.lanes.close_gate("outage")
+    assert bench.lanes.late_for_risk(0) is None
+
+
 def test_a_late_lane_refuses_what_adds_risk_and_says_when_to_come_back() -> None:
     bench = Bench()
     stand_late(bench, Lane.TAKING, 130)
