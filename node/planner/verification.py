@@ -53,6 +53,10 @@ class MixVerdict(msgspec.Struct, frozen=True):
     ``beside_strangers`` is what the same calibration predicts for the cores that others left at the
     knee: not a prediction, as it knows of them, but it tells a wrong law from a busy machine.
 
+    ``slower``: a known piece of work took so many times as long while the node was ramped as while
+    it was calibrated; None where it was not timed. ``error_at_same_speed`` is the error if the knee
+    is taken at the speed of the calibration: what of it is the prediction's own.
+
     ``measured_low`` was carried and ``measured_high`` was not. ``strangers`` is the share of the
     machine that others used while it was calibrated: what they take afterwards, nobody can predict.
     """
@@ -75,6 +79,8 @@ class MixVerdict(msgspec.Struct, frozen=True):
     """The greatest busy share of the loop, or of any process, in the windows that counted."""
     windows: int
     strangers: float | None
+    slower: float | None = None
+    error_at_same_speed: float | None = None
 
     @property
     def holds(self) -> bool:
@@ -93,6 +99,7 @@ def verdict_of(  # noqa: PLR0913 - a verdict is all of this
     calibrated_below: float,
     windows: int,
     strangers: float | None,
+    slower: float | None,
 ) -> MixVerdict:
     """Return the verdict; ``measured`` is the knee between its two bounds (low, knee, high).
 
@@ -116,6 +123,8 @@ def verdict_of(  # noqa: PLR0913 - a verdict is all of this
         calibrated_below=calibrated_below,
         windows=windows,
         strangers=strangers,
+        slower=slower,
+        error_at_same_speed=None if slower is None else prediction.p50 / (knee * slower) - 1,
     )
 
 

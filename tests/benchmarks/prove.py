@@ -48,6 +48,8 @@ def row_of(run: int, verdict: MixVerdict) -> Iterator[str]:
         for error in check.error_ratio.values()
     )
     yield "–" if verdict.strangers is None else f"{verdict.strangers:.0%}"
+    same = verdict.error_at_same_speed
+    yield "–" if same is None else f"{same:+.1%}"
 
 
 def summary_of(mix: Mix, verdicts: Sequence[MixVerdict]) -> str:
@@ -79,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table = Table("run", "P5 … P50 … P95", "measured", "error", "inside", "full first")
         table.add_column("delays p50, p99")
         table.add_column("strangers")
+        table.add_column("error at one speed")
         for run in range(1, chosen.runs + 1):
             verdict = run_once(mix, run, chosen.window)
             found.setdefault(mix.value, []).append(verdict)

@@ -14,7 +14,7 @@ shared reads and writes), though it is idle most of the time. Costs at full load
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from time import time
 from typing import Annotated, Final
 
@@ -192,6 +192,7 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         calibrated_below=max(load_of(m.window) for m in used_of(calibration, quiet.all)),
         windows=calibration.source.windows,
         strangers=strangers_of(quiet.all),
+        slower=slower_of([measured.point for measured in quiet.all], searched),
     )
 
 
@@ -289,6 +290,13 @@ def strangers_of(windows: Sequence[Measured]) -> float | None:
     return fmean(shares) if shares else None
 
 
+def slower_of(quiet: Sequence[RampPoint], ramped: Sequence[RampPoint]) -> float | None:
+    """Return how many times as long the yardstick took while ramping as before; None: untimed."""
+    before = [point.yardstick_ms for point in quiet if point.yardstick_ms is not None]
+    after = [point.yardstick_ms for point in ramped if point.yardstick_ms is not None]
+    return median(after) / median(before) if before and after else None
+
+
 async def _loaded(running: Ramp, knee_per_s: float) -> AsyncIterator[Measured]:
     for share in QUIET_SHARES:
         yield await running.measure(share * knee_per_s, window_s=OVER_S)
@@ -373,7 +381,8 @@ def _row(verdict: MixVerdict) -> Iterator[str]:
     yield verdict.mix
     yield f"{predicted.p5:,.0f} … {predicted.p50:,.0f} … {predicted.p95:,.0f}"
     yield f"{verdict.measured:,.0f}{'' if verdict.inside else ' (outside)'}"
-    yield f"{verdict.error_ratio:+.1%}"
+    same = verdict.error_at_same_speed
+    yield f"{verdict.error_ratio:+.1%}" + ("" if same is None else f" ({same:+.1%} at one speed)")
     yield f"{verdict.bottleneck.predicted}; was {verdict.bottleneck.measured}"
     yield "  ".join(
         f"{check.share:.0%}: " + ", ".join(f"{error:+.0%}" for error in check.error_ratio.values())

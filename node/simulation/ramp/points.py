@@ -45,6 +45,7 @@ class RampPoint(msgspec.Struct, frozen=True):
     ``offered_per_s`` is what was due within it; ``share`` of the knee is None while it is sought.
     ``late_ms`` is how late the generator itself sent. ``utilization`` is the busy share of one core
     for each process, the generator among them; ``machine`` that of all cores, whoever used them.
+    ``yardstick_ms`` is what a known piece of work took right before and right after.
     """
 
     wanted_per_s: float
@@ -57,6 +58,7 @@ class RampPoint(msgspec.Struct, frozen=True):
     liquidations: Liquidations | None = None
     utilization: dict[str, float] = {}
     machine: float | None = None
+    yardstick_ms: float | None = None
 
     @property
     def refused(self) -> int:

@@ -16,6 +16,7 @@ from node.simulation.ramp.messages import Fire, Mix, Prepare, Sample
 from node.simulation.ramp.points import QUANTILES, Delays, Liquidations, RampPoint, point_of
 from node.simulation.ramp.target import Target
 from node.simulation.ramp.wave import Wave
+from node.simulation.ramp.yardstick import yardstick_ms
 
 SHARES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 ACCOUNTS: Final = 200
@@ -132,6 +133,7 @@ class Ramp:
         if opened:
             await self._wave.ready()
         await self._generator.prepare(Prepare(rate, seconds, cluster))
+        before_ms = yardstick_ms()
         async with asyncio.TaskGroup() as group:
             firing = group.create_task(
                 self._generator.fire(Fire(settings.warm_s, settings.grace_s))
@@ -139,7 +141,10 @@ class Ramp:
             if opened:
                 group.create_task(self._wave.run(seconds))
             window, spent = await self._watch(window_s)
-        return _measured(firing.result(), rate, share, window, spent)
+        measured = _measured(firing.result(), rate, share, window, spent)
+        yardstick = (before_ms + yardstick_ms()) / 2
+        point = msgspec.structs.replace(measured.point, yardstick_ms=yardstick)
+        return msgspec.structs.replace(measured, point=point)
 
     async def find(self, progress: Progress) -> Knee:
         """Return the knee. Raises ``ValueError`` where not even the lowest rate was carried."""

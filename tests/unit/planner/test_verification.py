@@ -24,6 +24,7 @@ def verdict(measured: float) -> MixVerdict:
         calibrated_below=0.44,
         windows=12,
         strangers=0.0,
+        slower=1.25,
     )
 
 
@@ -43,6 +44,13 @@ def test_the_error_is_of_the_prediction(
     assert found.error_ratio == pytest.approx(error, abs=1e-3)
     assert (found.holds, found.inside) == (holds, inside)
     assert (found.bottleneck.predicted, found.bottleneck.measured) == ("event_loop", "event_loop")
+
+
+def test_a_machine_that_slowed_down_is_told_from_a_wrong_law() -> None:
+    # A quarter more time for the same work: of 1,000 predicted, 800 are what it can be.
+    found = verdict(800.0)
+    assert found.error_ratio == pytest.approx(0.25)
+    assert found.error_at_same_speed == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize(
