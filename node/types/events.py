@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import msgspec
 
-from node.types.commands import Side
+from node.types.commands import Side, Trigger
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId
 from node.types.units import Lots, Millis, Money, Ticks
 
@@ -19,6 +19,13 @@ class CancelReason(IntEnum):
     REDUCE_ONLY = 4
     LIQUIDATION = 5
     FILL_LIMIT = 6
+    EXPIRED = 7
+    SWITCH = 8
+    DISCONNECTED = 9
+    ONE_CANCELS_OTHER = 10
+    AMENDED = 11
+    REFUSED_ON_ARRIVAL = 12
+    """A waiting order was triggered, and broke a rule that every arriving order has to keep."""
 
 
 class BlockOpened(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
@@ -94,6 +101,69 @@ class OrderCancelled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag
     remaining: Lots
     reason: CancelReason
     resting: bool
+
+
+class OrderAmended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=18):
+    """An open order changed, and keeps its ids: it was amended, or met one of its own account.
+
+    It stood at ``price_before`` with ``remaining_before`` lots. ``resting``: it stands in the very
+    place still, with ``remaining`` lots. Otherwise it left the book, to arrive at ``price`` with
+    ``remaining`` lots; its fills follow, and ``OrderRested`` where it rests again.
+    """
+
+    order_id: OrderId
+    client_id: ClientOrderId
+    account: Address
+    market: MarketId
+    side: Side
+    price_before: Ticks
+    remaining_before: Lots
+    price: Ticks
+    remaining: Lots
+    resting: bool
+
+
+class TriggerSet(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=19):
+    """Item ``item`` of the action became order ``order_id``, which waits outside the book."""
+
+    item: int
+    order_id: OrderId
+    client_id: ClientOrderId
+    account: Address
+    market: MarketId
+    side: Side
+    trigger: Trigger
+    trigger_price: Ticks
+    price: Ticks
+    size: Lots
+
+
+class OrderTriggered(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=20):
+    """The mark reached the order's trigger price; it arrives now, and its fills follow."""
+
+    order_id: OrderId
+    account: Address
+    market: MarketId
+    side: Side
+    price: Ticks
+    size: Lots
+    mark: Ticks
+
+
+class SwitchChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=21):
+    """The account's dead man's switch stands so from now on; 0 and False: it is off."""
+
+    account: Address
+    cancel_at: Millis
+    on_disconnect: bool
+
+
+class Uncrossed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=22):
+    """An auction ended: ``size`` lots traded at ``price`` (0: none did); its fills follow."""
+
+    market: MarketId
+    price: Ticks
+    size: Lots
 
 
 class ItemRejected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
@@ -217,5 +287,10 @@ Event = (
     | WithdrawalOpened
     | AgentChanged
     | WorkCharged
+    | OrderAmended
+    | TriggerSet
+    | OrderTriggered
+    | SwitchChanged
+    | Uncrossed
     | Rejected
 )
