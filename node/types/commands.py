@@ -90,12 +90,13 @@ class NewOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class AmendOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Changes an open order, which keeps its ids; it is named as in ``CancelOrder``.
+    """Changes an open order of ``market``, which keeps its ids; named as in ``CancelOrder``.
 
     ``size`` is the order's whole size, what is filled already included: a fill on the way cannot
     make it larger than its owner meant. It keeps its place in the queue if only its size falls.
     """
 
+    market: MarketId
     price: Ticks
     size: Lots
     order_id: OrderId = OrderId(0)
