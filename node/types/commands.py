@@ -248,9 +248,8 @@ class Uncross(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=18):
 
 
 SignedAction = PlaceOrders | CancelAll | AdjustMargin | Withdraw | ApproveAgent | SetSwitch
-Command = (
-    SignedAction
-    | OpenBlock
+SystemCommand = (
+    OpenBlock
     | Deposit
     | OracleRound
     | SettleFunding
@@ -260,3 +259,6 @@ Command = (
     | Disconnected
     | Uncross
 )
+"""What comes from the exchange's own clocks and watchers, unsigned."""
+
+Command = SignedAction | SystemCommand
