@@ -106,9 +106,10 @@ class OrderCancelled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag
 class OrderAmended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=18):
     """An open order changed, and keeps its ids: it was amended, or met one of its own account.
 
-    It stood at ``price_before`` with ``remaining_before`` lots. ``resting``: it stands in the very
-    place still, with ``remaining`` lots. Otherwise it left the book, to arrive at ``price`` with
-    ``remaining`` lots; its fills follow, and ``OrderRested`` where it rests again.
+    It stood at ``price_before`` with ``remaining_before`` lots; both are 0 of an order that waits
+    for its price, outside the book. ``resting``: it stands in the very place still, with
+    ``remaining`` lots. Otherwise it left the book, to arrive at ``price`` with ``remaining`` lots;
+    its fills follow, and ``OrderRested`` where it rests again.
     """
 
     order_id: OrderId
@@ -178,7 +179,8 @@ class ItemRejected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8
 class Filled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
     """``size`` lots changed hands at ``price``; the maker's order has ``maker_remaining`` left.
 
-    ``taker_order`` is 0 where a liquidation takes.
+    ``taker_order`` is 0 where a liquidation takes. In an ``auction`` neither side rests in the book:
+    what rested has left it before, and the maker is the older of the two.
     """
 
     market: MarketId
@@ -192,6 +194,7 @@ class Filled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
     maker_remaining: Lots
     maker_fee: Money
     taker_fee: Money
+    auction: bool = False
 
 
 class PositionChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
