@@ -1,7 +1,7 @@
 """What each account has: balances, positions, open orders and agents, kept from events alone."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from node.types.commands import Action, Command, NewOrder, PlaceOrders, Side, Trigger
 from node.types.durable import DurableBlock
@@ -27,6 +27,9 @@ from node.types.events import (
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
 from node.types.units import Lots, Millis, Money, Ticks
 
+NEVER: Final = Millis(0)
+NO_PRICE: Final = Ticks(0)
+
 Touched = dict[Address, list[Event]]
 """The accounts that a block touched, each with its events in order."""
 
@@ -51,7 +54,7 @@ class OpenOrder:
         "trigger_price",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an order has this many fields
         self,
         order_id: OrderId,
         client_id: ClientOrderId,
@@ -61,10 +64,10 @@ class OpenOrder:
         remaining: Lots,
         *,
         reduce_only: bool,
-        good_till: Millis = Millis(0),
+        good_till: Millis = NEVER,
         group: int = 0,
         trigger: Trigger = Trigger.NONE,
-        trigger_price: Ticks = Ticks(0),
+        trigger_price: Ticks = NO_PRICE,
     ) -> None:
         self.order_id = order_id
         self.client_id = client_id
@@ -98,7 +101,7 @@ class AccountMirror:
         self.orders: dict[OrderId, OpenOrder] = {}
         self.agents: dict[Address, Millis] = {}
         self.nonces: dict[Address, int] = {}
-        self.switch: tuple[Millis, bool] = (Millis(0), False)
+        self.switch: tuple[Millis, bool] = (NEVER, False)
 
 
 class Accounts:
@@ -217,7 +220,7 @@ class Accounts:
 
     def _triggered(self, event: OrderTriggered) -> None:
         order = self._touch(event.account, event).orders.pop(event.order_id)
-        order.trigger, order.trigger_price = Trigger.NONE, Ticks(0)
+        order.trigger, order.trigger_price = Trigger.NONE, NO_PRICE
         self._arriving[event.order_id] = order
 
     def _rested(self, event: OrderRested) -> None:

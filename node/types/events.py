@@ -179,8 +179,8 @@ class ItemRejected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8
 class Filled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
     """``size`` lots changed hands at ``price``; the maker's order has ``maker_remaining`` left.
 
-    ``taker_order`` is 0 where a liquidation takes. In an ``auction`` neither side rests in the book:
-    what rested has left it before, and the maker is the older of the two.
+    ``taker_order`` is 0 where a liquidation takes. In an ``auction`` neither side rests in the
+    book: what rested has left it before, and the maker is the older of the two.
     """
 
     market: MarketId
