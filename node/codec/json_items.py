@@ -227,7 +227,7 @@ def order_to_json(order: NewOrder, rules: Rules) -> dict[str, Any]:
     """
     symbol = symbol_of(order.market, rules)
     market = rules.market(order.market)
-    body = {
+    body: dict[str, Any] = {
         "market": symbol,
         "side": SIDE_NAMES[order.side],
         "type": ORDER_TYPE_NAMES[order.type],
