@@ -20,7 +20,7 @@ amends, then orders. What is told is how things stood at the end of the action: 
 and was then cancelled by a later one of the same action (``self_trade``) is ``dropped``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -97,7 +97,10 @@ class _Progress:
     )  # fmt: skip
 
     def __init__(
-        self, item: int, event: OrderAccepted | TriggerSet | OrderAmended | OrderCancelled
+        self,
+        item: int,
+        event: OrderAccepted | TriggerSet | OrderAmended | OrderCancelled,
+        remaining: int,
     ) -> None:
         self.items = [item]
         self.order_id = event.order_id
@@ -108,13 +111,13 @@ class _Progress:
         self.is_open = False
         self.open_as = "resting"
         self.reason: CancelReason | None = None
-        self.remaining = 0
+        self.remaining = remaining
 
 
 class _Follower:
     """Follows the orders of one action through its events."""
 
-    __slots__ = ("_amends", "_auctions", "_next_amend", "cancelled", "orders")
+    __slots__ = ("_amends", "_auctions", "_next_amend", "cancelled", "orders", "refused")
 
     def __init__(
         self, amends: Iterator[tuple[int, AmendOrder]], auctions: frozenset[MarketId]
@@ -122,48 +125,45 @@ class _Follower:
         """``amends`` are those that applied, each with the place of its item."""
         self.cancelled: list[OrderId] = []
         self.orders: dict[OrderId, _Progress] = {}
+        self.refused: list[ItemRejected] = []
         self._amends = amends
         self._next_amend = next(amends, None)
         self._auctions = auctions
 
-    def take(self, event: Event) -> None:
-        kind = type(event)
-        if kind is OrderAccepted or kind is TriggerSet:
-            assert isinstance(event, OrderAccepted | TriggerSet)
-            self._placed(event)
-        elif kind is Filled:
-            assert isinstance(event, Filled)
-            order = self.orders[event.taker_order]
-            order.filled += event.size
-            order.remaining -= event.size
-        elif kind is OrderRested:
-            assert isinstance(event, OrderRested)
-            order = self.orders[event.order_id]
-            order.remaining, order.is_open = event.remaining, True
-        elif kind is OrderAmended:
-            assert isinstance(event, OrderAmended)
-            self._amended(event)
-        elif kind is OrderCancelled:
-            assert isinstance(event, OrderCancelled)
-            self._cancelled(event)
+    def follow(self, events: tuple[Event, ...]) -> None:
+        """Take all events of the action."""
+        for event in events:
+            handler = _HANDLERS.get(type(event))
+            if handler is not None:
+                handler(self, event)
 
-    def _placed(self, event: OrderAccepted | TriggerSet) -> None:
-        order = self.orders[event.order_id] = _Progress(event.item, event)
-        order.remaining = event.size
-        if isinstance(event, TriggerSet):
-            order.open_as, order.is_open = "waiting", True
-        elif event.market in self._auctions:
+    def accepted(self, event: OrderAccepted) -> None:
+        order = self.orders[event.order_id] = _Progress(event.item, event, event.size)
+        if event.market in self._auctions:
             order.open_as, order.is_open = "accepted", True
 
-    def _amended(self, event: OrderAmended) -> None:
+    def waits(self, event: TriggerSet) -> None:
+        order = self.orders[event.order_id] = _Progress(event.item, event, event.size)
+        order.open_as, order.is_open = "waiting", True
+
+    def filled(self, event: Filled) -> None:
+        order = self.orders[event.taker_order]
+        order.filled += event.size
+        order.remaining -= event.size
+
+    def rested(self, event: OrderRested) -> None:
+        order = self.orders[event.order_id]
+        order.remaining, order.is_open = event.remaining, True
+
+    def amended(self, event: OrderAmended) -> None:
         """Count ``event`` to the next amend; or else it met an order of its own account."""
         self._pair(event)
         order = self.orders.get(event.order_id)
         if order is not None:
-            order.remaining, order.price = event.remaining, event.price
+            order.remaining = event.remaining
             order.is_open = event.resting or event.market in self._auctions
 
-    def _cancelled(self, event: OrderCancelled) -> None:
+    def gone(self, event: OrderCancelled) -> None:
         """Count ``event`` to an amend or one of the action's own orders, or else to a cancel."""
         if event.reason is CancelReason.AMENDED:
             self._pair(event)
@@ -172,6 +172,9 @@ class _Follower:
             order.remaining, order.reason, order.is_open = event.remaining, event.reason, False
         elif event.reason is CancelReason.BY_ACCOUNT:
             self.cancelled.append(event.order_id)
+
+    def rejected(self, event: ItemRejected) -> None:
+        self.refused.append(event)
 
     def _pair(self, event: OrderAmended | OrderCancelled) -> None:
         """Let the next amend, if it names the order of ``event``, follow that order."""
@@ -185,10 +188,21 @@ class _Follower:
         self._next_amend = next(self._amends, None)
         order = self.orders.get(event.order_id)
         if order is None:
-            order = self.orders[event.order_id] = _Progress(item, event)
+            order = self.orders[event.order_id] = _Progress(item, event, event.remaining)
             order.open_as = "amended"
         else:
             order.items.append(item)
+
+
+_HANDLERS: Final[dict[type[Event], Callable[[_Follower, Any], None]]] = {
+    OrderAccepted: _Follower.accepted,
+    TriggerSet: _Follower.waits,
+    Filled: _Follower.filled,
+    OrderRested: _Follower.rested,
+    OrderAmended: _Follower.amended,
+    OrderCancelled: _Follower.gone,
+    ItemRejected: _Follower.rejected,
+}
 
 
 class ItemResults:
@@ -208,26 +222,19 @@ class ItemResults:
         """Return the result of each item of ``command``, which was accepted with ``events``."""
         cancels, orders_from = len(command.cancels), len(command.cancels) + len(command.amends)
         results: list[Any] = [None] * (orders_from + len(command.orders))
-        for event in events:
-            if type(event) is ItemRejected:
-                fault = error_to_json(event.code, event.error, event.values)
-                results[event.item] = {"error": fault}
-        amends = [
-            (item, amend)
-            for item, amend in enumerate(command.amends, start=cancels)
-            if results[item] is None
-        ]
-        follower = _Follower(iter(amends), self._auctions)
-        for event in events:
-            follower.take(event)
+        follower = _Follower(_applied_amends(command, events), self._auctions)
+        follower.follow(events)
+        for event in follower.refused:
+            fault = error_to_json(event.code, event.error, event.values)
+            results[event.item] = {"error": fault}
         # Cancels come first and each that applied told of one order: they pair up in order.
         done = iter(follower.cancelled)
         for item in range(cancels):
             if results[item] is None:
                 results[item] = CancelResult("cancelled", next(done))
         for order in follower.orders.values():
-            placed = order.items[0] >= orders_from
-            slides = placed and command.orders[order.items[0] - orders_from].type is _SLIDE
+            first = order.items[0]
+            slides = first >= orders_from and command.orders[first - orders_from].type is _SLIDE
             result = self._order(order, tell_price=slides)
             for item in order.items:
                 results[item] = result
@@ -244,6 +251,17 @@ class ItemResults:
             _reason(order),
             decimal_from_units(order.price, market.tick_decimals) if tell_price else None,
         )
+
+
+def _applied_amends(
+    command: PlaceOrders, events: tuple[Event, ...]
+) -> Iterator[tuple[int, AmendOrder]]:
+    """Return each amend that applied, with the place of its item."""
+    if not command.amends:
+        return iter(())
+    refused = {event.item for event in events if isinstance(event, ItemRejected)}
+    items = enumerate(command.amends, start=len(command.cancels))
+    return ((item, amend) for item, amend in items if item not in refused)
 
 
 def _status(order: _Progress) -> str:
