@@ -6,6 +6,7 @@ is the only reader. Time enters the log with ``OpenBlock`` and nowhere else.
 """
 
 from enum import IntEnum
+from typing import Final
 
 import msgspec
 
@@ -41,6 +42,10 @@ class OrderType(IntEnum):
     POST_ONLY = 3
     MARKET = 4
     SLIDE = 5
+
+
+POST_ONLY_TYPES: Final = (OrderType.POST_ONLY, OrderType.SLIDE)
+"""What rests or is refused, and never takes on arrival."""
 
 
 class SelfTrade(IntEnum):
