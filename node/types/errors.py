@@ -314,6 +314,12 @@ class AuctionFull(CommandRejected):
     code = 1221
 
 
+class OrderTypeRefused(CommandRejected):
+    """Where all trade at the block's end, an order of this ``type`` has no meaning (``market``)."""
+
+    code = 1222
+
+
 class InsufficientCollateral(CommandRejected):
     """The free collateral (``free``) does not cover what is ``required``.
 

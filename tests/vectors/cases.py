@@ -28,7 +28,7 @@ Case = Callable[[], tuple[Exchange, Command]]
 CASES: dict[str, Case] = {}
 """By path: ``command/case``."""
 
-GTC, IOC, FOK, POST_ONLY, MARKET = OrderType
+GTC, IOC, FOK, POST_ONLY, MARKET, _ = OrderType
 
 
 def case(path: str) -> Callable[[Case], Case]:
