@@ -77,6 +77,7 @@ from node.types.hold_up import HoldUp
 from node.types.ids import Sequence
 from node.types.lanes import Lane
 from node.types.marks import Mark, Standing
+from node.types.rules import Ordering
 
 OUTBOX_BATCHES = 16
 """Sealed batches between batcher and settlement; the others wait on disk."""
@@ -132,6 +133,7 @@ class Node:
                 base.recovery.parent,
                 self.price.terms,
                 meter=self.meters.kinds,
+                cancels_first=base.rules.ordered(Ordering.CANCELS_FIRST),
             ),
             base.journal,
             base.signer,

@@ -132,6 +132,14 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the rules of ``market``; the id must be known."""
         return self.markets[market - 1]
 
+    def ordered(self, ordering: Ordering) -> frozenset[MarketId]:
+        """Return the markets whose blocks are ordered so."""
+        return frozenset(
+            MarketId(place)
+            for place, market in enumerate(self.markets, start=1)
+            if market.ordering is ordering
+        )
+
     def encode(self) -> bytes:
         """Return the canonical bytes, as they stand on L1."""
         return msgspec.json.encode(self, order="sorted")

@@ -1,4 +1,4 @@
-"""The auction against the plain one: price, volume and shares, and what must hold of any of them."""
+"""The auction against the plain one: price, volume, shares, and what must hold of any of them."""
 
 from random import Random
 
