@@ -23,14 +23,7 @@ from node.types.errors import BatchMalformed, ValueOutOfRange
 from node.types.ids import Address, ClientOrderId, OrderId
 from node.types.units import LAG_MAX, UINT64_MAX, Lots, Millis, Money, Ticks
 from tests.unit.codec.example_actions import BTC, BUY, LOG, NOON, OWNER
-
-NO_ADDRESSES = b"\x00"
-
-
-def framed(columns: Columns, tail: bytes = NO_ADDRESSES) -> bytes:
-    """Return a stored batch with ``columns``; those not named are empty."""
-    body = b"".join(columns_to_bytes({name: columns.get(name, []) for name in COLUMNS}))
-    return bytes([VERSION, 0]) + encode_varints([len(body)]) + body + tail
+from tests.unit.codec.example_batches import NO_ADDRESSES, ORDER, SIGNED, framed
 
 
 def test_the_bytes_of_a_small_batch() -> None:
@@ -123,28 +116,6 @@ def test_the_ordinary_order_costs_few_bytes_besides_its_signature() -> None:
 def test_a_value_that_cannot_be_carried_is_refused() -> None:
     with pytest.raises(ValueOutOfRange):
         encode_batch([OpenBlock(-1, NOON)])
-
-
-ONE_PARTY: Columns = {"party.account": [0], "party.signer": [0]}
-ACTION: Columns = {
-    "action.party": [0],
-    "action.nonce": [0],
-    "action.expires_seconds": [0],
-    "action.expires_millis": [0],
-}
-ORDER: Columns = {
-    "kind": [Kind.PLACE_ORDERS],
-    **ONE_PARTY,
-    **ACTION,
-    "place.cancels": [0],
-    "place.orders": [1],
-    "place.max_fee": [0],
-    "order.market": [1],
-    "order.form": [0],
-    "order.price": [2],
-    "order.size": [1],
-}
-SIGNED = b"\x01" + OWNER + bytes(64) + b"\x01"
 
 
 def test_a_hand_made_batch_is_read() -> None:
