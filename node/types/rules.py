@@ -102,7 +102,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps_per_action: int = 1_000
     open_orders_per_account: int = 200
     agents_per_account: int = 8
-    orders_per_auction: int = 1_000
+    orders_per_auction: int = 200
     deleverage_steps: int = 20
     nonce_window: int = 256
     nonce_jump: int = 1_000_000
