@@ -230,7 +230,8 @@ class Accounts:
 
     def _amended(self, event: OrderAmended) -> None:
         orders = self._touch(event.account, event).orders
-        order = orders[event.order_id]
+        # One that waits for an auction is not shown yet.
+        order = orders.get(event.order_id) or self._arriving[event.order_id]
         order.price, order.remaining = event.price, event.remaining
         if not event.resting:
             self._arriving[event.order_id] = orders.pop(event.order_id)

@@ -10,8 +10,9 @@ in no book. What each type means here:
             and rest after it, unless the book that it leaves behind would cross them.
 - FOK       is refused: who gets how much is only known when all are in.
 
-An order draws the price towards itself with all of its size. So it must be able to bear that: it is
-admitted only if its account could pay for all of it at its own limit, and holds back that much.
+An order draws the price towards itself with all of its size. So it must be able to bear that: unless
+it is reduce-only, it is admitted only if its account could pay for all of it at its own limit, and
+holds back that much.
 
 Nobody meets himself in an auction: of an account's two sides one gives way on arrival, as the
 arriving order says for itself (``SelfTrade``), even if a price between the two might have let only
@@ -70,8 +71,7 @@ def drawn_at_limit(
         market.buffer,
     )
     if effect is None:
-        equity = position.equity(market.mark, index)
-        raise InsufficientMargin(equity=equity, required=abs(position.size) * price)
+        raise InsufficientMargin(equity=position.equity(price, index), required=NO_MONEY)
     return Money(max(NO_MONEY, _PLENTY - effect.free))
 
 

@@ -20,6 +20,7 @@ from node.types.errors import (
     AuctionFull,
     AuctionPending,
     InsufficientCollateral,
+    InsufficientMargin,
     NothingToUncross,
     OrderTypeRefused,
     PostOnlyWouldCross,
@@ -31,7 +32,6 @@ from node.types.events import (
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
-    OrderRested,
     Uncrossed,
 )
 from node.types.ids import ClientOrderId, MarketId, OrderId
@@ -106,7 +106,7 @@ def test_an_arrival_meets_nobody_before_the_block_ends(exchange: Exchange) -> No
 def test_what_arrives_is_an_open_order_that_holds_back_what_filling_it_may_cost(
     exchange: Exchange,
 ) -> None:
-    """A buy at 110 loses 10 at once against the mark, needs 10 of margin there, and pays its fee."""
+    """A buy at 110 loses 10 against the mark at once, needs 10 of margin there, and its fee."""
     order_id = exchange.place(BOB, order(BUY, COIN, 110_00, client_id=5))
     account = exchange.account(BOB)
     drawn = (10 + 10) * DOLLAR + 55_000
@@ -127,6 +127,18 @@ def test_who_could_not_pay_his_own_limit_is_not_gathered() -> None:
     values = exchange.refused(action, InsufficientCollateral)
     assert values["required"] == 20 * DOLLAR + 55_000
     exchange.place(BOB, order(BUY, COIN, 101_00))
+
+
+def test_what_would_close_a_position_beyond_its_margin_is_not_gathered(exchange: Exchange) -> None:
+    exchange.place(BOB, order(BUY, COIN, 100_00))
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    uncross(exchange)
+    exchange.refused(exchange.orders(BOB, order(SELL, COIN, 85_00)), InsufficientMargin)
+    # One that may only reduce is let in, and dropped if it comes to that.
+    exchange.place(BOB, order(SELL, COIN, 85_00, reduce_only=True))
+    exchange.place(CAROL, order(BUY, COIN, 85_00))
+    assert uncross(exchange) == (0, 0)
+    assert reasons(exchange) == [(COIN, CancelReason.MARGIN, False)]
 
 
 def test_a_block_does_not_end_while_orders_wait(exchange: Exchange) -> None:
