@@ -18,6 +18,7 @@ from node.ingress.config import IngressConfig, check_ingress_config
 from node.publisher.config import PublisherConfig, check_publisher_config
 from node.risk.config import RiskConfig, check_risk_config
 from node.settlement.config import SettlementConfig, check_settlement_config
+from node.triggers.config import TriggersConfig, check_triggers_config
 from node.types.errors import ConfigInvalid, PlimsollError
 from node.types.fees import FeeRules
 from node.types.ids import address_from_hex
@@ -100,6 +101,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     batcher: BatcherConfig
     settlement: SettlementConfig
     risk: RiskConfig
+    triggers: TriggersConfig
     publisher: PublisherConfig
     ingress: IngressConfig
     http: HttpConfig
@@ -119,6 +121,7 @@ _CHECKS: dict[str, tuple[type[msgspec.Struct], Callable[[Any], None] | None]] = 
     "batcher": (BatcherConfig, check_batcher_config),
     "settlement": (SettlementConfig, check_settlement_config),
     "risk": (RiskConfig, check_risk_config),
+    "triggers": (TriggersConfig, check_triggers_config),
     "publisher": (PublisherConfig, check_publisher_config),
     "ingress": (IngressConfig, check_ingress_config),
     "http": (HttpConfig, check_http_config),

@@ -2,6 +2,7 @@
 
     ingress ─▶ lanes ─▶ sequencer ─▶ journal ─┬─▶ publisher ─▶ readers
        ▲                    ▲                 ├─▶ risk ─▶ Liquidate ─▶ lanes
+       │                    │                 ├─▶ triggers ─▶ TriggerOrder, Expire ─▶ lanes
     clients        inbox, funding clock       ├─▶ batcher ─▶ settlement ─▶ L1
                                               └─▶ tally
 
@@ -49,7 +50,10 @@ from node.capacity.registry import Capacity
 from node.codec.commands import command_id
 from node.codec.receipts import BlockSigning
 from node.ingress.door import Door, surroundings
+from node.ingress.presence import Presence
+from node.ingress.replies import Replies
 from node.ingress.service import Ingress
+from node.ports.intake import Deliver
 from node.publisher.feeds import Feeds
 from node.publisher.results import ResultWriter
 from node.publisher.seed import accounts_of, books_of, marks_of
@@ -62,6 +66,9 @@ from node.sequencer.service import Sequencer
 from node.settlement.inbox import InboxScan
 from node.settlement.inbox_service import InboxService
 from node.settlement.service import SettlementService
+from node.triggers.due import Proposal
+from node.triggers.seed import due_book_of
+from node.triggers.service import TriggerService
 from node.types.blocks import Batch
 from node.types.commands import Deposit, Liquidate
 from node.types.durable import DurableBlock, Outcome
@@ -70,6 +77,7 @@ from node.types.hold_up import HoldUp
 from node.types.ids import Sequence
 from node.types.lanes import Lane
 from node.types.marks import Mark, Standing
+from node.types.rules import Ordering
 
 OUTBOX_BATCHES = 16
 """Sealed batches between batcher and settlement; the others wait on disk."""
@@ -97,6 +105,7 @@ class Node:
         self.knee = KneeBoard(base.folder.path)
         self._finals: asyncio.Queue[int] = asyncio.Queue()
         self._make_log()
+        self._make_triggers()
         self._make_door()
         self._make_risk()
         self._make_settlement()
@@ -114,7 +123,7 @@ class Node:
         """The sequencer, and the mailboxes of those who follow it."""
         base = self.base
         self._told, self._watched = self._blocks("publisher"), self._blocks("risk")
-        self._batched = self._blocks("batch_inlet")
+        self._timed, self._batched = self._blocks("triggers"), self._blocks("batch_inlet")
         self.price = WorkPrice(self, self.config.fees)
         self.sequencer = Sequencer(
             Builder(
@@ -124,13 +133,14 @@ class Node:
                 base.recovery.parent,
                 self.price.terms,
                 meter=self.meters.kinds,
+                cancels_first=base.rules.ordered(Ordering.CANCELS_FIRST),
             ),
             base.journal,
             base.signer,
             BlockSigning(base.domain),
             base.clock,
             limits_of(self.config.sequencer),
-            outlets=(self.tally, base.lag, self._watched, self._told, self._batched),
+            outlets=(self.tally, base.lag, self._watched, self._timed, self._told, self._batched),
             insight=insight_of(self),
         )
         self.funding = FundingClock(base.rules, base.signing, self.sequencer, base.clock)
@@ -160,13 +170,15 @@ class Node:
             delay=delay_limits_of(config.sequencer),
             behind=self.sequencer.late_for_risk,
         )
+        render = ResultWriter(base.rules).write
         self.ingress = Ingress(
             self.gate,
             self.sequencer,
-            ResultWriter(base.rules).write,
+            render,
             base.signing,
             base.rules,
             base.clock,
+            Replies(render, base.recent),
         )
         around = surroundings(
             self.ingress,
@@ -177,6 +189,7 @@ class Node:
             base.rules,
             base.domain,
             base.signer.address,
+            Presence(self.triggers.connected, self.triggers.disconnected),
         )
         self.door = Door(around, lambda: secrets.token_bytes(32))
         self.views = PublicViews(
@@ -189,6 +202,16 @@ class Node:
         )
         self.server = HttpServer(
             config.http, self.door, self.views, probes_of(self), self.meters.traffic
+        )
+
+    def _make_triggers(self) -> None:
+        config = self.config.triggers
+        self.triggers = TriggerService(
+            due_book_of(self.base.state, config.reconnect_grace_ms),
+            self._timed,
+            self._propose_due,
+            self.base.clock,
+            config,
         )
 
     def _make_risk(self) -> None:
@@ -250,6 +273,7 @@ class Node:
             *self.sequencer.stages,
             self._told.stage,
             self._watched.stage,
+            self._timed.stage,
             self._batched.stage,
             self.batcher.stage,
             self._outbox.stage,
@@ -265,6 +289,9 @@ class Node:
     def _propose(self, command: Liquidate) -> None:
         name = command_id(command, self.base.signing)
         self.sequencer.offer(command, name, _ignore, Lane.LIQUIDATION)
+
+    def _propose_due(self, proposal: Proposal, lane: Lane, deliver: Deliver) -> None:
+        self.sequencer.offer(proposal, command_id(proposal, self.base.signing), deliver, lane)
 
     def _submit_deposit(self, command: Deposit) -> "asyncio.Future[Outcome]":
         return self.sequencer.submit(command, command_id(command, self.base.signing), Lane.SYSTEM)
@@ -328,6 +355,7 @@ class Node:
                 for work in (
                     self.publisher.run(),
                     self._risk_service.run(),
+                    self.triggers.run(),
                     self.settlement.run(),
                     self.inbox.run(),
                     self.funding.run(),
@@ -349,7 +377,9 @@ class Node:
             await self.server.stop()
             self.sequencer.stop()
             await writer
-            await self._until(lambda: not (len(self._told) or len(self._watched)))
+            await self._until(
+                lambda: not (len(self._told) or len(self._watched) or len(self._timed))
+            )
             self.batcher.stop()
             await batcher
             await self._until(lambda: not self.standings.unposted)

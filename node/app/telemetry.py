@@ -36,6 +36,7 @@ COUNTS: Final[dict[str, str]] = {
     "verification": "messages",
     "publisher": "blocks",
     "risk": "blocks",
+    "triggers": "blocks",
     "batch_inlet": "blocks",
     "batch_outbox": "batches",
     "settlement": "batches",

@@ -18,11 +18,16 @@ from node.types.commands import (
     CancelAll,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     OpenBlock,
     OracleRound,
     PlaceOrders,
+    SetSwitch,
     SettleFunding,
+    TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.events import Event, Filled
@@ -31,7 +36,8 @@ from node.types.events import Event, Filled
 class Kind(IntEnum):
     """Kinds of commands that differ in what they cost.
 
-    PLACE: one order, with or without cancels. BULK: several. CANCEL: cancels and no order.
+    PLACE: one order or amend, with or without cancels. BULK: several. CANCEL: cancels alone.
+    EXPIRE: what its time, its switch or a broken connection cancels.
     """
 
     PLACE = 0
@@ -45,6 +51,10 @@ class Kind(IntEnum):
     ORACLE_ROUND = 8
     FUNDING = 9
     DEPOSIT = 10
+    SWITCH = 11
+    EXPIRE = 12
+    TRIGGER = 13
+    UNCROSS = 14
 
     @property
     def word(self) -> str:
@@ -61,10 +71,15 @@ _KIND_OF_TYPE: Final[dict[type[object], Kind]] = {
     OracleRound: Kind.ORACLE_ROUND,
     SettleFunding: Kind.FUNDING,
     Deposit: Kind.DEPOSIT,
+    SetSwitch: Kind.SWITCH,
+    Expire: Kind.EXPIRE,
+    Disconnected: Kind.EXPIRE,
+    TriggerOrder: Kind.TRIGGER,
+    Uncross: Kind.UNCROSS,
 }
 
 _OF_ORDERS: Final = (Kind.CANCEL, Kind.PLACE, Kind.BULK)
-"""By the number of orders: none, one, several."""
+"""By the number of orders and amends: none, one, several."""
 
 _EVENTS_OF_A_FILL: Final = 6
 """The fewest that a fill comes with: the order, the fill, two positions and two balances."""
@@ -74,7 +89,7 @@ def kind_of(command: Command) -> Kind:
     """Return the kind of ``command``, which must not be an ``OpenBlock``: that is the block's."""
     assert not isinstance(command, OpenBlock)
     if isinstance(command, PlaceOrders):
-        return _OF_ORDERS[min(len(command.orders), 2)]
+        return _OF_ORDERS[min(len(command.orders) + len(command.amends), 2)]
     return _KIND_OF_TYPE[type(command)]
 
 
@@ -132,7 +147,7 @@ class KindMeter:
 
     def _count_orders(self, command: Command, events: Sequence[Event]) -> list[int]:
         assert isinstance(command, PlaceOrders)
-        orders = len(command.orders)
+        orders = len(command.orders) + len(command.amends)
         row = self._rows_of_orders[orders if orders < 2 else 2]
         row[1] += orders + len(command.cancels)
         if len(events) >= _EVENTS_OF_A_FILL:

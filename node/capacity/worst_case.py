@@ -2,12 +2,15 @@
 
 Worked out, not measured: counts of the things that take time, so that a price or a limit can be
 set before anything has run. With I items an action, F fills an order, S steps an action, O open
-orders an account, D deleverage steps, R reporters, M markets:
+orders an account, D deleverage steps, R reporters, M markets, A orders an auction, C its clearings:
 
     place        1 order + min(2 F, S) steps + min(F, S) O orders that leave with them
     bulk         I orders + min(2 I F, S) steps + min(F, S) O, likewise
-    cancel       I cancels
+    cancel       I cancels + I partners
     cancel_all   O cancels
+    expire       O cancels
+    trigger      as place
+    uncross      A arrivals + 3 A orders looked at 1 + C times + 2 A O that leave with them
     liquidate    O cancels + F steps + D counterparties + (F + D) O orders that leave with them
     oracle_round R reports x M markets
     funding      M markets
@@ -29,6 +32,11 @@ from node.types.rules import Rules
 
 REHEARSED: Final = 2
 """What a fill-or-kill order makes of a step: it copies and crosses what it may then cross."""
+
+COLLECTED: Final = 3
+"""The arrivals of an auction, and of each side of the book at most as many."""
+CLEARINGS: Final = 8
+"""How often an auction is cleared at most, each time without who could not bear his share."""
 
 
 class WorstCase(msgspec.Struct, frozen=True):
@@ -57,14 +65,21 @@ def worst_case(kind: Kind, rules: Rules) -> WorstCase:
     limits = rules.limits
     orders = limits.open_orders_per_account
     match kind:
-        case Kind.PLACE:
-            return _orders(kind, 1, rules)
-        case Kind.BULK:
-            return _orders(kind, limits.items_per_action, rules)
+        case Kind.PLACE | Kind.TRIGGER | Kind.BULK:
+            return _orders(kind, limits.items_per_action if kind is Kind.BULK else 1, rules)
         case Kind.CANCEL:
-            return WorstCase(kind, items=limits.items_per_action)
-        case Kind.CANCEL_ALL:
+            items = limits.items_per_action
+            return WorstCase(kind, items=items, leaving=items)
+        case Kind.CANCEL_ALL | Kind.EXPIRE:
             return WorstCase(kind, items=orders)
+        case Kind.UNCROSS:
+            arrivals = limits.orders_per_auction
+            return WorstCase(
+                kind,
+                items=arrivals,
+                steps=COLLECTED * arrivals * (1 + CLEARINGS),
+                leaving=2 * arrivals * orders,
+            )
         case Kind.LIQUIDATE:
             steps, counterparties = limits.fills_per_order, limits.deleverage_steps
             return WorstCase(
@@ -78,7 +93,7 @@ def worst_case(kind: Kind, rules: Rules) -> WorstCase:
             return WorstCase(kind, prices=len(rules.reporters) * len(rules.markets))
         case Kind.FUNDING:
             return WorstCase(kind, prices=len(rules.markets))
-        case Kind.MARGIN | Kind.WITHDRAW | Kind.AGENT | Kind.DEPOSIT:
+        case Kind.MARGIN | Kind.WITHDRAW | Kind.AGENT | Kind.DEPOSIT | Kind.SWITCH:
             return WorstCase(kind)
 
 

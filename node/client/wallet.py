@@ -10,17 +10,20 @@ from node.codec.eip712 import Signing
 from node.codec.signatures import address_of_private, sign
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     ApproveAgent,
     CancelAll,
     CancelOrder,
     NewOrder,
     PlaceOrders,
+    SetSwitch,
     Withdraw,
 )
 from node.types.ids import EVERY_MARKET, Address, MarketId
 from node.types.units import Millis, Money
 
 NO_MONEY: Final = Money(0)
+NEVER: Final = Millis(0)
 
 
 def pay_nothing() -> Money:
@@ -28,7 +31,7 @@ def pay_nothing() -> Money:
     return NO_MONEY
 
 
-A = TypeVar("A", PlaceOrders, CancelAll, AdjustMargin, Withdraw, ApproveAgent)
+A = TypeVar("A", PlaceOrders, CancelAll, AdjustMargin, Withdraw, ApproveAgent, SetSwitch)
 
 
 class Wallet:
@@ -62,18 +65,19 @@ class Wallet:
         orders: tuple[NewOrder, ...] = (),
         cancels: tuple[CancelOrder, ...] = (),
         *,
+        amends: tuple[AmendOrder, ...] = (),
         expires: Millis,
         max_fee: Money | None = None,
     ) -> PlaceOrders:
-        """Return an action with up to 100 cancels and orders; the cancels go first.
+        """Return an action with up to 100 items: first cancels, then amends, then orders.
 
         ``max_fee`` is the most to pay for a unit of work (None: the wallet's own limit). What only
-        cancels or reduces is free and signs 0.
+        cancels or reduces is free and signs 0; whether an amend does, the wallet cannot know.
         """
         if max_fee is None:
-            adds_risk = any(not order.reduce_only for order in orders)
+            adds_risk = amends or any(not order.reduce_only for order in orders)
             max_fee = self._limit() if adds_risk else NO_MONEY
-        return self._signed(PlaceOrders(*self._head(expires), cancels, orders, max_fee))
+        return self._signed(PlaceOrders(*self._head(expires), cancels, orders, max_fee, amends))
 
     def cancel_all(self, market: MarketId = EVERY_MARKET, *, expires: Millis) -> CancelAll:
         """Return an action that cancels all open orders of ``market`` (0: of every market)."""
@@ -90,6 +94,15 @@ class Wallet:
     def approve_agent(self, agent: Address, until: Millis, *, expires: Millis) -> ApproveAgent:
         """Return an action that lets ``agent`` act until ``until``; past: revokes it."""
         return self._signed(ApproveAgent(*self._head(expires), agent, until))
+
+    def set_switch(
+        self, cancel_at: Millis = NEVER, *, on_disconnect: bool = False, expires: Millis
+    ) -> SetSwitch:
+        """Return an action that cancels all orders at ``cancel_at``, or if the connection ends.
+
+        It replaces what was set before; without both the switch is off.
+        """
+        return self._signed(SetSwitch(*self._head(expires), cancel_at, on_disconnect))
 
     def login(self, challenge: bytes) -> bytes:
         """Return the signature that opens the account's private feed on one connection."""

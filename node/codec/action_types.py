@@ -11,6 +11,7 @@ from node.types.commands import (
     ApproveAgent,
     CancelAll,
     PlaceOrders,
+    SetSwitch,
     SignedAction,
     Withdraw,
 )
@@ -21,8 +22,14 @@ DOMAIN_VERSION: Final = "1"
 SIDE_NAMES: Final = ("buy", "sell")
 """The name of each ``Side``, by its value."""
 
-ORDER_TYPE_NAMES: Final = ("gtc", "ioc", "fok", "post_only", "market")
+ORDER_TYPE_NAMES: Final = ("gtc", "ioc", "fok", "post_only", "market", "post_only_slide")
 """The name of each ``OrderType``, by its value."""
+
+SELF_TRADE_NAMES: Final = ("cancel_maker", "cancel_taker", "cancel_both", "decrement")
+"""The name of each ``SelfTrade``, by its value."""
+
+TRIGGER_NAMES: Final = ("none", "stop", "take_profit")
+"""The name of each ``Trigger``, by its value."""
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -43,11 +50,24 @@ STRUCTS: Final[dict[str, Fields]] = {
         ("sizeLots", "uint64"),
         ("reduceOnly", "bool"),
         ("clientId", "uint64"),
+        ("selfTrade", "string"),
+        ("goodTill", "uint64"),
+        ("trigger", "string"),
+        ("triggerPrice", "uint64"),
+        ("group", "uint64"),
+    ),
+    "Amend": (
+        ("market", "string"),
+        ("orderId", "uint64"),
+        ("clientId", "uint64"),
+        ("priceTicks", "uint64"),
+        ("sizeLots", "uint64"),
     ),
     "Cancel": (("orderId", "uint64"), ("clientId", "uint64")),
     "PlaceOrders": (
         *_HEAD,
         ("cancels", "Cancel[]"),
+        ("amends", "Amend[]"),
         ("orders", "Order[]"),
         ("maxFee", "uint64"),
     ),
@@ -55,10 +75,12 @@ STRUCTS: Final[dict[str, Fields]] = {
     "AdjustMargin": (*_HEAD, ("market", "string"), ("amount", "int128")),
     "Withdraw": (*_HEAD, ("amount", "uint128")),
     "ApproveAgent": (*_HEAD, ("agent", "address"), ("until", "uint64")),
+    "SetSwitch": (*_HEAD, ("cancelAt", "uint64"), ("onDisconnect", "bool")),
     "Prices": (("time", "uint64"), ("priceTicks", "uint64[]")),
     "Login": (("account", "address"), ("challenge", "bytes32")),
 }
-"""Fields of each struct: (name, EIP-712 type). ``expires``, ``until``, ``time``: milliseconds."""
+"""Fields of each struct: (name, EIP-712 type). ``expires``, ``until``, ``time``, ``goodTill`` and
+``cancelAt`` are milliseconds, ``triggerPrice`` is ticks."""
 
 PRIMARY_TYPES: Final[dict[type[SignedAction], str]] = {
     PlaceOrders: "PlaceOrders",
@@ -66,6 +88,7 @@ PRIMARY_TYPES: Final[dict[type[SignedAction], str]] = {
     AdjustMargin: "AdjustMargin",
     Withdraw: "Withdraw",
     ApproveAgent: "ApproveAgent",
+    SetSwitch: "SetSwitch",
 }
 
 

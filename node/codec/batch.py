@@ -24,7 +24,7 @@ from node.types.commands import Action, Command, OracleRound
 from node.types.errors import BatchMalformed
 from node.types.ids import Address
 
-VERSION: Final = 2
+VERSION: Final = 3
 STORED: Final = 0
 DEFLATED: Final = 1
 

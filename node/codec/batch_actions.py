@@ -4,29 +4,38 @@ Each writer is mirrored by a reader. What a writer leaves out (a nonce or an id 
 price near the last one) the reader knows from what it has already read.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, chain, groupby, islice, pairwise
+from operator import itemgetter
 from typing import Final
 
+from node.codec.batch_items import (
+    read_amends,
+    read_cancels,
+    read_orders,
+    write_amends,
+    write_cancels,
+    write_orders,
+)
 from node.codec.columns import AddressBook, ColumnReader, Columns, Kind, one_key, require_within
 from node.codec.ranges import MARKET_ID_MAX, MONEY_MAX
 from node.codec.varint import deltas, undeltas, unzigzag, zigzag
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     ApproveAgent,
     CancelAll,
     CancelOrder,
     Command,
     NewOrder,
-    OrderType,
     PlaceOrders,
-    Side,
+    SetSwitch,
     SignedAction,
     Withdraw,
 )
 from node.types.errors import BatchMalformed
-from node.types.ids import Address, ClientOrderId, MarketId, OrderId
-from node.types.units import UINT64_MAX, Lots, Millis, Money, Ticks
+from node.types.ids import Address, MarketId
+from node.types.units import UINT64_MAX, Millis, Money
 
 ACTION_KINDS: Final[dict[type[Command], Kind]] = {
     PlaceOrders: Kind.PLACE_ORDERS,
@@ -34,6 +43,7 @@ ACTION_KINDS: Final[dict[type[Command], Kind]] = {
     AdjustMargin: Kind.ADJUST_MARGIN,
     Withdraw: Kind.WITHDRAW,
     ApproveAgent: Kind.APPROVE_AGENT,
+    SetSwitch: Kind.SET_SWITCH,
 }
 _ACTIONS: Final[dict[int, Callable[..., SignedAction]]] = {
     Kind.PLACE_ORDERS: PlaceOrders,
@@ -41,25 +51,17 @@ _ACTIONS: Final[dict[int, Callable[..., SignedAction]]] = {
     Kind.ADJUST_MARGIN: AdjustMargin,
     Kind.WITHDRAW: Withdraw,
     Kind.APPROVE_AGENT: ApproveAgent,
+    Kind.SET_SWITCH: SetSwitch,
 }
 
 _Head = tuple[Address, Address, int, Millis, bytes]
+_Place = tuple[tuple[CancelOrder, ...], tuple[NewOrder, ...], Money, tuple[AmendOrder, ...]]
 
 _SECOND: Final = 1_000
 
-_REDUCE_ONLY: Final = 1 << 4
-_HAS_CLIENT_ID: Final = 1 << 5
-_FORM_MAX: Final = (1 << 6) - 1
-_ORDER_FORMS: Final = tuple(
-    (Side(form & 1), OrderType(form >> 1 & 7), bool(form & _REDUCE_ONLY))
-    if form >> 1 & 7 <= max(OrderType)
-    else None
-    for form in range(_FORM_MAX + 1)
-)
-"""Side, type and reduce-only of each form of an order; forms without a type are ``None``."""
-
-_BY_ORDER_ID: Final = 1
-_BY_CLIENT_ID: Final = 2
+_ON_DISCONNECT: Final = 1
+_HAS_TIME: Final = 2
+_SWITCH_MAX: Final = _ON_DISCONNECT | _HAS_TIME
 
 
 def write_actions(actions: Sequence[SignedAction], book: AddressBook, out: Columns) -> None:
@@ -92,6 +94,7 @@ def read_actions(
     """Return the actions of the ``kinds`` given, in that order. Raises ``BatchMalformed``."""
     heads = _read_heads(len(kinds), addresses, signatures, columns)
     makers = [head[0] for kind, head in zip(kinds, heads, strict=True) if kind == Kind.PLACE_ORDERS]
+    switched = [head[3] for kind, head in zip(kinds, heads, strict=True) if kind == Kind.SET_SWITCH]
     cancel_alls = kinds.count(Kind.CANCEL_ALL)
     bodies: dict[int, Iterator[tuple[object, ...]]] = {
         Kind.PLACE_ORDERS: _read_places(makers, columns),
@@ -99,6 +102,7 @@ def read_actions(
         Kind.ADJUST_MARGIN: _read_margins(kinds.count(Kind.ADJUST_MARGIN), columns),
         Kind.WITHDRAW: zip(columns.take("withdraw.amount", kinds.count(Kind.WITHDRAW), MONEY_MAX)),
         Kind.APPROVE_AGENT: _read_agents(kinds.count(Kind.APPROVE_AGENT), addresses, columns),
+        Kind.SET_SWITCH: _read_switches(switched, columns),
     }
     return [
         _ACTIONS[kind](*head, *next(bodies[kind])) for kind, head in zip(kinds, heads, strict=True)
@@ -136,37 +140,67 @@ def _read_parties(
 def _write_places(actions: Sequence[PlaceOrders], out: Columns) -> None:
     out["place.cancels"] = [len(action.cancels) for action in actions]
     out["place.orders"] = [len(action.orders) for action in actions]
+    # Few actions amend, so that amends name their action, and the others need not say that they
+    # have none.
+    amenders = [place for place, action in enumerate(actions) for _ in action.amends]
+    out["amend.action"] = [place - last for last, place in pairwise((0, *amenders))]
     # An account keeps its limit for a while; what only cancels often comes without one.
-    payers = [(action.account, bool(action.orders)) for action in actions]
+    payers = [(action.account, bool(action.orders or action.amends)) for action in actions]
     out["place.max_fee"] = deltas(payers, [action.max_fee for action in actions])
-    _write_cancels(
+    write_cancels(
         [cancel for action in actions for cancel in action.cancels],
         [action.account for action in actions for _ in action.cancels],
         out,
     )
-    _write_orders(
+    write_amends(
+        [amend for action in actions for amend in action.amends],
+        [action.account for action in actions for _ in action.amends],
+        out,
+    )
+    write_orders(
         [order for action in actions for order in action.orders],
         [action.account for action in actions for _ in action.orders],
         out,
     )
 
 
-def _read_places(
-    accounts: Sequence[Address], columns: ColumnReader
-) -> Iterator[tuple[tuple[CancelOrder, ...], tuple[NewOrder, ...], Money]]:
+def _read_places(accounts: Sequence[Address], columns: ColumnReader) -> Iterator[_Place]:
     cancel_counts = columns.take("place.cancels", len(accounts))
     order_counts = columns.take("place.orders", len(accounts))
-    payers = [(account, bool(count)) for account, count in zip(accounts, order_counts, strict=True)]
+    amends = _read_amends_of(accounts, columns)
+    payers = [
+        (account, bool(count or amended))
+        for account, count, amended in zip(accounts, order_counts, amends, strict=True)
+    ]
     limits = undeltas(payers, columns.take("place.max_fee", len(accounts)))
     require_within("place.max_fee", limits, 0, MONEY_MAX)
-    cancels = iter(_read_cancels(_owners("cancel.form", accounts, cancel_counts, columns), columns))
-    orders = iter(_read_orders(_owners("order.form", accounts, order_counts, columns), columns))
+    cancels = iter(read_cancels(_owners("cancel.form", accounts, cancel_counts, columns), columns))
+    orders = iter(read_orders(_owners("order.form", accounts, order_counts, columns), columns))
     return (
-        (tuple(islice(cancels, cancel_count)), tuple(islice(orders, order_count)), Money(limit))
-        for cancel_count, order_count, limit in zip(
-            cancel_counts, order_counts, limits, strict=True
+        (
+            tuple(islice(cancels, cancel_count)),
+            tuple(islice(orders, order_count)),
+            Money(limit),
+            amended,
+        )
+        for cancel_count, order_count, limit, amended in zip(
+            cancel_counts, order_counts, limits, amends, strict=True
         )
     )
+
+
+def _read_amends_of(
+    accounts: Sequence[Address], columns: ColumnReader
+) -> list[tuple[AmendOrder, ...]]:
+    """Return the amends of each action; ``accounts`` are those of the actions."""
+    places = list(accumulate(columns.all("amend.action")))
+    if places and places[-1] >= len(accounts):
+        raise BatchMalformed(detail=f"amend.action: action {places[-1]} of {len(accounts)}")
+    amended: list[tuple[AmendOrder, ...]] = [()] * len(accounts)
+    amends = zip(places, read_amends([accounts[place] for place in places], columns), strict=True)
+    for place, own in groupby(amends, key=itemgetter(0)):
+        amended[place] = tuple(amend for _, amend in own)
+    return amended
 
 
 def _owners(
@@ -183,101 +217,6 @@ def _owners(
     )
 
 
-def _write_cancels(cancels: Sequence[CancelOrder], owners: Sequence[Address], out: Columns) -> None:
-    out["cancel.form"] = [
-        bool(cancel.order_id) * _BY_ORDER_ID | bool(cancel.client_id) * _BY_CLIENT_ID
-        for cancel in cancels
-    ]
-    for name, ids in (
-        ("cancel.order_id", [cancel.order_id for cancel in cancels]),
-        ("cancel.client_id", [cancel.client_id for cancel in cancels]),
-    ):
-        out[name] = _present_deltas(owners, ids)
-
-
-def _read_cancels(owners: Sequence[Address], columns: ColumnReader) -> list[CancelOrder]:
-    forms = columns.take("cancel.form", len(owners), _BY_ORDER_ID | _BY_CLIENT_ID)
-    order_ids = _read_present("cancel.order_id", owners, forms, _BY_ORDER_ID, columns)
-    client_ids = _read_present("cancel.client_id", owners, forms, _BY_CLIENT_ID, columns)
-    return [
-        CancelOrder(OrderId(order_id), ClientOrderId(client_id))
-        for order_id, client_id in zip(order_ids, client_ids, strict=True)
-    ]
-
-
-def _write_orders(orders: Sequence[NewOrder], owners: Sequence[Address], out: Columns) -> None:
-    out["order.market"] = [order.market for order in orders]
-    out["order.form"] = forms = [
-        order.side
-        | order.type << 1
-        | order.reduce_only * _REDUCE_ONLY
-        | bool(order.client_id) * _HAS_CLIENT_ID
-        for order in orders
-    ]
-    keys = _book_sides(out["order.market"], forms)
-    out["order.price"] = deltas(keys, [order.price for order in orders])
-    out["order.size"] = [order.size for order in orders]
-    out["order.client_id"] = _present_deltas(owners, [order.client_id for order in orders])
-
-
-def _read_orders(owners: Sequence[Address], columns: ColumnReader) -> list[NewOrder]:
-    count = len(owners)
-    markets = columns.take("order.market", count, MARKET_ID_MAX)
-    forms = columns.take("order.form", count, _FORM_MAX)
-    prices = undeltas(_book_sides(markets, forms), columns.take("order.price", count))
-    require_within("order.price", prices, 0, UINT64_MAX)
-    sizes = columns.take("order.size", count, UINT64_MAX)
-    ids = _read_present("order.client_id", owners, forms, _HAS_CLIENT_ID, columns)
-    orders = []
-    for market, form, price, size, client_id in zip(
-        markets, forms, prices, sizes, ids, strict=True
-    ):
-        meaning = _ORDER_FORMS[form]
-        if meaning is None:
-            raise BatchMalformed(detail=f"order.form: {form} names no type")
-        side, order_type, reduce_only = meaning
-        orders.append(
-            NewOrder(
-                MarketId(market),
-                side,
-                order_type,
-                Ticks(price),
-                Lots(size),
-                reduce_only,
-                ClientOrderId(client_id),
-            )
-        )
-    return orders
-
-
-def _book_sides(markets: Sequence[int], forms: Sequence[int]) -> list[int]:
-    """Return one key for each order: prices lie close to others on the same side of a book."""
-    return [market << 1 | form & 1 for market, form in zip(markets, forms, strict=True)]
-
-
-def _present_deltas(owners: Iterable[Address], ids: Iterable[int]) -> list[int]:
-    """Return the differences of the ids that are not zero, by account: ids count up."""
-    present = [(owner, value) for owner, value in zip(owners, ids, strict=True) if value]
-    return deltas([owner for owner, _ in present], [value for _, value in present], step=1)
-
-
-def _read_present(
-    name: str,
-    owners: Sequence[Address],
-    forms: Sequence[int],
-    flag: int,
-    columns: ColumnReader,
-) -> list[int]:
-    """Return an id for each row: 0 where the row's form lacks ``flag``."""
-    keys = [owner for owner, form in zip(owners, forms, strict=True) if form & flag]
-    values = undeltas(keys, columns.take(name, len(keys)), step=1)
-    require_within(name, values, 1, UINT64_MAX)
-    if len(keys) == len(forms):
-        return values
-    present = iter(values)
-    return [next(present) if form & flag else 0 for form in forms]
-
-
 def _write_others(actions: Sequence[SignedAction], book: AddressBook, out: Columns) -> None:
     margins = [action for action in actions if type(action) is AdjustMargin]
     agents = [action for action in actions if type(action) is ApproveAgent]
@@ -287,6 +226,15 @@ def _write_others(actions: Sequence[SignedAction], book: AddressBook, out: Colum
     out["withdraw.amount"] = [action.amount for action in actions if type(action) is Withdraw]
     out["agent.address"] = [book.place(action.agent) for action in agents]
     out["agent.until"] = [action.until for action in agents]
+    switches = [action for action in actions if type(action) is SetSwitch]
+    out["switch.form"] = [
+        action.on_disconnect * _ON_DISCONNECT | bool(action.cancel_at) * _HAS_TIME
+        for action in switches
+    ]
+    # Who sets it again and again sets both times equally far ahead.
+    out["switch.cancel_at"] = [
+        zigzag(action.cancel_at - action.expires) for action in switches if action.cancel_at
+    ]
 
 
 def _read_margins(count: int, columns: ColumnReader) -> Iterator[tuple[MarketId, Money]]:
@@ -304,3 +252,21 @@ def _read_agents(
     places = columns.take("agent.address", count, len(addresses) - 1)
     untils = columns.take("agent.until", count, UINT64_MAX)
     return ((addresses[place], Millis(until)) for place, until in zip(places, untils, strict=True))
+
+
+def _read_switches(
+    expiries: Sequence[Millis], columns: ColumnReader
+) -> Iterator[tuple[Millis, bool]]:
+    """Return what each switch is set to; ``expiries`` are those of the actions."""
+    forms = columns.take("switch.form", len(expiries), _SWITCH_MAX)
+    count = sum(bool(form & _HAS_TIME) for form in forms)
+    codes = iter(columns.take("switch.cancel_at", count))
+    times = [
+        expires + unzigzag(next(codes)) if form & _HAS_TIME else None
+        for expires, form in zip(expiries, forms, strict=True)
+    ]
+    require_within("switch.cancel_at", [time for time in times if time is not None], 1, UINT64_MAX)
+    return (
+        (Millis(time or 0), bool(form & _ON_DISCONNECT))
+        for time, form in zip(times, forms, strict=True)
+    )

@@ -1,9 +1,9 @@
-"""The unsigned part of a batch: blocks, deposits, oracle rounds, liquidations, as columns and back.
+"""The unsigned part of a batch: what the exchange itself puts into the log, as columns and back.
 
 Each writer is mirrored by a reader, as in ``batch_actions``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Final
 
@@ -13,17 +13,20 @@ from node.codec.varint import deltas, undeltas, zigzag
 from node.types.commands import (
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     OpenBlock,
     OracleRound,
     PriceReport,
     SettleFunding,
+    SystemCommand,
+    TriggerOrder,
+    Uncross,
 )
 from node.types.errors import BatchMalformed
-from node.types.ids import Address, MarketId
+from node.types.ids import Address, MarketId, OrderId
 from node.types.units import LAG_MAX, UINT64_MAX, Millis, Money, Ticks
-
-SystemCommand = OpenBlock | Deposit | OracleRound | SettleFunding | Liquidate
 
 SYSTEM_KINDS: Final[dict[type[Command], Kind]] = {
     OpenBlock: Kind.OPEN_BLOCK,
@@ -31,6 +34,10 @@ SYSTEM_KINDS: Final[dict[type[Command], Kind]] = {
     OracleRound: Kind.ORACLE_ROUND,
     SettleFunding: Kind.SETTLE_FUNDING,
     Liquidate: Kind.LIQUIDATE,
+    Expire: Kind.EXPIRE,
+    TriggerOrder: Kind.TRIGGER_ORDER,
+    Disconnected: Kind.DISCONNECTED,
+    Uncross: Kind.UNCROSS,
 }
 
 _SINCE_CODE_MAX: Final = zigzag(UINT64_MAX + LAG_MAX)
@@ -52,9 +59,7 @@ def write_system(commands: Sequence[SystemCommand], book: AddressBook, out: Colu
     out["deposit.account"] = [book.place(deposit.account) for deposit in deposits]
     out["deposit.amount"] = [deposit.amount for deposit in deposits]
     _write_rounds([command for command in commands if type(command) is OracleRound], book, out)
-    liquidations = [command for command in commands if type(command) is Liquidate]
-    out["liquidate.market"] = [liquidation.market for liquidation in liquidations]
-    out["liquidate.account"] = [book.place(liquidation.account) for liquidation in liquidations]
+    _write_watched(commands, book, out)
 
 
 def read_system(
@@ -72,6 +77,14 @@ def read_system(
         ),
         Kind.SETTLE_FUNDING: iter([SettleFunding()] * kinds.count(Kind.SETTLE_FUNDING)),
         Kind.LIQUIDATE: _read_liquidations(kinds.count(Kind.LIQUIDATE), addresses, columns),
+        Kind.EXPIRE: _read_accounts(
+            Expire, "expire.account", kinds.count(Kind.EXPIRE), addresses, columns
+        ),
+        Kind.TRIGGER_ORDER: _read_triggers(kinds.count(Kind.TRIGGER_ORDER), addresses, columns),
+        Kind.DISCONNECTED: _read_accounts(
+            Disconnected, "disconnected.account", kinds.count(Kind.DISCONNECTED), addresses, columns
+        ),
+        Kind.UNCROSS: _read_uncrosses(kinds.count(Kind.UNCROSS), columns),
     }
     return [next(readers[kind]) for kind in kinds]
 
@@ -115,6 +128,52 @@ def _read_liquidations(
         Liquidate(MarketId(market), addresses[place])
         for market, place in zip(markets, places, strict=True)
     )
+
+
+def _read_accounts(
+    make: Callable[[Address], SystemCommand],
+    name: str,
+    count: int,
+    addresses: Sequence[Address],
+    columns: ColumnReader,
+) -> Iterator[SystemCommand]:
+    places = columns.take(name, count, len(addresses) - 1)
+    return (make(addresses[place]) for place in places)
+
+
+def _read_triggers(
+    count: int, addresses: Sequence[Address], columns: ColumnReader
+) -> Iterator[TriggerOrder]:
+    places = columns.take("trigger.account", count, len(addresses) - 1)
+    order_ids = undeltas(one_key(count), columns.take("trigger.order_id", count))
+    require_within("trigger.order_id", order_ids, 0, UINT64_MAX)
+    return (
+        TriggerOrder(addresses[place], OrderId(order_id))
+        for place, order_id in zip(places, order_ids, strict=True)
+    )
+
+
+def _read_uncrosses(count: int, columns: ColumnReader) -> Iterator[Uncross]:
+    markets = columns.take("uncross.market", count, MARKET_ID_MAX)
+    return (Uncross(MarketId(market)) for market in markets)
+
+
+def _write_watched(commands: Sequence[SystemCommand], book: AddressBook, out: Columns) -> None:
+    """Write what the exchange's watchers propose."""
+    liquidations = [command for command in commands if type(command) is Liquidate]
+    out["liquidate.market"] = [liquidation.market for liquidation in liquidations]
+    out["liquidate.account"] = [book.place(liquidation.account) for liquidation in liquidations]
+    out["expire.account"] = [
+        book.place(command.account) for command in commands if type(command) is Expire
+    ]
+    triggers = [command for command in commands if type(command) is TriggerOrder]
+    out["trigger.account"] = [book.place(trigger.account) for trigger in triggers]
+    order_ids = [trigger.order_id for trigger in triggers]
+    out["trigger.order_id"] = deltas(one_key(len(triggers)), order_ids)
+    out["disconnected.account"] = [
+        book.place(command.account) for command in commands if type(command) is Disconnected
+    ]
+    out["uncross.market"] = [command.market for command in commands if type(command) is Uncross]
 
 
 def _write_rounds(rounds: Sequence[OracleRound], book: AddressBook, out: Columns) -> None:

@@ -54,6 +54,24 @@ COLUMNS: Final = (
     "report.price",
     "liquidate.market",
     "liquidate.account",
+    "order.extras",
+    "order.good_till",
+    "order.trigger_price",
+    "order.group",
+    "amend.action",
+    "amend.form",
+    "amend.order_id",
+    "amend.client_id",
+    "amend.market",
+    "amend.price",
+    "amend.size",
+    "switch.form",
+    "switch.cancel_at",
+    "expire.account",
+    "trigger.account",
+    "trigger.order_id",
+    "disconnected.account",
+    "uncross.market",
 )
 """In the order of the format; docs/PROTOCOL.md says what each one holds."""
 
@@ -70,11 +88,16 @@ class Kind(IntEnum):
     ADJUST_MARGIN = 3
     WITHDRAW = 4
     APPROVE_AGENT = 5
+    SET_SWITCH = 6
     OPEN_BLOCK = 10
     DEPOSIT = 11
     ORACLE_ROUND = 12
     SETTLE_FUNDING = 13
     LIQUIDATE = 14
+    EXPIRE = 15
+    TRIGGER_ORDER = 16
+    DISCONNECTED = 17
+    UNCROSS = 18
 
 
 Columns = dict[str, Sequence[int]]

@@ -3,8 +3,9 @@
     digest = keccak256(0x1901 || domainSeparator || hashStruct(message))
 
 (https://eips.ethereum.org/EIPS/eip-712). Everything that does not depend on the message is
-computed once: type hashes, the domain separator, the hashes of market symbols and of the words for
-side and order type. What is left for an action is one hash for each order and cancel, and four.
+computed once: type hashes, the domain separator, the hashes of market symbols, of the words for
+side, order type and the like, and of an empty list. What is left for an action is one hash for each
+item, one for each list that is not empty, and two.
 """
 
 from collections.abc import Sequence
@@ -15,18 +16,22 @@ from node.codec.action_types import (
     DOMAIN_NAME,
     DOMAIN_VERSION,
     ORDER_TYPE_NAMES,
+    SELF_TRADE_NAMES,
     SIDE_NAMES,
     STRUCTS,
+    TRIGGER_NAMES,
     encode_type,
 )
 from node.types.blocks import Domain
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     ApproveAgent,
     CancelAll,
     CancelOrder,
     NewOrder,
     PlaceOrders,
+    SetSwitch,
     SignedAction,
     Withdraw,
 )
@@ -42,6 +47,7 @@ _WORDS: Final = {
     "uint64": "24xQ",
     # Strings and arrays stand for their hash; wide integers are brought to 32 bytes beforehand.
     "string": "32s",
+    "Amend[]": "32s",
     "Cancel[]": "32s",
     "Order[]": "32s",
     "uint64[]": "32s",
@@ -54,6 +60,8 @@ _WORDS: Final = {
 _NOTHING: Final = keccak256(b"")
 _SIDES: Final = tuple(keccak256(name.encode()) for name in SIDE_NAMES)
 _ORDER_TYPES: Final = tuple(keccak256(name.encode()) for name in ORDER_TYPE_NAMES)
+_SELF_TRADES: Final = tuple(keccak256(name.encode()) for name in SELF_TRADE_NAMES)
+_TRIGGERS: Final = tuple(keccak256(name.encode()) for name in TRIGGER_NAMES)
 
 
 class _StructType:
@@ -72,12 +80,14 @@ class _StructType:
 
 _DOMAIN: Final = _StructType("EIP712Domain")
 _ORDER: Final = _StructType("Order")
+_AMEND: Final = _StructType("Amend")
 _CANCEL: Final = _StructType("Cancel")
 _PLACE_ORDERS: Final = _StructType("PlaceOrders")
 _CANCEL_ALL: Final = _StructType("CancelAll")
 _ADJUST_MARGIN: Final = _StructType("AdjustMargin")
 _WITHDRAW: Final = _StructType("Withdraw")
 _APPROVE_AGENT: Final = _StructType("ApproveAgent")
+_SET_SWITCH: Final = _StructType("SetSwitch")
 _PRICES: Final = _StructType("Prices")
 _LOGIN: Final = _StructType("Login")
 
@@ -132,9 +142,7 @@ class Signing:
         head = (action.account, action.nonce, action.expires)
         match action:
             case PlaceOrders():
-                cancels = keccak256(b"".join([_cancel_hash(item) for item in action.cancels]))
-                orders = keccak256(b"".join([self._order_hash(item) for item in action.orders]))
-                return _PLACE_ORDERS.hash(*head, cancels, orders, action.max_fee)
+                return self._place_hash(action)
             case CancelAll():
                 market = self._market_hash(action.market) if action.market else _NOTHING
                 return _CANCEL_ALL.hash(*head, market)
@@ -145,8 +153,29 @@ class Signing:
                 return _WITHDRAW.hash(*head, _wide(action.amount))
             case ApproveAgent():
                 return _APPROVE_AGENT.hash(*head, action.agent, action.until)
+            case SetSwitch():
+                return _SET_SWITCH.hash(*head, action.cancel_at, action.on_disconnect)
             case _:
                 assert_never(action)
+
+    def _place_hash(self, action: PlaceOrders) -> bytes:
+        cancels = amends = orders = _NOTHING
+        # Most actions leave two of the three lists empty.
+        if action.cancels:
+            cancels = keccak256(b"".join([_cancel_hash(item) for item in action.cancels]))
+        if action.amends:
+            amends = keccak256(b"".join([self._amend_hash(item) for item in action.amends]))
+        if action.orders:
+            orders = keccak256(b"".join([self._order_hash(item) for item in action.orders]))
+        return _PLACE_ORDERS.hash(
+            action.account,
+            action.nonce,
+            action.expires,
+            cancels,
+            amends,
+            orders,
+            action.max_fee,
+        )
 
     def _order_hash(self, order: NewOrder) -> bytes:
         return keccak256(
@@ -159,7 +188,21 @@ class Signing:
                 order.size,
                 order.reduce_only,
                 order.client_id,
+                _SELF_TRADES[order.self_trade],
+                order.good_till,
+                _TRIGGERS[order.trigger],
+                order.trigger_price,
+                order.group,
             )
+        )
+
+    def _amend_hash(self, amend: AmendOrder) -> bytes:
+        return _AMEND.hash(
+            self._market_hash(amend.market),
+            amend.order_id,
+            amend.client_id,
+            amend.price,
+            amend.size,
         )
 
     def _market_hash(self, market: MarketId) -> bytes:

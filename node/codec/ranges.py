@@ -13,11 +13,18 @@ from node.types.commands import (
     CancelAll,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     OpenBlock,
     OracleRound,
     PlaceOrders,
+    SetSwitch,
     SettleFunding,
+    SignedAction,
+    SystemCommand,
+    TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.errors import ValueOutOfRange
@@ -42,19 +49,33 @@ def check_ranges(command: Command) -> None:
     """
     if isinstance(command, Action):
         _check_head(command)
-    match command:
+        _check_action(command)
+    else:
+        _check_system(command)
+
+
+def _check_action(action: SignedAction) -> None:
+    match action:
         case PlaceOrders():
-            _check_items(command)
+            _check_items(action)
         case CancelAll():
-            _market(command.market)
+            _market(action.market)
         case AdjustMargin():
-            _market(command.market)
-            require_range("amount", command.amount, -MONEY_MAX, MONEY_MAX)
+            _market(action.market)
+            require_range("amount", action.amount, -MONEY_MAX, MONEY_MAX)
         case Withdraw():
-            require_range("amount", command.amount, 0, MONEY_MAX)
+            require_range("amount", action.amount, 0, MONEY_MAX)
         case ApproveAgent():
-            _length("agent", command.agent, ADDRESS_BYTES)
-            _uint64("until", command.until)
+            _length("agent", action.agent, ADDRESS_BYTES)
+            _uint64("until", action.until)
+        case SetSwitch():
+            _uint64("cancel_at", action.cancel_at)
+        case _:
+            assert_never(action)
+
+
+def _check_system(command: SystemCommand) -> None:
+    match command:
         case OpenBlock():
             _uint64("number", command.number)
             _uint64("time", command.time)
@@ -69,6 +90,13 @@ def check_ranges(command: Command) -> None:
         case Liquidate():
             _market(command.market)
             _length("account", command.account, ADDRESS_BYTES)
+        case Expire() | Disconnected():
+            _length("account", command.account, ADDRESS_BYTES)
+        case TriggerOrder():
+            _length("account", command.account, ADDRESS_BYTES)
+            _uint64("order_id", command.order_id)
+        case Uncross():
+            _market(command.market)
         case SettleFunding():
             pass
         case _:
@@ -88,11 +116,22 @@ def _check_items(action: PlaceOrders) -> None:
     for cancel in action.cancels:
         _uint64("order_id", cancel.order_id)
         _uint64("client_id", cancel.client_id)
+    for amend in action.amends:
+        _market(amend.market)
+        _uint64("price", amend.price)
+        _uint64("size", amend.size)
+        _uint64("order_id", amend.order_id)
+        _uint64("client_id", amend.client_id)
     for order in action.orders:
         _market(order.market)
         _uint64("price", order.price)
         _uint64("size", order.size)
         _uint64("client_id", order.client_id)
+        # The plain order has none of these, and pays for one look instead of three calls.
+        if order.good_till or order.trigger_price or order.group:
+            _uint64("good_till", order.good_till)
+            _uint64("trigger_price", order.trigger_price)
+            _uint64("group", order.group)
 
 
 def _check_round(command: OracleRound) -> None:

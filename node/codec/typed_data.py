@@ -11,27 +11,42 @@ from node.codec.action_types import (
     DOMAIN_VERSION,
     ORDER_TYPE_NAMES,
     PRIMARY_TYPES,
+    SELF_TRADE_NAMES,
     SIDE_NAMES,
     STRUCTS,
+    TRIGGER_NAMES,
     referenced_structs,
 )
 from node.types.blocks import Domain
-from node.types.commands import CancelOrder, NewOrder, SignedAction
+from node.types.commands import AmendOrder, CancelOrder, NewOrder, SignedAction
 from node.types.errors import UnknownMarket
 from node.types.ids import EVERY_MARKET, Address, MarketId, hex_from_address
 from node.types.rules import Rules
 from node.types.units import Millis, Ticks
 
 _ATTRIBUTES = {
+    "cancelAt": "cancel_at",
     "clientId": "client_id",
+    "goodTill": "good_till",
+    "maxFee": "max_fee",
+    "onDisconnect": "on_disconnect",
     "orderId": "order_id",
     "orderType": "type",
     "priceTicks": "price",
-    "maxFee": "max_fee",
     "reduceOnly": "reduce_only",
+    "selfTrade": "self_trade",
     "sizeLots": "size",
+    "triggerPrice": "trigger_price",
 }
 """Where a field's name in the signed struct differs from its attribute."""
+
+_WORDS = {
+    "side": SIDE_NAMES,
+    "orderType": ORDER_TYPE_NAMES,
+    "selfTrade": SELF_TRADE_NAMES,
+    "trigger": TRIGGER_NAMES,
+}
+"""The words of a field that shows an enum, by their values."""
 
 
 def typed_data(action: SignedAction, domain: Domain, rules: Rules) -> dict[str, Any]:
@@ -74,7 +89,7 @@ def _document(primary: str, message: dict[str, Any], domain: Domain) -> dict[str
 
 
 def _message(
-    struct: str, source: SignedAction | NewOrder | CancelOrder, rules: Rules
+    struct: str, source: SignedAction | NewOrder | AmendOrder | CancelOrder, rules: Rules
 ) -> dict[str, Any]:
     return {
         name: _shown(name, kind, getattr(source, _ATTRIBUTES.get(name, name)), rules)
@@ -90,18 +105,8 @@ def _shown(name: str, kind: str, value: Any, rules: Rules) -> Any:
     if kind == "bool":
         return value
     if kind == "string":
-        return _word(name, value, rules)
+        return _WORDS[name][value] if name in _WORDS else _symbol(MarketId(value), rules)
     return str(int(value))
-
-
-def _word(name: str, value: int, rules: Rules) -> str:
-    match name:
-        case "market":
-            return _symbol(MarketId(value), rules)
-        case "side":
-            return SIDE_NAMES[value]
-        case _:
-            return ORDER_TYPE_NAMES[value]
 
 
 def _symbol(market: MarketId, rules: Rules) -> str:

@@ -15,9 +15,16 @@ class _Order(msgspec.Struct, frozen=True, gc=False):
     reduce_only: bool = False
 
 
+class _Amend(msgspec.Struct, frozen=True, gc=False):
+    """Only the book knows whether an amend adds risk, so none claims that it does not."""
+
+
 class _Claim(msgspec.Struct, frozen=True, gc=False):
-    type: Literal["place_orders", "cancel_all", "adjust_margin", "withdraw", "approve_agent"]
+    type: Literal[
+        "place_orders", "cancel_all", "adjust_margin", "withdraw", "approve_agent", "set_switch"
+    ]
     orders: tuple[_Order, ...] = ()
+    amends: tuple[_Amend, ...] = ()
     amount: str = "-"
 
 
@@ -35,7 +42,7 @@ def claims_to_reduce(raw: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     if claim.type == "place_orders":
-        return all(order.reduce_only for order in claim.orders)
+        return not claim.amends and all(order.reduce_only for order in claim.orders)
     if claim.type == "adjust_margin":
         return not claim.amount.startswith("-") and claim.amount.strip("0.") != ""
-    return claim.type == "cancel_all"
+    return claim.type in ("cancel_all", "set_switch")

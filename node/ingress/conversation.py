@@ -24,6 +24,7 @@ from node.ingress.envelope import (
     read_envelope,
     result_envelope,
 )
+from node.ingress.presence import Presence
 from node.ingress.service import Ingress
 from node.ingress.session import Session, Verdict
 from node.ports.api import SUCCESS, Answer, Channel, Feeds, Wire
@@ -68,6 +69,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     config: IngressConfig
     symbols: Mapping[str, MarketId]
     greeting: Mapping[str, Any]
+    presence: Presence
 
 
 class ClientConversation:
@@ -140,6 +142,7 @@ class ClientConversation:
 
     def end(self) -> None:
         """Stop telling the client anything; what it sent is still decided."""
+        self._log_out()
         self._around.feeds.leave(self._wire)
 
     def _turn_away(self, verdict: Verdict, text: str) -> None:
@@ -181,8 +184,15 @@ class ClientConversation:
         signer = recover(digest, signature_from_hex(params.signature))
         if not around.feeds.may_act(account, signer, around.clock.now_ms()):
             raise WrongSigner(account=account, signer=signer, digest=digest)
+        around.presence.enter(account)
+        self._log_out()
         self._account = account
         self._send_result(envelope.id, {"account": params.account, "signer": "0x" + signer.hex()})
+
+    def _log_out(self) -> None:
+        account, self._account = self._account, None
+        if account is not None:
+            self._around.presence.leave(account)
 
     def _subscribe(self, envelope: Envelope, _now_ns: int) -> None:
         channel = self._channel(_read(_channel_decoder, envelope))

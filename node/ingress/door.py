@@ -10,6 +10,7 @@ from node.ingress.config import IngressConfig
 from node.ingress.conversation import ClientConversation, Surroundings, Take
 from node.ingress.envelope import DEADLINE_MS_MAX, deadline_ns_of
 from node.ingress.peers import Peers
+from node.ingress.presence import Presence
 from node.ingress.service import Ingress
 from node.ingress.session import Session, Verdict
 from node.ports.api import Answer, Feeds, Wire
@@ -22,7 +23,7 @@ from node.types.rules import Rules
 PROTOCOL_VERSION = 1
 
 
-def surroundings(
+def surroundings(  # noqa: PLR0913, PLR0917 - a conversation knows all of these
     ingress: Ingress,
     feeds: Feeds,
     signing: Signing,
@@ -31,6 +32,7 @@ def surroundings(
     rules: Rules,
     domain: Domain,
     sequencer: Address,
+    presence: Presence,
 ) -> Surroundings:
     """Return what the conversations of one exchange share."""
     markets = enumerate(rules.markets, start=1)
@@ -48,6 +50,7 @@ def surroundings(
             "sequencer": hex_from_address(sequencer),
             "markets": markets_to_json(rules),
         },
+        presence=presence,
     )
 
 

@@ -15,6 +15,7 @@ from node.codec.json_errors import encode_error, encode_rejection
 from node.codec.json_rounds import read_round
 from node.codec.signatures import authenticate
 from node.ingress.claim import claims_to_reduce
+from node.ingress.replies import Replies
 from node.ingress.session import Session
 from node.ports.admission import Admitted, Gate, Passage
 from node.ports.api import SUCCESS, Answer
@@ -52,10 +53,11 @@ _NEVER_KNOWN = (ActionExpired, DeadlineExceeded, GateClosed, Overloaded, Shed)
 class _Ticket:
     """One request on its way; its methods are what gate and sequencer call back.
 
-    ``claimant`` is the session that said of it that it reduces risk, if it did.
+    ``claimant`` is the session that said of it that it reduces risk, if it did. ``key`` is the
+    action's id and its signer, once both are known.
     """
 
-    __slots__ = ("_answer", "_ingress", "claimant", "deadline_ns", "spent_ns")
+    __slots__ = ("_answer", "_ingress", "claimant", "deadline_ns", "key", "spent_ns")
 
     def __init__(
         self, ingress: "Ingress", answer: Answer, claimant: Session | None, deadline_ns: int
@@ -64,6 +66,7 @@ class _Ticket:
         self._answer = answer
         self.claimant = claimant
         self.deadline_ns = deadline_ns
+        self.key = b""
         self.spent_ns = 0
 
     def admitted(self, answer: Admitted | PlimsollError) -> None:
@@ -71,6 +74,7 @@ class _Ticket:
         ingress = self._ingress
         started_ns = ingress.clock.now_ns()
         if isinstance(answer, Admitted):
+            self.key = answer.digest + answer.action.signer
             try:
                 ingress.writer.offer(
                     answer.action, answer.digest, self.decided, None, self.deadline_ns
@@ -94,6 +98,8 @@ class _Ticket:
         if isinstance(outcome, Executed):
             self._believe()
             body = self._ingress.render(outcome)
+            if self.key:
+                self._ingress.replies.remember(self.key, body)
             self._ingress.stage.leave()
             self._finish(SUCCESS, body, started_ns)
         elif isinstance(outcome, Rejected):
@@ -101,6 +107,12 @@ class _Ticket:
                 self._disbelieve(started_ns)
             else:
                 self._believe()
+            if outcome.code == NonceUsed.code:
+                first = self._ingress.replies.find(self.key)
+                if first is not None:
+                    self._ingress.stage.leave()
+                    self._finish(SUCCESS, first, started_ns)
+                    return
             self._ingress.stage.refuse(outcome.error)
             body = encode_rejection(outcome.code, outcome.error, outcome.values)
             self._finish(outcome.code, body, started_ns)
@@ -146,10 +158,12 @@ class Ingress:
         signing: Signing,
         rules: Rules,
         clock: Clock,
+        replies: Replies | None = None,
     ) -> None:
-        """``render`` writes the JSON body of a result."""
+        """``render`` writes the JSON body of a result; ``replies`` are those of before."""
         self.writer = writer
         self.render = render
+        self.replies = Replies(render) if replies is None else replies
         self.clock = clock
         self.open: set[_Ticket] = set()
         self.stage = Stage("ingress", capacity=None, held=self.open.__len__)

@@ -17,36 +17,51 @@ from typing import Final
 
 from sortedcontainers import SortedDict
 
-from node.types.commands import Side
+from node.types.commands import SelfTrade, Side
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId
-from node.types.units import Lots, Money, Ticks
+from node.types.units import Lots, Millis, Money, Ticks
 
 NOTHING_RESERVED: Final = Money(0)
+NEVER: Final = Millis(0)
 
 # A name of this module is found several times faster than a member of an enum class.
 _BUY: Final = Side.BUY
+_CANCEL_MAKER: Final = SelfTrade.CANCEL_MAKER
 
 
 class Order:
     """An order on its way into the book or resting in it; equal to itself alone.
 
-    ``reserve`` is the money that margin holds for it; matching ignores it. ``level``, ``before``
-    and ``after`` belong to the book: where the order rests, and its neighbours in the queue.
+    ``size`` is the whole order, ``remaining`` what is not filled yet. ``rank`` is its place in the
+    order of all arrivals, which decides between equal prices: its id, until it is amended.
+    ``good_till`` is the block time from which on it is dead (0: never), ``batch`` the block in
+    which it came to rest. Matching ignores ``reserve``, the money that margin holds for it,
+    ``group`` and ``post_only``.
+
+    ``level``, ``before`` and ``after`` belong to the book: where the order rests, and its
+    neighbours in the queue.
     """
 
     __slots__ = (
         "account",
         "after",
+        "batch",
         "before",
         "client_id",
+        "good_till",
+        "group",
         "level",
         "market",
         "order_id",
+        "post_only",
         "price",
+        "rank",
         "reduce_only",
         "remaining",
         "reserve",
+        "self_trade",
         "side",
+        "size",
     )
 
     def __init__(  # noqa: PLR0913 - an order has this many fields
@@ -61,16 +76,27 @@ class Order:
         *,
         reduce_only: bool = False,
         reserve: Money = NOTHING_RESERVED,
+        post_only: bool = False,
+        self_trade: SelfTrade = _CANCEL_MAKER,
+        good_till: Millis = NEVER,
+        group: int = 0,
     ) -> None:
         self.order_id = order_id
+        self.rank: int = order_id
         self.client_id = client_id
         self.account = account
         self.market = market
         self.side = side
         self.price = price
-        self.remaining = remaining
+        self.size = self.remaining = remaining
         self.reduce_only = reduce_only
         self.reserve = reserve
+        self.post_only = post_only
+        self.self_trade = self_trade
+        self.good_till = good_till
+        self.group = group
+        self.batch = 0
+        self.batch = 0
         self.level: Level | None = None
         self.before: Order | None = None
         self.after: Order | None = None

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from node.matching.book import Book, Order
-from node.types.commands import Side
+from node.types.commands import SelfTrade, Side
 from node.types.events import CancelReason
 from node.types.units import Lots, Ticks
 
@@ -20,6 +20,7 @@ class Stop(IntEnum):
     NO_CROSS = 1
     FILL_LIMIT = 2
     TAKER_OUT = 3
+    SELF_TRADE = 4
 
 
 class Verdict(IntEnum):
@@ -28,6 +29,8 @@ class Verdict(IntEnum):
     MAKER_LACKS_MARGIN = 0
     TAKER_OUT = -1
     MAKER_CANNOT_REDUCE = -2
+    MAKER_BEATEN = -3
+    """The other order of its group has been filled: it is as good as cancelled."""
 
 
 class Judge(Protocol):
@@ -48,10 +51,18 @@ class Judge(Protocol):
         """
         ...
 
+    def shrinks(self, maker: Order, left: int) -> bool:
+        """Let ``maker`` keep ``left`` lots, fewer than it has, without a trade; or return False.
+
+        The book takes the others off after the call. False: so little may not rest.
+        """
+        ...
+
 
 _REASON_OF_VERDICT: Final = {
     Verdict.MAKER_LACKS_MARGIN: CancelReason.MARGIN,
     Verdict.MAKER_CANNOT_REDUCE: CancelReason.REDUCE_ONLY,
+    Verdict.MAKER_BEATEN: CancelReason.ONE_CANCELS_OTHER,
 }
 
 # A name of this module is found several times faster than a member of an enum class.
@@ -60,12 +71,13 @@ _FILLED: Final = Stop.FILLED
 _NO_CROSS: Final = Stop.NO_CROSS
 
 
-def cross(book: Book, taker: Order, max_fills: int, judge: Judge) -> Stop:
+def cross(book: Book, taker: Order, max_fills: int, judge: Judge, now: int = 0) -> Stop:
     """Fill ``taker`` from the book as far as its price reaches; say why that ended.
 
     ``taker.remaining`` goes down with each fill; the taker itself is not added to the book. Each
     fill and each maker that leaves unfilled is a step, and there are at most ``max_fills`` steps.
-    A maker of the taker's own account is cancelled, never traded with.
+    A maker that is dead at the time ``now`` leaves. One of the taker's own account is never traded
+    with: ``taker.self_trade`` says what becomes of the two.
     """
     buying, limit = taker.side is _BUY, taker.price
     ladder = book.asks if buying else book.bids
@@ -78,8 +90,12 @@ def cross(book: Book, taker: Order, max_fills: int, judge: Judge) -> Stop:
             return _NO_CROSS
         maker, wanted = level.first, taker.remaining
         assert maker is not None
+        if maker.good_till and maker.good_till <= now:
+            _drop(book, maker, CancelReason.EXPIRED, judge)
+            continue
         if maker.account == taker.account:
-            _drop(book, maker, CancelReason.SELF_TRADE, judge)
+            if _meets_own(book, taker, maker, judge):
+                return Stop.SELF_TRADE
             continue
         offered = maker.remaining
         size = offered if offered < wanted else wanted
@@ -104,6 +120,27 @@ def crosses(book: Book, taker: Order) -> bool:
         return ask is not None and ask.price <= taker.price
     bid = book.bids.best
     return bid is not None and bid.price >= taker.price
+
+
+def _meets_own(book: Book, taker: Order, maker: Order, judge: Judge) -> bool:
+    """Do what the taker asked for where it meets ``maker``; return whether it is out itself.
+
+    A taker that is out keeps what it had left: those lots will not be filled.
+    """
+    mode = taker.self_trade
+    offered, wanted = maker.remaining, taker.remaining
+    if mode is SelfTrade.CANCEL_TAKER:
+        return True
+    if mode is SelfTrade.DECREMENT and offered > wanted and judge.shrinks(maker, offered - wanted):
+        book.reduce(maker, wanted)
+        maker.size = Lots(maker.size - wanted)
+        return True
+    _drop(book, maker, CancelReason.SELF_TRADE, judge)
+    if mode is SelfTrade.DECREMENT and offered < wanted:
+        taker.remaining = Lots(wanted - offered)
+        taker.size = Lots(taker.size - offered)
+        return False
+    return mode is not SelfTrade.CANCEL_MAKER
 
 
 def _drop(book: Book, maker: Order, reason: CancelReason, judge: Judge) -> None:

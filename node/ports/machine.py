@@ -26,6 +26,10 @@ class LogState(Protocol):
         """Undo an ``OpenBlock`` that nothing has followed: ``opening`` is from before it."""
         ...
 
+    def closing(self) -> tuple[Command, ...]:
+        """Return the commands that have to be applied before the block may end, in order."""
+        ...
+
     def drain_changes(self) -> dict[bytes, bytes | None]:
         """Return the leaves changed since the last call (32-byte key -> value, None: gone)."""
         ...

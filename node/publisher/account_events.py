@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from node.codec.action_types import SIDE_NAMES
-from node.publisher.results import REASONS
+from node.codec.action_types import SIDE_NAMES, TRIGGER_NAMES
+from node.publisher.item_results import REASONS
 from node.types.events import (
     AgentChanged,
     BalanceChanged,
@@ -14,9 +14,13 @@ from node.types.events import (
     Filled,
     Liquidated,
     OrderAccepted,
+    OrderAmended,
     OrderCancelled,
     OrderRested,
+    OrderTriggered,
     PositionChanged,
+    SwitchChanged,
+    TriggerSet,
     WithdrawalOpened,
     WorkCharged,
 )
@@ -42,9 +46,13 @@ class AccountEvents:
             Filled: self._filled,
             Liquidated: self._liquidated,
             OrderAccepted: self._accepted,
+            OrderAmended: self._amended,
             OrderCancelled: self._cancelled,
             OrderRested: self._rested,
+            OrderTriggered: self._triggered,
             PositionChanged: self.position,
+            SwitchChanged: _switch,
+            TriggerSet: self._waiting,
             WithdrawalOpened: _withdrawal,
             WorkCharged: _work,
         }
@@ -102,11 +110,51 @@ class AccountEvents:
             "resting": event.resting,
         }
 
+    def _amended(self, event: OrderAmended, _account: Address) -> Fields:
+        """Return what an order is now; ``resting`` false: it arrives anew, and fills follow."""
+        market = self._rules.market(event.market)
+        return {
+            "event": "amended",
+            "order_id": event.order_id,
+            "client_id": event.client_id,
+            "market": market.symbol,
+            "side": SIDE_NAMES[event.side],
+            "price": _price(event.price, market),
+            "remaining": _size(event.remaining, market),
+            "resting": event.resting,
+        }
+
+    def _waiting(self, event: TriggerSet, _account: Address) -> Fields:
+        market = self._rules.market(event.market)
+        return {
+            "event": "waiting",
+            "order_id": event.order_id,
+            "client_id": event.client_id,
+            "market": market.symbol,
+            "side": SIDE_NAMES[event.side],
+            "trigger": TRIGGER_NAMES[event.trigger],
+            "trigger_price": _price(event.trigger_price, market),
+            "price": _price(event.price, market),
+            "size": _size(event.size, market),
+        }
+
+    def _triggered(self, event: OrderTriggered, _account: Address) -> Fields:
+        market = self._rules.market(event.market)
+        return {
+            "event": "triggered",
+            "order_id": event.order_id,
+            "market": market.symbol,
+            "side": SIDE_NAMES[event.side],
+            "price": _price(event.price, market),
+            "size": _size(event.size, market),
+            "mark": _price(event.mark, market),
+        }
+
     def _filled(self, event: Filled, account: Address) -> Fields:
         market = self._rules.market(event.market)
         making = event.maker == account
         side = event.taker_side.opposite if making else event.taker_side
-        fields = {
+        fields: Fields = {
             "event": "filled",
             "role": "maker" if making else "taker",
             "order_id": event.maker_order if making else event.taker_order,
@@ -118,6 +166,8 @@ class AccountEvents:
         }
         if making:
             fields["remaining"] = _size(event.maker_remaining, market)
+        if event.auction:
+            fields["auction"] = True
         return fields
 
     def _liquidated(self, event: Liquidated, _account: Address) -> Fields:
@@ -156,6 +206,14 @@ def _balance(event: BalanceChanged, _account: Address) -> Fields:
 
 def _deposited(event: Deposited, _account: Address) -> Fields:
     return {"event": "deposited", "index": event.index, "amount": _money(event.amount)}
+
+
+def _switch(event: SwitchChanged, _account: Address) -> Fields:
+    return {
+        "event": "switch",
+        "cancel_at": event.cancel_at,
+        "on_disconnect": event.on_disconnect,
+    }
 
 
 def _withdrawal(event: WithdrawalOpened, _account: Address) -> Fields:

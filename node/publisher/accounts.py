@@ -1,9 +1,9 @@
 """What each account has: balances, positions, open orders and agents, kept from events alone."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from node.types.commands import Action, Command, PlaceOrders, Side
+from node.types.commands import Action, Command, NewOrder, PlaceOrders, Side, Trigger
 from node.types.durable import DurableBlock
 from node.types.events import (
     AgentChanged,
@@ -14,33 +14,47 @@ from node.types.events import (
     Filled,
     Liquidated,
     OrderAccepted,
+    OrderAmended,
     OrderCancelled,
     OrderRested,
+    OrderTriggered,
     PositionChanged,
+    SwitchChanged,
+    TriggerSet,
     WithdrawalOpened,
     WorkCharged,
 )
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
 from node.types.units import Lots, Millis, Money, Ticks
 
+NEVER: Final = Millis(0)
+NO_PRICE: Final = Ticks(0)
+
 Touched = dict[Address, list[Event]]
 """The accounts that a block touched, each with its events in order."""
 
 
 class OpenOrder:
-    """An order that rests in a book."""
+    """An order that rests in a book, or waits for its price.
+
+    ``trigger`` is ``NONE`` for one that rests; ``good_till`` and ``group`` are 0 where it has none.
+    """
 
     __slots__ = (
         "client_id",
+        "good_till",
+        "group",
         "market",
         "order_id",
         "price",
         "reduce_only",
         "remaining",
         "side",
+        "trigger",
+        "trigger_price",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an order has this many fields
         self,
         order_id: OrderId,
         client_id: ClientOrderId,
@@ -50,6 +64,10 @@ class OpenOrder:
         remaining: Lots,
         *,
         reduce_only: bool,
+        good_till: Millis = NEVER,
+        group: int = 0,
+        trigger: Trigger = Trigger.NONE,
+        trigger_price: Ticks = NO_PRICE,
     ) -> None:
         self.order_id = order_id
         self.client_id = client_id
@@ -58,15 +76,22 @@ class OpenOrder:
         self.price = price
         self.remaining = remaining
         self.reduce_only = reduce_only
+        self.good_till = good_till
+        self.group = group
+        self.trigger = trigger
+        self.trigger_price = trigger_price
 
 
 class AccountMirror:
     """One account; ``positions`` are the open ones, ``nonces`` the highest each signer used.
 
     ``sequence`` is that of the last command of the last block that touched it, or of the seed.
+    ``switch`` is its dead man's switch: when it cancels, and whether it does on a disconnect.
     """
 
-    __slots__ = ("agents", "free", "nonces", "orders", "positions", "reserved", "sequence")
+    __slots__ = (
+        "agents", "free", "nonces", "orders", "positions", "reserved", "sequence", "switch",
+    )  # fmt: skip
 
     def __init__(self, sequence: Sequence) -> None:
         self.sequence = sequence
@@ -76,25 +101,30 @@ class AccountMirror:
         self.orders: dict[OrderId, OpenOrder] = {}
         self.agents: dict[Address, Millis] = {}
         self.nonces: dict[Address, int] = {}
+        self.switch: tuple[Millis, bool] = (NEVER, False)
 
 
 class Accounts:
     """All accounts, after the last block that was taken."""
 
-    __slots__ = ("_handlers", "_touched", "_waiting", "by_address")
+    __slots__ = ("_arriving", "_handlers", "_touched", "by_address")
 
     def __init__(self) -> None:
         self.by_address: dict[Address, AccountMirror] = {}
         self._touched: Touched = {}
-        self._waiting: dict[OrderId, tuple[ClientOrderId, bool]] = {}
+        # Of the block at hand: orders that may come to rest.
+        self._arriving: dict[OrderId, OpenOrder] = {}
         self._handlers: dict[type, Callable[[Any], None]] = {
             AgentChanged: self._agent,
             BalanceChanged: self._balance,
             Deleveraged: self._deleveraged,
             Filled: self._filled,
+            OrderAmended: self._amended,
             OrderCancelled: self._cancelled,
             OrderRested: self._rested,
+            OrderTriggered: self._triggered,
             PositionChanged: self._position,
+            SwitchChanged: self._switch,
             Deposited: self._touch_account,
             Liquidated: self._touch_account,
             WithdrawalOpened: self._touch_account,
@@ -119,9 +149,11 @@ class Accounts:
             for event in events:
                 if type(event) is OrderAccepted:
                     self._accepted(event, command)
+                elif type(event) is TriggerSet:
+                    self._trigger_set(event, command)
                 elif (handler := self._handlers.get(type(event))) is not None:
                     handler(event)
-            self._waiting.clear()
+        self._arriving.clear()
         return touched
 
     def moved_on(self, touched: Touched, sequence: Sequence) -> None:
@@ -156,31 +188,63 @@ class Accounts:
         self._touch(event.account, event)
 
     def _accepted(self, event: OrderAccepted, command: Command) -> None:
-        assert isinstance(command, PlaceOrders)
         self._touch(event.account, event)
-        order = command.orders[event.item - len(command.cancels)]
-        self._waiting[event.order_id] = (event.client_id, order.reduce_only)
-
-    def _rested(self, event: OrderRested) -> None:
-        client_id, reduce_only = self._waiting[event.order_id]
-        self._touch(event.account, event).orders[event.order_id] = OpenOrder(
+        order = _item(command, event.item)
+        self._arriving[event.order_id] = OpenOrder(
             event.order_id,
-            client_id,
+            event.client_id,
             event.market,
             event.side,
             event.price,
-            event.remaining,
-            reduce_only=reduce_only,
+            event.size,
+            reduce_only=order.reduce_only,
+            good_till=order.good_till,
+            group=order.group,
         )
 
+    def _trigger_set(self, event: TriggerSet, command: Command) -> None:
+        order = _item(command, event.item)
+        self._touch(event.account, event).orders[event.order_id] = OpenOrder(
+            event.order_id,
+            event.client_id,
+            event.market,
+            event.side,
+            event.price,
+            event.size,
+            reduce_only=order.reduce_only,
+            good_till=order.good_till,
+            group=order.group,
+            trigger=event.trigger,
+            trigger_price=event.trigger_price,
+        )
+
+    def _triggered(self, event: OrderTriggered) -> None:
+        order = self._touch(event.account, event).orders.pop(event.order_id)
+        order.trigger, order.trigger_price = Trigger.NONE, NO_PRICE
+        self._arriving[event.order_id] = order
+
+    def _rested(self, event: OrderRested) -> None:
+        order = self._arriving[event.order_id]
+        order.price, order.remaining = event.price, event.remaining
+        self._touch(event.account, event).orders[event.order_id] = order
+
+    def _amended(self, event: OrderAmended) -> None:
+        orders = self._touch(event.account, event).orders
+        # One that waits for an auction is not shown yet.
+        order = orders.get(event.order_id) or self._arriving[event.order_id]
+        order.price, order.remaining = event.price, event.remaining
+        if not event.resting:
+            self._arriving[event.order_id] = orders.pop(event.order_id)
+
     def _cancelled(self, event: OrderCancelled) -> None:
-        mirror = self._touch(event.account, event)
-        if event.resting:
-            del mirror.orders[event.order_id]
+        # One that does not rest may have waited for its price, or have never been open.
+        self._touch(event.account, event).orders.pop(event.order_id, None)
 
     def _filled(self, event: Filled) -> None:
         orders = self._touch(event.maker, event).orders
-        if event.maker_remaining:
+        if event.auction:
+            pass  # Both sides arrived for it; what is left of them will rest.
+        elif event.maker_remaining:
             orders[event.maker_order].remaining = event.maker_remaining
         else:
             del orders[event.maker_order]
@@ -201,5 +265,15 @@ class Accounts:
         mirror = self._touch(event.account, event)
         mirror.free, mirror.reserved = event.free, event.reserved
 
+    def _switch(self, event: SwitchChanged) -> None:
+        mirror = self._touch(event.account, event)
+        mirror.switch = event.cancel_at, event.on_disconnect
+
     def _agent(self, event: AgentChanged) -> None:
         self._touch(event.account, event).agents[event.agent] = event.until
+
+
+def _item(command: Command, item: int) -> NewOrder:
+    """Return the order that is item ``item`` of an action; cancels and amends count first."""
+    assert isinstance(command, PlaceOrders)
+    return command.orders[item - len(command.cancels) - len(command.amends)]

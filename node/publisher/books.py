@@ -10,7 +10,7 @@ import msgspec
 
 from node.types.commands import Side
 from node.types.durable import DurableBlock
-from node.types.events import Event, Filled, OrderCancelled, OrderRested
+from node.types.events import Event, Filled, OrderAmended, OrderCancelled, OrderRested
 from node.types.ids import MarketId
 from node.types.units import Lots, Ticks
 
@@ -103,6 +103,8 @@ class Books:
         # Compared by type, the most frequent first: this runs for every event of every block.
         if kind is Filled:
             assert isinstance(event, Filled)
+            if event.auction:
+                return
             side, lots = event.taker_side.opposite, -event.size
         elif kind is OrderRested:
             assert isinstance(event, OrderRested)
@@ -112,7 +114,19 @@ class Books:
             if not event.resting:
                 return
             side, lots = event.side, Lots(-event.remaining)
+        elif kind is OrderAmended:
+            assert isinstance(event, OrderAmended)
+            self._amend(event)
+            touched[event.market] = None
+            return
         else:
             return
         self._mirrors[event.market - 1].add(side, event.price, lots)
         touched[event.market] = None
+
+    def _amend(self, event: OrderAmended) -> None:
+        if not event.price_before:
+            return  # It waits for its price, outside the book.
+        mirror = self._mirrors[event.market - 1]
+        left = event.remaining if event.resting else 0
+        mirror.add(event.side, event.price_before, left - event.remaining_before)

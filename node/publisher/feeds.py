@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from node.codec.action_types import SIDE_NAMES
+from node.codec.action_types import SIDE_NAMES, TRIGGER_NAMES
 from node.ports.api import Channel
 from node.publisher.account_events import AccountEvents
 from node.publisher.accounts import AccountMirror, Accounts, OpenOrder, Touched
@@ -115,6 +115,7 @@ class Feeds:
             "positions": positions,
             "orders": [self._order(order) for order in mirror.orders.values()],
             "nonces": {hex_from_address(key): top for key, top in mirror.nonces.items()},
+            "switch": {"cancel_at": mirror.switch[0], "on_disconnect": mirror.switch[1]},
         }
 
     def book_fields(self, market_id: MarketId, depth: int | None = None) -> dict[str, Any]:
@@ -222,6 +223,7 @@ class Feeds:
     def _order(self, order: OpenOrder) -> dict[str, Any]:
         market = self._rules.market(order.market)
         return {
+            **_conditions(order, market),
             "order_id": order.order_id,
             "client_id": order.client_id,
             "market": market.symbol,
@@ -247,6 +249,19 @@ def block_fields(durable: DurableBlock) -> dict[str, Any]:
         "hash": "0x" + block.hash.hex(),
         "signature": "0x" + block.signature.hex(),
     }
+
+
+def _conditions(order: OpenOrder, market: MarketRules) -> dict[str, Any]:
+    """Return what most orders do not have: an end, a partner, a price that they wait for."""
+    fields: dict[str, Any] = {}
+    if order.good_till:
+        fields["good_till"] = order.good_till
+    if order.group:
+        fields["group"] = order.group
+    if order.trigger:
+        fields["trigger"] = TRIGGER_NAMES[order.trigger]
+        fields["trigger_price"] = decimal_from_units(order.trigger_price, market.tick_decimals)
+    return fields
 
 
 def _levels(levels: Levels, market: MarketRules) -> list[tuple[str, str]]:

@@ -1,105 +1,53 @@
-"""What became of each item of an action, as its sender is told.
+"""The result of an executed command as JSON: what became of it, and the receipt for it.
 
-Version 1 of the statuses; the list is closed, and a new one means a new version:
-
-================  ===========================================================================
-cancelled         a cancel: the order rests no more
-resting           an order: it rests with ``remaining``; ``filled`` was taken on arrival
-filled            an order: all of it was filled on arrival
-partly_filled     an order: some of it was filled, the rest is gone (``reason``)
-dropped           an order: nothing of it was filled, and it does not rest (``reason``)
-done              any other action: it has applied as a whole
-================  ===========================================================================
-
-An item that could not apply stands as ``{"error": {…}}``. Cancels come first, in their order, then
-orders. What is told is how things stood at the end of the action: an order that rested and was then
-cancelled by a later one of the same action (``self_trade``) is ``dropped``.
+What is told of the items of a bulk action is in ``item_results``.
 """
 
 from binascii import hexlify
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 import msgspec
 
-from node.codec.json_errors import error_to_json
+from node.publisher.item_results import ItemResults
 from node.types.commands import (
     AdjustMargin,
     ApproveAgent,
     CancelAll,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     OpenBlock,
     OracleRound,
     PlaceOrders,
+    SetSwitch,
     SettleFunding,
+    TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.durable import DurableBlock, Executed
 from node.types.events import (
-    CancelReason,
     Event,
-    Filled,
-    ItemRejected,
     MarkMoved,
-    OrderAccepted,
     OrderCancelled,
-    OrderRested,
     PositionChanged,
     WithdrawalOpened,
 )
-from node.types.ids import ClientOrderId, OrderId, hex_from_address
+from node.types.ids import hex_from_address
 from node.types.rules import Rules
 from node.types.units import MONEY_DECIMALS, decimal_from_units
-
-STATUSES: Final = ("cancelled", "resting", "filled", "partly_filled", "dropped", "done")
-STATUSES_VERSION: Final = 1
-
-REASONS: Final = {reason: reason.name.lower() for reason in CancelReason}
-"""How a ``CancelReason`` is called in answers and feeds."""
-
-
-class CancelResult(msgspec.Struct, frozen=True, gc=False):
-    """A cancel that applied."""
-
-    status: str
-    order_id: OrderId
-
-
-class OrderResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """An order that was accepted; ``filled`` and ``remaining`` are decimals in base units.
-
-    ``filled + remaining`` is what was accepted: a reduce-only order is cut to what it can reduce.
-    """
-
-    status: str
-    order_id: OrderId
-    client_id: ClientOrderId
-    filled: str
-    remaining: str
-    reason: str | None = None
-
-
-class _Progress:
-    """An order on its way through the events of its action, in lots."""
-
-    __slots__ = ("accepted", "filled", "reason", "resting")
-
-    def __init__(self, accepted: OrderAccepted) -> None:
-        self.accepted = accepted
-        self.filled = 0
-        self.resting = False
-        self.reason: str | None = None
 
 
 class ResultWriter:
     """Writes the result of an executed command as JSON; keeps the last block's part of it."""
 
-    __slots__ = ("_encode", "_last", "_lot_decimals", "_rules", "_tail")
+    __slots__ = ("_encode", "_items", "_last", "_rules", "_tail")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._lot_decimals = [market.lot_decimals for market in rules.markets]
+        self._items = ItemResults(rules)
         self._encode = msgspec.json.Encoder().encode
         self._last: DurableBlock | None = None
         self._tail = b""
@@ -129,7 +77,7 @@ class ResultWriter:
         """Return the result of each item of ``command``, which was accepted with ``events``."""
         match command:
             case PlaceOrders():
-                return self._items(command, events)
+                return self._items.results(command, events)
             case CancelAll():
                 orders = [event.order_id for event in events if isinstance(event, OrderCancelled)]
                 return [{"status": "done", "cancelled": orders}]
@@ -140,63 +88,17 @@ class ResultWriter:
             case ApproveAgent():
                 agent = hex_from_address(command.agent)
                 return [{"status": "done", "agent": agent, "until": command.until}]
+            case SetSwitch():
+                switch = {"cancel_at": command.cancel_at, "on_disconnect": command.on_disconnect}
+                return [{"status": "done", **switch}]
             case OracleRound():
                 return [self._marks(events)]
-            case OpenBlock() | Deposit() | SettleFunding() | Liquidate():
+            case (OpenBlock() | Deposit() | SettleFunding() | Liquidate()) | (
+                Expire() | TriggerOrder() | Disconnected() | Uncross()
+            ):
                 return [{"status": "done"}]
             case _:
                 assert_never(command)
-
-    def _items(self, command: PlaceOrders, events: tuple[Event, ...]) -> list[Any]:
-        cancels = len(command.cancels)
-        results: list[Any] = [None] * (cancels + len(command.orders))
-        cancelled: list[OrderId] = []
-        orders: dict[OrderId, _Progress] = {}
-        for event in events:
-            kind = type(event)
-            if kind is OrderAccepted:
-                assert isinstance(event, OrderAccepted)
-                orders[event.order_id] = _Progress(event)
-            elif kind is Filled:
-                assert isinstance(event, Filled)
-                orders[event.taker_order].filled += event.size
-            elif kind is OrderRested:
-                assert isinstance(event, OrderRested)
-                orders[event.order_id].resting = True
-            elif kind is OrderCancelled:
-                assert isinstance(event, OrderCancelled)
-                _note_cancelled(event, orders, cancelled)
-            elif kind is ItemRejected:
-                assert isinstance(event, ItemRejected)
-                fault = error_to_json(event.code, event.error, event.values)
-                results[event.item] = {"error": fault}
-        # Cancels come first and each that applied told of one order: they pair up in order.
-        done = iter(cancelled)
-        for item in range(cancels):
-            if results[item] is None:
-                results[item] = CancelResult("cancelled", next(done))
-        for progress in orders.values():
-            results[progress.accepted.item] = self._order(progress)
-        return results
-
-    def _order(self, progress: _Progress) -> OrderResult:
-        accepted, filled = progress.accepted, progress.filled
-        decimals = self._lot_decimals[accepted.market - 1]
-        left = accepted.size - filled
-        if not left:
-            status = "filled"
-        elif progress.resting:
-            status = "resting"
-        else:
-            status = "partly_filled" if filled else "dropped"
-        return OrderResult(
-            status,
-            accepted.order_id,
-            accepted.client_id,
-            decimal_from_units(filled, decimals),
-            decimal_from_units(left, decimals),
-            progress.reason,
-        )
 
     def _margin(self, event: PositionChanged) -> dict[str, Any]:
         return {
@@ -212,18 +114,6 @@ class ResultWriter:
                 market = self._rules.market(event.market)
                 marks[market.symbol] = decimal_from_units(event.price, market.tick_decimals)
         return {"status": "done", "marks": marks}
-
-
-def _note_cancelled(
-    event: OrderCancelled, orders: dict[OrderId, _Progress], cancelled: list[OrderId]
-) -> None:
-    """Count ``event`` to one of the action's own orders, or else to one of its cancels."""
-    own = orders.get(event.order_id)
-    if own is not None:
-        own.resting = False
-        own.reason = REASONS[event.reason]
-    elif event.reason is CancelReason.BY_ACCOUNT:
-        cancelled.append(event.order_id)
 
 
 def _withdrawal(event: WithdrawalOpened) -> dict[str, Any]:

@@ -62,7 +62,24 @@ def _fill(mirror: AccountMirror, account: Account) -> None:
             order.price,
             order.remaining,
             reduce_only=order.reduce_only,
+            good_till=order.good_till,
+            group=order.group,
         )
+    for waiting in account.waiting.values():
+        mirror.orders[waiting.order_id] = OpenOrder(
+            waiting.order_id,
+            waiting.client_id,
+            waiting.market,
+            Side(waiting.side),
+            waiting.price,
+            waiting.size,
+            reduce_only=waiting.reduce_only,
+            good_till=waiting.good_till,
+            group=waiting.group,
+            trigger=waiting.trigger,
+            trigger_price=waiting.trigger_price,
+        )
+    mirror.switch = account.switch_at, account.switch_on_disconnect
     mirror.nonces = {account.address: account.nonces.top} | {
         agent: held.nonces.top for agent, held in account.agents.items()
     }

@@ -6,7 +6,7 @@ makes the block durable before anyone hears of it.
 
 from collections.abc import Callable
 from collections.abc import Sequence as Ordered
-from typing import Generic
+from typing import Final, Generic
 
 import msgspec
 
@@ -15,14 +15,18 @@ from node.codec.changes import changes_digest
 from node.codec.links import block_hash, chain_ids
 from node.ports.machine import Apply, State
 from node.ports.terms import Terms, free_terms
+from node.sequencer.arrange import arrange
 from node.sequencer.submission import Submission
 from node.types.blocks import Block
 from node.types.commands import Command, OpenBlock
 from node.types.durable import DurableBlock
 from node.types.errors import IntegrityError
 from node.types.events import Event, Rejected
-from node.types.ids import Sequence
+from node.types.ids import MarketId, Sequence
 from node.types.units import Millis
+
+IN_TURN: Final[frozenset[MarketId]] = frozenset()
+"""No market whose cancels come first: commands stay as the lanes gave them."""
 
 
 def _no_time() -> int:
@@ -54,10 +58,28 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     results: tuple[int | Rejected, ...]
 
 
+class _Run:
+    """What the block under way holds so far: commands, their ids, and what each did."""
+
+    __slots__ = ("commands", "events", "ids")
+
+    def __init__(
+        self, commands: list[Command], ids: list[bytes], events: list[tuple[Event, ...]]
+    ) -> None:
+        self.commands = commands
+        self.ids = ids
+        self.events = events
+
+    def add(self, command: Command, command_id: bytes, events: tuple[Event, ...]) -> None:
+        self.commands.append(command)
+        self.ids.append(command_id)
+        self.events.append(events)
+
+
 class Builder(Generic[State]):
     """Drives ``state`` by ``apply``, and knows the hash that the next block goes on from."""
 
-    __slots__ = ("_apply", "_name", "_parent", "_terms", "meter", "state")
+    __slots__ = ("_apply", "_cancels_first", "_name", "_parent", "_terms", "meter", "state")
 
     def __init__(
         self,
@@ -67,13 +89,16 @@ class Builder(Generic[State]):
         parent: bytes,
         terms: Callable[[Millis], Terms] = free_terms,
         meter: KindMeter | None = None,
+        cancels_first: frozenset[MarketId] = IN_TURN,
     ) -> None:
         """Go on from ``state``, as it is after the block whose hash is ``parent``.
 
         ``name`` gives a command's id: submissions bring theirs along, an ``OpenBlock`` does not.
         ``terms`` gives what a block at a time charges, and how far finality lags behind it.
         ``meter`` counts what it all costs; without one the counts stay, but no time is measured.
+        ``cancels_first`` are the markets for which blocks are sorted; see ``arrange``.
         """
+        self._cancels_first = cancels_first
         self.meter = KindMeter(_no_time) if meter is None else meter
         self._terms = terms
         self.state = state
@@ -82,11 +107,13 @@ class Builder(Generic[State]):
         self._parent = parent
 
     def build(self, submissions: Ordered[Submission], now_ms: Millis) -> Draft:
-        """Apply ``submissions`` in order and return the block that they make.
+        """Apply ``submissions`` and return the block that they make.
 
-        Its time is ``now_ms``, or the last block's where the clock ran back. Whatever is rejected
-        stands in ``results`` alone: it never reaches the log. Raises ``IntegrityError`` when the
-        state does anything but accept or reject; nothing may be built on it after that.
+        They are applied in order, but for markets whose cancels come first; behind them stands
+        whatever the state asks for before a block may end. The block's time is ``now_ms``, or the
+        last block's where the clock ran back. Whatever is rejected stands in ``results`` alone: it
+        never reaches the log. Raises ``IntegrityError`` when the state does anything but accept or
+        reject; nothing may be built on it after that.
         """
         state, meter = self.state, self.meter
         meter.begin()
@@ -94,58 +121,66 @@ class Builder(Generic[State]):
         time = max(now_ms, Millis(state.time))
         terms = self._terms(time)
         opening = OpenBlock(state.block + 1, time, terms.fee, terms.lag)
-        commands: list[Command] = [opening]
-        ids = [self._name(opening)]
-        events = [self._run(opening)]
-        if isinstance(refused := events[0][0], Rejected):
+        run = _Run([opening], [self._name(opening)], [self._run(opening)])
+        if isinstance(refused := run.events[0][0], Rejected):
             raise IntegrityError(what="opening", block=opening.number, values=refused.values)
         meter.opened()
-        results: list[int | Rejected] = []
-        for submission in submissions:
-            happened = self._run(submission.command)
-            meter.ran(submission.command, happened)
-            if len(happened) == 1 and isinstance(rejected := happened[0], Rejected):
-                results.append(rejected)
-                continue
-            results.append(len(commands))
-            commands.append(submission.command)
-            ids.append(submission.id)
-            events.append(happened)
-        if len(commands) == 1:
+        results = self._execute(submissions, run)
+        if len(run.commands) == 1:
             # Rejections move nothing: with the OpenBlock undone the state is as it was, and an
             # idle exchange leaves no blocks behind.
             state.reopen(before)
             meter.closed(0)
-            return Draft(unsigned=None, results=tuple(results))
-        unsigned = self._close(opening, commands, ids, events)
-        meter.closed(len(commands))
-        return Draft(unsigned=unsigned, results=tuple(results))
+            return Draft(unsigned=None, results=results)
+        self._end(run)
+        unsigned = self._close(opening, run)
+        meter.closed(len(run.commands))
+        return Draft(unsigned=unsigned, results=results)
 
-    def _close(
-        self,
-        opening: OpenBlock,
-        commands: list[Command],
-        ids: list[bytes],
-        events: list[tuple[Event, ...]],
-    ) -> Unsigned:
+    def _execute(self, submissions: Ordered[Submission], run: _Run) -> tuple[int | Rejected, ...]:
+        """Apply ``submissions``, add to ``run`` what is accepted; return what became of each."""
+        meter = self.meter
+        results: list[int | Rejected] = [0] * len(submissions)
+        commands = [submission.command for submission in submissions]
+        for place in arrange(commands, self._cancels_first):
+            command = commands[place]
+            happened = self._run(command)
+            meter.ran(command, happened)
+            if len(happened) == 1 and isinstance(rejected := happened[0], Rejected):
+                results[place] = rejected
+                continue
+            results[place] = len(run.commands)
+            run.add(command, submissions[place].id, happened)
+        return tuple(results)
+
+    def _end(self, run: _Run) -> None:
+        """Add what the state asks for before the block may end; nobody has sent it."""
+        for command in self.state.closing():
+            happened = self._run(command)
+            self.meter.ran(command, happened)
+            if len(happened) == 1 and isinstance(refused := happened[0], Rejected):
+                raise IntegrityError(what="closing", code=refused.code, values=refused.values)
+            run.add(command, self._name(command), happened)
+
+    def _close(self, opening: OpenBlock, run: _Run) -> Unsigned:
         """Chain the ids, take the changes, and make the next block go on from this one."""
-        count = len(commands)
+        count = len(run.commands)
         first = Sequence(self.state.sequence - count + 1)
-        links = chain_ids(self._parent, ids)
+        links = chain_ids(self._parent, run.ids)
         leaves = self.state.drain_changes()
         block = Block(
             number=opening.number,
             time=opening.time,
             first_sequence=first,
-            commands=tuple(commands),
-            ids=tuple(ids),
+            commands=tuple(run.commands),
+            ids=tuple(run.ids),
             parent=self._parent,
             hash=block_hash(opening.number, opening.time, first, count, links[-1]),
             signature=b"",
             changes=changes_digest(leaves),
         )
         self._parent = block.hash
-        return Unsigned(block=block, events=tuple(events), links=tuple(links), leaves=leaves)
+        return Unsigned(block=block, events=tuple(run.events), links=tuple(links), leaves=leaves)
 
     def _run(self, command: Command) -> tuple[Event, ...]:
         try:

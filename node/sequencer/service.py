@@ -274,7 +274,7 @@ class Sequencer(Generic[State]):
         stage.busy(start_ns, self._clock.now_ns(), count)
         self._pace.note(worked_ns, sum(submission.work for submission in submissions))
         self._in_transition = 0
-        accepted = len(draft.unsigned.block.commands) - 1 if draft.unsigned is not None else 0
+        accepted = sum(not isinstance(result, Rejected) for result in draft.results)
         stage.leave(accepted)
         if accepted < count:
             stage.refuse("rejected", count - accepted)

@@ -1,11 +1,23 @@
 """What waits in the lanes: a command, what it may cost, and who wants to hear of its outcome."""
 
 from node.ports.intake import NEVER_NS, Deliver
-from node.types.commands import Action, CancelAll, Command, OracleRound, OrderType, PlaceOrders
+from node.types.commands import (
+    Action,
+    CancelAll,
+    Command,
+    Disconnected,
+    Expire,
+    OracleRound,
+    OrderType,
+    PlaceOrders,
+)
 from node.types.ids import NO_ADDRESS, Address
 
 REHEARSAL_WORK = 10
 """What a fill-or-kill counts for: it crosses a copy of the book, and pays nothing if that fails."""
+
+
+_MANY = CancelAll | OracleRound | Expire | Disconnected
 
 
 class Submission:
@@ -47,6 +59,7 @@ def work_of(command: Command) -> int:
     """
     if isinstance(command, PlaceOrders):
         rehearsed = sum(order.type is OrderType.FOK for order in command.orders)
-        return len(command.orders) + len(command.cancels) + (REHEARSAL_WORK - 1) * rehearsed
+        items = len(command.orders) + len(command.cancels) + len(command.amends)
+        return items + (REHEARSAL_WORK - 1) * rehearsed
     # Of these, each may go through every order of an account, or through every market.
-    return 10 if isinstance(command, CancelAll | OracleRound) else 1
+    return 10 if isinstance(command, _MANY) else 1

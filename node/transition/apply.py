@@ -15,13 +15,19 @@ from node.transition.adjust_margin import adjust_margin
 from node.transition.approve_agent import approve_agent
 from node.transition.cancel_all import cancel_all
 from node.transition.deposit import deposit
+from node.transition.disconnected import disconnected
 from node.transition.effects import Effects
+from node.transition.expire import expire
 from node.transition.liquidate import liquidate
 from node.transition.open_block import open_block
 from node.transition.oracle_round import oracle_round
+from node.transition.orders import cancel_others
 from node.transition.place_orders import place_orders
+from node.transition.set_switch import set_switch
 from node.transition.settle_funding import settle_funding
 from node.transition.state import State
+from node.transition.trigger_order import trigger_order
+from node.transition.uncross import uncross
 from node.transition.withdraw import withdraw
 from node.types.commands import (
     AdjustMargin,
@@ -29,11 +35,17 @@ from node.types.commands import (
     CancelAll,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     OpenBlock,
     OracleRound,
     PlaceOrders,
+    SetSwitch,
     SettleFunding,
+    SystemCommand,
+    TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.errors import CommandRejected
@@ -53,6 +65,8 @@ def apply(state: State, command: Command) -> tuple[Event, ...]:
     except CommandRejected as error:
         assert not effects.events, "a rejection must come before the first change"
         return (Rejected(error.code, type(error).__name__, error.values),)
+    if effects.others:
+        cancel_others(effects)
     state.sequence = Sequence(state.sequence + 1)
     return effects.finish()
 
@@ -69,8 +83,24 @@ def _dispatch(effects: Effects, command: Command) -> None:
             withdraw(effects, command)
         case ApproveAgent():
             approve_agent(effects, command)
+        case SetSwitch():
+            set_switch(effects, command)
+        case _:
+            _dispatch_unsigned(effects, command)
+
+
+def _dispatch_unsigned(effects: Effects, command: SystemCommand) -> None:
+    match command:
         case Liquidate():
             liquidate(effects, command)
+        case TriggerOrder():
+            trigger_order(effects, command)
+        case Expire():
+            expire(effects, command)
+        case Disconnected():
+            disconnected(effects, command)
+        case Uncross():
+            uncross(effects, command)
         case OracleRound():
             oracle_round(effects, command)
         case SettleFunding():

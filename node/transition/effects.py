@@ -1,19 +1,26 @@
 """The record of one command's effects: its events, and which accounts and positions it changed."""
 
 from node.margin.position import Position
+from node.matching.book import Order
 from node.transition.state import Account, State
+from node.transition.waiting import Waiting
 from node.types.events import BalanceChanged, Event, PositionChanged
 from node.types.units import Lots, Money
 
 
 class Effects:
-    """Events in order; changed positions and balances are told once each, when all is done."""
+    """Events in order; changed positions and balances are told once each, when all is done.
 
-    __slots__ = ("_accounts", "_positions", "events", "state")
+    ``others`` are orders to be cancelled because the other of their group was filled or left; see
+    ``node.transition.orders``.
+    """
+
+    __slots__ = ("_accounts", "_positions", "events", "others", "state")
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.events: list[Event] = []
+        self.others: list[Order | Waiting] = []
         self._accounts: dict[Account, None] = {}
         self._positions: dict[Position, None] = {}
 

@@ -68,6 +68,7 @@ def _check_market(state: State, market: Market) -> None:
     bid, ask = market.book.best_price(Side.BUY), market.book.best_price(Side.SELL)
     _require(bid is None or ask is None or bid < ask, "book not crossed", name)
     resting = {order.order_id for side in Side for order in market.book.orders(side)}
+    resting |= {order.order_id for order in market.arrivals}
     held = {
         order.order_id
         for account in state.accounts.values()

@@ -2,19 +2,20 @@
 
 Keys are 32 bytes, ordered so that what belongs together stands together; numbers are big-endian.
 
-====  ==============================================  ==========================================
-0x00  zeros                                           clock, counters and the exchange's money
-0x01  account (20)                                    free, nonces, agents
-0x02  market (2) account (20)                         size, entry, margin, funding
-0x03  market (2) side (1) priority (8) order id (8)   account, client id, remaining, flags, reserve
-0x04  market (2)                                      mark, funding, premium, volatility
-0x05  zeros                                           the hash of the rules
-0x06  withdrawal id (8)                               account, amount
-====  ==============================================  ==========================================
+====  ==========================================  ==============================================
+0x00  zeros                                       clock, counters and the exchange's money
+0x01  account (20)                                free, nonces, dead man's switch, agents
+0x02  market (2) account (20)                     size, entry, margin, funding
+0x03  market (2) side (1) priority (8) rank (8)   a resting order, its ids and reserve included
+0x04  market (2)                                  mark, funding, premium, volatility
+0x05  zeros                                       the hash of the rules
+0x06  withdrawal id (8)                           account, amount
+0x07  market (2) order id (8)                     an order that waits for its trigger
+====  ==========================================  ==============================================
 
-An order's priority is its price for asks and ``2**64 - 1 - price`` for bids, so the best order of
-a book is the *first leaf* under ``0x03 market side``: that it is the best, that it rests, or that
-nothing rests there is each one short proof.
+An order's priority is its price for asks and ``2**64 - 1 - price`` for bids, and of equal prices
+the lower rank came first. So the best order of a book is the *first leaf* under ``0x03 market
+side``: that it is the best, that it rests, or that nothing rests there is each one short proof.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,8 @@ from typing import TYPE_CHECKING
 from node.margin.position import Position
 from node.matching.book import Order
 from node.transition.nonces import NonceWindow
-from node.types.commands import Side
+from node.transition.waiting import Waiting
+from node.types.commands import NewOrder, OrderType, SelfTrade, Side, Trigger
 from node.types.errors import StateDiverged
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
 from node.types.units import UINT64_MAX, Lots, Millis, Money, Ticks
@@ -38,26 +40,34 @@ RULES_KEY = b"\x05" + bytes(31)
 _ORDER_KEY = Struct(">BHBQQ12x")
 _POSITION_KEY = Struct(">BH20s9x")
 _GLOBALS = Struct(">10Q16s16s16s16s")
-_ORDER = Struct(">20sQQB16s")
+_ORDER = Struct(">20sQQQQB16sQQQ")
+_SWITCH = Struct(">QB")
+_WAITING_KEY = Struct(">BHQ21x")
+_WAITING = Struct(">20sQ5BQQQQQ16s")
 _MARKET = Struct(">7Q16s16s16s")
 
 
 class Touched:
-    """What changed since the leaves were last drained; each thing at most once."""
+    """What changed since the leaves were last drained; each thing at most once.
 
-    __slots__ = ("accounts", "markets", "orders", "positions", "withdrawals")
+    ``gone`` are keys that no order will have again: those of orders that took another place.
+    """
+
+    __slots__ = ("accounts", "gone", "markets", "orders", "positions", "waiting", "withdrawals")
 
     def __init__(self) -> None:
         self.accounts: set[Account] = set()
         self.positions: set[Position] = set()
         self.orders: set[Order] = set()
+        self.gone: set[bytes] = set()
+        self.waiting: set[Waiting] = set()
         self.markets: set[Market] = set()
         self.withdrawals: set[int] = set()
 
 
-def order_key(market: int, side: int, price: int, order_id: int) -> bytes:
+def order_key(market: int, side: int, price: int, rank: int) -> bytes:
     """Return the key of a resting order: the better the order, the smaller the key."""
-    return _ORDER_KEY.pack(3, market, side, price if side else UINT64_MAX - price, order_id)
+    return _ORDER_KEY.pack(3, market, side, price if side else UINT64_MAX - price, rank)
 
 
 def book_prefix(market: int, side: int) -> bytes:
@@ -90,16 +100,26 @@ def withdrawal_value(account: Address, amount: Money) -> bytes:
     return account + amount.to_bytes(16, "big")
 
 
+def waiting_key(market: int, order_id: int) -> bytes:
+    """Return the key of an order that waits for its trigger."""
+    return _WAITING_KEY.pack(7, market, order_id)
+
+
 def changed_leaves(state: "State", touched: Touched) -> dict[bytes, bytes | None]:
     """Return key and new value of every leaf that ``touched`` names, and of the global one."""
-    changes: dict[bytes, bytes | None] = {GLOBAL_KEY: _globals_value(state)}
+    changes: dict[bytes, bytes | None] = dict.fromkeys(touched.gone)
+    changes[GLOBAL_KEY] = _globals_value(state)
     for account in touched.accounts:
         changes[account_key(account.address)] = _account_value(account, state)
     for position in touched.positions:
         changes[position_key(position.market, position.account)] = _position_value(position)
     for order in touched.orders:
-        key = order_key(order.market, order.side, order.price, order.order_id)
+        key = order_key(order.market, order.side, order.price, order.rank)
         changes[key] = _order_value(order) if order.resting else None
+    for waiting in touched.waiting:
+        kept = state.accounts[waiting.account].waiting.get(waiting.order_id)
+        key = waiting_key(waiting.market, waiting.order_id)
+        changes[key] = _waiting_value(waiting) if kept is waiting else None
     for market in touched.markets:
         changes[market_key(market.market_id)] = _market_value(market)
     for withdrawal_id in touched.withdrawals:
@@ -115,7 +135,7 @@ def all_leaves(state: "State") -> Iterator[tuple[bytes, bytes]]:
         yield market_key(market.market_id), _market_value(market)
         for side in Side:
             for order in market.book.orders(side):
-                key = order_key(order.market, order.side, order.price, order.order_id)
+                key = order_key(order.market, order.side, order.price, order.rank)
                 yield key, _order_value(order)
     for account in state.accounts.values():
         yield account_key(account.address), _account_value(account, state)
@@ -123,6 +143,8 @@ def all_leaves(state: "State") -> Iterator[tuple[bytes, bytes]]:
             value = _position_value(position)
             if value is not None:
                 yield position_key(position.market, position.account), value
+        for waiting in account.waiting.values():
+            yield waiting_key(waiting.market, waiting.order_id), _waiting_value(waiting)
     for withdrawal_id, (owner, amount) in state.withdrawals.items():
         yield withdrawal_key(withdrawal_id), withdrawal_value(owner, amount)
 
@@ -161,6 +183,7 @@ def _nonces_value(nonces: NonceWindow, width: int) -> bytes:
 def _account_value(account: "Account", state: "State") -> bytes:
     width = (state.rules.limits.nonce_window + 7) // 8
     value = _signed(account.free) + _nonces_value(account.nonces, width)
+    value += _SWITCH.pack(account.switch_at, account.switch_on_disconnect)
     for agent, entry in sorted(account.agents.items()):
         value += agent + entry.until.to_bytes(8, "big") + _nonces_value(entry.nonces, width)
     return value
@@ -180,10 +203,34 @@ def _position_value(position: Position) -> bytes | None:
 def _order_value(order: Order) -> bytes:
     return _ORDER.pack(
         order.account,
+        order.order_id,
         order.client_id,
         order.remaining,
-        order.reduce_only,
+        order.size,
+        order.reduce_only | order.post_only << 1 | order.self_trade << 2,
         order.reserve.to_bytes(16, "big"),
+        order.good_till,
+        order.group,
+        order.batch,
+    )
+
+
+def _waiting_value(waiting: Waiting) -> bytes:
+    new = waiting.new
+    return _WAITING.pack(
+        waiting.account,
+        new.client_id,
+        new.side,
+        new.type,
+        new.reduce_only,
+        new.self_trade,
+        new.trigger,
+        new.price,
+        new.size,
+        new.good_till,
+        new.trigger_price,
+        new.group,
+        waiting.max_fee.to_bytes(16, "big"),
     )
 
 
@@ -228,6 +275,9 @@ def restore(state: "State", items: Iterable[tuple[bytes, bytes]]) -> None:
             case 6:
                 owner, amount = Address(value[:20]), Money(int.from_bytes(value[20:], "big"))
                 state.withdrawals[int.from_bytes(key[1:9], "big")] = (owner, amount)
+            case 7:
+                waiting = _waiting_from(key, value)
+                state.accounts[waiting.account].keep(waiting)
             case _:
                 raise StateDiverged(where="leaf", key=key)
     for order in orders:
@@ -266,7 +316,10 @@ def _restore_account(state: "State", key: bytes, value: bytes) -> None:
     account = state.open_account(Address(key[1:21]))
     account.free = _number(value[:16])
     account.nonces = _nonces_from(value[16 : 16 + width])
-    for start in range(16 + width, len(value), 28 + width):
+    agents = 16 + width + _SWITCH.size
+    at, on_disconnect = _SWITCH.unpack(value[16 + width : agents])
+    account.switch_at, account.switch_on_disconnect = Millis(at), bool(on_disconnect)
+    for start in range(agents, len(value), 28 + width):
         until = Millis(int.from_bytes(value[start + 20 : start + 28], "big"))
         nonces = _nonces_from(value[start + 28 : start + 28 + width])
         account.add_agent(Address(value[start : start + 20]), until, nonces)
@@ -283,9 +336,11 @@ def _restore_position(state: "State", key: bytes, value: bytes) -> None:
 
 
 def _order_from(key: bytes, value: bytes) -> Order:
-    _, market, side, priority, order_id = _ORDER_KEY.unpack(key)
-    account, client_id, remaining, reduce_only, reserve = _ORDER.unpack(value)
-    return Order(
+    _, market, side, priority, rank = _ORDER_KEY.unpack(key)
+    (account, order_id, client_id, remaining, size, flags, reserve, good_till, group, batch) = (
+        _ORDER.unpack(value)
+    )
+    order = Order(
         OrderId(order_id),
         ClientOrderId(client_id),
         Address(account),
@@ -293,9 +348,39 @@ def _order_from(key: bytes, value: bytes) -> Order:
         Side(side),
         Ticks(priority if side else UINT64_MAX - priority),
         Lots(remaining),
-        reduce_only=bool(reduce_only),
+        reduce_only=bool(flags & 1),
         reserve=Money(int.from_bytes(reserve, "big")),
+        post_only=bool(flags & 2),
+        self_trade=SelfTrade(flags >> 2),
+        good_till=Millis(good_till),
+        group=group,
     )
+    order.rank, order.size, order.batch = rank, Lots(size), batch
+    return order
+
+
+def _waiting_from(key: bytes, value: bytes) -> Waiting:
+    _, market, order_id = _WAITING_KEY.unpack(key)
+    (
+        account, client_id, side, kind, reduce_only, self_trade, trigger, price, size, good_till,
+        trigger_price, group, max_fee,
+    ) = _WAITING.unpack(value)  # fmt: skip
+    new = NewOrder(
+        MarketId(market),
+        Side(side),
+        OrderType(kind),
+        Ticks(price),
+        Lots(size),
+        bool(reduce_only),
+        ClientOrderId(client_id),
+        SelfTrade(self_trade),
+        Millis(good_till),
+        Trigger(trigger),
+        Ticks(trigger_price),
+        group,
+    )
+    max_fee = Money(int.from_bytes(max_fee, "big"))
+    return Waiting(OrderId(order_id), Address(account), new, max_fee)
 
 
 def _rest(state: "State", order: Order) -> None:

@@ -21,7 +21,7 @@ from node.matching.book import Order
 from node.matching.match import crosses
 from node.transition.deleverage import can_deleverage, deleverage
 from node.transition.effects import Effects
-from node.transition.orders import open_orders, remove_order
+from node.transition.orders import remove_order, resting_orders
 from node.transition.state import Account, Market, State
 from node.transition.trade import Trade
 from node.types.commands import Liquidate, Side
@@ -69,7 +69,7 @@ def liquidate(effects: Effects, command: Liquidate) -> None:
     if equity >= required:
         raise NotLiquidatable(equity=equity, required=required)
     order = _closing_order(state, market, position, equity)
-    orders = open_orders(account, market.market_id)
+    orders = resting_orders(account, market.market_id)
     hopeless = equity + state.insurance < 0 and can_deleverage(state, market, position)
     if not (orders or hopeless or crosses(market.book, order)):
         raise LiquidationStalled(price=order.price, size=order.remaining)

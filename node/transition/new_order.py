@@ -3,17 +3,21 @@
 from typing import Final
 
 from node.margin.position import NO_LOTS, NO_MONEY, Position, order_reserve
+from node.matching.book import Order
+from node.transition.gather import check_gathering, drawn_at_limit
 from node.transition.rehearsal import would_fill
 from node.transition.state import Account, Market, State
 from node.transition.steps import Steps
-from node.types.commands import NewOrder, OrderType, Side
+from node.types.commands import POST_ONLY_TYPES, NewOrder, OrderType, Side
 from node.types.errors import (
     DuplicateClientId,
     FillOrKillUnfilled,
+    GroupFull,
     InsufficientCollateral,
     MarkStale,
     NothingToTake,
     NotionalTooSmall,
+    OrderExpired,
     PositionTooLarge,
     PostOnlyWouldCross,
     PriceOutsideBand,
@@ -22,6 +26,7 @@ from node.types.errors import (
     TooManyOpenOrders,
     UnknownMarket,
 )
+from node.types.rules import Ordering
 from node.types.units import Lots, Money, Ticks
 
 # A name of this module is found several times faster than a member of an enum class.
@@ -30,6 +35,8 @@ _GTC: Final = OrderType.GTC
 _FOK: Final = OrderType.FOK
 _POST_ONLY: Final = OrderType.POST_ONLY
 _MARKET: Final = OrderType.MARKET
+_SLIDE: Final = OrderType.SLIDE
+_AUCTION: Final = Ordering.AUCTION
 
 
 class Admitted:
@@ -47,16 +54,27 @@ class Admitted:
         self.crosses = crosses
 
 
-def admit(state: State, account: Account, new: NewOrder, per_fill: Money, steps: Steps) -> Admitted:
+def admit(
+    state: State,
+    account: Account,
+    new: NewOrder,
+    per_fill: Money,
+    steps: Steps,
+    own: Order | None = None,
+) -> Admitted:
     """Return how ``new`` enters the market; raise the first rule that it breaks. Changes nothing.
 
     A market order's price is held to the price band, a reduce-only order's size to what there is to
     reduce. One that closes less than all of it is held to the minimum as well: reducing lot by lot,
     it would reserve nothing and make a wall of dust. ``per_fill`` is what each fill costs in work,
     ``steps`` what trying it out may take.
+
+    ``own``: the resting order whose place ``new`` takes. What it reserves is free for ``new``.
     """
     if not 1 <= new.market <= len(state.markets):
         raise UnknownMarket(market=new.market)
+    if new.good_till and new.good_till <= state.time:
+        raise OrderExpired(good_till=new.good_till, now=state.time)
     market = state.markets[new.market - 1]
     position = account.positions.get(new.market)
     size = _check_size(market, position, new)
@@ -64,17 +82,25 @@ def admit(state: State, account: Account, new: NewOrder, per_fill: Money, steps:
         market.require_fresh(state.time, state.lag)
     price = _check_price(market, state.time, new)
     closes_all = new.reduce_only and position is not None and size == position.reducible(new.side)
-    if price * size < market.rules.min_notional and not closes_all:
-        raise NotionalTooSmall(notional=price * size, minimum=market.rules.min_notional)
-    _check_ids(state, account, new)
     buying = new.side is _BUY
     level = (market.book.asks if buying else market.book.bids).best
     best = None if level is None else level.price
     crosses = best is not None and (price >= best if buying else price <= best)
-    _check_type(new, best, crosses)
+    if crosses and new.type is _SLIDE:
+        assert best is not None
+        price, crosses = _slide(market, new, best), False
+    if price * size < market.rules.min_notional and not closes_all:
+        raise NotionalTooSmall(notional=price * size, minimum=market.rules.min_notional)
+    if own is None:
+        check_ids(state, account, new)
+    gathered = market.rules.ordering is _AUCTION
+    if gathered:
+        check_gathering(state, market, new.type)
+    if not gathered or new.type is _POST_ONLY:
+        _check_type(new, best, crosses)
     reserve = NO_MONEY
     if not new.reduce_only:
-        reserve = _check_collateral(market, account, position, new, price, size)
+        reserve = _check_collateral(market, account, position, new, price, size, own)
     if new.type is _FOK and not would_fill(state, account, new, price, size, per_fill, steps):
         raise FillOrKillUnfilled(size=size)
     return Admitted(price, size, reserve, crosses)
@@ -109,21 +135,33 @@ def _check_price(market: Market, now: int, new: NewOrder) -> Ticks:
     raise PriceOutsideBand(price=price, low=low, high=high)
 
 
-def _check_ids(state: State, account: Account, new: NewOrder) -> None:
+def check_ids(state: State, account: Account, new: NewOrder) -> None:
+    """Raise unless there is room for one more open order, and its client id and group are free."""
     limit = state.rules.limits.open_orders_per_account
-    if len(account.orders) >= limit:
+    if len(account.orders) + len(account.waiting) >= limit:
         raise TooManyOpenOrders(limit=limit)
     if new.client_id:
         open_order = account.clients.get(new.client_id)
         if open_order is not None:
             raise DuplicateClientId(client_id=new.client_id, order_id=open_order.order_id)
+    if new.group and len(account.groups.get(new.group, ())) > 1:
+        raise GroupFull(group=new.group)
+
+
+def _slide(market: Market, new: NewOrder, best: Ticks) -> Ticks:
+    """Return the price one tick before ``best``. Raises ``PostOnlyWouldCross`` past the band."""
+    price = Ticks(best - 1 if new.side is _BUY else best + 1)
+    low, high = market.band
+    if not low <= price <= high:
+        raise PostOnlyWouldCross(price=new.price, best=best)
+    return price
 
 
 def _check_type(new: NewOrder, best: Ticks | None, crosses: bool) -> None:
     if new.type is _POST_ONLY:
         if crosses:
             raise PostOnlyWouldCross(price=new.price, best=best)
-    elif new.type is not _GTC and not crosses:
+    elif new.type is not _GTC and new.type is not _SLIDE and not crosses:
         raise NothingToTake(price=new.price, best=best)
 
 
@@ -134,29 +172,35 @@ def _check_collateral(
     new: NewOrder,
     price: int,
     size: int,
+    own: Order | None,
 ) -> Money:
     """Return what the order reserves; raise unless free collateral covers what it may open."""
     held = position.size if position is not None else 0
     exposure = abs(held + (-size if new.side else size))
     if exposure > market.max_size and exposure > abs(held):
         raise PositionTooLarge(size=exposure, limit=market.max_size)
-    required = reserve_of(market, position, new.side, price, size)
-    if required > account.free:
-        raise InsufficientCollateral(required=required, free=account.free, buffer=market.buffer)
+    replaced, free = 0, account.free
+    if own is not None:
+        replaced, free = own.remaining, free + own.reserve
+    required = reserve_of(market, position, new.side, price, size, replaced)
+    if market.rules.ordering is _AUCTION and new.type not in POST_ONLY_TYPES:
+        required = max(required, drawn_at_limit(market, position, new.side, price, size))
+    if required > free:
+        raise InsufficientCollateral(required=required, free=free, buffer=market.buffer)
     return required
 
 
 def reserve_of(
-    market: Market, position: Position | None, side: int, price: int, size: int
+    market: Market, position: Position | None, side: int, price: int, size: int, replaced: int = 0
 ) -> Money:
     """Return what an order of ``size`` lots holds back for what it opens, the buffer included.
 
     It opens what is beyond the lots left to close; those that resting orders on the same side will
-    close are not there to be closed again.
+    close are not there to be closed again, but for ``replaced`` lots of the one that it replaces.
     """
     rules, buffer = market.rules, market.buffer
     if position is None:
         return order_reserve(rules, price, size, size, buffer)
-    closable = position.reducible(side) - position.resting[side]
+    closable = position.reducible(side) - position.resting[side] + replaced
     opening = size - closable if closable > 0 else size
     return order_reserve(rules, price, opening, abs(position.size) + size, buffer)

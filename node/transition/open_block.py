@@ -3,7 +3,7 @@
 from node.transition.effects import Effects
 from node.transition.state import State
 from node.types.commands import OpenBlock
-from node.types.errors import BlockOutOfOrder, FeeOutOfRange, ValueOutOfRange
+from node.types.errors import AuctionPending, BlockOutOfOrder, FeeOutOfRange, ValueOutOfRange
 from node.types.events import BlockOpened
 from node.types.fees import fee_range
 from node.types.units import LAG_MAX, Millis, Money
@@ -15,9 +15,11 @@ TIME_MAX = 2**63 - 1
 def open_block(effects: Effects, command: OpenBlock) -> None:
     """Open the next block at its time.
 
-    Raises ``BlockOutOfOrder``, ``ValueOutOfRange`` or ``FeeOutOfRange``.
+    Raises ``AuctionPending``, ``BlockOutOfOrder``, ``ValueOutOfRange`` or ``FeeOutOfRange``.
     """
     state = effects.state
+    if state.gathering:
+        raise AuctionPending(market=min(state.gathering))
     if command.number != state.block + 1 or not state.time <= command.time <= TIME_MAX:
         raise BlockOutOfOrder(
             number=command.number, expected=state.block + 1, time=command.time, now=state.time
@@ -29,6 +31,7 @@ def open_block(effects: Effects, command: OpenBlock) -> None:
         raise FeeOutOfRange(fee=command.fee, low=low, high=high)
     state.fee_anchor = next_anchor(state, command.time, command.fee)
     state.block = command.number
+    state.block_first_id = state.next_order_id
     state.time = command.time
     state.fee = command.fee
     state.lag = command.lag

@@ -1,10 +1,22 @@
-"""Resting orders come and go: the one place where book, account and reserve move together."""
+"""Open orders come and go: the one place where book, account and reserve move together.
 
+Of two open orders of a group, one that is filled, triggered or cancelled cancels the other. That is
+noted when it happens, in ``Effects.others``, and done by ``cancel_others`` when no crossing is
+under way: matching must find the book as it left it.
+"""
+
+from operator import attrgetter
+
+from node.margin.position import NO_MONEY, Position, order_reserve
 from node.matching.book import Order
 from node.transition.effects import Effects
-from node.transition.state import Account
-from node.types.events import CancelReason, OrderCancelled, OrderRested
+from node.transition.state import Account, Market
+from node.transition.waiting import Waiting
+from node.types.events import CancelReason, OrderAmended, OrderCancelled, OrderRested
 from node.types.ids import MarketId
+from node.types.units import Lots, Money, Ticks
+
+_age = attrgetter("order_id")
 
 
 def rest_order(effects: Effects, account: Account, order: Order) -> None:
@@ -12,6 +24,7 @@ def rest_order(effects: Effects, account: Account, order: Order) -> None:
     state = effects.state
     account.free -= order.reserve
     account.hold(order)
+    order.batch = state.block
     state.market(order.market).book.add(order)
     state.touched.orders.add(order)
     effects.account_changed(account)
@@ -22,23 +35,81 @@ def rest_order(effects: Effects, account: Account, order: Order) -> None:
     )
 
 
+def cancel_order(effects: Effects, order: Order | Waiting, reason: CancelReason) -> None:
+    """Cancel an open order, wherever it rests or waits."""
+    if isinstance(order, Order):
+        remove_order(effects, order, reason)
+    else:
+        stop_waiting(effects, order, reason)
+        effects.events.append(cancelled(order, reason, resting=False))
+
+
 def remove_order(effects: Effects, order: Order, reason: CancelReason) -> None:
-    """Take a resting order out of its book and free what it reserved."""
-    effects.state.market(order.market).book.remove(order)
-    order_left(effects, order, reason)
+    """Take an order out of its book, or out of its auction, and free what it reserved."""
+    state, resting = effects.state, order.resting
+    if resting:
+        state.market(order.market).book.remove(order)
+    else:
+        state.leave_auction(order)
+    order_left(effects, order, reason, resting=resting)
 
 
-def order_left(effects: Effects, order: Order, reason: CancelReason) -> None:
-    """Account for an order that matching has already taken out of its book, unfilled."""
+def order_left(
+    effects: Effects, order: Order, reason: CancelReason, *, resting: bool = True
+) -> None:
+    """Account for an order that is out of its book already (or its auction), unfilled."""
     state = effects.state
     account = state.accounts[order.account]
+    if order.group:
+        _note_other(effects, account, order, reason)
     account.let_go(order)
     state.touched.orders.add(order)
     effects.account_changed(account)
-    effects.events.append(cancelled(order, reason, resting=True))
+    effects.events.append(cancelled(order, reason, resting=resting))
 
 
-def cancelled(order: Order, reason: CancelReason, *, resting: bool) -> OrderCancelled:
+def stop_waiting(effects: Effects, waiting: Waiting, reason: CancelReason | None = None) -> None:
+    """Take an order away from those that wait: cancelled, or (None) triggered."""
+    state = effects.state
+    account = state.accounts[waiting.account]
+    if waiting.group:
+        _note_other(effects, account, waiting, reason)
+    account.forget(waiting)
+    state.touched.waiting.add(waiting)
+
+
+def shrink_order(effects: Effects, account: Account, order: Order, left: Lots) -> None:
+    """Let a resting order keep ``left`` lots, without a trade, and free what they do not need.
+
+    Book and ``order.size`` are the caller's; ``order.remaining`` is still what it was.
+    """
+    state = effects.state
+    market = state.market(order.market)
+    market.age(state.time, state.lag)
+    position = account.positions[order.market]
+    reserve = reserve_after(market, position, order, left)
+    account.reserved -= order.reserve - reserve
+    account.free += order.reserve - reserve
+    order.reserve = reserve
+    if not order.reduce_only:
+        position.resting[order.side] -= order.remaining - left
+    state.touched.orders.add(order)
+    effects.account_changed(account)
+    # One that waits for an auction has not stood in the book.
+    price, before = (order.price, order.remaining) if order.resting else (0, 0)
+    effects.events.append(amended(order, price, before, left, resting=True))
+
+
+def reserve_after(market: Market, position: Position, order: Order, left: int) -> Money:
+    """Return what a resting order of which ``left`` lots stay reserves: never more than before."""
+    if not order.reserve:
+        return NO_MONEY
+    exposure = abs(position.size) + order.remaining
+    needed = order_reserve(market.rules, order.price, left, exposure, market.buffer)
+    return needed if needed < order.reserve else order.reserve
+
+
+def cancelled(order: Order | Waiting, reason: CancelReason, *, resting: bool) -> OrderCancelled:
     """Return the event that tells of ``order``'s unfilled rest."""
     return OrderCancelled(
         order.order_id,
@@ -53,16 +124,62 @@ def cancelled(order: Order, reason: CancelReason, *, resting: bool) -> OrderCanc
     )
 
 
-def open_orders(account: Account, market: MarketId) -> list[Order]:
-    """Return the account's open orders in ``market`` (0: in all), oldest first."""
-    return sorted(
-        (order for order in account.orders.values() if not market or order.market == market),
-        key=_age,
+def amended(
+    order: Order | Waiting, price_before: int, remaining_before: int, left: int, *, resting: bool
+) -> OrderAmended:
+    """Return the event that tells how ``order``, whose price is the new one, was changed."""
+    return OrderAmended(
+        order.order_id,
+        order.client_id,
+        order.account,
+        order.market,
+        order.side,
+        Ticks(price_before),
+        Lots(remaining_before),
+        order.price,
+        Lots(left),
+        resting,
     )
 
 
-def _age(order: Order) -> int:
-    return order.order_id
+def open_orders(account: Account, market: MarketId) -> list[Order | Waiting]:
+    """Return the account's open orders in ``market`` (0: in all), oldest first."""
+    every: list[Order | Waiting] = [*account.orders.values(), *account.waiting.values()]
+    return sorted((order for order in every if not market or order.market == market), key=_age)
+
+
+def resting_orders(account: Account, market: MarketId) -> list[Order]:
+    """Return the account's orders in the book of ``market``, oldest first."""
+    return sorted((order for order in account.orders.values() if order.market == market), key=_age)
+
+
+def is_open(account: Account, order: Order | Waiting) -> bool:
+    """Return whether ``order``, one of the account's, still rests or waits."""
+    if isinstance(order, Order):
+        return account.orders.get(order.order_id) is order
+    return account.waiting.get(order.order_id) is order
+
+
+def cancel_others(effects: Effects) -> int:
+    """Cancel the open orders whose other has been filled, triggered or cancelled.
+
+    Returns how many they were. The other itself stays what it is.
+    """
+    others, effects.others = effects.others, []
+    count = 0
+    for order in others:
+        if is_open(effects.state.accounts[order.account], order):
+            cancel_order(effects, order, CancelReason.ONE_CANCELS_OTHER)
+            count += 1
+    return count
+
+
+def _note_other(
+    effects: Effects, account: Account, order: Order | Waiting, reason: CancelReason | None
+) -> None:
+    other = account.other(order)
+    if other is not None and reason is not CancelReason.ONE_CANCELS_OTHER:
+        effects.others.append(other)
 
 
 def drop_idle_reducers(effects: Effects, account: Account, market: MarketId) -> int:

@@ -15,7 +15,7 @@ from node.transition.effects import Effects
 from node.transition.state import Account, Market, State
 from node.transition.steps import Steps
 from node.transition.trade import Trade
-from node.types.commands import NewOrder, Side
+from node.types.commands import NewOrder, SelfTrade, Side
 from node.types.ids import MarketId, OrderId
 from node.types.units import Lots, Money, Ticks
 
@@ -36,8 +36,11 @@ def would_fill(
     limit = steps.most_tried
     market = state.market(new.market)
     makers = _within_reach(market, new.side, price, limit)
+    if new.self_trade is not SelfTrade.CANCEL_MAKER:
+        makers = _before_own(makers, account, state.time)
     # Most noes are this simple, and a no is free: it must not cost us a rehearsal.
-    if sum(maker.remaining for maker in makers if maker.account != account.address) < size:
+    living = (maker for maker in makers if not 0 < maker.good_till <= state.time)
+    if sum(maker.remaining for maker in living if maker.account != account.address) < size:
         return False
     steps.take(len(makers))
     stage = State(state.rules, state.domain)
@@ -54,7 +57,7 @@ def would_fill(
         _copy_order(stage, owner, maker)
     order = Order(
         OrderId(0), new.client_id, account.address, new.market, new.side, price, size,
-        reduce_only=new.reduce_only,
+        reduce_only=new.reduce_only, self_trade=new.self_trade,
     )  # fmt: skip
     return Trade(Effects(stage), copy, taker, order, per_fill).run(limit) is Stop.FILLED
 
@@ -65,6 +68,18 @@ def _within_reach(market: Market, side: Side, price: Ticks, limit: int) -> list[
     if side == Side.BUY:
         return list(takewhile(lambda maker: maker.price <= price, makers))
     return list(takewhile(lambda maker: maker.price >= price, makers))
+
+
+def _before_own(makers: list[Order], account: Account, now: int) -> list[Order]:
+    """Return the makers before the first living one of the account's own.
+
+    Whatever an order that does not simply cancel it would do there, it would not be filled.
+    """
+    return list(
+        takewhile(
+            lambda maker: maker.account != account.address or 0 < maker.good_till <= now, makers
+        )
+    )
 
 
 def _copy_account(stage: State, account: Account, market: MarketId) -> Account:
@@ -83,6 +98,7 @@ def _copy_order(stage: State, owner: Account, order: Order) -> None:
     copy = Order(
         order.order_id, order.client_id, order.account, order.market, order.side, order.price,
         order.remaining, reduce_only=order.reduce_only, reserve=order.reserve,
+        good_till=order.good_till, group=order.group,
     )  # fmt: skip
     stage.market(order.market).book.add(copy)
     owner.hold(copy)

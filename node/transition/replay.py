@@ -19,7 +19,7 @@ from node.transition.state import State
 from node.transition.tree.tree import StateTree
 from node.types.blocks import Domain
 from node.types.commands import Command, OpenBlock
-from node.types.errors import BatchMalformed, StateDiverged
+from node.types.errors import AuctionPending, BatchMalformed, StateDiverged
 from node.types.events import Rejected
 from node.types.ids import Sequence
 from node.types.rules import Rules
@@ -76,8 +76,9 @@ class Replica:
         block number, the digests of what another execution saw the blocks change.
         Raises ``StateDiverged``: ``where="command"`` with ``sequence``, ``code`` and ``error`` at
         one that the transition rejects; ``where="block"`` with ``number``, ``first_sequence``,
-        ``expected`` and ``found`` at one that changed something else. Raises ``BatchMalformed``
-        where the first command does not open a block.
+        ``expected`` and ``found`` at one that changed something else. Where orders still wait for
+        an auction when a block ends, what lacks is the command. Raises ``BatchMalformed`` where the
+        first command does not open a block.
         """
         interval = self.state.rules.root_interval
         first: Sequence | None = None
@@ -115,6 +116,15 @@ class Replica:
 
     def _close_block(self, first: Sequence, expected: Mapping[int, bytes] | None) -> None:
         number = self.state.block
+        if self.state.gathering:
+            # The last block of a log has no next one to refuse it.
+            raise StateDiverged(
+                where="command",
+                sequence=self.state.sequence + 1,
+                code=AuctionPending.code,
+                error=AuctionPending.__name__,
+                values={"market": min(self.state.gathering)},
+            )
         changes = self.state.drain_changes()
         if expected is not None:
             found = changes_digest(changes)

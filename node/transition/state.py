@@ -1,7 +1,7 @@
 """The whole state of the exchange. Only ``apply`` changes it.
 
 Everything here is committed to by the state tree (see ``leaves.py``) or derived from what is: the
-order of a queue is the order of order ids, sums of reserves and resting sizes are sums, and the
+order of a queue is the order of ranks, sums of reserves and resting sizes are sums, and the
 auto-deleveraging queues are positions sorted by entry price. So a state can be rebuilt from its
 leaves alone, order books included.
 """
@@ -18,10 +18,12 @@ from node.margin.volatility import SAMPLE_MS, variance_after, variance_of
 from node.matching.book import Book, Order
 from node.transition import leaves
 from node.transition.nonces import NonceWindow
+from node.transition.waiting import Waiting
 from node.types.blocks import Domain
+from node.types.commands import Command, OrderType, Uncross
 from node.types.errors import MarkStale, RiskDataTooOld
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
-from node.types.rules import MarketRules, Rules
+from node.types.rules import MarketRules, Ordering, Rules
 from node.types.units import Millis, Money, Ticks
 
 RANK_ONE = 2**20
@@ -39,28 +41,43 @@ class Agent:
 
 
 class Account:
-    """Free collateral, what open orders reserve, and who may sign."""
+    """Free collateral, open orders and what they reserve, who may sign, the dead man's switch.
+
+    ``orders`` rest in books, ``waiting`` ones outside. ``groups`` holds the one or two open orders
+    of each group, see ``NewOrder.group``.
+
+    From block time ``switch_at`` on (0: never), and with ``switch_on_disconnect`` when the last
+    connection ends, all open orders are to go.
+    """
 
     __slots__ = (
         "address",
         "agents",
         "clients",
         "free",
+        "groups",
         "nonces",
         "orders",
         "positions",
         "reserved",
+        "switch_at",
+        "switch_on_disconnect",
+        "waiting",
     )
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.free = 0
         self.reserved = 0
+        self.switch_at = Millis(0)
+        self.switch_on_disconnect = False
         self.nonces = NonceWindow()
         self.agents: dict[Address, Agent] = {}
         self.positions: dict[MarketId, Position] = {}
         self.orders: dict[OrderId, Order] = {}
-        self.clients: dict[ClientOrderId, Order] = {}
+        self.waiting: dict[OrderId, Waiting] = {}
+        self.clients: dict[ClientOrderId, Order | Waiting] = {}
+        self.groups: dict[int, list[Order | Waiting]] = {}
 
     def position(self, market: MarketId) -> Position:
         """Return the position in ``market``, an empty one where there was none."""
@@ -74,6 +91,8 @@ class Account:
         self.orders[order.order_id] = order
         if order.client_id:
             self.clients[order.client_id] = order
+        if order.group:
+            self.join(order)
         self.reserved += order.reserve
         if not order.reduce_only:
             self.position(order.market).resting[order.side] += order.remaining
@@ -83,10 +102,58 @@ class Account:
         del self.orders[order.order_id]
         if order.client_id:
             del self.clients[order.client_id]
+        if order.group:
+            self.leave(order)
         self.reserved -= order.reserve
         self.free += order.reserve
         if not order.reduce_only:
             self.positions[order.market].resting[order.side] -= order.remaining
+
+    def close(self, order: Order) -> None:
+        """Forget an order that was filled to the last lot: it reserves nothing any more."""
+        del self.orders[order.order_id]
+        if order.client_id:
+            del self.clients[order.client_id]
+        if order.group:
+            self.leave(order)
+
+    def keep(self, waiting: Waiting) -> None:
+        """Count an order that waits among the account's own."""
+        self.waiting[waiting.order_id] = waiting
+        if waiting.client_id:
+            self.clients[waiting.client_id] = waiting
+        if waiting.group:
+            self.join(waiting)
+
+    def forget(self, waiting: Waiting) -> None:
+        """Forget an order that no longer waits."""
+        del self.waiting[waiting.order_id]
+        if waiting.client_id:
+            del self.clients[waiting.client_id]
+        if waiting.group:
+            self.leave(waiting)
+
+    def join(self, order: Order | Waiting) -> None:
+        """Enter an open order into its group."""
+        self.groups.setdefault(order.group, []).append(order)
+
+    def leave(self, order: Order | Waiting) -> None:
+        """Take an order that is no longer open out of its group."""
+        members = self.groups[order.group]
+        members.remove(order)
+        if not members:
+            del self.groups[order.group]
+
+    def other(self, order: Order | Waiting) -> Order | Waiting | None:
+        """Return the open order that shares ``order``'s group with it, if there is one."""
+        members = self.groups.get(order.group, ())
+        return next((member for member in members if member is not order), None)
+
+    def named(self, order_id: OrderId, client_id: ClientOrderId) -> Order | Waiting | None:
+        """Return the open order with this client id or, where that is 0, with this id."""
+        if client_id:
+            return self.clients.get(client_id)
+        return self.orders.get(order_id) or self.waiting.get(order_id)
 
     def add_agent(self, agent: Address, until: Millis, nonces: NonceWindow) -> None:
         """Let ``agent`` act until ``until``, its used nonces being ``nonces``."""
@@ -101,12 +168,17 @@ class Market:
 
     ``queues[0]`` holds the longs by entry price upward, ``queues[1]`` the shorts downward (their
     ranks are negated): the first gained most on each lot.
+
+    Two things here live within a block and stand in no leaf: ``arrivals``, the orders that wait for
+    the auction at its end, in the order in which they came, and ``taking_block``, the last block in
+    which something could take. A block ends without arrivals, and the next one has another number.
     """
 
     __slots__ = (
-        "_aged_at", "_aged_lag", "anchor", "anchor_time", "band", "book", "buffer", "carry",
-        "finality_ms", "funding_index", "funding_time", "market_id", "mark", "mark_time",
-        "max_size", "opens", "premium_samples", "premium_sum", "queues", "rules", "variance",
+        "_aged_at", "_aged_lag", "anchor", "anchor_time", "arrivals", "band", "book", "buffer",
+        "carry", "finality_ms", "funding_index", "funding_time", "market_id", "mark", "mark_time",
+        "max_size", "opens", "premium_samples", "premium_sum", "queues", "rules", "taking_block",
+        "variance",
     )  # fmt: skip
 
     def __init__(self, market_id: MarketId, rules: MarketRules, finality_ms: Millis) -> None:
@@ -114,6 +186,8 @@ class Market:
         self.rules = rules
         self.finality_ms = finality_ms
         self.book = Book()
+        self.arrivals: dict[Order, OrderType] = {}
+        self.taking_block = -1
         self.max_size = rules.max_size
         self.mark = 0
         self.mark_time = 0
@@ -235,7 +309,14 @@ class State:
         self.symbols: Final = {
             market.symbol: MarketId(place) for place, market in enumerate(rules.markets, start=1)
         }
+        self.auctions: Final = frozenset(
+            market.market_id for market in self.markets if market.rules.ordering is Ordering.AUCTION
+        )
         self.touched = leaves.Touched()
+        self.block_first_id = 1
+        """The first order id of this block: what is older could have been seen before it."""
+        self.gathering: set[MarketId] = set()
+        """The markets in which orders wait for an auction; none when a block ends."""
 
     @classmethod
     def genesis(cls, rules: Rules, domain: Domain) -> "State":
@@ -273,12 +354,32 @@ class State:
         self.sequence, self.lag = Sequence(sequence), Millis(lag)
         self.fee, self.fee_anchor = Money(fee), Money(anchor)
 
+    def join_auction(self, order: Order, kind: OrderType) -> None:
+        """Let an order wait for the auction of its market; it is an open order of its account."""
+        self.market(order.market).arrivals[order] = kind
+        self.gathering.add(order.market)
+
+    def leave_auction(self, order: Order) -> None:
+        """Take an order out of the auction that it waits for."""
+        arrivals = self.market(order.market).arrivals
+        del arrivals[order]
+        if not arrivals:
+            self.gathering.discard(order.market)
+
+    def closing(self) -> tuple[Command, ...]:
+        """Return the commands that have to be applied before the block may end, in order."""
+        return tuple(Uncross(market) for market in sorted(self.gathering))
+
     def leaves(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every leaf of the state, as (key, value), in no particular order."""
         return leaves.all_leaves(self)
 
     def drain_changes(self) -> dict[bytes, bytes | None]:
-        """Return the leaves that changed since the last call; None: the leaf is gone."""
+        """Return the leaves that changed since the last call; None: the leaf is gone.
+
+        No order may wait for an auction: what it reserves stands in no leaf.
+        """
+        assert not self.gathering
         changes = leaves.changed_leaves(self, self.touched)
         self.touched = leaves.Touched()
         return changes

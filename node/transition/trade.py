@@ -1,12 +1,13 @@
 """A taker meets the book: matching proposes each fill, margin judges it, here the two meet."""
 
 from node.margin.fill import Effect, fill_effect
-from node.margin.position import NO_MONEY, Position, order_reserve
+from node.margin.position import Position
 from node.matching.book import Order
 from node.matching.match import Stop, Verdict, cross
 from node.transition.effects import Effects
-from node.transition.orders import drop_idle_reducers, order_left
+from node.transition.orders import drop_idle_reducers, order_left, reserve_after, shrink_order
 from node.transition.state import Account, Market
+from node.transition.waiting import Waiting
 from node.types.events import CancelReason, Filled
 from node.types.units import Lots, Money, Ticks
 
@@ -19,8 +20,8 @@ class Trade:
     """
 
     __slots__ = (
-        "_account", "_closed", "_effects", "_market", "_order", "_per_fill", "_position", "fills",
-        "steps",
+        "_account", "_beaten", "_closed", "_effects", "_market", "_order", "_per_fill", "_position",
+        "fills", "steps",
     )  # fmt: skip
 
     def __init__(
@@ -35,10 +36,11 @@ class Trade:
         self._order = order
         self._position = account.position(market.market_id)
         self._closed: list[Account] = []
+        self._beaten: list[Order | Waiting] = []
 
     def run(self, max_fills: int) -> Stop:
         """Cross the order with the book, then drop reduce-only orders left with nothing to do."""
-        stop = cross(self._market.book, self._order, max_fills, self)
+        stop = cross(self._market.book, self._order, max_fills, self, self._effects.state.time)
         for account in self._closed:
             self.steps += drop_idle_reducers(self._effects, account, self._market.market_id)
         return stop
@@ -48,12 +50,14 @@ class Trade:
         market, rules = self._market, self._market.rules
         account = self._effects.state.accounts[maker.account]
         position = account.positions[maker.market]
+        if maker.group and maker in self._beaten:
+            return Verdict.MAKER_BEATEN
         if maker.reduce_only:
             size = min(size, position.reducible(maker.side))
             if not size:
                 return Verdict.MAKER_CANNOT_REDUCE
         lots = -size if maker.side else size
-        reserve = self._reserve_after(maker, position, size)
+        reserve = reserve_after(market, position, maker, maker.remaining - size)
         given = fill_effect(
             rules,
             position,
@@ -91,6 +95,17 @@ class Trade:
             account = self._effects.state.accounts[maker.account]
             self.steps += drop_idle_reducers(self._effects, account, self._market.market_id)
 
+    def shrinks(self, maker: Order, left: int) -> bool:
+        """Shrink a maker of the taker's own; see ``node.matching.match.Judge``.
+
+        Less than the minimum notional may not stay: crossing oneself would make dust of it.
+        """
+        if maker.price * left < self._market.rules.min_notional:
+            return False
+        self.steps += 1
+        shrink_order(self._effects, self._account, maker, Lots(left))
+        return True
+
     def _taker_effect(self, lots: int, price: int) -> Effect | None:
         market = self._market
         effect = fill_effect(
@@ -107,16 +122,6 @@ class Trade:
         # A fill that only closes draws on nothing, so it looks at free collateral no further.
         return None if effect is None or effect.free < 0 else effect
 
-    def _reserve_after(self, maker: Order, position: Position, size: int) -> Money:
-        """Return what the order reserves once ``size`` lots are filled: never more than before."""
-        if not maker.reserve:
-            return NO_MONEY
-        left = maker.remaining - size
-        exposure = abs(position.size) + maker.remaining
-        market = self._market
-        needed = order_reserve(market.rules, maker.price, left, exposure, market.buffer)
-        return needed if needed < maker.reserve else maker.reserve
-
     def _fill_maker_order(
         self, account: Account, position: Position, maker: Order, size: int, reserve: Money
     ) -> None:
@@ -124,11 +129,22 @@ class Trade:
         maker.reserve = reserve
         if not maker.reduce_only:
             position.resting[maker.side] -= size
+        if maker.group:
+            self._beat_other(account, maker)
         if maker.remaining == size:
             del account.orders[maker.order_id]
             if maker.client_id:
                 del account.clients[maker.client_id]
+            if maker.group:
+                account.leave(maker)
         self._effects.state.touched.orders.add(maker)
+
+    def _beat_other(self, account: Account, maker: Order) -> None:
+        """Note that the other order of the maker's group is gone: it must not be filled as well."""
+        other = account.other(maker)
+        if other is not None and other not in self._beaten:
+            self._beaten.append(other)
+            self._effects.others.append(other)
 
     def _apply(self, account: Account, position: Position, effect: Effect) -> None:
         if position.size * effect.size <= 0 and position.size:

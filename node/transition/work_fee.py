@@ -1,24 +1,36 @@
 """What an action pays for the work that its risk-adding orders make: units of work × block's price.
 
+An order in an auction pays twice, and nothing for its fills. One that waits for a trigger pays
+twice at once, and for its fills later: at the price of that block or at its sender's limit, the
+lower of them. An amend pays like an order, unless it takes half or more off what is left, at the
+same price: lot by lot, the fee for one order would pay for a log of any length.
+
 Paid is the attempt. An order that is refused inside an action that applies is charged like any
 other, because it stands on L1 and was looked at. A fill-or-kill order that is killed has walked the
 book: its action is logged, and pays, even where nothing else in it applied. Any other action that
 is rejected as a whole reaches neither log nor L1 and is free.
 
 Cancels, top-ups, reduce-only orders and liquidations are free: a price must never stand between an
-account and less risk. Withdrawals are free: a price on the way out could hold money hostage. Fills
-are charged to the taker alone: when a maker's order rested, nobody could know what it would meet.
+account and less risk. So is a reduce-only order that waits, where there is a position to reduce:
+without one it needs nothing that an account could run out of. Withdrawals are free: a price on the
+way out could hold money hostage. Fills are charged to the taker alone: when a maker's order rested,
+nobody could know what it would meet.
 
 A price above what the signer allowed refuses the orders that it is for, and no others: the cancels
 beside them take effect.
 """
 
+from node.matching.book import Order
 from node.transition.effects import Effects
 from node.transition.state import Account
-from node.types.commands import PlaceOrders
+from node.transition.waiting import Waiting
+from node.types.commands import AmendOrder, NewOrder, PlaceOrders
 from node.types.errors import CommandRejected, FeeAboveMax, InsufficientCollateral
 from node.types.events import WorkCharged
 from node.types.units import Money
+
+_TWICE = 2
+"""What arrives later than it enters is dealt with twice: a trigger order, and one in an auction."""
 
 
 class WorkFee:
@@ -71,12 +83,55 @@ class WorkFee:
 
 
 def hold_back(effects: Effects, account: Account, command: PlaceOrders) -> WorkFee | None:
-    """Hold back what ``command`` owes for its orders; None where it owes nothing."""
+    """Hold back what ``command`` owes for amends and orders; None where it owes nothing."""
     price = effects.state.fee
     if not price:
         return None
-    charged = 0
+    charged, auctions = 0, effects.state.auctions
     for order in command.orders:
-        if not order.reduce_only:
-            charged += 1
+        if order.trigger:
+            charged += _TWICE * adds_risk(account, order)
+        elif not order.reduce_only:
+            charged += _TWICE if order.market in auctions else 1
+    if command.amends:
+        charged += _charged_amends(account, command.amends)
     return WorkFee(effects, account, price, charged, command.max_fee) if charged else None
+
+
+def adds_risk(account: Account, new: NewOrder) -> bool:
+    """Return whether ``new`` is to pay for its work: whether it does not merely reduce."""
+    if not new.reduce_only:
+        return True
+    if not new.trigger:
+        return False
+    position = account.positions.get(new.market)
+    return position is None or not position.reducible(new.side)
+
+
+def is_charged(order: Order | Waiting, change: AmendOrder) -> bool:
+    """Return whether amending ``order`` like this is to be paid for."""
+    if order.reduce_only:
+        return False
+    left = left_after(order, change)
+    return left > 0 and (change.price != order.price or 2 * left > order.remaining)
+
+
+def left_after(order: Order | Waiting, change: AmendOrder) -> int:
+    """Return how many lots ``change`` leaves open: its size less what is filled already."""
+    return change.size - order.size + order.remaining
+
+
+def _charged_amends(account: Account, amends: tuple[AmendOrder, ...]) -> int:
+    """Count the amends that are to be paid for, as things stand before the first of them.
+
+    The second of one order is always among them: what it finds is not what stands there now.
+    """
+    charged = 0
+    seen: set[Order | Waiting] = set()
+    for change in amends:
+        order = account.named(change.order_id, change.client_id)
+        if order is None or order in seen or is_charged(order, change):
+            charged += 1
+        if order is not None:
+            seen.add(order)
+    return charged

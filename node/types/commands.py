@@ -6,6 +6,7 @@ is the only reader. Time enters the log with ``OpenBlock`` and nowhere else.
 """
 
 from enum import IntEnum
+from typing import Final
 
 import msgspec
 
@@ -31,6 +32,8 @@ class OrderType(IntEnum):
     GTC rests until filled or cancelled; IOC takes what it can and is gone; FOK takes all or
     nothing; POST_ONLY rests or is rejected; MARKET is an IOC whose price is only a protection:
     a buy's may lie above the price band, a sell's below it, and the band then takes its place.
+    SLIDE is a POST_ONLY that would rather rest one tick before the best opposing price than be
+    rejected.
     """
 
     GTC = 0
@@ -38,10 +41,44 @@ class OrderType(IntEnum):
     FOK = 2
     POST_ONLY = 3
     MARKET = 4
+    SLIDE = 5
+
+
+POST_ONLY_TYPES: Final = (OrderType.POST_ONLY, OrderType.SLIDE)
+"""What rests or is refused, and never takes on arrival."""
+
+
+class SelfTrade(IntEnum):
+    """What becomes of two orders of one account that would trade; the arriving one chooses.
+
+    DECREMENT takes the smaller size off both, without a trade: the smaller order is gone.
+    """
+
+    CANCEL_MAKER = 0
+    CANCEL_TAKER = 1
+    CANCEL_BOTH = 2
+    DECREMENT = 3
+
+
+class Trigger(IntEnum):
+    """What an order waits for before it arrives.
+
+    A STOP follows the mark: a buy's is met at its price or above, a sell's at its price or below. A
+    TAKE_PROFIT goes against it: a buy's is met at its price or below, a sell's at or above.
+    """
+
+    NONE = 0
+    STOP = 1
+    TAKE_PROFIT = 2
 
 
 class NewOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An order as the client signed it; ``client_id`` 0 is none."""
+    """An order as the client signed it; ``client_id`` 0 is none.
+
+    ``good_till``: the block time from which on it is gone (0: never). With a ``trigger`` it waits
+    until the mark reaches ``trigger_price``. ``group``: of two open orders of an account with the
+    same number (0: none), the first that is filled, triggered or cancelled cancels the other.
+    """
 
     market: MarketId
     side: Side
@@ -49,6 +86,25 @@ class NewOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
     price: Ticks
     size: Lots
     reduce_only: bool = False
+    client_id: ClientOrderId = ClientOrderId(0)
+    self_trade: SelfTrade = SelfTrade.CANCEL_MAKER
+    good_till: Millis = Millis(0)
+    trigger: Trigger = Trigger.NONE
+    trigger_price: Ticks = Ticks(0)
+    group: int = 0
+
+
+class AmendOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Changes an open order of ``market``, which keeps its ids; named as in ``CancelOrder``.
+
+    ``size`` is the order's whole size, what is filled already included: a fill on the way cannot
+    make it larger than its owner meant. It keeps its place in the queue if only its size falls.
+    """
+
+    market: MarketId
+    price: Ticks
+    size: Lots
+    order_id: OrderId = OrderId(0)
     client_id: ClientOrderId = ClientOrderId(0)
 
 
@@ -75,7 +131,7 @@ class Action(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
 
 
 class PlaceOrders(Action, frozen=True, gc=False, array_like=True, tag=1):
-    """Cancels first, then orders, each with a result of its own.
+    """Cancels first, then amends, then orders, each with a result of its own.
 
     ``max_fee`` is the most that its signer pays for a unit of work; what only cancels or reduces
     is not charged, and needs none.
@@ -84,6 +140,7 @@ class PlaceOrders(Action, frozen=True, gc=False, array_like=True, tag=1):
     cancels: tuple[CancelOrder, ...]
     orders: tuple[NewOrder, ...]
     max_fee: Money = Money(0)
+    amends: tuple[AmendOrder, ...] = ()
 
 
 class CancelAll(Action, frozen=True, gc=False, array_like=True, tag=2):
@@ -110,6 +167,17 @@ class ApproveAgent(Action, frozen=True, gc=False, array_like=True, tag=5):
 
     agent: Address
     until: Millis
+
+
+class SetSwitch(Action, frozen=True, gc=False, array_like=True, tag=6):
+    """Set the account's dead man's switch.
+
+    From block time ``cancel_at`` on (0: never), and with ``on_disconnect`` when its last connection
+    ends, all its open orders are cancelled, once.
+    """
+
+    cancel_at: Millis
+    on_disconnect: bool = False
 
 
 class OpenBlock(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
@@ -159,5 +227,43 @@ class Liquidate(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=14):
     account: Address
 
 
-SignedAction = PlaceOrders | CancelAll | AdjustMargin | Withdraw | ApproveAgent
-Command = SignedAction | OpenBlock | Deposit | OracleRound | SettleFunding | Liquidate
+class Expire(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=15):
+    """Cancel what of ``account`` has run out: orders past their time; all, past its switch's."""
+
+    account: Address
+
+
+class TriggerOrder(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=16):
+    """Check one waiting order against the mark, exactly, and let it arrive if it is met."""
+
+    account: Address
+    order_id: OrderId
+
+
+class Disconnected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=17):
+    """The last connection of ``account`` has ended: cancel its orders, if its switch says so."""
+
+    account: Address
+
+
+class Uncross(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=18):
+    """Let all that arrived in ``market`` during the block trade at one price (a batch auction)."""
+
+    market: MarketId
+
+
+SignedAction = PlaceOrders | CancelAll | AdjustMargin | Withdraw | ApproveAgent | SetSwitch
+SystemCommand = (
+    OpenBlock
+    | Deposit
+    | OracleRound
+    | SettleFunding
+    | Liquidate
+    | Expire
+    | TriggerOrder
+    | Disconnected
+    | Uncross
+)
+"""What comes from the exchange's own clocks and watchers, unsigned."""
+
+Command = SignedAction | SystemCommand

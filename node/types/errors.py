@@ -275,6 +275,51 @@ class RiskDataTooOld(CommandRejected):
     code = 1215
 
 
+class OrderExpired(CommandRejected):
+    """The order's own time is over (``good_till``, ``now``)."""
+
+    code = 1216
+
+
+class TriggerInvalid(CommandRejected):
+    """A trigger needs a price, a price needs a trigger, and the mark must not have met it yet.
+
+    ``trigger_price`` and ``mark`` in ticks.
+    """
+
+    code = 1217
+
+
+class GroupFull(CommandRejected):
+    """Two open orders have this ``group`` already: of those, one cancels the other."""
+
+    code = 1218
+
+
+class AmendInvalid(CommandRejected):
+    """What is named cannot be amended like this (``detail``)."""
+
+    code = 1219
+
+
+class OutOfPhase(CommandRejected):
+    """The market's blocks have an order: what cancels comes before what may trade (``market``)."""
+
+    code = 1220
+
+
+class AuctionFull(CommandRejected):
+    """As many orders as one auction may hold have arrived in this block (``limit``)."""
+
+    code = 1221
+
+
+class OrderTypeRefused(CommandRejected):
+    """Where all trade at the block's end, an order of this ``type`` has no meaning (``market``)."""
+
+    code = 1222
+
+
 class InsufficientCollateral(CommandRejected):
     """The free collateral (``free``) does not cover what is ``required``.
 
@@ -357,6 +402,36 @@ class FeeOutOfRange(CommandRejected):
     """A block's price of work lies outside what the rules allow now (``low`` … ``high``)."""
 
     code = 1407
+
+
+class NothingExpired(CommandRejected):
+    """No order of the account has run out, and neither has its switch."""
+
+    code = 1408
+
+
+class NotTriggered(CommandRejected):
+    """The mark has not reached the order's trigger price (``mark``, ``trigger_price``)."""
+
+    code = 1409
+
+
+class SwitchNotSet(CommandRejected):
+    """The account did not ask that its orders be cancelled when it disconnects."""
+
+    code = 1410
+
+
+class NothingToUncross(CommandRejected):
+    """Nothing arrived in ``market`` in this block, or it holds no auctions."""
+
+    code = 1411
+
+
+class AuctionPending(CommandRejected):
+    """A block cannot end while orders wait for the auction of ``market``."""
+
+    code = 1412
 
 
 class CallReverted(CommandRejected):

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import msgspec
 
-from node.types.commands import Side
+from node.types.commands import Side, Trigger
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId
 from node.types.units import Lots, Millis, Money, Ticks
 
@@ -19,6 +19,13 @@ class CancelReason(IntEnum):
     REDUCE_ONLY = 4
     LIQUIDATION = 5
     FILL_LIMIT = 6
+    EXPIRED = 7
+    SWITCH = 8
+    DISCONNECTED = 9
+    ONE_CANCELS_OTHER = 10
+    AMENDED = 11
+    REFUSED_ON_ARRIVAL = 12
+    """A waiting order was triggered, and broke a rule that every arriving order has to keep."""
 
 
 class BlockOpened(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
@@ -96,6 +103,70 @@ class OrderCancelled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag
     resting: bool
 
 
+class OrderAmended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=18):
+    """An open order changed, and keeps its ids: it was amended, or met one of its own account.
+
+    It stood at ``price_before`` with ``remaining_before`` lots; both are 0 of an order that waits
+    for its price, outside the book. ``resting``: it stands in the very place still, with
+    ``remaining`` lots. Otherwise it left the book, to arrive at ``price`` with ``remaining`` lots;
+    its fills follow, and ``OrderRested`` where it rests again.
+    """
+
+    order_id: OrderId
+    client_id: ClientOrderId
+    account: Address
+    market: MarketId
+    side: Side
+    price_before: Ticks
+    remaining_before: Lots
+    price: Ticks
+    remaining: Lots
+    resting: bool
+
+
+class TriggerSet(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=19):
+    """Item ``item`` of the action became order ``order_id``, which waits outside the book."""
+
+    item: int
+    order_id: OrderId
+    client_id: ClientOrderId
+    account: Address
+    market: MarketId
+    side: Side
+    trigger: Trigger
+    trigger_price: Ticks
+    price: Ticks
+    size: Lots
+
+
+class OrderTriggered(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=20):
+    """The mark reached the order's trigger price; it arrives now, and its fills follow."""
+
+    order_id: OrderId
+    account: Address
+    market: MarketId
+    side: Side
+    price: Ticks
+    size: Lots
+    mark: Ticks
+
+
+class SwitchChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=21):
+    """The account's dead man's switch stands so from now on; 0 and False: it is off."""
+
+    account: Address
+    cancel_at: Millis
+    on_disconnect: bool
+
+
+class Uncrossed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=22):
+    """An auction ended: ``size`` lots traded at ``price`` (0: none did); its fills follow."""
+
+    market: MarketId
+    price: Ticks
+    size: Lots
+
+
 class ItemRejected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
     """Item ``item`` of a bulk action (cancels counted first) could not apply."""
 
@@ -108,7 +179,8 @@ class ItemRejected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8
 class Filled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
     """``size`` lots changed hands at ``price``; the maker's order has ``maker_remaining`` left.
 
-    ``taker_order`` is 0 where a liquidation takes.
+    ``taker_order`` is 0 where a liquidation takes. In an ``auction`` neither side rests in the
+    book: what rested has left it before, and the maker is the older of the two.
     """
 
     market: MarketId
@@ -122,6 +194,7 @@ class Filled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
     maker_remaining: Lots
     maker_fee: Money
     taker_fee: Money
+    auction: bool = False
 
 
 class PositionChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
@@ -217,5 +290,10 @@ Event = (
     | WithdrawalOpened
     | AgentChanged
     | WorkCharged
+    | OrderAmended
+    | TriggerSet
+    | OrderTriggered
+    | SwitchChanged
+    | Uncrossed
     | Rejected
 )

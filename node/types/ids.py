@@ -11,7 +11,7 @@ MarketId = NewType("MarketId", int)
 """1, 2, 3, … in the order of the rules; 0 is no market (or, in a cancel-all, every market)."""
 
 OrderId = NewType("OrderId", int)
-"""Given by the transition to each accepted order, counting up from 1: also its time priority."""
+"""Given by the transition to each accepted order, counting up from 1; not each number is an id."""
 
 ClientOrderId = NewType("ClientOrderId", int)
 """Chosen by the client, unique among the account's open orders; 0 is none."""

@@ -9,13 +9,19 @@ from node.types.commands import (
     CancelAll,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     NewOrder,
     OpenBlock,
     OracleRound,
     OrderType,
     PlaceOrders,
+    SetSwitch,
     SettleFunding,
+    Trigger,
+    TriggerOrder,
+    Uncross,
     Withdraw,
 )
 
@@ -34,30 +40,34 @@ def lane_of(command: Command) -> Lane:
     """Return the lane of ``command``; a bulk action goes by the riskiest of its items.
 
     Withdrawing and taking margin out add risk; naming an agent waits with them, so that no lane
-    above is entered by what does not reduce risk.
+    above is entered by what does not reduce risk. Only the book knows whether an amend adds risk,
+    so each waits as if it did; so does a triggered order, unless who watches it knows better.
     """
     match command:
         case PlaceOrders():
-            return _lane_of_orders(command.orders)
-        case CancelAll():
+            return Lane.TAKING if command.amends else _lane_of_orders(command.orders)
+        case CancelAll() | SetSwitch() | Expire() | Disconnected():
             return Lane.REDUCING
         case AdjustMargin():
             return Lane.REDUCING if command.amount > 0 else Lane.TAKING
-        case Withdraw() | ApproveAgent():
+        case Withdraw() | ApproveAgent() | TriggerOrder():
             return Lane.TAKING
         case Liquidate():
             return Lane.LIQUIDATION
-        case OpenBlock() | Deposit() | OracleRound() | SettleFunding():
+        case OpenBlock() | Deposit() | OracleRound() | SettleFunding() | Uncross():
             return Lane.SYSTEM
         case _:
             assert_never(command)
+
+
+_NEVER_TAKE = (OrderType.POST_ONLY, OrderType.SLIDE)
 
 
 def _lane_of_orders(orders: tuple[NewOrder, ...]) -> Lane:
     lane = Lane.REDUCING
     for order in orders:
         if not order.reduce_only:
-            if order.type is not OrderType.POST_ONLY:
+            if order.type not in _NEVER_TAKE and order.trigger is Trigger.NONE:
                 return Lane.TAKING
             lane = Lane.RESTING
     return lane

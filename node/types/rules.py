@@ -4,6 +4,8 @@ Rules never change during the life of a rollup. They stand on L1 (the rollup con
 their bytes when it is created), so a verifier needs no file from the operator.
 """
 
+from enum import StrEnum
+
 import msgspec
 
 from node.types.errors import ConfigInvalid
@@ -20,6 +22,19 @@ class Bracket(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
     max_size: Lots
     initial: Ppm
     maintenance: Ppm
+
+
+class Ordering(StrEnum):
+    """Who comes first among the commands of a block that meet in one market.
+
+    CONTINUOUS: who the sequencer took first. CANCELS_FIRST: within a block nothing that only
+    cancels may follow what may trade. AUCTION: all that arrives in a block trades at its end, at
+    one price, and shares the margin in proportion.
+    """
+
+    CONTINUOUS = "continuous"
+    CANCELS_FIRST = "cancels_first"
+    AUCTION = "auction"
 
 
 class StalenessRules(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -58,6 +73,7 @@ class MarketRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     funding_interval_ms: Millis
     funding_cap: Ppm
     staleness: StalenessRules = StalenessRules()
+    ordering: Ordering = Ordering.CONTINUOUS
 
     @property
     def max_size(self) -> Lots:
@@ -86,6 +102,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps_per_action: int = 1_000
     open_orders_per_account: int = 200
     agents_per_account: int = 8
+    orders_per_auction: int = 200
     deleverage_steps: int = 20
     nonce_window: int = 256
     nonce_jump: int = 1_000_000
@@ -114,6 +131,14 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def market(self, market: MarketId) -> MarketRules:
         """Return the rules of ``market``; the id must be known."""
         return self.markets[market - 1]
+
+    def ordered(self, ordering: Ordering) -> frozenset[MarketId]:
+        """Return the markets whose blocks are ordered so."""
+        return frozenset(
+            MarketId(place)
+            for place, market in enumerate(self.markets, start=1)
+            if market.ordering is ordering
+        )
 
     def encode(self) -> bytes:
         """Return the canonical bytes, as they stand on L1."""
@@ -162,6 +187,7 @@ def _faults_of_limits(limits: Limits) -> list[str]:
         "steps_per_action": (1, 1_000_000),
         "open_orders_per_account": (1, 10_000),
         "agents_per_account": (0, 64),
+        "orders_per_auction": (1, 10_000),
         "deleverage_steps": (1, 1_000),
         "nonce_window": (64, 4_096),
         "nonce_jump": (1_000, 2**32),

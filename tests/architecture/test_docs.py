@@ -13,6 +13,7 @@ from node.ingress.config import IngressConfig
 from node.publisher.config import PublisherConfig
 from node.risk.config import RiskConfig
 from node.settlement.config import SettlementConfig
+from node.triggers.config import TriggersConfig
 from node.types import errors
 from node.types.rules import Limits
 from tests.architecture.errors_page import PAGE, errors_of, page
@@ -45,6 +46,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "risk": RiskConfig,
     "sequencer": SequencerConfig,
     "settlement": SettlementConfig,
+    "triggers": TriggersConfig,
 }
 _DEFAULT = re.compile(r"^\| `(\w+)\.(\w+)` \| ([\d,.]+) \|", re.MULTILINE)
 

@@ -23,6 +23,7 @@ from node.codec.signatures import sign
 from node.ingress.admission import Admitter
 from node.ingress.config import IngressConfig
 from node.ingress.door import Door, surroundings
+from node.ingress.presence import Presence
 from node.ingress.service import Ingress
 from node.ports.admission import ORDINARY, Admitted, Passage
 from node.publisher.accounts import Accounts
@@ -49,7 +50,7 @@ from node.types.commands import (
 )
 from node.types.durable import DurableBlock
 from node.types.errors import CommandRejected, NotFound, PlimsollError
-from node.types.ids import NO_ADDRESS, ClientOrderId, MarketId, Sequence
+from node.types.ids import NO_ADDRESS, Address, ClientOrderId, MarketId, Sequence
 from node.types.lanes import Lane
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.examples import (
@@ -123,6 +124,8 @@ class ApiNode:
 
     def __init__(self, http: HttpConfig, ingress: IngressConfig, lane_limit: int) -> None:
         clock = StillClock()
+        self.entered: list[Address] = []
+        self.left: list[Address] = []
         self.state = State.genesis(RULES, DOMAIN)
         self.gate = InlineGate()
         self.mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("publisher", 64))
@@ -146,7 +149,7 @@ class ApiNode:
         self.door = Door(
             surroundings(
                 self.ingress, self.publisher, SIGNING, clock, ingress, RULES, DOMAIN,
-                TestKey().address,
+                TestKey().address, Presence(self.entered.append, self.left.append),
             ),
             lambda: CHALLENGE,
         )  # fmt: skip

@@ -4,12 +4,15 @@ import re
 import textwrap
 from typing import Any
 
+import msgspec
 import pytest
 
 from node.client.local_book import LocalBook
 from node.client.session import connect
+from node.client.switch import armed
 from node.types.commands import NewOrder, OrderType, Side
 from node.types.errors import InsufficientCollateral, NonceUsed
+from node.types.ids import hex_from_address
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.architecture.sources import TOP
 from tests.examples import ALICE, BOB, MALLORY, START_MS
@@ -37,11 +40,39 @@ async def test_an_order_is_placed_and_its_book_followed() -> None:
 async def test_the_next_nonce_is_above_all_that_were_used() -> None:
     async with running_node() as node, connect(node.url) as session:
         assert await session.next_nonce(MALLORY.address) == 1
-        await session.send(session.wallet(BOB.key).place((ORDER,), expires=EXPIRES))
+        first = await session.send(session.wallet(BOB.key).place((ORDER,), expires=EXPIRES))
+        again = await session.send(session.wallet(BOB.key).place((ORDER,), expires=EXPIRES))
+        assert again == {"repeated": True, **first}
+        other = msgspec.structs.replace(ORDER, size=Lots(101))
         with pytest.raises(NonceUsed):
-            await session.send(session.wallet(BOB.key).place((ORDER,), expires=EXPIRES))
+            await session.send(session.wallet(BOB.key).place((other,), expires=EXPIRES))
         later = session.wallet(BOB.key, first_nonce=await session.next_nonce(BOB.address))
         await session.send(later.cancel_all(expires=EXPIRES))
+
+
+async def test_a_switch_is_kept_set_while_the_program_lives_and_off_afterwards() -> None:
+    def now() -> Millis:
+        return START_MS
+
+    async with running_node() as node, connect(node.url) as session:
+        wallet = session.wallet(ALICE.key)
+        with pytest.raises(ValueError, match="at least"):
+            async with armed(session, wallet, 0.5):
+                pass
+
+        async def quote_and_fail() -> None:
+            async with armed(session, wallet, 3.0, on_disconnect=True, now_ms=now):
+                await session.send(wallet.place((ORDER,), expires=EXPIRES))
+                account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
+                at = START_MS + 3_000
+                assert account["switch"] == {"cancel_at": at, "on_disconnect": True}
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            await quote_and_fail()
+        account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
+        assert account["switch"] == {"cancel_at": 0, "on_disconnect": False}
+        assert account["orders"] == []
 
 
 async def withdraw_far_too_much(url: str) -> None:

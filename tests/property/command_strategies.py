@@ -5,11 +5,14 @@ from hypothesis import strategies as st
 from node.codec.ranges import MARKET_ID_MAX, MONEY_MAX
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     ApproveAgent,
     CancelAll,
     CancelOrder,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     NewOrder,
     OpenBlock,
@@ -17,9 +20,14 @@ from node.types.commands import (
     OrderType,
     PlaceOrders,
     PriceReport,
+    SelfTrade,
+    SetSwitch,
     SettleFunding,
     Side,
     SignedAction,
+    Trigger,
+    TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.units import LAG_MAX, UINT64_MAX
@@ -47,16 +55,39 @@ def market_ids(high: int) -> st.SearchStrategy[int]:
 
 
 def orders(markets: int = MARKET_ID_MAX) -> st.SearchStrategy[NewOrder]:
-    """Return orders in the first ``markets`` markets."""
-    return st.builds(
+    """Return orders in the first ``markets`` markets, every other one a plain one."""
+    plain = {
+        "market": market_ids(markets),
+        "side": st.sampled_from(Side),
+        "type": st.sampled_from(OrderType),
+        "price": uint64s,
+        "size": uint64s,
+        "reduce_only": st.booleans(),
+        "client_id": uint64s,
+    }
+    return st.builds(NewOrder, **plain) | st.builds(
         NewOrder,
-        market=market_ids(markets),
-        side=st.sampled_from(Side),
-        type=st.sampled_from(OrderType),
-        price=uint64s,
-        size=uint64s,
-        reduce_only=st.booleans(),
-        client_id=uint64s,
+        **plain,
+        self_trade=st.sampled_from(SelfTrade),
+        good_till=times,
+        trigger=st.sampled_from(Trigger),
+        trigger_price=uint64s,
+        group=uint64s,
+    )
+
+
+def amends(
+    markets: int = MARKET_ID_MAX, *, well_formed: bool = False
+) -> st.SearchStrategy[AmendOrder]:
+    """Return amends; a well-formed one names exactly one of its ids, as a cancel does."""
+    return st.builds(
+        lambda name, market, price, size: AmendOrder(
+            market, price, size, name.order_id, name.client_id
+        ),
+        cancels(well_formed=well_formed),
+        market_ids(markets),
+        uint64s,
+        uint64s,
     )
 
 
@@ -81,13 +112,22 @@ def actions(
     least = 1 if well_formed else 0
     order_lists = st.lists(orders(markets), min_size=least, max_size=6).map(tuple)
     cancel_lists = st.lists(cancels(well_formed=well_formed), max_size=6).map(tuple)
+    amend_lists = st.lists(amends(markets, well_formed=well_formed), max_size=3).map(tuple)
     market = market_ids(markets)
     return st.one_of(
-        st.builds(PlaceOrders, **head, cancels=cancel_lists, orders=order_lists, max_fee=amounts),
+        st.builds(
+            PlaceOrders,
+            **head,
+            cancels=cancel_lists,
+            orders=order_lists,
+            max_fee=amounts,
+            amends=st.just(()) | amend_lists,
+        ),
         st.builds(CancelAll, **head, market=st.one_of(st.just(0), market)),
         st.builds(AdjustMargin, **head, market=market, amount=st.integers(-MONEY_MAX, MONEY_MAX)),
         st.builds(Withdraw, **head, amount=amounts),
         st.builds(ApproveAgent, **head, agent=addresses, until=times),
+        st.builds(SetSwitch, **head, cancel_at=times, on_disconnect=st.booleans()),
     )
 
 
@@ -104,6 +144,10 @@ system_commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(OracleRound, time=times, reports=st.lists(reports, max_size=4).map(tuple)),
     st.just(SettleFunding()),
     st.builds(Liquidate, market=market_ids(MARKET_ID_MAX), account=addresses),
+    st.builds(Expire, addresses),
+    st.builds(TriggerOrder, addresses, uint64s),
+    st.builds(Disconnected, addresses),
+    st.builds(Uncross, market_ids(MARKET_ID_MAX)),
 )
 
 commands: st.SearchStrategy[Command] = st.one_of(actions(), system_commands)

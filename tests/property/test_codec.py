@@ -12,7 +12,7 @@ from eth_account.messages import SignableMessage, encode_typed_data
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from node.codec.batch import BatchLimits, decode_batch, encode_batch
+from node.codec.batch import VERSION, BatchLimits, decode_batch, encode_batch
 from node.codec.commands import decode_command, encode_command
 from node.codec.json_actions import ActionReader, action_to_json
 from node.codec.typed_data import typed_data, typed_report
@@ -81,7 +81,7 @@ def test_a_batch_comes_back(log: list[Command]) -> None:
     assert decode_batch(encode_batch(log)) == tuple(log)
 
 
-@given(st.binary(max_size=300), st.sampled_from([b"\x01\x00", b"\x01\x01"]))
+@given(st.binary(max_size=300), st.sampled_from([bytes([VERSION, 0]), bytes([VERSION, 1])]))
 def test_random_bytes_are_no_batch(data: bytes, head: bytes) -> None:
     assert_decodes_or_is_malformed(data)
     assert_decodes_or_is_malformed(head + data)
@@ -92,7 +92,7 @@ def test_random_columns_are_no_batch(columns: bytes) -> None:
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = deflater.compress(columns) + deflater.flush()
     for codec, body in ((0, columns), (1, packed)):
-        data = bytes([1, codec]) + encode_varints([len(body)]) + body + b"\x00"
+        data = bytes([VERSION, codec]) + encode_varints([len(body)]) + body + b"\x00"
         assert_decodes_or_is_malformed(data)
 
 
@@ -163,7 +163,7 @@ def as_stored(batch: bytes) -> bytes:
     place = next(place for place in range(2, len(batch)) if batch[place] < 0x80) + 1
     length = decode_varints(batch[2:place])[0]
     columns = zlib.decompress(batch[place : place + length], -15)
-    return b"\x01\x00" + encode_varints([len(columns)]) + columns + batch[place + length :]
+    return bytes([VERSION, 0]) + encode_varints([len(columns)]) + columns + batch[place + length :]
 
 
 def assert_decodes_or_is_malformed(data: bytes, seed: int = 0) -> None:

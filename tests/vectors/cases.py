@@ -23,12 +23,13 @@ from node.types.units import Millis, Money
 from tests.examples import ALICE, BOB, CAROL, DOLLAR, MALLORY, RULES, Person
 from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order
 
-Case = Callable[[], tuple[Exchange, Command]]
+Case = Callable[[], tuple[Exchange, *tuple[Command, ...]]]
+"""Where the exchange stands, what comes before in the same block, if that matters, the command."""
 
 CASES: dict[str, Case] = {}
 """By path: ``command/case``."""
 
-GTC, IOC, FOK, POST_ONLY, MARKET = OrderType
+GTC, IOC, FOK, POST_ONLY, MARKET, SLIDE = OrderType
 
 
 def case(path: str) -> Callable[[Case], Case]:

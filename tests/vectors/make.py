@@ -2,8 +2,9 @@
 
 Each is ``tests/vectors/<command>/<case>.json``: the leaves before (``pre``), the rules, one command
 (named, and ``encoded`` as the journal holds it), the events it causes, the leaves after (``post``)
-and the root over them. Bytes are hexadecimal. Whoever implements the transition once more, in
-whatever language, can check itself against them.
+and the root over them. A few have ``before``: commands, encoded, that are applied to ``pre`` first,
+because what they leave to the rest of their block stands in no leaf. Bytes are hexadecimal. Whoever
+implements the transition once more, in whatever language, can check itself against them.
 """
 
 import json
@@ -18,7 +19,8 @@ from node.transition.state import State
 from node.transition.tree.tree import StateTree
 from node.types.commands import Action, Command, OracleRound
 from node.types.events import Event
-from tests.vectors.cases import CASES, Case
+from tests.vectors.cases import Case
+from tests.vectors.catalogue import CASES
 
 FOLDER = Path(__file__).parent
 
@@ -61,13 +63,16 @@ def leaves_of(state: State) -> dict[str, str]:
 
 def vector_of(case: Case) -> dict[str, Any]:
     """Build the case, apply its command, and return all that a reader needs."""
-    exchange, unsigned = case()
-    command, state = signed(unsigned), exchange.state
+    exchange, *commands = case()
+    (*before, command), state = [signed(one) for one in commands], exchange.state
     pre = leaves_of(state)
+    for one in before:
+        exchange.do(one)
     events: tuple[Event, ...] = apply(state, command)
     return {
         "rules": json.loads(state.rules.encode()),
         "pre": pre,
+        **({"before": ["0x" + encode_command(one).hex() for one in before]} if before else {}),
         "command": named(command),
         "encoded": "0x" + encode_command(command).hex(),
         "events": named(events),

@@ -13,7 +13,7 @@ from node.transition.tree.tree import StateTree
 from node.types import commands
 from node.types.rules import decode_rules
 from tests.examples import DOMAIN
-from tests.vectors.cases import CASES
+from tests.vectors.catalogue import CASES
 from tests.vectors.make import FOLDER, leaves_of, named, path_of, vector_of
 
 KINDS = {
@@ -27,6 +27,11 @@ KINDS = {
     "oracle_round": commands.OracleRound,
     "settle_funding": commands.SettleFunding,
     "liquidate": commands.Liquidate,
+    "set_switch": commands.SetSwitch,
+    "expire": commands.Expire,
+    "trigger_order": commands.TriggerOrder,
+    "disconnected": commands.Disconnected,
+    "uncross": commands.Uncross,
 }
 
 
@@ -44,6 +49,8 @@ def test_a_vector_replays(name: str) -> None:
     ]
     state = State.from_leaves(rules, DOMAIN, leaves)
     assert leaves_of(state) == vector["pre"]
+    for encoded in vector.get("before", ()):
+        apply(state, decode_command(bytes.fromhex(encoded[2:])))
     command = decode_command(bytes.fromhex(vector["encoded"][2:]))
     assert named(command) == vector["command"]
     assert named(apply(state, command)) == vector["events"]

@@ -84,6 +84,10 @@ class FillNotes:
         """Count the maker; nothing but self-trades drops one here."""
         self.self_trades += 1
 
+    def shrinks(self, maker: Order, left: int) -> bool:  # noqa: ARG002 - Judge's form
+        """Refuse: no order of a tape asks for it."""
+        return False
+
 
 class TapeEngine:
     """One book, the orders that a tape has named so far, and counts of what happened.

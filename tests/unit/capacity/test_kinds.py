@@ -7,19 +7,25 @@ import pytest
 from node.capacity.kinds import Kind, KindMeter, kind_of
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     ApproveAgent,
     CancelAll,
     CancelOrder,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     NewOrder,
     OpenBlock,
     OracleRound,
     OrderType,
     PlaceOrders,
+    SetSwitch,
     SettleFunding,
     Side,
+    TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.events import Event, Rejected
@@ -31,12 +37,15 @@ from tests.unit.transition.exchange import COIN, Exchange, order
 HEAD = (ALICE.address, ALICE.address, 1, Millis(1), b"")
 MARKET = MarketId(1)
 ORDER = NewOrder(MARKET, Side.BUY, OrderType.GTC, Ticks(1), Lots(1))
+AMEND = AmendOrder(MARKET, Ticks(1), Lots(1), OrderId(1))
 CANCEL = CancelOrder(OrderId(1), ClientOrderId(0))
 REFUSED: tuple[Event, ...] = (Rejected(1, "Refused", {}),)
 
 COMMANDS: list[tuple[Command, Kind]] = [
     (PlaceOrders(*HEAD, (), (ORDER,)), Kind.PLACE),
     (PlaceOrders(*HEAD, (CANCEL,), (ORDER, ORDER)), Kind.BULK),
+    (PlaceOrders(*HEAD, (CANCEL,), (), amends=(AMEND,)), Kind.PLACE),
+    (PlaceOrders(*HEAD, (), (ORDER,), amends=(AMEND,)), Kind.BULK),
     (PlaceOrders(*HEAD, (CANCEL, CANCEL), ()), Kind.CANCEL),
     (CancelAll(*HEAD, MARKET), Kind.CANCEL_ALL),
     (AdjustMargin(*HEAD, MARKET, Money(1)), Kind.MARGIN),
@@ -46,6 +55,11 @@ COMMANDS: list[tuple[Command, Kind]] = [
     (OracleRound(Millis(1), ()), Kind.ORACLE_ROUND),
     (SettleFunding(), Kind.FUNDING),
     (Deposit(0, ALICE.address, Money(1)), Kind.DEPOSIT),
+    (SetSwitch(*HEAD, Millis(1)), Kind.SWITCH),
+    (Expire(ALICE.address), Kind.EXPIRE),
+    (Disconnected(ALICE.address), Kind.EXPIRE),
+    (TriggerOrder(ALICE.address, OrderId(1)), Kind.TRIGGER),
+    (Uncross(MARKET), Kind.UNCROSS),
 ]
 
 
@@ -116,7 +130,7 @@ def test_items_are_orders_and_cancels() -> None:
     for command, _ in COMMANDS:
         meter.ran(command, REFUSED)
     items = {row.kind: row.items for row in meter.kinds()}
-    assert (items["place"], items["bulk"], items["cancel"], items["deposit"]) == (1, 3, 2, 1)
+    assert (items["place"], items["bulk"], items["cancel"], items["deposit"]) == (3, 5, 2, 1)
 
 
 def test_a_block_of_rejections_is_no_block_but_takes_its_time() -> None:

@@ -14,6 +14,7 @@ LIMITS = Limits(
     steps_per_action=40,
     open_orders_per_account=20,
     deleverage_steps=3,
+    orders_per_auction=5,
 )
 SMALL = msgspec.structs.replace(RULES, limits=LIMITS)
 PRICES = len(RULES.reporters) * len(RULES.markets)
@@ -26,7 +27,7 @@ PRICES = len(RULES.reporters) * len(RULES.markets)
         (Kind.PLACE, 1 + 2 * 6 + 6 * 20),
         # 40 steps in all; only the last order may overdraw them.
         (Kind.BULK, 10 + 40 + 6 * 20),
-        (Kind.CANCEL, 10),
+        (Kind.CANCEL, 10 + 10),
         (Kind.CANCEL_ALL, 20),
         (Kind.LIQUIDATE, 20 + 6 + 9 * 20 + 3),
         (Kind.ORACLE_ROUND, 1 + PRICES),
@@ -35,6 +36,10 @@ PRICES = len(RULES.reporters) * len(RULES.markets)
         (Kind.MARGIN, 1),
         (Kind.WITHDRAW, 1),
         (Kind.AGENT, 1),
+        (Kind.SWITCH, 1),
+        (Kind.EXPIRE, 20),
+        (Kind.TRIGGER, 1 + 2 * 6 + 6 * 20),
+        (Kind.UNCROSS, 5 + 3 * 5 * 9 + 2 * 5 * 20),
     ],
 )
 def test_the_bounds_add_up(kind: Kind, units: int) -> None:

@@ -9,11 +9,14 @@ from node.codec.signatures import address_of_private, sign
 from node.types.blocks import Domain
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     ApproveAgent,
     CancelAll,
     CancelOrder,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     NewOrder,
     OpenBlock,
@@ -21,9 +24,14 @@ from node.types.commands import (
     OrderType,
     PlaceOrders,
     PriceReport,
+    SelfTrade,
+    SetSwitch,
     SettleFunding,
     Side,
     SignedAction,
+    Trigger,
+    TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.fees import FREE
@@ -73,6 +81,28 @@ SIGNING = Signing(DOMAIN, RULES)
 
 BUY = NewOrder(BTC, Side.BUY, OrderType.GTC, Ticks(600_005), Lots(1_000), False, ClientOrderId(4))
 SELL = NewOrder(ETH, Side.SELL, OrderType.POST_ONLY, Ticks(300_000), Lots(7), True)
+STOP = NewOrder(
+    BTC,
+    Side.SELL,
+    OrderType.MARKET,
+    Ticks(550_000),
+    Lots(1_000),
+    True,
+    ClientOrderId(5),
+    SelfTrade.CANCEL_TAKER,
+    Millis(NOON + 86_400_000),
+    Trigger.STOP,
+    Ticks(580_000),
+    9,
+)
+TARGET = msgspec.structs.replace(
+    STOP,
+    type=OrderType.GTC,
+    price=Ticks(640_000),
+    client_id=ClientOrderId(0),
+    trigger=Trigger.TAKE_PROFIT,
+    trigger_price=Ticks(640_000),
+)
 HEAD = (OWNER, OWNER, 1, Millis(NOON + 60_000), UNSIGNED)
 
 ACTIONS: dict[str, SignedAction] = {
@@ -86,6 +116,22 @@ ACTIONS: dict[str, SignedAction] = {
     "every_order_type": PlaceOrders(
         *HEAD, (), tuple(msgspec.structs.replace(BUY, type=kind) for kind in OrderType)
     ),
+    "every_way_to_meet_oneself": PlaceOrders(
+        *HEAD, (), tuple(msgspec.structs.replace(BUY, self_trade=way) for way in SelfTrade)
+    ),
+    "stop_and_target": PlaceOrders(*HEAD, (), (STOP, TARGET, BUY)),
+    "amends": PlaceOrders(
+        *HEAD,
+        (CancelOrder(order_id=OrderId(8)),),
+        (BUY,),
+        Money(2_500),
+        (
+            AmendOrder(BTC, Ticks(600_010), Lots(500), order_id=OrderId(7)),
+            AmendOrder(ETH, Ticks(299_990), Lots(6), client_id=ClientOrderId(3)),
+        ),
+    ),
+    "set_switch": SetSwitch(*HEAD, Millis(NOON + 30_000), True),
+    "switch_off": SetSwitch(*HEAD, Millis(0), False),
     "cancel_all_in_market": CancelAll(*HEAD, ETH),
     "cancel_all": CancelAll(*HEAD, EVERY_MARKET),
     "add_margin": AdjustMargin(*HEAD, BTC, Money(12_500_000)),
@@ -116,6 +162,10 @@ SYSTEM: dict[str, Command] = {
     "oracle_round": oracle_round(),
     "settle_funding": SettleFunding(),
     "liquidate": Liquidate(BTC, OWNER),
+    "expire": Expire(OWNER),
+    "trigger_order": TriggerOrder(AGENT, OrderId(12)),
+    "disconnected": Disconnected(OWNER),
+    "uncross": Uncross(ETH),
 }
 
 LOG: tuple[Command, ...] = (

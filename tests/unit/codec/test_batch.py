@@ -6,7 +6,7 @@ from random import Random
 import msgspec
 import pytest
 
-from node.codec.batch import BatchLimits, decode_batch, encode_batch
+from node.codec.batch import VERSION, BatchLimits, decode_batch, encode_batch
 from node.codec.columns import COLUMNS, ColumnReader, Columns, Kind, columns_to_bytes
 from node.codec.commands import encode_command
 from node.codec.varint import encode_varints
@@ -23,14 +23,7 @@ from node.types.errors import BatchMalformed, ValueOutOfRange
 from node.types.ids import Address, ClientOrderId, OrderId
 from node.types.units import LAG_MAX, UINT64_MAX, Lots, Millis, Money, Ticks
 from tests.unit.codec.example_actions import BTC, BUY, LOG, NOON, OWNER
-
-NO_ADDRESSES = b"\x00"
-
-
-def framed(columns: Columns, tail: bytes = NO_ADDRESSES) -> bytes:
-    """Return a stored batch with ``columns``; those not named are empty."""
-    body = b"".join(columns_to_bytes({name: columns.get(name, []) for name in COLUMNS}))
-    return b"\x02\x00" + encode_varints([len(body)]) + body + tail
+from tests.unit.codec.example_batches import NO_ADDRESSES, ORDER, SIGNED, framed
 
 
 def test_the_bytes_of_a_small_batch() -> None:
@@ -40,7 +33,7 @@ def test_the_bytes_of_a_small_batch() -> None:
     columns = lengths + bytes([Kind.OPEN_BLOCK, Kind.SETTLE_FUNDING]) + b"\x00\x0a\x12\x06"
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = deflater.compress(columns) + deflater.flush()
-    assert batch == b"\x02\x01" + bytes([len(packed)]) + packed + NO_ADDRESSES
+    assert batch == b"\x03\x01" + bytes([len(packed)]) + packed + NO_ADDRESSES
     block = {"block.number": [0], "block.time": [10], "block.fee": [18], "block.since": [6]}
     assert decode_batch(framed({"kind": [10, 13], **block})) == (opening, SettleFunding())
 
@@ -125,28 +118,6 @@ def test_a_value_that_cannot_be_carried_is_refused() -> None:
         encode_batch([OpenBlock(-1, NOON)])
 
 
-ONE_PARTY: Columns = {"party.account": [0], "party.signer": [0]}
-ACTION: Columns = {
-    "action.party": [0],
-    "action.nonce": [0],
-    "action.expires_seconds": [0],
-    "action.expires_millis": [0],
-}
-ORDER: Columns = {
-    "kind": [Kind.PLACE_ORDERS],
-    **ONE_PARTY,
-    **ACTION,
-    "place.cancels": [0],
-    "place.orders": [1],
-    "place.max_fee": [0],
-    "order.market": [1],
-    "order.form": [0],
-    "order.price": [2],
-    "order.size": [1],
-}
-SIGNED = b"\x01" + OWNER + bytes(64) + b"\x01"
-
-
 def test_a_hand_made_batch_is_read() -> None:
     (action,) = decode_batch(framed(ORDER, SIGNED))
     order = NewOrder(BTC, BUY.side, OrderType.GTC, Ticks(1), Lots(1))
@@ -156,8 +127,9 @@ def test_a_hand_made_batch_is_read() -> None:
 @pytest.mark.parametrize(
     "columns",
     [
-        {"order.form": [5 << 1]},
+        {"order.form": [6 << 1]},
         {"order.form": [64]},
+        {"order.form": [128]},
         {"order.market": [1_001]},
         {"order.market": [1, 1]},
         {"order.price": [1]},
@@ -174,7 +146,7 @@ def test_a_hand_made_batch_is_read() -> None:
         {"party.account": [1]},
         {"party.signer": [2]},
         {"kind": [Kind.WITHDRAW]},
-        {"kind": [6]},
+        {"kind": [7]},
         {"kind": []},
         {"block.number": [0]},
         {"round.reports": [1]},
@@ -205,7 +177,7 @@ def test_addresses_and_signatures_must_fill_the_rest(tail: bytes) -> None:
         decode_batch(framed(ORDER, tail))
 
 
-@pytest.mark.parametrize("head", [b"", b"\x02", b"\x00\x00", b"\x01\x00", b"\x02\x02", b"\x02\x07"])
+@pytest.mark.parametrize("head", [b"", b"\x03", b"\x00\x00", b"\x02\x00", b"\x03\x02", b"\x03\x07"])
 def test_another_version_or_codec_is_no_batch(head: bytes) -> None:
     with pytest.raises(BatchMalformed):
         decode_batch(head + encode_batch(LOG)[2:])
@@ -228,7 +200,7 @@ def deflated(columns: bytes, *, finish: bool = True) -> bytes:
     packed = deflater.compress(columns) + deflater.flush(
         zlib.Z_FINISH if finish else zlib.Z_SYNC_FLUSH
     )
-    return b"\x02\x01" + encode_varints([len(packed)]) + packed + NO_ADDRESSES
+    return bytes([VERSION, 1]) + encode_varints([len(packed)]) + packed + NO_ADDRESSES
 
 
 def test_a_bomb_is_not_unpacked() -> None:

@@ -16,20 +16,26 @@ from node.codec.ranges import MARKET_ID_MAX, MONEY_MAX, check_ranges
 from node.types.blocks import GENESIS_PARENT, Block
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     CancelOrder,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     OpenBlock,
     OracleRound,
     PlaceOrders,
     PriceReport,
+    SetSwitch,
+    TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.errors import MalformedMessage, ValueOutOfRange
 from node.types.hashing import keccak256
 from node.types.ids import Address, MarketId, OrderId, Sequence
-from node.types.units import LAG_MAX, UINT64_MAX, Millis, Money, Ticks
+from node.types.units import LAG_MAX, UINT64_MAX, Lots, Millis, Money, Ticks
 from tests.unit.codec.example_actions import (
     ACTIONS,
     BTC,
@@ -85,6 +91,14 @@ def test_the_ids_of_a_log_differ() -> None:
 
 
 ORDER = ACTIONS["one_order"]
+AMEND = AmendOrder(BTC, Ticks(1), Lots(1), OrderId(1))
+
+
+def amending(amend: AmendOrder) -> PlaceOrders:
+    """Return the action that does just this."""
+    return PlaceOrders(*HEAD, (), (), Money(0), (amend,))
+
+
 OUT_OF_RANGE: list[tuple[str, Command]] = [
     ("nonce", msgspec.structs.replace(ORDER, nonce=-1)),
     ("nonce", msgspec.structs.replace(ORDER, nonce=UINT64_MAX + 1)),
@@ -96,9 +110,21 @@ OUT_OF_RANGE: list[tuple[str, Command]] = [
     ("order_id", PlaceOrders(*HEAD, (CancelOrder(OrderId(-1)),), ())),
     *(
         (field, PlaceOrders(*HEAD, (), (msgspec.structs.replace(BUY, **{field: value}),)))
-        for field in ("price", "size", "client_id")
+        for field in ("price", "size", "client_id", "good_till", "trigger_price", "group")
         for value in (-1, UINT64_MAX + 1)
     ),
+    *(
+        (field, amending(msgspec.structs.replace(AMEND, **{field: value})))
+        for field in ("market", "price", "size", "order_id", "client_id")
+        for value in (-1, UINT64_MAX + 1)
+    ),
+    ("cancel_at", SetSwitch(*HEAD, Millis(-1))),
+    ("cancel_at", SetSwitch(*HEAD, Millis(UINT64_MAX + 1))),
+    ("account", Expire(Address(bytes(19)))),
+    ("account", Disconnected(Address(bytes(21)))),
+    ("account", TriggerOrder(Address(b""), OrderId(1))),
+    ("order_id", TriggerOrder(OWNER, OrderId(UINT64_MAX + 1))),
+    ("market", Uncross(MarketId(MARKET_ID_MAX + 1))),
     ("market", PlaceOrders(*HEAD, (), (msgspec.structs.replace(BUY, market=MarketId(-1)),))),
     ("amount", AdjustMargin(*HEAD, BTC, Money(-MONEY_MAX - 1))),
     ("amount", Withdraw(*HEAD, Money(-1))),

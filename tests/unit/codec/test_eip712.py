@@ -8,16 +8,32 @@ import msgspec
 import pytest
 from eth_account import Account
 
-from node.codec.action_types import PRIMARY_TYPES, STRUCTS, encode_type
+from node.codec.action_types import (
+    ORDER_TYPE_NAMES,
+    PRIMARY_TYPES,
+    SELF_TRADE_NAMES,
+    SIDE_NAMES,
+    STRUCTS,
+    TRIGGER_NAMES,
+    encode_type,
+)
 from node.codec.eip712 import Signing
 from node.codec.json_actions import ActionReader, action_to_json
 from node.codec.signatures import recover, sign
 from node.codec.typed_data import typed_data, typed_report
 from node.types.blocks import Domain
-from node.types.commands import CancelAll, PlaceOrders
+from node.types.commands import (
+    AmendOrder,
+    CancelAll,
+    OrderType,
+    PlaceOrders,
+    SelfTrade,
+    Side,
+    Trigger,
+)
 from node.types.errors import UnknownMarket
-from node.types.ids import MarketId, hex_from_address
-from node.types.units import Ticks
+from node.types.ids import MarketId, OrderId, hex_from_address
+from node.types.units import Lots, Millis, Money, Ticks
 from tests.unit.codec.example_actions import (
     ACTIONS,
     BUY,
@@ -26,6 +42,7 @@ from tests.unit.codec.example_actions import (
     NOON,
     RULES,
     SIGNING,
+    STOP,
     signed,
 )
 
@@ -75,11 +92,13 @@ def test_eth_account_signs_as_its_vector_says(name: str) -> None:
 
 def test_the_type_of_an_action_names_the_structs_it_holds() -> None:
     assert encode_type("PlaceOrders") == (
-        "PlaceOrders(address account,uint64 nonce,uint64 expires,Cancel[] cancels,Order[] orders,"
-        "uint64 maxFee)"
+        "PlaceOrders(address account,uint64 nonce,uint64 expires,Cancel[] cancels,Amend[] amends,"
+        "Order[] orders,uint64 maxFee)"
+        "Amend(string market,uint64 orderId,uint64 clientId,uint64 priceTicks,uint64 sizeLots)"
         "Cancel(uint64 orderId,uint64 clientId)"
         "Order(string market,string side,string orderType,uint64 priceTicks,uint64 sizeLots,"
-        "bool reduceOnly,uint64 clientId)"
+        "bool reduceOnly,uint64 clientId,string selfTrade,uint64 goodTill,string trigger,"
+        "uint64 triggerPrice,uint64 group)"
     )
     assert encode_type("Prices") == "Prices(uint64 time,uint64[] priceTicks)"
     assert STRUCTS.keys() >= {*PRIMARY_TYPES.values()}
@@ -105,13 +124,52 @@ def test_a_digest_belongs_to_one_chain_and_one_rollup(domain: Domain) -> None:
 
 
 @pytest.mark.parametrize("market", [0, 3, -1])
-def test_an_order_in_an_unknown_market_has_no_digest(market: int) -> None:
+def test_an_item_in_an_unknown_market_has_no_digest(market: int) -> None:
     order = msgspec.structs.replace(BUY, market=MarketId(market))
-    action = PlaceOrders(*HEAD, (), (order,))
-    with pytest.raises(UnknownMarket):
-        SIGNING.digest(action)
-    with pytest.raises(UnknownMarket):
-        action_to_json(action, RULES)
+    amend = AmendOrder(MarketId(market), Ticks(1), Lots(1), OrderId(1))
+    for action in (
+        PlaceOrders(*HEAD, (), (order,)),
+        PlaceOrders(*HEAD, (), (), Money(0), (amend,)),
+    ):
+        with pytest.raises(UnknownMarket):
+            SIGNING.digest(action)
+        with pytest.raises(UnknownMarket):
+            action_to_json(action, RULES)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"self_trade": SelfTrade.DECREMENT},
+        {"good_till": Millis(0)},
+        {"trigger": Trigger.TAKE_PROFIT},
+        {"trigger_price": Ticks(580_001)},
+        {"group": 10},
+    ],
+)
+def test_whatever_an_order_says_is_signed(change: dict[str, Any]) -> None:
+    changed = PlaceOrders(*HEAD, (), (msgspec.structs.replace(STOP, **change),))
+    assert SIGNING.digest(changed) != SIGNING.digest(PlaceOrders(*HEAD, (), (STOP,)))
+
+
+def test_every_word_of_an_enum_is_shown_and_read() -> None:
+    for names, values in (
+        (SIDE_NAMES, Side),
+        (ORDER_TYPE_NAMES, OrderType),
+        (SELF_TRADE_NAMES, SelfTrade),
+        (TRIGGER_NAMES, Trigger),
+    ):
+        assert len(names) == len(set(names)) == len(values)
+    for name, order in (
+        *(("type", msgspec.structs.replace(BUY, type=value)) for value in OrderType),
+        *(("self_trade", msgspec.structs.replace(BUY, self_trade=value)) for value in SelfTrade),
+        *(("trigger", msgspec.structs.replace(BUY, trigger=value)) for value in Trigger),
+    ):
+        body = action_to_json(PlaceOrders(*HEAD, (), (order,)), RULES)
+        action = ActionReader(RULES).read(json.dumps(body).encode())
+        assert isinstance(action, PlaceOrders)
+        (read,) = action.orders
+        assert getattr(read, name) is getattr(order, name)
 
 
 def test_a_cancel_all_in_an_unknown_market_has_no_digest() -> None:

@@ -150,6 +150,25 @@ def test_an_action_goes_through_gate_and_lane_to_its_result() -> None:
     assert desk.ingress.stage.service.count == 1
 
 
+def test_the_same_action_again_gets_the_first_result_again() -> None:
+    desk = Desk()
+    for _ in range(2):
+        desk.take()
+        desk.gate.answers[-1](ADMITTED)
+    desk.intake.offers[0][2](executed(ACTION))
+    desk.intake.offers[1][2](Rejected(NonceUsed.code, "NonceUsed", {"nonce": 1}))
+    assert desk.answers == [(SUCCESS, "done")] * 2
+    assert desk.counts() == (2, 2, 0, {})
+
+
+def test_what_was_never_executed_has_no_first_result() -> None:
+    desk = Desk()
+    desk.take()
+    desk.gate.answers[0](ADMITTED)
+    desk.intake.offers[0][2](Rejected(NonceUsed.code, "NonceUsed", {"nonce": 1}))
+    assert desk.answers == [(NonceUsed.code, "NonceUsed")]
+
+
 def test_a_rejection_is_answered_with_its_own_code() -> None:
     desk = Desk()
     desk.take()

@@ -21,6 +21,8 @@ class Notes:
         self.rule = rule
         self.fills: list[tuple[int, int, int]] = []
         self.drops: list[tuple[int, CancelReason]] = []
+        self.shrunk: list[tuple[int, int]] = []
+        self.least = 1
 
     def settle(self, maker: Order, price: Ticks, size: Lots) -> int:
         settled = self.rule(maker, size)
@@ -31,6 +33,11 @@ class Notes:
     def dropped(self, maker: Order, reason: CancelReason) -> None:
         assert not maker.resting
         self.drops.append((maker.order_id, reason))
+
+    def shrinks(self, maker: Order, left: int) -> bool:
+        assert 0 < left < maker.remaining
+        self.shrunk.append((maker.order_id, left))
+        return left >= self.least
 
 
 def book_of(*orders: Order) -> Book:

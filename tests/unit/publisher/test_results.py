@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from node.publisher.results import REASONS, STATUSES, ResultWriter
+from node.publisher.item_results import REASONS, STATUSES
+from node.publisher.results import ResultWriter
 from node.transition.apply import apply
 from node.transition.state import State
 from node.types.commands import (
@@ -142,7 +143,17 @@ def test_cancelling_all_names_every_order() -> None:
 
 
 def test_the_list_of_statuses_is_closed() -> None:
-    assert STATUSES == ("cancelled", "resting", "filled", "partly_filled", "dropped", "done")
+    assert STATUSES == (
+        "cancelled",
+        "amended",
+        "waiting",
+        "accepted",
+        "resting",
+        "filled",
+        "partly_filled",
+        "dropped",
+        "done",
+    )
 
 
 @pytest.mark.parametrize("reason", CancelReason)

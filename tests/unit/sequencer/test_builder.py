@@ -7,12 +7,13 @@ from node.ports.terms import Terms
 from node.sequencer.builder import Builder, Unsigned
 from node.sequencer.submission import Submission
 from node.types.blocks import GENESIS_PARENT
-from node.types.commands import Command, OpenBlock
+from node.types.commands import Command, NewOrder, OpenBlock, OrderType, PlaceOrders, Side
 from node.types.errors import IntegrityError
-from node.types.events import Rejected
+from node.types.events import Deposited, Event, Rejected
 from node.types.hashing import keccak256
-from node.types.units import Millis, Money
-from tests.unit.sequencer.toy_machine import FATAL, REFUSED, Ledger, apply, name_of, pay
+from node.types.ids import MarketId, Sequence
+from node.types.units import Lots, Millis, Money, Ticks
+from tests.unit.sequencer.toy_machine import ALICE, FATAL, REFUSED, Ledger, apply, name_of, pay
 
 NOW = Millis(1_000)
 
@@ -120,3 +121,49 @@ def test_an_integrity_error_of_the_transition_keeps_its_own_values() -> None:
     with pytest.raises(IntegrityError) as failure:
         builder.build(_submissions(pay(0)), NOW)
     assert failure.value.values == {"what": "money"}
+
+
+def test_what_the_state_asks_for_stands_at_the_end_of_its_block() -> None:
+    builder = _builder()
+    builder.state.due = [pay(8), pay(9)]
+    draft = builder.build(_submissions(pay(0), pay(1, REFUSED)), NOW)
+    assert draft.unsigned is not None
+    assert draft.unsigned.block.commands == (OpenBlock(1, NOW), pay(0), pay(8), pay(9))
+    assert draft.unsigned.block.ids[2:] == (name_of(pay(8)), name_of(pay(9)))
+    assert len(draft.unsigned.events) == 4
+    assert len(draft.results) == 2
+
+
+def test_where_nothing_was_accepted_nothing_is_asked_for() -> None:
+    builder = _builder()
+    builder.state.due = [pay(8)]
+    assert builder.build(_submissions(pay(0, REFUSED)), NOW).unsigned is None
+    assert builder.state.sequence == 0
+
+
+def test_a_state_that_refuses_what_it_asked_for_stops_everything() -> None:
+    builder = _builder()
+    builder.state.due = [pay(8, REFUSED)]
+    with pytest.raises(IntegrityError) as failure:
+        builder.build(_submissions(pay(0)), NOW)
+    assert failure.value.what == "closing"
+
+
+def test_results_keep_to_the_submissions_however_the_block_is_sorted() -> None:
+    def accepting(state: Ledger, command: Command) -> tuple[Event, ...]:
+        if not isinstance(command, PlaceOrders):
+            return apply(state, command)
+        state.sequence = Sequence(state.sequence + 1)
+        return (Deposited(0, command.account, Money(0)),)
+
+    market = MarketId(1)
+    builder = Builder(
+        Ledger(), accepting, name_of, GENESIS_PARENT, cancels_first=frozenset({market})
+    )
+    take = NewOrder(market, Side.BUY, OrderType.MARKET, Ticks(1), Lots(1))
+    taker = PlaceOrders(ALICE, ALICE, 1, Millis(9_999), b"", (), (take,))
+    submissions = [Submission(taker, bytes(32), lambda _outcome: None), *_submissions(pay(0))]
+    draft = builder.build(submissions, NOW)
+    assert draft.unsigned is not None
+    assert draft.unsigned.block.commands == (OpenBlock(1, NOW), pay(0), taker)
+    assert draft.results == (2, 1)

@@ -40,6 +40,8 @@ class Ledger:
         self.time = 0
         self.sums: dict[bytes, int] = {}
         self.changed: set[bytes] = set()
+        self.due: list[Command] = []
+        """What the test wants to stand at the end of the next block."""
 
     def opening(self) -> tuple[int, ...]:
         return self.sequence, self.block, self.time
@@ -47,6 +49,9 @@ class Ledger:
     def reopen(self, opening: tuple[int, ...]) -> None:
         sequence, self.block, self.time = opening
         self.sequence = Sequence(sequence)
+
+    def closing(self) -> tuple[Command, ...]:
+        return tuple(self.due)
 
     def drain_changes(self) -> dict[bytes, bytes | None]:
         changes: dict[bytes, bytes | None] = {key: _value(self.sums[key]) for key in self.changed}

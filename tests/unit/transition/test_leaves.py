@@ -42,7 +42,7 @@ def test_the_best_order_is_the_first_leaf_of_its_side(exchange: Exchange) -> Non
         best = exchange.market.book.best(side)
         assert best is not None
         first = min(key for key in leaves if key.startswith(book_prefix(1, side)))
-        assert first == order_key(1, side, best.price, best.order_id)
+        assert first == order_key(1, side, best.price, best.rank)
 
 
 def test_a_closed_position_and_a_filled_order_leave_no_leaf(exchange: Exchange) -> None:
@@ -69,7 +69,7 @@ def test_leaves_of_other_rules_are_refused(exchange: Exchange) -> None:
 
 
 def test_a_leaf_of_no_known_kind_is_refused(exchange: Exchange) -> None:
-    unknown = b"\x07" + bytes(31)
+    unknown = b"\x08" + bytes(31)
     with pytest.raises(StateDiverged) as caught:
         State.from_leaves(RULES, DOMAIN, [*exchange.state.leaves(), (unknown, b"")])
     assert (caught.value.where, caught.value.key) == ("leaf", unknown)

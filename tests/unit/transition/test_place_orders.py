@@ -18,7 +18,7 @@ from node.types.ids import ClientOrderId, OrderId
 from tests.examples import ALICE, BOB, CAROL, DAVE, DOLLAR, RULES
 from tests.unit.transition.exchange import BUY, COIN, ETH, SELL, Exchange, order
 
-GTC, IOC, FOK, POST_ONLY, MARKET = OrderType
+GTC, IOC, FOK, POST_ONLY, MARKET, SLIDE = OrderType
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ FLOOR = 1_000
 FEES = FeeRules(floor=Money(FLOOR), ceiling=Money(100 * FLOOR))
 ONE_ORDER = FEES.per_action + FEES.per_order
 PRICED = msgspec.structs.replace(RULES, fees=FEES)
-GTC, IOC, FOK, POST_ONLY, _ = OrderType
+GTC, IOC, FOK, POST_ONLY, *_ = OrderType
 
 
 class Priced(Exchange):

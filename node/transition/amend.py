@@ -1,0 +1,120 @@
+"""An open order changes its price or its size, and keeps its ids.
+
+The size counts what is filled already, so a fill on the way cannot make the order larger than its
+owner meant. One that only loses size keeps its place in the queue. Any other has to pass all that
+an arriving order has to, with what it reserves itself counted as free; then it leaves its place and
+arrives anew, behind all others of its price.
+"""
+
+import msgspec
+
+from node.margin.position import NO_MONEY
+from node.matching.book import Order
+from node.transition.arrival import arrive
+from node.transition.effects import Effects
+from node.transition.leaves import order_key
+from node.transition.new_order import admit
+from node.transition.orders import amended, cancel_order, shrink_order
+from node.transition.set_trigger import check_waiting_size
+from node.transition.state import Account, State
+from node.transition.steps import Steps
+from node.transition.waiting import Waiting
+from node.transition.work_fee import WorkFee, is_charged, left_after
+from node.types.commands import AmendOrder, NewOrder, OrderType
+from node.types.errors import AmendInvalid, NotionalTooSmall, OrderExpired, UnknownOrder
+from node.types.events import CancelReason
+from node.types.units import Lots, Money, Ticks
+
+
+def amend(
+    effects: Effects, account: Account, change: AmendOrder, work: WorkFee | None, steps: Steps
+) -> int:
+    """Amend the order; return its fills, if they are charged. Raises before the first change."""
+    order = _find(effects.state, account, change)
+    left = left_after(order, change)
+    if left <= 0:
+        cancel_order(effects, order, CancelReason.AMENDED)
+        return 0
+    if change.price == order.price and left == order.remaining:
+        raise AmendInvalid(detail="nothing would change")
+    if work and work.fault is not None and is_charged(order, change):
+        raise work.fault
+    if isinstance(order, Waiting):
+        _rewrite(effects, order, change)
+        return 0
+    if change.price == order.price and left < order.remaining:
+        _shrink(effects, account, order, Lots(left))
+        return 0
+    per_fill = work.per_fill if work and not order.reduce_only else NO_MONEY
+    return _move(effects, account, order, change.price, Lots(left), per_fill, steps)
+
+
+def _find(state: State, account: Account, change: AmendOrder) -> Order | Waiting:
+    order = account.named(change.order_id, change.client_id)
+    if order is None:
+        raise UnknownOrder(order_id=change.order_id, client_id=change.client_id)
+    if order.market != change.market:
+        raise AmendInvalid(detail="the order is in another market")
+    if isinstance(order, Order) and not order.resting:
+        raise AmendInvalid(detail="the order waits for its auction")
+    if 0 < order.good_till <= state.time:
+        raise OrderExpired(good_till=order.good_till, now=state.time)
+    return order
+
+
+def _rewrite(effects: Effects, waiting: Waiting, change: AmendOrder) -> None:
+    """Amend an order that waits: the rules of its entry, and no place to lose."""
+    state = effects.state
+    new = msgspec.structs.replace(waiting.new, price=change.price, size=change.size)
+    check_waiting_size(state.market(waiting.market), new)
+    waiting.new = new
+    state.touched.waiting.add(waiting)
+    effects.events.append(amended(waiting, 0, 0, change.size, resting=True))
+
+
+def _shrink(effects: Effects, account: Account, order: Order, left: Lots) -> None:
+    """Take lots off an order that keeps its place. What stays must be worth its minimum."""
+    market = effects.state.market(order.market)
+    taken = order.remaining - left
+    if order.price * left < market.rules.min_notional:
+        raise NotionalTooSmall(notional=order.price * left, minimum=market.rules.min_notional)
+    shrink_order(effects, account, order, left)
+    market.book.reduce(order, taken)
+    order.size = Lots(order.size - taken)
+
+
+def _move(
+    effects: Effects,
+    account: Account,
+    order: Order,
+    price: Ticks,
+    left: Lots,
+    per_fill: Money,
+    steps: Steps,
+) -> int:
+    """Let the order leave its place and arrive with what it is now."""
+    state = effects.state
+    kind = OrderType.POST_ONLY if order.post_only else OrderType.GTC
+    new = NewOrder(order.market, order.side, kind, price, left, order.reduce_only)
+    admitted = admit(state, account, new, per_fill, steps, order)
+    price_before, remaining_before = order.price, order.remaining
+    _leave(effects, account, order)
+    order.rank = state.next_order_id
+    state.next_order_id += 1
+    order.size = Lots(order.size - order.remaining + admitted.size)
+    order.price, order.remaining = admitted.price, admitted.size
+    order.reserve = admitted.reserve
+    effects.events.append(
+        amended(order, price_before, remaining_before, admitted.size, resting=False)
+    )
+    return arrive(effects, account, order, admitted, kind, per_fill, steps)
+
+
+def _leave(effects: Effects, account: Account, order: Order) -> None:
+    """Take the order out of its place, which no order will have again."""
+    touched = effects.state.touched
+    touched.gone.add(order_key(order.market, order.side, order.price, order.rank))
+    touched.orders.add(order)
+    effects.state.market(order.market).book.remove(order)
+    account.let_go(order)
+    effects.account_changed(account)

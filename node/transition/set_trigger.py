@@ -1,0 +1,88 @@
+"""A trigger order enters: it waits outside the book, and reserves nothing, until it is met.
+
+What depends on book, collateral or position is looked at when it arrives. The rest is looked at
+now, so that what could never arrive does not wait.
+"""
+
+from node.transition.effects import Effects
+from node.transition.new_order import check_ids
+from node.transition.oracle_round import MAX_MARK
+from node.transition.state import Account, Market, State
+from node.transition.waiting import Waiting, is_met
+from node.transition.work_fee import WorkFee, adds_risk
+from node.types.commands import NewOrder, OrderType
+from node.types.errors import (
+    MarkStale,
+    NotionalTooSmall,
+    OrderExpired,
+    SizeInvalid,
+    TriggerInvalid,
+    UnknownMarket,
+)
+from node.types.events import TriggerSet
+from node.types.ids import OrderId
+from node.types.units import Money
+
+
+def set_trigger(
+    effects: Effects,
+    account: Account,
+    new: NewOrder,
+    item: int,
+    work: WorkFee | None,
+    max_fee: Money,
+) -> None:
+    """Let ``new`` wait. Raises before the first change."""
+    state = effects.state
+    if work and work.fault is not None and adds_risk(account, new):
+        raise work.fault
+    _check(state, account, new)
+    waiting = Waiting(OrderId(state.next_order_id), account.address, new, max_fee)
+    state.next_order_id += 1
+    account.keep(waiting)
+    state.touched.waiting.add(waiting)
+    effects.events.append(
+        TriggerSet(
+            item,
+            waiting.order_id,
+            new.client_id,
+            account.address,
+            new.market,
+            new.side,
+            new.trigger,
+            new.trigger_price,
+            new.price,
+            new.size,
+        )
+    )
+
+
+def _check(state: State, account: Account, new: NewOrder) -> None:
+    """Raise the first rule that ``new`` breaks."""
+    if not 1 <= new.market <= len(state.markets):
+        raise UnknownMarket(market=new.market)
+    market = state.market(new.market)
+    if 0 < new.good_till <= state.time:
+        raise OrderExpired(good_till=new.good_till, now=state.time)
+    check_waiting_size(market, new)
+    if not market.mark:
+        age = market.mark_age(state.time)
+        raise MarkStale(market=new.market, age_ms=age, limit=market.rules.mark_stale_ms)
+    is_price = 0 < new.trigger_price < MAX_MARK
+    if not (new.trigger and is_price) or is_met(new, market.mark):
+        raise TriggerInvalid(trigger_price=new.trigger_price, mark=market.mark)
+    check_ids(state, account, new)
+
+
+def check_waiting_size(market: Market, new: NewOrder) -> None:
+    """Raise ``SizeInvalid`` or ``NotionalTooSmall``.
+
+    A market order's price is only a protection, so that its trigger's stands for it. A reduce-only
+    one may be smaller than the minimum: whether it closes all is known when it arrives.
+    """
+    if not 0 < new.size <= market.max_size:
+        raise SizeInvalid(size=new.size, limit=market.max_size)
+    price = new.trigger_price if new.type is OrderType.MARKET else new.price
+    minimum = 1 if new.reduce_only else market.rules.min_notional
+    if price * new.size < minimum:
+        raise NotionalTooSmall(notional=price * new.size, minimum=minimum)

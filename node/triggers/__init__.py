@@ -1,0 +1,1 @@
+"""The clocks of orders: who waits for a price, whose time is over, who has gone."""

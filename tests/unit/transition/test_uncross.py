@@ -1,0 +1,407 @@
+"""A market of auctions: who is gathered, at what price all trade, and what is left afterwards."""
+
+import msgspec
+import pytest
+
+from node.transition import invariants
+from node.types.commands import (
+    AmendOrder,
+    CancelOrder,
+    NewOrder,
+    OpenBlock,
+    OrderType,
+    PlaceOrders,
+    SelfTrade,
+    Side,
+    Uncross,
+)
+from node.types.errors import (
+    AmendInvalid,
+    AuctionFull,
+    AuctionPending,
+    InsufficientCollateral,
+    InsufficientMargin,
+    NothingToUncross,
+    OrderTypeRefused,
+    PostOnlyWouldCross,
+    UnknownMarket,
+)
+from node.types.events import (
+    CancelReason,
+    Filled,
+    OrderAccepted,
+    OrderAmended,
+    OrderCancelled,
+    Uncrossed,
+)
+from node.types.ids import ClientOrderId, MarketId, OrderId
+from node.types.rules import Limits, Ordering, Rules
+from node.types.units import Lots, Millis, Money, Ticks
+from tests.examples import ALICE, BOB, CAROL, DAVE, DOLLAR, MALLORY, RULES, Person
+from tests.unit.transition.exchange import BTC, BUY, COIN, ETH, SELL, Exchange, order
+
+GTC, IOC, FOK, POST_ONLY, MARKET, SLIDE = OrderType
+EVERYONE = (ALICE, BOB, CAROL, DAVE)
+
+
+def auction_rules(**limits: int) -> Rules:
+    """Return rules whose first market is one of auctions; the second stays as it is."""
+    first, second = RULES.markets
+    return msgspec.structs.replace(
+        RULES,
+        markets=(msgspec.structs.replace(first, ordering=Ordering.AUCTION), second),
+        limits=msgspec.structs.replace(Limits(), **limits),
+    )
+
+
+def exchange_of(**limits: int) -> Exchange:
+    exchange = Exchange(auction_rules(**limits))
+    for person in EVERYONE:
+        exchange.fund(person, 10_000)
+    return exchange
+
+
+@pytest.fixture
+def exchange() -> Exchange:
+    """Return an exchange of four people with ten thousand dollars each, its mark at 100."""
+    return exchange_of()
+
+
+def uncross(exchange: Exchange) -> tuple[int, int]:
+    """End the auction, and open the next block; return (price, size) of it."""
+    exchange.do(Uncross(BTC))
+    events = exchange.events
+    assert isinstance(events[0], Uncrossed)
+    assert not exchange.state.closing()
+    exchange.state.drain_changes()
+    exchange.wait(10)
+    exchange.events = events
+    return events[0].price, events[0].size
+
+
+def rest(exchange: Exchange, person: Person, *orders: NewOrder) -> OrderId:
+    """Let orders rest that meet nobody."""
+    order_id = exchange.place(person, *orders)
+    assert uncross(exchange) == (0, 0)
+    return order_id
+
+
+def reasons(exchange: Exchange) -> list[tuple[int, CancelReason, bool]]:
+    told = exchange.told(OrderCancelled)
+    return [(event.remaining, event.reason, event.resting) for event in told]
+
+
+# --- gathering ------------------------------------------------------------------------------------
+
+
+def test_an_arrival_meets_nobody_before_the_block_ends(exchange: Exchange) -> None:
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    exchange.place(BOB, order(BUY, COIN, 101_00))
+    assert exchange.fills() == []
+    assert exchange.book() == ([], [])
+    assert uncross(exchange) == (100_00, COIN)
+    assert (exchange.position(BOB).size, exchange.position(ALICE).size) == (COIN, -COIN)
+
+
+def test_what_arrives_is_an_open_order_that_holds_back_what_filling_it_may_cost(
+    exchange: Exchange,
+) -> None:
+    """A buy at 110 loses 10 against the mark at once, needs 10 of margin there, and its fee."""
+    order_id = exchange.place(BOB, order(BUY, COIN, 110_00, client_id=5))
+    account = exchange.account(BOB)
+    drawn = (10 + 10) * DOLLAR + 55_000
+    assert (account.free, account.reserved) == (10_000 * DOLLAR - drawn, drawn)
+    assert account.position(BTC).resting == [COIN, 0]
+    exchange.do(exchange.orders(BOB, cancels=(CancelOrder(client_id=ClientOrderId(5)),)))
+    (cancelled,) = exchange.told(OrderCancelled)
+    assert (cancelled.order_id, cancelled.resting) == (order_id, False)
+    assert (account.free, account.reserved) == (10_000 * DOLLAR, 0)
+    assert exchange.state.closing() == ()
+    exchange.refused(Uncross(BTC), NothingToUncross)
+
+
+def test_who_could_not_pay_his_own_limit_is_not_gathered() -> None:
+    exchange = Exchange(auction_rules())
+    exchange.fund(BOB, 15)
+    action = exchange.orders(BOB, order(BUY, COIN, 110_00))
+    values = exchange.refused(action, InsufficientCollateral)
+    assert values["required"] == 20 * DOLLAR + 55_000
+    exchange.place(BOB, order(BUY, COIN, 101_00))
+
+
+def test_what_would_close_a_position_beyond_its_margin_is_not_gathered(exchange: Exchange) -> None:
+    exchange.place(BOB, order(BUY, COIN, 100_00))
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    uncross(exchange)
+    exchange.refused(exchange.orders(BOB, order(SELL, COIN, 85_00)), InsufficientMargin)
+    # One that may only reduce is let in, and dropped if it comes to that.
+    exchange.place(BOB, order(SELL, COIN, 85_00, reduce_only=True))
+    exchange.place(CAROL, order(BUY, COIN, 85_00))
+    assert uncross(exchange) == (0, 0)
+    assert reasons(exchange) == [(COIN, CancelReason.MARGIN, False)]
+
+
+def test_a_block_does_not_end_while_orders_wait(exchange: Exchange) -> None:
+    exchange.place(ALICE, order(BUY, COIN, 99_00))
+    state = exchange.state
+    following = OpenBlock(state.block + 1, Millis(state.time + 1))
+    assert exchange.refused(following, AuctionPending) == {"market": BTC}
+    assert state.closing() == (Uncross(BTC),)
+    exchange.do(Uncross(BTC))
+    exchange.do(following)
+
+
+def test_uncross_is_for_a_known_market_in_which_something_arrived(exchange: Exchange) -> None:
+    exchange.refused(Uncross(MarketId(3)), UnknownMarket)
+    exchange.refused(Uncross(BTC), NothingToUncross)
+    exchange.place(ALICE, order(BUY, COIN, 99_00, market=ETH))
+    exchange.refused(Uncross(ETH), NothingToUncross)
+
+
+def test_an_auction_holds_so_many_orders_and_no_more() -> None:
+    exchange = exchange_of(orders_per_auction=2)
+    exchange.place(ALICE, order(BUY, COIN, 99_00), order(BUY, COIN, 98_00))
+    assert exchange.refused(exchange.orders(BOB, order(SELL, COIN, 99_00)), AuctionFull) == {
+        "limit": 2
+    }
+    exchange.do(exchange.cancel_all(ALICE))
+    exchange.place(BOB, order(SELL, COIN, 99_00))
+
+
+def test_fill_or_kill_has_no_meaning_here(exchange: Exchange) -> None:
+    action = exchange.orders(BOB, order(BUY, COIN, 99_00, FOK))
+    assert exchange.refused(action, OrderTypeRefused) == {"market": BTC, "type": "fok"}
+
+
+def test_an_order_that_waits_is_not_amended(exchange: Exchange) -> None:
+    order_id = exchange.place(ALICE, order(BUY, COIN, 99_00))
+    amend = AmendOrder(BTC, Ticks(98_00), Lots(COIN), order_id)
+    action = PlaceOrders(*exchange.head(ALICE), (), (), Money(0), (amend,))
+    exchange.refused(action, AmendInvalid)
+
+
+# --- one price ------------------------------------------------------------------------------------
+
+
+def test_all_trade_at_one_price_and_nobody_at_a_worse_one(exchange: Exchange) -> None:
+    rest(exchange, ALICE, order(SELL, COIN, 101_00), order(SELL, COIN, 103_00))
+    exchange.place(BOB, order(BUY, COIN, 105_00))
+    exchange.place(CAROL, order(BUY, COIN, 103_00))
+    exchange.place(DAVE, order(SELL, COIN, 102_00))
+    # From 103 on three would be sold and two bought.
+    assert uncross(exchange) == (102_00, 2 * COIN)
+    assert {price for price, _ in exchange.fills()} == {102_00}
+    assert exchange.position(ALICE).size == -COIN
+    assert exchange.position(DAVE).size == -COIN
+    assert exchange.book() == ([], [(103_00, COIN)])
+
+
+def test_who_rested_pays_the_makers_fee_and_who_arrived_the_takers(exchange: Exchange) -> None:
+    maker = rest(exchange, ALICE, order(SELL, COIN, 100_00))
+    taker = exchange.place(BOB, order(BUY, 2 * COIN, 100_00))
+    other = exchange.place(CAROL, order(SELL, COIN, 100_00))
+    uncross(exchange)
+    first, second = exchange.told(Filled)
+    assert (first.maker_order, first.taker_order, first.auction) == (maker, taker, True)
+    assert (first.maker_fee, first.taker_fee) == (10_000, 50_000)
+    # Of two arrivals the older is told of as the maker, and pays like the other.
+    assert (second.maker_order, second.taker_order, second.taker_side) == (taker, other, Side.SELL)
+    assert (second.maker_fee, second.taker_fee) == (50_000, 50_000)
+    assert exchange.state.fees == 10_000 + 3 * 50_000
+
+
+def test_the_margin_of_the_last_price_is_shared_in_proportion(exchange: Exchange) -> None:
+    exchange.place(BOB, order(BUY, 3 * COIN, 100_00, IOC))
+    exchange.place(CAROL, order(BUY, COIN, 100_00, IOC))
+    exchange.place(DAVE, order(SELL, 2 * COIN, 100_00))
+    uncross(exchange)
+    assert exchange.position(BOB).size == 3 * COIN // 2
+    assert exchange.position(CAROL).size == COIN // 2
+
+
+def test_an_older_batch_comes_first_and_its_own_orders_share(exchange: Exchange) -> None:
+    exchange.place(ALICE, order(BUY, COIN, 100_00))
+    rest(exchange, BOB, order(BUY, 3 * COIN, 100_00))
+    rest(exchange, CAROL, order(BUY, COIN, 100_00))
+    exchange.place(DAVE, order(SELL, 2 * COIN, 100_00))
+    uncross(exchange)
+    assert exchange.position(ALICE).size == COIN // 2
+    assert exchange.position(BOB).size == 3 * COIN // 2
+    assert exchange.position(CAROL).size == 0
+
+
+def test_the_book_is_told_of_each_of_its_orders_that_traded(exchange: Exchange) -> None:
+    whole = rest(exchange, ALICE, order(SELL, COIN, 100_00))
+    part = rest(exchange, BOB, order(SELL, COIN, 101_00))
+    exchange.place(CAROL, order(BUY, COIN + 4_000, 101_00))
+    assert uncross(exchange) == (101_00, COIN + 4_000)
+    kinds = [type(event) for event in exchange.events[:5]]
+    assert kinds == [Uncrossed, OrderAmended, OrderAmended, Filled, Filled]
+    told = [
+        (event.order_id, event.price, event.remaining_before, event.remaining, event.resting)
+        for event in exchange.told(OrderAmended)
+    ]
+    assert told == [(whole, 100_00, COIN, COIN, False), (part, 101_00, COIN, 6_000, True)]
+    assert exchange.book() == ([], [(101_00, 6_000)])
+
+
+# --- what is left ---------------------------------------------------------------------------------
+
+
+def test_what_is_left_of_an_order_rests_or_goes_by_its_type(exchange: Exchange) -> None:
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    exchange.place(BOB, order(BUY, COIN, 102_00))
+    exchange.place(BOB, order(BUY, COIN, 101_00, IOC))
+    exchange.place(CAROL, order(BUY, COIN, 150_00, MARKET))
+    exchange.place(DAVE, order(BUY, COIN, 99_00))
+    # At 102 and below, more would be bought than sold.
+    assert uncross(exchange) == (102_01, COIN)
+    assert exchange.position(CAROL).size == COIN
+    assert reasons(exchange) == [(COIN, CancelReason.IMMEDIATE_REMAINDER, False)]
+    assert exchange.book() == ([(102_00, COIN), (99_00, COIN)], [])
+    # Resting, an order holds back no more than in any other market.
+    assert exchange.account(DAVE).reserved == 9_900_000 + 49_500
+
+
+def test_a_market_order_is_held_to_the_band(exchange: Exchange) -> None:
+    exchange.place(BOB, order(BUY, COIN, 150_00, MARKET))
+    (accepted,) = exchange.told(OrderAccepted)
+    assert accepted.price == 120_00
+
+
+def test_a_post_only_order_sits_the_auction_out_and_rests_after_it(exchange: Exchange) -> None:
+    exchange.place(ALICE, order(SELL, COIN, 100_00, POST_ONLY))
+    exchange.place(BOB, order(BUY, COIN, 100_00))
+    assert uncross(exchange) == (0, 0)
+    # The older of the two rests; what would cross it does not.
+    assert reasons(exchange) == [(COIN, CancelReason.FILL_LIMIT, False)]
+    assert exchange.book() == ([], [(100_00, COIN)])
+
+
+def test_a_post_only_order_goes_where_the_auction_leaves_what_it_would_cross(
+    exchange: Exchange,
+) -> None:
+    exchange.place(BOB, order(BUY, COIN, 100_00))
+    exchange.place(ALICE, order(SELL, COIN, 100_00, POST_ONLY))
+    uncross(exchange)
+    assert reasons(exchange) == [(COIN, CancelReason.REFUSED_ON_ARRIVAL, False)]
+    crossing = exchange.orders(CAROL, order(SELL, COIN, 99_00, POST_ONLY))
+    exchange.refused(crossing, PostOnlyWouldCross)
+    exchange.place(CAROL, order(SELL, COIN, 99_00, SLIDE))
+    uncross(exchange)
+    assert exchange.book() == ([(100_00, COIN)], [(100_01, COIN)])
+
+
+def test_of_a_deep_book_only_so_much_is_looked_at_and_nobody_is_passed_over() -> None:
+    exchange = exchange_of(orders_per_auction=2)
+    rest(exchange, ALICE, order(SELL, COIN, 100_00), order(SELL, COIN, 101_00))
+    rest(exchange, BOB, order(SELL, COIN, 102_00))
+    exchange.place(CAROL, order(BUY, 3 * COIN, 110_00))
+    assert uncross(exchange) == (101_00, 2 * COIN)
+    # What is left of it would cross what was not looked at.
+    assert reasons(exchange) == [(COIN, CancelReason.FILL_LIMIT, False)]
+    assert exchange.book() == ([], [(102_00, COIN)])
+
+
+def test_an_order_past_its_time_is_dropped_when_it_is_met(exchange: Exchange) -> None:
+    state = exchange.state
+    dying = msgspec.structs.replace(order(SELL, COIN, 100_00), good_till=state.time + 15)
+    rest(exchange, ALICE, dying)
+    exchange.wait(10)
+    exchange.place(BOB, order(BUY, COIN, 100_00))
+    assert uncross(exchange) == (0, 0)
+    assert reasons(exchange) == [(COIN, CancelReason.EXPIRED, True)]
+
+
+# --- who cannot -----------------------------------------------------------------------------------
+
+
+def test_who_cannot_bear_his_share_is_dropped_and_the_price_is_made_without_him() -> None:
+    """Mallory's bid was sound when it came to rest; now it stands far above the mark."""
+    exchange = exchange_of()
+    exchange.fund(MALLORY, 21)
+    rest(exchange, MALLORY, order(BUY, 2 * COIN, 100_00))
+    exchange.mark(90_00)
+    exchange.place(BOB, order(SELL, 2 * COIN, 99_00))
+    exchange.place(CAROL, order(BUY, COIN, 99_00))
+    # With her bid it would be 99.01 for two coins, at a loss of 18 and a margin of 18.
+    assert uncross(exchange) == (99_00, COIN)
+    assert (2 * COIN, CancelReason.MARGIN, True) in reasons(exchange)
+    assert exchange.position(CAROL).size == COIN
+    assert exchange.position(MALLORY).size == 0
+
+
+def test_reduce_only_orders_together_close_no_more_than_there_is(exchange: Exchange) -> None:
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    exchange.place(BOB, order(BUY, COIN, 100_00))
+    uncross(exchange)
+    exchange.place(BOB, order(SELL, COIN, 99_00, reduce_only=True))
+    exchange.place(BOB, order(SELL, COIN, 98_00, IOC, reduce_only=True))
+    exchange.place(CAROL, order(BUY, 2 * COIN, 100_00))
+    assert uncross(exchange)[1] == COIN
+    assert exchange.position(BOB).size == 0
+    assert exchange.position(CAROL).size == COIN
+    # The other has nothing left to reduce.
+    assert reasons(exchange)[0][1] is CancelReason.REDUCE_ONLY
+    assert exchange.account(BOB).orders == {}
+
+
+def test_of_a_group_one_order_trades_and_the_other_goes(exchange: Exchange) -> None:
+    grouped = [
+        msgspec.structs.replace(order(SELL, COIN, price), group=3) for price in (99_00, 98_00)
+    ]
+    exchange.place(ALICE, *grouped)
+    exchange.place(BOB, order(BUY, 2 * COIN, 100_00))
+    assert uncross(exchange)[1] == COIN
+    assert reasons(exchange) == [(COIN, CancelReason.ONE_CANCELS_OTHER, False)]
+    assert exchange.position(ALICE).size == -COIN
+
+
+# --- nobody meets himself -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("resting", [True, False])
+@pytest.mark.parametrize(
+    ("mode", "left", "bought"),
+    [
+        (SelfTrade.CANCEL_MAKER, 0, COIN),
+        (SelfTrade.CANCEL_TAKER, 2 * COIN, 0),
+        (SelfTrade.CANCEL_BOTH, 0, 0),
+        (SelfTrade.DECREMENT, COIN, 0),
+    ],
+)
+def test_of_two_sides_of_one_account_one_gives_way_on_arrival(
+    exchange: Exchange, resting: bool, mode: SelfTrade, left: int, bought: int
+) -> None:
+    """Alice sells two coins and then buys one; ``bought`` and ``left`` are what of each stays."""
+    exchange.place(ALICE, order(SELL, 2 * COIN, 100_00))
+    if resting:
+        uncross(exchange)
+    taking = msgspec.structs.replace(order(BUY, COIN, 100_00), self_trade=mode)
+    exchange.place(ALICE, taking)
+    stays = {
+        side: sum(o.remaining for o in exchange.account(ALICE).orders.values() if o.side is side)
+        for side in Side
+    }
+    assert stays == {Side.SELL: left, Side.BUY: bought}
+    assert exchange.account(ALICE).position(BTC).resting == [bought, left]
+    if exchange.state.closing():
+        assert uncross(exchange) == (0, 0)
+    assert exchange.account(ALICE).position(BTC).size == 0
+
+
+# --- beside auctions ------------------------------------------------------------------------------
+
+
+def test_a_liquidation_does_not_wait_for_the_auction(exchange: Exchange) -> None:
+    exchange.fund(MALLORY, 12)
+    exchange.place(MALLORY, order(BUY, COIN, 100_00))
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    uncross(exchange)
+    rest(exchange, BOB, order(BUY, COIN, 93_00))
+    exchange.mark(93_00)
+    exchange.place(MALLORY, order(SELL, COIN, 95_00, reduce_only=True))
+    exchange.do(exchange.liquidate(MALLORY))
+    assert {price for price, _ in exchange.fills()} == {93_00}
+    assert exchange.state.closing() == ()
+    invariants.check(exchange.state)
