@@ -229,7 +229,7 @@ class OrderMatching:
 
     def volume(self) -> int:
         """Return the lots traded."""
-        return round(sum(trade.size for trade in self.trades))
+        return int(sum(trade.size for trade in self.trades))
 
 
 class BareBook:

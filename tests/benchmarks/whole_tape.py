@@ -19,7 +19,7 @@ from node.codec.ranges import MONEY_MAX
 from node.types.commands import NewOrder, OrderType, Side, SignedAction
 from node.types.ids import MarketId
 from node.types.rules import Rules
-from node.types.units import Lots, Millis, Ticks
+from node.types.units import Lots, Millis, Money, Ticks
 
 BTC: Final = MarketId(1)
 MIDDLE: Final = Ticks(600_000)
@@ -61,7 +61,7 @@ def placements(
     """
     return [
         wallet.place(
-            tuple(order(random) for _ in range(orders)), expires=expires, max_fee=MONEY_MAX
+            tuple(order(random) for _ in range(orders)), expires=expires, max_fee=Money(MONEY_MAX)
         )
         for wallet, _ in zip(cycle(wallets), range(actions), strict=False)
     ]
