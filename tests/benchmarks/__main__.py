@@ -38,6 +38,8 @@ BENCHMARKS: Final[dict[str, tuple[str, Callable[[], Sequence[msgspec.Struct]]]]]
 }
 """The title of each benchmark, and what measures it."""
 
+FILE_COLUMNS: Final = 220
+
 
 def names_in(text: str) -> list[str]:
     """Return the benchmarks named in ``text``, in the order in which they are run."""
@@ -95,6 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench", description="Measure, show, and write down.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="the folder of recorded tapes (PLIMSOLL_DATA)"
+    )
+    parser.add_argument(
         "--only",
         type=names_in,
         default=list(BENCHMARKS),
@@ -102,7 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help=f"some of {','.join(BENCHMARKS)}",
     )
     chosen = parser.parse_args(arguments)
+    if chosen.data is not None:
+        os.environ["PLIMSOLL_DATA"] = str(chosen.data)
     console = Console()
+    if not console.is_terminal:
+        # A file is as wide as its widest table; only a person's window is narrow.
+        console = Console(width=FILE_COLUMNS)
     results: dict[str, Sequence[msgspec.Struct]] = {}
     for name in chosen.only:
         title, measure = BENCHMARKS[name]

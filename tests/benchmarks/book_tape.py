@@ -1,11 +1,15 @@
-"""The mixed tape that order books are measured on, drawn from a seed."""
+"""The tapes that order books are measured on: one drawn from a seed, one recorded."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
 from node.matching.book import Book, Order
 from node.matching.match import cross
 from node.simulation.tape.engine import Fill
+from node.simulation.tape.event import TapeEvent, TapeOp
+from node.simulation.tape.formats.lobster import read_lobster
 from node.types.commands import Side
 from node.types.events import CancelReason
 from node.types.ids import NO_CLIENT_ID, Address, MarketId, OrderId
@@ -61,7 +65,7 @@ class Plimsoll:
         """Fail: every order of the tape is an account of its own."""
         raise AssertionError((maker, reason))
 
-    def play(self, tape: list[Step]) -> None:
+    def play(self, tape: Iterable[Step]) -> None:
         """Apply the whole tape."""
         book, orders = self.book, self.orders
         for step in tape:
@@ -129,8 +133,8 @@ class TapeDraw:
         self.shadow.play([step])
 
 
-def mixed_tape(seed: int, operations: int) -> tuple[list[Step], int]:
-    """Return a tape of ``operations`` steps after a warm-up, and the lots that trade on it."""
+def mixed_tape(seed: int, operations: int) -> list[Step]:
+    """Return a tape of ``operations`` steps after a warm-up."""
     draw = TapeDraw(seed)
     for _ in range(WARM_ORDERS):
         draw.rest()
@@ -142,4 +146,73 @@ def mixed_tape(seed: int, operations: int) -> tuple[list[Step], int]:
             draw.take()
         else:
             draw.rest()
-    return draw.steps, draw.shadow.volume()
+    return draw.steps
+
+
+class RecordedTape:
+    """Turns the rows of a recorded hour into places, cancels and takers, playing them at once.
+
+    What has no order in the book is left out, and a taker asks for no more than there is, so that
+    none of it rests. Few engines can make an order smaller in its place, so here a partial cancel
+    is what they know instead: a cancel, and the rest as a new order.
+    """
+
+    def __init__(self) -> None:
+        self.shadow = Plimsoll()
+        self.steps: list[Step] = []
+        self.orders = 0
+        self.numbers: dict[int, OrderId] = {}
+
+    def read(self, event: TapeEvent) -> None:
+        """Append what ``event`` comes to."""
+        if event.op is TapeOp.NEW and event.maker:
+            self._take(event)
+        elif event.op is TapeOp.NEW:
+            self._place(event.id, event.side, event.price, event.size)
+        else:
+            self._shrink(event)
+
+    def _place(self, name: int, side: Side, price: Ticks, size: Lots) -> None:
+        self.orders += 1
+        number = self.numbers[name] = OrderId(self.orders)
+        account = Address(self.orders.to_bytes(20, "big"))
+        self._play(Limit(number, side, price, size, account))
+
+    def _take(self, event: TapeEvent) -> None:
+        offered = 0
+        for price, size, _ in self.shadow.book.levels(event.side.opposite):
+            beyond = price > event.price if event.side is Side.BUY else price < event.price
+            if beyond or offered >= event.size:
+                break
+            offered += size
+        if offered:
+            size = Lots(min(offered, event.size))
+            self._place(-event.line, event.side, event.price, size)
+
+    def _shrink(self, event: TapeEvent) -> None:
+        order = self.shadow.orders.get(self.numbers.get(event.id, OrderId(0)))
+        if order is None:
+            return
+        left = order.remaining - event.size if event.op is TapeOp.REDUCE else 0
+        self._play(Cancel(order.order_id))
+        if left > 0:
+            self._place(event.id, order.side, order.price, Lots(left))
+
+    def _play(self, step: Step) -> None:
+        self.steps.append(step)
+        self.shadow.play([step])
+
+
+def recorded_tape(file: Path) -> list[Step]:
+    """Return a LOBSTER message file as steps."""
+    tape = RecordedTape()
+    for event in read_lobster(file).events:
+        tape.read(event)
+    return tape.steps
+
+
+def volume_of(steps: list[Step]) -> int:
+    """Return the lots that trade on ``steps``."""
+    book = Plimsoll()
+    book.play(steps)
+    return book.volume()

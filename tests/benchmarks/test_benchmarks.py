@@ -1,5 +1,6 @@
 """Every benchmark runs, on a size at which its figures say nothing. No figure is judged here."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,9 @@ import pytest
 from node.capacity.kinds import Kind
 from tests.benchmarks import __main__ as command
 from tests.benchmarks.admission import measure_admission
-from tests.benchmarks.book import OURS, measure_books
+from tests.benchmarks.book import MIXED, OURS, RECORDED, Course, Peer, measure_books
+from tests.benchmarks.book_peers import BareBook
+from tests.benchmarks.book_tape import Plimsoll, Step, mixed_tape, volume_of
 from tests.benchmarks.rounds import Spread, rate_ratios, spread
 from tests.benchmarks.transition import BULKS, PEER, measure_transition
 from tests.benchmarks.whole import WholeSize, measure_whole
@@ -18,10 +21,34 @@ from tests.examples import RULES
 
 def test_the_book_is_measured_and_an_absent_engine_says_so() -> None:
     ours, *others = measure_books(operations=300, rounds=2)
-    assert ours.engine == OURS
+    assert (ours.tape, ours.engine) == (MIXED, OURS)
     assert ours.ops_per_s
     assert ours.ratio == 1.0
+    assert ours.p50_us is not None
+    assert ours.worst_us is not None
+    assert 0 < ours.p50_us <= ours.worst_us
     assert all((row.ops_per_s is None) == (row.missing is not None) for row in others)
+    assert any(row.tape == RECORDED for row in others)
+
+
+def test_an_engine_that_trades_too_little_or_fails_says_so() -> None:
+    tape = mixed_tape(1, 300)
+
+    class Short(Plimsoll):
+        def volume(self) -> int:
+            return super().volume() - 1
+
+    class Broken(Plimsoll):
+        def play(self, tape: Iterable[Step]) -> None:
+            raise KeyError(next(iter(tape)))
+
+    right = volume_of(tape)
+    assert Course(Peer(Plimsoll), tape, right).fault is None
+    assert Course(Peer(BareBook), tape, right).fault is None
+    assert (
+        Course(Peer(Short), tape, right).fault == f"trades {right - 1} lots where {right} are right"
+    )
+    assert "KeyError" in str(Course(Peer(Broken), tape, right).fault)
 
 
 @pytest.mark.lengthy

@@ -12,7 +12,7 @@ import msgspec
 from node.transition.apply import apply
 from node.transition.state import State
 from tests.benchmarks.book_peers import LightMatchingEngine
-from tests.benchmarks.book_tape import Step, mixed_tape
+from tests.benchmarks.book_tape import Step, mixed_tape, volume_of
 from tests.benchmarks.rounds import per_second, rate_ratios, seconds_of
 from tests.benchmarks.transition_tape import ActionTape, action_tape
 from tests.examples import DOMAIN, RULES
@@ -71,8 +71,8 @@ def measure_transition(
 ) -> list[TransitionSpeed]:
     """Return a row for each size of action, then the peer's."""
     tapes = [action_tape(seed, items, bulk) for bulk in BULKS]
-    steps, volume = mixed_tape(seed, items)
-    fault = _fault_of_peer(steps, volume)
+    steps = mixed_tape(seed, items)
+    fault = _fault_of_peer(steps, volume_of(steps))
     ours: list[list[float]] = [[] for _ in tapes]
     peer: list[float] = []
     for _ in range(rounds):

@@ -1,0 +1,350 @@
+"""The whole transition once more, to be checked by reading it and not by its speed.
+
+It holds a copy of the exchange from before every command and takes it back where the command is
+rejected: that a rejection changes nothing is no property of its rules, but of the engine. Orders
+stand in one list; positions, queues and sums are looked up from scratch. Shared with ``node`` is
+the vocabulary alone: commands, events, errors, rules.
+
+A new command is one more method, and one more row in ``_rule``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from node.types import errors
+from node.types.commands import (
+    AdjustMargin,
+    ApproveAgent,
+    CancelAll,
+    CancelOrder,
+    Command,
+    Deposit,
+    Liquidate,
+    OpenBlock,
+    OracleRound,
+    PlaceOrders,
+    SettleFunding,
+    Side,
+    SignedAction,
+    Withdraw,
+)
+from node.types.errors import CommandRejected
+from node.types.events import (
+    AgentChanged,
+    BlockOpened,
+    CancelReason,
+    Deposited,
+    Event,
+    FundingMoved,
+    ItemRejected,
+    MarkMoved,
+    Rejected,
+    WithdrawalOpened,
+)
+from node.types.ids import MarketId
+from node.types.rules import Rules
+from node.types.units import LAG_MAX, Millis, Ticks
+from tests.property import naive_rules as rules_of
+from tests.property.naive_exchange import Exchange, Held, Listed, Owner, Signer
+from tests.property.naive_orders import OrderEntry, Work, require_fresh
+from tests.property.naive_trade import liquidate, take_off
+
+TIME_MAX = 2**63 - 1
+MARK_MAX = 2**48
+SAMPLE_MS = 1_000
+
+
+class NaiveEngine:
+    """``apply`` is the transition."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.exchange = Exchange(rules)
+        self._rule: dict[type[Any], Callable[[Any], None]] = {
+            PlaceOrders: self._place_orders,
+            CancelAll: self._cancel_all,
+            AdjustMargin: self._adjust_margin,
+            Withdraw: self._withdraw,
+            ApproveAgent: self._approve_agent,
+            OpenBlock: self._open_block,
+            Deposit: self._deposit,
+            OracleRound: self._oracle_round,
+            SettleFunding: self._settle_funding,
+            Liquidate: self._liquidate,
+        }
+
+    def apply(self, command: Command) -> tuple[Event, ...]:
+        """Apply ``command`` and return what happened; a rejection leaves everything as it was."""
+        before = self.exchange.copy()
+        try:
+            self._rule[type(command)](command)
+        except CommandRejected as error:
+            self.exchange = before
+            return (Rejected(error.code, type(error).__name__, error.values),)
+        self.exchange.totals.sequence += 1
+        return self.exchange.finish()
+
+    # --- who may act -----------------------------------------------------------------------------
+
+    def _authorize(self, action: SignedAction, *, owner_only: bool = False) -> tuple[Owner, Signer]:
+        exchange, now = self.exchange, self.exchange.totals.time
+        owner = exchange.owners.get(action.account)
+        if owner is None:
+            raise errors.UnknownAccount(account=action.account)
+        lifetime = exchange.rules.limits.action_lifetime_ms
+        if action.expires <= now:
+            raise errors.ActionExpired(expires=action.expires, now=now)
+        if action.expires - now > lifetime:
+            raise errors.ExpiryTooFar(expires=action.expires, now=now, limit=lifetime)
+        signer = owner.key
+        if action.signer != owner.address:
+            if action.signer not in owner.agents:
+                raise errors.WrongSigner(account=action.account, signer=action.signer)
+            if owner_only:
+                raise errors.OwnerRequired(account=action.account, signer=action.signer)
+            signer = owner.agents[action.signer]
+            if signer.until <= now:
+                raise errors.AgentExpired(signer=action.signer, expired_at=signer.until)
+        self._check_nonce(signer, action.nonce)
+        return owner, signer
+
+    def _check_nonce(self, signer: Signer, nonce: int) -> None:
+        limits, highest = self.exchange.rules.limits, max(signer.used)
+        if nonce > highest + limits.nonce_jump:
+            raise errors.NonceTooFar(nonce=nonce, highest=highest, limit=limits.nonce_jump)
+        lowest = highest - limits.nonce_window + 1
+        if nonce in signer.used or nonce < lowest:
+            raise errors.NonceUsed(nonce=nonce, highest=highest, lowest=max(0, lowest))
+
+    def _market(self, market: MarketId, least: int = 1) -> Listed:
+        """Return the market; with ``least`` 0 the number 0 is none in particular."""
+        if not least <= market <= len(self.exchange.markets):
+            raise errors.UnknownMarket(market=market)
+        return self.exchange.markets[market - 1]
+
+    # --- orders ----------------------------------------------------------------------------------
+
+    def _place_orders(self, command: PlaceOrders) -> None:
+        exchange = self.exchange
+        items, limit = (*command.cancels, *command.orders), exchange.rules.limits.items_per_action
+        if not 1 <= len(items) <= limit:
+            raise errors.TooManyItems(items=len(items), limit=limit)
+        owner, signer = self._authorize(command)
+        work = Work(exchange, owner, command)
+        faults: dict[int, CommandRejected] = {}
+        for place, item in enumerate(items):
+            if place == len(command.cancels):
+                work.hold_back()
+            try:
+                if isinstance(item, CancelOrder):
+                    self._cancel(owner, item)
+                else:
+                    OrderEntry(exchange, owner, item, work).enter(place)
+            except CommandRejected as fault:
+                faults[place] = fault
+        killed = any(isinstance(one, errors.FillOrKillUnfilled) for one in faults.values())
+        if len(faults) == len(items) and not (killed and work.paid):
+            codes = [one.code for one in faults.values()]
+            raise faults[0] if len(faults) == 1 else errors.EveryItemRejected(codes=codes)
+        work.book()
+        for place, fault in faults.items():
+            name = type(fault).__name__
+            exchange.events.append(ItemRejected(place, fault.code, name, fault.values))
+        signer.used |= {command.nonce}
+
+    def _cancel(self, owner: Owner, cancel: CancelOrder) -> None:
+        for order in self.exchange.orders_of(owner.address):
+            named = (
+                order.client_id == cancel.client_id
+                if cancel.client_id
+                else order.order_id == cancel.order_id
+            )
+            if named:
+                take_off(self.exchange, order, CancelReason.BY_ACCOUNT)
+                return
+        raise errors.UnknownOrder(order_id=cancel.order_id, client_id=cancel.client_id)
+
+    def _cancel_all(self, command: CancelAll) -> None:
+        owner, signer = self._authorize(command)
+        self._market(command.market, least=0)
+        orders = self.exchange.orders_of(owner.address, command.market)
+        if not orders:
+            raise errors.NothingToCancel(market=command.market)
+        for order in orders:
+            take_off(self.exchange, order, CancelReason.BY_ACCOUNT)
+        signer.used |= {command.nonce}
+
+    # --- money and keys --------------------------------------------------------------------------
+
+    def _adjust_margin(self, command: AdjustMargin) -> None:
+        exchange = self.exchange
+        owner, signer = self._authorize(command)
+        market, amount = self._market(command.market), command.amount
+        if not amount:
+            raise errors.AmountInvalid(amount=amount)
+        held = exchange.position(owner.address, command.market)
+        if not held.size:
+            raise errors.NoPosition(market=command.market)
+        if amount > owner.free:
+            raise errors.InsufficientCollateral(required=amount, free=owner.free)
+        if amount < 0:
+            self._check_removal(market, held, -amount)
+        owner.free -= amount
+        held.margin += amount
+        exchange.balance_changed(owner.address)
+        exchange.position_changed(held)
+        signer.used |= {command.nonce}
+
+    def _check_removal(self, market: Listed, held: Held, amount: int) -> None:
+        require_fresh(self.exchange, market)
+        settled, buffer = self.exchange.settled(held), self.exchange.buffer(market)
+        if amount > settled:
+            raise errors.InsufficientMargin(equity=settled, required=amount)
+        left = self.exchange.equity(held) - amount
+        rate = rules_of.initial_rate(market.rules, held.size, buffer)
+        required = rules_of.share(rate, held.size, market.mark)
+        if left < required:
+            raise errors.InsufficientMargin(equity=left, required=required, buffer=buffer)
+
+    def _withdraw(self, command: Withdraw) -> None:
+        exchange, totals, amount = self.exchange, self.exchange.totals, command.amount
+        owner, signer = self._authorize(command, owner_only=True)
+        if amount <= 0:
+            raise errors.AmountInvalid(amount=amount)
+        everything = owner.free + exchange.reserved(owner.address)
+        flat = not any(h.size for h in exchange.held.values() if h.account == owner.address)
+        minimum = exchange.rules.limits.withdrawal_min
+        if amount < minimum and not (flat and amount == everything == owner.free):
+            raise errors.AmountInvalid(amount=amount, minimum=minimum)
+        if amount > owner.free:
+            raise errors.InsufficientCollateral(required=amount, free=owner.free)
+        owner.free -= amount
+        exchange.withdrawals[totals.next_withdrawal] = (owner.address, amount)
+        exchange.balance_changed(owner.address)
+        exchange.events.append(WithdrawalOpened(totals.next_withdrawal, owner.address, amount))
+        totals.next_withdrawal += 1
+        totals.withdrawn += amount
+        signer.used |= {command.nonce}
+
+    def _approve_agent(self, command: ApproveAgent) -> None:
+        now, limits = self.exchange.totals.time, self.exchange.rules.limits
+        owner, signer = self._authorize(command, owner_only=True)
+        if command.agent in (bytes(20), owner.address):
+            raise errors.AgentRefused(agent=command.agent)
+        agent = owner.agents.get(command.agent)
+        if agent is None:
+            ended = sorted((one.until, address) for address, one in owner.agents.items())
+            if ended and ended[0][0] + limits.action_lifetime_ms < now:
+                del owner.agents[ended[0][1]]
+            elif len(ended) >= limits.agents_per_account:
+                raise errors.TooManyAgents(limit=limits.agents_per_account)
+            agent = owner.agents[command.agent] = Signer()
+        agent.until = Millis(max(now, command.until))
+        told = AgentChanged(owner.address, command.agent, agent.until)
+        self.exchange.events.append(told)
+        signer.used |= {command.nonce}
+
+    # --- the exchange's own commands -------------------------------------------------------------
+
+    def _open_block(self, command: OpenBlock) -> None:
+        totals, fees = self.exchange.totals, self.exchange.rules.fees
+        if command.number != totals.block + 1 or not totals.time <= command.time <= TIME_MAX:
+            raise errors.BlockOutOfOrder(
+                number=command.number, expected=totals.block + 1, time=command.time, now=totals.time
+            )
+        if not 0 <= command.lag <= LAG_MAX:
+            raise errors.ValueOutOfRange(field="lag", low=0, high=LAG_MAX)
+        steps = command.time // fees.step_ms - totals.time // fees.step_ms
+        low, high = rules_of.prices_of_work(fees, totals.fee_anchor, 1)
+        if steps:
+            low, high = rules_of.prices_of_work(fees, totals.fee, steps)
+        if not low <= command.fee <= high:
+            raise errors.FeeOutOfRange(fee=command.fee, low=low, high=high)
+        if steps:
+            low, high = rules_of.prices_of_work(fees, totals.fee, steps - 1)
+            totals.fee_anchor = sorted((low, command.fee, high))[1]
+        totals.block, totals.time = command.number, command.time
+        totals.fee, totals.lag = command.fee, command.lag
+        self.exchange.events.append(
+            BlockOpened(command.number, command.time, command.fee, command.lag)
+        )
+
+    def _deposit(self, command: Deposit) -> None:
+        totals = self.exchange.totals
+        if command.index != totals.inbox:
+            raise errors.DepositOutOfOrder(index=command.index, expected=totals.inbox)
+        if command.amount <= 0:
+            raise errors.AmountInvalid(amount=command.amount)
+        owner = self.exchange.owners.setdefault(command.account, Owner(command.account))
+        owner.free += command.amount
+        totals.deposited += command.amount
+        totals.inbox += 1
+        self.exchange.balance_changed(command.account)
+        self.exchange.events.append(Deposited(command.index, command.account, command.amount))
+
+    def _oracle_round(self, command: OracleRound) -> None:
+        exchange, totals, time = self.exchange, self.exchange.totals, command.time
+        self._check_round(command)
+        totals.oracle_time = time
+        for place, market in enumerate(exchange.markets):
+            prices = sorted(report.prices[place] for report in command.reports)
+            market.mark, market.mark_time = prices[(len(prices) - 1) // 2], time
+            elapsed = time - market.anchor_time
+            if market.anchor and elapsed >= SAMPLE_MS:
+                market.variance = rules_of.next_variance(
+                    market.rules.staleness, market.variance, market.anchor, market.mark, elapsed
+                )
+            if not market.anchor or elapsed >= SAMPLE_MS:
+                market.anchor, market.anchor_time = market.mark, time
+            market.funding_time = market.funding_time or self._next_funding(market)
+            bids, asks = (exchange.book(market.market_id, side) for side in Side)
+            if bids and asks:
+                found = rules_of.premium(market.rules, bids[0].price, asks[0].price, market.mark)
+                market.premium_sum += found
+                market.samples += 1
+            mark = Ticks(market.mark)
+            exchange.events.append(MarkMoved(market.market_id, mark, time, market.variance))
+
+    def _check_round(self, command: OracleRound) -> None:
+        exchange, totals, rules = self.exchange, self.exchange.totals, self.exchange.rules
+        latest = totals.time + rules.limits.oracle_ahead_ms
+        if command.time <= totals.oracle_time or command.time > latest:
+            raise errors.OracleRoundRefused(
+                time=command.time, after=totals.oracle_time, latest=latest
+            )
+        names = {report.reporter for report in command.reports}
+        known = all(name in rules.reporters for name in names)
+        if not known or len(names) < rules.quorum or len(names) < len(command.reports):
+            raise errors.OracleRoundRefused(reporters=len(names), quorum=rules.quorum, known=known)
+        for report in command.reports:
+            sound = all(0 < price < MARK_MAX for price in report.prices)
+            if not sound or len(report.prices) != len(exchange.markets):
+                prices = list(report.prices)
+                raise errors.OracleRoundRefused(reporter=report.reporter, prices=prices)
+
+    def _next_funding(self, market: Listed) -> int:
+        interval = market.rules.funding_interval_ms
+        return self.exchange.totals.time // interval * interval + interval
+
+    def _settle_funding(self, _command: SettleFunding) -> None:
+        now, dated = self.exchange.totals.time, [m for m in self.exchange.markets if m.funding_time]
+        due = [market for market in dated if market.funding_time <= now]
+        if not due:
+            next_at = min((market.funding_time for market in dated), default=0)
+            raise errors.FundingNotDue(next_at=next_at, now=now)
+        for market in due:
+            move, market.carry = rules_of.funding(
+                market.rules, market.premium_sum, market.samples, market.carry
+            )
+            market.index += move
+            market.premium_sum = market.samples = 0
+            market.funding_time = self._next_funding(market)
+            self.exchange.events.append(FundingMoved(market.market_id, move, market.index))
+
+    def _liquidate(self, command: Liquidate) -> None:
+        self._market(command.market)
+        if command.account not in self.exchange.owners:
+            raise errors.UnknownAccount(account=command.account)
+        held = self.exchange.position(command.account, command.market)
+        if not held.size:
+            raise errors.NoPosition(market=command.market)
+        liquidate(self.exchange, held)

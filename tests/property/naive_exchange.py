@@ -1,0 +1,289 @@
+"""The state of the naive engine: plain values in plain lists, and its leaves written out by hand.
+
+Nothing is kept sorted, summed or indexed: whoever wants an order looks through all orders.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from node.types.commands import Side
+from node.types.events import BalanceChanged, Event, PositionChanged
+from node.types.ids import Address, MarketId
+from node.types.rules import MarketRules, Rules
+from node.types.units import UINT64_MAX, Lots, Millis, Money
+from tests.property import naive_rules as rules_of
+
+NEVER = Millis(0)
+
+
+@dataclass
+class Signer:
+    """A key's used nonces, 0 among them; ``until`` is when an agent's authority ends."""
+
+    used: frozenset[int] = frozenset((0,))
+    until: Millis = NEVER
+
+    def bits(self, window: int) -> int:
+        """Return a bit for each of the last ``window`` nonces, the highest used being bit 0."""
+        top = max(self.used)
+        return sum(1 << behind for behind in range(window) if top - behind in self.used)
+
+
+@dataclass
+class Owner:
+    """One account."""
+
+    address: Address
+    free: int = 0
+    key: Signer = field(default_factory=Signer)
+    agents: dict[Address, Signer] = field(default_factory=dict)
+
+
+@dataclass
+class Held:
+    """One account's position in one market."""
+
+    account: Address
+    market: MarketId
+    size: int = 0
+    entry: int = 0
+    margin: int = 0
+    funding: int = 0
+
+    def reducible(self, side: Side) -> int:
+        """Return the lots that an order on ``side`` could close."""
+        return max(0, -self.size if side is Side.BUY else self.size)
+
+
+@dataclass(eq=False)
+class Open:
+    """An order; ``order_id`` is its time, ``reserve`` the money that it holds back."""
+
+    order_id: int
+    client_id: int
+    account: Address
+    market: MarketId
+    side: Side
+    price: int
+    remaining: int
+    reduce_only: bool
+    reserve: int = 0
+
+
+@dataclass
+class Listed:
+    """One market."""
+
+    market_id: MarketId
+    rules: MarketRules
+    variance: int
+    mark: int = 0
+    mark_time: int = 0
+    anchor: int = 0
+    anchor_time: int = 0
+    index: int = 0
+    funding_time: int = 0
+    carry: int = 0
+    premium_sum: int = 0
+    samples: int = 0
+
+
+@dataclass
+class Totals:
+    """The clock, the counters and the exchange's own money."""
+
+    fee: int
+    fee_anchor: int
+    time: int = 0
+    block: int = 0
+    sequence: int = 0
+    next_order: int = 1
+    next_withdrawal: int = 1
+    inbox: int = 0
+    oracle_time: int = 0
+    lag: int = 0
+    insurance: int = 0
+    fees: int = 0
+    deposited: int = 0
+    withdrawn: int = 0
+
+
+class Exchange:
+    """Everything there is, and what the present command has changed so far."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.totals = Totals(fee=rules.fees.floor, fee_anchor=rules.fees.floor)
+        self.markets = [
+            Listed(MarketId(place), one, one.staleness.volatility_prior**2 * 2**24)
+            for place, one in enumerate(rules.markets, start=1)
+        ]
+        self.owners: dict[Address, Owner] = {}
+        self.held: dict[tuple[Address, MarketId], Held] = {}
+        self.orders: list[Open] = []
+        self.withdrawals: dict[int, tuple[Address, int]] = {}
+        self.events: list[Event] = []
+        self.changed: dict[Address | tuple[Address, MarketId], None] = {}
+
+    def copy(self) -> "Exchange":
+        """Return a second exchange that shares nothing which can change."""
+        twin = Exchange.__new__(Exchange)
+        twin.rules = self.rules
+        twin.totals = replace(self.totals)
+        twin.markets = [replace(one) for one in self.markets]
+        twin.owners = {
+            address: replace(
+                one,
+                key=replace(one.key),
+                agents={name: replace(agent) for name, agent in one.agents.items()},
+            )
+            for address, one in self.owners.items()
+        }
+        twin.held = {key: replace(one) for key, one in self.held.items()}
+        twin.orders = [replace(one) for one in self.orders]
+        twin.withdrawals = dict(self.withdrawals)
+        twin.events = list(self.events)
+        twin.changed = dict(self.changed)
+        return twin
+
+    # --- looking ---------------------------------------------------------------------------------
+
+    def position(self, account: Address, market: MarketId) -> Held:
+        """Return the account's position, an empty one where there was none."""
+        return self.held.setdefault((account, market), Held(account, market))
+
+    def equity(self, held: Held) -> int:
+        """Return what the position is worth at the mark."""
+        mark = self.markets[held.market - 1].mark
+        return self.settled(held) + held.size * mark - held.entry
+
+    def settled(self, held: Held) -> int:
+        """Return the position's margin once its funding is paid."""
+        return held.margin - held.size * (self.markets[held.market - 1].index - held.funding)
+
+    def book(self, market: MarketId, side: Side) -> list[Open]:
+        """Return the resting orders of one side: best price first, older first."""
+        sign = -1 if side is Side.BUY else 1
+        mine = [one for one in self.orders if one.market == market and one.side is side]
+        return sorted(mine, key=lambda one: (sign * one.price, one.order_id))
+
+    def orders_of(self, account: Address, market: int = 0) -> list[Open]:
+        """Return the account's open orders in ``market`` (0: in all), oldest first."""
+        mine = [
+            one
+            for one in self.orders
+            if one.account == account and (not market or one.market == market)
+        ]
+        return sorted(mine, key=lambda one: one.order_id)
+
+    def reserved(self, account: Address) -> int:
+        """Return what the account's open orders hold back."""
+        return sum(one.reserve for one in self.orders if one.account == account)
+
+    def mark_age(self, market: Listed) -> int:
+        """Return the age of the mark in milliseconds."""
+        return max(0, self.totals.time - market.mark_time)
+
+    def data_age(self, market: Listed) -> int:
+        """Return the age of what is opened now, in milliseconds."""
+        return self.mark_age(market) + max(self.totals.lag, self.rules.finality_ms)
+
+    def buffer(self, market: Listed) -> int:
+        """Return what the age of the data asks beyond initial margin, in millionths."""
+        return rules_of.buffer_of(market.rules, market.variance, self.data_age(market))[0]
+
+    # --- telling ---------------------------------------------------------------------------------
+
+    def balance_changed(self, account: Address) -> None:
+        """Note that the account's money moved."""
+        self.changed.setdefault(account)
+
+    def position_changed(self, held: Held) -> None:
+        """Note that the position moved."""
+        self.changed.setdefault((held.account, held.market))
+
+    def finish(self) -> tuple[Event, ...]:
+        """Return the events of the command: at the end each position and balance that moved."""
+        told, self.events = self.events, []
+        changed, self.changed = list(self.changed), {}
+        for key in changed:
+            if isinstance(key, tuple):
+                one = self.held[key]
+                told.append(
+                    PositionChanged(
+                        *key, Lots(one.size), Money(one.entry), Money(one.margin), one.funding
+                    )
+                )
+        for key in changed:
+            if not isinstance(key, tuple):
+                owner = self.owners[key]
+                reserved = Money(self.reserved(key))
+                told.append(BalanceChanged(key, Money(owner.free), reserved))
+        return tuple(told)
+
+    # --- the leaves, as docs/PROTOCOL.md and ``node.transition.leaves`` lay them out -------------
+
+    def leaves(self) -> dict[bytes, bytes]:
+        """Return every leaf of the state."""
+        found = {bytes(32): self._totals_leaf(), b"\x05" + bytes(31): self.rules.digest()}
+        for market in self.markets:
+            found[_key(b"\x04", _int(market.market_id, 2))] = _market_leaf(market)
+        for owner in self.owners.values():
+            found[_key(b"\x01", owner.address)] = self._account_leaf(owner)
+        for held in self.held.values():
+            if held.size:
+                key = _key(b"\x02", _int(held.market, 2), held.account)
+                numbers = (held.entry, held.margin, held.funding)
+                found[key] = _int(held.size, 8) + b"".join(_int(one, 16) for one in numbers)
+        for order in self.orders:
+            first = order.price if order.side else UINT64_MAX - order.price
+            place = _int(order.market, 2) + bytes([order.side]) + _int(first, 8)
+            found[_key(b"\x03", place, _int(order.order_id, 8))] = (
+                order.account
+                + _int(order.client_id, 8)
+                + _int(order.remaining, 8)
+                + bytes([order.reduce_only])
+                + _int(order.reserve, 16)
+            )
+        for number, (account, amount) in self.withdrawals.items():
+            found[_key(b"\x06", _int(number, 8))] = account + _int(amount, 16)
+        return found
+
+    def _totals_leaf(self) -> bytes:
+        now = self.totals
+        counters = (
+            now.time, now.block, now.sequence, now.next_order, now.next_withdrawal, now.inbox,
+            now.oracle_time, now.fee, now.fee_anchor, now.lag,
+        )  # fmt: skip
+        money = (now.insurance, now.fees, now.deposited, now.withdrawn)
+        return b"".join([*(_int(one, 8) for one in counters), *(_int(one, 16) for one in money)])
+
+    def _account_leaf(self, owner: Owner) -> bytes:
+        window = self.rules.limits.nonce_window
+        width = -(-window // 8)
+
+        def nonces(signer: Signer) -> bytes:
+            return _int(max(signer.used), 8) + signer.bits(window).to_bytes(width, "big")
+
+        agents = [
+            address + _int(agent.until, 8) + nonces(agent)
+            for address, agent in sorted(owner.agents.items())
+        ]
+        return _int(owner.free, 16) + nonces(owner.key) + b"".join(agents)
+
+
+def _key(*parts: bytes) -> bytes:
+    return b"".join(parts).ljust(32, b"\0")
+
+
+def _int(number: int, width: int) -> bytes:
+    """Return ``number`` in two's complement, or unsigned where only that has room."""
+    return (number % (1 << 8 * width)).to_bytes(width, "big")
+
+
+def _market_leaf(market: Listed) -> bytes:
+    small = (
+        market.mark, market.mark_time, market.funding_time, market.samples,
+        market.anchor, market.anchor_time, market.variance,
+    )  # fmt: skip
+    large = (market.index, market.premium_sum, market.carry)
+    return b"".join([*(_int(one, 8) for one in small), *(_int(one, 16) for one in large)])

@@ -1,0 +1,261 @@
+"""One order on its way into the naive engine, and what an action pays for its work."""
+
+from node.types import errors
+from node.types.commands import NewOrder, OrderType, PlaceOrders, Side
+from node.types.errors import CommandRejected
+from node.types.events import CancelReason, OrderAccepted, WorkCharged
+from node.types.ids import OrderId
+from node.types.units import Lots, Money, Ticks
+from tests.property import naive_rules as rules_of
+from tests.property.naive_exchange import Exchange, Listed, Open, Owner
+from tests.property.naive_trade import (
+    FILLED,
+    NO_CROSS,
+    STEP_LIMIT,
+    TAKER_OUT,
+    Crossing,
+    gone,
+    rest,
+)
+
+WHY_NOT_RESTING = {
+    NO_CROSS: CancelReason.IMMEDIATE_REMAINDER,
+    STEP_LIMIT: CancelReason.FILL_LIMIT,
+    TAKER_OUT: CancelReason.MARGIN,
+}
+
+
+class Work:
+    """What an action owes for orders that add risk, and how many steps its orders have left."""
+
+    def __init__(self, exchange: Exchange, owner: Owner, command: PlaceOrders) -> None:
+        self.exchange = exchange
+        self.owner = owner
+        self.max_fee = command.max_fee
+        self.risky = sum(not order.reduce_only for order in command.orders)
+        self.price = exchange.totals.fee
+        self.steps_left = exchange.rules.limits.steps_per_action
+        self.paid = self.fills = 0
+        self.fault: CommandRejected | None = None
+
+    @property
+    def steps_of_order(self) -> int:
+        """Return the most steps that the next order may take."""
+        return min(self.exchange.rules.limits.fills_per_order, self.steps_left)
+
+    @property
+    def per_fill(self) -> int:
+        """Return what each fill of an order that adds risk costs."""
+        return self.price * self.exchange.rules.fees.per_fill
+
+    @property
+    def units(self) -> int:
+        """Return the work of the attempt, without its fills."""
+        rules = self.exchange.rules.fees
+        return rules.per_action + rules.per_order * self.risky
+
+    def hold_back(self) -> None:
+        """Take what the attempt costs, or note why no order that adds risk may enter."""
+        if not self.price or not self.risky:
+            return
+        owed, free = self.price * self.units, self.owner.free
+        if self.price > self.max_fee:
+            self.fault = errors.FeeAboveMax(price=self.price, max_fee=self.max_fee)
+        elif owed > free:
+            self.fault = errors.InsufficientCollateral(required=owed, free=free)
+        else:
+            self.owner.free -= owed
+            self.paid = owed
+
+    def take(self, steps: int) -> None:
+        """Count steps; the last order may have overdrawn them."""
+        self.steps_left = max(0, self.steps_left - steps)
+
+    def book(self) -> None:
+        """Give the exchange what was paid, and tell of it with the fills that paid on their own."""
+        if not self.paid:
+            return
+        self.exchange.totals.fees += self.paid
+        self.exchange.balance_changed(self.owner.address)
+        units = self.units + self.fills * self.exchange.rules.fees.per_fill
+        amount = Money(self.paid + self.fills * self.per_fill)
+        told = WorkCharged(self.owner.address, units, Money(self.price), amount)
+        self.exchange.events.append(told)
+
+
+class OrderEntry:
+    """``enter`` checks one order, crosses it, and lets rest what may."""
+
+    def __init__(self, exchange: Exchange, owner: Owner, new: NewOrder, work: Work) -> None:
+        self.exchange = exchange
+        self.owner = owner
+        self.new = new
+        self.work = work
+        self.per_fill = 0 if new.reduce_only else work.per_fill
+
+    def enter(self, item: int) -> None:
+        """Raise before anything is changed, or do all of it."""
+        exchange, new, totals = self.exchange, self.new, self.exchange.totals
+        order = self._admitted()
+        order.order_id = totals.next_order
+        totals.next_order += 1
+        exchange.events.append(
+            OrderAccepted(
+                item, OrderId(order.order_id), new.client_id, order.account, order.market,
+                order.side, Ticks(order.price), Lots(order.remaining),
+            )
+        )  # fmt: skip
+        crossing = Crossing(exchange, order, self.per_fill)
+        if not crossing.makers():
+            rest(exchange, order)
+            return
+        why = crossing.run(self.work.steps_of_order)
+        self.work.take(crossing.steps)
+        self.work.fills += crossing.fills if self.per_fill else 0
+        if why != FILLED:
+            self._finish(order, why)
+
+    def _admitted(self) -> Open:
+        """Return the order as it may enter, with what it would reserve."""
+        new, work, exchange = self.new, self.work, self.exchange
+        if work.fault is not None and not new.reduce_only:
+            raise work.fault
+        if not 1 <= new.market <= len(exchange.markets):
+            raise errors.UnknownMarket(market=new.market)
+        market = exchange.markets[new.market - 1]
+        reducible = exchange.position(self.owner.address, new.market).reducible(new.side)
+        size = self._size(market, reducible)
+        if not new.reduce_only:
+            require_fresh(self.exchange, market)
+        price = self._price(market)
+        closes_all = new.reduce_only and size == reducible
+        if price * size < market.rules.min_notional and not closes_all:
+            minimum = market.rules.min_notional
+            raise errors.NotionalTooSmall(notional=price * size, minimum=minimum)
+        self._check_ids()
+        order = Open(
+            0, new.client_id, self.owner.address, new.market, new.side, price, size, new.reduce_only
+        )
+        self._check_type(order)
+        if not new.reduce_only:
+            order.reserve = self._reserve(market, order)
+            self._check_collateral(market, order)
+        if new.type is OrderType.FOK and not self._would_fill(order):
+            raise errors.FillOrKillUnfilled(size=size)
+        return order
+
+    def _size(self, market: Listed, reducible: int) -> int:
+        size, limit = self.new.size, market.rules.max_size
+        if not 0 < size <= limit:
+            raise errors.SizeInvalid(size=size, limit=limit)
+        if self.new.reduce_only and not reducible:
+            raise errors.ReduceOnlyNothing(market=self.new.market)
+        return min(size, reducible) if self.new.reduce_only else size
+
+    def _price(self, market: Listed) -> int:
+        low, high = rules_of.band(market.rules, market.mark)
+        price, buys = self.new.price, self.new.side is Side.BUY
+        if not market.mark:
+            age, limit = self.exchange.mark_age(market), market.rules.mark_stale_ms
+            raise errors.MarkStale(market=self.new.market, age_ms=age, limit=limit)
+        if self.new.type is OrderType.MARKET and buys and price > high:
+            return high
+        if self.new.type is OrderType.MARKET and not buys and price < low:
+            return low
+        if not low <= price <= high:
+            raise errors.PriceOutsideBand(price=price, low=low, high=high)
+        return price
+
+    def _check_ids(self) -> None:
+        limit = self.exchange.rules.limits.open_orders_per_account
+        open_orders = self.exchange.orders_of(self.owner.address)
+        if len(open_orders) >= limit:
+            raise errors.TooManyOpenOrders(limit=limit)
+        for one in open_orders:
+            if self.new.client_id and one.client_id == self.new.client_id:
+                raise errors.DuplicateClientId(client_id=one.client_id, order_id=one.order_id)
+
+    def _check_type(self, order: Open) -> None:
+        opposing = self.exchange.book(order.market, order.side.opposite)
+        best = opposing[0].price if opposing else None
+        crosses = bool(Crossing(self.exchange, order, 0).makers())
+        if self.new.type is OrderType.POST_ONLY and crosses:
+            raise errors.PostOnlyWouldCross(price=self.new.price, best=best)
+        takes_only = self.new.type in {OrderType.IOC, OrderType.FOK, OrderType.MARKET}
+        if takes_only and not crosses:
+            raise errors.NothingToTake(price=self.new.price, best=best)
+
+    def _reserve(self, market: Listed, order: Open) -> int:
+        """Return what ``order`` holds back: for the lots that it may open, and no others.
+
+        It opens what is beyond the lots that are left to close; those that the account's resting
+        orders on the same side will close are not there to be closed again.
+        """
+        held = self.exchange.position(order.account, order.market)
+        ahead = sum(
+            one.remaining
+            for one in self.exchange.orders_of(order.account, order.market)
+            if one.side is order.side and not one.reduce_only
+        )
+        opening = order.remaining - max(0, held.reducible(order.side) - ahead)
+        exposure = abs(held.size) + order.remaining
+        buffer = self.exchange.buffer(market)
+        return rules_of.reserve(market.rules, order.price, opening, exposure, buffer)
+
+    def _check_collateral(self, market: Listed, order: Open) -> None:
+        held = self.exchange.position(order.account, order.market).size
+        limit, lots = market.rules.max_size, order.remaining
+        after = abs(held + (lots if order.side is Side.BUY else -lots))
+        if after > limit and after > abs(held):
+            raise errors.PositionTooLarge(size=after, limit=limit)
+        if order.reserve > self.owner.free:
+            raise errors.InsufficientCollateral(
+                required=order.reserve, free=self.owner.free, buffer=self.exchange.buffer(market)
+            )
+
+    def _would_fill(self, order: Open) -> bool:
+        """Try it out on a copy, against as many orders as it may meet in half of what is left."""
+        limit = min(self.exchange.rules.limits.fills_per_order, self.work.steps_left // 2)
+        makers = Crossing(self.exchange, order, 0).makers()[:limit]
+        others = sum(one.remaining for one in makers if one.account != order.account)
+        if others < order.remaining:
+            return False
+        self.work.take(len(makers))
+        numbers = {maker.order_id for maker in makers}
+        stage = self.exchange.copy()
+        stage.orders = [one for one in stage.orders if one.order_id in numbers]
+        taker = Open(
+            0, 0, order.account, order.market, order.side, order.price, order.remaining,
+            order.reduce_only,
+        )  # fmt: skip
+        return Crossing(stage, taker, self.per_fill).run(limit) == FILLED
+
+    def _finish(self, order: Open, why: str) -> None:
+        """Let what is left rest, where it may and can be paid for; else it is gone."""
+        reason = WHY_NOT_RESTING[why]
+        if why == NO_CROSS and self.new.type is OrderType.GTC:
+            reason = CancelReason.REDUCE_ONLY if order.reduce_only else CancelReason.MARGIN
+            order.reserve = 0
+            if not order.reduce_only:
+                order.reserve = self._reserve(self.exchange.markets[order.market - 1], order)
+            held = self.exchange.position(order.account, order.market)
+            may_reduce = held.reducible(order.side) > 0
+            if may_reduce if order.reduce_only else order.reserve <= self.owner.free:
+                rest(self.exchange, order)
+                return
+        self.exchange.events.append(gone(order, reason, resting=False))
+
+
+def require_fresh(exchange: Exchange, market: Listed) -> None:
+    """Refuse where the mark, or what is known of it, is too old to open anything on.
+
+    Raises ``MarkStale`` or ``RiskDataTooOld``.
+    """
+    rules, mark_age = market.rules, exchange.mark_age(market)
+    if not market.mark or mark_age > rules.mark_stale_ms:
+        limit = rules.mark_stale_ms
+        raise errors.MarkStale(market=market.market_id, age_ms=mark_age, limit=limit)
+    age = exchange.data_age(market)
+    if rules_of.buffer_of(rules, market.variance, age)[1]:
+        oldest = rules_of.age_limit(rules, market.variance)
+        raise errors.RiskDataTooOld(market=market.market_id, age_ms=age, limit=oldest)

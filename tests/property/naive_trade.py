@@ -1,0 +1,353 @@
+"""Orders of the naive engine coming, meeting and leaving; liquidation and deleveraging."""
+
+from fractions import Fraction
+from math import ceil, floor
+
+from node.types.commands import Side
+from node.types.errors import LiquidationStalled, NotLiquidatable
+from node.types.events import (
+    CancelReason,
+    Deleveraged,
+    Filled,
+    Liquidated,
+    OrderCancelled,
+    OrderRested,
+)
+from node.types.ids import Address, ClientOrderId, OrderId
+from node.types.units import Lots, Money, Ticks
+from tests.property import naive_rules as rules_of
+from tests.property.naive_exchange import Exchange, Held, Listed, Open
+from tests.property.naive_rules import Fill, Holding
+
+RANK_ONE = 2**20
+
+FILLED, NO_CROSS, STEP_LIMIT, TAKER_OUT = "filled", "no cross", "step limit", "taker out"
+
+
+def rest(exchange: Exchange, order: Open) -> None:
+    """Let ``order`` rest; its owner's free money pays what it reserves."""
+    exchange.owners[order.account].free -= order.reserve
+    exchange.orders.append(order)
+    exchange.balance_changed(order.account)
+    exchange.events.append(
+        OrderRested(
+            OrderId(order.order_id), order.account, order.market, order.side,
+            Ticks(order.price), Lots(order.remaining),
+        )
+    )  # fmt: skip
+
+
+def take_off(exchange: Exchange, order: Open, reason: CancelReason) -> None:
+    """Take a resting order out; what it reserved is free again."""
+    exchange.orders.remove(order)
+    exchange.owners[order.account].free += order.reserve
+    exchange.balance_changed(order.account)
+    exchange.events.append(gone(order, reason, resting=True))
+
+
+def gone(order: Open, reason: CancelReason, *, resting: bool) -> OrderCancelled:
+    """Return the event that tells of what is left of ``order``."""
+    return OrderCancelled(
+        OrderId(order.order_id), ClientOrderId(order.client_id), order.account, order.market,
+        order.side, Ticks(order.price), Lots(order.remaining), reason, resting,
+    )  # fmt: skip
+
+
+def drop_idle(exchange: Exchange, account: Address, market: Listed) -> int:
+    """Take off the reduce-only orders that have nothing to reduce; return how many they were."""
+    held = exchange.position(account, market.market_id)
+    idle = [
+        one
+        for one in exchange.orders_of(account, market.market_id)
+        if one.reduce_only and not held.reducible(one.side)
+    ]
+    for order in idle:
+        take_off(exchange, order, CancelReason.REDUCE_ONLY)
+    return len(idle)
+
+
+class Crossing:
+    """One arriving order meets the book. ``liquidates``: its owner pays and decides nothing.
+
+    ``fills`` counts fills; ``steps`` also the orders that leave without one; ``closed_value`` is
+    the value of all fills.
+    """
+
+    def __init__(
+        self, exchange: Exchange, taker: Open, work_per_fill: int, *, liquidates: bool = False
+    ) -> None:
+        self.exchange = exchange
+        self.taker = taker
+        self.market = exchange.markets[taker.market - 1]
+        self.buffer = exchange.buffer(self.market)
+        self.work_per_fill = work_per_fill
+        self.liquidates = liquidates
+        self.closed: list[Address] = []
+        self.fills = self.steps = self.closed_value = 0
+
+    def run(self, most: int) -> str:
+        """Cross for at most ``most`` steps; say why that ended."""
+        why = self._cross(most)
+        for account in self.closed:
+            self.steps += drop_idle(self.exchange, account, self.market)
+        return why
+
+    def makers(self) -> list[Open]:
+        """Return the resting orders that the taker meets at its price, in priority."""
+        taker = self.taker
+        return [
+            maker
+            for maker in self.exchange.book(taker.market, taker.side.opposite)
+            if (
+                maker.price <= taker.price if taker.side is Side.BUY else maker.price >= taker.price
+            )
+        ]
+
+    def _cross(self, most: int) -> str:
+        taker = self.taker
+        for _ in range(most):
+            makers = self.makers()
+            if not makers:
+                return NO_CROSS
+            maker = makers[0]
+            if maker.account == taker.account:
+                self._drop(maker, CancelReason.SELF_TRADE)
+                continue
+            fault = self._trade(maker)
+            if fault == TAKER_OUT:
+                return TAKER_OUT
+            if isinstance(fault, CancelReason):
+                self._drop(maker, fault)
+            elif not taker.remaining:
+                return FILLED
+        return STEP_LIMIT if self.makers() else NO_CROSS
+
+    def _drop(self, maker: Open, reason: CancelReason) -> None:
+        self.steps += 1
+        take_off(self.exchange, maker, reason)
+        if reason is CancelReason.REDUCE_ONLY:
+            self.steps += drop_idle(self.exchange, maker.account, self.market)
+
+    def _trade(self, maker: Open) -> CancelReason | str | None:
+        """Fill what both sides can bear; return what stands against it, if anything does."""
+        exchange, taker, rules = self.exchange, self.taker, self.market.rules
+        given_held = exchange.position(maker.account, maker.market)
+        taken_held = exchange.position(taker.account, taker.market)
+        size = min(maker.remaining, taker.remaining)
+        if maker.reduce_only:
+            size = min(size, given_held.reducible(maker.side))
+            if not size:
+                return CancelReason.REDUCE_ONLY
+        lots = size if maker.side is Side.BUY else -size
+        left = self._reserve_left(maker, given_held, size)
+        purse = exchange.owners[maker.account].free + maker.reserve - left
+        given = self._effect(given_held, purse, Fill(lots, maker.price, rules.maker_fee))
+        if given is None:
+            return CancelReason.MARGIN
+        taken = self._taken(taken_held, Fill(-lots, maker.price, rules.taker_fee))
+        if taken is None:
+            return TAKER_OUT
+        maker.reserve = left
+        maker.remaining -= size
+        taker.remaining -= size
+        if not maker.remaining:
+            exchange.orders.remove(maker)
+        self._apply(given_held, *given)
+        self._apply(taken_held, *taken)
+        exchange.totals.fees += self.work_per_fill
+        self.fills += 1
+        self.steps += 1
+        self.closed_value += size * maker.price
+        self._tell(maker, size, given[1], taken[1])
+        return None
+
+    def _reserve_left(self, maker: Open, held: Held, size: int) -> int:
+        """Return what ``maker`` reserves once ``size`` lots are filled: never more than now."""
+        if not maker.reserve:
+            return 0
+        rest_of_it = maker.remaining - size
+        exposure = abs(held.size) + maker.remaining
+        needed = rules_of.reserve(self.market.rules, maker.price, rest_of_it, exposure, self.buffer)
+        return min(maker.reserve, needed)
+
+    def _effect(self, held: Held, free: int, fill: Fill) -> tuple[Holding, int] | None:
+        before = Holding(held.size, held.entry, self.exchange.settled(held), free)
+        market = self.market
+        return rules_of.after_fill(market.rules, before, market.mark, fill, self.buffer)
+
+    def _taken(self, held: Held, fill: Fill) -> tuple[Holding, int] | None:
+        free = self.exchange.owners[held.account].free
+        if self.liquidates:
+            removed = rules_of.down(held.entry * abs(fill.lots), abs(held.size))
+            margin = self.exchange.settled(held) - fill.lots * fill.price - removed
+            return Holding(held.size + fill.lots, held.entry - removed, margin, free), 0
+        effect = self._effect(held, free - self.work_per_fill, fill)
+        return None if effect is None or effect[0].free < 0 else effect
+
+    def _apply(self, held: Held, after: Holding, fee: int) -> None:
+        if held.size and held.size * after.size <= 0:
+            self.closed.append(held.account)
+        self.exchange.owners[held.account].free = after.free
+        held.size, held.entry, held.margin = after.size, after.entry, after.margin
+        held.funding = self.market.index
+        self.exchange.totals.fees += fee
+        self.exchange.balance_changed(held.account)
+        self.exchange.position_changed(held)
+
+    def _tell(self, maker: Open, size: int, maker_fee: int, taker_fee: int) -> None:
+        taker = self.taker
+        self.exchange.events.append(
+            Filled(
+                taker.market, Ticks(maker.price), Lots(size), OrderId(maker.order_id),
+                OrderId(taker.order_id), maker.account, taker.account, taker.side,
+                Lots(maker.remaining), Money(maker_fee), Money(taker_fee),
+            )
+        )  # fmt: skip
+
+
+# --- liquidation ----------------------------------------------------------------------------------
+
+
+def liquidate(exchange: Exchange, held: Held) -> None:
+    """Reduce a position that fails its maintenance margin, and tell what it cost whom."""
+    market, totals = exchange.markets[held.market - 1], exchange.totals
+    equity = exchange.equity(held)
+    rate = rules_of.maintenance_rate(market.rules, held.size)
+    required = rules_of.share(rate, held.size, market.mark)
+    if equity >= required:
+        raise NotLiquidatable(equity=equity, required=required)
+    order = _closing_order(exchange, market, held, equity, required)
+    crossing = Crossing(exchange, order, 0, liquidates=True)
+    own = exchange.orders_of(held.account, held.market)
+    beyond_help = equity + totals.insurance < 0 and any(
+        _heir(exchange, held, other) for other in _heirs(exchange, held)
+    )
+    if not (own or beyond_help or crossing.makers()):
+        raise LiquidationStalled(price=order.price, size=order.remaining)
+    for one in own:
+        take_off(exchange, one, CancelReason.LIQUIDATION)
+    wanted, place = order.remaining, len(exchange.events)
+    crossing.run(exchange.rules.limits.fills_per_order)
+    fee = _charge(exchange, market, held, crossing.closed_value)
+    shortfall = 0
+    if not held.size and held.margin < 0:
+        shortfall, held.margin = -held.margin, 0
+        totals.insurance -= shortfall
+    if held.size and exchange.equity(held) + totals.insurance < 0:
+        shortfall += _deleverage(exchange, market, held)
+    told = Liquidated(
+        held.account, held.market, Lots(wanted - order.remaining), Lots(held.size),
+        Money(fee), Money(shortfall),
+    )  # fmt: skip
+    exchange.events.insert(place, told)
+    exchange.balance_changed(held.account)
+    exchange.position_changed(held)
+
+
+def _closing_order(
+    exchange: Exchange, market: Listed, held: Held, equity: int, required: int
+) -> Open:
+    """Return the order that closes as much as is needed, at no worse than bankruptcy's price."""
+    backing = min(exchange.totals.insurance, required - equity) if equity <= 0 else 0
+    worth = Fraction(held.entry - exchange.settled(held) - backing, held.size)
+    low, high = rules_of.band(market.rules, market.mark)
+    if held.size > 0:
+        side, price = Side.SELL, max(0, ceil(worth), low)
+    else:
+        side, price = Side.BUY, min(max(0, floor(worth)), high)
+    size = rules_of.closing_size(market.rules, held.size, equity, market.mark)
+    return Open(0, 0, held.account, held.market, side, price, size, reduce_only=True)
+
+
+def _charge(exchange: Exchange, market: Listed, held: Held, value: int) -> int:
+    """Take the fee out of what is left; what a full close leaves goes to the account."""
+    fee = rules_of.up(value * market.rules.liquidation_fee, rules_of.ONE)
+    fee = max(0, min(fee, held.margin, exchange.equity(held)))
+    held.margin -= fee
+    exchange.totals.insurance += fee
+    if not held.size and held.margin > 0:
+        exchange.owners[held.account].free += held.margin
+        held.margin = 0
+    return fee
+
+
+# --- deleveraging ---------------------------------------------------------------------------------
+
+
+def _heirs(exchange: Exchange, bankrupt: Held) -> list[Held]:
+    """Return the opposing positions that gained most on each lot, the first of them first."""
+
+    def rank(held: Held) -> tuple[int, Address]:
+        mean = rules_of.down(held.entry * RANK_ONE, held.size)
+        return (mean if held.size > 0 else -mean), held.account
+
+    opposing = [
+        one
+        for one in exchange.held.values()
+        if one.market == bankrupt.market and one.size * bankrupt.size < 0
+    ]
+    return sorted(opposing, key=rank)[: exchange.rules.limits.deleverage_steps]
+
+
+class _Heir:
+    """What one counterparty takes over, and what it then has."""
+
+    def __init__(self, exchange: Exchange, bankrupt: Held, other: Held) -> None:
+        size, market = abs(bankrupt.size), exchange.markets[other.market - 1]
+        lots = min(size, abs(other.size))
+        self.lots = lots if bankrupt.size > 0 else -lots
+        self.margin = rules_of.down(exchange.settled(bankrupt) * lots, size)
+        self.entry = rules_of.down(bankrupt.entry * lots, size)
+        self.fund = rules_of.down(exchange.totals.insurance * lots, size)
+        self.value = self.entry - self.margin - self.fund
+        settled = exchange.settled(other)
+        removed = rules_of.down(other.entry * lots, abs(other.size))
+        self.after = Holding(
+            other.size + self.lots, other.entry - removed, settled - self.value - removed, 0
+        )
+        equity = self.after.equity(market.mark)
+        self.bears = equity >= 0 and (self.after.size != 0 or self.after.margin >= 0)
+        released = self.after.margin
+        if self.after.size:
+            kept = rules_of.up(settled * abs(self.after.size), abs(other.size))
+            rate = rules_of.initial_rate(market.rules, self.after.size, 0)
+            initial = rules_of.share(rate, self.after.size, market.mark)
+            released = max(0, min(self.after.margin - kept, equity - initial))
+        self.after.margin -= released
+        self.after.free = released
+
+
+def _heir(exchange: Exchange, bankrupt: Held, other: Held) -> _Heir | None:
+    heir = _Heir(exchange, bankrupt, other)
+    return heir if heir.bears else None
+
+
+def _deleverage(exchange: Exchange, market: Listed, bankrupt: Held) -> int:
+    """Hand the bankrupt position over, share by share; return what the fund paid."""
+    paid = 0
+    bankrupt.margin, bankrupt.funding = exchange.settled(bankrupt), market.index
+    for other in _heirs(exchange, bankrupt):
+        heir = _heir(exchange, bankrupt, other) if bankrupt.size else None
+        if heir is None:
+            continue
+        after = heir.after
+        other.size, other.entry, other.margin = after.size, after.entry, after.margin
+        other.funding = market.index
+        exchange.owners[other.account].free += after.free
+        bankrupt.size -= heir.lots
+        bankrupt.margin -= heir.margin
+        bankrupt.entry -= heir.entry
+        exchange.totals.insurance -= heir.fund
+        paid += heir.fund
+        exchange.balance_changed(other.account)
+        exchange.position_changed(other)
+        exchange.position_changed(bankrupt)
+        exchange.events.append(
+            Deleveraged(
+                bankrupt.account, other.account, market.market_id,
+                Lots(abs(heir.lots)), Money(abs(heir.value)),
+            )
+        )  # fmt: skip
+        if not other.size:
+            drop_idle(exchange, other.account, market)
+    return paid

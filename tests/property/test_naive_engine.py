@@ -1,0 +1,111 @@
+"""The transition is the naive engine: event by event, leaf by leaf, over every kind of command.
+
+``PLIMSOLL_COMMANDS`` and ``PLIMSOLL_SEED`` size and place the thorough run; a day that differs
+names its temper, its seed and the command.
+"""
+
+import os
+from collections import Counter
+
+import pytest
+
+from node.transition.apply import apply
+from node.transition.state import State
+from node.transition.tree.tree import StateTree
+from node.types.commands import Command
+from node.types.events import Event, Rejected
+from node.types.hashing import keccak256
+from tests.property import naive_rules
+from tests.property.naive_engine import NaiveEngine
+from tests.property.naive_tree import naive_root
+from tests.property.random_log import DOMAIN, RULES, TEMPERS, RandomLog
+
+DAY = 5_000
+"""Commands a day; each begins with an empty exchange, so that withdrawals do not pile up."""
+HASH_EACH = 50
+KINDS = 10
+COMMANDS = int(os.environ.get("PLIMSOLL_COMMANDS", "1000000"))
+FIRST_SEED = int(os.environ.get("PLIMSOLL_SEED", "1"))
+
+
+def state_hash(leaves: dict[bytes, bytes]) -> bytes:
+    """Return a hash of every leaf."""
+    return keccak256(b"".join(key + value for key, value in sorted(leaves.items())))
+
+
+class Day:
+    """One seed's commands through both engines; ``seen`` counts what was applied and refused."""
+
+    def __init__(self, temper: str, seed: int) -> None:
+        self.name = f"{temper}, seed {seed}"
+        self.state = State.genesis(RULES, DOMAIN)
+        self.naive = NaiveEngine(RULES)
+        self.draw = RandomLog(seed, TEMPERS[temper], self.state).draw
+        self.seen: Counter[tuple[str, bool]] = Counter()
+        self.told: Counter[str] = Counter()
+
+    def run(self, commands: int) -> None:
+        for place in range(commands):
+            self.step(place)
+            if place % HASH_EACH == HASH_EACH - 1:
+                self.compare_states(place)
+        tree = StateTree.build(dict(self.state.leaves()))
+        assert tree.root == naive_root(self.naive.exchange.leaves()), self.name
+
+    def step(self, place: int) -> None:
+        command = self.draw()
+        happened = apply(self.state, command)
+        expected = self.naive.apply(command)
+        assert happened == expected, (self.name, place, command, happened, expected)
+        self._note(command, happened)
+
+    def compare_states(self, place: int) -> None:
+        real, naive = dict(self.state.leaves()), self.naive.exchange.leaves()
+        if state_hash(real) != state_hash(naive):
+            differing = {key.hex() for key in real | naive if real.get(key) != naive.get(key)}
+            raise AssertionError((self.name, place, differing))
+
+    def _note(self, command: Command, happened: tuple[Event, ...]) -> None:
+        refused = bool(happened) and isinstance(happened[0], Rejected)
+        self.seen[type(command).__name__, refused] += 1
+        self.told.update({type(event).__name__ for event in happened})
+
+
+@pytest.mark.parametrize("temper", sorted(TEMPERS))
+def test_the_transition_is_the_naive_engine(temper: str) -> None:
+    Day(temper, 9).run(600)
+
+
+def test_a_rounding_the_other_way_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        naive_rules, "share", lambda rate, lots, price: abs(lots) * price * rate // 1_000_000
+    )
+    with pytest.raises(AssertionError):
+        Day("calm", 9).run(600)
+
+
+@pytest.mark.lengthy
+@pytest.mark.parametrize("temper", sorted(TEMPERS))
+def test_the_transition_is_the_naive_engine_for_longer(temper: str) -> None:
+    """Every kind of command applies and is refused, and all that can be told is told."""
+    day = Day(temper, 10)
+    day.run(DAY)
+    print(day.name, dict(day.told))
+    assert {name for name, refused in day.seen if not refused} == {n for n, _ in day.seen}
+    assert len({name for name, _ in day.seen}) == KINDS
+
+
+@pytest.mark.thorough
+# Several hundred thousand commands an hour of patience: the naive engine copies itself for each.
+@pytest.mark.timeout(4 * 3_600)
+def test_the_transition_is_the_naive_engine_for_a_million_commands() -> None:
+    tempers, played, seed = sorted(TEMPERS), 0, FIRST_SEED
+    told: Counter[str] = Counter()
+    while played < COMMANDS:
+        day = Day(tempers[seed % len(tempers)], seed)
+        commands = min(DAY, COMMANDS - played)
+        day.run(commands)
+        told += day.told
+        played, seed = played + commands, seed + 1
+    print(f"{played:,} commands, seeds {FIRST_SEED} to {seed - 1}: {dict(told)}")
+    assert told["Deleveraged"] > 0
