@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from node.types.commands import Action, Command, PlaceOrders, Side
 from node.types.durable import DurableBlock
 from node.types.events import (
@@ -20,15 +22,34 @@ from node.types.events import (
     WithdrawalOpened,
     WorkCharged,
 )
+from node.types.feed_states import ACCEPTED, CANCELLED, FILLED, PARTLY_FILLED, RESTING
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
 from node.types.units import Lots, Millis, Money, Ticks
 
-Touched = dict[Address, list[Event]]
+
+class Happened(msgspec.Struct, frozen=True, gc=False):
+    """An event as one account sees it: which command made it, and how its order stands after it.
+
+    ``state`` is one of ``ORDER_STATES``, and ``left`` the lots still to be filled; an empty state
+    means that the event is of no order of the account.
+    """
+
+    sequence: Sequence
+    event: Event
+    state: str = ""
+    left: int = 0
+
+
+Touched = dict[Address, list[Happened]]
 """The accounts that a block touched, each with its events in order."""
 
 
 class OpenOrder:
-    """An order that rests in a book."""
+    """An order that rests in a book; ``state`` is one of ``ORDER_STATES``.
+
+    The state of the exchange does not hold what an order began with: after a restart one that was
+    partly filled counts as resting until its next fill.
+    """
 
     __slots__ = (
         "client_id",
@@ -38,6 +59,7 @@ class OpenOrder:
         "reduce_only",
         "remaining",
         "side",
+        "state",
     )
 
     def __init__(
@@ -50,6 +72,7 @@ class OpenOrder:
         remaining: Lots,
         *,
         reduce_only: bool,
+        state: str = RESTING,
     ) -> None:
         self.order_id = order_id
         self.client_id = client_id
@@ -58,6 +81,19 @@ class OpenOrder:
         self.price = price
         self.remaining = remaining
         self.reduce_only = reduce_only
+        self.state = state
+
+
+class _Arriving:
+    """An order of the command at hand, from its acceptance until it rests or is gone."""
+
+    __slots__ = ("client_id", "left", "reduce_only", "size")
+
+    def __init__(self, client_id: ClientOrderId, size: Lots, *, reduce_only: bool) -> None:
+        self.client_id = client_id
+        self.reduce_only = reduce_only
+        self.size: int = size
+        self.left: int = size
 
 
 class AccountMirror:
@@ -81,12 +117,13 @@ class AccountMirror:
 class Accounts:
     """All accounts, after the last block that was taken."""
 
-    __slots__ = ("_handlers", "_touched", "_waiting", "by_address")
+    __slots__ = ("_handlers", "_sequence", "_touched", "_waiting", "by_address")
 
     def __init__(self) -> None:
         self.by_address: dict[Address, AccountMirror] = {}
         self._touched: Touched = {}
-        self._waiting: dict[OrderId, tuple[ClientOrderId, bool]] = {}
+        self._waiting: dict[OrderId, _Arriving] = {}
+        self._sequence = Sequence(0)
         self._handlers: dict[type, Callable[[Any], None]] = {
             AgentChanged: self._agent,
             BalanceChanged: self._balance,
@@ -113,7 +150,9 @@ class Accounts:
         with ``moved_on``, once it has told of this one.
         """
         touched = self._touched = {}
+        sequence = block.block.first_sequence - 1
         for command, events in zip(block.block.commands, block.events, strict=True):
+            self._sequence = sequence = Sequence(sequence + 1)
             if isinstance(command, Action):
                 self._note_nonce(command)
             for event in events:
@@ -140,12 +179,15 @@ class Accounts:
         nonces = self.by_address[action.account].nonces
         nonces[action.signer] = max(action.nonce, nonces.get(action.signer, 0))
 
-    def _touch(self, address: Address, event: Event) -> AccountMirror:
+    def _touch(
+        self, address: Address, event: Event, state: str = "", left: int = 0
+    ) -> AccountMirror:
+        happened = Happened(self._sequence, event, state, left)
         events = self._touched.get(address)
         if events is None:
-            self._touched[address] = [event]
+            self._touched[address] = [happened]
         else:
-            events.append(event)
+            events.append(happened)
         mirror = self.by_address.get(address)
         # An account is opened by its first deposit; no message came before that.
         return self.seed(address, Sequence(0)) if mirror is None else mirror
@@ -157,34 +199,46 @@ class Accounts:
 
     def _accepted(self, event: OrderAccepted, command: Command) -> None:
         assert isinstance(command, PlaceOrders)
-        self._touch(event.account, event)
+        self._touch(event.account, event, ACCEPTED, event.size)
         order = command.orders[event.item - len(command.cancels)]
-        self._waiting[event.order_id] = (event.client_id, order.reduce_only)
+        self._waiting[event.order_id] = _Arriving(
+            event.client_id, event.size, reduce_only=order.reduce_only
+        )
 
     def _rested(self, event: OrderRested) -> None:
-        client_id, reduce_only = self._waiting[event.order_id]
-        self._touch(event.account, event).orders[event.order_id] = OpenOrder(
+        arriving = self._waiting[event.order_id]
+        state = RESTING if event.remaining == arriving.size else PARTLY_FILLED
+        mirror = self._touch(event.account, event, state, event.remaining)
+        mirror.orders[event.order_id] = OpenOrder(
             event.order_id,
-            client_id,
+            arriving.client_id,
             event.market,
             event.side,
             event.price,
             event.remaining,
-            reduce_only=reduce_only,
+            reduce_only=arriving.reduce_only,
+            state=state,
         )
 
     def _cancelled(self, event: OrderCancelled) -> None:
-        mirror = self._touch(event.account, event)
+        mirror = self._touch(event.account, event, CANCELLED, event.remaining)
         if event.resting:
             del mirror.orders[event.order_id]
 
     def _filled(self, event: Filled) -> None:
-        orders = self._touch(event.maker, event).orders
-        if event.maker_remaining:
-            orders[event.maker_order].remaining = event.maker_remaining
+        left = event.maker_remaining
+        orders = self._touch(event.maker, event, _after_fill(left), left).orders
+        if left:
+            order = orders[event.maker_order]
+            order.remaining, order.state = left, PARTLY_FILLED
         else:
             del orders[event.maker_order]
-        self._touch(event.taker, event)
+        arriving = self._waiting.get(event.taker_order)
+        if arriving is None:  # A liquidation takes without an order.
+            self._touch(event.taker, event)
+        else:
+            arriving.left -= event.size
+            self._touch(event.taker, event, _after_fill(arriving.left), arriving.left)
 
     def _deleveraged(self, event: Deleveraged) -> None:
         self._touch(event.account, event)
@@ -203,3 +257,7 @@ class Accounts:
 
     def _agent(self, event: AgentChanged) -> None:
         self._touch(event.account, event).agents[event.agent] = event.until
+
+
+def _after_fill(left: int) -> str:
+    return PARTLY_FILLED if left else FILLED

@@ -48,15 +48,13 @@ from node.types.events import (
     PositionChanged,
     WithdrawalOpened,
 )
+from node.types.feed_states import CANCEL_REASONS
 from node.types.ids import ClientOrderId, OrderId, hex_from_address
 from node.types.rules import Rules
 from node.types.units import MONEY_DECIMALS, decimal_from_units
 
 STATUSES: Final = ("cancelled", "resting", "filled", "partly_filled", "dropped", "done")
 STATUSES_VERSION: Final = 1
-
-REASONS: Final = {reason: reason.name.lower() for reason in CancelReason}
-"""How a ``CancelReason`` is called in answers and feeds."""
 
 
 class CancelResult(msgspec.Struct, frozen=True, gc=False):
@@ -221,7 +219,7 @@ def _note_cancelled(
     own = orders.get(event.order_id)
     if own is not None:
         own.resting = False
-        own.reason = REASONS[event.reason]
+        own.reason = CANCEL_REASONS[event.reason]
     elif event.reason is CancelReason.BY_ACCOUNT:
         cancelled.append(event.order_id)
 

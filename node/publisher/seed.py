@@ -1,6 +1,7 @@
 """Start-up: the mirrors begin as the state that recovery came out with."""
 
 from node.publisher.accounts import AccountMirror, Accounts, OpenOrder
+from node.publisher.book_mirror import Resting
 from node.publisher.books import Books
 from node.publisher.marks import Marks
 from node.transition.state import Account, State
@@ -14,10 +15,14 @@ def books_of(state: State) -> Books:
     """Return the books as ``state`` has them."""
     books = Books(len(state.markets))
     for market in state.markets:
-        bids, asks = (
-            [(price, size) for price, size, _ in market.book.levels(side)] for side in Side
+        books.seed(
+            market.market_id,
+            (
+                Resting(order.order_id, side, order.price, order.remaining)
+                for side in Side
+                for order in market.book.orders(side)
+            ),
         )
-        books.seed(market.market_id, bids, asks)
     return books
 
 

@@ -1,0 +1,40 @@
+"""What feeds may call the state of an order and of a fill: closed lists under one version.
+
+A client may end a ``match`` over them with an assertion. A new word, or an old one with a new
+meaning, makes a new ``FEED_STATES_VERSION``, which the hello greeting carries with the lists.
+
+    order:  accepted ─┬─▶ resting ─┬─▶ partly_filled ─┬─▶ filled
+                      ├────────────┼──────▶───────────┴─▶ cancelled (reason)
+                      └─▶ partly_filled, filled or cancelled at once
+
+    fill:   accepted ─▶ sealed ─▶ posted ─▶ safe ─▶ final      (a reorg takes posted and safe back)
+"""
+
+from typing import Final
+
+from node.types.events import CancelReason
+
+FEED_STATES_VERSION: Final = 1
+
+ACCEPTED: Final = "accepted"
+RESTING: Final = "resting"
+PARTLY_FILLED: Final = "partly_filled"
+FILLED: Final = "filled"
+CANCELLED: Final = "cancelled"
+
+ORDER_STATES: Final = (ACCEPTED, RESTING, PARTLY_FILLED, FILLED, CANCELLED)
+
+NEXT_ORDER_STATES: Final[dict[str, frozenset[str]]] = {
+    ACCEPTED: frozenset((RESTING, PARTLY_FILLED, FILLED, CANCELLED)),
+    RESTING: frozenset((PARTLY_FILLED, FILLED, CANCELLED)),
+    PARTLY_FILLED: frozenset((PARTLY_FILLED, FILLED, CANCELLED)),
+    FILLED: frozenset(),
+    CANCELLED: frozenset(),
+}
+"""What may be told of an order after each state; nothing after the last two."""
+
+CANCEL_REASONS: Final = {reason: reason.name.lower() for reason in CancelReason}
+"""How a ``CancelReason`` is called in answers and feeds."""
+
+FILL_STAGES: Final = ("accepted", "sealed", "posted", "safe", "final")
+"""How sure a fill is: in the log; in a batch on disk; on L1; deep in L1; for ever."""
