@@ -85,6 +85,7 @@ def _register_standing(node: "Node") -> None:
         "The last command of the log that has come so far.",
         lambda: {
             ("durable",): node.tally.sequence or node.base.state.sequence,
+            ("sealed",): node.publisher.cursors.sealed,
             ("posted",): node.publisher.cursors.posted,
             ("safe",): node.publisher.cursors.safe,
             ("final",): node.publisher.cursors.final,
@@ -175,4 +176,14 @@ def _register_exchange(node: "Node") -> None:
         "slow_readers",
         "Readers cut because they did not read.",
         lambda: node.publisher.slow_readers,
+    )
+    capacity.counter(
+        "feeds_conflated",
+        "Times a reader that was behind was told how a channel stands instead of what it missed.",
+        lambda: node.publisher.conflated,
+    )
+    capacity.gauge(
+        "feeds_remembered_bytes",
+        "Messages kept for readers who come back.",
+        lambda: node.publisher.remembered_bytes,
     )

@@ -18,6 +18,7 @@ from node.app.platform import Platform, ReplicaHost
 from node.codec.eip712 import Signing
 from node.ports.clock import Clock
 from node.ports.snapshots import Snapshot
+from node.publisher.tape import Tape
 from node.sequencer.recovery import Recovery, recover
 from node.settlement.contracts import Contracts, check_contracts
 from node.transition.state import State
@@ -49,6 +50,7 @@ class Foundation(msgspec.Struct, frozen=True):
     state: State
     recovery: Recovery
     recent: tuple[DurableBlock, ...]
+    tape: Tape
     lag: FinalityLag
 
     async def close(self) -> None:
@@ -114,12 +116,13 @@ async def build_on(
     )
     snapshots = SnapshotFolder(folder.snapshots, folder.identity)
     recent: deque[DurableBlock] = deque(maxlen=BLOCKS_REMEMBERED)
-    lag = FinalityLag()
+    lag, tape = FinalityLag(), Tape(len(config.rules.markets), config.publisher)
 
     def observe(block: DurableBlock) -> None:
         # Snapshots are of final states, so every block that may not be final is replayed.
         recent.append(block)
         lag.offer(block)
+        tape.take(block)
 
     def restore(snapshot: Snapshot | None) -> State:
         if snapshot is None:
@@ -145,6 +148,7 @@ async def build_on(
         state=state,
         recovery=recovery,
         recent=tuple(recent),
+        tape=tape,
         lag=lag,
     )
 

@@ -156,6 +156,7 @@ class Node:
             marks_of(base.state),
             text_frame,
             sequence,
+            base.tape,
         )
         self.publisher = Publisher(feeds, self._told, base.clock, config.publisher, sequence)
         for block in base.recent:
@@ -236,10 +237,11 @@ class Node:
         for batch in stored:
             self.standings.sealed(batch)
         base.lag.finalized(Sequence(first))
+        self.publisher.set_cursors(self.standings.cursors())
         self.batcher = BatcherService(
             config.batcher,
             base.rules.root_interval,
-            NotingSealer(base.replica, self.standings),
+            NotingSealer(base.replica, self.standings, self.publisher.set_cursors),
             self._batched,
             self._outbox,
             base.clock,

@@ -1,6 +1,7 @@
 """Where each batch stands on L1, and what follows from it: the log's cursors, and counts."""
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import takewhile
 
 from node.capacity.histogram import Histogram
@@ -56,7 +57,7 @@ class Standings:
         if mark.index in self._standing:
             self._count(self._standing[mark.index], mark)
             self._standing[mark.index] = mark.standing
-        cursors = self._cursors()
+        cursors = self.cursors()
         self._forget_final()
         return cursors
 
@@ -79,7 +80,7 @@ class Standings:
                 self.da_bytes += step * self.data_bytes(mark.index)
                 self.da_commands += step * self._commands[mark.index]
 
-    def _cursors(self) -> Cursors:
+    def cursors(self) -> Cursors:
         """Return where the unbroken runs of batches that stand so far end.
 
         One pass, which the first batch in no block of L1 ends: thousands may wait behind it after
@@ -96,7 +97,8 @@ class Standings:
                 safe = posted
             if lowest is Standing.FINAL:
                 final = posted
-        return Cursors(posted=posted, safe=safe, final=final)
+        sealed = next(reversed(self._last_sequence.values()), self._base)
+        return Cursors(posted=posted, safe=safe, final=final, sealed=sealed)
 
     def _forget_final(self) -> None:
         """Let go of the batches up to the first that is not final."""
@@ -108,14 +110,18 @@ class Standings:
 
 
 class NotingSealer:
-    """A ``Sealer`` that tells ``Standings`` of every batch it makes."""
+    """A ``Sealer`` that tells ``Standings`` of every batch it makes, and then ``told``."""
 
-    def __init__(self, sealer: Sealer, standings: Standings) -> None:
+    def __init__(
+        self, sealer: Sealer, standings: Standings, told: Callable[[Cursors], None]
+    ) -> None:
         self._sealer = sealer
         self._standings = standings
+        self._told = told
 
     async def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
         """Return the blocks as the next batch; see ``node.ports.replica.Sealer``."""
         batch = await self._sealer.seal(blocks, first_sequence, cause)
         self._standings.sealed(batch)
+        self._told(self._standings.cursors())
         return batch

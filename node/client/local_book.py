@@ -1,11 +1,17 @@
-"""A book kept from the feed: a snapshot, then diffs, each of which must follow the one before."""
+"""A book kept from the feed: a snapshot, then diffs, each of which must follow the one before.
 
+After each message the book is held against the message's checksum, and must not be crossed. A book
+that fails is shown to nobody: whoever asks for it gets ``BookUnknown`` until the next snapshot.
+"""
+
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
 from sortedcontainers import SortedDict
 
+from node.codec.checksums import CHECKSUM_DEPTH, book_checksum, level_entry
 from node.types.errors import Unavailable
 
 
@@ -21,6 +27,18 @@ class FeedCrossed(Unavailable):
     code = 2102
 
 
+class FeedMismatch(Unavailable):
+    """The book came out with another checksum (``found``) than the server's (``expected``)."""
+
+    code = 2103
+
+
+class BookUnknown(Unavailable):
+    """No book of ``market`` can be shown: no snapshot came yet, or what came last did not fit."""
+
+    code = 2104
+
+
 Level = tuple[str, str]
 """The price and the size of one level, as the server wrote them."""
 
@@ -28,12 +46,13 @@ Level = tuple[str, str]
 class LocalBook:
     """One market's levels as the server last told them; prices and sizes stay decimal strings.
 
-    ``seq`` is the log sequence up to which it is complete.
+    ``seq`` is the log sequence up to which it is complete, and ``known`` whether it can be shown.
     """
 
     def __init__(self, market: str) -> None:
         self.market = market
         self.seq = 0
+        self.known = False
         # By price as a number, lowest first: strings do not sort as numbers, floats lose digits.
         self._bids: SortedDict[Decimal, Level] = SortedDict()
         self._asks: SortedDict[Decimal, Level] = SortedDict()
@@ -41,28 +60,46 @@ class LocalBook:
     def apply(self, message: dict[str, Any]) -> None:
         """Take in one message of the book channel.
 
-        Raises ``FeedGap`` if a message is missing before it, ``FeedCrossed`` if it leaves a best
-        bid at or above the best ask, and what reading it raises (``LookupError``, ``TypeError``,
-        ``ValueError``, ``ArithmeticError``) if it is no such message; the book is then not to be
-        used until a new snapshot.
+        Raises ``FeedGap`` if a message is missing before it, which leaves the book as it is;
+        ``FeedCrossed`` if it leaves a best bid at or above the best ask, ``FeedMismatch`` if the
+        checksum is another, and what reading it raises (``LookupError``, ``TypeError``,
+        ``ValueError``, ``ArithmeticError``) if it is no such message: the book is unknown then.
         """
-        if message["type"] == "snapshot":
+        snapshot = message["type"] == "snapshot"
+        if not snapshot and (not self.known or message["prev_seq"] != self.seq):
+            raise FeedGap(expected=self.seq, found=message["prev_seq"])
+        self.known = False
+        if snapshot:
             self._bids.clear()
             self._asks.clear()
-        elif message["prev_seq"] != self.seq:
-            raise FeedGap(expected=self.seq, found=message["prev_seq"])
         _set_levels(self._bids, message["bids"])
         _set_levels(self._asks, message["asks"])
         self.seq = message["seq"]
         self._require_uncrossed()
+        require_checksum(
+            message["checksum"],
+            (level_entry(*level) for level in self._best(self._bids, CHECKSUM_DEPTH)),
+            (level_entry(*level) for level in self._best(self._asks, CHECKSUM_DEPTH)),
+        )
+        self.known = True
 
     def bids(self, depth: int | None = None) -> list[Level]:
-        """Return (price, size) of the best ``depth`` bids, best first."""
-        return list(islice(reversed(self._bids.values()), depth))
+        """Return (price, size) of the best ``depth`` bids, best first. Raises ``BookUnknown``."""
+        self._require_known()
+        return list(self._best(self._bids, depth))
 
     def asks(self, depth: int | None = None) -> list[Level]:
-        """Return (price, size) of the best ``depth`` asks, best first."""
-        return list(islice(self._asks.values(), depth))
+        """Return (price, size) of the best ``depth`` asks, best first. Raises ``BookUnknown``."""
+        self._require_known()
+        return list(self._best(self._asks, depth))
+
+    def _best(self, side: "SortedDict[Decimal, Level]", depth: int | None) -> Iterator[Level]:
+        levels = side.values()
+        return islice(reversed(levels) if side is self._bids else levels, depth)
+
+    def _require_known(self) -> None:
+        if not self.known:
+            raise BookUnknown(market=self.market)
 
     def _require_uncrossed(self) -> None:
         if not self._bids or not self._asks:
@@ -71,6 +108,13 @@ class LocalBook:
         lowest, (ask, _) = self._asks.peekitem(0)
         if highest >= lowest:
             raise FeedCrossed(bid=bid, ask=ask)
+
+
+def require_checksum(expected: int, bids: Iterable[str], asks: Iterable[str]) -> None:
+    """Raise ``FeedMismatch`` unless the entries, best first, have the checksum ``expected``."""
+    found = book_checksum(bids, asks)
+    if found != expected:
+        raise FeedMismatch(expected=expected, found=found)
 
 
 def _set_levels(levels: "SortedDict[Decimal, Level]", changes: list[Level]) -> None:

@@ -3,15 +3,15 @@
 One WebSocket and one task, inside the caller's ``async with``. When the connection breaks, what was
 asked and not answered fails with ``ConnectionLost``; sending the same signed action again is safe,
 because its nonce lets it happen once. The connection is made anew with a growing pause, the private
-feed is logged into again and every subscription renewed, each starting over with a snapshot. The
-same is done, and logged, after a message that cannot be read: no server may end its client by one.
+feed is logged into again and every subscription renewed: where the server still knows what was told
+meanwhile it tells that, else it starts over with a snapshot. The same is done, and logged, after a
+message that cannot be read: no server may end its client by one.
 """
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -19,36 +19,27 @@ import structlog
 
 from node.client.errors import error_from_body
 from node.client.fee_limit import FeeLimit
-from node.client.local_book import FeedCrossed, FeedGap, LocalBook
+from node.client.fills import Fills
+from node.client.hello import UNREADABLE, hello_from
+from node.client.local_book import LocalBook
+from node.client.local_orders import LocalOrders
 from node.client.receipts import receipt_from_body
+from node.client.subscription import Handler, Message, Subscription
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing
 from node.codec.json_actions import action_to_json
 from node.codec.receipts import verify_receipt
 from node.types.blocks import Domain
 from node.types.commands import SignedAction
-from node.types.errors import CommandRejected, FeeAboveMax, Unavailable, WrongChain
-from node.types.ids import Address, address_from_hex, hex_from_address
+from node.types.errors import CommandRejected, FeeAboveMax, SinceAhead, Unavailable, WrongChain
+from node.types.ids import Address, hex_from_address
 from node.types.rules import Rules, decode_rules
 from node.types.units import MONEY_DECIMALS, Money, units_from_decimal
 
-Message = dict[str, Any]
-Handler = Callable[[Message], None]
-
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
+ANSWER_S = 10.0
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
-
-# What reading a message raises that does not have the form it should have.
-_UNREADABLE = (
-    ArithmeticError,
-    AttributeError,
-    CommandRejected,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 _log = structlog.get_logger(__name__)
 
@@ -81,14 +72,14 @@ class Session:
         self._url = url
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
-        self._channels: dict[tuple[str, str], tuple[Message, Handler]] = {}
+        self._channels: dict[tuple[str, ...], Subscription] = {}
         self._wallet: Wallet | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._challenge = b""
         self._ready = asyncio.Event()
         self._outbox: list[bytes] = []
         self._filled = asyncio.Event()
-        self._outdated: asyncio.Queue[Message] = asyncio.Queue()
+        self._outdated: asyncio.Queue[Subscription] = asyncio.Queue()
 
     def wallet(self, secret: bytes, *, first_nonce: int = 1) -> Wallet:
         """Return a wallet for the key's own account on this exchange.
@@ -149,11 +140,24 @@ class Session:
         self._filled.set()
         return future
 
-    async def subscribe(self, channel: str, handler: Handler, *, market: str = "") -> None:
-        """Let ``handler`` see every message of a channel, over reconnections too."""
-        params = {"channel": channel, "market": market} if market else {"channel": channel}
-        self._channels[channel, market] = (params, handler)
-        await self.request("subscribe", params)
+    async def subscribe(
+        self, channel: str, handler: Handler, *, market: str = "", interval: str = ""
+    ) -> Subscription:
+        """Let ``handler`` see every message of a channel, over reconnections too.
+
+        It sees none twice, and none out of turn: what is missing is asked for first. A snapshot in
+        between means that more was missed than the server still knows.
+        """
+        params = {"channel": channel, "market": market, "interval": interval}
+        subscription = Subscription({key: text for key, text in params.items() if text}, handler)
+        self._channels[channel, market, interval] = subscription
+        try:
+            await self._ask(subscription)
+        except CommandRejected:
+            # It would be refused after each reconnection as well.
+            del self._channels[channel, market, interval]
+            raise
+        return subscription
 
     async def login(self, wallet: Wallet) -> None:
         """Open the private feed of the wallet's account; done again after each reconnection."""
@@ -170,24 +174,34 @@ class Session:
         await self.subscribe("fee", take)
 
     async def follow_book(self, market: str) -> LocalBook:
-        """Return a book that follows the feed; a gap or a crossed state starts it over."""
+        """Return a book that follows the feed; whatever does not fit is asked for again."""
         book = LocalBook(market)
-        channel = {"channel": "book", "market": market}
-        stale = False
+        await self._follow("book", market, book.apply)
+        return book
+
+    async def follow_orders(self, market: str) -> LocalOrders:
+        """Return a book, order by order, that follows the feed likewise."""
+        orders = LocalOrders(market)
+        await self._follow("orders", market, orders.apply)
+        return orders
+
+    async def follow_fills(self) -> Fills:
+        """Return orders and fills of the account that is logged in, from now on."""
+        fills = Fills()
+        await self.subscribe("finality", fills.finality)
+        await self.subscribe("account", fills.account)
+        return fills
+
+    async def _follow(self, channel: str, market: str, apply: Handler) -> None:
+        """Subscribe, and return once ``apply`` has taken in a snapshot."""
+        begun = asyncio.Event()
 
         def take(message: Message) -> None:
-            nonlocal stale
-            if stale and message["type"] != "snapshot":
-                return
-            try:
-                book.apply(message)
-                stale = False
-            except (FeedGap, FeedCrossed):
-                stale = True
-                self._outdated.put_nowait(channel)
+            apply(message)
+            begun.set()
 
-        await self.subscribe("book", take, market=market)
-        return book
+        await self.subscribe(channel, take, market=market)
+        await begun.wait()
 
     async def ready(self) -> None:
         """Return as soon as there is a connection, with every subscription renewed."""
@@ -218,13 +232,13 @@ class Session:
 
     async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Speak over one connection until it ends. Raises ``ConnectionLost`` if it is garbled."""
-        greeting = await socket.receive()
+        greeting = await socket.receive(ANSWER_S)
         if greeting.type is not aiohttp.WSMsgType.TEXT:
             # The server went away between taking the connection and saying hello.
             return
         try:
-            hello = _hello_from(greeting.data)
-        except _UNREADABLE as fault:
+            hello = hello_from(greeting.data)
+        except UNREADABLE as fault:
             raise ConnectionLost(detail=repr(fault)) from fault
         if hello.domain != self.domain:
             raise WrongChain(expected=self.domain, found=hello.domain)
@@ -248,7 +262,7 @@ class Session:
             if message.type is aiohttp.WSMsgType.TEXT:
                 try:
                     self._take(msgspec.json.decode(message.data))
-                except _UNREADABLE as fault:
+                except UNREADABLE as fault:
                     return fault
         return None
 
@@ -270,16 +284,28 @@ class Session:
         try:
             if self._wallet is not None:
                 await self._log_in()
-            for params, _ in list(self._channels.values()):
-                await self.request("subscribe", params)
+            for subscription in list(self._channels.values()):
+                await self._ask(subscription)
             self._ready.set()
             while True:
-                params = await self._outdated.get()
-                await self.request("unsubscribe", params)
-                await self.request("subscribe", params)
+                await self._ask(await self._outdated.get())
         except Unavailable:
             # What the server has no time for now is asked again over a new connection.
             await socket.close()
+
+    async def _ask(self, subscription: Subscription) -> None:
+        """Ask for a channel, to go on where it stands. Raises the server's error or its silence."""
+        subscription.asked = True
+        answer = self.start("subscribe", subscription.params)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                subscription.answered(await answer)
+        except SinceAhead:
+            # Another past than the one that was followed: only what stands there is true.
+            subscription.start_over()
+            await self._ask(subscription)
+        except TimeoutError as silence:
+            raise ConnectionLost(method="subscribe", waited_s=ANSWER_S) from silence
 
     async def _log_in(self) -> None:
         assert self._wallet is not None
@@ -289,9 +315,10 @@ class Session:
 
     def _take(self, message: Message) -> None:
         if "id" not in message:
-            known = self._channels.get((message.get("channel", ""), message.get("market", "")))
-            if known is not None:
-                known[1](message)
+            name = (message.get(key, "") for key in ("channel", "market", "interval"))
+            known = self._channels.get(tuple(name))
+            if known is not None and known.take(message):
+                self._outdated.put_nowait(known)
             return
         refused = error_from_body(message["error"]) if "error" in message else None
         result = message["result"] if refused is None else {}
@@ -351,24 +378,8 @@ async def _introduced(http: aiohttp.ClientSession, url: str) -> Session:
         async with http.get(url + "/rules") as response:
             rules = decode_rules(msgspec.json.decode(await response.read())["canonical"].encode())
         async with http.ws_connect(url + "/ws", max_msg_size=MESSAGE_BYTES_MAX) as greeting:
-            hello = _hello_from(await greeting.receive_str())
+            hello = hello_from(await greeting.receive_str())
     # Something else may answer there: then it is no JSON, or not this one.
-    except (aiohttp.ClientError, OSError, *_UNREADABLE) as error:
+    except (aiohttp.ClientError, OSError, *UNREADABLE) as error:
         raise ConnectionLost(node=url, detail=str(error)) from error
     return Session(http, url, rules, hello.domain, hello.sequencer)
-
-
-class _Hello(msgspec.Struct, frozen=True, gc=False):
-    domain: Domain
-    sequencer: Address
-    challenge: bytes
-
-
-def _hello_from(text: str) -> _Hello:
-    """Return what the server says of itself. Raises one of ``_UNREADABLE`` if that is no hello."""
-    body = msgspec.json.decode(text)
-    challenge = bytes.fromhex(body["challenge"].removeprefix("0x"))
-    if len(challenge) != 32:
-        raise ValueError(body["challenge"])
-    domain = Domain(body["chain_id"], address_from_hex(body["rollup"]))
-    return _Hello(domain, address_from_hex(body["sequencer"]), challenge)

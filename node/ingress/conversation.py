@@ -7,7 +7,7 @@ if an agent's authority ends meanwhile: the feed tells nothing that will not sta
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -17,6 +17,7 @@ from node.codec.json_errors import encode_error
 from node.codec.signatures import recover
 from node.ingress.config import IngressConfig
 from node.ingress.envelope import (
+    ID_MAX,
     Envelope,
     deadline_ns_of,
     error_envelope,
@@ -27,7 +28,7 @@ from node.ingress.envelope import (
 from node.ingress.presence import Presence
 from node.ingress.service import Ingress
 from node.ingress.session import Session, Verdict
-from node.ports.api import SUCCESS, Answer, Channel, Feeds, Wire
+from node.ports.api import OF_A_MARKET, RESUMABLE, SUCCESS, Answer, Channel, Feeds, Wire
 from node.ports.clock import Clock
 from node.types.errors import (
     LoginRequired,
@@ -48,15 +49,27 @@ class _LoginParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
 
 
 class _ChannelParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    channel: Literal["book", "trades", "marks", "blocks", "finality", "account", "load", "fee"]
+    channel: Literal[
+        "book",
+        "orders",
+        "bbo",
+        "trades",
+        "candles",
+        "marks",
+        "blocks",
+        "finality",
+        "account",
+        "load",
+        "fee",
+    ]
     market: str = ""
+    interval: Literal["", "1m", "5m", "15m", "1h", "4h", "1d"] = ""
+    since: Annotated[int, msgspec.Meta(ge=0, le=ID_MAX)] | None = None
 
 
 _login_decoder = msgspec.json.Decoder(_LoginParams)
 _channel_decoder = msgspec.json.Decoder(_ChannelParams)
 _encode = msgspec.json.Encoder().encode
-
-_OF_A_MARKET = frozenset(("book", "trades"))
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -195,11 +208,16 @@ class ClientConversation:
             self._around.presence.leave(account)
 
     def _subscribe(self, envelope: Envelope, _now_ns: int) -> None:
-        channel = self._channel(_read(_channel_decoder, envelope))
-        standing = self._around.feeds.subscribe(self._wire, channel)
-        self._send_result(envelope.id, self._named(channel))
+        params = _read(_channel_decoder, envelope)
+        channel = self._channel(params)
+        since = params.since
+        if since is not None and channel.kind not in RESUMABLE:
+            raise MalformedMessage(detail=f"the channel {channel.kind} cannot be resumed")
+        opening = self._around.feeds.subscribe(self._wire, channel, since)
+        named = self._named(channel)
+        self._send_result(envelope.id, {**named, "resumed": opening.resumed})
         # In the same turn of the loop, so that no message of the channel can come in between.
-        for frame in standing:
+        for frame in opening.frames:
             self._wire.push(frame)
 
     def _unsubscribe(self, envelope: Envelope, _now_ns: int) -> None:
@@ -211,11 +229,13 @@ class ClientConversation:
         self._send_result(envelope.id, {"time": self._around.clock.now_ms()})
 
     def _channel(self, params: _ChannelParams) -> Channel:
-        if params.channel in _OF_A_MARKET:
+        if (params.channel == "candles") != bool(params.interval):
+            raise MalformedMessage(detail="candles have an interval, and no other channel has")
+        if params.channel in OF_A_MARKET:
             market = self._around.symbols.get(params.market)
             if market is None:
                 raise UnknownMarket(market=params.market[:64])
-            return Channel(params.channel, market=market)
+            return Channel(params.channel, market=market, interval=params.interval)
         if params.market:
             raise MalformedMessage(detail=f"the channel {params.channel} is of no market")
         if params.channel == "account":
@@ -224,13 +244,16 @@ class ClientConversation:
             return Channel("account", account=self._account)
         return Channel(params.channel)
 
-    def _named(self, channel: Channel) -> dict[str, str]:
-        if channel.kind in _OF_A_MARKET:
+    def _named(self, channel: Channel) -> dict[str, Any]:
+        named = {"channel": channel.kind}
+        if channel.kind in OF_A_MARKET:
             symbols = {market: symbol for symbol, market in self._around.symbols.items()}
-            return {"channel": channel.kind, "market": symbols[channel.market]}
+            named["market"] = symbols[channel.market]
+        if channel.interval:
+            named["interval"] = channel.interval
         if channel.kind == "account":
-            return {"channel": channel.kind, "account": hex_from_address(channel.account)}
-        return {"channel": channel.kind}
+            named["account"] = hex_from_address(channel.account)
+        return named
 
     def _send_result(self, request: int, result: dict[str, Any]) -> None:
         self._wire.send(result_envelope(request, _encode(result)))

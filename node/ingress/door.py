@@ -17,6 +17,12 @@ from node.ports.api import Answer, Feeds, Wire
 from node.ports.clock import Clock
 from node.types.blocks import Domain
 from node.types.errors import MalformedMessage, PlimsollError, ShuttingDown
+from node.types.feed_states import (
+    CANCEL_REASONS,
+    FEED_STATES_VERSION,
+    FILL_STAGES,
+    ORDER_STATES,
+)
 from node.types.ids import Address, MarketId, hex_from_address
 from node.types.rules import Rules
 
@@ -49,6 +55,12 @@ def surroundings(  # noqa: PLR0913, PLR0917 - a conversation knows all of these
             "rollup": "0x" + domain.rollup.hex(),
             "sequencer": hex_from_address(sequencer),
             "markets": markets_to_json(rules),
+            "states": {
+                "version": FEED_STATES_VERSION,
+                "orders": ORDER_STATES,
+                "reasons": tuple(CANCEL_REASONS.values()),
+                "fills": FILL_STAGES,
+            },
         },
         presence=presence,
     )

@@ -8,12 +8,12 @@ A server moves bytes; what they mean is decided behind these protocols.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from node.types.errors import PlimsollError
-from node.types.ids import EVERY_MARKET, NO_ADDRESS, Address, MarketId
+from node.types.ids import EVERY_MARKET, NO_ADDRESS, Address, MarketId, Sequence
 from node.types.units import Millis
 
 SUCCESS = 0
@@ -26,17 +26,39 @@ Answer = Callable[[int, bytes], None]
 class Channel(msgspec.Struct, frozen=True, gc=False):
     """One feed, hashable: its kind, and whose it is.
 
-    ``book`` and ``trades`` are of a market, ``account`` is of an address; ``marks``, ``blocks``,
-    ``finality``, ``load`` and ``fee`` name neither.
+    Those of ``OF_A_MARKET`` are of a market, and ``candles`` of an interval as well; ``account`` is
+    of an address; ``marks``, ``blocks``, ``finality``, ``load`` and ``fee`` name neither.
     """
 
     kind: str
     market: MarketId = EVERY_MARKET
     account: Address = NO_ADDRESS
+    interval: str = ""
+
+
+OF_A_MARKET: Final = frozenset(("book", "orders", "bbo", "trades", "candles"))
+
+RESUMABLE: Final = frozenset(("book", "orders", "trades", "account"))
+"""Channels of which a reader who comes back may be told just what it missed."""
+
+CONFLATED: Final = frozenset(("book", "bbo", "marks", "finality", "load", "fee"))
+"""Channels on which a reader that is behind is told how things stand, and not how they came to."""
+
+
+class Opening(msgspec.Struct, frozen=True, gc=False):
+    """What a subscription begins with: what was missed (``resumed``), or how things stand."""
+
+    frames: tuple[bytes, ...]
+    resumed: bool
 
 
 class Subscriber(Protocol):
     """Someone who reads feeds."""
+
+    @property
+    def behind(self) -> bool:
+        """Return whether so much waits already that it should be told no more than it must."""
+        ...
 
     def push(self, frame: bytes) -> None:
         """Queue a message, already as the wire wants it; never waits.
@@ -62,10 +84,14 @@ class Wire(Subscriber, Protocol):
 class Feeds(Protocol):
     """What is told to whoever wants to hear it."""
 
-    def subscribe(self, subscriber: Subscriber, channel: Channel) -> tuple[bytes, ...]:
+    def subscribe(
+        self, subscriber: Subscriber, channel: Channel, since: Sequence | None = None
+    ) -> Opening:
         """Push the channel's messages to ``subscriber`` from now on.
 
-        Returns the frames that come first: where things stand. Asking again returns them again.
+        Returns the frames that come first. ``since`` is the last message that the reader has: where
+        that is not too long ago, it is told what followed. Asking again is allowed. Raises
+        ``SinceAhead`` where the log has not come so far, ``Overloaded`` past the channels of one.
         """
         ...
 
@@ -98,6 +124,14 @@ class Views(Protocol):
 
     def book(self, symbol: str, depth: int | None) -> bytes:
         """Return the best ``depth`` levels of a book (None: all)."""
+        ...
+
+    def trades(self, symbol: str, limit: int) -> bytes:
+        """Return the last ``limit`` trades of a market that are kept, the oldest first."""
+        ...
+
+    def candles(self, symbol: str, interval: str, limit: int) -> bytes:
+        """Return the last ``limit`` candles that are kept, the oldest first."""
         ...
 
     def account(self, address: Address) -> bytes:

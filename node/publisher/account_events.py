@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from node.codec.action_types import SIDE_NAMES, TRIGGER_NAMES
-from node.publisher.item_results import REASONS
+from node.publisher.accounts import Happened
 from node.types.events import (
     AgentChanged,
     BalanceChanged,
     Deleveraged,
     Deposited,
-    Event,
     Filled,
     Liquidated,
     OrderAccepted,
@@ -24,6 +23,7 @@ from node.types.events import (
     WithdrawalOpened,
     WorkCharged,
 )
+from node.types.feed_states import CANCEL_REASONS
 from node.types.ids import Address, hex_from_address
 from node.types.rules import MarketRules, Rules
 from node.types.units import MONEY_DECIMALS, decimal_from_units
@@ -57,9 +57,15 @@ class AccountEvents:
             WorkCharged: _work,
         }
 
-    def show(self, event: Event, account: Address) -> Fields:
-        """Return what ``event`` means to ``account``, which it must touch."""
-        return self._showers[type(event)](event, account)
+    def show(self, happened: Happened, account: Address) -> Fields:
+        """Return what an event means to ``account``, which it must touch."""
+        event: Any = happened.event
+        fields = self._showers[type(event)](event, account)
+        fields["sequence"] = happened.sequence
+        if happened.state:
+            fields["state"] = happened.state
+            fields["remaining"] = _size(happened.left, self._rules.market(event.market))
+        return fields
 
     def position(self, event: PositionChanged, _account: Address) -> Fields:
         """Return a position: signed size, entry value, margin, and the funding settled up to."""
@@ -93,7 +99,6 @@ class AccountEvents:
             "market": market.symbol,
             "side": SIDE_NAMES[event.side],
             "price": _price(event.price, market),
-            "remaining": _size(event.remaining, market),
         }
 
     def _cancelled(self, event: OrderCancelled, _account: Address) -> Fields:
@@ -105,8 +110,7 @@ class AccountEvents:
             "market": market.symbol,
             "side": SIDE_NAMES[event.side],
             "price": _price(event.price, market),
-            "remaining": _size(event.remaining, market),
-            "reason": REASONS[event.reason],
+            "reason": CANCEL_REASONS[event.reason],
             "resting": event.resting,
         }
 
@@ -120,7 +124,6 @@ class AccountEvents:
             "market": market.symbol,
             "side": SIDE_NAMES[event.side],
             "price": _price(event.price, market),
-            "remaining": _size(event.remaining, market),
             "resting": event.resting,
         }
 
@@ -164,8 +167,6 @@ class AccountEvents:
             "size": _size(event.size, market),
             "fee": _money(event.maker_fee if making else event.taker_fee),
         }
-        if making:
-            fields["remaining"] = _size(event.maker_remaining, market)
         if event.auction:
             fields["auction"] = True
         return fields
@@ -208,19 +209,19 @@ def _deposited(event: Deposited, _account: Address) -> Fields:
     return {"event": "deposited", "index": event.index, "amount": _money(event.amount)}
 
 
-def _switch(event: SwitchChanged, _account: Address) -> Fields:
-    return {
-        "event": "switch",
-        "cancel_at": event.cancel_at,
-        "on_disconnect": event.on_disconnect,
-    }
-
-
 def _withdrawal(event: WithdrawalOpened, _account: Address) -> Fields:
     return {
         "event": "withdrawal",
         "withdrawal_id": event.withdrawal_id,
         "amount": _money(event.amount),
+    }
+
+
+def _switch(event: SwitchChanged, _account: Address) -> Fields:
+    return {
+        "event": "switch",
+        "cancel_at": event.cancel_at,
+        "on_disconnect": event.on_disconnect,
     }
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from node.types.commands import Action, Command, NewOrder, PlaceOrders, Side, Trigger
 from node.types.durable import DurableBlock
 from node.types.events import (
@@ -24,18 +26,40 @@ from node.types.events import (
     WithdrawalOpened,
     WorkCharged,
 )
+from node.types.feed_states import (
+    ACCEPTED,
+    CANCELLED,
+    FILLED,
+    PARTLY_FILLED,
+    RESTING,
+    WAITING,
+)
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
 from node.types.units import Lots, Millis, Money, Ticks
 
 NEVER: Final = Millis(0)
 NO_PRICE: Final = Ticks(0)
 
-Touched = dict[Address, list[Event]]
+
+class Happened(msgspec.Struct, frozen=True, gc=False):
+    """An event as one account sees it: which command made it, and how its order stands after it.
+
+    ``state`` is one of ``ORDER_STATES``, and ``left`` the lots still to be filled; an empty state
+    means that the event is of no order of the account.
+    """
+
+    sequence: Sequence
+    event: Event
+    state: str = ""
+    left: int = 0
+
+
+Touched = dict[Address, list[Happened]]
 """The accounts that a block touched, each with its events in order."""
 
 
 class OpenOrder:
-    """An order that rests in a book, or waits for its price.
+    """An order that rests in a book, or waits for its price; ``state`` is one of ``ORDER_STATES``.
 
     ``trigger`` is ``NONE`` for one that rests; ``good_till`` and ``group`` are 0 where it has none.
     """
@@ -50,6 +74,7 @@ class OpenOrder:
         "reduce_only",
         "remaining",
         "side",
+        "state",
         "trigger",
         "trigger_price",
     )
@@ -64,6 +89,7 @@ class OpenOrder:
         remaining: Lots,
         *,
         reduce_only: bool,
+        state: str = RESTING,
         good_till: Millis = NEVER,
         group: int = 0,
         trigger: Trigger = Trigger.NONE,
@@ -76,6 +102,7 @@ class OpenOrder:
         self.price = price
         self.remaining = remaining
         self.reduce_only = reduce_only
+        self.state = state
         self.good_till = good_till
         self.group = group
         self.trigger = trigger
@@ -107,13 +134,14 @@ class AccountMirror:
 class Accounts:
     """All accounts, after the last block that was taken."""
 
-    __slots__ = ("_arriving", "_handlers", "_touched", "by_address")
+    __slots__ = ("_arriving", "_handlers", "_sequence", "_touched", "by_address")
 
     def __init__(self) -> None:
         self.by_address: dict[Address, AccountMirror] = {}
         self._touched: Touched = {}
-        # Of the block at hand: orders that may come to rest.
+        # Of the block at hand: orders that may come to rest. ``remaining`` is what is left of them.
         self._arriving: dict[OrderId, OpenOrder] = {}
+        self._sequence = Sequence(0)
         self._handlers: dict[type, Callable[[Any], None]] = {
             AgentChanged: self._agent,
             BalanceChanged: self._balance,
@@ -143,7 +171,9 @@ class Accounts:
         with ``moved_on``, once it has told of this one.
         """
         touched = self._touched = {}
+        sequence = block.block.first_sequence - 1
         for command, events in zip(block.block.commands, block.events, strict=True):
+            self._sequence = sequence = Sequence(sequence + 1)
             if isinstance(command, Action):
                 self._note_nonce(command)
             for event in events:
@@ -172,12 +202,15 @@ class Accounts:
         nonces = self.by_address[action.account].nonces
         nonces[action.signer] = max(action.nonce, nonces.get(action.signer, 0))
 
-    def _touch(self, address: Address, event: Event) -> AccountMirror:
+    def _touch(
+        self, address: Address, event: Event, state: str = "", left: int = 0
+    ) -> AccountMirror:
+        happened = Happened(self._sequence, event, state, left)
         events = self._touched.get(address)
         if events is None:
-            self._touched[address] = [event]
+            self._touched[address] = [happened]
         else:
-            events.append(event)
+            events.append(happened)
         mirror = self.by_address.get(address)
         # An account is opened by its first deposit; no message came before that.
         return self.seed(address, Sequence(0)) if mirror is None else mirror
@@ -188,7 +221,7 @@ class Accounts:
         self._touch(event.account, event)
 
     def _accepted(self, event: OrderAccepted, command: Command) -> None:
-        self._touch(event.account, event)
+        self._touch(event.account, event, ACCEPTED, event.size)
         order = _item(command, event.item)
         self._arriving[event.order_id] = OpenOrder(
             event.order_id,
@@ -198,13 +231,15 @@ class Accounts:
             event.price,
             event.size,
             reduce_only=order.reduce_only,
+            state=ACCEPTED,
             good_till=order.good_till,
             group=order.group,
         )
 
     def _trigger_set(self, event: TriggerSet, command: Command) -> None:
         order = _item(command, event.item)
-        self._touch(event.account, event).orders[event.order_id] = OpenOrder(
+        mirror = self._touch(event.account, event, WAITING, event.size)
+        mirror.orders[event.order_id] = OpenOrder(
             event.order_id,
             event.client_id,
             event.market,
@@ -212,6 +247,7 @@ class Accounts:
             event.price,
             event.size,
             reduce_only=order.reduce_only,
+            state=WAITING,
             good_till=order.good_till,
             group=order.group,
             trigger=event.trigger,
@@ -219,36 +255,57 @@ class Accounts:
         )
 
     def _triggered(self, event: OrderTriggered) -> None:
-        order = self._touch(event.account, event).orders.pop(event.order_id)
-        order.trigger, order.trigger_price = Trigger.NONE, NO_PRICE
-        self._arriving[event.order_id] = order
+        mirror = self._touch(event.account, event, ACCEPTED, event.size)
+        order = self._arriving[event.order_id] = mirror.orders.pop(event.order_id)
+        order.state, order.trigger, order.trigger_price = ACCEPTED, Trigger.NONE, NO_PRICE
+        order.remaining = event.size
 
     def _rested(self, event: OrderRested) -> None:
         order = self._arriving[event.order_id]
+        if order.state == ACCEPTED:
+            order.state = RESTING
         order.price, order.remaining = event.price, event.remaining
-        self._touch(event.account, event).orders[event.order_id] = order
+        mirror = self._touch(event.account, event, order.state, event.remaining)
+        mirror.orders[event.order_id] = order
 
     def _amended(self, event: OrderAmended) -> None:
-        orders = self._touch(event.account, event).orders
+        orders = self.by_address[event.account].orders
         # One that waits for an auction is not shown yet.
         order = orders.get(event.order_id) or self._arriving[event.order_id]
         order.price, order.remaining = event.price, event.remaining
         if not event.resting:
+            # What was filled of it before stays filled, wherever it goes.
+            if order.state != PARTLY_FILLED:
+                order.state = ACCEPTED
             self._arriving[event.order_id] = orders.pop(event.order_id)
+        self._touch(event.account, event, order.state, event.remaining)
 
     def _cancelled(self, event: OrderCancelled) -> None:
         # One that does not rest may have waited for its price, or have never been open.
-        self._touch(event.account, event).orders.pop(event.order_id, None)
+        mirror = self._touch(event.account, event, CANCELLED, event.remaining)
+        mirror.orders.pop(event.order_id, None)
 
     def _filled(self, event: Filled) -> None:
-        orders = self._touch(event.maker, event).orders
-        if event.auction:
-            pass  # Both sides arrived for it; what is left of them will rest.
-        elif event.maker_remaining:
-            orders[event.maker_order].remaining = event.maker_remaining
-        else:
-            del orders[event.maker_order]
-        self._touch(event.taker, event)
+        self._fill_maker(event)
+        order = self._arriving.get(event.taker_order)
+        if order is not None:
+            order.remaining = Lots(order.remaining - event.size)
+        elif event.auction:
+            # It keeps its place in the book, and what it has left was told before its fills.
+            order = self.by_address[event.taker].orders[event.taker_order]
+        if order is None:  # A liquidation takes without an order.
+            self._touch(event.taker, event)
+            return
+        order.state = _after_fill(order.remaining)
+        self._touch(event.taker, event, order.state, order.remaining)
+
+    def _fill_maker(self, event: Filled) -> None:
+        left = event.maker_remaining
+        orders = self._touch(event.maker, event, _after_fill(left), left).orders
+        order = orders.get(event.maker_order) or self._arriving[event.maker_order]
+        order.remaining, order.state = left, _after_fill(left)
+        if not left:
+            orders.pop(event.maker_order, None)
 
     def _deleveraged(self, event: Deleveraged) -> None:
         self._touch(event.account, event)
@@ -271,6 +328,10 @@ class Accounts:
 
     def _agent(self, event: AgentChanged) -> None:
         self._touch(event.account, event).agents[event.agent] = event.until
+
+
+def _after_fill(left: int) -> str:
+    return PARTLY_FILLED if left else FILLED
 
 
 def _item(command: Command, item: int) -> NewOrder:

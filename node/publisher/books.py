@@ -1,63 +1,49 @@
-"""The public books: the total size at each price, kept from events alone.
+"""The public books of all markets, kept from events alone.
 
-The state that the sequencer drives is ahead of what is durable, so nobody may be shown it. This
-mirror sees durable blocks only, and its levels are those of the real book after the same block.
+The state that the sequencer drives is ahead of what is durable, so nobody may be shown it. These
+mirrors see durable blocks only, and after each their queues and levels are those of the real books.
+Which events change a book, and how, stands in ``_FLOW`` and nowhere else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
-import msgspec
-
+from node.publisher.book_mirror import BookDiff, BookMirror, Levels, Resting
 from node.types.commands import Side
 from node.types.durable import DurableBlock
-from node.types.events import Event, Filled, OrderAmended, OrderCancelled, OrderRested
+from node.types.events import Filled, OrderAmended, OrderCancelled, OrderRested
 from node.types.ids import MarketId
-from node.types.units import Lots, Ticks
-
-Levels = list[tuple[Ticks, Lots]]
+from node.types.units import Lots
 
 
-class BookDiff(msgspec.Struct, frozen=True, gc=False):
-    """The new total size at each price that changed, best price first; 0: nothing rests there."""
-
-    market: MarketId
-    bids: Levels
-    asks: Levels
+def _filled(book: BookMirror, event: Filled) -> None:
+    # In an auction nobody's resting order is filled: what it leaves was told by its amendment.
+    if not event.auction:
+        book.resize(event.maker_order, event.maker_remaining)
 
 
-class _BookMirror:
-    """One market: sizes by price, and which prices changed since the last diff."""
+def _rested(book: BookMirror, event: OrderRested) -> None:
+    book.rest(event.order_id, event.side, event.price, event.remaining)
 
-    __slots__ = ("before", "sizes")
 
-    def __init__(self) -> None:
-        self.sizes: tuple[dict[Ticks, Lots], dict[Ticks, Lots]] = ({}, {})
-        self.before: tuple[dict[Ticks, Lots], dict[Ticks, Lots]] = ({}, {})
+def _cancelled(book: BookMirror, event: OrderCancelled) -> None:
+    if event.resting:
+        book.resize(event.order_id, Lots(0))
 
-    def add(self, side: Side, price: Ticks, lots: int) -> None:
-        sizes = self.sizes[side]
-        size = sizes.get(price, Lots(0))
-        # The first change of a block keeps what stood there: an order that came and went is none.
-        self.before[side].setdefault(price, size)
-        if size + lots:
-            sizes[price] = Lots(size + lots)
-        else:
-            del sizes[price]
 
-    def drain(self) -> tuple[Levels, Levels]:
-        changes = self._changes(Side.BUY), self._changes(Side.SELL)
-        self.before = ({}, {})
-        return changes
+def _amended(book: BookMirror, event: OrderAmended) -> None:
+    # Without a price before, the order stands in no book: it waits for its price, or an auction.
+    if event.price_before:
+        book.resize(event.order_id, event.remaining if event.resting else Lots(0))
 
-    def _changes(self, side: Side) -> Levels:
-        sizes = self.sizes[side]
-        changed = [
-            (price, sizes.get(price, Lots(0)))
-            for price, size in self.before[side].items()
-            if sizes.get(price, 0) != size
-        ]
-        changed.sort(reverse=side is Side.BUY)
-        return changed
+
+_FLOW: Final[dict[type, Callable[[BookMirror, Any], None]]] = {
+    Filled: _filled,
+    OrderRested: _rested,
+    OrderCancelled: _cancelled,
+    OrderAmended: _amended,
+}
+"""Every event with a ``market`` that changes the market's book; the others change none."""
 
 
 class Books:
@@ -67,66 +53,36 @@ class Books:
 
     def __init__(self, markets: int) -> None:
         """Start with ``markets`` empty books."""
-        self._mirrors = [_BookMirror() for _ in range(markets)]
+        self._mirrors = [BookMirror() for _ in range(markets)]
 
-    def seed(
-        self,
-        market: MarketId,
-        bids: Iterable[tuple[Ticks, Lots]],
-        asks: Iterable[tuple[Ticks, Lots]],
-    ) -> None:
-        """Let ``market`` hold exactly these levels."""
-        mirror = self._mirrors[market - 1]
-        mirror.sizes = (dict(bids), dict(asks))
-        mirror.before = ({}, {})
+    def seed(self, market: MarketId, orders: Iterable[Resting]) -> None:
+        """Let ``market`` hold exactly these orders; those of one price come in priority."""
+        mirror = self._mirrors[market - 1] = BookMirror()
+        for order in orders:
+            mirror.rest(order.order_id, order.side, order.price, order.remaining)
+        mirror.forget_changes()
 
     def take(self, block: DurableBlock) -> list[BookDiff]:
         """Follow ``block`` and return what it changed: one diff for each market that changed."""
         touched: dict[MarketId, None] = {}
         for events in block.events:
             for event in events:
-                self._follow(event, touched)
-        diffs = []
-        for market in touched:
-            bids, asks = self._mirrors[market - 1].drain()
-            if bids or asks:
-                diffs.append(BookDiff(market, bids, asks))
-        return diffs
+                change = _FLOW.get(type(event))
+                if change is not None:
+                    market: MarketId = event.market  # type: ignore[union-attr]  # See _FLOW.
+                    change(self._mirrors[market - 1], event)
+                    touched[market] = None
+        diffs = (self._mirrors[market - 1].drain(market) for market in touched)
+        return [diff for diff in diffs if diff is not None]
 
     def levels(self, market: MarketId, side: Side, depth: int | None = None) -> Levels:
         """Return price and total size of the best ``depth`` levels (None: of all), best first."""
-        levels = sorted(self._mirrors[market - 1].sizes[side].items(), reverse=side is Side.BUY)
-        return levels[:depth]
+        return self._mirrors[market - 1].levels(side, depth)
 
-    def _follow(self, event: Event, touched: dict[MarketId, None]) -> None:
-        kind = type(event)
-        # Compared by type, the most frequent first: this runs for every event of every block.
-        if kind is Filled:
-            assert isinstance(event, Filled)
-            if event.auction:
-                return
-            side, lots = event.taker_side.opposite, -event.size
-        elif kind is OrderRested:
-            assert isinstance(event, OrderRested)
-            side, lots = event.side, event.remaining
-        elif kind is OrderCancelled:
-            assert isinstance(event, OrderCancelled)
-            if not event.resting:
-                return
-            side, lots = event.side, Lots(-event.remaining)
-        elif kind is OrderAmended:
-            assert isinstance(event, OrderAmended)
-            self._amend(event)
-            touched[event.market] = None
-            return
-        else:
-            return
-        self._mirrors[event.market - 1].add(side, event.price, lots)
-        touched[event.market] = None
+    def orders(self, market: MarketId, side: Side, depth: int | None = None) -> list[Resting]:
+        """Return the first ``depth`` orders of a side in priority (None: all)."""
+        return self._mirrors[market - 1].orders(side, depth)
 
-    def _amend(self, event: OrderAmended) -> None:
-        if not event.price_before:
-            return  # It waits for its price, outside the book.
-        mirror = self._mirrors[event.market - 1]
-        left = event.remaining if event.resting else 0
-        mirror.add(event.side, event.price_before, left - event.remaining_before)
+    def best(self, market: MarketId, side: Side) -> tuple[int, int] | None:
+        """Return price and total size of the best level of a side."""
+        return self._mirrors[market - 1].best(side)

@@ -1,37 +1,38 @@
-"""How far the log has come on L1: three cursors, each the sequence of the last command included.
+"""How far the log has come on its way to L1: four cursors, each the last command included.
 
-A reorg of the chain may take ``posted`` and ``safe`` back; ``final`` never goes back.
+A reorg of the chain may take ``posted`` and ``safe`` back; ``sealed`` and ``final`` never go back.
 """
-
-from typing import Literal
 
 import msgspec
 
 from node.types.errors import TransitionImpossible
+from node.types.feed_states import FILL_STAGES
 from node.types.ids import Sequence
-
-Stage = Literal["soft", "posted", "safe", "final"]
 
 
 class Cursors(msgspec.Struct, frozen=True, gc=False):
-    """``final`` <= ``safe`` <= ``posted``."""
+    """``final`` <= ``safe`` <= ``posted`` <= ``sealed``."""
 
     posted: Sequence = Sequence(0)
     safe: Sequence = Sequence(0)
     final: Sequence = Sequence(0)
+    sealed: Sequence = Sequence(0)
 
-    def stage(self, sequence: int) -> Stage:
-        """Return how sure command ``sequence``, which must be durable, is on L1."""
-        if sequence <= self.final:
-            return "final"
-        if sequence <= self.safe:
-            return "safe"
-        return "posted" if sequence <= self.posted else "soft"
+    def stage(self, sequence: int) -> str:
+        """Return which of ``FILL_STAGES`` command ``sequence``, which is durable, has reached."""
+        reached = (self.sealed, self.posted, self.safe, self.final)
+        return FILL_STAGES[sum(sequence <= cursor for cursor in reached)]
 
     def moved(self, after: "Cursors") -> "Cursors":
         """Return ``after``. Raises ``TransitionImpossible`` when no chain could have done that."""
-        if not self.final <= after.final <= after.safe <= after.posted:
+        ordered = self.final <= after.final <= after.safe <= after.posted <= after.sealed
+        if not ordered or after.sealed < self.sealed:
             raise TransitionImpossible(
-                posted=after.posted, safe=after.safe, final=after.final, final_before=self.final
+                sealed=after.sealed,
+                posted=after.posted,
+                safe=after.safe,
+                final=after.final,
+                sealed_before=self.sealed,
+                final_before=self.final,
             )
         return after

@@ -38,6 +38,7 @@ from node.types.events import (
     OrderRested,
     TriggerSet,
 )
+from node.types.feed_states import CANCEL_REASONS
 from node.types.ids import ClientOrderId, MarketId, OrderId
 from node.types.rules import Ordering, Rules
 from node.types.units import decimal_from_units
@@ -54,9 +55,6 @@ STATUSES: Final = (
     "done",
 )
 STATUSES_VERSION: Final = 2
-
-REASONS: Final = {reason: reason.name.lower() for reason in CancelReason}
-"""How a ``CancelReason`` is called in answers and feeds."""
 
 _SLIDE: Final = OrderType.SLIDE
 
@@ -276,6 +274,6 @@ def _status(order: _Progress) -> str:
 
 def _reason(order: _Progress) -> str | None:
     if order.reason is not None:
-        return REASONS[order.reason]
+        return CANCEL_REASONS[order.reason]
     # Lots that went without a word were taken off where the order met one of its own account.
-    return None if order.is_open or not order.remaining else REASONS[CancelReason.SELF_TRADE]
+    return None if order.is_open or not order.remaining else CANCEL_REASONS[CancelReason.SELF_TRADE]

@@ -1,11 +1,13 @@
 """Start-up: the mirrors begin as the state that recovery came out with."""
 
 from node.publisher.accounts import AccountMirror, Accounts, OpenOrder
+from node.publisher.book_mirror import Resting
 from node.publisher.books import Books
 from node.publisher.marks import Marks
 from node.transition.state import Account, State
 from node.types.commands import Side
 from node.types.events import PositionChanged
+from node.types.feed_states import PARTLY_FILLED, RESTING, WAITING
 from node.types.ids import Sequence
 from node.types.units import Lots, Millis, Money, Ticks
 
@@ -14,10 +16,14 @@ def books_of(state: State) -> Books:
     """Return the books as ``state`` has them."""
     books = Books(len(state.markets))
     for market in state.markets:
-        bids, asks = (
-            [(price, size) for price, size, _ in market.book.levels(side)] for side in Side
+        books.seed(
+            market.market_id,
+            (
+                Resting(order.order_id, side, order.price, order.remaining)
+                for side in Side
+                for order in market.book.orders(side)
+            ),
         )
-        books.seed(market.market_id, bids, asks)
     return books
 
 
@@ -62,6 +68,7 @@ def _fill(mirror: AccountMirror, account: Account) -> None:
             order.price,
             order.remaining,
             reduce_only=order.reduce_only,
+            state=RESTING if order.remaining == order.size else PARTLY_FILLED,
             good_till=order.good_till,
             group=order.group,
         )
@@ -74,6 +81,7 @@ def _fill(mirror: AccountMirror, account: Account) -> None:
             waiting.price,
             waiting.size,
             reduce_only=waiting.reduce_only,
+            state=WAITING,
             good_till=waiting.good_till,
             group=waiting.group,
             trigger=waiting.trigger,

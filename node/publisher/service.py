@@ -5,20 +5,26 @@ to that); a message is encoded and framed once for all readers of its channel.
 """
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from node.capacity.stage import Stage
-from node.ports.api import Channel, Subscriber
+from node.ports.api import RESUMABLE, Channel, Opening, Subscriber
 from node.ports.clock import Clock
 from node.ports.mailbox import Inlet
 from node.publisher.config import PublisherConfig
 from node.publisher.feeds import FINALITY, Feeds
 from node.publisher.finality import Cursors
 from node.publisher.history import History
+from node.publisher.message import Message
+from node.publisher.resumption import RecentMessages
 from node.publisher.subscriptions import Subscriptions
 from node.types.durable import DurableBlock
+from node.types.errors import SinceAhead
 from node.types.ids import Address, Sequence
 from node.types.units import Millis
+
+MEND_S: Final = 0.05
+"""How soon a reader that has caught up is told how things stand, where no block comes before."""
 
 
 class BlockInlet(Inlet[DurableBlock], Protocol):
@@ -47,6 +53,9 @@ class Publisher:
         self._clock = clock
         self._config = config
         self._subscriptions = Subscriptions(config.channels_per_subscriber)
+        self._recent = RecentMessages(config)
+        self._last_told: dict[Channel, bytes] = {}
+        self._mending: asyncio.TimerHandle | None = None
         self.history = History(config.history_commands)
         self.cursors = Cursors()
         self.last_sequence = sequence
@@ -62,6 +71,20 @@ class Publisher:
         """Return how many were cut because they did not read."""
         return self._subscriptions.cut
 
+    @property
+    def conflated(self) -> int:
+        """Return how often a reader that was behind was told how a channel stands instead."""
+        return self._subscriptions.conflated
+
+    @property
+    def remembered_bytes(self) -> int:
+        """Return what the messages take that a reader who comes back may be told."""
+        return self._recent.size
+
+    def __contains__(self, channel: object) -> bool:
+        """Return whether messages of ``channel`` are wanted: now, or by one who may come back."""
+        return channel in self._subscriptions or channel in self._recent
+
     async def run(self) -> None:
         """Work until cancelled; other tasks get their turn after each handful of blocks."""
         while True:
@@ -76,8 +99,9 @@ class Publisher:
         for block in blocks:
             self.history.add(block)
             self.last_sequence = block.block.last_sequence
-            for channel, frame in self._feeds.take(block, self._subscriptions):
-                self.pushed += self._subscriptions.push(channel, frame)
+            for message in self._feeds.take(block, self):
+                self._tell(message)
+        self._mend()
         self._blocks.stage.busy(started_ns, self._clock.now_ns(), len(blocks))
         return len(blocks)
 
@@ -89,23 +113,32 @@ class Publisher:
         """Note how far L1 has come, and tell. Raises ``TransitionImpossible``."""
         before, self.cursors = self.cursors, self.cursors.moved(cursors)
         if self.cursors != before and FINALITY in self._subscriptions:
-            frame = self._feeds.finality(self.cursors)
-            self.pushed += self._subscriptions.push(FINALITY, frame)
+            self.pushed += self._subscriptions.push(FINALITY, self._feeds.finality(self.cursors))
+            self._mend()
 
     def wants(self, channel: Channel) -> bool:
         """Return whether anyone listens to ``channel``."""
         return channel in self._subscriptions
 
     def tell(self, channel: Channel, frame: bytes) -> None:
-        """Push ``frame``, which is not of the log, to whoever listens; slow readers are cut."""
+        """Push ``frame``, which is not of the log and tells all there is, to whoever listens."""
+        self._last_told[channel] = frame
         self.pushed += self._subscriptions.push(channel, frame)
+        self._mend()
 
-    def subscribe(self, subscriber: Subscriber, channel: Channel) -> tuple[bytes, ...]:
-        """See ``node.ports.api.Feeds``. Raises ``Overloaded`` past the channels of one."""
+    def subscribe(
+        self, subscriber: Subscriber, channel: Channel, since: Sequence | None = None
+    ) -> Opening:
+        """See ``node.ports.api.Feeds``."""
+        if since is not None and since > self.last_sequence:
+            raise SinceAhead(since=since, last=self.last_sequence)
         self._subscriptions.add(subscriber, channel)
-        if channel == FINALITY:
-            return (self._feeds.finality(self.cursors),)
-        return self._feeds.standing(channel)
+        if channel.kind in RESUMABLE:
+            self._recent.open(channel)
+            missed = None if since is None else self._missed(channel, since)
+            if missed is not None:
+                return Opening(missed, resumed=True)
+        return Opening(self._first(channel), resumed=False)
 
     def unsubscribe(self, subscriber: Subscriber, channel: Channel) -> None:
         """See ``node.ports.api.Feeds``."""
@@ -114,6 +147,42 @@ class Publisher:
     def leave(self, subscriber: Subscriber) -> None:
         """See ``node.ports.api.Feeds``."""
         self._subscriptions.leave(subscriber)
+
+    def _tell(self, message: Message) -> None:
+        taken = self._subscriptions.push(message.channel, message.frame)
+        self.pushed += taken
+        if message.channel.kind in RESUMABLE:
+            self._recent.add(message, heard=bool(taken))
+
+    def _missed(self, channel: Channel, since: Sequence) -> tuple[bytes, ...] | None:
+        """Return what was told after message ``since``; None where that is not known any more."""
+        if since == self._feeds.sequence(channel):
+            return ()
+        return self._recent.since(channel, since)
+
+    def _first(self, channel: Channel) -> tuple[bytes, ...]:
+        """Return the frames of one who has heard nothing of ``channel`` yet."""
+        if channel == FINALITY:
+            return (self._feeds.finality(self.cursors),)
+        return self._feeds.standing(channel)
+
+    def _standing(self, channel: Channel) -> tuple[bytes, ...]:
+        """Return the frames of one who has fallen behind on ``channel``."""
+        told = self._last_told.get(channel)
+        return self._first(channel) if told is None else (told,)
+
+    def _mend(self) -> None:
+        """Tell those who have caught up how things stand; look again soon while some have not."""
+        if not self._subscriptions.any_behind():
+            return
+        self.pushed += self._subscriptions.catch_up(self._standing)
+        if self._subscriptions.any_behind() and self._mending is None:
+            loop = asyncio.get_running_loop()
+            self._mending = loop.call_later(MEND_S, self._mend_later)
+
+    def _mend_later(self) -> None:
+        self._mending = None
+        self._mend()
 
     def may_act(self, account: Address, signer: Address, now: Millis) -> bool:
         """See ``node.ports.api.Feeds``."""

@@ -1,35 +1,54 @@
-"""Who listens to what."""
+"""Who listens to what, and who cannot keep up.
 
-from node.ports.api import Channel, Subscriber
+A reader that is behind on a channel whose newest message tells all (``CONFLATED``) is set aside: it
+is told nothing more there until it has caught up, and then how things stand. On every other channel
+it must hear each message, and is cut once too much waits for it. Nobody waits for it either way.
+"""
+
+from collections.abc import Callable, Iterable
+
+from node.ports.api import CONFLATED, Channel, Subscriber
 from node.types.errors import Overloaded, SlowReader
+
+_Readers = dict[Channel, dict[Subscriber, None]]
 
 
 class Subscriptions:
-    """Channels and their subscribers, both ways round; a reader that is too slow is dropped."""
+    """Channels and their subscribers, both ways round; ``cut`` and ``conflated`` count readers."""
 
-    __slots__ = ("_channels", "_channels_max", "_readers", "cut")
+    __slots__ = ("_behind", "_channels", "_channels_max", "_readers", "conflated", "cut")
 
     def __init__(self, channels_max: int) -> None:
         """``channels_max`` bounds the channels of one subscriber."""
         self._channels_max = channels_max
-        self._readers: dict[Channel, dict[Subscriber, None]] = {}
+        self._readers: _Readers = {}
+        self._behind: _Readers = {}
         self._channels: dict[Subscriber, set[Channel]] = {}
         self.cut = 0
+        self.conflated = 0
 
     def __contains__(self, channel: object) -> bool:
-        """Return whether anyone listens to ``channel``."""
+        """Return whether anyone listens to ``channel`` and keeps up."""
         return channel in self._readers
 
     def __len__(self) -> int:
         """Return the number of subscribers."""
         return len(self._channels)
 
+    def any_behind(self) -> bool:
+        """Return whether anyone waits to be told how a channel stands."""
+        return bool(self._behind)
+
     def add(self, subscriber: Subscriber, channel: Channel) -> None:
-        """Let ``subscriber`` hear ``channel``. Raises ``Overloaded`` past its channels."""
+        """Let ``subscriber`` hear ``channel``. Raises ``Overloaded`` past its channels.
+
+        The caller tells it how the channel stands, so that it is behind no more.
+        """
         channels = self._channels.setdefault(subscriber, set())
         if channel not in channels and len(channels) >= self._channels_max:
             raise Overloaded(queue="subscriptions", limit=self._channels_max)
         channels.add(channel)
+        _take(self._behind, channel, subscriber)
         self._readers.setdefault(channel, {})[subscriber] = None
 
     def remove(self, subscriber: Subscriber, channel: Channel) -> None:
@@ -40,10 +59,8 @@ class Subscriptions:
         channels.remove(channel)
         if not channels:
             del self._channels[subscriber]
-        readers = self._readers[channel]
-        del readers[subscriber]
-        if not readers:
-            del self._readers[channel]
+        _take(self._readers, channel, subscriber)
+        _take(self._behind, channel, subscriber)
 
     def leave(self, subscriber: Subscriber) -> None:
         """Forget ``subscriber``."""
@@ -53,19 +70,51 @@ class Subscriptions:
     def push(self, channel: Channel, frame: bytes) -> int:
         """Push ``frame`` to all readers of ``channel``; return how many took it.
 
-        One that cannot keep up has cut itself off; it is forgotten, and the others read on.
+        One that cannot keep up is set aside, or has cut itself off; the others read on.
         """
         readers = self._readers.get(channel)
         if readers is None:
             return 0
-        slow = []
+        if channel.kind in CONFLATED:
+            self._set_aside(channel, [reader for reader in readers if reader.behind])
+        return self._push((frame,), tuple(readers))
+
+    def catch_up(self, standing: Callable[[Channel], tuple[bytes, ...]]) -> int:
+        """Tell those who were behind and are no more how things stand; return how many took it."""
+        taken = 0
+        for channel, waiting in tuple(self._behind.items()):
+            ready = [reader for reader in waiting if not reader.behind]
+            for reader in ready:
+                _take(self._behind, channel, reader)
+                self._readers.setdefault(channel, {})[reader] = None
+            if ready:
+                self.conflated += len(ready)
+                taken += self._push(standing(channel), ready)
+        return taken
+
+    def _set_aside(self, channel: Channel, slow: list[Subscriber]) -> None:
+        for reader in slow:
+            _take(self._readers, channel, reader)
+            self._behind.setdefault(channel, {})[reader] = None
+
+    def _push(self, frames: tuple[bytes, ...], readers: Iterable[Subscriber]) -> int:
+        taken = 0
         for subscriber in readers:
             try:
-                subscriber.push(frame)
+                for frame in frames:
+                    subscriber.push(frame)
             except SlowReader:
-                slow.append(subscriber)
-        taken = len(readers) - len(slow)
-        for subscriber in slow:
-            self.cut += 1
-            self.leave(subscriber)
+                self.cut += 1
+                self.leave(subscriber)
+            else:
+                taken += 1
         return taken
+
+
+def _take(readers: _Readers, channel: Channel, subscriber: Subscriber) -> None:
+    """Take ``subscriber`` out of those of ``channel``, if it is there."""
+    of_channel = readers.get(channel)
+    if of_channel is not None and subscriber in of_channel:
+        del of_channel[subscriber]
+        if not of_channel:
+            del readers[channel]

@@ -14,9 +14,10 @@ from node.codec.json_markets import markets_to_json, rules_to_json
 from node.publisher.feeds import Feeds, block_fields
 from node.publisher.finality import Cursors
 from node.publisher.history import History
+from node.publisher.tape import INTERVALS_MS
 from node.transition.tree.proofs import Proof
 from node.types.durable import Receipt
-from node.types.errors import NotFound, UnknownMarket
+from node.types.errors import MalformedMessage, NotFound, UnknownMarket
 from node.types.ids import Address, MarketId, Sequence
 from node.types.rules import Rules
 
@@ -69,10 +70,31 @@ class PublicViews:
 
     def book(self, symbol: str, depth: int | None) -> bytes:
         """Return the best ``depth`` levels of a book (None: all). Raises ``UnknownMarket``."""
-        market = self._symbols.get(symbol)
-        if market is None:
-            raise UnknownMarket(market=symbol[:64])
-        return _encode(self._feeds.book_fields(market, depth))
+        return _encode(self._feeds.book_fields(self._market(symbol), depth))
+
+    def trades(self, symbol: str, limit: int) -> bytes:
+        """Return the last trades that are kept, the oldest first. Raises ``UnknownMarket``."""
+        market, feeds = self._market(symbol), self._feeds
+        trades = feeds.of_tape.shown_trades(feeds.tape.trades(market, limit))
+        return _encode({"market": symbol, "seq": feeds.tape.sequence(market), "trades": trades})
+
+    def candles(self, symbol: str, interval: str, limit: int) -> bytes:
+        """Return the last candles that are kept, the oldest first.
+
+        Raises ``UnknownMarket``, or ``MalformedMessage`` for an interval that is none.
+        """
+        market, feeds = self._market(symbol), self._feeds
+        if interval not in INTERVALS_MS:
+            raise MalformedMessage(detail=f"interval is one of {', '.join(INTERVALS_MS)}")
+        kept = feeds.tape.candles(market, interval, limit)
+        return _encode(
+            {
+                "market": symbol,
+                "interval": interval,
+                "seq": feeds.tape.sequence(market),
+                "candles": feeds.of_tape.shown_candles(market, kept),
+            }
+        )
 
     def account(self, address: Address) -> bytes:
         """Return balances, positions and open orders."""
@@ -103,11 +125,18 @@ class PublicViews:
             {
                 "sequence": sequence,
                 "status": cursors.stage(sequence),
+                "sealed": cursors.sealed,
                 "posted": cursors.posted,
                 "safe": cursors.safe,
                 "final": cursors.final,
             }
         )
+
+    def _market(self, symbol: str) -> MarketId:
+        market = self._symbols.get(symbol)
+        if market is None:
+            raise UnknownMarket(market=symbol[:64])
+        return market
 
     def withdrawal(self, withdrawal_id: int) -> bytes:
         """Return the proof that claims a withdrawal. Raises ``NotFound`` until it is final."""

@@ -98,6 +98,12 @@ class TooManyItems(CommandRejected):
     code = 1006
 
 
+class SinceAhead(CommandRejected):
+    """A feed cannot go on from message ``since``: the log has not come beyond ``last``."""
+
+    code = 1007
+
+
 class BadSignature(CommandRejected):
     """No key can be recovered from the signature (``digest`` is what should have been signed)."""
 

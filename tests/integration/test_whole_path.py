@@ -13,6 +13,7 @@ from node.simulation.keys import dev_keys
 from node.simulation.replay.funding import fund
 from node.types.commands import Side
 from node.types.errors import CallReverted
+from node.types.feed_states import FILL_STAGES
 from node.types.ids import Address, hex_from_address
 from node.types.units import Money
 from tests.integration.daemon import ON_EACH_CHAIN, Child, Daemon, node_on_chain, plimsoll, until
@@ -86,7 +87,7 @@ async def require_final(daemon: Daemon, told: list[dict[str, Any]], sequence: in
         return statuses[-1] == "final"
 
     await until("the trades are final", final)
-    ranks = [("soft", "posted", "safe", "final").index(status) for status in statuses]
+    ranks = [FILL_STAGES.index(status) for status in statuses]
     assert ranks == sorted(ranks)
 
     async def told_so() -> bool:
@@ -94,11 +95,11 @@ async def require_final(daemon: Daemon, told: list[dict[str, Any]], sequence: in
         return any(message["final"] >= sequence for message in told)
 
     await until("the feed has told it", told_so)
-    stages = ("posted", "safe", "final")
+    stages = FILL_STAGES[1:]
     reached = [next(i for i, m in enumerate(told) if m[stage] >= sequence) for stage in stages]
     assert reached == sorted(reached)
     for message in told:
-        assert message["posted"] >= message["safe"] >= message["final"]
+        assert message["sealed"] >= message["posted"] >= message["safe"] >= message["final"]
     finals = [message["final"] for message in told]
     assert finals == sorted(finals)
 

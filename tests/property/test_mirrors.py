@@ -146,9 +146,9 @@ def test_a_reader_who_follows_the_diffs_has_the_book(seed: int) -> None:
     book, last = read_snapshot(feeds, channel)
     diffs = 0
     for block in blocks:
-        for spoken, frame in feeds.take(block, Everything()):
-            if spoken == channel:
-                diff = msgspec.json.decode(frame)
+        for message in feeds.take(block, Everything()):
+            if message.channel == channel:
+                diff = msgspec.json.decode(message.frame)
                 assert diff["prev_seq"] == last
                 assert diff["seq"] == block.block.last_sequence
                 last = diff["seq"]
@@ -183,11 +183,11 @@ def test_the_messages_of_an_account_chain(seed: int) -> None:
     last = dict.fromkeys((Channel("account", account=address) for address in ACCOUNTS), 0)
     counted = 0
     for block in blocks_of(seed, state):
-        for channel, frame in feeds.take(block, last):
-            update = msgspec.json.decode(frame)
-            assert update["prev_seq"] == last[channel]
+        for message in feeds.take(block, last):
+            update = msgspec.json.decode(message.frame)
+            assert update["prev_seq"] == message.prev_seq == last[message.channel]
             assert update["events"]
-            last[channel] = update["seq"]
+            last[message.channel] = update["seq"]
             counted += 1
     assert counted > BLOCKS
     for channel, sequence in last.items():

@@ -4,10 +4,12 @@
 POST /action, /oracle_round           answered once the block is durable; ?deadline_ms=
 GET  /markets /rules                  what the exchange allows
 GET  /book/{symbol}?depth=            the book as it stands
+GET  /trades?market=&limit=           the last trades, the oldest first
+GET  /candles?market=&interval=       the last candles; &limit=
 GET  /account/{a} /orders/{a}         public: all of it can be rebuilt from L1
 GET  /receipts/{sequence}             with the ids that follow, to check it without us
 GET  /blocks/{number}                 head and ids
-GET  /finality/{sequence}             soft, posted, safe or final
+GET  /finality/{sequence}             accepted, sealed, posted, safe or final
 GET  /withdrawals/{id}                the proof that claims it on L1
 GET  /health /stats /metrics          for operators
 GET  /load /telemetry                 the load line, and the counters behind it
@@ -44,6 +46,8 @@ from node.types.units import UINT64_MAX
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _DEPTH_MAX = 100_000
+_LIMIT = 100
+_LIMIT_MAX = 1_000
 
 _STATUS_OF_CODE = {
     OversizedMessage.code: 413,
@@ -99,6 +103,8 @@ class Rest:
             ("/markets", lambda _: views.markets()),
             ("/rules", lambda _: views.rules()),
             ("/book/{symbol}", lambda ask: views.book(ask.match_info["symbol"], _depth(ask))),
+            ("/trades", lambda ask: views.trades(_text(ask, "market"), _limit(ask))),
+            ("/candles", lambda ask: _candles(views, ask)),
             ("/account/{address}", lambda ask: views.account(_address(ask))),
             ("/orders/{address}", lambda ask: views.orders(_address(ask))),
             ("/receipts/{sequence}", lambda ask: views.receipt(_number(ask, "sequence"))),
@@ -184,6 +190,23 @@ def _viewing(view: Callable[[web.Request], bytes]) -> Handler:
         return json_response(view(request))
 
     return handle
+
+
+def _candles(views: Views, request: web.Request) -> bytes:
+    symbol, interval = _text(request, "market"), _text(request, "interval")
+    return views.candles(symbol, interval, _limit(request))
+
+
+def _text(request: web.Request, name: str) -> str:
+    text = request.query.get(name)
+    if text is None:
+        raise MalformedMessage(detail=f"{name} is missing")
+    return text
+
+
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit")
+    return _LIMIT if text is None else _integer("limit", text, _LIMIT_MAX)
 
 
 def _address(request: web.Request) -> Address:

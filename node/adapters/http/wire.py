@@ -32,6 +32,10 @@ _CLOSE_CODES: dict[type[PlimsollError], int] = {
 _CLOSE_CODE_OTHERWISE = 1011
 
 
+_BEHIND_PART = 8
+"""One whose outbox is full to this part is behind: the rest is for what it must be told."""
+
+
 class WebSocketWire:
     """Frames for one client; see ``node.ports.api.Wire``."""
 
@@ -61,6 +65,12 @@ class WebSocketWire:
         self._taken: int | None = None
         self._abort: asyncio.TimerHandle | None = None
         self.closing = False
+
+    @property
+    def behind(self) -> bool:
+        """Return whether so much waits that feeds should tell no more than they must."""
+        unread = self._unread if self._frames else self._transport.get_write_buffer_size()
+        return _BEHIND_PART * (self._queued + unread) > self._config.outbox_bytes
 
     def send(self, body: bytes) -> None:
         """Queue the JSON text ``body``."""

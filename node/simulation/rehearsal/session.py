@@ -57,6 +57,10 @@ class _Wire:
     def __init__(self, session: DirectSession) -> None:
         self._session = session
 
+    @property
+    def behind(self) -> bool:
+        return False
+
     def send(self, body: bytes) -> None:
         message = msgspec.json.decode(body)
         if "id" in message:

@@ -55,10 +55,13 @@ class Quay:
 
 def test_cursors_follow_the_unbroken_run_of_each_standing() -> None:
     quay = Quay(4)
-    assert quay.move(1, Standing.POSTED) == Cursors(*[Sequence(BASE)] * 3)
-    assert quay.move(0, Standing.FINAL) == Cursors(posted=end(1), safe=end(0), final=end(0))
-    assert quay.move(2, Standing.SAFE) == Cursors(posted=end(2), safe=end(0), final=end(0))
-    assert quay.move(1, Standing.SAFE) == Cursors(posted=end(2), safe=end(2), final=end(0))
+    sealed = end(3)
+    assert quay.move(1, Standing.POSTED) == Cursors(
+        Sequence(BASE), Sequence(BASE), Sequence(BASE), sealed
+    )
+    assert quay.move(0, Standing.FINAL) == Cursors(end(1), end(0), end(0), sealed)
+    assert quay.move(2, Standing.SAFE) == Cursors(end(2), end(0), end(0), sealed)
+    assert quay.move(1, Standing.SAFE) == Cursors(end(2), end(2), end(0), sealed)
     assert quay.standings.unposted == 1
 
 
@@ -76,7 +79,7 @@ def test_a_reorg_takes_counts_and_cursors_back() -> None:
     quay.move(0, Standing.SAFE)
     assert quay.standings.da_bytes == 2 * len(DATA)
     back = quay.move(0, Standing.SEALED)
-    assert back == Cursors(*[Sequence(BASE)] * 3)
+    assert back == Cursors(Sequence(BASE), Sequence(BASE), Sequence(BASE), end(1))
     reached = quay.standings.reached
     assert (reached[Standing.SEALED], reached[Standing.POSTED], reached[Standing.SAFE]) == (2, 1, 0)
     assert quay.standings.da_bytes == len(DATA)
@@ -86,8 +89,8 @@ def test_a_reorg_takes_counts_and_cursors_back() -> None:
 
 def test_a_restart_begins_behind_what_was_final() -> None:
     quay = Quay(2, first=7)
-    assert quay.move(8, Standing.POSTED) == Cursors(*[end(6)] * 3)
-    assert quay.move(7, Standing.POSTED) == Cursors(posted=end(8), safe=end(6), final=end(6))
+    assert quay.move(8, Standing.POSTED) == Cursors(end(6), end(6), end(6), end(8))
+    assert quay.move(7, Standing.POSTED) == Cursors(end(8), end(6), end(6), end(8))
     # A mark of a batch from before the start counts nothing.
     assert quay.move(3, Standing.FINAL).posted == end(8)
     assert not quay.standings.reached[Standing.FINAL]
@@ -99,7 +102,7 @@ def test_what_is_final_is_forgotten_in_order_and_stays_final() -> None:
     assert quay.standings.data_bytes(1) == len(DATA)
     assert quay.move(0, Standing.FINAL).final == end(1)
     assert [quay.standings.data_bytes(index) for index in range(3)] == [0, 0, len(DATA)]
-    assert quay.move(2, Standing.POSTED) == Cursors(posted=end(2), safe=end(1), final=end(1))
+    assert quay.move(2, Standing.POSTED) == Cursors(end(2), end(1), end(1), end(2))
     assert quay.standings.reached[Standing.FINAL] == 2
 
 
@@ -134,11 +137,12 @@ async def test_what_a_sealer_makes_is_noted() -> None:
             assert (blocks, first_sequence, cause) == ((b"block",), BASE + 1, "age")
             return batch(0)
 
-    quay = Quay(0)
-    made = await NotingSealer(Sealing(), quay.standings).seal(
+    quay, told = Quay(0), list[Cursors]()
+    made = await NotingSealer(Sealing(), quay.standings, told.append).seal(
         (b"block",), Sequence(BASE + 1), "age"
     )
     assert made == batch(0)
+    assert [cursors.sealed for cursors in told] == [end(0)]
     assert quay.standings.unposted == 1
 
 
@@ -153,7 +157,8 @@ def slow_cursors(stand: dict[int, Standing]) -> Cursors:
             reached = end(index)
         return reached
 
-    return Cursors(up_to(Standing.POSTED), up_to(Standing.SAFE), up_to(Standing.FINAL))
+    standings = (Standing.POSTED, Standing.SAFE, Standing.FINAL, Standing.SEALED)
+    return Cursors(*(up_to(standing) for standing in standings))
 
 
 @pytest.mark.parametrize("seed", range(20))

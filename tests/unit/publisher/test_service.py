@@ -37,7 +37,7 @@ def station(blocks_per_turn: int = 2) -> tuple[Publisher, Mailbox[DurableBlock]]
 async def test_blocks_are_told_until_it_is_cancelled() -> None:
     publisher, mailbox = station()
     reader = Reader()
-    assert publisher.subscribe(reader, BLOCKS) == ()
+    assert publisher.subscribe(reader, BLOCKS).frames == ()
     task = asyncio.create_task(publisher.run())
     for number in range(1, 6):
         mailbox.offer(block(number, number, 1), 0)
@@ -62,7 +62,7 @@ async def test_a_newcomer_hears_of_the_last_block_first() -> None:
     publisher, mailbox = station()
     mailbox.offer(block(1, 1, 1), 0)
     publisher.turn()
-    (first,) = publisher.subscribe(Reader(), BLOCKS)
+    (first,) = publisher.subscribe(Reader(), BLOCKS).frames
     assert msgspec.json.decode(first)["number"] == 1
 
 
@@ -75,8 +75,8 @@ async def test_what_recovery_replayed_can_be_asked_for() -> None:
 async def test_cursors_are_told_when_they_move_and_only_then() -> None:
     publisher, _ = station()
     reader = Reader()
-    assert len(publisher.subscribe(reader, FINALITY)) == 1
-    moved = Cursors(Sequence(5), Sequence(3), Sequence(1))
+    assert len(publisher.subscribe(reader, FINALITY).frames) == 1
+    moved = Cursors(Sequence(5), Sequence(3), Sequence(1), Sequence(6))
     publisher.set_cursors(moved)
     publisher.set_cursors(moved)
     assert [msgspec.json.decode(frame)["posted"] for frame in reader.heard] == [5]

@@ -14,11 +14,12 @@ MARKS = Channel("marks")
 
 
 class Reader:
-    """A subscriber that takes so many frames and no more."""
+    """A subscriber that takes so many frames and no more; ``behind`` is for a test to set."""
 
     def __init__(self, patience: int = 1_000) -> None:
         self.heard: list[bytes] = []
         self.patience = patience
+        self.behind = False
         self._told = asyncio.Event()
 
     async def heard_of(self, frames: int) -> None:

@@ -26,7 +26,7 @@ class FakeNode:
         if self._behind:
             self._behind -= 1
             raise NotFound(sequence=path)
-        return {"status": "soft"}
+        return {"status": "accepted"}
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,88 @@
+"""One channel of a session: hands on what follows what came before, and knows where to go on.
+
+A message that came already is dropped. Where one is missing, nothing more is handed on until the
+server has told what was missed, or how things stand; the session is told once to ask for that. The
+same holds where a reader finds that a message does not fit what it has.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from node.client.local_book import FeedCrossed, FeedGap, FeedMismatch
+
+Message = dict[str, Any]
+Handler = Callable[[Message], None]
+
+RESUMABLE: Final = frozenset(("book", "orders", "trades", "account"))
+"""Channels that the server can go on with after a message that is named."""
+
+_UNFIT: Final = (FeedGap, FeedCrossed, FeedMismatch)
+
+
+class Subscription:
+    """What is asked for, who hears it, and ``seq``, the last message that was handed on.
+
+    ``asked``: the server has been asked to go on, and has not answered yet. ``resumed`` and
+    ``begun`` count the answers that went on and those that began anew.
+    """
+
+    def __init__(self, params: Message, handler: Handler) -> None:
+        self.seq: int | None = None
+        self.asked = False
+        self.resumed = 0
+        self.begun = 0
+        self._params = params
+        self._handler = handler
+
+    @property
+    def params(self) -> Message:
+        """Return what to ask the server for: to go on where that is possible."""
+        if self.seq is None or self._params["channel"] not in RESUMABLE:
+            return self._params
+        return {**self._params, "since": self.seq}
+
+    def answered(self, result: Message) -> None:
+        """Note that the server is about to tell what was asked for."""
+        self.asked = False
+        if result.get("resumed"):
+            self.resumed += 1
+        else:
+            self.begun += 1
+
+    def start_over(self) -> None:
+        """Forget where it stood."""
+        self.seq = None
+
+    def take(self, message: Message) -> bool:
+        """Hand on ``message`` if it follows; return whether the server is now to be asked.
+
+        Raises what the handler raises, after which only a snapshot is good enough.
+        """
+        seq = message.get("seq")
+        if seq is None:
+            self._handler(message)
+            return False
+        if not self._follows(message, seq):
+            # What is older than what was handed on came already.
+            return self._ask() if self.seq is None or seq > self.seq else False
+        try:
+            self._handler(message)
+        except _UNFIT:
+            self.start_over()
+            return self._ask()
+        except Exception:
+            self.start_over()
+            raise
+        self.seq = seq
+        return False
+
+    def _follows(self, message: Message, seq: int) -> bool:
+        if "type" not in message or message["type"] == "snapshot":
+            # It tells all there is, and is good where something happened since.
+            return self.seq is None or seq > self.seq
+        return self.seq is not None and message["prev_seq"] == self.seq
+
+    def _ask(self) -> bool:
+        """Return whether this is the first time that it must be asked."""
+        first, self.asked = not self.asked, True
+        return first

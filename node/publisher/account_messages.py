@@ -1,0 +1,102 @@
+"""The channel ``account``: what one account has, then what happens to it, in its owner's words."""
+
+from collections.abc import Container
+
+from node.codec.action_types import SIDE_NAMES, TRIGGER_NAMES
+from node.ports.api import Channel
+from node.publisher.account_events import AccountEvents
+from node.publisher.accounts import AccountMirror, Accounts, OpenOrder
+from node.publisher.message import Fields, Framer, Message, shown
+from node.types.durable import DurableBlock
+from node.types.ids import Address, Sequence, hex_from_address
+from node.types.rules import MarketRules, Rules
+from node.types.units import MONEY_DECIMALS, decimal_from_units
+
+
+class AccountMessages:
+    """Writes what the accounts' mirrors have to tell."""
+
+    __slots__ = ("_accounts", "_framer", "_rules", "_show")
+
+    def __init__(self, rules: Rules, accounts: Accounts, framer: Framer) -> None:
+        self._rules = rules
+        self._accounts = accounts
+        self._framer = framer
+        self._show = AccountEvents(rules)
+
+    def take(self, block: DurableBlock, wanted: Container[Channel]) -> list[Message]:
+        """Follow ``block``; return a message for each account in ``wanted`` that it touched."""
+        messages: list[Message] = []
+        touched, sequence = self._accounts.take(block), block.block.last_sequence
+        for address, events in touched.items():
+            channel = Channel("account", account=address)
+            if channel in wanted:
+                before = self._accounts.by_address[address].sequence
+                fields = {
+                    "channel": "account",
+                    "type": "update",
+                    "account": hex_from_address(address),
+                    "seq": sequence,
+                    "prev_seq": before,
+                    "events": [self._show.show(event, address) for event in events],
+                }
+                messages.append(self._framer.link(channel, sequence, before, fields))
+        self._accounts.moved_on(touched, sequence)
+        return messages
+
+    def standing(self, address: Address) -> bytes:
+        """Return the frame that a new reader of the account begins with."""
+        fields = self.fields(address)
+        head = {"channel": "account", "type": "snapshot", "prev_seq": fields["seq"]}
+        return self._framer.frame({**head, **fields})
+
+    def sequence(self, address: Address) -> Sequence:
+        """Return the ``seq`` of the account's last message."""
+        mirror = self._accounts.by_address.get(address)
+        return Sequence(0) if mirror is None else mirror.sequence
+
+    def fields(self, address: Address) -> Fields:
+        """Return an account as it stands; one that never had a deposit has nothing."""
+        mirror = self._accounts.by_address.get(address)
+        if mirror is None:
+            mirror = AccountMirror(Sequence(0))
+        positions = [self._show.position(held, address) for held in mirror.positions.values()]
+        for position in positions:
+            del position["event"]
+        return {
+            "account": hex_from_address(address),
+            "seq": mirror.sequence,
+            "free": decimal_from_units(mirror.free, MONEY_DECIMALS),
+            "reserved": decimal_from_units(mirror.reserved, MONEY_DECIMALS),
+            "positions": positions,
+            "orders": [self._order(order) for order in mirror.orders.values()],
+            "nonces": {hex_from_address(key): top for key, top in mirror.nonces.items()},
+            "switch": {"cancel_at": mirror.switch[0], "on_disconnect": mirror.switch[1]},
+        }
+
+    def _order(self, order: OpenOrder) -> Fields:
+        market = self._rules.market(order.market)
+        return {
+            **_conditions(order, market),
+            "order_id": order.order_id,
+            "client_id": order.client_id,
+            "market": market.symbol,
+            "side": SIDE_NAMES[order.side],
+            "price": shown(order.price, market.tick_decimals),
+            "remaining": shown(order.remaining, market.lot_decimals),
+            "reduce_only": order.reduce_only,
+            "state": order.state,
+        }
+
+
+def _conditions(order: OpenOrder, market: MarketRules) -> Fields:
+    """Return what most orders do not have: an end, a partner, a price that they wait for."""
+    fields: Fields = {}
+    if order.good_till:
+        fields["good_till"] = order.good_till
+    if order.group:
+        fields["group"] = order.group
+    if order.trigger:
+        fields["trigger"] = TRIGGER_NAMES[order.trigger]
+        fields["trigger_price"] = shown(order.trigger_price, market.tick_decimals)
+    return fields

@@ -1,0 +1,187 @@
+"""One public book, order by order and level by level, and what changed in it.
+
+An order may keep its id while it moves: ``resize`` leaves it its place in the queue, ``move`` puts
+it behind all others of its price.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+from sortedcontainers import SortedDict
+
+from node.types.commands import Side
+from node.types.ids import MarketId, OrderId
+from node.types.units import Lots, Ticks
+
+Levels = list[tuple[Ticks, Lots]]
+
+
+class Resting(msgspec.Struct, frozen=True, gc=False):
+    """An order in the book, without its owner: what anyone may see of it."""
+
+    order_id: OrderId
+    side: Side
+    price: Ticks
+    remaining: Lots
+
+
+class OrderChange(msgspec.Struct, frozen=True, gc=False):
+    """What a block did to one order; ``order`` is how it stands now, or stood before it left.
+
+    ``op``: add (behind all others of its price), change, remove. ``kept``: whether a changed order
+    kept its place; one that lost it stands behind all others of its price as well.
+    """
+
+    op: str
+    order: Resting
+    kept: bool
+
+
+class BookDiff(msgspec.Struct, frozen=True, gc=False):
+    """What a block changed in one market, net: what came and went within it is not told.
+
+    ``bids`` and ``asks`` are the new total size at each price that changed, best price first; 0:
+    nothing rests there. ``orders`` are removals first, then changes in place, then those that
+    joined the end of a queue, in that order.
+    """
+
+    market: MarketId
+    bids: Levels
+    asks: Levels
+    orders: list[OrderChange]
+
+
+class _Queue:
+    """The orders at one price in priority, and the sum of their sizes."""
+
+    __slots__ = ("orders", "size")
+
+    def __init__(self) -> None:
+        self.orders: dict[OrderId, Resting] = {}
+        self.size = 0
+
+
+class BookMirror:
+    """One market, and what changed in it since the last ``drain``."""
+
+    __slots__ = ("_before", "_joined", "_levels", "_orders", "_sizes_before")
+
+    def __init__(self) -> None:
+        self._orders: dict[OrderId, Resting] = {}
+        self._levels: tuple[SortedDict[Ticks, _Queue], SortedDict[Ticks, _Queue]] = (
+            SortedDict(),
+            SortedDict(),
+        )
+        # As each stood before its first change: what came and went within a block is no change.
+        self._sizes_before: tuple[dict[Ticks, int], dict[Ticks, int]] = ({}, {})
+        self._before: dict[OrderId, Resting | None] = {}
+        # Those that joined the end of a queue, in that order.
+        self._joined: dict[OrderId, None] = {}
+
+    def rest(self, order_id: OrderId, side: Side, price: Ticks, remaining: Lots) -> None:
+        """Put an order behind all others of its price."""
+        order = Resting(order_id, side, price, remaining)
+        self._before.setdefault(order_id, None)
+        self._orders[order_id] = order
+        self._joined[order_id] = None
+        levels = self._levels[side]
+        queue = levels.get(price)
+        if queue is None:
+            queue = levels[price] = _Queue()
+        self._sizes_before[side].setdefault(price, queue.size)
+        queue.orders[order_id] = order
+        queue.size += remaining
+
+    def resize(self, order_id: OrderId, remaining: Lots) -> None:
+        """Leave ``remaining`` lots of an order in its place; at 0 it is gone."""
+        if not remaining:
+            self._take_out(order_id)
+            return
+        before = self._orders[order_id]
+        self._before.setdefault(order_id, before)
+        order = Resting(order_id, before.side, before.price, remaining)
+        queue = self._levels[order.side][order.price]
+        self._sizes_before[order.side].setdefault(order.price, queue.size)
+        self._orders[order_id] = queue.orders[order_id] = order
+        queue.size += remaining - before.remaining
+
+    def move(self, order_id: OrderId, price: Ticks, remaining: Lots) -> None:
+        """Put an order that rests already behind all others of ``price``."""
+        side = self._orders[order_id].side
+        self._take_out(order_id)
+        self.rest(order_id, side, price, remaining)
+
+    def drain(self, market: MarketId) -> BookDiff | None:
+        """Return what changed since the last time, None where that is nothing."""
+        bids, asks = self._level_changes(Side.BUY), self._level_changes(Side.SELL)
+        orders = self._order_changes()
+        self.forget_changes()
+        return BookDiff(market, bids, asks, orders) if bids or asks or orders else None
+
+    def forget_changes(self) -> None:
+        """Take the book as it stands for what was told last."""
+        self._sizes_before = ({}, {})
+        self._before = {}
+        self._joined = {}
+
+    def levels(self, side: Side, depth: int | None = None) -> Levels:
+        """Return price and total size of the best ``depth`` levels (None: of all), best first."""
+        queues = self._levels[side]
+        return [(price, Lots(queues[price].size)) for price in islice(self._prices(side), depth)]
+
+    def orders(self, side: Side, depth: int | None = None) -> list[Resting]:
+        """Return the first ``depth`` orders of ``side`` in priority (None: all)."""
+        queues = self._levels[side]
+        ordered = (order for price in self._prices(side) for order in queues[price].orders.values())
+        return list(islice(ordered, depth))
+
+    def best(self, side: Side) -> tuple[Ticks, Lots] | None:
+        """Return the best level of ``side``."""
+        queues = self._levels[side]
+        if not queues:
+            return None
+        price, queue = queues.peekitem(-1 if side is Side.BUY else 0)
+        return price, Lots(queue.size)
+
+    def _prices(self, side: Side) -> Iterator[Ticks]:
+        queues = self._levels[side]
+        return reversed(queues) if side is Side.BUY else iter(queues)
+
+    def _take_out(self, order_id: OrderId) -> None:
+        order = self._orders.pop(order_id)
+        self._before.setdefault(order_id, order)
+        self._joined.pop(order_id, None)
+        levels = self._levels[order.side]
+        queue = levels[order.price]
+        self._sizes_before[order.side].setdefault(order.price, queue.size)
+        del queue.orders[order_id]
+        queue.size -= order.remaining
+        if not queue.orders:
+            del levels[order.price]
+
+    def _level_changes(self, side: Side) -> Levels:
+        changed: Levels = []
+        for price, before in self._sizes_before[side].items():
+            queue = self._levels[side].get(price)
+            size = 0 if queue is None else queue.size
+            if size != before:
+                changed.append((price, Lots(size)))
+        changed.sort(reverse=side is Side.BUY)
+        return changed
+
+    def _order_changes(self) -> list[OrderChange]:
+        orders, joined = self._orders, self._joined
+        removed: list[OrderChange] = []
+        changed: list[OrderChange] = []
+        for order_id, before in self._before.items():
+            order = orders.get(order_id)
+            if order is None:
+                if before is not None:
+                    removed.append(OrderChange("remove", before, kept=False))
+            elif order_id not in joined and order != before:
+                changed.append(OrderChange("change", order, kept=True))
+        for order_id in joined:
+            op = "add" if self._before[order_id] is None else "change"
+            changed.append(OrderChange(op, orders[order_id], kept=False))
+        return removed + changed
