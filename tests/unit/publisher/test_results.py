@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from node.publisher.item_results import REASONS, STATUSES
+from node.publisher.item_results import STATUSES
 from node.publisher.results import ResultWriter
 from node.transition.apply import apply
 from node.transition.state import State
@@ -23,6 +23,7 @@ from node.types.commands import (
     Side,
 )
 from node.types.events import CancelReason, Rejected
+from node.types.feed_states import CANCEL_REASONS
 from node.types.ids import EVERY_MARKET, Address, ClientOrderId, MarketId, OrderId
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.examples import ALICE, BOB, DOLLAR, DOMAIN, REPORTERS, RULES, START_MS, Person
@@ -158,4 +159,4 @@ def test_the_list_of_statuses_is_closed() -> None:
 
 @pytest.mark.parametrize("reason", CancelReason)
 def test_every_reason_has_a_name(reason: CancelReason) -> None:
-    assert REASONS[reason] == reason.name.lower()
+    assert CANCEL_REASONS[reason] == reason.name.lower()
