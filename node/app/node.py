@@ -32,6 +32,7 @@ from node.app.loop_lag import LoopLag
 from node.app.overload import (
     delay_limits_of,
     insight_of,
+    is_entitled,
     limits_of,
     register_overload_figures,
 )
@@ -48,6 +49,7 @@ from node.capacity.queue import BoundedQueue
 from node.capacity.registry import Capacity
 from node.codec.commands import command_id
 from node.codec.receipts import BlockSigning
+from node.ingress.account_limits import AccountLimits
 from node.ingress.door import Door, surroundings
 from node.ingress.service import Ingress
 from node.publisher.feeds import Feeds
@@ -166,6 +168,7 @@ class Node:
             base.signing,
             base.rules,
             base.clock,
+            AccountLimits(config.ingress, lambda action: is_entitled(base.state, action)),
         )
         around = surroundings(
             self.ingress,

@@ -41,18 +41,27 @@ from node.types.ids import Address, MarketId, address_from_hex, hex_from_address
 Take = Callable[[bytes, Answer, int, Session, int], None]
 
 
-class _LoginParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class NoParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What a method is asked with that needs nothing."""
+
+
+class LoginParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Opens the private feed of ``account``: a signature over ``Login(account, challenge)``."""
+
     account: str
     signature: str
 
 
-class _ChannelParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class ChannelParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Names a channel; ``market`` is a symbol where the channel is of a market."""
+
     channel: Literal["book", "trades", "marks", "blocks", "finality", "account", "load", "fee"]
     market: str = ""
 
 
-_login_decoder = msgspec.json.Decoder(_LoginParams)
-_channel_decoder = msgspec.json.Decoder(_ChannelParams)
+_nothing_decoder = msgspec.json.Decoder(NoParams)
+_login_decoder = msgspec.json.Decoder(LoginParams)
+_channel_decoder = msgspec.json.Decoder(ChannelParams)
 _encode = msgspec.json.Encoder().encode
 
 _OF_A_MARKET = frozenset(("book", "trades"))
@@ -96,6 +105,7 @@ class ClientConversation:
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
             "ping": self._ping,
+            "limits": self._limits,
         }
 
     @property
@@ -115,7 +125,7 @@ class ClientConversation:
         now_ns = self._around.clock.now_ns()
         verdict = self._session.judge(now_ns)
         if verdict is not Verdict.TAKE:
-            self._turn_away(verdict, text)
+            self._turn_away(verdict, text, now_ns)
             return
         try:
             envelope = read_envelope(text)
@@ -132,18 +142,19 @@ class ClientConversation:
 
     def refuse(self, error: PlimsollError) -> None:
         """Answer a message that cannot be read at all; it counts like any other."""
-        verdict = self._session.judge(self._around.clock.now_ns())
+        now_ns = self._around.clock.now_ns()
+        verdict = self._session.judge(now_ns)
         if verdict is Verdict.TAKE:
             self._send_error(None, error)
         else:
-            self._turn_away(verdict, "")
+            self._turn_away(verdict, "", now_ns)
 
     def end(self) -> None:
         """Stop telling the client anything; what it sent is still decided."""
         self._around.feeds.leave(self._wire)
 
-    def _turn_away(self, verdict: Verdict, text: str) -> None:
-        error = self._session.limited()
+    def _turn_away(self, verdict: Verdict, text: str, now_ns: int) -> None:
+        error = self._session.limited(now_ns)
         self._around.ingress.turn_away(error)
         if verdict is Verdict.CLOSE:
             self._wire.close(error)
@@ -197,10 +208,20 @@ class ClientConversation:
         self._around.feeds.unsubscribe(self._wire, channel)
         self._send_result(envelope.id, self._named(channel))
 
+    def _limits(self, envelope: Envelope, now_ns: int) -> None:
+        _read(_nothing_decoder, envelope)
+        if self._account is None:
+            raise LoginRequired(method="limits")
+        adding, reducing = self._around.ingress.limits.of(self._account, now_ns)
+        account = hex_from_address(self._account)
+        self._send_result(
+            envelope.id, {"account": account, "adding": adding, "reducing": reducing}
+        )
+
     def _ping(self, envelope: Envelope, _now_ns: int) -> None:
         self._send_result(envelope.id, {"time": self._around.clock.now_ms()})
 
-    def _channel(self, params: _ChannelParams) -> Channel:
+    def _channel(self, params: ChannelParams) -> Channel:
         if params.channel in _OF_A_MARKET:
             market = self._around.symbols.get(params.market)
             if market is None:

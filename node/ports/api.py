@@ -23,6 +23,25 @@ Answer = Callable[[int, bytes], None]
 """Called once with the code (``SUCCESS`` or an error's) and the JSON body of a result or error."""
 
 
+class Budget(msgspec.Struct, frozen=True, gc=False):
+    """What an account has used of one of its budgets of weight: ``adding`` or ``reducing``.
+
+    ``used`` drains by ``per_s``; an action whose weight is more than ``remaining`` is refused. After
+    ``reset_ms`` of silence nothing is used.
+    """
+
+    name: str
+    per_s: int
+    limit: int
+    used: int
+    remaining: int
+    reset_ms: int
+
+
+Meter = Callable[[Budget], None]
+"""Told of the budget that an action drew on, or was refused by, before its answer comes."""
+
+
 class Channel(msgspec.Struct, frozen=True, gc=False):
     """One feed, hashable: its kind, and whose it is.
 
@@ -158,16 +177,27 @@ class Api(Protocol):
         ...
 
     def action(
-        self, raw: bytes, answer: Answer, address: str = "", deadline_ms: int | None = None
+        self,
+        raw: bytes,
+        answer: Answer,
+        address: str = "",
+        deadline_ms: int | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Take in one action from ``address``, by a client that does not stay connected.
 
-        After ``deadline_ms`` it is not begun any more (None: whenever its turn comes).
+        After ``deadline_ms`` it is not begun any more (None: whenever its turn comes). ``meter``
+        hears of the account's budget as soon as the signature is proven.
         """
         ...
 
     def oracle_round(
-        self, raw: bytes, answer: Answer, address: str = "", deadline_ms: int | None = None
+        self,
+        raw: bytes,
+        answer: Answer,
+        address: str = "",
+        deadline_ms: int | None = None,
+        meter: Meter | None = None,
     ) -> None:
-        """Take in one oracle round, likewise."""
+        """Take in one oracle round, likewise; it draws on no account's budget."""
         ...

@@ -13,6 +13,7 @@ from node.adapters.http.framing import text_frame
 from node.adapters.http.probes import Probes
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
+from node.app.overload import is_entitled
 from node.capacity.queue import BoundedQueue
 from node.capacity.traffic import Traffic
 from node.codec.commands import command_id
@@ -20,6 +21,7 @@ from node.codec.eip712 import Signing
 from node.codec.json_actions import action_to_json
 from node.codec.receipts import BlockSigning
 from node.codec.signatures import sign
+from node.ingress.account_limits import AccountLimits
 from node.ingress.admission import Admitter
 from node.ingress.config import IngressConfig
 from node.ingress.door import Door, surroundings
@@ -141,8 +143,9 @@ class ApiNode:
         self.feeds = Feeds(RULES, Books(2), Accounts(), Marks(zero), text_frame, zero)
         self.publisher = Publisher(self.feeds, self.mailbox, clock, PublisherConfig(), zero)
         self.ingress = Ingress(
-            self.gate, self.sequencer, ResultWriter(RULES).write, SIGNING, RULES, clock
-        )
+            self.gate, self.sequencer, ResultWriter(RULES).write, SIGNING, RULES, clock,
+            AccountLimits(ingress, lambda action: is_entitled(self.state, action)),
+        )  # fmt: skip
         self.door = Door(
             surroundings(
                 self.ingress, self.publisher, SIGNING, clock, ingress, RULES, DOMAIN,
