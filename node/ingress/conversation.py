@@ -14,6 +14,7 @@ import msgspec
 from node.codec.eip712 import Signing
 from node.codec.json_actions import signature_from_hex
 from node.codec.json_errors import encode_error
+from node.codec.messages import ChannelResult, LoginResult, PongResult
 from node.codec.signatures import recover
 from node.ingress.config import IngressConfig
 from node.ingress.envelope import (
@@ -26,7 +27,7 @@ from node.ingress.envelope import (
 )
 from node.ingress.service import Ingress
 from node.ingress.session import Session, Verdict
-from node.ports.api import SUCCESS, Answer, Channel, Feeds, Wire
+from node.ports.api import SUCCESS, Answer, Channel, Feeds, LimitsResult, Wire
 from node.ports.clock import Clock
 from node.types.errors import (
     LoginRequired,
@@ -193,7 +194,8 @@ class ClientConversation:
         if not around.feeds.may_act(account, signer, around.clock.now_ms()):
             raise WrongSigner(account=account, signer=signer, digest=digest)
         self._account = account
-        self._send_result(envelope.id, {"account": params.account, "signer": "0x" + signer.hex()})
+        result = LoginResult(account=params.account, signer=hex_from_address(signer))
+        self._send_result(envelope.id, result)
 
     def _subscribe(self, envelope: Envelope, _now_ns: int) -> None:
         channel = self._channel(_read(_channel_decoder, envelope))
@@ -214,12 +216,10 @@ class ClientConversation:
             raise LoginRequired(method="limits")
         adding, reducing = self._around.ingress.limits.of(self._account, now_ns)
         account = hex_from_address(self._account)
-        self._send_result(
-            envelope.id, {"account": account, "adding": adding, "reducing": reducing}
-        )
+        self._send_result(envelope.id, LimitsResult(account, adding, reducing))
 
     def _ping(self, envelope: Envelope, _now_ns: int) -> None:
-        self._send_result(envelope.id, {"time": self._around.clock.now_ms()})
+        self._send_result(envelope.id, PongResult(self._around.clock.now_ms()))
 
     def _channel(self, params: ChannelParams) -> Channel:
         if params.channel in _OF_A_MARKET:
@@ -235,15 +235,15 @@ class ClientConversation:
             return Channel("account", account=self._account)
         return Channel(params.channel)
 
-    def _named(self, channel: Channel) -> dict[str, str]:
+    def _named(self, channel: Channel) -> ChannelResult:
         if channel.kind in _OF_A_MARKET:
             symbols = {market: symbol for symbol, market in self._around.symbols.items()}
-            return {"channel": channel.kind, "market": symbols[channel.market]}
+            return ChannelResult(channel.kind, market=symbols[channel.market])
         if channel.kind == "account":
-            return {"channel": channel.kind, "account": hex_from_address(channel.account)}
-        return {"channel": channel.kind}
+            return ChannelResult(channel.kind, account=hex_from_address(channel.account))
+        return ChannelResult(channel.kind)
 
-    def _send_result(self, request: int, result: dict[str, Any]) -> None:
+    def _send_result(self, request: int, result: msgspec.Struct) -> None:
         self._wire.send(result_envelope(request, _encode(result)))
 
     def _send_error(self, request: int | None, error: PlimsollError) -> None:

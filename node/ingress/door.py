@@ -95,6 +95,13 @@ class Door:
         session = self._peers.session_of(address)
         self._take(self._around.ingress.take_round, raw, answer, session, deadline_ms, costly=True)
 
+    def spend(self, address: str) -> None:
+        """Count one costly request from ``address``. Raises ``RateLimited``."""
+        session, now_ns = self._peers.session_of(address), self._around.clock.now_ns()
+        if session.judge(now_ns) is not Verdict.TAKE:
+            raise session.limited(now_ns)
+        session.spend(now_ns)
+
     def stop(self) -> None:
         """Take on nothing more; what is in flight is still answered."""
         self._stopping = True

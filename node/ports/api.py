@@ -26,8 +26,8 @@ Answer = Callable[[int, bytes], None]
 class Budget(msgspec.Struct, frozen=True, gc=False):
     """What an account has used of one of its budgets of weight: ``adding`` or ``reducing``.
 
-    ``used`` drains by ``per_s``; an action whose weight is more than ``remaining`` is refused. After
-    ``reset_ms`` of silence nothing is used.
+    ``used`` drains by ``per_s``; an action whose weight is more than ``remaining`` is refused.
+    After ``reset_ms`` of silence nothing is used.
     """
 
     name: str
@@ -36,6 +36,14 @@ class Budget(msgspec.Struct, frozen=True, gc=False):
     used: int
     remaining: int
     reset_ms: int
+
+
+class LimitsResult(msgspec.Struct, frozen=True, gc=False):
+    """Both budgets of the account that is logged in."""
+
+    account: str
+    adding: Budget
+    reducing: Budget
 
 
 Meter = Callable[[Budget], None]
@@ -143,6 +151,21 @@ class Views(Protocol):
         """Return the proof that claims a withdrawal on L1."""
         ...
 
+    def preview(self, raw: bytes) -> bytes:
+        """Return what would become of an unsigned order; raises what cannot be read."""
+        ...
+
+
+class Faucet(Protocol):
+    """Gives test money away; a devnet's node has one."""
+
+    async def pour(self, raw: bytes, origin: str) -> bytes:
+        """Pay in on L1 for the account in ``raw``, asked from ``origin``; return the answer.
+
+        Raises what cannot be read, ``RateLimited``, ``Overloaded`` or ``ChainUnavailable``.
+        """
+        ...
+
 
 class Conversation(Protocol):
     """One client that stays connected."""
@@ -171,6 +194,10 @@ class Conversation(Protocol):
 
 class Api(Protocol):
     """Takes in what clients send."""
+
+    def spend(self, address: str) -> None:
+        """Count one costly request from ``address``. Raises ``RateLimited``."""
+        ...
 
     def open(self, wire: Wire, address: str = "") -> Conversation:
         """Return a new conversation with ``address``, which answers to ``wire``."""

@@ -9,10 +9,11 @@ nothing else comes in between.
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from node.codec.answers import ErrorBody
 from node.codec.json_actions import ActionReader, OrderBody, PlaceOrdersBody
 from node.codec.json_errors import error_to_json
 from node.codec.ranges import SIGNATURE_BYTES
@@ -75,7 +76,10 @@ class PreviewPosition(msgspec.Struct, frozen=True, gc=False):
 
 
 class PreviewFees(msgspec.Struct, frozen=True, gc=False):
-    """``trade`` for the fills, ``work`` for the work at ``work_price`` a unit. Rates: millionths."""
+    """``trade`` for the fills, ``work`` for the work, at ``work_price`` a unit.
+
+    Rates are millionths.
+    """
 
     maker_rate: int
     taker_rate: int
@@ -97,7 +101,7 @@ class PreviewAnswer(msgspec.Struct, frozen=True, gc=False):
     sequence: int
     time: int
     exact: bool
-    error: dict[str, Any] | None
+    error: ErrorBody | None
     result: OrderResult | None
     fills: tuple[PreviewFill, ...]
     value: str
@@ -271,11 +275,11 @@ class Previewer:
         )
 
 
-def _fault_of(events: tuple[Event, ...]) -> dict[str, Any] | None:
+def _fault_of(events: tuple[Event, ...]) -> ErrorBody | None:
     """Return the body of the error that the order would be refused with."""
     for event in events:
         if isinstance(event, Rejected | ItemRejected):
-            return error_to_json(event.code, event.error, event.values)
+            return ErrorBody(**error_to_json(event.code, event.error, event.values))
     return None
 
 
@@ -326,4 +330,3 @@ def _liquidation_price(held: Position, rules: MarketRules, index: int) -> str | 
 
 def _money(amount: int) -> str:
     return decimal_from_units(amount, MONEY_DECIMALS)
-

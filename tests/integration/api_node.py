@@ -13,6 +13,7 @@ from node.adapters.http.framing import text_frame
 from node.adapters.http.probes import Probes
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
+from node.app.contract.documents import asyncapi_text, openapi_text
 from node.app.overload import is_entitled
 from node.capacity.queue import BoundedQueue
 from node.capacity.traffic import Traffic
@@ -27,11 +28,14 @@ from node.ingress.config import IngressConfig
 from node.ingress.door import Door, surroundings
 from node.ingress.service import Ingress
 from node.ports.admission import ORDINARY, Admitted, Passage
+from node.ports.terms import free_terms
 from node.publisher.accounts import Accounts
 from node.publisher.books import Books
 from node.publisher.config import PublisherConfig
 from node.publisher.feeds import Feeds
+from node.publisher.leaf_mirror import LeafMirror
 from node.publisher.marks import Marks
+from node.publisher.preview import Previewer
 from node.publisher.results import ResultWriter
 from node.publisher.service import Publisher
 from node.publisher.views import PublicViews, WithdrawalProof
@@ -126,6 +130,7 @@ class ApiNode:
     def __init__(self, http: HttpConfig, ingress: IngressConfig, lane_limit: int) -> None:
         clock = StillClock()
         self.state = State.genesis(RULES, DOMAIN)
+        self.leaves = LeafMirror(self.state.leaves())
         self.gate = InlineGate()
         self.mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("publisher", 64))
         self.sequencer = Sequencer(
@@ -137,7 +142,7 @@ class ApiNode:
             BlockSigning(DOMAIN),
             clock,
             SequencerLimits(lanes=dict.fromkeys(Lane, lane_limit)),
-            [self.mailbox],
+            [self.leaves, self.mailbox],
         )
         zero = Sequence(0)
         self.feeds = Feeds(RULES, Books(2), Accounts(), Marks(zero), text_frame, zero)
@@ -160,6 +165,7 @@ class ApiNode:
             lambda: self.publisher.cursors,
             lambda: self.publisher.last_sequence,
             withdrawal_proof,
+            Previewer(RULES, DOMAIN, self.leaves, clock, free_terms).preview,
         )
         self.faults: Iterable[str] = ()
         self.traffic = Traffic()
@@ -170,6 +176,8 @@ class ApiNode:
             lambda: {"rate_per_s": 0},
             self.traffic.read,
             lambda: {"price": "0.0001"},
+            openapi_text,
+            asyncapi_text,
         )
         self.server = HttpServer(http, self.door, views, probes, self.traffic)
         self._nonces = {ALICE: 0, BOB: 0, CAROL: 0}

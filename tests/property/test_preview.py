@@ -50,9 +50,7 @@ class Market:
         self.mirror = LeafMirror(self.state.leaves())
         self.clock = HandClock()
         self.terms = Terms(Money(0), Millis(0))
-        self.previewer = Previewer(
-            RULES, DOMAIN, self.mirror, self.clock, lambda _time: self.terms
-        )
+        self.previewer = Previewer(RULES, DOMAIN, self.mirror, self.clock, lambda _time: self.terms)
 
     def go_on(self) -> None:
         apply(self.state, self.log.draw())
@@ -145,7 +143,8 @@ def test_the_answer_tells_the_numbers_of_the_transition(seed: int) -> None:
         assert money(told["fees"]["work"]) == work
         assert told["sequence"] == market.state.sequence
         faults = [event for event in happened if isinstance(event, Rejected | ItemRejected)]
-        assert [told["error"]["code"]] if told["error"] else [] == [one.code for one in faults]
+        told_codes = [told["error"]["code"]] if told["error"] else []
+        assert told_codes == [one.code for one in faults]
         held = holder.positions.get(order.market)
         if held is not None and held.size:
             assert told["position"]["margin"] is not None
@@ -215,5 +214,3 @@ def money(text: str) -> int:
 def _body(command: PlaceOrders) -> dict[str, object]:
     order: dict[str, object] = action_to_json(command, RULES)["orders"][0]
     return order
-
-
