@@ -70,6 +70,7 @@ from tests.examples import (
     oracle_round,
     signed,
 )
+from tests.integration.conformance import messages
 from tests.unit.sequencer.surroundings import MemoryJournal, TestKey
 
 BTC = MarketId(1)
@@ -258,18 +259,23 @@ async def running_node(
 
 
 class Talker:
-    """A WebSocket client that keeps answers and pushes apart."""
+    """A WebSocket client that keeps answers and pushes apart.
+
+    Whatever it reads must conform to the AsyncAPI document.
+    """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self.pushes: list[Body] = []
         self._ids = 0
+        self._asked: dict[int, str] = {}
 
     async def read(self) -> Body:
         """Return the next message, whatever it is."""
         message = await self.socket.receive(timeout=WAIT_S)
         assert message.type is aiohttp.WSMsgType.TEXT, (message, self.socket.close_code)
         body: Body = msgspec.json.decode(message.data)
+        messages().check_spoken(body, self._asked.get(body.get("id") or 0))
         return body
 
     async def push(self, channel: str) -> Body:
@@ -283,6 +289,7 @@ class Talker:
     async def call(self, method: str, params: Any = None) -> Body:
         """Send a request and return its answer."""
         self._ids += 1
+        self._asked[self._ids] = method
         request = {"id": self._ids, "method": method}
         if params is not None:
             request["params"] = params
@@ -291,6 +298,7 @@ class Talker:
 
     async def call_late(self, request: int, order: Body) -> Body:
         """Send an action under the id ``request`` and return its answer."""
+        self._asked[request] = "action"
         text = msgspec.json.encode({"id": request, "method": "action", "params": order})
         await self.socket.send_str(text.decode())
         return await self.answer(request)

@@ -71,18 +71,24 @@ def test_every_method_of_a_conversation_is_documented() -> None:
 
 
 def test_every_channel_is_documented() -> None:
-    kinds = next(field for field in msgspec.structs.fields(ChannelParams) if field.name == "channel")
+    kinds = next(
+        field for field in msgspec.structs.fields(ChannelParams) if field.name == "channel"
+    )
     assert {feed.name for feed in FEEDS} == set(get_args(kinds.type))
 
 
 def test_the_names_in_the_types_are_those_of_the_code() -> None:
     assert get_args(answers.Reason) == tuple(REASONS.values())
-    told = next(field for field in msgspec.structs.fields(answers.OrderItem) if field.name == "status")
+    told = next(
+        field for field in msgspec.structs.fields(answers.OrderItem) if field.name == "status"
+    )
     assert {"cancelled", *get_args(told.type), "done"} == set(STATUSES)
 
 
 def test_every_error_of_a_client_or_of_load_is_named_somewhere() -> None:
-    named = {kind for endpoint in ENDPOINTS for kinds in failures_of(endpoint).values() for kind in kinds}
+    named = {
+        kind for endpoint in ENDPOINTS for kinds in failures_of(endpoint).values() for kind in kinds
+    }
     named |= {kind for method in METHODS for kind in method.errors}
     named |= {*EVERY_METHOD, *CLOSING}
     told = {kind for kind in errors.every_error() if kind.code < 3_000}
