@@ -127,6 +127,14 @@ async def test_no_drawn_request_breaks_the_contract_at_length(tmp_path: Path) ->
     assert sum(answers.values()) > 1_000
 
 
+def test_a_field_that_nobody_wrote_down_is_found() -> None:
+    pong = {"id": 1, "result": {"time": 5}}
+    Messages().check("ping.result", pong)
+    for wrong in ({"time": 5, "zone": "utc"}, {"time": "5"}, {}):
+        with pytest.raises(AssertionError):
+            Messages().check("ping.result", {"id": 1, "result": wrong})
+
+
 # --- WebSocket ------------------------------------------------------------------------------------
 
 
