@@ -137,14 +137,7 @@ class Node:
             BlockSigning(base.domain),
             base.clock,
             limits_of(self.config.sequencer),
-            outlets=(
-                self.tally,
-                self._leaves,
-                base.lag,
-                self._watched,
-                self._told,
-                self._batched,
-            ),
+            outlets=(self.tally, self._leaves, base.lag, self._watched, self._told, self._batched),
             insight=insight_of(self),
         )
         self.funding = FundingClock(base.rules, base.signing, self.sequencer, base.clock)

@@ -39,7 +39,7 @@ from node.types.errors import (
     WrongSigner,
 )
 from node.types.events import Rejected
-from node.types.lanes import Lane
+from node.types.lanes import Lane, lane_of
 from node.types.rules import Rules
 
 _NOT_THEIRS = frozenset(
@@ -105,12 +105,12 @@ class _Ticket:
     def _offer(self, admitted: Admitted, now_ns: int) -> None:
         """Queue the action if its account may ask for so much; charge for it once it is queued."""
         ingress, action = self._ingress, admitted.action
-        limits = ingress.limits
-        budget = limits.budget_of(action)
+        limits, lane = ingress.limits, lane_of(action)
+        budget = limits.budget_of(action, lane)
         try:
             if budget is not None:
                 limits.require(budget, action, now_ns)
-            ingress.writer.offer(action, admitted.digest, self.decided, None, self.deadline_ns)
+            ingress.writer.offer(action, admitted.digest, self.decided, lane, self.deadline_ns)
             if budget is not None:
                 limits.charge(budget, action, now_ns)
         finally:

@@ -1,7 +1,7 @@
 """The lanes of the sequencer: what goes first when not everything can go at once."""
 
 from enum import IntEnum
-from typing import assert_never
+from typing import Final, assert_never
 
 from node.types.commands import (
     AdjustMargin,
@@ -18,6 +18,9 @@ from node.types.commands import (
     SettleFunding,
     Withdraw,
 )
+
+# A name of this module is found several times faster than a member of an enum class.
+_POST_ONLY: Final = OrderType.POST_ONLY
 
 
 class Lane(IntEnum):
@@ -57,7 +60,7 @@ def _lane_of_orders(orders: tuple[NewOrder, ...]) -> Lane:
     lane = Lane.REDUCING
     for order in orders:
         if not order.reduce_only:
-            if order.type is not OrderType.POST_ONLY:
+            if order.type is not _POST_ONLY:
                 return Lane.TAKING
             lane = Lane.RESTING
     return lane

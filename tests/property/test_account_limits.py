@@ -9,6 +9,7 @@ from node.ingress.config import IngressConfig
 from node.types.commands import CancelOrder, NewOrder, OrderType, PlaceOrders, Side
 from node.types.errors import RateLimited
 from node.types.ids import Address, MarketId, OrderId
+from node.types.lanes import lane_of
 from node.types.units import Lots, Millis, Ticks
 
 ORDER = NewOrder(MarketId(1), Side.BUY, OrderType.GTC, Ticks(1), Lots(1))
@@ -22,7 +23,7 @@ def action(account: Address, weight: int, *, reduces: bool) -> PlaceOrders:
 
 
 def fits(limits: AccountLimits, asked: PlaceOrders, now_ns: int) -> bool:
-    budget = limits.budget_of(asked)
+    budget = limits.budget_of(asked, lane_of(asked))
     assert budget is not None
     try:
         limits.require(budget, asked, now_ns)
@@ -47,7 +48,7 @@ def test_no_account_adds_what_it_could_not_cancel(seed: int) -> None:
         account, reduces = random.choice(ACCOUNTS), random.random() < 0.7
         asked = action(account, random.choice((1, 20, 100)), reduces=reduces)
         if fits(limits, asked, now_ns):
-            budget = limits.budget_of(asked)
+            budget = limits.budget_of(asked, lane_of(asked))
             assert budget is not None
             limits.charge(budget, asked, now_ns)
         elif reduces:

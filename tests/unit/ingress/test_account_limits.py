@@ -19,6 +19,7 @@ from node.types.commands import (
 )
 from node.types.errors import ConfigInvalid, RateLimited
 from node.types.ids import EVERY_MARKET, Address, MarketId, OrderId
+from node.types.lanes import lane_of
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.examples import ALICE, BOB, MALLORY
 
@@ -38,7 +39,7 @@ def cancelling(count: int) -> PlaceOrders:
 
 
 def use(limits: AccountLimits, action: SignedAction, now_ns: int = 0) -> WeightBudget:
-    budget = limits.budget_of(action)
+    budget = limits.budget_of(action, lane_of(action))
     assert budget is not None
     limits.require(budget, action, now_ns)
     limits.charge(budget, action, now_ns)
@@ -107,7 +108,7 @@ def test_nothing_may_be_added_while_the_largest_cancel_would_not_fit() -> None:
 def test_a_stranger_charges_nobody() -> None:
     limits = limits_of()
     forged = PlaceOrders(ALICE.address, MALLORY.address, 1, Millis(1), b"", (), (ORDER,) * 100)
-    assert limits.budget_of(forged) is None
+    assert limits.budget_of(forged, lane_of(forged)) is None
     assert limits.of(ALICE.address, 0)[0].used == 0
 
 

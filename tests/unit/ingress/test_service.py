@@ -146,7 +146,7 @@ def test_an_action_goes_through_gate_and_lane_to_its_result() -> None:
     desk.take()
     assert desk.counts() == (1, 0, 1, {})
     desk.gate.answers[0](ADMITTED)
-    assert desk.intake.offers[0][:2] == (ACTION, None)
+    assert desk.intake.offers[0][:2] == (ACTION, Lane.REDUCING)
     assert desk.counts() == (1, 0, 1, {})
     desk.intake.offers[0][2](executed(ACTION))
     assert desk.answers == [(SUCCESS, "done")]
