@@ -30,13 +30,13 @@ from node.transition.state import Account, State
 from node.types.blocks import Domain
 from node.types.commands import NewOrder, OpenBlock, PlaceOrders
 from node.types.errors import MalformedMessage, NotFound, UnknownAccount
-from node.types.events import Event, Filled, ItemRejected, Rejected, WorkCharged
+from node.types.events import Event, Filled, ItemRejected, OrderAccepted, Rejected, WorkCharged
 from node.types.ids import Address, MarketId
 from node.types.rules import MarketRules, Rules
 from node.types.units import LAG_MAX, MONEY_DECIMALS, Millis, Money, decimal_from_units
 
-REACH_MAX: Final = 4_096
-"""Resting orders that are copied at most. An order that would meet more is told so."""
+REACH_MAX: Final = 1_024
+"""Resting orders that are copied at most, in some 7 ms; who would meet more is told so."""
 
 _NO_SIGNATURE: Final = "0x" + bytes(SIGNATURE_BYTES).hex()
 
@@ -116,12 +116,19 @@ class Trial:
 
     __slots__ = ("command", "events", "exact", "reserved_before", "stage")
 
-    def __init__(self, stage: State, command: PlaceOrders, exact: bool) -> None:
+    def __init__(self, stage: State, command: PlaceOrders) -> None:
         self.stage = stage
         self.command = command
-        self.exact = exact
+        self.exact = True
         self.reserved_before = stage.accounts[command.account].reserved
         self.events: tuple[Event, ...] = apply(stage, command)
+
+    @property
+    def is_filled(self) -> bool:
+        """Return whether all of the order was filled: then it met nothing more."""
+        size = sum(event.size for event in self.events if type(event) is OrderAccepted)
+        filled = sum(event.size for event in self.events if type(event) is Filled)
+        return 0 < size == filled
 
 
 class Previewer:
@@ -163,7 +170,7 @@ class Previewer:
                     expires=0,
                     signature=_NO_SIGNATURE,
                     orders=(body.order,),
-                    max_fee=body.max_fee or "0",
+                    max_fee="0" if body.max_fee is None else body.max_fee,
                 )
             )
         )
@@ -182,14 +189,14 @@ class Previewer:
 
         Raises ``UnknownAccount``, and ``NotFound`` before the first block.
         """
-        reach = self._rules.limits.fills_per_order + 1
+        if not tuple(self._leaves.account(account)):
+            raise UnknownAccount(account=account)
+        reach = min(self._rules.limits.fills_per_order + 1, REACH_MAX)
         while True:
-            stage, cut = self._stage(account, order, reach)
-            trial = self._on(stage, account, order, max_fee, opening, exact=not cut)
-            left = stage.market(order.market).book.best(order.side.opposite)
-            # What was not copied is behind what was: it is not met while any of that still rests.
-            if not cut or left is not None or reach >= REACH_MAX:
-                trial.exact = not cut or left is not None
+            stage, edge = self._stage(account, order, reach)
+            trial = self._on(stage, account, order, max_fee, opening)
+            trial.exact = edge is None or trial.is_filled or _rests_before(stage, order, edge)
+            if trial.exact or reach == REACH_MAX:
                 return trial
             reach = min(4 * reach, REACH_MAX)
 
@@ -200,18 +207,13 @@ class Previewer:
         order: NewOrder,
         max_fee: Money | None,
         opening: OpenBlock | None,
-        *,
-        exact: bool,
     ) -> Trial:
         opened = apply(stage, opening or self._opening(stage))
         assert not isinstance(opened[0], Rejected), opened
-        holder = stage.accounts.get(account)
-        if holder is None:
-            raise UnknownAccount(account=account)
-        expires = Millis(stage.time + 1)
-        head = (account, account, holder.nonces.top + 1, expires, b"")
+        nonce = stage.accounts[account].nonces.top + 1
+        head = (account, account, nonce, Millis(stage.time + 1), b"")
         fee = stage.fee if max_fee is None else max_fee
-        return Trial(stage, PlaceOrders(*head, (), (order,), Money(fee)), exact)
+        return Trial(stage, PlaceOrders(*head, (), (order,), Money(fee)))
 
     def _opening(self, stage: State) -> OpenBlock:
         time = Millis(max(self._clock.now_ms(), stage.time))
@@ -222,20 +224,24 @@ class Previewer:
 
     # --- setting up ------------------------------------------------------------------------------
 
-    def _stage(self, account: Address, order: NewOrder, reach: int) -> tuple[State, bool]:
-        """Return the corner of the state that ``order`` can meet, and whether its reach was cut."""
+    def _stage(self, account: Address, order: NewOrder, reach: int) -> tuple[State, bytes | None]:
+        """Return the corner of the state that ``order`` can meet.
+
+        Where more than ``reach`` orders stand within its reach, also the key of the last that was
+        copied; else None.
+        """
         leaves, side = self._leaves, order.side.opposite
         worst = order_key(order.market, side, order.price, 0)[4:12]
         within = leaves.within_reach(order.market, side, worst)
         met = list(islice(within, reach))
-        cut = next(within, None) is not None
+        edge = met[-1][0] if next(within, None) is not None else None
         owners = {Address(value[:20]) for _, value in met} - {account}
         # The account's own orders may be among those that it meets.
         gathered = {**dict(met), **dict(self._own(account))}
         for owner in owners:
             gathered.update(leaves.account(owner))
             gathered.update(leaves.position(order.market, owner))
-        return State.from_leaves(self._rules, self._domain, gathered.items()), cut
+        return State.from_leaves(self._rules, self._domain, gathered.items()), edge
 
     def _own(self, account: Address) -> Iterator[Leaf]:
         """Yield clock and markets, and all that is the account's own."""
@@ -273,6 +279,17 @@ class Previewer:
             free=_money(account.free),
             position=_position(stage, account, order.market),
         )
+
+
+def _rests_before(stage: State, order: NewOrder, edge: bytes) -> bool:
+    """Return whether an order up to ``edge`` still rests: what was not copied was then never met.
+
+    One of the account's own may rest behind it, and shows nothing: those are copied all.
+    """
+    left = stage.market(order.market).book.best(order.side.opposite)
+    if left is None:
+        return False
+    return order_key(left.market, left.side, left.price, left.order_id) <= edge
 
 
 def _fault_of(events: tuple[Event, ...]) -> ErrorBody | None:
