@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from node.adapters.http.config import HttpConfig, check_http_config
+from node.app.faucet import FaucetConfig, check_faucet_config
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.sections import Faults, in_range, read_section, read_toml
 from node.batcher.config import BatcherConfig, check_batcher_config
@@ -106,6 +107,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     ingress: IngressConfig
     http: HttpConfig
     fees: FeesConfig
+    faucet: FaucetConfig = FaucetConfig()
 
 
 class _Top(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,6 +128,7 @@ _CHECKS: dict[str, tuple[type[msgspec.Struct], Callable[[Any], None] | None]] = 
     "ingress": (IngressConfig, check_ingress_config),
     "http": (HttpConfig, check_http_config),
     "fees": (FeesConfig, check_fees_config),
+    "faucet": (FaucetConfig, check_faucet_config),
 }
 
 

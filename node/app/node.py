@@ -33,6 +33,7 @@ from node.app.loop_lag import LoopLag
 from node.app.overload import (
     delay_limits_of,
     insight_of,
+    is_entitled,
     limits_of,
     register_overload_figures,
 )
@@ -49,12 +50,16 @@ from node.capacity.queue import BoundedQueue
 from node.capacity.registry import Capacity
 from node.codec.commands import command_id
 from node.codec.receipts import BlockSigning
+from node.ingress.account_limits import AccountLimits
 from node.ingress.door import Door, surroundings
 from node.ingress.presence import Presence
 from node.ingress.replies import Replies
 from node.ingress.service import Ingress
+from node.ports.api import Faucet
 from node.ports.intake import Deliver
 from node.publisher.feeds import Feeds
+from node.publisher.leaf_mirror import LeafMirror
+from node.publisher.preview import Previewer
 from node.publisher.results import ResultWriter
 from node.publisher.seed import accounts_of, books_of, marks_of
 from node.publisher.service import Publisher
@@ -91,8 +96,9 @@ _log = structlog.get_logger(__name__)
 class Node:
     """Every station of one node. ``run`` works until ``stop`` is called or something fails."""
 
-    def __init__(self, config: NodeConfig, base: Foundation) -> None:
-        """Make and join the stations; nothing runs yet."""
+    def __init__(self, config: NodeConfig, base: Foundation, faucet: Faucet | None = None) -> None:
+        """Make and join the stations; nothing runs yet. Only a devnet's node has a ``faucet``."""
+        self._faucet = faucet
         self.config = config
         self.base = base
         self.capacity = Capacity(base.clock.now_ns())
@@ -124,6 +130,7 @@ class Node:
         base = self.base
         self._told, self._watched = self._blocks("publisher"), self._blocks("risk")
         self._timed, self._batched = self._blocks("triggers"), self._blocks("batch_inlet")
+        self._leaves = LeafMirror(base.state.leaves())
         self.price = WorkPrice(self, self.config.fees)
         self.sequencer = Sequencer(
             Builder(
@@ -140,7 +147,15 @@ class Node:
             BlockSigning(base.domain),
             base.clock,
             limits_of(self.config.sequencer),
-            outlets=(self.tally, base.lag, self._watched, self._timed, self._told, self._batched),
+            outlets=(
+                self.tally,
+                self._leaves,
+                base.lag,
+                self._watched,
+                self._timed,
+                self._told,
+                self._batched,
+            ),
             insight=insight_of(self),
         )
         self.funding = FundingClock(base.rules, base.signing, self.sequencer, base.clock)
@@ -179,6 +194,7 @@ class Node:
             base.signing,
             base.rules,
             base.clock,
+            AccountLimits(config.ingress, lambda action: is_entitled(base.state, action)),
             Replies(render, base.recent),
         )
         around = surroundings(
@@ -200,9 +216,10 @@ class Node:
             lambda: self.publisher.cursors,
             lambda: self.publisher.last_sequence,
             self.desk.find,
+            Previewer(base.rules, base.domain, self._leaves, base.clock, self.price.terms).preview,
         )
         self.server = HttpServer(
-            config.http, self.door, self.views, probes_of(self), self.meters.traffic
+            config.http, self.door, self.views, probes_of(self), self.meters.traffic, self._faucet
         )
 
     def _make_triggers(self) -> None:

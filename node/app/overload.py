@@ -9,6 +9,7 @@ from node.sequencer.service import Insight, SequencerLimits
 from node.sequencer.submission import work_of
 from node.transition.state import State
 from node.types.commands import Action, Liquidate
+from node.types.errors import CommandRejected
 from node.types.ids import NO_ADDRESS, MarketId
 from node.types.lanes import Lane
 
@@ -76,6 +77,24 @@ def may_act(state: State, action: Action) -> bool:
     return agent is not None and agent.until > state.time
 
 
+def is_entitled(state: State, action: Action) -> bool:
+    """Return whether ``action`` is its account's to pay for: its signer may act, its nonce is new.
+
+    Asked before the action's turn, like ``may_act``: it only decides whose budget is charged. An
+    old action can be read on L1 and sent again by anybody, so a used nonce costs its account none.
+    """
+    if not may_act(state, action):
+        return False
+    account = state.accounts[action.account]
+    own = action.signer == account.address
+    window = account.nonces if own else account.agents[action.signer].nonces
+    try:
+        window.check(action.nonce, state.rules.limits)
+    except CommandRejected:
+        return False
+    return True
+
+
 def register_overload_figures(node: "Node") -> None:
     """Register what was turned away so that the rest is served in time."""
     capacity, sequencer, gate = node.capacity, node.sequencer, node.gate
@@ -92,6 +111,23 @@ def register_overload_figures(node: "Node") -> None:
         "deadline_expired",
         "Requests whose deadline or expiry had passed when their turn came.",
         lambda: sequencer.expired + gate.expired,
+    )
+    limits = node.ingress.limits
+    capacity.counter(
+        "account_weight",
+        "Weight of actions that accounts asked for, by budget and by what became of it.",
+        lambda: {
+            (budget.name, outcome): weight
+            for budget in (limits.adding, limits.reducing)
+            for outcome, weight in (("charged", budget.charged), ("refused", budget.refused))
+        },
+        labels=("budget", "outcome"),
+    )
+    capacity.gauge(
+        "accounts_metered",
+        "Accounts that have used some of a budget and are remembered for it.",
+        lambda: {(budget.name,): len(budget) for budget in (limits.adding, limits.reducing)},
+        labels=("budget",),
     )
     capacity.gauge(
         "reserve_work_units",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from node.adapters.http.probes import Probes
 from node.adapters.prometheus import PrometheusExporter
+from node.app.contract.documents import asyncapi_text, openapi_text
 from node.app.stats import stats_of
 from node.app.telemetry import telemetry_of
 
@@ -21,4 +22,6 @@ def probes_of(node: "Node") -> Probes:
         load=node.load_line,
         telemetry=lambda: telemetry_of(node),
         fee=node.price.quote,
+        openapi=openapi_text,
+        asyncapi=asyncapi_text,
     )

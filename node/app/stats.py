@@ -2,6 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from node.capacity.report import StageReport
+from node.codec.answers import Decimal
+from node.risk.report import RiskReport
 from node.settlement.service import SettlementService
 from node.transition.invariants import money
 from node.transition.tree.tree import StateTree
@@ -14,35 +19,99 @@ if TYPE_CHECKING:
 _S = 1_000_000_000
 
 
-def stats_of(node: "Node") -> dict[str, Any]:
+class CommandStats(msgspec.Struct, frozen=True):
+    """Requests with actions and oracle rounds; ``causes`` count the refused ones by their error."""
+
+    offered: int
+    accepted: int
+    refused: int
+    causes: dict[str, int]
+
+
+class BatchStats(msgspec.Struct, frozen=True):
+    """Batches that have come at least so far; ``causes``: what sealed them."""
+
+    sealed: int
+    posted: int
+    safe: int
+    final: int
+    causes: dict[str, int]
+
+
+class L1Stats(msgspec.Struct, frozen=True):
+    """The chain, what was spent on it (wei), and what waits to be posted."""
+
+    rpc: str
+    chain_id: int
+    away: bool
+    gas_used: int
+    wei: int
+    failed_wei: int
+    da_bytes: int
+    unposted_batches: int
+    unposted_bytes: int
+    oldest_unposted_ms: int
+
+
+class MoneyStats(msgspec.Struct, frozen=True):
+    """Where all money is: deposits = equity + fees + insurance + withdrawals."""
+
+    deposits: Decimal
+    equity: Decimal
+    fees: Decimal
+    insurance: Decimal
+    withdrawals: Decimal
+
+
+class StatsAnswer(msgspec.Struct, frozen=True):
+    """The figures since the start. ``gate``: why new risk is refused, null while it is taken."""
+
+    commands: CommandStats
+    orders: int
+    fills: int
+    liquidations: int
+    deleveragings: int
+    inbox_cursor: int
+    batches: BatchStats
+    l1: L1Stats
+    money: MoneyStats
+    stages: tuple[StageReport, ...]
+    conserved: bool
+    risk: RiskReport
+    gate: str | None
+    sequence: int
+    block: int
+    uptime_s: float
+
+
+def stats_of(node: "Node") -> StatsAnswer:
     """Return the figures since the start. Money is in decimals of the quote asset."""
     base, tally = node.base, node.tally
     now_ns = base.clock.now_ns()
-    reports = node.capacity.reports(now_ns)
     ingress = node.ingress.stage
-    return {
-        "commands": {
-            "offered": ingress.arrived,
-            "accepted": ingress.done,
-            "refused": sum(ingress.refused.values()),
-            "causes": dict(ingress.refused),
-        },
-        "orders": tally.orders,
-        "fills": tally.fills,
-        "liquidations": tally.liquidations,
-        "deleveragings": tally.deleveragings,
-        "inbox_cursor": tally.inbox_cursor,
-        "batches": _batches(node),
-        "l1": _l1(node.settlement, node),
-        "money": _money(node),
-        "stages": reports,
-        "conserved": node.capacity.all_conserved,
-        "risk": node.risk.report(),
-        "gate": node.sequencer.gate,
-        "sequence": tally.sequence or base.state.sequence,
-        "block": tally.block or base.state.block,
-        "uptime_s": round((now_ns - node.capacity.started_ns) / _S, 3),
-    }
+    return StatsAnswer(
+        commands=CommandStats(
+            offered=ingress.arrived,
+            accepted=ingress.done,
+            refused=sum(ingress.refused.values()),
+            causes=dict(ingress.refused),
+        ),
+        orders=tally.orders,
+        fills=tally.fills,
+        liquidations=tally.liquidations,
+        deleveragings=tally.deleveragings,
+        inbox_cursor=tally.inbox_cursor,
+        batches=_batches(node),
+        l1=_l1(node.settlement, node),
+        money=_money(node),
+        stages=node.capacity.reports(now_ns),
+        conserved=node.capacity.all_conserved,
+        risk=node.risk.report(),
+        gate=node.sequencer.gate,
+        sequence=tally.sequence or base.state.sequence,
+        block=tally.block or base.state.block,
+        uptime_s=round((now_ns - node.capacity.started_ns) / _S, 3),
+    )
 
 
 def final_stats_of(node: "Node", l1_root: bytes) -> dict[str, Any]:
@@ -53,39 +122,41 @@ def final_stats_of(node: "Node", l1_root: bytes) -> dict[str, Any]:
     """
     tree = StateTree.build(dict(node.base.state.leaves()))
     roots = {"sequencer": "0x" + tree.root.hex(), "l1": "0x" + l1_root.hex()}
-    return {**stats_of(node), "roots": roots}
+    return {**msgspec.structs.asdict(stats_of(node)), "roots": roots}
 
 
-def _batches(node: "Node") -> dict[str, Any]:
+def _batches(node: "Node") -> BatchStats:
     reached = node.standings.reached
-    return {
-        "sealed": reached[Standing.SEALED],
-        "posted": reached[Standing.POSTED],
-        "safe": reached[Standing.SAFE],
-        "final": reached[Standing.FINAL],
-        "causes": {cause.value: count for cause, count in node.batcher.causes.items()},
-    }
+    return BatchStats(
+        sealed=reached[Standing.SEALED],
+        posted=reached[Standing.POSTED],
+        safe=reached[Standing.SAFE],
+        final=reached[Standing.FINAL],
+        causes={cause.value: count for cause, count in node.batcher.causes.items()},
+    )
 
 
-def _l1(settlement: SettlementService, node: "Node") -> dict[str, Any]:
+def _l1(settlement: SettlementService, node: "Node") -> L1Stats:
     spending, pressure = settlement.spending, settlement.pressure
-    return {
-        "rpc": node.config.l1.rpc,
-        "chain_id": node.base.domain.chain_id,
-        "away": settlement.chain_away,
-        "gas_used": spending.gas_used,
-        "wei": spending.wei,
-        "failed_wei": spending.failed_wei,
-        "da_bytes": node.standings.da_bytes,
-        "unposted_batches": pressure.batches,
-        "unposted_bytes": pressure.data_bytes,
-        "oldest_unposted_ms": pressure.age_ms,
-    }
+    return L1Stats(
+        rpc=node.config.l1.rpc,
+        chain_id=node.base.domain.chain_id,
+        away=settlement.chain_away,
+        gas_used=spending.gas_used,
+        wei=spending.wei,
+        failed_wei=spending.failed_wei,
+        da_bytes=node.standings.da_bytes,
+        unposted_batches=pressure.batches,
+        unposted_bytes=pressure.data_bytes,
+        oldest_unposted_ms=pressure.age_ms,
+    )
 
 
-def _money(node: "Node") -> dict[str, str]:
+def _money(node: "Node") -> MoneyStats:
     report = money(node.base.state)
-    return {
-        name: decimal_from_units(getattr(report, name), MONEY_DECIMALS)
-        for name in report.__struct_fields__
-    }
+    return MoneyStats(
+        **{
+            name: decimal_from_units(getattr(report, name), MONEY_DECIMALS)
+            for name in report.__struct_fields__
+        }
+    )

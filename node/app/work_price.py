@@ -1,7 +1,7 @@
 """The price of work that this node asks for: what it uses, what it has, and what L1 will cost."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -12,6 +12,7 @@ from node.capacity.inclusion import InclusionRate
 from node.capacity.l1_forecast import L1Forecast, unit_cost
 from node.capacity.loadline import FeeLine
 from node.capacity.pricing import FeeController, Resource
+from node.codec.answers import FeeQuote
 from node.codec.l1_gas import FLOOR_GAS_PER_TOKEN
 from node.ports.api import Channel
 from node.transition.open_block import highest_fee
@@ -118,7 +119,7 @@ class WorkPrice:
             backlogs=self.controller.backlogs(),
         )
 
-    def quote(self) -> dict[str, Any]:
+    def quote(self) -> FeeQuote:
         """Return what clients need: the price now, and how high it can be soon.
 
         ``within`` names by seconds the highest price that the rules let a block have by then, once
@@ -130,14 +131,14 @@ class WorkPrice:
             str(reach): _decimal(highest_fee(state, now_ms, price, Millis(now_ms + reach * 1_000)))
             for reach in QUOTE_REACH_S
         }
-        return {
-            "price": _decimal(price),
-            "floor": _decimal(self._rules.floor),
-            "ceiling": _decimal(self._rules.ceiling),
-            "within": within,
-            "dearest": self.controller.dearest,
-            "backlogs": self.controller.backlogs(),
-        }
+        return FeeQuote(
+            price=_decimal(price),
+            floor=_decimal(self._rules.floor),
+            ceiling=_decimal(self._rules.ceiling),
+            within=within,
+            dearest=self.controller.dearest,
+            backlogs=self.controller.backlogs(),
+        )
 
     async def push(self) -> None:
         """Tell the channel "fee", twice a second while anyone listens, until cancelled."""
@@ -145,7 +146,9 @@ class WorkPrice:
         while True:
             await asyncio.sleep(_PUSH_S)
             if publisher.wants(FEE):
-                body = msgspec.json.encode({"channel": "fee", **self.quote()})
+                body = msgspec.json.encode(
+                    {"channel": "fee", **msgspec.structs.asdict(self.quote())}
+                )
                 publisher.tell(FEE, text_frame(body))
 
 

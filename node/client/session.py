@@ -113,6 +113,18 @@ class Session:
             raise error_from_body(body["error"])
         return body
 
+    async def post(self, path: str, body: Message) -> Message:
+        """Return the answer to ``POST path``. Raises the server's error or ``ConnectionLost``."""
+        data = msgspec.json.encode(body)
+        try:
+            async with self._http.post(self._url + path, data=data) as response:
+                answer: Message = msgspec.json.decode(await response.read())
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionLost(path=path, detail=str(error)) from error
+        if "error" in answer and response.status >= 400:
+            raise error_from_body(answer["error"])
+        return answer
+
     async def send(self, action: SignedAction) -> Message:
         """Send a signed action and return its result. Raises what the server refused it with."""
         return await self.start("action", action_to_json(action, self.rules))

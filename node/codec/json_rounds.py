@@ -20,18 +20,22 @@ from node.types.rules import Rules
 from node.types.units import UINT64_MAX, Millis, Ticks, decimal_from_units, units_from_decimal
 
 
-class _ReportBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class ReportBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What one reporter signed: a decimal for each market, in the order of the ids."""
+
     reporter: str
     prices: tuple[str, ...]
     signature: str
 
 
-class _RoundBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RoundBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The reports for the moment ``time``."""
+
     time: int
-    reports: tuple[_ReportBody, ...]
+    reports: tuple[ReportBody, ...]
 
 
-_decoder: msgspec.json.Decoder[_RoundBody] = msgspec.json.Decoder(_RoundBody)
+_decoder: msgspec.json.Decoder[RoundBody] = msgspec.json.Decoder(RoundBody)
 
 
 def read_round(raw: bytes, rules: Rules) -> OracleRound:
@@ -53,7 +57,7 @@ def read_round(raw: bytes, rules: Rules) -> OracleRound:
     return OracleRound(Millis(body.time), tuple(_report(report, rules) for report in body.reports))
 
 
-def _report(body: _ReportBody, rules: Rules) -> PriceReport:
+def _report(body: ReportBody, rules: Rules) -> PriceReport:
     if len(body.prices) != len(rules.markets):
         raise MalformedMessage(detail="prices holds one decimal for each market")
     return PriceReport(

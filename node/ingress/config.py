@@ -12,6 +12,10 @@ _RANGES: dict[str, tuple[int, int]] = {
     "in_flight": (1, 100_000),
     "in_flight_bytes": (65_536, 1 << 30),
     "distrust_ms": (0, 3_600_000),
+    "adding_per_s": (1, 1_000_000),
+    "adding_burst": (100, 100_000_000),
+    "reducing_per_s": (1, 1_000_000),
+    "reducing_burst": (100, 100_000_000),
 }
 """Lowest and highest value of each key, both allowed."""
 
@@ -19,8 +23,9 @@ _RANGES: dict[str, tuple[int, int]] = {
 class IngressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Keys of the ingress; the allowed ranges stand in ``_RANGES``.
 
-    Every limit is that of one WebSocket connection. All requests over plain HTTP from one address
-    count as one connection; what is costly is counted for each address, whatever it comes by.
+    Every limit is that of one WebSocket connection, unless it says otherwise. All requests over
+    plain HTTP from one address count as one connection; what is costly is counted for each address,
+    whatever it comes by.
     """
 
     messages_per_s: int = 10_000
@@ -37,8 +42,22 @@ class IngressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes of those."""
     distrust_ms: int = 10_000
     """How long a connection's claims to reduce risk count for nothing after a false one."""
+    adding_per_s: int = 10_000
+    """Weight (orders and cancels) that one account may use of what adds risk, in a second."""
+    adding_burst: int = 100_000
+    """Weight of it that may come at once, after a silence."""
+    reducing_per_s: int = 40_000
+    """The same for what only reduces risk: a budget of its own, never the smaller one."""
+    reducing_burst: int = 400_000
 
 
 def check_ingress_config(config: IngressConfig) -> None:
     """Raise ``ConfigInvalid`` with *all* faults of ``config``, each with its key and range."""
-    raise_faults(out_of_ranges(config, _RANGES))
+    faults = out_of_ranges(config, _RANGES)
+    for reducing, adding in (
+        ("reducing_per_s", "adding_per_s"),
+        ("reducing_burst", "adding_burst"),
+    ):
+        if getattr(config, reducing) < getattr(config, adding):
+            faults.append(f"{reducing}: {getattr(config, reducing)}, at least {adding} allowed")
+    raise_faults(faults)

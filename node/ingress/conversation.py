@@ -14,6 +14,7 @@ import msgspec
 from node.codec.eip712 import Signing
 from node.codec.json_actions import signature_from_hex
 from node.codec.json_errors import encode_error
+from node.codec.messages import ChannelResult, LoginResult, PongResult
 from node.codec.signatures import recover
 from node.ingress.config import IngressConfig
 from node.ingress.envelope import (
@@ -28,7 +29,16 @@ from node.ingress.envelope import (
 from node.ingress.presence import Presence
 from node.ingress.service import Ingress
 from node.ingress.session import Session, Verdict
-from node.ports.api import OF_A_MARKET, RESUMABLE, SUCCESS, Answer, Channel, Feeds, Wire
+from node.ports.api import (
+    OF_A_MARKET,
+    RESUMABLE,
+    SUCCESS,
+    Answer,
+    Channel,
+    Feeds,
+    LimitsResult,
+    Wire,
+)
 from node.ports.clock import Clock
 from node.types.errors import (
     LoginRequired,
@@ -43,12 +53,24 @@ from node.types.ids import Address, MarketId, address_from_hex, hex_from_address
 Take = Callable[[bytes, Answer, int, Session, int], None]
 
 
-class _LoginParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class NoParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What a method is asked with that needs nothing."""
+
+
+class LoginParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Opens the private feed of ``account``: a signature over ``Login(account, challenge)``."""
+
     account: str
     signature: str
 
 
-class _ChannelParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class ChannelParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Names a channel.
+
+    ``market`` is a symbol where the channel is of a market; ``interval`` is of candles alone.
+    ``since`` is the ``seq`` of the last message seen, to go on from there.
+    """
+
     channel: Literal[
         "book",
         "orders",
@@ -67,8 +89,9 @@ class _ChannelParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_field
     since: Annotated[int, msgspec.Meta(ge=0, le=ID_MAX)] | None = None
 
 
-_login_decoder = msgspec.json.Decoder(_LoginParams)
-_channel_decoder = msgspec.json.Decoder(_ChannelParams)
+_nothing_decoder = msgspec.json.Decoder(NoParams)
+_login_decoder = msgspec.json.Decoder(LoginParams)
+_channel_decoder = msgspec.json.Decoder(ChannelParams)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -111,6 +134,7 @@ class ClientConversation:
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
             "ping": self._ping,
+            "limits": self._limits,
         }
 
     @property
@@ -130,7 +154,7 @@ class ClientConversation:
         now_ns = self._around.clock.now_ns()
         verdict = self._session.judge(now_ns)
         if verdict is not Verdict.TAKE:
-            self._turn_away(verdict, text)
+            self._turn_away(verdict, text, now_ns)
             return
         try:
             envelope = read_envelope(text)
@@ -147,19 +171,20 @@ class ClientConversation:
 
     def refuse(self, error: PlimsollError) -> None:
         """Answer a message that cannot be read at all; it counts like any other."""
-        verdict = self._session.judge(self._around.clock.now_ns())
+        now_ns = self._around.clock.now_ns()
+        verdict = self._session.judge(now_ns)
         if verdict is Verdict.TAKE:
             self._send_error(None, error)
         else:
-            self._turn_away(verdict, "")
+            self._turn_away(verdict, "", now_ns)
 
     def end(self) -> None:
         """Stop telling the client anything; what it sent is still decided."""
         self._log_out()
         self._around.feeds.leave(self._wire)
 
-    def _turn_away(self, verdict: Verdict, text: str) -> None:
-        error = self._session.limited()
+    def _turn_away(self, verdict: Verdict, text: str, now_ns: int) -> None:
+        error = self._session.limited(now_ns)
         self._around.ingress.turn_away(error)
         if verdict is Verdict.CLOSE:
             self._wire.close(error)
@@ -200,7 +225,8 @@ class ClientConversation:
         around.presence.enter(account)
         self._log_out()
         self._account = account
-        self._send_result(envelope.id, {"account": params.account, "signer": "0x" + signer.hex()})
+        result = LoginResult(account=params.account, signer=hex_from_address(signer))
+        self._send_result(envelope.id, result)
 
     def _log_out(self) -> None:
         account, self._account = self._account, None
@@ -214,8 +240,7 @@ class ClientConversation:
         if since is not None and channel.kind not in RESUMABLE:
             raise MalformedMessage(detail=f"the channel {channel.kind} cannot be resumed")
         opening = self._around.feeds.subscribe(self._wire, channel, since)
-        named = self._named(channel)
-        self._send_result(envelope.id, {**named, "resumed": opening.resumed})
+        self._send_result(envelope.id, self._named(channel, opening.resumed))
         # In the same turn of the loop, so that no message of the channel can come in between.
         for frame in opening.frames:
             self._wire.push(frame)
@@ -225,10 +250,18 @@ class ClientConversation:
         self._around.feeds.unsubscribe(self._wire, channel)
         self._send_result(envelope.id, self._named(channel))
 
-    def _ping(self, envelope: Envelope, _now_ns: int) -> None:
-        self._send_result(envelope.id, {"time": self._around.clock.now_ms()})
+    def _limits(self, envelope: Envelope, now_ns: int) -> None:
+        _read(_nothing_decoder, envelope)
+        if self._account is None:
+            raise LoginRequired(method="limits")
+        adding, reducing = self._around.ingress.limits.of(self._account, now_ns)
+        account = hex_from_address(self._account)
+        self._send_result(envelope.id, LimitsResult(account, adding, reducing))
 
-    def _channel(self, params: _ChannelParams) -> Channel:
+    def _ping(self, envelope: Envelope, _now_ns: int) -> None:
+        self._send_result(envelope.id, PongResult(self._around.clock.now_ms()))
+
+    def _channel(self, params: ChannelParams) -> Channel:
         if (params.channel == "candles") != bool(params.interval):
             raise MalformedMessage(detail="candles have an interval, and no other channel has")
         if params.channel in OF_A_MARKET:
@@ -244,18 +277,17 @@ class ClientConversation:
             return Channel("account", account=self._account)
         return Channel(params.channel)
 
-    def _named(self, channel: Channel) -> dict[str, Any]:
-        named = {"channel": channel.kind}
+    def _named(self, channel: Channel, resumed: bool | None = None) -> ChannelResult:
+        market: str | None = None
+        account: str | None = None
         if channel.kind in OF_A_MARKET:
             symbols = {market: symbol for symbol, market in self._around.symbols.items()}
-            named["market"] = symbols[channel.market]
-        if channel.interval:
-            named["interval"] = channel.interval
+            market = symbols[channel.market]
         if channel.kind == "account":
-            named["account"] = hex_from_address(channel.account)
-        return named
+            account = hex_from_address(channel.account)
+        return ChannelResult(channel.kind, market, account, channel.interval or None, resumed)
 
-    def _send_result(self, request: int, result: dict[str, Any]) -> None:
+    def _send_result(self, request: int, result: msgspec.Struct) -> None:
         self._wire.send(result_envelope(request, _encode(result)))
 
     def _send_error(self, request: int | None, error: PlimsollError) -> None:

@@ -13,7 +13,7 @@ from node.ingress.peers import Peers
 from node.ingress.presence import Presence
 from node.ingress.service import Ingress
 from node.ingress.session import Session, Verdict
-from node.ports.api import Answer, Feeds, Wire
+from node.ports.api import Answer, Feeds, Meter, Wire
 from node.ports.clock import Clock
 from node.types.blocks import Domain
 from node.types.errors import MalformedMessage, PlimsollError, ShuttingDown
@@ -84,19 +84,38 @@ class Door:
         )
 
     def action(
-        self, raw: bytes, answer: Answer, address: str = "", deadline_ms: int | None = None
+        self,
+        raw: bytes,
+        answer: Answer,
+        address: str = "",
+        deadline_ms: int | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Take in one action of a client that does not stay connected."""
         session = self._peers.session_of(address)
         take = self._around.ingress.take_action
+        if meter is not None:
+            take = partial(take, meter=meter)
         self._take(take, raw, answer, session, deadline_ms, costly=False)
 
     def oracle_round(
-        self, raw: bytes, answer: Answer, address: str = "", deadline_ms: int | None = None
+        self,
+        raw: bytes,
+        answer: Answer,
+        address: str = "",
+        deadline_ms: int | None = None,
+        meter: Meter | None = None,  # noqa: ARG002 - a round is on no account's budget
     ) -> None:
         """Take in one oracle round, likewise."""
         session = self._peers.session_of(address)
         self._take(self._around.ingress.take_round, raw, answer, session, deadline_ms, costly=True)
+
+    def spend(self, address: str) -> None:
+        """Count one costly request from ``address``. Raises ``RateLimited``."""
+        session, now_ns = self._peers.session_of(address), self._around.clock.now_ns()
+        if session.judge(now_ns) is not Verdict.TAKE:
+            raise session.limited(now_ns)
+        session.spend(now_ns)
 
     def stop(self) -> None:
         """Take on nothing more; what is in flight is still answered."""
@@ -120,7 +139,7 @@ class Door:
             if deadline_ms is not None and not 1 <= deadline_ms <= DEADLINE_MS_MAX:
                 raise MalformedMessage(detail=f"deadline_ms is 1 to {DEADLINE_MS_MAX}")
             if session.judge(now_ns) is not Verdict.TAKE:
-                raise session.limited()
+                raise session.limited(now_ns)
             if costly:
                 session.spend(now_ns)
             session.begin(length)

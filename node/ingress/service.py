@@ -14,11 +14,12 @@ from node.codec.eip712 import Signing
 from node.codec.json_errors import encode_error, encode_rejection
 from node.codec.json_rounds import read_round
 from node.codec.signatures import authenticate
+from node.ingress.account_limits import AccountLimits
 from node.ingress.claim import claims_to_reduce
 from node.ingress.replies import Replies
 from node.ingress.session import Session
 from node.ports.admission import Admitted, Gate, Passage
-from node.ports.api import SUCCESS, Answer
+from node.ports.api import SUCCESS, Answer, Meter
 from node.ports.clock import Clock
 from node.ports.intake import NEVER_NS, Deliver, Intake
 from node.types.commands import OracleRound
@@ -32,19 +33,25 @@ from node.types.errors import (
     NonceUsed,
     OracleRoundRefused,
     Overloaded,
+    OwnerRequired,
     PlimsollError,
     Shed,
     UnknownAccount,
     WrongSigner,
 )
 from node.types.events import Rejected
-from node.types.lanes import Lane
+from node.types.lanes import Lane, lane_of
 from node.types.rules import Rules
 
 _NOT_THEIRS = frozenset(
     kind.code for kind in (WrongSigner, UnknownAccount, AgentExpired, NonceUsed)
 )
 """Rejections that tell that whoever brought the action had no business to, or brought it again."""
+
+_WHO_SIGNED = frozenset(
+    kind.code for kind in (WrongSigner, OwnerRequired, AgentExpired, UnknownAccount)
+)
+"""Rejections that a client understands only with the digest and with whom the signature names."""
 
 _NEVER_KNOWN = (ActionExpired, DeadlineExceeded, GateClosed, Overloaded, Shed)
 """What a claim may come to whose truth nobody has seen: it took up room all the same."""
@@ -53,20 +60,26 @@ _NEVER_KNOWN = (ActionExpired, DeadlineExceeded, GateClosed, Overloaded, Shed)
 class _Ticket:
     """One request on its way; its methods are what gate and sequencer call back.
 
-    ``claimant`` is the session that said of it that it reduces risk, if it did. ``key`` is the
-    action's id and its signer, once both are known.
+    ``claimant`` is the session that said of it that it reduces risk, if it did. ``meter`` hears of
+    the account's budget; ``proven`` is what the gate found.
     """
 
-    __slots__ = ("_answer", "_ingress", "claimant", "deadline_ns", "key", "spent_ns")
+    __slots__ = ("_answer", "_ingress", "claimant", "deadline_ns", "meter", "proven", "spent_ns")
 
     def __init__(
-        self, ingress: "Ingress", answer: Answer, claimant: Session | None, deadline_ns: int
+        self,
+        ingress: "Ingress",
+        answer: Answer,
+        claimant: Session | None,
+        deadline_ns: int,
+        meter: Meter | None = None,
     ) -> None:
         self._ingress = ingress
         self._answer = answer
         self.claimant = claimant
         self.deadline_ns = deadline_ns
-        self.key = b""
+        self.meter = meter
+        self.proven: Admitted | None = None
         self.spent_ns = 0
 
     def admitted(self, answer: Admitted | PlimsollError) -> None:
@@ -74,11 +87,9 @@ class _Ticket:
         ingress = self._ingress
         started_ns = ingress.clock.now_ns()
         if isinstance(answer, Admitted):
-            self.key = answer.digest + answer.action.signer
+            self.proven = answer
             try:
-                ingress.writer.offer(
-                    answer.action, answer.digest, self.decided, None, self.deadline_ns
-                )
+                self._offer(answer, started_ns)
             except PlimsollError as error:
                 self._leave_open(error, started_ns)
                 self.fail(error, started_ns)
@@ -92,14 +103,29 @@ class _Ticket:
                 self._leave_open(answer, started_ns)
             self.fail(answer, started_ns)
 
+    def _offer(self, admitted: Admitted, now_ns: int) -> None:
+        """Queue the action if its account may ask for so much; charge for it once it is queued."""
+        ingress, action = self._ingress, admitted.action
+        limits, lane = ingress.limits, lane_of(action)
+        budget = limits.budget_of(action, lane)
+        try:
+            if budget is not None:
+                limits.require(budget, action, now_ns)
+            ingress.writer.offer(action, admitted.digest, self.decided, lane, self.deadline_ns)
+            if budget is not None:
+                limits.charge(budget, action, now_ns)
+        finally:
+            if self.meter is not None and budget is not None:
+                self.meter(budget.of(action.account, now_ns))
+
     def decided(self, outcome: Outcome | PlimsollError) -> None:
         """Answer with what became of the command."""
         started_ns = self._ingress.clock.now_ns()
         if isinstance(outcome, Executed):
             self._believe()
             body = self._ingress.render(outcome)
-            if self.key:
-                self._ingress.replies.remember(self.key, body)
+            if self.proven is not None:
+                self._ingress.replies.remember(_key_of(self.proven), body)
             self._ingress.stage.leave()
             self._finish(SUCCESS, body, started_ns)
         elif isinstance(outcome, Rejected):
@@ -107,14 +133,18 @@ class _Ticket:
                 self._disbelieve(started_ns)
             else:
                 self._believe()
-            if outcome.code == NonceUsed.code:
-                first = self._ingress.replies.find(self.key)
+            if outcome.code == NonceUsed.code and self.proven is not None:
+                first = self._ingress.replies.find(_key_of(self.proven))
                 if first is not None:
                     self._ingress.stage.leave()
                     self._finish(SUCCESS, first, started_ns)
                     return
             self._ingress.stage.refuse(outcome.error)
-            body = encode_rejection(outcome.code, outcome.error, outcome.values)
+            values = outcome.values
+            if self.proven is not None and outcome.code in _WHO_SIGNED:
+                signer, digest = self.proven.action.signer, self.proven.digest
+                values = {**values, "signer": signer, "digest": digest}
+            body = encode_rejection(outcome.code, outcome.error, values)
             self._finish(outcome.code, body, started_ns)
         else:
             self._leave_open(outcome, started_ns)
@@ -147,6 +177,11 @@ class _Ticket:
         ingress.stage.busy(0, self.spent_ns, 1)
 
 
+def _key_of(proven: Admitted) -> bytes:
+    """Return what names an action together with who signed it; see ``Submission``."""
+    return proven.digest + proven.action.signer
+
+
 class Ingress:
     """Takes in actions and oracle rounds; every one of them gets exactly one answer."""
 
@@ -158,9 +193,11 @@ class Ingress:
         signing: Signing,
         rules: Rules,
         clock: Clock,
+        limits: AccountLimits,
         replies: Replies | None = None,
     ) -> None:
         """``render`` writes the JSON body of a result; ``replies`` are those of before."""
+        self.limits = limits
         self.writer = writer
         self.render = render
         self.replies = Replies(render) if replies is None else replies
@@ -180,14 +217,15 @@ class Ingress:
         started_ns: int,
         session: Session,
         deadline_ns: int = NEVER_NS,
+        meter: Meter | None = None,
     ) -> None:
         """Take in the JSON body of an action that came by ``session``.
 
         Work on it began at ``started_ns``, with whatever the caller did before. Past
-        ``deadline_ns`` it is not begun any more.
+        ``deadline_ns`` it is not begun any more. ``meter`` hears of its account's budget.
         """
         reduces = session.is_trusted(started_ns) and claims_to_reduce(raw)
-        ticket = self._enter(answer, session if reduces else None, deadline_ns)
+        ticket = self._enter(answer, session if reduces else None, deadline_ns, meter)
         try:
             self._gate.submit(raw, ticket.admitted, Passage(session.origin, reduces, deadline_ns))
         except PlimsollError as error:
@@ -222,9 +260,15 @@ class Ingress:
         """Count a request that its own connection's limits kept out."""
         self.stage.turn_away(type(error).__name__)
 
-    def _enter(self, answer: Answer, claimant: Session | None, deadline_ns: int) -> _Ticket:
+    def _enter(
+        self,
+        answer: Answer,
+        claimant: Session | None,
+        deadline_ns: int,
+        meter: Meter | None = None,
+    ) -> _Ticket:
         self.stage.enter()
-        ticket = _Ticket(self, answer, claimant, deadline_ns)
+        ticket = _Ticket(self, answer, claimant, deadline_ns, meter)
         self.open.add(ticket)
         return ticket
 

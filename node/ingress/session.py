@@ -57,6 +57,11 @@ class LeakyBucket:
         self._empty_at_ns = empty_at_ns
         return True
 
+    def wait_ms(self, now_ns: int) -> int:
+        """Return the milliseconds, rounded up, until one item fits."""
+        over_ns = self._empty_at_ns + self._interval_ns - now_ns - self._depth_ns
+        return -(-max(0, over_ns) // _NS_PER_MS)
+
 
 class Household:
     """What all connections of one address have in common."""
@@ -110,14 +115,21 @@ class Session:
             return Verdict.CLOSE
         return Verdict.TAKE if self._messages.take(now_ns) else Verdict.REFUSE
 
-    def limited(self) -> RateLimited:
+    def limited(self, now_ns: int) -> RateLimited:
         """Return the error for what ``judge`` did not take."""
-        return RateLimited(limit=self._config.messages_per_s)
+        return RateLimited(
+            of="messages",
+            limit=self._config.messages_per_s,
+            retry_after_ms=self._messages.wait_ms(now_ns),
+        )
 
     def spend(self, now_ns: int) -> None:
         """Count one costly request. Raises ``RateLimited``."""
-        if not self._household.costly.take(now_ns):
-            raise RateLimited(limit=self._config.costly_per_s)
+        costly = self._household.costly
+        if not costly.take(now_ns):
+            raise RateLimited(
+                of="costly", limit=self._config.costly_per_s, retry_after_ms=costly.wait_ms(now_ns)
+            )
 
     def is_trusted(self, now_ns: int) -> bool:
         """Return whether a claim to reduce risk is believed until it is checked."""

@@ -44,6 +44,26 @@ def worst_price(
     return Ticks(max(bankruptcy, low) if position.size > 0 else min(bankruptcy, high))
 
 
+def liquidation_price(rules: MarketRules, position: Position, index: int) -> Ticks | None:
+    """Return the first mark, coming from the healthy side, at which the position is liquidatable.
+
+    The highest such price for a long, the lowest for a short; None where no price above 0 is one.
+    With e an integer, e < ceil(x) is e < x, so for size q > 0, entry N, margin C after the funding
+    owed up to ``index``, and rate m in millionths, C + q*P - N < ceil(q*P*m / 10^6) is
+
+        P < (N - C) * 10^6 / (q * (10^6 - m))          and for -q
+        P > (C - N) * 10^6 / (q * (10^6 + m))
+    """
+    size = position.size
+    lacking = position.entry - position.margin + position.owed_funding(index)
+    maintenance = rules.bracket(abs(size)).maintenance
+    if size > 0:
+        price = -(-lacking * PPM_ONE // (size * (PPM_ONE - maintenance))) - 1
+        return Ticks(price) if price > 0 else None
+    price = -lacking * PPM_ONE // (-size * (PPM_ONE + maintenance)) + 1
+    return Ticks(max(1, price))
+
+
 def price_band(rules: MarketRules, mark: int) -> tuple[Ticks, Ticks]:
     """Return the lowest and the highest limit price allowed round ``mark`` (rounded inward)."""
     low = -(-mark * (PPM_ONE - rules.price_band) // PPM_ONE)

@@ -23,6 +23,33 @@ Answer = Callable[[int, bytes], None]
 """Called once with the code (``SUCCESS`` or an error's) and the JSON body of a result or error."""
 
 
+class Budget(msgspec.Struct, frozen=True, gc=False):
+    """What an account has used of one of its budgets of weight: ``adding`` or ``reducing``.
+
+    ``used`` drains by ``per_s``; an action whose weight is more than ``remaining`` is refused.
+    After ``reset_ms`` of silence nothing is used.
+    """
+
+    name: str
+    per_s: int
+    limit: int
+    used: int
+    remaining: int
+    reset_ms: int
+
+
+class LimitsResult(msgspec.Struct, frozen=True, gc=False):
+    """Both budgets of the account that is logged in."""
+
+    account: str
+    adding: Budget
+    reducing: Budget
+
+
+Meter = Callable[[Budget], None]
+"""Told of the budget that an action drew on, or was refused by, before its answer comes."""
+
+
 class Channel(msgspec.Struct, frozen=True, gc=False):
     """One feed, hashable: its kind, and whose it is.
 
@@ -158,6 +185,21 @@ class Views(Protocol):
         """Return the proof that claims a withdrawal on L1."""
         ...
 
+    def preview(self, raw: bytes) -> bytes:
+        """Return what would become of an unsigned order; raises what cannot be read."""
+        ...
+
+
+class Faucet(Protocol):
+    """Gives test money away; a devnet's node has one."""
+
+    async def pour(self, raw: bytes, origin: str) -> bytes:
+        """Pay in on L1 for the account in ``raw``, asked from ``origin``; return the answer.
+
+        Raises what cannot be read, ``RateLimited``, ``Overloaded`` or ``ChainUnavailable``.
+        """
+        ...
+
 
 class Conversation(Protocol):
     """One client that stays connected."""
@@ -187,21 +229,36 @@ class Conversation(Protocol):
 class Api(Protocol):
     """Takes in what clients send."""
 
+    def spend(self, address: str) -> None:
+        """Count one costly request from ``address``. Raises ``RateLimited``."""
+        ...
+
     def open(self, wire: Wire, address: str = "") -> Conversation:
         """Return a new conversation with ``address``, which answers to ``wire``."""
         ...
 
     def action(
-        self, raw: bytes, answer: Answer, address: str = "", deadline_ms: int | None = None
+        self,
+        raw: bytes,
+        answer: Answer,
+        address: str = "",
+        deadline_ms: int | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Take in one action from ``address``, by a client that does not stay connected.
 
-        After ``deadline_ms`` it is not begun any more (None: whenever its turn comes).
+        After ``deadline_ms`` it is not begun any more (None: whenever its turn comes). ``meter``
+        hears of the account's budget as soon as the signature is proven.
         """
         ...
 
     def oracle_round(
-        self, raw: bytes, answer: Answer, address: str = "", deadline_ms: int | None = None
+        self,
+        raw: bytes,
+        answer: Answer,
+        address: str = "",
+        deadline_ms: int | None = None,
+        meter: Meter | None = None,
     ) -> None:
-        """Take in one oracle round, likewise."""
+        """Take in one oracle round, likewise; it draws on no account's budget."""
         ...

@@ -6,7 +6,7 @@ A reorg of the chain may take ``posted`` and ``safe`` back; ``sealed`` and ``fin
 import msgspec
 
 from node.types.errors import TransitionImpossible
-from node.types.feed_states import FILL_STAGES
+from node.types.feed_states import FILL_STAGES, FillStage
 from node.types.ids import Sequence
 
 
@@ -18,7 +18,7 @@ class Cursors(msgspec.Struct, frozen=True, gc=False):
     final: Sequence = Sequence(0)
     sealed: Sequence = Sequence(0)
 
-    def stage(self, sequence: int) -> str:
+    def stage(self, sequence: int) -> FillStage:
         """Return which of ``FILL_STAGES`` command ``sequence``, which is durable, has reached."""
         reached = (self.sealed, self.posted, self.safe, self.final)
         return FILL_STAGES[sum(sequence <= cursor for cursor in reached)]

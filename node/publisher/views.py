@@ -6,10 +6,10 @@ tells a batch later.)
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
+from node.codec.answers import BlockAnswer, FinalityAnswer, ReceiptAnswer, WithdrawalAnswer
 from node.codec.json_markets import markets_to_json, rules_to_json
 from node.publisher.feeds import Feeds, block_fields
 from node.publisher.finality import Cursors
@@ -42,8 +42,10 @@ class PublicViews:
         cursors: Callable[[], Cursors],
         last_sequence: Callable[[], Sequence],
         withdrawals: Callable[[int], WithdrawalProof],
+        preview: Callable[[bytes], bytes],
     ) -> None:
         """``withdrawals`` gives the proof of a withdrawal, or raises ``NotFound``."""
+        self._preview = preview
         self._feeds = feeds
         self._history = history
         self._cursors = cursors
@@ -107,13 +109,13 @@ class PublicViews:
 
     def receipt(self, sequence: int) -> bytes:
         """Return a receipt with the ids after it in its block. Raises ``NotFound``."""
-        return _encode(_receipt_fields(self._history.receipt(sequence)))
+        return _encode(_receipt(self._history.receipt(sequence)))
 
     def block(self, number: int) -> bytes:
         """Return a block's head and the ids of its commands. Raises ``NotFound``."""
         durable = self._history.block(number)
-        ids = ["0x" + name.hex() for name in durable.block.ids]
-        return _encode({**block_fields(durable), "ids": ids})
+        ids = tuple("0x" + name.hex() for name in durable.block.ids)
+        return _encode(BlockAnswer(**block_fields(durable), ids=ids))
 
     def finality(self, sequence: int) -> bytes:
         """Return how sure a command is on L1. Raises ``NotFound`` when there is none so far."""
@@ -122,14 +124,14 @@ class PublicViews:
             raise NotFound(sequence=sequence, last=last)
         cursors = self._cursors()
         return _encode(
-            {
-                "sequence": sequence,
-                "status": cursors.stage(sequence),
-                "sealed": cursors.sealed,
-                "posted": cursors.posted,
-                "safe": cursors.safe,
-                "final": cursors.final,
-            }
+            FinalityAnswer(
+                sequence=sequence,
+                status=cursors.stage(sequence),
+                sealed=cursors.sealed,
+                posted=cursors.posted,
+                safe=cursors.safe,
+                final=cursors.final,
+            )
         )
 
     def _market(self, symbol: str) -> MarketId:
@@ -143,27 +145,31 @@ class PublicViews:
         found = self._withdrawals(withdrawal_id)
         proof = found.proof
         return _encode(
-            {
-                "withdrawal_id": withdrawal_id,
-                "batch": found.batch,
-                "key": "0x" + proof.key.hex(),
-                "leaf": "0x" + proof.value.hex(),
-                "bits": proof.bits,
-                "siblings": ["0x" + sibling.hex() for sibling in proof.siblings],
-            }
+            WithdrawalAnswer(
+                withdrawal_id=withdrawal_id,
+                batch=found.batch,
+                key="0x" + proof.key.hex(),
+                leaf="0x" + proof.value.hex(),
+                bits=proof.bits,
+                siblings=tuple("0x" + sibling.hex() for sibling in proof.siblings),
+            )
         )
 
+    def preview(self, raw: bytes) -> bytes:
+        """Return what would become of the order in ``raw``; see ``Previewer``."""
+        return self._preview(raw)
 
-def _receipt_fields(receipt: Receipt) -> dict[str, Any]:
-    return {
-        "sequence": receipt.sequence,
-        "number": receipt.number,
-        "time": receipt.time,
-        "first_sequence": receipt.first_sequence,
-        "count": receipt.count,
-        "id": "0x" + receipt.action.hex(),
-        "link": "0x" + receipt.link.hex(),
-        "following": ["0x" + name.hex() for name in receipt.following or ()],
-        "hash": "0x" + receipt.hash.hex(),
-        "signature": "0x" + receipt.signature.hex(),
-    }
+
+def _receipt(receipt: Receipt) -> ReceiptAnswer:
+    return ReceiptAnswer(
+        sequence=receipt.sequence,
+        number=receipt.number,
+        time=receipt.time,
+        first_sequence=receipt.first_sequence,
+        count=receipt.count,
+        id="0x" + receipt.action.hex(),
+        link="0x" + receipt.link.hex(),
+        following=tuple("0x" + name.hex() for name in receipt.following or ()),
+        hash="0x" + receipt.hash.hex(),
+        signature="0x" + receipt.signature.hex(),
+    )

@@ -117,13 +117,13 @@ class WrongSigner(CommandRejected):
 
 
 class OwnerRequired(CommandRejected):
-    """Only the account's own key may sign this action, never an agent."""
+    """Only the account's own key may sign this action, not the agent ``signer``."""
 
     code = 1103
 
 
 class AgentExpired(CommandRejected):
-    """The agent's authority ended at ``expired_at`` (milliseconds)."""
+    """The authority of the agent ``signer`` ended at ``expired_at`` (milliseconds)."""
 
     code = 1104
 
@@ -165,7 +165,7 @@ class AgentRefused(CommandRejected):
 
 
 class UnknownAccount(CommandRejected):
-    """The account never received a deposit."""
+    """The account never received a deposit (``signer`` was recovered over ``digest``)."""
 
     code = 1111
 
@@ -492,7 +492,10 @@ class SlowReader(Unavailable):
 
 
 class RateLimited(Unavailable):
-    """More messages than the connection may send (``limit`` per second)."""
+    """More than is allowed of something (``of``; ``limit`` a second): come back later.
+
+    After ``retry_after_ms`` it would fit, if nothing else were sent meanwhile.
+    """
 
     code = 2006
 

@@ -11,7 +11,7 @@ meaning, makes a new ``FEED_STATES_VERSION``, which the hello greeting carries w
     fill:   accepted ─▶ sealed ─▶ posted ─▶ safe ─▶ final      (a reorg takes posted and safe back)
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from node.types.events import CancelReason
 
@@ -39,5 +39,7 @@ NEXT_ORDER_STATES: Final[dict[str, frozenset[str]]] = {
 CANCEL_REASONS: Final = {reason: reason.name.lower() for reason in CancelReason}
 """How a ``CancelReason`` is called in answers and feeds."""
 
-FILL_STAGES: Final = ("accepted", "sealed", "posted", "safe", "final")
+FillStage = Literal["accepted", "sealed", "posted", "safe", "final"]
+
+FILL_STAGES: Final[tuple[FillStage, ...]] = ("accepted", "sealed", "posted", "safe", "final")
 """How sure a fill is: in the log; in a batch on disk; on L1; deep in L1; for ever."""

@@ -13,6 +13,8 @@ from node.adapters.http.framing import text_frame
 from node.adapters.http.probes import Probes
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
+from node.app.contract.documents import asyncapi_text, openapi_text
+from node.app.overload import is_entitled
 from node.capacity.queue import BoundedQueue
 from node.capacity.traffic import Traffic
 from node.codec.commands import command_id
@@ -20,17 +22,21 @@ from node.codec.eip712 import Signing
 from node.codec.json_actions import action_to_json
 from node.codec.receipts import BlockSigning
 from node.codec.signatures import sign
+from node.ingress.account_limits import AccountLimits
 from node.ingress.admission import Admitter
 from node.ingress.config import IngressConfig
 from node.ingress.door import Door, surroundings
 from node.ingress.presence import Presence
 from node.ingress.service import Ingress
 from node.ports.admission import ORDINARY, Admitted, Passage
+from node.ports.terms import free_terms
 from node.publisher.accounts import Accounts
 from node.publisher.books import Books
 from node.publisher.config import PublisherConfig
 from node.publisher.feeds import Feeds
+from node.publisher.leaf_mirror import LeafMirror
 from node.publisher.marks import Marks
+from node.publisher.preview import Previewer
 from node.publisher.results import ResultWriter
 from node.publisher.service import Publisher
 from node.publisher.views import PublicViews, WithdrawalProof
@@ -65,6 +71,7 @@ from tests.examples import (
     oracle_round,
     signed,
 )
+from tests.integration.conformance import messages
 from tests.unit.sequencer.surroundings import MemoryJournal, TestKey
 
 BTC = MarketId(1)
@@ -127,6 +134,7 @@ class ApiNode:
         self.entered: list[Address] = []
         self.left: list[Address] = []
         self.state = State.genesis(RULES, DOMAIN)
+        self.leaves = LeafMirror(self.state.leaves())
         self.gate = InlineGate()
         self.mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("publisher", 64))
         self.sequencer = Sequencer(
@@ -138,14 +146,15 @@ class ApiNode:
             BlockSigning(DOMAIN),
             clock,
             SequencerLimits(lanes=dict.fromkeys(Lane, lane_limit)),
-            [self.mailbox],
+            [self.leaves, self.mailbox],
         )
         zero = Sequence(0)
         self.feeds = Feeds(RULES, Books(2), Accounts(), Marks(zero), text_frame, zero)
         self.publisher = Publisher(self.feeds, self.mailbox, clock, PublisherConfig(), zero)
         self.ingress = Ingress(
-            self.gate, self.sequencer, ResultWriter(RULES).write, SIGNING, RULES, clock
-        )
+            self.gate, self.sequencer, ResultWriter(RULES).write, SIGNING, RULES, clock,
+            AccountLimits(ingress, lambda action: is_entitled(self.state, action)),
+        )  # fmt: skip
         self.door = Door(
             surroundings(
                 self.ingress, self.publisher, SIGNING, clock, ingress, RULES, DOMAIN,
@@ -160,6 +169,7 @@ class ApiNode:
             lambda: self.publisher.cursors,
             lambda: self.publisher.last_sequence,
             withdrawal_proof,
+            Previewer(RULES, DOMAIN, self.leaves, clock, free_terms).preview,
         )
         self.faults: Iterable[str] = ()
         self.traffic = Traffic()
@@ -170,6 +180,8 @@ class ApiNode:
             lambda: {"rate_per_s": 0},
             self.traffic.read,
             lambda: {"price": "0.0001"},
+            openapi_text,
+            asyncapi_text,
         )
         self.server = HttpServer(http, self.door, views, probes, self.traffic)
         self._nonces = {ALICE: 0, BOB: 0, CAROL: 0}
@@ -250,18 +262,23 @@ async def running_node(
 
 
 class Talker:
-    """A WebSocket client that keeps answers and pushes apart."""
+    """A WebSocket client that keeps answers and pushes apart.
+
+    Whatever it reads must conform to the AsyncAPI document.
+    """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self.pushes: list[Body] = []
         self._ids = 0
+        self._asked: dict[int, str] = {}
 
     async def read(self) -> Body:
         """Return the next message, whatever it is."""
         message = await self.socket.receive(timeout=WAIT_S)
         assert message.type is aiohttp.WSMsgType.TEXT, (message, self.socket.close_code)
         body: Body = msgspec.json.decode(message.data)
+        messages().check_spoken(body, self._asked.get(body.get("id") or 0))
         return body
 
     async def push(self, channel: str) -> Body:
@@ -275,6 +292,7 @@ class Talker:
     async def call(self, method: str, params: Any = None) -> Body:
         """Send a request and return its answer."""
         self._ids += 1
+        self._asked[self._ids] = method
         request = {"id": self._ids, "method": method}
         if params is not None:
             request["params"] = params
@@ -283,6 +301,7 @@ class Talker:
 
     async def call_late(self, request: int, order: Body) -> Body:
         """Send an action under the id ``request`` and return its answer."""
+        self._asked[request] = "action"
         text = msgspec.json.encode({"id": request, "method": "action", "params": order})
         await self.socket.send_str(text.decode())
         return await self.answer(request)

@@ -12,7 +12,7 @@ class Probes(msgspec.Struct, frozen=True):
     ``faults`` are the reasons why the node cannot do its work now, none when it can. ``stats`` is
     whatever msgspec can write as JSON, as are ``load``, the load line, and ``telemetry``, the
     counters behind it, and ``fee``, the price of work. ``metrics`` is the body of a Prometheus
-    scrape.
+    scrape. ``openapi`` and ``asyncapi`` are the documents of the API, as JSON.
     """
 
     faults: Callable[[], Iterable[str]]
@@ -21,3 +21,5 @@ class Probes(msgspec.Struct, frozen=True):
     load: Callable[[], Any]
     telemetry: Callable[[], Any]
     fee: Callable[[], Any]
+    openapi: Callable[[], bytes]
+    asyncapi: Callable[[], bytes]

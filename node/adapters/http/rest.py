@@ -2,6 +2,8 @@
 
 ====================================  ==========================================================
 POST /action, /oracle_round           answered once the block is durable; ?deadline_ms=
+POST /preview                         what would become of an order that nobody has signed
+POST /faucet                          test money, on a devnet
 GET  /markets /rules                  what the exchange allows
 GET  /book/{symbol}?depth=            the book as it stands
 GET  /trades?market=&limit=           the last trades, the oldest first
@@ -14,11 +16,12 @@ GET  /withdrawals/{id}                the proof that claims it on L1
 GET  /health /stats /metrics          for operators
 GET  /load /telemetry                 the load line, and the counters behind it
 GET  /fee                             the price of work, and how high it can be soon
+GET  /openapi.json /asyncapi.json     all of this, for programs (``node.app.contract``)
 ====================================  ==========================================================
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter_ns
 
 import msgspec
@@ -27,9 +30,11 @@ from aiohttp import web
 
 from node.adapters.http.probes import Probes
 from node.adapters.http.rationed import Rationed
+from node.adapters.http.share import Share
 from node.adapters.prometheus import CONTENT_TYPE
+from node.codec.answers import ErrorBody, HealthAnswer
 from node.codec.json_errors import encode_error
-from node.ports.api import SUCCESS, Answer, Api, Views
+from node.ports.api import SUCCESS, Answer, Api, Budget, Faucet, Meter, Views
 from node.types.errors import (
     ForeignOrigin,
     MalformedMessage,
@@ -44,8 +49,9 @@ from node.types.ids import Address, address_from_hex
 from node.types.units import UINT64_MAX
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Take = Callable[[bytes, Answer, str, int | None, Meter], None]
 
-_DEPTH_MAX = 100_000
+DEPTH_MAX = 100_000
 _LIMIT = 100
 _LIMIT_MAX = 1_000
 
@@ -56,6 +62,11 @@ _STATUS_OF_CODE = {
     ForeignOrigin.code: 403,
     UnknownHost.code: 421,
 }
+
+_COME_BACK = (429, 503)
+"""The statuses that may bear a ``Retry-After``."""
+
+_read_error = msgspec.json.Decoder(ErrorBody).decode
 
 _log = structlog.get_logger(__name__)
 
@@ -68,21 +79,49 @@ def status_of(code: int) -> int:
     return {1: 400, 2: 503}.get(code // 1000, 500)
 
 
-def json_response(body: bytes, status: int = 200) -> web.Response:
+def json_response(
+    body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
     """Return a response that holds the JSON text ``body``."""
-    return web.Response(body=body, status=status, content_type="application/json")
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
-def error_response(error: PlimsollError, status: int | None = None) -> web.Response:
+def error_response(
+    error: PlimsollError, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> web.Response:
     """Return the response that tells of ``error``."""
-    body = b'{"error":%b}' % encode_error(error)
-    return json_response(body, status_of(error.code) if status is None else status)
+    chosen = status_of(error.code) if status is None else status
+    return failure(encode_error(error), chosen, headers or {})
+
+
+def failure(error: bytes, status: int, headers: Mapping[str, str]) -> web.Response:
+    """Return the response that holds the JSON text ``error``; it says when to come back."""
+    if status in _COME_BACK:
+        wait_ms = _read_error(error).values.get("retry_after_ms")
+        if isinstance(wait_ms, int):
+            headers = {**headers, "Retry-After": str(-(-wait_ms // 1_000))}
+    return json_response(b'{"error":%b}' % error, status, headers)
+
+
+def budget_headers(budget: Budget) -> dict[str, str]:
+    """Return the headers that tell what is left of an account's budget."""
+    return {
+        "X-RateLimit-Budget": budget.name,
+        "X-RateLimit-Limit": str(budget.limit),
+        "X-RateLimit-Used": str(budget.used),
+        "X-RateLimit-Remaining": str(budget.remaining),
+        "X-RateLimit-Reset-Ms": str(budget.reset_ms),
+    }
 
 
 class Rest:
     """Handlers of the routes; ``in_flight`` are the requests that wait for a block."""
 
-    def __init__(self, api: Api, views: Views, probes: Probes) -> None:
+    def __init__(
+        self, api: Api, views: Views, probes: Probes, faucet: Faucet | None = None
+    ) -> None:
+        self._faucet = faucet
+        self._previews = Share("previews")
         self._api = api
         self._views = views
         self._probes = probes
@@ -99,6 +138,8 @@ class Rest:
         views = self._views
         application.router.add_post("/action", self._asking(self._api.action))
         application.router.add_post("/oracle_round", self._asking(self._api.oracle_round))
+        application.router.add_post("/preview", self._preview)
+        application.router.add_post("/faucet", self._pour)
         for path, view in (
             ("/markets", lambda _: views.markets()),
             ("/rules", lambda _: views.rules()),
@@ -119,8 +160,10 @@ class Rest:
         application.router.add_get("/load", self._load)
         application.router.add_get("/telemetry", self._telemetry)
         application.router.add_get("/fee", self._fee)
+        application.router.add_get("/openapi.json", _viewing(lambda _: self._probes.openapi()))
+        application.router.add_get("/asyncapi.json", _viewing(lambda _: self._probes.asyncapi()))
 
-    def _asking(self, take: Callable[[bytes, Answer, str, int | None], None]) -> Handler:
+    def _asking(self, take: Take) -> Handler:
         async def handle(request: web.Request) -> web.Response:
             deadline_ms = _deadline_ms(request)
             raw = await request.read()
@@ -131,20 +174,44 @@ class Rest:
                     future.set_result((code, body))
 
             self.in_flight += 1
+            headers: dict[str, str] = {}
             try:
-                take(raw, answer, request.remote or "", deadline_ms)
+                take(
+                    raw,
+                    answer,
+                    request.remote or "",
+                    deadline_ms,
+                    lambda budget: headers.update(budget_headers(budget)),
+                )
                 code, body = await future
             finally:
                 self.in_flight -= 1
             if code == SUCCESS:
-                return json_response(body)
-            return json_response(b'{"error":%b}' % body, status_of(code))
+                return json_response(body, headers=headers)
+            return failure(body, status_of(code), headers)
 
         return handle
 
+    async def _preview(self, request: web.Request) -> web.Response:
+        raw = await request.read()
+        self._api.spend(request.remote or "")
+        begun_ns = perf_counter_ns()
+        self._previews.require(begun_ns)
+        try:
+            return json_response(self._views.preview(raw))
+        finally:
+            self._previews.spent(begun_ns, perf_counter_ns())
+
+    async def _pour(self, request: web.Request) -> web.Response:
+        if self._faucet is None:
+            raise NotFound(path=request.path)
+        raw = await request.read()
+        self._api.spend(request.remote or "")
+        return json_response(await self._faucet.pour(raw, request.remote or ""))
+
     async def _health(self, _request: web.Request) -> web.Response:
-        reasons = list(self._probes.faults())
-        body = {"status": "unavailable" if reasons else "ok", "reasons": reasons}
+        reasons = tuple(self._probes.faults())
+        body = HealthAnswer("unavailable" if reasons else "ok", reasons)
         return json_response(msgspec.json.encode(body), 503 if reasons else 200)
 
     async def _stats(self, _request: web.Request) -> web.Response:
@@ -175,7 +242,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except web.HTTPException as error:
         fault = NotFound(path=request.path[:200]) if error.status == 404 else None
         refused = fault or MalformedMessage(detail=error.reason, method=request.method)
-        return error_response(refused, error.status)
+        allowed = error.headers.get("Allow")
+        return error_response(refused, error.status, {"Allow": allowed} if allowed else None)
     except ConnectionError:
         # The reader has gone in the middle of an answer; aiohttp knows what to do.
         raise
@@ -219,7 +287,7 @@ def _number(request: web.Request, name: str) -> int:
 
 def _depth(request: web.Request) -> int | None:
     text = request.query.get("depth")
-    return None if text is None else _integer("depth", text, _DEPTH_MAX)
+    return None if text is None else _integer("depth", text, DEPTH_MAX)
 
 
 def _deadline_ms(request: web.Request) -> int | None:

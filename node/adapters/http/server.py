@@ -13,7 +13,7 @@ from node.adapters.http.probes import Probes
 from node.adapters.http.rest import Rest, error_response, errors_as_json
 from node.adapters.http.wire import WebSocketWire
 from node.capacity.traffic import Traffic
-from node.ports.api import Api, Conversation, Views
+from node.ports.api import Api, Conversation, Faucet, Views
 from node.types.errors import (
     AddressUnavailable,
     MalformedMessage,
@@ -50,8 +50,15 @@ class HttpServer:
     """Serves ``api`` and ``views``. ``start``, then ``run`` until cancelled, then ``stop``."""
 
     def __init__(
-        self, config: HttpConfig, api: Api, views: Views, probes: Probes, traffic: Traffic
+        self,
+        config: HttpConfig,
+        api: Api,
+        views: Views,
+        probes: Probes,
+        traffic: Traffic,
+        faucet: Faucet | None = None,
     ) -> None:
+        """``faucet`` is what a devnet's node gives test money from."""
         self._config = config
         self._api = api
         self._traffic = traffic
@@ -63,7 +70,7 @@ class HttpServer:
             client_max_size=config.message_bytes,
         )
         application.router.add_get("/ws", self._serve)
-        self._rest = Rest(api, views, probes)
+        self._rest = Rest(api, views, probes, faucet)
         self._rest.add_to(application)
         Page(config.write_timeout_s).add_to(application)
         self._runner = web.AppRunner(

@@ -17,6 +17,7 @@ from node.adapters.devnet.process import DevnetProcess
 from node.adapters.devnet.settings import DEFAULT_CHAIN_ID, DevnetSettings
 from node.adapters.http.server import require_free
 from node.app.cli.arguments import require_places
+from node.app.cli.faucet import faucet_of
 from node.app.config import NodeConfig, read_config
 from node.app.exchange import hex_of
 from node.app.foundation import lay
@@ -120,7 +121,7 @@ async def _serve(config: NodeConfig, ready_file: Path | None, stats_file: Path |
     require_free(config.http)
     base = await lay(config, this_machine(config.sequencer.signature_workers))
     try:
-        node = Node(config, base)
+        node = Node(config, base, faucet_of(config.faucet, base))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, node.stop)

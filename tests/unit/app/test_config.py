@@ -46,7 +46,11 @@ def test_the_devnet_file_explains_every_key() -> None:
     text = (TOP / "configs" / "devnet.toml").read_text("utf-8")
     tables = read_toml(TOP / "configs" / "devnet.toml")
     config = read_config(TOP / "configs" / "devnet.toml")
-    for section in ("l1", "sequencer", "batcher", "risk", "triggers", "publisher", "ingress", "http"):
+    explained = (
+        *("l1", "sequencer", "batcher", "risk", "triggers", "publisher", "ingress", "http"),
+        "faucet",
+    )
+    for section in explained:
         assert {*tables[section]} == {*getattr(config, section).__struct_fields__}
     settlement = {*config.settlement.__struct_fields__}
     # TOML has no word for nothing, so what is nothing by default can only stand in a comment.

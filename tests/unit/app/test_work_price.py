@@ -69,7 +69,7 @@ class Machine:
 def test_an_idle_node_asks_for_the_floor() -> None:
     machine = Machine()
     assert machine.work(0.3, 60) == FEES.floor
-    assert machine.price.quote()["dearest"] is None
+    assert machine.price.quote().dearest is None
 
 
 def test_a_busy_loop_raises_the_price_and_rest_lowers_it() -> None:
@@ -112,8 +112,8 @@ def test_the_cost_of_l1_is_the_least_that_is_asked_for() -> None:
 def test_a_quote_says_how_high_the_price_can_be_soon() -> None:
     machine = Machine()
     quote = machine.price.quote()
-    assert quote["price"] == quote["floor"] == "0.0001"
-    assert quote["within"] == {"1": "0.000128", "5": "0.000206", "30": "0.003967"}
+    assert quote.price == quote.floor == "0.0001"
+    assert quote.within == {"1": "0.000128", "5": "0.000206", "30": "0.003967"}
 
 
 def test_no_block_after_the_quoted_one_is_dearer_than_its_reach_says() -> None:
@@ -123,7 +123,7 @@ def test_no_block_after_the_quoted_one_is_dearer_than_its_reach_says() -> None:
     state.fee = state.fee_anchor = Money(50_000)
     machine.now = Millis(START_MS // 1_000 * 1_000 + 4_000)
     quote = machine.price.quote()
-    price, within = (units_from_decimal(text, 6) for text in (quote["price"], quote["within"]["1"]))
+    price, within = (units_from_decimal(text, 6) for text in (quote.price, quote.within["1"]))
     open_block(state, machine.now, price)
     soon = Millis(machine.now + 999)
     open_block(state, soon, next_fees(state, soon)[1])

@@ -7,6 +7,7 @@ import pytest
 
 from node.codec.eip712 import Signing
 from node.codec.json_rounds import round_to_json
+from node.ingress.account_limits import AccountLimits
 from node.ingress.config import IngressConfig
 from node.ingress.service import Ingress
 from node.ingress.session import CLAIMS_ON_CREDIT, Session
@@ -110,7 +111,10 @@ class Desk:
     def __init__(self) -> None:
         self.gate, self.intake = HandGate(), HandIntake()
         self.answers: list[tuple[int, str]] = []
-        self.ingress = Ingress(self.gate, self.intake, rendered, SIGNING, RULES, HandClock())
+        self.ingress = Ingress(
+            self.gate, self.intake, rendered, SIGNING, RULES, HandClock(),
+            AccountLimits(IngressConfig(), lambda action: action.signer == action.account),
+        )  # fmt: skip
         self.session = Session(IngressConfig(), origin=7)
 
     def take(self, raw: bytes = RAW, deadline_ns: int = NEVER_NS) -> None:
@@ -142,7 +146,7 @@ def test_an_action_goes_through_gate_and_lane_to_its_result() -> None:
     desk.take()
     assert desk.counts() == (1, 0, 1, {})
     desk.gate.answers[0](ADMITTED)
-    assert desk.intake.offers[0][:2] == (ACTION, None)
+    assert desk.intake.offers[0][:2] == (ACTION, Lane.REDUCING)
     assert desk.counts() == (1, 0, 1, {})
     desk.intake.offers[0][2](executed(ACTION))
     assert desk.answers == [(SUCCESS, "done")]

@@ -44,7 +44,7 @@ def test_messages_are_refused_first_and_then_the_connection_closes() -> None:
     session = Session(IngressConfig(messages_per_s=1, message_burst=2, flood_factor=3))
     verdicts = [session.judge(0) for _ in range(7)]
     assert verdicts == [Verdict.TAKE] * 2 + [Verdict.REFUSE] * 4 + [Verdict.CLOSE]
-    assert session.limited().limit == 1
+    assert session.limited(0).limit == 1
 
 
 def test_who_heeds_the_refusals_is_not_closed() -> None:

@@ -1,0 +1,34 @@
+"""Work that anyone may ask for, held to a share of the time of the loop that makes blocks."""
+
+from typing import Final
+
+from node.types.errors import RateLimited
+
+SHARE: Final = 20
+"""The work takes at most one part in so many of the time,"""
+BURST_NS: Final = 50_000_000
+"""and so much at once after a silence."""
+
+_NS_PER_MS: Final = 1_000_000
+
+
+class Share:
+    """A leaky bucket of time: what a piece of work took goes in when it is done."""
+
+    __slots__ = ("_empty_at_ns", "_of")
+
+    def __init__(self, of: str) -> None:
+        """``of`` names the work to those who are refused."""
+        self._of = of
+        self._empty_at_ns = 0
+
+    def require(self, now_ns: int) -> None:
+        """Raise ``RateLimited`` while as much was done as fits; the last may have been longer."""
+        over_ns = self._empty_at_ns - now_ns - SHARE * BURST_NS
+        if over_ns > 0:
+            raise RateLimited(of=self._of, retry_after_ms=-(-over_ns // _NS_PER_MS))
+
+    def spent(self, begun_ns: int, ended_ns: int) -> None:
+        """Count work that took from ``begun_ns`` to ``ended_ns``."""
+        start_ns = max(self._empty_at_ns, begun_ns)
+        self._empty_at_ns = start_ns + SHARE * (ended_ns - begun_ns)

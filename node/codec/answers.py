@@ -1,0 +1,332 @@
+"""What the node answers over REST, as types: the code writes them, the documents are made of them.
+
+Prices, sizes and money are plain decimal strings; rates are millionths; times are milliseconds.
+Hashes, ids and signatures are hex. Where a hot path writes the same bytes by hand (a result, a
+book, an account), tests hold what it writes against the type here.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from node.types.feed_states import FillStage
+
+Decimal = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+"""A plain decimal number, without exponent."""
+
+Hex = Annotated[str, Meta(pattern=r"^0x([0-9a-f]{2})*$")]
+Hash = Annotated[str, Meta(pattern=r"^0x[0-9a-f]{64}$")]
+Account = Annotated[str, Meta(pattern=r"^0x[0-9a-f]{40}$")]
+Natural = Annotated[int, Meta(ge=0)]
+
+Side = Literal["buy", "sell"]
+Reason = Literal[
+    "by_account",
+    "immediate_remainder",
+    "self_trade",
+    "margin",
+    "reduce_only",
+    "liquidation",
+    "fill_limit",
+]
+"""Why an order left the book, or never reached it: the names of ``CancelReason``."""
+
+
+class ErrorBody(Struct, frozen=True):
+    """One error: a stable code, the name that goes with it, and named values.
+
+    docs/ERRORS.md says what each means. Values are integers in the units of the log (ticks, lots,
+    millionths, milliseconds), texts, or bytes as hex; integers beyond 64 bits are texts.
+    """
+
+    code: Natural
+    name: str
+    values: dict[str, Any]
+
+
+class Failure(Struct, frozen=True):
+    """What a request is answered with that failed; the same ``error`` over REST and WebSocket."""
+
+    error: ErrorBody
+
+
+# --- markets and rules ----------------------------------------------------------------------------
+
+
+class BracketAnswer(Struct, frozen=True):
+    """Margin rates of a position up to ``max_size``."""
+
+    max_size: Decimal
+    initial: Natural
+    maintenance: Natural
+
+
+class StalenessAnswer(Struct, frozen=True):
+    """What margin allows for moves that nobody has seen yet: docs/PROTOCOL.md, section 8."""
+
+    deviations: Natural
+    volatility_floor: Natural
+    volatility_prior: Natural
+    volatility_ceiling: Natural
+    window_ms: Natural
+
+
+class MarketAnswer(Struct, frozen=True):
+    """The rules of a market."""
+
+    symbol: str
+    id: Natural
+    tick_decimals: Natural
+    lot_decimals: Natural
+    min_notional: Decimal
+    max_size: Decimal
+    price_band: Natural
+    maker_fee: Natural
+    taker_fee: Natural
+    liquidation_fee: Natural
+    mark_stale_ms: Natural
+    funding_interval_ms: Natural
+    funding_cap: Natural
+    staleness: StalenessAnswer
+    brackets: tuple[BracketAnswer, ...]
+
+
+class DataAge(Struct, frozen=True):
+    """What the age of a market's data meant to the last block; null without a mark."""
+
+    data_age_ms: int | None
+    volatility: int | None
+    buffer: int | None
+    opens: bool
+
+
+class MarketNow(MarketAnswer, frozen=True):
+    """The rules of a market, and how it stands."""
+
+    now: DataAge
+
+
+class MarketsAnswer(Struct, frozen=True):
+    """Every market, in the order of the ids."""
+
+    markets: tuple[MarketNow, ...]
+
+
+class RulesAnswer(Struct, frozen=True):
+    """All rules; ``digest`` is the hash of ``canonical``, as it stands on L1."""
+
+    name: str
+    digest: Hash
+    canonical: str
+    markets: tuple[MarketAnswer, ...]
+    reporters: tuple[Account, ...]
+    quorum: Natural
+    limits: dict[str, int]
+    root_interval: Natural
+    finality_ms: Natural
+    money_decimals: Natural
+    rate_one: Natural
+
+
+class FeeQuote(Struct, frozen=True):
+    """The price of a unit of work in a block now, and the highest it can be in so many seconds."""
+
+    price: Decimal
+    floor: Decimal
+    ceiling: Decimal
+    within: dict[str, Decimal]
+    dearest: str | None
+    backlogs: dict[str, dict[str, int]]
+
+
+# --- books and accounts ---------------------------------------------------------------------------
+
+
+class BookAnswer(Struct, frozen=True):
+    """The total size at each price, best first, after the block that ends with ``seq``."""
+
+    market: str
+    seq: Natural
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
+
+
+class PositionAnswer(Struct, frozen=True):
+    """Signed size, signed entry value, margin, and the funding index last settled at."""
+
+    market: str
+    size: Decimal
+    entry: Decimal
+    margin: Decimal
+    funding: Decimal
+
+
+class OpenOrderAnswer(Struct, frozen=True):
+    """An order that rests."""
+
+    order_id: Natural
+    client_id: Natural
+    market: str
+    side: Side
+    price: Decimal
+    remaining: Decimal
+    reduce_only: bool
+
+
+class OrdersAnswer(Struct, frozen=True):
+    """The open orders of an account."""
+
+    account: Account
+    seq: Natural
+    orders: tuple[OpenOrderAnswer, ...]
+
+
+class AccountAnswer(OrdersAnswer, frozen=True):
+    """An account as it stands; ``nonces`` are the highest that each signer used."""
+
+    free: Decimal
+    reserved: Decimal
+    positions: tuple[PositionAnswer, ...]
+    nonces: dict[str, int]
+
+
+# --- what became of an action ---------------------------------------------------------------------
+
+
+class CancelledItem(Struct, frozen=True, tag_field="status", tag="cancelled"):
+    """A cancel that applied."""
+
+    order_id: Natural
+
+
+class OrderItem(Struct, frozen=True):
+    """An order that was accepted; ``reason`` where some of it is gone."""
+
+    status: Literal["resting", "filled", "partly_filled", "dropped"]
+    order_id: Natural
+    client_id: Natural
+    filled: Decimal
+    remaining: Decimal
+    reason: Reason | None = None
+
+
+class DoneItem(Struct, frozen=True, omit_defaults=True):
+    """Any other action that applied, with what it names: an agent, a margin or a withdrawal."""
+
+    status: Literal["done"]
+    cancelled: tuple[int, ...] | None = None
+    market: str | None = None
+    margin: Decimal | None = None
+    withdrawal_id: int | None = None
+    amount: Decimal | None = None
+    agent: Account | None = None
+    until: int | None = None
+    marks: dict[str, Decimal] | None = None
+
+
+class ReceiptTail(Struct, frozen=True):
+    """The sequencer's signature over the chain of the block's ids, and the action's place in it."""
+
+    link: Hash
+    hash: Hash
+    signature: Hex
+    number: Natural
+    first_sequence: Natural
+    count: Natural
+
+
+class ActionResult(Struct, frozen=True):
+    """What a durable action came to; ``results`` hold its cancels first, then its orders."""
+
+    sequence: Natural
+    block: Natural
+    time: Natural
+    index: Natural
+    id: Hash
+    results: tuple[dict[str, Any], ...]
+    receipt: ReceiptTail
+
+
+# --- the log and L1 -------------------------------------------------------------------------------
+
+
+class ReceiptAnswer(Struct, frozen=True):
+    """A receipt with the ids that follow in its block: it can be checked without the node."""
+
+    sequence: Natural
+    number: Natural
+    time: Natural
+    first_sequence: Natural
+    count: Natural
+    id: Hash
+    link: Hash
+    following: tuple[Hash, ...]
+    hash: Hash
+    signature: Hex
+
+
+class BlockHead(Struct, frozen=True):
+    """The head of a block, as its hash and the sequencer's signature cover it."""
+
+    number: Natural
+    time: Natural
+    first_sequence: Natural
+    last_sequence: Natural
+    parent: Hash
+    hash: Hash
+    signature: Hex
+
+
+class BlockAnswer(BlockHead, frozen=True):
+    """A block's head and the ids of its commands."""
+
+    ids: tuple[Hash, ...]
+
+
+class FinalityAnswer(Struct, frozen=True):
+    """How sure a command is on L1, and how far L1 has come; each a sequence."""
+
+    sequence: Natural
+    status: FillStage
+    sealed: Natural
+    posted: Natural
+    safe: Natural
+    final: Natural
+
+
+class WithdrawalAnswer(Struct, frozen=True):
+    """The proof that claims a withdrawal on L1."""
+
+    withdrawal_id: Natural
+    batch: Natural
+    key: Hash
+    leaf: Hex
+    bits: tuple[int, ...]
+    siblings: tuple[Hash, ...]
+
+
+class HealthAnswer(Struct, frozen=True):
+    """Whether the node can do its work, and every reason why not."""
+
+    status: Literal["ok", "unavailable"]
+    reasons: tuple[str, ...]
+
+
+class FaucetBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who asks for test money."""
+
+    account: str
+
+
+class FaucetAnswer(Struct, frozen=True):
+    """A deposit on L1, in its block ``block``: the exchange takes it in some blocks later.
+
+    ``deposits``: so many does the inbox count with it. Once ``inbox_cursor`` of ``/stats`` has come
+    there, the money is the account's.
+    """
+
+    account: Account
+    amount: Decimal
+    transaction: Hash
+    block: Natural
+    deposits: Natural

@@ -1,0 +1,258 @@
+"""A whole node on a devnet, held against the documents of its API from both sides.
+
+Requests are drawn from the OpenAPI document, right and wrong, by schemathesis: none may end in a
+fault of the node's, and every answer must be one that the document allows. The seed is fixed.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import hypothesis
+import msgspec
+import pytest
+import requests
+import schemathesis
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from node.app.cli.money import until_taken_in
+from node.client.session import Session, connect
+from node.client.wallet import Wallet
+from node.codec.json_actions import action_to_json
+from node.codec.json_rounds import round_to_json
+from node.codec.signatures import sign
+from node.simulation.keys import DevKey, dev_keys
+from node.types.commands import NewOrder, OracleRound, OrderType, PriceReport, Side
+from node.types.ids import ClientOrderId, MarketId, hex_from_address
+from node.types.units import Lots, Millis, Money, Ticks
+from tests.integration.conformance import Messages, closed_openapi
+from tests.integration.daemon import Daemon, node_on_chain, plimsoll, swift
+
+SEED = 20_260_728
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    unsupported_method,
+]
+FAUCET: dict[str, Any] = {"dollars": 5_000, "per_account_s": 3_600, "per_origin_s": 0}
+PRICES = (Ticks(600_000), Ticks(300_000))
+ANSWER_S = 20
+
+
+@asynccontextmanager
+async def node(folder: Path) -> AsyncIterator[Daemon]:
+    async with node_on_chain(folder, "py-evm", swift(faucet=FAUCET)) as (daemon, _):
+        yield daemon
+
+
+# --- REST -----------------------------------------------------------------------------------------
+
+
+def draw_requests(url: str, examples: int) -> Counter[str]:
+    """Send ``examples`` drawn requests of each kind to each operation; count the answers."""
+    schema = schemathesis.openapi.from_dict(closed_openapi(), config=SchemathesisConfig())
+    schema.config.update(base_url=url)
+    answers: Counter[str] = Counter()
+    with requests.Session() as session:
+        for result in schema.get_all_operations():
+            assert isinstance(result, Ok), result
+            operation = result.ok()
+            for mode in schemathesis.GenerationMode:
+                _send(operation, mode, examples, session, answers)
+    return answers
+
+
+def _send(
+    operation: Any,
+    mode: schemathesis.GenerationMode,
+    examples: int,
+    session: requests.Session,
+    answers: Counter[str],
+) -> None:
+    takes = operation.path_parameters or operation.query or operation.body
+    if mode is schemathesis.GenerationMode.NEGATIVE and not takes:
+        return  # There is nothing that could be wrong.
+
+    @hypothesis.seed(SEED)
+    @hypothesis.settings(
+        max_examples=examples if takes else 1,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+    def send(case: schemathesis.Case[Any]) -> None:
+        response = case.call(session=session)
+        case.validate_response(response, checks=CHECKS)
+        answers[f"{operation.label} {response.status_code}"] += 1
+
+    send()
+
+
+async def test_no_drawn_request_breaks_the_contract(tmp_path: Path) -> None:
+    async with node(tmp_path) as daemon:
+        answers = await asyncio.to_thread(draw_requests, daemon.url, 8)
+        assert (await daemon.get("/stats"))["conserved"]
+    assert answers["GET /markets 200"] == 1
+    assert answers["POST /action 400"] >= 8
+
+
+@pytest.mark.lengthy
+@pytest.mark.timeout(600)  # Thousands of requests.
+async def test_no_drawn_request_breaks_the_contract_at_length(tmp_path: Path) -> None:
+    async with node(tmp_path) as daemon:
+        answers = await asyncio.to_thread(draw_requests, daemon.url, 150)
+        assert (await daemon.get("/stats"))["conserved"]
+    assert sum(answers.values()) > 1_000
+
+
+def test_a_field_that_nobody_wrote_down_is_found() -> None:
+    pong = {"id": 1, "result": {"time": 5}}
+    Messages().check("ping.result", pong)
+    for wrong in ({"time": 5, "zone": "utc"}, {"time": "5"}, {}):
+        with pytest.raises(AssertionError):
+            Messages().check("ping.result", {"id": 1, "result": wrong})
+
+
+# --- WebSocket ------------------------------------------------------------------------------------
+
+
+class Listener:
+    """A WebSocket client that holds every message against the AsyncAPI document."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, spoken: Messages) -> None:
+        self._socket = socket
+        self._spoken = spoken
+        self._asked: dict[int, str] = {}
+
+    async def read(self) -> dict[str, Any]:
+        message = await self._socket.receive(timeout=ANSWER_S)
+        assert message.type is aiohttp.WSMsgType.TEXT, message
+        body: dict[str, Any] = msgspec.json.decode(message.data)
+        self._spoken.check_spoken(body, self._asked.get(body.get("id") or 0))
+        return body
+
+    async def call(self, method: str, params: Any) -> dict[str, Any]:
+        number = len(self._asked) + 1
+        self._asked[number] = method
+        body = {"id": number, "method": method, "params": params}
+        self._spoken.check(f"{method}.request", body)
+        await self._socket.send_str(msgspec.json.encode(body).decode())
+        while (answer := await self.read()).get("id") != number:
+            pass
+        return answer
+
+
+def order(side: Side, kind: OrderType = OrderType.GTC, price: int = PRICES[0]) -> NewOrder:
+    return NewOrder(MarketId(1), side, kind, Ticks(price), Lots(1_000), client_id=ClientOrderId(0))
+
+
+def now() -> Millis:
+    return Millis(int(time.time() * 1000))
+
+
+async def fund(session: Session, keys: list[DevKey]) -> None:
+    """Give each key money by the faucet, and the markets their marks."""
+    deposits = 0
+    for key in keys:
+        answer = await session.post("/faucet", {"account": hex_from_address(key.address)})
+        assert answer["amount"] == "5000"
+        deposits = answer["deposits"]
+    await until_taken_in(session.get, deposits)
+    await session.request("oracle_round", oracle_round(session))
+
+
+def oracle_round(session: Session) -> dict[str, Any]:
+    prices = PRICES[: len(session.rules.markets)]
+    at, reporters = now(), dev_keys("reporter", session.rules.quorum)
+    digest = session.signing.report_digest(at, prices)
+    reports = [PriceReport(one.address, prices, sign(one.secret, digest)) for one in reporters]
+    return round_to_json(OracleRound(at, tuple(reports)), session.rules)
+
+
+async def trade(session: Session, listener: Listener, owner: Wallet, other: Wallet) -> None:
+    """Let ``owner`` do what makes events of many kinds; refusals of several kinds among them."""
+
+    async def act(wallet: Wallet, *orders: NewOrder) -> dict[str, Any]:
+        action = wallet.place(orders, expires=Millis(now() + 60_000), max_fee=Money(10**6))
+        return await listener.call("action", action_to_json(action, session.rules))
+
+    assert "result" in await act(other, order(Side.SELL))
+    taken = await act(owner, order(Side.BUY), order(Side.BUY, price=590_000))
+    assert [item["status"] for item in taken["result"]["results"]] == ["filled", "resting"]
+    quote = order(Side.BUY, OrderType.POST_ONLY, 580_000)
+    mixed = await act(owner, order(Side.BUY, price=1), quote)
+    assert "error" in mixed["result"]["results"][0]
+    assert "error" in await act(owner, order(Side.BUY, OrderType.IOC, 500_000))
+    for action in (
+        owner.adjust_margin(MarketId(1), Money(10**6), expires=Millis(now() + 60_000)),
+        owner.approve_agent(other.account, Millis(now() + 60_000), expires=Millis(now() + 60_000)),
+        owner.withdraw(Money(2 * 10**6), expires=Millis(now() + 60_000)),
+        owner.cancel_all(expires=Millis(now() + 60_000)),
+    ):
+        assert "result" in await listener.call("action", action_to_json(action, session.rules))
+
+
+async def test_everything_that_is_said_on_the_socket_is_documented(tmp_path: Path) -> None:
+    keys, spoken = dev_keys("contract", 2), Messages()
+    async with node(tmp_path) as daemon, connect(daemon.url) as session:
+        await fund(session, keys)
+        owner, other = (session.wallet(key.secret) for key in keys)
+        address = hex_from_address(owner.account)
+        async with aiohttp.ClientSession() as http, http.ws_connect(f"{daemon.url}/ws") as socket:
+            listener = Listener(socket, spoken)
+            hello = await listener.read()
+            assert "error" in await listener.call("subscribe", {"channel": "account"})
+            challenge = bytes.fromhex(hello["challenge"][2:])
+            login = {"account": address, "signature": "0x" + owner.login(challenge).hex()}
+            assert "result" in await listener.call("login", login)
+            for channel in ("marks", "blocks", "finality", "account", "load", "fee"):
+                await listener.call("subscribe", {"channel": channel})
+            for channel in ("book", "trades"):
+                await listener.call("subscribe", {"channel": channel, "market": "BTC-PERP"})
+            await trade(session, listener, owner, other)
+            told = (await listener.call("limits", {}))["result"]
+            assert (told["adding"]["name"], told["reducing"]["name"]) == ("adding", "reducing")
+            await listener.call("oracle_round", oracle_round(session))
+            await listener.call("ping", {})
+            await listener.call("unsubscribe", {"channel": "marks"})
+            wanted = {"hello", "book", "trades", "marks", "blocks", "finality", "account"}
+            while not {*wanted, "load", "fee"} <= spoken.seen:
+                await listener.read()
+
+
+async def test_the_faucet_pays_in_on_l1_once(tmp_path: Path) -> None:
+    account = hex_from_address(dev_keys("contract", 1)[0].address)
+    async with node(tmp_path) as daemon:
+        told = await plimsoll("faucet", account, "--node", daemon.url)
+        assert told.code == 0, told.errors
+        assert "free collateral: 5000" in told.output
+        body = msgspec.json.encode({"account": account})
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"{daemon.url}/faucet", data=body) as response,
+        ):
+            assert response.status == 429
+            assert 0 < int(response.headers["Retry-After"]) <= FAUCET["per_account_s"]
+            assert (await response.json())["error"]["values"]["of"] == "faucet_account"

@@ -1,0 +1,162 @@
+"""Budgets of weight: who is charged, what fits, and what is remembered."""
+
+from typing import Any
+
+import pytest
+
+from node.ingress.account_limits import ACCOUNTS_MAX, AccountLimits, WeightBudget, weight_of
+from node.ingress.config import IngressConfig, check_ingress_config
+from node.types.commands import (
+    AdjustMargin,
+    CancelAll,
+    CancelOrder,
+    NewOrder,
+    OrderType,
+    PlaceOrders,
+    Side,
+    SignedAction,
+    Withdraw,
+)
+from node.types.errors import ConfigInvalid, RateLimited
+from node.types.ids import EVERY_MARKET, Address, MarketId, OrderId
+from node.types.lanes import lane_of
+from node.types.units import Lots, Millis, Money, Ticks
+from tests.examples import ALICE, BOB, MALLORY
+
+S = 1_000_000_000
+HEAD = (ALICE.address, ALICE.address, 1, Millis(1), b"")
+ORDER = NewOrder(MarketId(1), Side.BUY, OrderType.GTC, Ticks(1), Lots(1))
+CANCEL = CancelOrder(OrderId(1))
+SMALL = IngressConfig(adding_per_s=10, adding_burst=200, reducing_per_s=20, reducing_burst=300)
+
+
+def placing(orders: int, cancels: int = 0) -> PlaceOrders:
+    return PlaceOrders(*HEAD, (CANCEL,) * cancels, (ORDER,) * orders)
+
+
+def cancelling(count: int) -> PlaceOrders:
+    return PlaceOrders(*HEAD, (CANCEL,) * count, ())
+
+
+def use(limits: AccountLimits, action: SignedAction, now_ns: int = 0) -> WeightBudget:
+    budget = limits.budget_of(action, lane_of(action))
+    assert budget is not None
+    limits.require(budget, action, now_ns)
+    limits.charge(budget, action, now_ns)
+    return budget
+
+
+def limits_of(config: IngressConfig = SMALL) -> AccountLimits:
+    return AccountLimits(config, lambda action: action.signer == action.account)
+
+
+@pytest.mark.parametrize(
+    ("action", "weight", "budget"),
+    [
+        (placing(3, 2), 5, "adding"),
+        (cancelling(7), 7, "reducing"),
+        (CancelAll(*HEAD, EVERY_MARKET), 1, "reducing"),
+        (AdjustMargin(*HEAD, MarketId(1), Money(5)), 1, "reducing"),
+        (AdjustMargin(*HEAD, MarketId(1), Money(-5)), 1, "adding"),
+        (Withdraw(*HEAD, Money(5)), 1, "adding"),
+        (PlaceOrders(*HEAD, (), ()), 1, "reducing"),
+    ],
+)
+def test_an_action_weighs_its_items(action: SignedAction, weight: int, budget: str) -> None:
+    assert weight_of(action) == weight
+    assert use(limits_of(), action).name == budget
+
+
+def test_what_is_over_is_refused_with_the_time_to_come_back() -> None:
+    limits = limits_of()
+    use(limits, placing(100))
+    use(limits, placing(100))
+    with pytest.raises(RateLimited) as refused:
+        use(limits, placing(5))
+    assert refused.value.values == {
+        "of": "account_adding", "limit": 10, "weight": 5, "retry_after_ms": 500
+    }  # fmt: skip
+    with pytest.raises(RateLimited):
+        use(limits, placing(5), S // 2 - 1)
+    use(limits, placing(5), S // 2)
+
+
+def test_cancels_do_not_draw_on_the_budget_of_orders() -> None:
+    limits = limits_of()
+    use(limits, placing(100))
+    use(limits, placing(100))
+    for _ in range(3):
+        use(limits, cancelling(100))
+    assert limits.of(ALICE.address, 0)[0].remaining == 0
+    assert limits.of(ALICE.address, 0)[1].remaining == 0
+    assert limits.of(BOB.address, 0)[0].remaining == 200
+
+
+def test_nothing_may_be_added_while_the_largest_cancel_would_not_fit() -> None:
+    limits = limits_of()
+    for _ in range(3):
+        use(limits, cancelling(100))
+    with pytest.raises(RateLimited) as refused:
+        use(limits, placing(1))
+    assert refused.value.retry_after_ms == 5_000
+    use(limits, cancelling(100), 5 * S)
+    with pytest.raises(RateLimited):
+        use(limits, placing(1), 10 * S - 1)
+    use(limits, placing(1), 10 * S)
+
+
+def test_a_stranger_charges_nobody() -> None:
+    limits = limits_of()
+    forged = PlaceOrders(ALICE.address, MALLORY.address, 1, Millis(1), b"", (), (ORDER,) * 100)
+    assert limits.budget_of(forged, lane_of(forged)) is None
+    assert limits.of(ALICE.address, 0)[0].used == 0
+
+
+def test_what_was_used_is_told_rounded_up() -> None:
+    limits = limits_of()
+    use(limits, placing(3))
+    told = limits.of(ALICE.address, 150_000_000)[0]
+    assert (told.limit, told.per_s, told.used, told.remaining, told.reset_ms) == (
+        200, 10, 2, 198, 150
+    )  # fmt: skip
+
+
+def test_weight_conserves() -> None:
+    limits = limits_of()
+    for step in range(50):
+        try:
+            use(limits, placing(step % 9 + 1), step * S // 100)
+        except RateLimited:
+            continue
+    assert limits.adding.refused > 0
+    assert limits.adding.offered == limits.adding.charged + limits.adding.refused
+
+
+def test_whose_bucket_is_empty_is_forgotten() -> None:
+    budget = WeightBudget("adding", 1_000, 1_000)
+    for number in range(10_000):
+        budget.charge(Address(number.to_bytes(20, "big")), 1, number * 1_000_000)
+    assert len(budget) <= 4_097
+    assert budget.forgotten == 0
+
+
+def test_the_table_is_bounded_though_nobodys_bucket_empties() -> None:
+    budget = WeightBudget("adding", 1, 1_000)
+    for number in range(2 * ACCOUNTS_MAX):
+        budget.charge(Address(number.to_bytes(20, "big")), 1, 0)
+        assert len(budget) <= ACCOUNTS_MAX + 1
+    assert budget.forgotten == 2 * ACCOUNTS_MAX - len(budget)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"adding_burst": 99},
+        {"reducing_per_s": 9_999},
+        {"reducing_burst": 99_999},
+        {"adding_per_s": 0},
+    ],
+)
+def test_a_budget_that_could_not_hold_is_no_configuration(keys: dict[str, Any]) -> None:
+    with pytest.raises(ConfigInvalid):
+        check_ingress_config(IngressConfig(**keys))
