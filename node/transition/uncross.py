@@ -179,7 +179,10 @@ class Auction:
         cancel_others(self._effects)
 
     def _collect(self) -> _Lot:
-        """Return all that takes part: of a group one order, of reduce-only orders what they may."""
+        """Return all that takes part: of a group one order, of reduce-only orders what they may.
+
+        A dead order takes no part, even where others had to be dropped before it was reached.
+        """
         (asks, high), (bids, low) = self._reached(Side.SELL), self._reached(Side.BUY)
         arrivals = sorted(self._market.arrivals, key=_rank)
         orders: list[Order] = []
@@ -187,6 +190,8 @@ class Auction:
         groups: set[tuple[Address, int]] = set()
         rooms: dict[tuple[Address, Side], int] = {}
         for order in (*bids, *asks, *(one for one in arrivals if not one.post_only)):
+            if 0 < order.good_till <= self._state.time:
+                continue
             group = (order.account, order.group)
             size = self._room(order, rooms)
             if size and not (order.group and group in groups):
