@@ -5,7 +5,9 @@ Written against the rules, not against the code: isolation in particular is told
 
 import msgspec
 
-from node.transition.state import State
+from node.matching.book import Order
+from node.transition.state import Account, State
+from node.transition.waiting import Waiting
 from node.types.commands import (
     AdjustMargin,
     AmendOrder,
@@ -48,6 +50,17 @@ class OpenOrder(msgspec.Struct, frozen=True):
     group: int
 
 
+def _open_orders(account: Account) -> list[OpenOrder]:
+    every: list[Order | Waiting] = [*account.orders.values(), *account.waiting.values()]
+    return [
+        OpenOrder(
+            one.order_id, one.client_id, one.price, one.size, one.remaining, one.reduce_only,
+            one.group,
+        )
+        for one in every
+    ]  # fmt: skip
+
+
 class Observed:
     """Each account's cash (free and reserved), its positions, and the times of all marks."""
 
@@ -66,16 +79,7 @@ class Observed:
             for market, position in account.positions.items()
         }
         self.mark_times = [market.mark_time for market in state.markets]
-        self.open_orders: dict[bytes, list[OpenOrder]] = {
-            account.address: [
-                OpenOrder(
-                    one.order_id, one.client_id, one.price, one.size, one.remaining,
-                    one.reduce_only, one.group,
-                )
-                for one in (*account.orders.values(), *account.waiting.values())
-            ]
-            for account in state.accounts.values()
-        }  # fmt: skip
+        self.open_orders = {a.address: _open_orders(a) for a in state.accounts.values()}
         self.agents = max((len(a.agents) for a in state.accounts.values()), default=0)
 
     def position(self, account: bytes, market: int) -> Position:

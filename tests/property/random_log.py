@@ -11,8 +11,10 @@ from typing import TypeVar
 
 import msgspec
 
+from node.matching.book import Order
 from node.transition.open_block import next_fees
 from node.transition.state import State
+from node.transition.waiting import Waiting
 from node.types.blocks import Domain
 from node.types.commands import (
     AdjustMargin,
@@ -298,7 +300,9 @@ class RandomLog:
     def _amend(self, address: Address) -> AmendOrder:
         """Name an open order, and what it shall be: mostly not far from what it is."""
         account, random = self._state.accounts.get(address), self._random
-        every = [*account.orders.values(), *account.waiting.values()] if account else []
+        every: list[Order | Waiting] = []
+        if account:
+            every = [*account.orders.values(), *account.waiting.values()]
         if not every or self._chance(0.05):
             order_id = OrderId(random.randint(0, self._state.next_order_id))
             return AmendOrder(self._market_id(), Ticks(1), Lots(1), order_id, ClientOrderId(0))
