@@ -72,7 +72,8 @@ def arrive(
 def _finish(effects: Effects, account: Account, order: Order, kind: OrderType, stop: Stop) -> None:
     """Rest what crossing left of an order that may rest and can pay for it; or cancel it."""
     reason = _REASON_OF_STOP[stop]
-    if stop is Stop.NO_CROSS and kind is OrderType.GTC:
+    # One that is never to take has only cleared the dead away.
+    if stop is Stop.NO_CROSS and (kind is OrderType.GTC or kind in POST_ONLY_TYPES):
         reason = CancelReason.REDUCE_ONLY if order.reduce_only else CancelReason.MARGIN
         if _may_rest(effects.state, account, order):
             rest_order(effects, account, order)

@@ -4,6 +4,7 @@ from typing import Final
 
 from node.margin.position import NO_LOTS, NO_MONEY, Position, order_reserve
 from node.matching.book import Order
+from node.matching.match import first_living
 from node.transition.gather import check_gathering, drawn_at_limit
 from node.transition.rehearsal import would_fill
 from node.transition.state import Account, Market, State
@@ -75,19 +76,19 @@ def admit(
     closes_all = new.reduce_only and position is not None and size == position.reducible(new.side)
     buying = new.side is _BUY
     level = (market.book.asks if buying else market.book.bids).best
-    best = None if level is None else level.price
-    crosses = best is not None and (price >= best if buying else price <= best)
-    if crosses and new.type is _SLIDE and best is not None:
-        price, crosses = _slide(market, new, best), False
+    first = None if level is None else level.first
+    best = None if first is None else first.price
+    crosses = meets = best is not None and (price >= best if buying else price <= best)
+    if first is not None and first.good_till:
+        best, meets = _meets_living(market, new.side, price, state.time, steps.most)
+    if meets and new.type is _SLIDE and best is not None and first is not None:
+        price, meets = _slide(market, new, best), False
+        crosses = price >= first.price if buying else price <= first.price
     if price * size < market.rules.min_notional and not closes_all:
         raise NotionalTooSmall(notional=price * size, minimum=market.rules.min_notional)
     if own is None:
         check_ids(state, account, new)
-    gathered = market.ordering is _AUCTION
-    if gathered:
-        check_gathering(state, market, new.type)
-    if not gathered or new.type is _POST_ONLY:
-        _check_type(new, best, crosses)
+    _check_type(state, market, new, best, meets)
     reserve = NO_MONEY
     if not new.reduce_only:
         reserve = _check_collateral(market, account, position, new, price, size, own)
@@ -154,11 +155,30 @@ def _slide(market: Market, new: NewOrder, best: Ticks) -> Ticks:
     return price
 
 
-def _check_type(new: NewOrder, best: Ticks | None, crosses: bool) -> None:
+def _meets_living(
+    market: Market, side: Side, price: int, now: int, most: int
+) -> tuple[Ticks | None, bool]:
+    """Return the best opposing price that is not of a dead order, and whether ``price`` meets it.
+
+    The dead are cleared away when the order arrives, each for a step of the ``most`` that it has.
+    """
+    living = first_living(market.book, side.opposite, now, most)
+    if living is None:
+        return None, False
+    return living.price, price >= living.price if side is _BUY else price <= living.price
+
+
+def _check_type(
+    state: State, market: Market, new: NewOrder, best: Ticks | None, crosses: bool
+) -> None:
+    if market.ordering is _AUCTION:
+        check_gathering(state, market, new.type)
     if new.type is _POST_ONLY:
         if crosses:
             raise PostOnlyWouldCross(price=new.price, best=best)
-    elif new.type is not _GTC and new.type is not _SLIDE and not crosses:
+    elif new.type is _GTC or new.type is _SLIDE or crosses:
+        return
+    elif market.ordering is not _AUCTION:
         raise NothingToTake(price=new.price, best=best)
 
 

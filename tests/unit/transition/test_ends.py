@@ -1,5 +1,6 @@
 """How orders end by themselves: at their time, at the switch's, with the last connection."""
 
+import msgspec
 import pytest
 
 from node.types.commands import ApproveAgent, Disconnected, Expire, OrderType, SetSwitch
@@ -9,7 +10,9 @@ from node.types.errors import (
     FillOrKillUnfilled,
     NothingExpired,
     NothingToCancel,
+    NothingToTake,
     OrderExpired,
+    PostOnlyWouldCross,
     SwitchNotSet,
     UnknownAccount,
     ValueOutOfRange,
@@ -181,3 +184,63 @@ def test_a_disconnection_cancels_for_those_who_asked(exchange: Exchange) -> None
     exchange.place(ALICE, order(BUY, COIN, 99_00))
     exchange.do(command)
     exchange.refused(Disconnected(NOBODY), UnknownAccount)
+
+
+# --- the dead stand in nobody's way ---------------------------------------------------------------
+
+
+@pytest.fixture
+def haunted(exchange: Exchange) -> Exchange:
+    """Return an exchange in which Alice's dead asks at 100 and 101 stand before Carol's at 102."""
+    end = exchange.state.time + 50
+    for price in (100_00, 101_00):
+        exchange.place(ALICE, order(SELL, COIN, price, good_till=end))
+    exchange.place(CAROL, order(SELL, COIN, 102_00))
+    exchange.wait(50)
+    return exchange
+
+
+@pytest.mark.parametrize(
+    ("kind", "price", "rests"),
+    [
+        (OrderType.POST_ONLY, 101_00, 101_00),
+        (OrderType.SLIDE, 101_50, 101_50),
+        (OrderType.SLIDE, 103_00, 101_99),
+        (OrderType.GTC, 101_00, 101_00),
+    ],
+)
+def test_an_order_that_meets_only_the_dead_clears_them_and_rests(
+    haunted: Exchange, kind: OrderType, price: int, rests: int
+) -> None:
+    haunted.place(BOB, order(BUY, COIN, price, kind))
+    assert [reason for _, reason, _ in haunted.gone()] == [CancelReason.EXPIRED] * 2
+    assert haunted.book() == ([(rests, COIN)], [(102_00, COIN)])
+    assert haunted.fills() == []
+
+
+def test_who_would_meet_the_living_is_refused_as_ever(haunted: Exchange) -> None:
+    crossing = haunted.orders(BOB, order(BUY, COIN, 102_00, OrderType.POST_ONLY))
+    assert haunted.refused(crossing, PostOnlyWouldCross) == {"price": 102_00, "best": 102_00}
+    nothing = haunted.orders(BOB, order(BUY, COIN, 101_00, OrderType.IOC))
+    assert haunted.refused(nothing, NothingToTake) == {"price": 101_00, "best": 102_00}
+
+
+def test_more_dead_than_an_order_has_steps_are_a_limit() -> None:
+    limits = msgspec.structs.replace(RULES.limits, fills_per_order=2)
+    exchange = Exchange(msgspec.structs.replace(RULES, limits=limits))
+    for person in (ALICE, BOB):
+        exchange.fund(person, 1_000)
+    end = exchange.state.time + 50
+    exchange.place(ALICE, *[order(SELL, COIN, 100_00, good_till=end)] * 3)
+    exchange.wait(50)
+    out = exchange.place(BOB, order(BUY, COIN, 100_00, OrderType.POST_ONLY))
+    assert exchange.gone()[2:] == [(out, CancelReason.FILL_LIMIT, False)]
+    exchange.place(BOB, order(BUY, COIN, 100_00, OrderType.POST_ONLY))
+    assert exchange.book() == ([(100_00, COIN)], [])
+
+
+def test_the_dead_have_no_say_in_funding(haunted: Exchange) -> None:
+    haunted.place(BOB, order(BUY, COIN, 99_00))
+    haunted.mark(100_00)
+    # Between 99 and 102, not between 99 and the dead ask at 100.
+    assert (haunted.market.premium_sum, haunted.market.premium_samples) == (100, 1)
