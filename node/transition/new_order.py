@@ -88,18 +88,18 @@ def admit(
         raise NotionalTooSmall(notional=price * size, minimum=market.rules.min_notional)
     if own is None:
         check_ids(state, account, new)
-    _check_type(state, market, new, best, meets)
+    if new.type is not _GTC or market.ordering is _AUCTION:
+        _check_type(state, market, new, best, meets)
     reserve = NO_MONEY
     if not new.reduce_only:
         reserve = _check_collateral(market, account, position, new, price, size, own)
     if new.type is _FOK and not would_fill(state, account, new, price, size, per_fill, steps):
         raise FillOrKillUnfilled(size=size)
     order_id = OrderId(state.next_order_id) if own is None else own.order_id
-    post_only = new.type is not _GTC and new.type in POST_ONLY_TYPES
     order = Order(
         order_id, new.client_id, account.address, new.market, new.side, price, size,
-        new.reduce_only, reserve, post_only, new.self_trade, new.good_till,
-        new.group,
+        new.reduce_only, reserve, new.type is not _GTC and new.type in POST_ONLY_TYPES,
+        new.self_trade, new.good_till, new.group,
     )  # fmt: skip
     return order, crosses
 

@@ -15,6 +15,7 @@ from node.types.commands import (
     Command,
     Liquidate,
     NewOrder,
+    OrderType,
     PlaceOrders,
     Side,
     TriggerOrder,
@@ -33,6 +34,8 @@ from node.types.events import (
     Rejected,
     WorkCharged,
 )
+
+_FOK = OrderType.FOK
 
 Position = tuple[int, int]
 """Signed size, and margin with its funding settled."""
@@ -109,6 +112,7 @@ def _check_bounds(command: Command, events: tuple[Event, ...], after: Observed) 
     assert sum(isinstance(event, Deleveraged) for event in events) <= limits.deleverage_steps
     items = 1
     if isinstance(command, PlaceOrders):
+        _check_all_or_nothing(command, events)
         items = len(command.cancels) + len(command.amends) + len(command.orders)
     steps = [0]
     for event in events:
@@ -120,6 +124,19 @@ def _check_bounds(command: Command, events: tuple[Event, ...], after: Observed) 
     idle = limits.open_orders_per_account * (limits.fills_per_order + 1)
     assert max(steps[1:], default=0) <= limits.fills_per_order, command
     assert len(events) <= items * 4 * (limits.fills_per_order + idle)
+
+
+def _check_all_or_nothing(command: PlaceOrders, events: tuple[Event, ...]) -> None:
+    """Whatever stands in the way of a fill-or-kill order, one that enters is filled in full."""
+    first = len(command.cancels) + len(command.amends)
+    for event in events:
+        if isinstance(event, OrderAccepted):
+            filled = sum(
+                one.size
+                for one in events
+                if isinstance(one, Filled) and one.taker_order == event.order_id
+            )
+            assert filled == event.size or command.orders[event.item - first].type is not _FOK
 
 
 def _begins_arrival(event: Event) -> bool:
