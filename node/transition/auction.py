@@ -245,6 +245,7 @@ class Auction:
 
     def _fill(self, buyer: Order, seller: Order, size: int, price: Ticks) -> int:
         """Fill up to ``size`` lots between the two; return how many, 0 where one of them is out."""
+        assert buyer.account != seller.account, "an account met itself in its auction"
         accounts = self._state.accounts
         both = (buyer, seller)
         for order in both:
