@@ -26,14 +26,19 @@ from node.codec.json_items import (
     amend_to_json,
     cancel_to_json,
     order_to_json,
+    read_cancel,
+    read_each,
     symbol_of,
     uint64,
 )
 from node.codec.ranges import MONEY_MAX, SIGNATURE_BYTES, require_range
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     ApproveAgent,
     CancelAll,
+    CancelOrder,
+    NewOrder,
     PlaceOrders,
     SetSwitch,
     SignedAction,
@@ -201,7 +206,17 @@ class ActionReader:
         items = len(body.cancels) + len(body.amends) + len(body.orders)
         if not 1 <= items <= self._items_max:
             raise TooManyItems(limit=self._items_max, items=items)
-        cancels, amends, orders = self._item_reader.items(body.cancels, body.amends, body.orders)
+        reader, first = self._item_reader, len(body.cancels)
+        cancels: tuple[CancelOrder, ...] = ()
+        amends: tuple[AmendOrder, ...] = ()
+        orders: tuple[NewOrder, ...] = ()
+        # Most actions leave two of the three lists empty.
+        if body.cancels:
+            cancels = read_each(read_cancel, body.cancels, 0)
+        if body.amends:
+            amends = read_each(reader.amend, body.amends, first)
+        if body.orders:
+            orders = read_each(reader.order, body.orders, first + len(body.amends))
         return PlaceOrders(*head, cancels, orders, _money("max_fee", body.max_fee, 0), amends)
 
     def _market(self, symbol: str) -> MarketId:

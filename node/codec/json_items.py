@@ -91,8 +91,6 @@ _ORDER_TYPES: Final = MappingProxyType(dict(zip(ORDER_TYPE_NAMES, OrderType, str
 _SELF_TRADES: Final = MappingProxyType(dict(zip(SELF_TRADE_NAMES, SelfTrade, strict=True)))
 _TRIGGERS: Final = MappingProxyType(dict(zip(TRIGGER_NAMES, Trigger, strict=True)))
 
-Items = tuple[tuple[CancelOrder, ...], tuple[AmendOrder, ...], tuple[NewOrder, ...]]
-
 
 class ItemReader:
     """Reads the items of bodies under one set of rules. Immutable; build it once."""
@@ -105,28 +103,15 @@ class ItemReader:
             for place, market in enumerate(rules.markets, start=1)
         }
 
-    def items(
-        self,
-        cancels: Sequence[CancelBody],
-        amends: Sequence[AmendBody],
-        orders: Sequence[OrderBody],
-    ) -> Items:
-        """Return all items of an action. A refusal names its ``item``, counted in this order."""
-        first = len(cancels)
-        return (
-            _each(_cancel, cancels, 0) if cancels else (),
-            _each(self._amend, amends, first) if amends else (),
-            _each(self._order, orders, first + len(amends)) if orders else (),
-        )
-
     def market(self, symbol: str) -> tuple[MarketId, int, int]:
         """Return id, tick decimals and lot decimals. Raises ``UnknownMarket``."""
-        try:
-            return self._markets[symbol]
-        except KeyError:
-            raise UnknownMarket(market=symbol[:64]) from None
+        found = self._markets.get(symbol)
+        if found is None:
+            raise UnknownMarket(market=symbol[:64])
+        return found
 
-    def _amend(self, body: AmendBody) -> AmendOrder:
+    def amend(self, body: AmendBody) -> AmendOrder:
+        """Return the amend in ``body``. Raises what an item can be refused with."""
         market, tick_decimals, lot_decimals = self.market(body.market)
         order_id, client_id = _named("an amend", body)
         return AmendOrder(
@@ -137,8 +122,12 @@ class ItemReader:
             client_id,
         )
 
-    def _order(self, body: OrderBody) -> NewOrder:
-        market, tick_decimals, lot_decimals = self.market(body.market)
+    def order(self, body: OrderBody) -> NewOrder:
+        """Return the order in ``body``. Raises what an item can be refused with."""
+        found = self._markets.get(body.market)
+        if found is None:
+            raise UnknownMarket(market=body.market[:64])
+        market, tick_decimals, lot_decimals = found
         order = NewOrder(
             market,
             _SIDES[body.side],
@@ -172,7 +161,7 @@ def _with_extras(order: NewOrder, body: OrderBody, tick_decimals: int) -> NewOrd
     )
 
 
-def _each(read: Callable[[B], T], bodies: Sequence[B], first: int) -> tuple[T, ...]:
+def read_each(read: Callable[[B], T], bodies: Sequence[B], first: int) -> tuple[T, ...]:
     """Return every item read. A refusal says which one it was, counted from ``first``."""
     items: list[T] = []
     for body in bodies:
@@ -183,7 +172,8 @@ def _each(read: Callable[[B], T], bodies: Sequence[B], first: int) -> tuple[T, .
     return tuple(items)
 
 
-def _cancel(body: CancelBody) -> CancelOrder:
+def read_cancel(body: CancelBody) -> CancelOrder:
+    """Return the cancel in ``body``. Raises ``MalformedMessage`` or ``ValueOutOfRange``."""
     return CancelOrder(*_named("a cancel", body))
 
 

@@ -64,7 +64,7 @@ class Order:
         "size",
     )
 
-    def __init__(  # noqa: PLR0913 - an order has this many fields
+    def __init__(  # noqa: PLR0913, PLR0917 - an order has this many fields
         self,
         order_id: OrderId,
         client_id: ClientOrderId,
@@ -73,10 +73,9 @@ class Order:
         side: Side,
         price: Ticks,
         remaining: Lots,
-        *,
-        reduce_only: bool = False,
+        reduce_only: bool = False,  # noqa: FBT002 - keywords cost a tenth of a placed order
         reserve: Money = NOTHING_RESERVED,
-        post_only: bool = False,
+        post_only: bool = False,  # noqa: FBT002
         self_trade: SelfTrade = _CANCEL_MAKER,
         good_till: Millis = NEVER,
         group: int = 0,

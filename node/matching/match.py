@@ -5,6 +5,7 @@ be. In the exchange the judge is margin; in an engine-only replay it merely take
 """
 
 from enum import IntEnum
+from itertools import islice
 from typing import Final, Protocol
 
 from node.matching.book import Book, Order
@@ -120,6 +121,14 @@ def crosses(book: Book, taker: Order) -> bool:
         return ask is not None and ask.price <= taker.price
     bid = book.bids.best
     return bid is not None and bid.price >= taker.price
+
+
+def first_living(book: Book, side: Side, now: int, most: int) -> Order | None:
+    """Return the first order of ``side`` that is not dead, if it is among the first ``most``."""
+    for order in islice(book.orders(side), most):
+        if not 0 < order.good_till <= now:
+            return order
+    return None
 
 
 def _meets_own(book: Book, taker: Order, maker: Order, judge: Judge) -> bool:

@@ -12,7 +12,6 @@ from node.margin.position import NO_MONEY
 from node.matching.book import Order
 from node.transition.arrival import arrive
 from node.transition.effects import Effects
-from node.transition.leaves import order_key
 from node.transition.new_order import admit
 from node.transition.orders import amended, cancel_order, shrink_order
 from node.transition.set_trigger import check_waiting_size
@@ -92,29 +91,30 @@ def _move(
     per_fill: Money,
     steps: Steps,
 ) -> int:
-    """Let the order leave its place and arrive with what it is now."""
+    """Let the order leave its place, and one with its ids and what is filled arrive instead."""
     state = effects.state
     kind = OrderType.POST_ONLY if order.post_only else OrderType.GTC
-    new = NewOrder(order.market, order.side, kind, price, left, order.reduce_only)
-    admitted = admit(state, account, new, per_fill, steps, order)
-    price_before, remaining_before = order.price, order.remaining
-    _leave(effects, account, order)
-    order.rank = state.next_order_id
-    state.next_order_id += 1
-    order.size = Lots(order.size - order.remaining + admitted.size)
-    order.price, order.remaining = admitted.price, admitted.size
-    order.reserve = admitted.reserve
-    effects.events.append(
-        amended(order, price_before, remaining_before, admitted.size, resting=False)
+    new = NewOrder(
+        order.market,
+        order.side,
+        kind,
+        price,
+        left,
+        order.reduce_only,
+        order.client_id,
+        order.self_trade,
+        order.good_till,
+        group=order.group,
     )
-    return arrive(effects, account, order, admitted, kind, per_fill, steps)
-
-
-def _leave(effects: Effects, account: Account, order: Order) -> None:
-    """Take the order out of its place, which no order will have again."""
-    touched = effects.state.touched
-    touched.gone.add(order_key(order.market, order.side, order.price, order.rank))
-    touched.orders.add(order)
-    effects.state.market(order.market).book.remove(order)
+    moved, crosses = admit(state, account, new, per_fill, steps, order)
+    state.market(order.market).book.remove(order)
     account.let_go(order)
+    state.touched.orders.add(order)
     effects.account_changed(account)
+    moved.size = Lots(moved.size + order.size - order.remaining)
+    moved.rank = state.next_order_id
+    state.next_order_id += 1
+    effects.events.append(
+        amended(moved, order.price, order.remaining, moved.remaining, resting=False)
+    )
+    return arrive(effects, account, moved, crosses, kind, per_fill, steps)

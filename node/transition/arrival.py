@@ -6,15 +6,14 @@ from node.matching.book import Order
 from node.matching.match import Stop
 from node.transition.effects import Effects
 from node.transition.gather import gather
-from node.transition.new_order import Admitted, reserve_of
+from node.transition.new_order import reserve_of
 from node.transition.orders import cancelled, is_open, rest_order
 from node.transition.phases import begin_taking
 from node.transition.state import Account, State
 from node.transition.steps import Steps
 from node.transition.trade import Trade
-from node.types.commands import POST_ONLY_TYPES, NewOrder, OrderType
+from node.types.commands import POST_ONLY_TYPES, OrderType
 from node.types.events import CancelReason
-from node.types.ids import OrderId
 from node.types.rules import Ordering
 from node.types.units import Money
 
@@ -28,35 +27,16 @@ _REASON_OF_STOP = {
 }
 
 
-def order_from(order_id: OrderId, account: Account, new: NewOrder, admitted: Admitted) -> Order:
-    """Return the order that ``new`` was admitted as."""
-    return Order(
-        order_id,
-        new.client_id,
-        account.address,
-        new.market,
-        new.side,
-        admitted.price,
-        admitted.size,
-        reduce_only=new.reduce_only,
-        reserve=admitted.reserve,
-        post_only=new.type in POST_ONLY_TYPES,
-        self_trade=new.self_trade,
-        good_till=new.good_till,
-        group=new.group,
-    )
-
-
 def arrive(
     effects: Effects,
     account: Account,
     order: Order,
-    admitted: Admitted,
+    crosses: bool,
     kind: OrderType,
     per_fill: Money,
     steps: Steps,
 ) -> int:
-    """Cross the order, rest or drop what is left; return its fills, if they are charged.
+    """Cross the admitted order, rest or drop what is left; return its fills, if they are charged.
 
     In a market of auctions it is only gathered; see ``node.transition.gather``.
 
@@ -65,13 +45,13 @@ def arrive(
     left of this one.
     """
     market = effects.state.markets[order.market - 1]
-    if market.rules.ordering is not _CONTINUOUS:
-        if market.rules.ordering is Ordering.AUCTION:
+    if market.ordering is not _CONTINUOUS:
+        if market.ordering is Ordering.AUCTION:
             gather(effects, account, order, kind)
             return 0
         if kind not in POST_ONLY_TYPES:
             begin_taking(effects.state, market)
-    if not admitted.crosses:
+    if not crosses:
         rest_order(effects, account, order)
         return 0
     other = account.other(order) if order.group else None
@@ -92,7 +72,8 @@ def arrive(
 def _finish(effects: Effects, account: Account, order: Order, kind: OrderType, stop: Stop) -> None:
     """Rest what crossing left of an order that may rest and can pay for it; or cancel it."""
     reason = _REASON_OF_STOP[stop]
-    if stop is Stop.NO_CROSS and kind is OrderType.GTC:
+    # One that is never to take has only cleared the dead away.
+    if stop is Stop.NO_CROSS and (kind is OrderType.GTC or kind in POST_ONLY_TYPES):
         reason = CancelReason.REDUCE_ONLY if order.reduce_only else CancelReason.MARGIN
         if _may_rest(effects.state, account, order):
             rest_order(effects, account, order)

@@ -10,7 +10,7 @@ in no book. What each type means here:
             and rest after it, unless the book that it leaves behind would cross them.
 - FOK       is refused: who gets how much is only known when all are in.
 
-An order draws the price towards itself with all of its size. So it must be able to bear that: unless
+An order draws the price towards itself with all of its size, and must be able to bear that. Unless
 it is reduce-only, it is admitted only if its account could pay for all of it at its own limit, and
 holds back that much.
 
@@ -26,7 +26,7 @@ from node.margin.fill import fill_effect
 from node.margin.position import NO_MONEY, Position
 from node.matching.book import Order
 from node.transition.effects import Effects
-from node.transition.orders import cancelled, is_open, remove_order, shrink_order
+from node.transition.orders import amended, cancelled, is_open, remove_order, shrink_order
 from node.transition.state import Account, Market, State
 from node.types.commands import OrderType, SelfTrade, Side
 from node.types.errors import AuctionFull, InsufficientMargin, OrderTypeRefused
@@ -78,6 +78,7 @@ def drawn_at_limit(
 def gather(effects: Effects, account: Account, order: Order, kind: OrderType) -> None:
     """Let an admitted order wait for the auction, unless it meets its own account there."""
     other = account.other(order) if order.group else None
+    accepted = order.remaining
     reason = _own_in_the_way(effects, account, order)
     if other is not None and not is_open(account, other):
         reason = CancelReason.ONE_CANCELS_OTHER
@@ -86,6 +87,8 @@ def gather(effects: Effects, account: Account, order: Order, kind: OrderType) ->
         if other is not None:
             effects.others.append(other)
         return
+    if order.remaining < accepted:
+        effects.events.append(amended(order, 0, 0, order.remaining, resting=True))
     account.free -= order.reserve
     account.hold(order)
     effects.state.join_auction(order, kind)

@@ -2,7 +2,9 @@
 
 import msgspec
 
+from node.matching.book import Order
 from node.transition.state import Account, Market, State
+from node.transition.waiting import Waiting
 from node.types.commands import Side
 from node.types.errors import StateDiverged
 from node.types.units import Money
@@ -52,6 +54,7 @@ def check(state: State) -> None:
         _check_market(state, market)
     for account in state.accounts.values():
         _check_account(account)
+        _check_open_orders(state, account)
 
 
 def _check_market(state: State, market: Market) -> None:
@@ -67,6 +70,11 @@ def _check_market(state: State, market: Market) -> None:
     _require(ranked == expected, "deleveraging queues", name)
     bid, ask = market.book.best_price(Side.BUY), market.book.best_price(Side.SELL)
     _require(bid is None or ask is None or bid < ask, "book not crossed", name)
+    for side in Side:
+        for level in market.book.ladder(side):
+            ranks = [order.rank for order in level]
+            _require(ranks == sorted(set(ranks)), "queues in the order of ranks", name)
+            _require(ranks[-1] < state.next_order_id, "ranks were given", name)
     resting = {order.order_id for side in Side for order in market.book.orders(side)}
     resting |= {order.order_id for order in market.arrivals}
     held = {
@@ -102,6 +110,36 @@ def _check_account(account: Account) -> None:
                 for order in orders
             )
             _require(not idle, "no idle reduce-only order", account.address)
+
+
+def _check_open_orders(state: State, account: Account) -> None:
+    """Check what is said of open orders in more than one place."""
+    every: list[Order | Waiting] = [*account.orders.values(), *account.waiting.values()]
+    limit = state.rules.limits.open_orders_per_account
+    _require(len(every) <= limit, "open orders", account.address)
+    ids = {order.order_id for order in every}
+    _require(len(ids) == len(every), "order ids differ", account.address)
+    _require(max(ids, default=0) < state.next_order_id, "order ids were given", account.address)
+    _require(
+        all(order.account == account.address for order in every), "own orders", account.address
+    )
+    _require(
+        all(0 < order.remaining <= order.size for order in every), "order sizes", account.address
+    )
+    named = {order.client_id: order for order in every if order.client_id}
+    _require(account.clients == named, "client ids", account.address)
+    grouped = {order for order in every if order.group}
+    members = [(group, order) for group, orders in account.groups.items() for order in orders]
+    _require({order for _, order in members} == grouped, "groups", account.address)
+    _require(all(order.group == group for group, order in members), "groups", account.address)
+    _require(
+        all(0 < len(orders) <= 2 for orders in account.groups.values()), "pairs", account.address
+    )
+    _require(
+        all(one.new.price and one.new.trigger for one in account.waiting.values()),
+        "waiting orders have a trigger",
+        account.address,
+    )
 
 
 def _require(holds: bool, where: str, value: object) -> None:

@@ -18,7 +18,7 @@ the lower rank came first. So the best order of a book is the *first leaf* under
 side``: that it is the best, that it rests, or that nothing rests there is each one short proof.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -26,10 +26,9 @@ from node.margin.position import Position
 from node.matching.book import Order
 from node.transition.nonces import NonceWindow
 from node.transition.waiting import Waiting
-from node.types.commands import NewOrder, OrderType, SelfTrade, Side, Trigger
-from node.types.errors import StateDiverged
-from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
-from node.types.units import UINT64_MAX, Lots, Millis, Money, Ticks
+from node.types.commands import Side
+from node.types.ids import Address
+from node.types.units import UINT64_MAX, Money
 
 if TYPE_CHECKING:
     from node.transition.state import Account, Market, State
@@ -37,29 +36,25 @@ if TYPE_CHECKING:
 GLOBAL_KEY = bytes(32)
 RULES_KEY = b"\x05" + bytes(31)
 
-_ORDER_KEY = Struct(">BHBQQ12x")
+ORDER_KEY = Struct(">BHBQQ12x")
 _POSITION_KEY = Struct(">BH20s9x")
-_GLOBALS = Struct(">10Q16s16s16s16s")
-_ORDER = Struct(">20sQQQQB16sQQQ")
-_SWITCH = Struct(">QB")
-_WAITING_KEY = Struct(">BHQ21x")
-_WAITING = Struct(">20sQ5BQQQQQ16s")
-_MARKET = Struct(">7Q16s16s16s")
+GLOBALS = Struct(">10Q16s16s16s16s")
+ORDER = Struct(">20sQQQQB16sQQQ")
+SWITCH = Struct(">QB")
+WAITING_KEY = Struct(">BHQ21x")
+WAITING = Struct(">20sQ5BQQQQQ16s")
+MARKET = Struct(">7Q16s16s16s")
 
 
 class Touched:
-    """What changed since the leaves were last drained; each thing at most once.
+    """What changed since the leaves were last drained; each thing at most once."""
 
-    ``gone`` are keys that no order will have again: those of orders that took another place.
-    """
-
-    __slots__ = ("accounts", "gone", "markets", "orders", "positions", "waiting", "withdrawals")
+    __slots__ = ("accounts", "markets", "orders", "positions", "waiting", "withdrawals")
 
     def __init__(self) -> None:
         self.accounts: set[Account] = set()
         self.positions: set[Position] = set()
         self.orders: set[Order] = set()
-        self.gone: set[bytes] = set()
         self.waiting: set[Waiting] = set()
         self.markets: set[Market] = set()
         self.withdrawals: set[int] = set()
@@ -67,7 +62,7 @@ class Touched:
 
 def order_key(market: int, side: int, price: int, rank: int) -> bytes:
     """Return the key of a resting order: the better the order, the smaller the key."""
-    return _ORDER_KEY.pack(3, market, side, price if side else UINT64_MAX - price, rank)
+    return ORDER_KEY.pack(3, market, side, price if side else UINT64_MAX - price, rank)
 
 
 def book_prefix(market: int, side: int) -> bytes:
@@ -102,13 +97,12 @@ def withdrawal_value(account: Address, amount: Money) -> bytes:
 
 def waiting_key(market: int, order_id: int) -> bytes:
     """Return the key of an order that waits for its trigger."""
-    return _WAITING_KEY.pack(7, market, order_id)
+    return WAITING_KEY.pack(7, market, order_id)
 
 
 def changed_leaves(state: "State", touched: Touched) -> dict[bytes, bytes | None]:
     """Return key and new value of every leaf that ``touched`` names, and of the global one."""
-    changes: dict[bytes, bytes | None] = dict.fromkeys(touched.gone)
-    changes[GLOBAL_KEY] = _globals_value(state)
+    changes: dict[bytes, bytes | None] = {GLOBAL_KEY: _globals_value(state)}
     for account in touched.accounts:
         changes[account_key(account.address)] = _account_value(account, state)
     for position in touched.positions:
@@ -153,12 +147,8 @@ def _signed(number: int) -> bytes:
     return number.to_bytes(16, "big", signed=True)
 
 
-def _number(data: bytes) -> int:
-    return int.from_bytes(data, "big", signed=True)
-
-
 def _globals_value(state: "State") -> bytes:
-    return _GLOBALS.pack(
+    return GLOBALS.pack(
         state.time,
         state.block,
         state.sequence,
@@ -183,7 +173,7 @@ def _nonces_value(nonces: NonceWindow, width: int) -> bytes:
 def _account_value(account: "Account", state: "State") -> bytes:
     width = (state.rules.limits.nonce_window + 7) // 8
     value = _signed(account.free) + _nonces_value(account.nonces, width)
-    value += _SWITCH.pack(account.switch_at, account.switch_on_disconnect)
+    value += SWITCH.pack(account.switch_at, account.switch_on_disconnect)
     for agent, entry in sorted(account.agents.items()):
         value += agent + entry.until.to_bytes(8, "big") + _nonces_value(entry.nonces, width)
     return value
@@ -201,7 +191,7 @@ def _position_value(position: Position) -> bytes | None:
 
 
 def _order_value(order: Order) -> bytes:
-    return _ORDER.pack(
+    return ORDER.pack(
         order.account,
         order.order_id,
         order.client_id,
@@ -217,7 +207,7 @@ def _order_value(order: Order) -> bytes:
 
 def _waiting_value(waiting: Waiting) -> bytes:
     new = waiting.new
-    return _WAITING.pack(
+    return WAITING.pack(
         waiting.account,
         new.client_id,
         new.side,
@@ -235,7 +225,7 @@ def _waiting_value(waiting: Waiting) -> bytes:
 
 
 def _market_value(market: "Market") -> bytes:
-    return _MARKET.pack(
+    return MARKET.pack(
         market.mark,
         market.mark_time,
         market.funding_time,
@@ -247,162 +237,3 @@ def _market_value(market: "Market") -> bytes:
         _signed(market.premium_sum),
         _signed(market.carry),
     )
-
-
-# --- the way back ---------------------------------------------------------------------------------
-
-
-def restore(state: "State", items: Iterable[tuple[bytes, bytes]]) -> None:
-    """Fill an empty ``state`` from its leaves.
-
-    Raises ``StateDiverged`` where a leaf is of no known kind, or was made under other rules.
-    """
-    orders: list[Order] = []
-    for key, value in sorted(items):
-        match key[0]:
-            case 0:
-                _restore_globals(state, value)
-            case 1:
-                _restore_account(state, key, value)
-            case 2:
-                _restore_position(state, key, value)
-            case 3:
-                orders.append(_order_from(key, value))
-            case 4:
-                _restore_market(state, key, value)
-            case 5 if value == state.rules.digest():
-                pass
-            case 6:
-                owner, amount = Address(value[:20]), Money(int.from_bytes(value[20:], "big"))
-                state.withdrawals[int.from_bytes(key[1:9], "big")] = (owner, amount)
-            case 7:
-                waiting = _waiting_from(key, value)
-                state.accounts[waiting.account].keep(waiting)
-            case _:
-                raise StateDiverged(where="leaf", key=key)
-    for order in orders:
-        _rest(state, order)
-
-
-def _restore_globals(state: "State", value: bytes) -> None:
-    (
-        state.time,
-        state.block,
-        sequence,
-        state.next_order_id,
-        state.next_withdrawal_id,
-        state.inbox_cursor,
-        state.oracle_time,
-        fee,
-        anchor,
-        lag,
-        insurance,
-        fees,
-        deposited,
-        withdrawn,
-    ) = _GLOBALS.unpack(value)
-    state.sequence, state.lag = Sequence(sequence), Millis(lag)
-    state.fee, state.fee_anchor = Money(fee), Money(anchor)
-    state.insurance, state.fees = _number(insurance), _number(fees)
-    state.deposited, state.withdrawn = _number(deposited), _number(withdrawn)
-
-
-def _nonces_from(value: bytes) -> NonceWindow:
-    return NonceWindow(int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big"))
-
-
-def _restore_account(state: "State", key: bytes, value: bytes) -> None:
-    width = 8 + (state.rules.limits.nonce_window + 7) // 8
-    account = state.open_account(Address(key[1:21]))
-    account.free = _number(value[:16])
-    account.nonces = _nonces_from(value[16 : 16 + width])
-    agents = 16 + width + _SWITCH.size
-    at, on_disconnect = _SWITCH.unpack(value[16 + width : agents])
-    account.switch_at, account.switch_on_disconnect = Millis(at), bool(on_disconnect)
-    for start in range(agents, len(value), 28 + width):
-        until = Millis(int.from_bytes(value[start + 20 : start + 28], "big"))
-        nonces = _nonces_from(value[start + 28 : start + 28 + width])
-        account.add_agent(Address(value[start : start + 20]), until, nonces)
-
-
-def _restore_position(state: "State", key: bytes, value: bytes) -> None:
-    market = state.market(MarketId(int.from_bytes(key[1:3], "big")))
-    position = state.accounts[Address(key[3:23])].position(market.market_id)
-    position.size = int.from_bytes(value[:8], "big", signed=True)
-    position.entry = _number(value[8:24])
-    position.margin = _number(value[24:40])
-    position.funding = _number(value[40:56])
-    market.rank(position)
-
-
-def _order_from(key: bytes, value: bytes) -> Order:
-    _, market, side, priority, rank = _ORDER_KEY.unpack(key)
-    (account, order_id, client_id, remaining, size, flags, reserve, good_till, group, batch) = (
-        _ORDER.unpack(value)
-    )
-    order = Order(
-        OrderId(order_id),
-        ClientOrderId(client_id),
-        Address(account),
-        MarketId(market),
-        Side(side),
-        Ticks(priority if side else UINT64_MAX - priority),
-        Lots(remaining),
-        reduce_only=bool(flags & 1),
-        reserve=Money(int.from_bytes(reserve, "big")),
-        post_only=bool(flags & 2),
-        self_trade=SelfTrade(flags >> 2),
-        good_till=Millis(good_till),
-        group=group,
-    )
-    order.rank, order.size, order.batch = rank, Lots(size), batch
-    return order
-
-
-def _waiting_from(key: bytes, value: bytes) -> Waiting:
-    _, market, order_id = _WAITING_KEY.unpack(key)
-    (
-        account, client_id, side, kind, reduce_only, self_trade, trigger, price, size, good_till,
-        trigger_price, group, max_fee,
-    ) = _WAITING.unpack(value)  # fmt: skip
-    new = NewOrder(
-        MarketId(market),
-        Side(side),
-        OrderType(kind),
-        Ticks(price),
-        Lots(size),
-        bool(reduce_only),
-        ClientOrderId(client_id),
-        SelfTrade(self_trade),
-        Millis(good_till),
-        Trigger(trigger),
-        Ticks(trigger_price),
-        group,
-    )
-    max_fee = Money(int.from_bytes(max_fee, "big"))
-    return Waiting(OrderId(order_id), Address(account), new, max_fee)
-
-
-def _rest(state: "State", order: Order) -> None:
-    account = state.accounts[order.account]
-    state.market(order.market).book.add(order)
-    account.hold(order)
-
-
-def _restore_market(state: "State", key: bytes, value: bytes) -> None:
-    market = state.market(MarketId(int.from_bytes(key[1:3], "big")))
-    (
-        mark,
-        mark_time,
-        market.funding_time,
-        market.premium_samples,
-        market.anchor,
-        market.anchor_time,
-        market.variance,
-        index,
-        premium_sum,
-        carry,
-    ) = _MARKET.unpack(value)
-    market.move_mark(mark, mark_time)
-    market.funding_index = _number(index)
-    market.premium_sum, market.carry = _number(premium_sum), _number(carry)

@@ -4,10 +4,12 @@ from typing import Final
 
 from node.margin.position import NO_LOTS, NO_MONEY, Position, order_reserve
 from node.matching.book import Order
+from node.matching.match import first_living
 from node.transition.gather import check_gathering, drawn_at_limit
 from node.transition.rehearsal import would_fill
 from node.transition.state import Account, Market, State
 from node.transition.steps import Steps
+from node.transition.waiting import Waiting
 from node.types.commands import POST_ONLY_TYPES, NewOrder, OrderType, Side
 from node.types.errors import (
     DuplicateClientId,
@@ -26,6 +28,7 @@ from node.types.errors import (
     TooManyOpenOrders,
     UnknownMarket,
 )
+from node.types.ids import OrderId
 from node.types.rules import Ordering
 from node.types.units import Lots, Money, Ticks
 
@@ -39,37 +42,26 @@ _SLIDE: Final = OrderType.SLIDE
 _AUCTION: Final = Ordering.AUCTION
 
 
-class Admitted:
-    """An order that may enter: its effective limit price and size, and whether it will cross.
-
-    ``reserve`` is what it holds back if it rests as it is.
-    """
-
-    __slots__ = ("crosses", "price", "reserve", "size")
-
-    def __init__(self, price: Ticks, size: Lots, reserve: Money, crosses: bool) -> None:
-        self.price = price
-        self.size = size
-        self.reserve = reserve
-        self.crosses = crosses
-
-
 def admit(
     state: State,
     account: Account,
     new: NewOrder,
     per_fill: Money,
     steps: Steps,
-    own: Order | None = None,
-) -> Admitted:
-    """Return how ``new`` enters the market; raise the first rule that it breaks. Changes nothing.
+    own: Order | Waiting | None = None,
+) -> tuple[Order, bool]:
+    """Return the order that ``new`` enters as, and whether it will cross. Changes nothing.
+
+    Raises the first rule that it breaks. The order's price and size are the effective ones, its
+    reserve is what it holds back if it rests as it is, its id the next one.
 
     A market order's price is held to the price band, a reduce-only order's size to what there is to
     reduce. One that closes less than all of it is held to the minimum as well: reducing lot by lot,
     it would reserve nothing and make a wall of dust. ``per_fill`` is what each fill costs in work,
     ``steps`` what trying it out may take.
 
-    ``own``: the resting order whose place ``new`` takes. What it reserves is free for ``new``.
+    ``own``: the open order whose id and names ``new`` takes over, and which is gone already or will
+    be. What it reserves is free for ``new``.
     """
     if not 1 <= new.market <= len(state.markets):
         raise UnknownMarket(market=new.market)
@@ -84,26 +76,32 @@ def admit(
     closes_all = new.reduce_only and position is not None and size == position.reducible(new.side)
     buying = new.side is _BUY
     level = (market.book.asks if buying else market.book.bids).best
-    best = None if level is None else level.price
-    crosses = best is not None and (price >= best if buying else price <= best)
-    if crosses and new.type is _SLIDE:
-        assert best is not None
-        price, crosses = _slide(market, new, best), False
+    first = None if level is None else level.first
+    best = None if first is None else first.price
+    crosses = meets = best is not None and (price >= best if buying else price <= best)
+    if first is not None and first.good_till:
+        best, meets = _meets_living(market, new.side, price, state.time, steps.most)
+    if meets and new.type is _SLIDE and best is not None and first is not None:
+        price, meets = _slide(market, new, best), False
+        crosses = price >= first.price if buying else price <= first.price
     if price * size < market.rules.min_notional and not closes_all:
         raise NotionalTooSmall(notional=price * size, minimum=market.rules.min_notional)
     if own is None:
         check_ids(state, account, new)
-    gathered = market.rules.ordering is _AUCTION
-    if gathered:
-        check_gathering(state, market, new.type)
-    if not gathered or new.type is _POST_ONLY:
-        _check_type(new, best, crosses)
+    if new.type is not _GTC or market.ordering is _AUCTION:
+        _check_type(state, market, new, best, meets)
     reserve = NO_MONEY
     if not new.reduce_only:
         reserve = _check_collateral(market, account, position, new, price, size, own)
     if new.type is _FOK and not would_fill(state, account, new, price, size, per_fill, steps):
         raise FillOrKillUnfilled(size=size)
-    return Admitted(price, size, reserve, crosses)
+    order_id = OrderId(state.next_order_id) if own is None else own.order_id
+    order = Order(
+        order_id, new.client_id, account.address, new.market, new.side, price, size,
+        new.reduce_only, reserve, new.type is not _GTC and new.type in POST_ONLY_TYPES,
+        new.self_trade, new.good_till, new.group,
+    )  # fmt: skip
+    return order, crosses
 
 
 def _check_size(market: Market, position: Position | None, new: NewOrder) -> Lots:
@@ -157,11 +155,30 @@ def _slide(market: Market, new: NewOrder, best: Ticks) -> Ticks:
     return price
 
 
-def _check_type(new: NewOrder, best: Ticks | None, crosses: bool) -> None:
+def _meets_living(
+    market: Market, side: Side, price: int, now: int, most: int
+) -> tuple[Ticks | None, bool]:
+    """Return the best opposing price that is not of a dead order, and whether ``price`` meets it.
+
+    The dead are cleared away when the order arrives, each for a step of the ``most`` that it has.
+    """
+    living = first_living(market.book, side.opposite, now, most)
+    if living is None:
+        return None, False
+    return living.price, price >= living.price if side is _BUY else price <= living.price
+
+
+def _check_type(
+    state: State, market: Market, new: NewOrder, best: Ticks | None, crosses: bool
+) -> None:
+    if market.ordering is _AUCTION:
+        check_gathering(state, market, new.type)
     if new.type is _POST_ONLY:
         if crosses:
             raise PostOnlyWouldCross(price=new.price, best=best)
-    elif new.type is not _GTC and new.type is not _SLIDE and not crosses:
+    elif new.type is _GTC or new.type is _SLIDE or crosses:
+        return
+    elif market.ordering is not _AUCTION:
         raise NothingToTake(price=new.price, best=best)
 
 
@@ -172,7 +189,7 @@ def _check_collateral(
     new: NewOrder,
     price: int,
     size: int,
-    own: Order | None,
+    own: Order | Waiting | None,
 ) -> Money:
     """Return what the order reserves; raise unless free collateral covers what it may open."""
     held = position.size if position is not None else 0
@@ -180,10 +197,10 @@ def _check_collateral(
     if exposure > market.max_size and exposure > abs(held):
         raise PositionTooLarge(size=exposure, limit=market.max_size)
     replaced, free = 0, account.free
-    if own is not None:
+    if own is not None and isinstance(own, Order):
         replaced, free = own.remaining, free + own.reserve
     required = reserve_of(market, position, new.side, price, size, replaced)
-    if market.rules.ordering is _AUCTION and new.type not in POST_ONLY_TYPES:
+    if market.ordering is _AUCTION and new.type not in POST_ONLY_TYPES:
         required = max(required, drawn_at_limit(market, position, new.side, price, size))
     if required > free:
         raise InsufficientCollateral(required=required, free=free, buffer=market.buffer)

@@ -1,6 +1,7 @@
 """A quorum of signed prices becomes the mark of every market."""
 
 from node.margin.funding import next_funding_time, premium_sample
+from node.matching.match import first_living
 from node.transition.effects import Effects
 from node.transition.state import Market, State
 from node.types.commands import OracleRound, Side
@@ -27,7 +28,7 @@ def oracle_round(effects: Effects, command: OracleRound) -> None:
         market.observe(mark, command.time)
         if not market.funding_time:
             market.funding_time = next_funding_time(market.rules, state.time)
-        _sample_premium(market, mark)
+        _sample_premium(state, market, mark)
         state.touched.markets.add(market)
         effects.events.append(
             MarkMoved(market.market_id, Ticks(mark), command.time, market.variance)
@@ -49,9 +50,14 @@ def _check(state: State, command: OracleRound) -> None:
             raise OracleRoundRefused(reporter=report.reporter, prices=list(report.prices))
 
 
-def _sample_premium(market: Market, mark: int) -> None:
-    bid = market.book.best_price(Side.BUY)
-    ask = market.book.best_price(Side.SELL)
+def _sample_premium(state: State, market: Market, mark: int) -> None:
+    """Sample the middle between the best orders that can be traded with: who is dead risks nothing.
+
+    They are looked for no deeper than a crossing goes.
+    """
+    most = state.rules.limits.fills_per_order
+    bid = first_living(market.book, Side.BUY, state.time, most)
+    ask = first_living(market.book, Side.SELL, state.time, most)
     if bid is not None and ask is not None:
-        market.premium_sum += premium_sample(market.rules, bid, ask, mark)
+        market.premium_sum += premium_sample(market.rules, bid.price, ask.price, mark)
         market.premium_samples += 1

@@ -46,7 +46,7 @@ def cancel_order(effects: Effects, order: Order | Waiting, reason: CancelReason)
 
 def remove_order(effects: Effects, order: Order, reason: CancelReason) -> None:
     """Take an order out of its book, or out of its auction, and free what it reserved."""
-    state, resting = effects.state, order.resting
+    state, resting = effects.state, order.level is not None
     if resting:
         state.market(order.market).book.remove(order)
     else:

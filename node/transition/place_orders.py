@@ -2,7 +2,7 @@
 
 from node.margin.position import NO_MONEY
 from node.transition.amend import amend
-from node.transition.arrival import arrive, order_from
+from node.transition.arrival import arrive
 from node.transition.authority import authorize
 from node.transition.effects import Effects
 from node.transition.new_order import admit
@@ -21,7 +21,7 @@ from node.types.errors import (
     UnknownOrder,
 )
 from node.types.events import CancelReason, ItemRejected, OrderAccepted
-from node.types.ids import OrderId
+from node.types.units import Money
 
 
 def place_orders(effects: Effects, command: PlaceOrders) -> None:
@@ -44,7 +44,16 @@ def place_orders(effects: Effects, command: PlaceOrders) -> None:
         except CommandRejected as error:
             rejections.append((place, error))
     work, steps = hold_back(effects, account, command), Steps(effects.state.rules.limits)
-    fills = _amend_and_place(effects, account, command, work, steps, rejections)
+    fills, first = 0, items - len(command.orders)
+    if command.amends:
+        fills = _amend(effects, account, command, work, steps, rejections)
+    for place, order in enumerate(command.orders, start=first):
+        try:
+            fills += _place(effects, account, order, place, work, steps, command.max_fee)
+        except CommandRejected as error:
+            rejections.append((place, error))
+        if effects.others:
+            steps.take(cancel_others(effects))
     if len(rejections) == items and not (work and work.paid and _walked(rejections)):
         if work:
             work.give_back()
@@ -56,7 +65,7 @@ def place_orders(effects: Effects, command: PlaceOrders) -> None:
     authority.use(effects)
 
 
-def _amend_and_place(
+def _amend(
     effects: Effects,
     account: Account,
     command: PlaceOrders,
@@ -64,27 +73,15 @@ def _amend_and_place(
     steps: Steps,
     rejections: list[tuple[int, CommandRejected]],
 ) -> int:
-    """Apply amends and orders, note those that cannot; return the fills that were charged."""
-    fills, place = 0, len(command.cancels)
-    for change in command.amends:
+    """Apply the amends, note those that cannot; return the fills that were charged."""
+    fills = 0
+    for place, change in enumerate(command.amends, start=len(command.cancels)):
         try:
             fills += amend(effects, account, change, work, steps)
         except CommandRejected as error:
             rejections.append((place, error))
         if effects.others:
             steps.take(cancel_others(effects))
-        place += 1
-    for new in command.orders:
-        try:
-            if new.trigger or new.trigger_price:
-                set_trigger(effects, account, new, place, work, command.max_fee)
-            else:
-                fills += _place(effects, account, new, place, work, steps)
-        except CommandRejected as error:
-            rejections.append((place, error))
-        if effects.others:
-            steps.take(cancel_others(effects))
-        place += 1
     return fills
 
 
@@ -98,7 +95,8 @@ def _cancel(effects: Effects, account: Account, cancel: CancelOrder, command: Pl
     order = account.named(cancel.order_id, cancel.client_id)
     if order is None:
         raise UnknownOrder(order_id=cancel.order_id, client_id=cancel.client_id)
-    require_first_phase(effects.state, order, command)
+    if effects.state.phased:
+        require_first_phase(effects.state, order, command)
     cancel_order(effects, order, CancelReason.BY_ACCOUNT)
     if effects.others:
         cancel_others(effects)
@@ -110,20 +108,28 @@ def _walked(rejections: list[tuple[int, CommandRejected]]) -> bool:
 
 
 def _place(
-    effects: Effects, account: Account, new: NewOrder, item: int, work: WorkFee | None, steps: Steps
+    effects: Effects,
+    account: Account,
+    new: NewOrder,
+    item: int,
+    work: WorkFee | None,
+    steps: Steps,
+    max_fee: Money,
 ) -> int:
-    """Admit the order and let it arrive; return the fills that were charged.
+    """Admit the order and let it arrive, or wait; return the fills that were charged.
 
     Raises before the first change.
     """
+    if new.trigger or new.trigger_price:
+        set_trigger(effects, account, new, item, work, max_fee)
+        return 0
     state = effects.state
     per_fill = NO_MONEY
     if work and not new.reduce_only:
         if work.fault is not None:
             raise work.fault
         per_fill = work.per_fill
-    admitted = admit(state, account, new, per_fill, steps)
-    order = order_from(OrderId(state.next_order_id), account, new, admitted)
+    order, crosses = admit(state, account, new, per_fill, steps)
     state.next_order_id += 1
     effects.events.append(
         OrderAccepted(
@@ -137,4 +143,4 @@ def _place(
             order.remaining,
         )
     )
-    return arrive(effects, account, order, admitted, new.type, per_fill, steps)
+    return arrive(effects, account, order, crosses, new.type, per_fill, steps)

@@ -82,7 +82,9 @@ def check_waiting_size(market: Market, new: NewOrder) -> None:
     """
     if not 0 < new.size <= market.max_size:
         raise SizeInvalid(size=new.size, limit=market.max_size)
-    price = new.trigger_price if new.type is OrderType.MARKET else new.price
+    price = new.price
+    if price and new.type is OrderType.MARKET:
+        price = new.trigger_price
     minimum = 1 if new.reduce_only else market.rules.min_notional
     if price * new.size < minimum:
         raise NotionalTooSmall(notional=price * new.size, minimum=minimum)

@@ -18,6 +18,7 @@ from node.margin.volatility import SAMPLE_MS, variance_after, variance_of
 from node.matching.book import Book, Order
 from node.transition import leaves
 from node.transition.nonces import NonceWindow
+from node.transition.restore import restore
 from node.transition.waiting import Waiting
 from node.types.blocks import Domain
 from node.types.commands import Command, OrderType, Uncross
@@ -177,13 +178,14 @@ class Market:
     __slots__ = (
         "_aged_at", "_aged_lag", "anchor", "anchor_time", "arrivals", "band", "book", "buffer",
         "carry", "finality_ms", "funding_index", "funding_time", "market_id", "mark", "mark_time",
-        "max_size", "opens", "premium_samples", "premium_sum", "queues", "rules", "taking_block",
-        "variance",
+        "max_size", "opens", "ordering", "premium_samples", "premium_sum", "queues", "rules",
+        "taking_block", "variance",
     )  # fmt: skip
 
     def __init__(self, market_id: MarketId, rules: MarketRules, finality_ms: Millis) -> None:
         self.market_id = market_id
         self.rules = rules
+        self.ordering = rules.ordering
         self.finality_ms = finality_ms
         self.book = Book()
         self.arrivals: dict[Order, OrderType] = {}
@@ -312,6 +314,9 @@ class State:
         self.auctions: Final = frozenset(
             market.market_id for market in self.markets if market.rules.ordering is Ordering.AUCTION
         )
+        self.phased: Final = any(
+            market.rules.ordering is Ordering.CANCELS_FIRST for market in self.markets
+        )
         self.touched = leaves.Touched()
         self.block_first_id = 1
         """The first order id of this block: what is older could have been seen before it."""
@@ -329,7 +334,7 @@ class State:
     ) -> "State":
         """Return the state that has exactly these leaves. Raises ``StateDiverged``."""
         state = cls(rules, domain)
-        leaves.restore(state, items)
+        restore(state, items)
         state.touched = leaves.Touched()
         return state
 

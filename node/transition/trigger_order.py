@@ -5,7 +5,7 @@ holds is cancelled first, so that what that reserved is free for it. It may be r
 order that arrives: then it is gone, because its moment has come and passed.
 """
 
-from node.transition.arrival import arrive, order_from
+from node.transition.arrival import arrive
 from node.transition.effects import Effects
 from node.transition.new_order import admit
 from node.transition.orders import cancel_order, cancel_others, cancelled, stop_waiting
@@ -64,17 +64,16 @@ def _arrive(
     units = 0 if waiting.reduce_only else state.rules.fees.per_fill
     per_fill = Money(price * units)
     try:
-        admitted = admit(state, account, waiting.new, per_fill, steps)
+        order, crosses = admit(state, account, waiting.new, per_fill, steps, waiting)
     except CommandRejected:
         effects.events.insert(place, _triggered(waiting, market, waiting.price, waiting.remaining))
         reason = CancelReason.REFUSED_ON_ARRIVAL
         effects.events.append(cancelled(waiting, reason, resting=False))
         return
-    effects.events.insert(place, _triggered(waiting, market, admitted.price, admitted.size))
-    order = order_from(waiting.order_id, account, waiting.new, admitted)
+    effects.events.insert(place, _triggered(waiting, market, order.price, order.size))
     order.rank = state.next_order_id
     state.next_order_id += 1
-    fills = arrive(effects, account, order, admitted, waiting.new.type, per_fill, steps)
+    fills = arrive(effects, account, order, crosses, waiting.new.type, per_fill, steps)
     if fills:
         amount = Money(fills * per_fill)
         effects.events.append(WorkCharged(account.address, fills * units, price, amount))

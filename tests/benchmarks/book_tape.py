@@ -65,6 +65,10 @@ class Plimsoll:
         """Fail: every order of the tape is an account of its own."""
         raise AssertionError((maker, reason))
 
+    def shrinks(self, maker: Order, left: int) -> bool:
+        """Fail likewise."""
+        raise AssertionError((maker, left))
+
     def play(self, tape: Iterable[Step]) -> None:
         """Apply the whole tape."""
         book, orders = self.book, self.orders

@@ -3,8 +3,24 @@
 Written against the rules, not against the code: isolation in particular is told by cash alone.
 """
 
-from node.transition.state import State
-from node.types.commands import AdjustMargin, Command, Liquidate, PlaceOrders, Side, Withdraw
+import msgspec
+
+from node.matching.book import Order
+from node.transition.state import Account, State
+from node.transition.waiting import Waiting
+from node.types.commands import (
+    AdjustMargin,
+    AmendOrder,
+    CancelOrder,
+    Command,
+    Liquidate,
+    NewOrder,
+    OrderType,
+    PlaceOrders,
+    Side,
+    TriggerOrder,
+    Withdraw,
+)
 from node.types.events import (
     CancelReason,
     Deleveraged,
@@ -12,13 +28,40 @@ from node.types.events import (
     Filled,
     ItemRejected,
     OrderAccepted,
+    OrderAmended,
     OrderCancelled,
+    OrderTriggered,
     Rejected,
     WorkCharged,
 )
 
+_FOK = OrderType.FOK
+
 Position = tuple[int, int]
 """Signed size, and margin with its funding settled."""
+
+
+class OpenOrder(msgspec.Struct, frozen=True):
+    """What a bystander knows of an open order."""
+
+    order_id: int
+    client_id: int
+    price: int
+    size: int
+    remaining: int
+    reduce_only: bool
+    group: int
+
+
+def _open_orders(account: Account) -> list[OpenOrder]:
+    every: list[Order | Waiting] = [*account.orders.values(), *account.waiting.values()]
+    return [
+        OpenOrder(
+            one.order_id, one.client_id, one.price, one.size, one.remaining, one.reduce_only,
+            one.group,
+        )
+        for one in every
+    ]  # fmt: skip
 
 
 class Observed:
@@ -39,7 +82,7 @@ class Observed:
             for market, position in account.positions.items()
         }
         self.mark_times = [market.mark_time for market in state.markets]
-        self.open_orders = {a.address: len(a.orders) for a in state.accounts.values()}
+        self.open_orders = {a.address: _open_orders(a) for a in state.accounts.values()}
         self.agents = max((len(a.agents) for a in state.accounts.values()), default=0)
 
     def position(self, account: bytes, market: int) -> Position:
@@ -63,13 +106,17 @@ class Watch:
 
 def _check_bounds(command: Command, events: tuple[Event, ...], after: Observed) -> None:
     limits = after.limits
-    assert max(after.open_orders.values(), default=0) <= limits.open_orders_per_account
+    most = max(map(len, after.open_orders.values()), default=0)
+    assert most <= limits.open_orders_per_account
     assert after.agents <= limits.agents_per_account
     assert sum(isinstance(event, Deleveraged) for event in events) <= limits.deleverage_steps
-    items = len(command.cancels) + len(command.orders) if isinstance(command, PlaceOrders) else 1
+    items = 1
+    if isinstance(command, PlaceOrders):
+        _check_all_or_nothing(command, events)
+        items = len(command.cancels) + len(command.amends) + len(command.orders)
     steps = [0]
     for event in events:
-        if isinstance(event, OrderAccepted):
+        if _begins_arrival(event):
             steps.append(0)
         steps[-1] += _is_step(event)
     assert len(steps) - 1 + sum(isinstance(event, ItemRejected) for event in events) <= items
@@ -79,11 +126,29 @@ def _check_bounds(command: Command, events: tuple[Event, ...], after: Observed) 
     assert len(events) <= items * 4 * (limits.fills_per_order + idle)
 
 
+def _check_all_or_nothing(command: PlaceOrders, events: tuple[Event, ...]) -> None:
+    """Whatever stands in the way of a fill-or-kill order, one that enters is filled in full."""
+    first = len(command.cancels) + len(command.amends)
+    for event in events:
+        if isinstance(event, OrderAccepted):
+            filled = sum(
+                one.size
+                for one in events
+                if isinstance(one, Filled) and one.taker_order == event.order_id
+            )
+            assert filled == event.size or command.orders[event.item - first].type is not _FOK
+
+
+def _begins_arrival(event: Event) -> bool:
+    moved = isinstance(event, OrderAmended) and not event.resting
+    return moved or isinstance(event, OrderAccepted | OrderTriggered)
+
+
 def _is_step(event: Event) -> bool:
     return isinstance(event, Filled) or (
         isinstance(event, OrderCancelled)
         and event.resting
-        and event.reason in {CancelReason.SELF_TRADE, CancelReason.MARGIN}
+        and event.reason in {CancelReason.SELF_TRADE, CancelReason.MARGIN, CancelReason.EXPIRED}
     )
 
 
@@ -133,25 +198,78 @@ def _check_work(
     assert after.fees == before.fees + sum(charge.amount for charge in charges) or isinstance(
         command, Liquidate
     )
+    if isinstance(command, TriggerOrder):
+        fills = sum(isinstance(event, Filled) for event in events)
+        assert [charge.units for charge in charges if fills] == [
+            before.rules.per_fill * fills for _ in charges
+        ]
+        assert all(charge.price <= before.price for charge in charges)
+        return
     if not isinstance(command, PlaceOrders):
         assert not charges
         return
-    risky = sum(not order.reduce_only for order in command.orders)
+    charged = _charged_items(command, before)
     refused = bool(events) and isinstance(events[0], Rejected)
-    if not risky or refused or before.price > command.max_fee:
+    if not charged or refused or before.price > command.max_fee:
         assert not charges
         return
-    rules, accepted = before.rules, [e for e in events if isinstance(e, OrderAccepted)]
+    reducers = {one.order_id for one in before.open_orders[command.account] if one.reduce_only}
+    first = len(command.cancels) + len(command.amends)
     entered = {
-        event.order_id: not command.orders[event.item - len(command.cancels)].reduce_only
-        for event in accepted
+        event.order_id: not command.orders[event.item - first].reduce_only
+        for event in events
+        if isinstance(event, OrderAccepted)
+    } | {
+        event.order_id: event.order_id not in reducers
+        for event in events
+        if isinstance(event, OrderAmended) and not event.resting
     }
-    fills = sum(entered[e.taker_order] for e in events if isinstance(e, Filled))
-    units = rules.per_action + rules.per_order * risky + rules.per_fill * fills
+    fills = sum(entered[event.taker_order] for event in events if isinstance(event, Filled))
+    units = before.rules.per_action + before.rules.per_order * charged
+    units += before.rules.per_fill * fills
     if any(entered.values()):
         assert [(c.units, c.price, c.amount) for c in charges] == [
             (units, before.price, units * before.price)
         ]
+
+
+def _charged_items(command: PlaceOrders, before: Observed) -> int:
+    """Count the orders' worth of work that the action has to pay for."""
+    held = before.open_orders.get(command.account, [])
+    for cancel in command.cancels:
+        found = _named(held, cancel)
+        held = [
+            one
+            for one in held
+            if found is None or (one is not found and not (one.group and one.group == found.group))
+        ]
+    charged = sum(_weight(new, command.account, before) for new in command.orders)
+    seen = []
+    for change in command.amends:
+        order = _named(held, change)
+        charged += order is None or order in seen or _costs(order, change)
+        seen.append(order)
+    return charged
+
+
+def _weight(new: NewOrder, account: bytes, before: Observed) -> int:
+    size = before.position(account, new.market)[0]
+    closing = size > 0 if new.side is Side.SELL else size < 0
+    if new.trigger:
+        return 0 if new.reduce_only and closing else 2
+    return 0 if new.reduce_only else 1
+
+
+def _costs(order: OpenOrder, change: AmendOrder) -> bool:
+    left = change.size - (order.size - order.remaining)
+    halves = change.price == order.price and left <= order.remaining // 2
+    return not (order.reduce_only or left <= 0 or halves)
+
+
+def _named(held: list[OpenOrder], name: CancelOrder | AmendOrder) -> OpenOrder | None:
+    if name.client_id:
+        return next((one for one in held if one.client_id == name.client_id), None)
+    return next((one for one in held if one.order_id == name.order_id), None)
 
 
 def _parts(fills: list[Filled], before: Observed) -> tuple[set[bytes], set[bytes]]:

@@ -11,16 +11,21 @@ from typing import TypeVar
 
 import msgspec
 
+from node.matching.book import Order
 from node.transition.open_block import next_fees
 from node.transition.state import State
+from node.transition.waiting import Waiting
 from node.types.blocks import Domain
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     ApproveAgent,
     CancelAll,
     CancelOrder,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     NewOrder,
     OpenBlock,
@@ -28,9 +33,13 @@ from node.types.commands import (
     OrderType,
     PlaceOrders,
     PriceReport,
+    SelfTrade,
+    SetSwitch,
     SettleFunding,
     Side,
     SignedAction,
+    Trigger,
+    TriggerOrder,
     Withdraw,
 )
 from node.types.fees import FeeRules
@@ -131,6 +140,10 @@ class RandomLog:
             (14, self._oracle),
             (12, self._block),
             (6, self._liquidate),
+            (6, self._expire),
+            (8, self._trigger),
+            (3, self._disconnect),
+            (4, self._switch),
             (3, self._settle),
             (6, self._adjust),
             (3, self._cancel_all),
@@ -201,6 +214,22 @@ class RandomLog:
         account = self._rarely(STRANGER, self._random.choice(ACCOUNTS))
         return Liquidate(self._market_id(), account)
 
+    def _expire(self) -> Command:
+        return Expire(self._rarely(STRANGER, self._random.choice(ACCOUNTS)))
+
+    def _trigger(self) -> Command:
+        """Name a waiting order, mostly one that the mark has reached: as a watcher would."""
+        waiting = [one for a in self._state.accounts.values() for one in a.waiting.values()]
+        marks = self._state.markets
+        met = [one for one in waiting if one.is_met(marks[one.market - 1].mark)]
+        if not waiting:
+            return TriggerOrder(self._rarely(STRANGER, ACCOUNTS[0]), OrderId(1))
+        one = self._random.choice(met if met and self._chance(0.9) else waiting)
+        return TriggerOrder(one.account, self._rarely(OrderId(1), one.order_id))
+
+    def _disconnect(self) -> Command:
+        return Disconnected(self._rarely(STRANGER, self._random.choice(ACCOUNTS)))
+
     # --- signed actions --------------------------------------------------------------------------
 
     def _head(self) -> tuple[Address, Address, int, Millis, bytes]:
@@ -224,12 +253,13 @@ class RandomLog:
     def _place(self) -> SignedAction:
         head = self._head()
         orders = tuple(self._order() for _ in range(self._random.choice((0, 1, 1, 2, 4))))
-        count = self._random.choice((0, 0, 0, 1)) if orders else 1
+        amends = tuple(self._amend(head[0]) for _ in range(self._random.choice((0, 0, 0, 1, 2))))
+        count = self._random.choice((0, 0, 0, 1)) if orders or amends else 1
         cancels = tuple(self._cancel(head[0]) for _ in range(count))
         if self._chance(0.005):
             orders *= 9
         max_fee = self._rarely(Money(self._state.fee - 1), Money(2 * self._state.fee))
-        return PlaceOrders(*head, cancels, orders, max_fee)
+        return PlaceOrders(*head, cancels, orders, max_fee, amends)
 
     def _order(self) -> NewOrder:
         market, temper = self._market_id(), self._temper
@@ -244,11 +274,53 @@ class RandomLog:
             size = self._random.choice((0, 1, 1, 200_000, 200_001, UINT64_MAX))
         client_id = ClientOrderId(self._random.choice((0, self._random.randint(1, 12))))
         reduce_only = self._chance(0.2)
-        return NewOrder(market, side, kind, Ticks(price), Lots(size), reduce_only, client_id)
+        new = NewOrder(market, side, kind, Ticks(price), Lots(size), reduce_only, client_id)
+        return self._with_more(new, mark) if self._chance(0.6) else new
+
+    def _with_more(self, new: NewOrder, mark: int) -> NewOrder:
+        """Return ``new`` with some of what few orders have: a mode, a time, a trigger, a group."""
+        now, random = self._state.time, self._random
+        good_till = random.choice((0, 0, 0, now + random.choice((-1, 0, 1, 300, 2_000, 20_000))))
+        trigger, trigger_price = Trigger.NONE, self._rarely(mark, 0)
+        if self._chance(0.3):
+            trigger = random.choice((Trigger.STOP, Trigger.TAKE_PROFIT))
+            upward = (trigger is Trigger.STOP) == (new.side is Side.BUY)
+            away = abs(random.gauss(0, self._temper.swing)) * self._rarely(-1, 1)
+            trigger_price = int(mark * (1 + away if upward else 1 - away))
+            trigger_price = self._rarely(random.choice((0, 2**48)), trigger_price)
+        return msgspec.structs.replace(
+            new,
+            self_trade=random.choice(tuple(SelfTrade)),
+            good_till=Millis(max(0, good_till)),
+            trigger=trigger,
+            trigger_price=Ticks(trigger_price),
+            group=random.choice((0, 0, 1, 2)),
+        )
+
+    def _amend(self, address: Address) -> AmendOrder:
+        """Name an open order, and what it shall be: mostly not far from what it is."""
+        account, random = self._state.accounts.get(address), self._random
+        every: list[Order | Waiting] = []
+        if account:
+            every = [*account.orders.values(), *account.waiting.values()]
+        if not every or self._chance(0.05):
+            order_id = OrderId(random.randint(0, self._state.next_order_id))
+            return AmendOrder(self._market_id(), Ticks(1), Lots(1), order_id, ClientOrderId(0))
+        order = random.choice(every)
+        mark = self._prices[order.market - 1]
+        near = max(1, int(mark * (1 + random.gauss(0, self._temper.depth))))
+        price = random.choice((order.price, order.price, near, self._rarely(0, near)))
+        less = order.size * random.choice((0, 1, 4, 5, 9)) // 10
+        size = random.choice((order.size, less, less, int(order.size * 1.5), self._rarely(0, less)))
+        name = (order.order_id, ClientOrderId(0))
+        if order.client_id and self._chance(0.5):
+            name = (OrderId(0), order.client_id)
+        market = self._rarely(self._market_id(), order.market)
+        return AmendOrder(market, Ticks(price), Lots(size), *name)
 
     def _cancel(self, address: Address) -> CancelOrder:
         account = self._state.accounts.get(address)
-        open_orders = list(account.orders) if account else []
+        open_orders = [*account.orders, *account.waiting] if account else []
         if open_orders and self._chance(0.7):
             return CancelOrder(self._random.choice(open_orders))
         if self._chance(0.5):
@@ -257,6 +329,11 @@ class RandomLog:
 
     def _cancel_all(self) -> SignedAction:
         return CancelAll(*self._head(), self._random.choice((MarketId(0), self._market_id())))
+
+    def _switch(self) -> SignedAction:
+        ahead = self._random.choice((-1, 0, 1, 300, 2_000, 60_000, 60_001))
+        cancel_at = self._random.choice((0, self._state.time + ahead))
+        return SetSwitch(*self._head(), Millis(cancel_at), self._chance(0.6))
 
     def _adjust(self) -> SignedAction:
         amount = self._amount() * self._random.choice((-1, 1))

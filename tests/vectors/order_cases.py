@@ -37,6 +37,8 @@ from tests.vectors.cases import (
     case,
     funded,
     long_of_ten,
+    paying,
+    priced,
     quoted,
 )
 
@@ -152,6 +154,14 @@ def _() -> Before:
     exchange.place(ALICE, but(asks[0], good_till=later(exchange)), asks[1])
     exchange.wait(5_000)
     return exchange, exchange.orders(BOB, order(BUY, COIN, 101_00, IOC))
+
+
+@case("place_orders/a_post_only_order_clears_the_dead")
+def _() -> Before:
+    exchange = funded()
+    exchange.place(ALICE, but(order(SELL, COIN, 101_00), good_till=later(exchange)))
+    exchange.wait(5_000)
+    return exchange, exchange.orders(BOB, order(BUY, COIN, 101_00, POST_ONLY))
 
 
 @case("expire/orders_past_their_time")
@@ -300,6 +310,15 @@ def _() -> Before:
     exchange = quoted()
     exchange.place(BOB, order(BUY, COIN, 98_00, POST_ONLY))
     return exchange, amending(exchange, BOB, 101_00, COIN, 4)
+
+
+@case("place_orders/waiting_and_amending_are_charged")
+def _() -> Before:
+    exchange = priced()
+    exchange.do(paying(exchange, ALICE, BID))
+    change = AmendOrder(BTC, Ticks(98_00), Lots(COIN), OrderId(1))
+    fields = exchange.head(ALICE)
+    return exchange, PlaceOrders(*fields, (), (stop(BUY, 105_00),), Money(1_000), (change,))
 
 
 # --- the dead man's switch ------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from node.app.cli import (
     faucet,
     fees,
     money,
+    ordering,
     plan,
     ramp,
     rehearse,
@@ -36,7 +37,19 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for commands in (daemon, verify, money, faucet, simulate, ramp, calibrate, plan, rehearse, fees):
+for commands in (
+    daemon,
+    verify,
+    money,
+    faucet,
+    simulate,
+    ramp,
+    calibrate,
+    plan,
+    rehearse,
+    fees,
+    ordering,
+):
     commands.add_to(app)
 
 

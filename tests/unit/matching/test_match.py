@@ -6,7 +6,7 @@ import pytest
 
 from node.matching.book import Book, Order
 from node.matching.match import Stop, Verdict, cross, crosses
-from node.types.commands import Side
+from node.types.commands import SelfTrade, Side
 from node.types.events import CancelReason
 from node.types.units import Lots, Ticks
 from tests.unit.matching.orders import order
@@ -144,3 +144,82 @@ def test_more_than_offered_cannot_be_settled() -> None:
     book = book_of(order(1, SELL, 100, 1))
     with pytest.raises(AssertionError):
         cross(book, order(9, BUY, 100, 1), 100, Notes(lambda _, size: size + 1))
+
+
+# --- the end of an order's time -------------------------------------------------------------------
+
+
+def test_a_dead_maker_leaves_and_counts_as_a_step() -> None:
+    book = book_of(order(1, SELL, 100, 1, good_till=50), order(2, SELL, 100, 1, good_till=51))
+    taker, notes = order(9, BUY, 100, 2), Notes()
+    assert cross(book, taker, 1, notes, now=50) is Stop.FILL_LIMIT
+    assert notes.drops == [(1, CancelReason.EXPIRED)]
+    assert cross(book, taker, 1, notes, now=50) is Stop.NO_CROSS
+    assert notes.fills == [(2, 100, 1)]
+
+
+def test_a_dead_maker_of_ones_own_is_simply_dead() -> None:
+    book = book_of(order(1, SELL, 100, 5, account=7, good_till=50), order(2, SELL, 100, 1))
+    taker, notes = order(9, BUY, 100, 1, account=7, mode=SelfTrade.CANCEL_TAKER), Notes()
+    assert cross(book, taker, 9, notes, now=60) is Stop.FILLED
+    assert notes.drops == [(1, CancelReason.EXPIRED)]
+
+
+# --- meeting oneself ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "own", "drops", "fills", "left"),
+    [
+        (SelfTrade.CANCEL_MAKER, 2, [1], [(2, 100, 3)], 0),
+        (SelfTrade.CANCEL_TAKER, 2, [], [], 3),
+        (SelfTrade.CANCEL_BOTH, 2, [1], [], 3),
+        (SelfTrade.DECREMENT, 2, [1], [(2, 100, 1)], 0),
+        (SelfTrade.DECREMENT, 3, [1], [], 3),
+    ],
+)
+def test_the_taker_chooses_what_becomes_of_two_orders_of_one_account(
+    mode: SelfTrade, own: int, drops: list[int], fills: list[tuple[int, int, int]], left: int
+) -> None:
+    book = book_of(order(1, SELL, 100, own, account=7), order(2, SELL, 100, 9))
+    taker, notes = order(9, BUY, 100, 3, account=7, mode=mode), Notes()
+    stop = cross(book, taker, 9, notes)
+    assert stop is (Stop.SELF_TRADE if left else Stop.FILLED)
+    assert [maker for maker, _ in notes.drops] == drops
+    assert {reason for _, reason in notes.drops} <= {CancelReason.SELF_TRADE}
+    assert notes.fills == fills
+    assert taker.remaining == left
+    assert notes.shrunk == []
+
+
+def test_decrement_takes_the_smaller_size_off_both() -> None:
+    maker = order(1, SELL, 100, 5, account=7)
+    book = book_of(maker, order(2, SELL, 100, 9))
+    taker, notes = order(9, BUY, 100, 3, account=7, mode=SelfTrade.DECREMENT), Notes()
+    assert cross(book, taker, 9, notes) is Stop.SELF_TRADE
+    assert (notes.shrunk, notes.drops, notes.fills) == ([(1, 2)], [], [])
+    assert (maker.remaining, maker.size) == (2, 2)
+    assert book.levels(SELL) == [(100, 11, 2)]
+
+
+def test_decrement_makes_the_whole_of_a_larger_taker_smaller() -> None:
+    book = book_of(order(1, SELL, 100, 2, account=7))
+    taker, notes = order(9, BUY, 100, 5, account=7, mode=SelfTrade.DECREMENT), Notes()
+    assert cross(book, taker, 9, notes) is Stop.NO_CROSS
+    assert (taker.remaining, taker.size) == (3, 3)
+
+
+def test_a_maker_that_may_not_stay_as_small_goes() -> None:
+    book = book_of(order(1, SELL, 100, 5, account=7))
+    taker, notes = order(9, BUY, 100, 3, account=7, mode=SelfTrade.DECREMENT), Notes()
+    notes.least = 3
+    assert cross(book, taker, 9, notes) is Stop.SELF_TRADE
+    assert notes.drops == [(1, CancelReason.SELF_TRADE)]
+    assert (taker.remaining, len(book)) == (3, 0)
+
+
+def test_a_maker_whose_other_was_filled_is_passed_over() -> None:
+    book = book_of(order(1, SELL, 100, 1), order(2, SELL, 100, 1))
+    notes = Notes(lambda maker, size: Verdict.MAKER_BEATEN if maker.order_id == 1 else size)
+    assert cross(book, order(9, BUY, 100, 1), 100, notes) is Stop.FILLED
+    assert notes.drops == [(1, CancelReason.ONE_CANCELS_OTHER)]

@@ -150,6 +150,16 @@ async def test_a_rejection_is_an_outcome_and_leaves_no_block() -> None:
         assert bench.sequencer.transition.refused == {"rejected": 1}
 
 
+async def test_what_nobody_sent_is_nobodys_outcome_and_no_stage_counts_it_as_taken_in() -> None:
+    async with running(Bench()) as bench:
+        bench.state.due = [pay(9)]
+        outcome = await bench.pay(7)
+        assert isinstance(outcome, Executed)
+        assert outcome.events == (Deposited(7, ALICE, FIVE),)
+        assert outcome.durable.block.commands[2:] == (pay(9),)
+        assert bench.sequencer.transition.done == 1
+
+
 async def test_nobody_hears_of_a_block_before_it_is_durable() -> None:
     journal = HeldJournal()
     async with running(Bench(journal)) as bench:

@@ -5,7 +5,9 @@ In ``RULES`` a price of 100_00 ticks is 100 dollars and 10_000 lots are one coin
 The transition does not look at signatures, so there are none.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import msgspec
 
 from node.margin.position import Position
 from node.transition import invariants
@@ -13,10 +15,12 @@ from node.transition.apply import apply
 from node.transition.state import Account, Market, State
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     CancelAll,
     CancelOrder,
     Command,
     Deposit,
+    Expire,
     Liquidate,
     NewOrder,
     OpenBlock,
@@ -24,11 +28,22 @@ from node.types.commands import (
     OrderType,
     PlaceOrders,
     PriceReport,
+    SetSwitch,
     Side,
+    Trigger,
+    TriggerOrder,
     Withdraw,
 )
 from node.types.errors import PlimsollError
-from node.types.events import Event, Filled, OrderAccepted, Rejected
+from node.types.events import (
+    CancelReason,
+    Event,
+    Filled,
+    OrderAccepted,
+    OrderCancelled,
+    Rejected,
+    TriggerSet,
+)
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId
 from node.types.rules import Rules
 from node.types.units import Lots, Millis, Money, Ticks
@@ -52,12 +67,34 @@ def order(
     reduce_only: bool = False,
     client_id: int = 0,
     market: int = BTC,
+    **more: Any,  # Fields of NewOrder that few orders have.
 ) -> NewOrder:
     """Return an order of ``size`` lots at ``price`` ticks."""
-    return NewOrder(
+    new = NewOrder(
         MarketId(market), side, kind, Ticks(price), Lots(size), reduce_only,
         ClientOrderId(client_id),
     )  # fmt: skip
+    return msgspec.structs.replace(new, **more) if more else new
+
+
+def stop(
+    side: Side, size: int, price: int, at: int, kind: OrderType = OrderType.GTC, **more: Any
+) -> NewOrder:
+    """Return a stop order that waits for the mark ``at``."""
+    return order(side, size, price, kind, trigger=Trigger.STOP, trigger_price=Ticks(at), **more)
+
+
+def target(
+    side: Side, size: int, price: int, at: int, kind: OrderType = OrderType.GTC, **more: Any
+) -> NewOrder:
+    """Return a take-profit order that waits for the mark ``at``."""
+    trigger = Trigger.TAKE_PROFIT
+    return order(side, size, price, kind, trigger=trigger, trigger_price=Ticks(at), **more)
+
+
+def amendment(order_id: int, price: int, size: int, market: int = BTC) -> AmendOrder:
+    """Return what makes of an open order one of ``size`` lots in all at ``price``."""
+    return AmendOrder(MarketId(market), Ticks(price), Lots(size), OrderId(order_id))
 
 
 class Exchange:
@@ -129,15 +166,41 @@ class Exchange:
         self.do(self.round(*prices, *[prices[-1]] * (markets - len(prices))))
 
     def orders(
-        self, person: Person, *orders: NewOrder, cancels: tuple[CancelOrder, ...] = ()
+        self,
+        person: Person,
+        *orders: NewOrder,
+        cancels: tuple[CancelOrder, ...] = (),
+        amends: tuple[AmendOrder, ...] = (),
+        max_fee: int = 0,
     ) -> PlaceOrders:
         """Return the action that places ``orders``."""
-        return PlaceOrders(*self.head(person), cancels, orders)
+        return PlaceOrders(*self.head(person), cancels, orders, Money(max_fee), amends)
 
     def place(self, person: Person, *orders: NewOrder) -> OrderId:
         """Place ``orders``; return the id of the last that was accepted."""
         self.do(self.orders(person, *orders))
         return next(e for e in reversed(self.events) if isinstance(e, OrderAccepted)).order_id
+
+    def wait_for(self, person: Person, *orders: NewOrder, max_fee: int = 0) -> OrderId:
+        """Place trigger orders; return the id of the last."""
+        self.do(self.orders(person, *orders, max_fee=max_fee))
+        return self.told(TriggerSet)[-1].order_id
+
+    def amend(self, person: Person, *amends: AmendOrder, max_fee: int = 0) -> None:
+        """Amend open orders."""
+        self.do(self.orders(person, amends=amends, max_fee=max_fee))
+
+    def trigger(self, person: Person, order_id: int) -> TriggerOrder:
+        """Return the command that asks whether a waiting order is met."""
+        return TriggerOrder(person.address, OrderId(order_id))
+
+    def expire(self, person: Person) -> Expire:
+        """Return the command that asks what of the person's has run out."""
+        return Expire(person.address)
+
+    def switch(self, person: Person, cancel_at: int, *, on_disconnect: bool = False) -> SetSwitch:
+        """Return the action that sets the person's dead man's switch."""
+        return SetSwitch(*self.head(person), Millis(cancel_at), on_disconnect)
 
     def trade(self, buyer: Person, seller: Person, size: int, price: int) -> None:
         """Let ``seller`` rest and ``buyer`` take all of it."""
@@ -178,6 +241,11 @@ class Exchange:
     def fills(self) -> list[tuple[int, int]]:
         """Return (price, size) of the last command's fills."""
         return [(event.price, event.size) for event in self.events if isinstance(event, Filled)]
+
+    def gone(self) -> list[tuple[int, CancelReason, bool]]:
+        """Return (order id, reason, resting) of the orders that the last command cancelled."""
+        told = self.told(OrderCancelled)
+        return [(event.order_id, event.reason, event.resting) for event in told]
 
     def told(self, kind: type[E]) -> list[E]:
         """Return the last command's events of ``kind``."""

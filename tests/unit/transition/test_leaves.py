@@ -1,24 +1,27 @@
 """Leaves: a state is its leaves, and what is no leaf of these rules is refused."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
+from node.matching.book import Order
 from node.transition import invariants
 from node.transition.leaves import GLOBAL_KEY, RULES_KEY, book_prefix, order_key, withdrawal_key
-from node.transition.state import State
+from node.transition.state import Account, State
 from node.types.commands import Withdraw
 from node.types.errors import StateDiverged
 from node.types.ids import OrderId
 from node.types.units import Money
-from tests.examples import ALICE, BOB, DOLLAR, DOMAIN, RULES
-from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order
+from tests.examples import ALICE, BOB, CAROL, DOLLAR, DOMAIN, RULES
+from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order, stop
 
 
 @pytest.fixture
 def exchange() -> Exchange:
     """Return an exchange with a position, orders on both sides, and a withdrawal."""
     exchange = Exchange()
-    for person in (ALICE, BOB):
+    for person in (ALICE, BOB, CAROL):
         exchange.fund(person, 1_000)
     exchange.trade(BOB, ALICE, COIN, 100_00)
     exchange.place(ALICE, order(BUY, COIN, 98_00), order(BUY, COIN, 99_00, client_id=4))
@@ -168,3 +171,28 @@ def test_the_check_finds_a_reduce_only_order_with_nothing_to_do(exchange: Exchan
     for changed in (position, other):
         exchange.market.rank(changed)
     assert broken(exchange) == "no idle reduce-only order"
+
+
+def first(account: Account) -> Order:
+    """Return an order of the account that rests."""
+    return next(iter(account.orders.values()))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "where"),
+    [
+        (lambda account: account.groups.clear(), "groups"),
+        (lambda account: account.clients.clear(), "client ids"),
+        (lambda account: account.waiting.clear(), "client ids"),
+        (lambda account: setattr(first(account), "size", 1), "order sizes"),
+        (lambda account: setattr(first(account), "rank", 99), "ranks were given"),
+        (lambda account: account.groups[1].append(account.groups[1][0]), "pairs"),
+    ],
+)
+def test_the_check_finds_open_orders_that_are_told_of_twice_and_differ(
+    exchange: Exchange, spoil: Callable[[Account], object], where: str
+) -> None:
+    exchange.place(CAROL, order(BUY, COIN, 99_50, group=1))
+    exchange.wait_for(CAROL, stop(BUY, COIN, 106_00, at=105_00, client_id=4, group=1))
+    spoil(exchange.account(CAROL))
+    assert broken(exchange) == where

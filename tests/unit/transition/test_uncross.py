@@ -313,6 +313,30 @@ def test_an_order_past_its_time_is_dropped_when_it_is_met(exchange: Exchange) ->
     assert reasons(exchange) == [(COIN, CancelReason.EXPIRED, True)]
 
 
+def test_a_dead_order_is_in_nobodys_way(exchange: Exchange) -> None:
+    dead = msgspec.structs.replace(order(SELL, COIN, 100_00), good_till=exchange.state.time + 15)
+    rest(exchange, ALICE, dead)
+    exchange.wait(10)
+    exchange.place(BOB, order(BUY, COIN, 100_00, POST_ONLY))
+    assert uncross(exchange) == (0, 0)
+    assert reasons(exchange) == [(COIN, CancelReason.EXPIRED, True)]
+    assert exchange.book() == ([(100_00, COIN)], [])
+
+
+def test_a_dead_order_never_trades_however_many_lie_before_it() -> None:
+    exchange = exchange_of(orders_per_auction=2)
+    dead = [
+        msgspec.structs.replace(order(SELL, COIN, price), good_till=exchange.state.time + 15)
+        for price in (100_00, 100_01, 100_02)
+    ]
+    rest(exchange, ALICE, *dead[:2])
+    rest(exchange, BOB, dead[2])
+    exchange.place(CAROL, order(BUY, COIN, 110_00))
+    assert uncross(exchange) == (0, 0)
+    assert [reason for _, reason, _ in reasons(exchange)] == [CancelReason.EXPIRED] * 3
+    assert exchange.book() == ([(110_00, COIN)], [])
+
+
 # --- who cannot -----------------------------------------------------------------------------------
 
 

@@ -4,7 +4,14 @@ import msgspec
 import pytest
 
 from node.transition.state import State
-from node.types.commands import CancelOrder, NewOrder, OpenBlock, OrderType, PlaceOrders
+from node.types.commands import (
+    AmendOrder,
+    CancelOrder,
+    NewOrder,
+    OpenBlock,
+    OrderType,
+    PlaceOrders,
+)
 from node.types.errors import (
     EveryItemRejected,
     FeeAboveMax,
@@ -48,9 +55,10 @@ class Priced(Exchange):
         person: Person,
         *orders: NewOrder,
         cancels: tuple[CancelOrder, ...] = (),
+        amends: tuple[AmendOrder, ...] = (),
         max_fee: int = 10 * FLOOR,
     ) -> PlaceOrders:
-        return PlaceOrders(*self.head(person), cancels, orders, Money(max_fee))
+        return PlaceOrders(*self.head(person), cancels, orders, Money(max_fee), amends)
 
     def paid(self, person: Person, command: PlaceOrders) -> int:
         """Apply ``command``; return what it charged, which all went to the exchange."""
