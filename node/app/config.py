@@ -14,6 +14,7 @@ from node.adapters.http.config import HttpConfig, check_http_config
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.sections import Faults, in_range, read_section, read_toml
 from node.batcher.config import BatcherConfig, check_batcher_config
+from node.history.config import HistoryConfig, check_history_config
 from node.ingress.config import IngressConfig, check_ingress_config
 from node.publisher.config import PublisherConfig, check_publisher_config
 from node.risk.config import RiskConfig, check_risk_config
@@ -104,6 +105,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     ingress: IngressConfig
     http: HttpConfig
     fees: FeesConfig
+    history: HistoryConfig
 
 
 class _Top(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,6 +125,7 @@ _CHECKS: dict[str, tuple[type[msgspec.Struct], Callable[[Any], None] | None]] = 
     "ingress": (IngressConfig, check_ingress_config),
     "http": (HttpConfig, check_http_config),
     "fees": (FeesConfig, check_fees_config),
+    "history": (HistoryConfig, check_history_config),
 }
 
 

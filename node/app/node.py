@@ -3,6 +3,7 @@
     ingress ─▶ lanes ─▶ sequencer ─▶ journal ─┬─▶ publisher ─▶ readers
        ▲                    ▲                 ├─▶ risk ─▶ Liquidate ─▶ lanes
     clients        inbox, funding clock       ├─▶ batcher ─▶ settlement ─▶ L1
+                                              ├─▶ history ─▶ database
                                               └─▶ tally
 
 One ``TaskGroup`` holds all of them: if one fails, the node stops, because an exchange with a part
@@ -25,6 +26,7 @@ from node.app.figures import register_figures
 from node.app.foundation import Foundation
 from node.app.funding_clock import FundingClock
 from node.app.health import faults_of
+from node.app.history import history_of
 from node.app.knee import KneeBoard
 from node.app.load_figures import register_load_figures
 from node.app.load_line import LoadWatch, push_load
@@ -95,7 +97,8 @@ class Node:
         self.loop_lag = LoopLag(base.clock)
         self.meters = Meters(self)
         self.knee = KneeBoard(base.folder.path)
-        self._finals: asyncio.Queue[int] = asyncio.Queue()
+        self._finals: asyncio.Queue[Mark] = asyncio.Queue()
+        self.history = history_of(base, config.history)
         self._make_log()
         self._make_door()
         self._make_risk()
@@ -115,6 +118,7 @@ class Node:
         base = self.base
         self._told, self._watched = self._blocks("publisher"), self._blocks("risk")
         self._batched = self._blocks("batch_inlet")
+        followers = (self._watched, self._told, self._batched)
         self.price = WorkPrice(self, self.config.fees)
         self.sequencer = Sequencer(
             Builder(
@@ -130,7 +134,7 @@ class Node:
             BlockSigning(base.domain),
             base.clock,
             limits_of(self.config.sequencer),
-            outlets=(self.tally, base.lag, self._watched, self._told, self._batched),
+            outlets=(self.tally, base.lag, *followers, *self.history.outlets),
             insight=insight_of(self),
         )
         self.funding = FundingClock(base.rules, base.signing, self.sequencer, base.clock)
@@ -186,9 +190,8 @@ class Node:
             lambda: self.publisher.last_sequence,
             self.desk.find,
         )
-        self.server = HttpServer(
-            config.http, self.door, self.views, probes_of(self), self.meters.traffic
-        )
+        told = (probes_of(self), self.meters.traffic, self.history.asked)
+        self.server = HttpServer(config.http, self.door, self.views, *told)
 
     def _make_risk(self) -> None:
         base, config = self.base, self.config
@@ -211,11 +214,12 @@ class Node:
         self._outbox = Mailbox(BoundedQueue[Batch]("batch_outbox", OUTBOX_BATCHES))
         for batch in stored:
             self.standings.sealed(batch)
+            self.history.stored(batch)
         base.lag.finalized(Sequence(first))
         self.batcher = BatcherService(
             config.batcher,
             base.rules.root_interval,
-            NotingSealer(base.replica, self.standings),
+            NotingSealer(base.replica, self.standings.sealed, self.history.sealed),
             self._batched,
             self._outbox,
             base.clock,
@@ -233,6 +237,7 @@ class Node:
             base.clock,
             config.settlement,
         )
+        self.settlement.included = self.history.included
         self.inbox = InboxService(
             base.chain,
             base.contracts.inbox,
@@ -254,6 +259,7 @@ class Node:
             self._outbox.stage,
             self.settlement.stage,
             self.inbox.stage,
+            *self.history.stages,
         ):
             self.capacity.add(stage)
         register_figures(self)
@@ -292,7 +298,8 @@ class Node:
         elif mark.standing is Standing.SEALED:
             self.batcher.dropped(mark.index, self.standings.data_bytes(mark.index))
         elif mark.standing is Standing.FINAL:
-            self._finals.put_nowait(mark.index)
+            self._finals.put_nowait(mark)
+        self.history.moved(mark)
         cursors = self.standings.moved(mark)
         self.base.lag.finalized(cursors.final)
         self.publisher.set_cursors(cursors)
@@ -300,10 +307,12 @@ class Node:
     async def _let_go_of_final(self) -> None:
         """For each final batch: prove its withdrawals, then forget what no restart needs."""
         while True:
-            index = await self._finals.get()
-            await self.desk.finalized(index)
-            oldest = await self.base.replica.finalize(index)
-            self.base.journal.prune(Sequence(oldest + 1))
+            mark = await self._finals.get()
+            await self.desk.finalized(mark.index)
+            free = self.history.let_go(mark.index, mark.last_sequence)
+            if free is not None:
+                oldest = await self.base.replica.finalize(free)
+                self.base.journal.prune(Sequence(oldest + 1))
 
     # --- running ---------------------------------------------------------------------------------
 
@@ -313,6 +322,7 @@ class Node:
             await self.risk.start()
             await self._run()
         finally:
+            await self.history.close()
             await self.risk.close()
 
     async def _run(self) -> None:
@@ -335,6 +345,7 @@ class Node:
                     self.price.push(),
                     push_load(self.publisher, self.load_line),
                     self._watch_gate(),
+                    self.history.run(),
                 )
             ]
             await self.gate.ready()
@@ -351,7 +362,7 @@ class Node:
             await self._until(lambda: not (len(self._told) or len(self._watched)))
             self.batcher.stop()
             await batcher
-            await self._until(lambda: not self.standings.unposted)
+            await self._until(lambda: self.history.settled and not self.standings.unposted)
             for task in (gate, *others):
                 task.cancel()
 

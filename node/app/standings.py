@@ -1,6 +1,7 @@
 """Where each batch stands on L1, and what follows from it: the log's cursors, and counts."""
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import takewhile
 
 from node.capacity.histogram import Histogram
@@ -108,14 +109,15 @@ class Standings:
 
 
 class NotingSealer:
-    """A ``Sealer`` that tells ``Standings`` of every batch it makes."""
+    """A ``Sealer`` that tells others of every batch it makes."""
 
-    def __init__(self, sealer: Sealer, standings: Standings) -> None:
+    def __init__(self, sealer: Sealer, *told: Callable[[Batch], None]) -> None:
         self._sealer = sealer
-        self._standings = standings
+        self._told = told
 
     async def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
         """Return the blocks as the next batch; see ``node.ports.replica.Sealer``."""
         batch = await self._sealer.seal(blocks, first_sequence, cause)
-        self._standings.sealed(batch)
+        for tell in self._told:
+            tell(batch)
         return batch

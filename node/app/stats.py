@@ -39,6 +39,7 @@ def stats_of(node: "Node") -> dict[str, Any]:
         "conserved": node.capacity.all_conserved,
         "risk": node.risk.report(),
         "gate": node.sequencer.gate,
+        "history": node.history.report(),
         "sequence": tally.sequence or base.state.sequence,
         "block": tally.block or base.state.block,
         "uptime_s": round((now_ns - node.capacity.started_ns) / _S, 3),

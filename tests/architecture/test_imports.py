@@ -9,7 +9,16 @@ import pytest
 from tests.architecture.sources import Source, sources_under
 
 CORE = ("transition", "matching", "margin", "codec", "capacity", "ports", "types")
-STATIONS = ("ingress", "sequencer", "publisher", "risk", "batcher", "settlement", "verifier")
+STATIONS = (
+    "ingress",
+    "sequencer",
+    "publisher",
+    "risk",
+    "batcher",
+    "settlement",
+    "history",
+    "verifier",
+)
 
 # From the top down: each row names what it may import of this project, itself apart. A row never
 # names one that stands above it, nor a neighbour in its layer, but for the simulation's client.
@@ -30,6 +39,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "risk": CORE,
     "batcher": CORE,
     "settlement": CORE,
+    "history": CORE,
     "verifier": CORE,
     "adapters": CORE,
     # L2, pure

@@ -13,6 +13,8 @@ GET  /health /stats /metrics          for operators
 GET  /load /telemetry                 the load line, and the counters behind it
 GET  /fee                             the price of work, and how high it can be soon
 ====================================  ==========================================================
+
+What has been stands in ``node.adapters.http.history_routes``.
 """
 
 import asyncio

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from aiohttp import WSMsgType, web
 
 from node.adapters.http.config import HttpConfig
+from node.adapters.http.history_routes import HistoryAsked
 from node.adapters.http.origin_guard import origin_guard
 from node.adapters.http.page_files import Page
 from node.adapters.http.probes import Probes
@@ -50,7 +51,13 @@ class HttpServer:
     """Serves ``api`` and ``views``. ``start``, then ``run`` until cancelled, then ``stop``."""
 
     def __init__(
-        self, config: HttpConfig, api: Api, views: Views, probes: Probes, traffic: Traffic
+        self,
+        config: HttpConfig,
+        api: Api,
+        views: Views,
+        probes: Probes,
+        traffic: Traffic,
+        history: HistoryAsked | None = None,
     ) -> None:
         self._config = config
         self._api = api
@@ -65,6 +72,8 @@ class HttpServer:
         application.router.add_get("/ws", self._serve)
         self._rest = Rest(api, views, probes)
         self._rest.add_to(application)
+        if history is not None:
+            history.add_to(application)
         Page(config.write_timeout_s).add_to(application)
         self._runner = web.AppRunner(
             application,

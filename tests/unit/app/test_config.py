@@ -38,7 +38,7 @@ def test_the_devnet_file_says_what_the_code_has_for_default(tmp_path: Path) -> N
     """A key that is left out must not mean something else than the file that explains it says."""
     said = read_config(TOP / "configs" / "devnet.toml")
     default = read_config(write(tmp_path, f'rules = "{RULES}"'))
-    for name in ("l1", "sequencer", "batcher", "risk", "publisher", "ingress", "http"):
+    for name in ("l1", "sequencer", "batcher", "risk", "publisher", "ingress", "http", "history"):
         assert getattr(said, name) == getattr(default, name), name
 
 
@@ -46,7 +46,16 @@ def test_the_devnet_file_explains_every_key() -> None:
     text = (TOP / "configs" / "devnet.toml").read_text("utf-8")
     tables = read_toml(TOP / "configs" / "devnet.toml")
     config = read_config(TOP / "configs" / "devnet.toml")
-    for section in ("l1", "sequencer", "batcher", "risk", "publisher", "ingress", "http"):
+    for section in (
+        "l1",
+        "sequencer",
+        "batcher",
+        "risk",
+        "publisher",
+        "ingress",
+        "http",
+        "history",
+    ):
         assert {*tables[section]} == {*getattr(config, section).__struct_fields__}
     settlement = {*config.settlement.__struct_fields__}
     # TOML has no word for nothing, so what is nothing by default can only stand in a comment.

@@ -135,7 +135,7 @@ async def test_what_a_sealer_makes_is_noted() -> None:
             return batch(0)
 
     quay = Quay(0)
-    made = await NotingSealer(Sealing(), quay.standings).seal(
+    made = await NotingSealer(Sealing(), quay.standings.sealed).seal(
         (b"block",), Sequence(BASE + 1), "age"
     )
     assert made == batch(0)
