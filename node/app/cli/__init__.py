@@ -16,7 +16,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import typer
 from rich.console import Console
 
-from node.app.cli import calibrate, daemon, fees, money, plan, ramp, rehearse, simulate, verify
+from node.app.cli import (
+    calibrate,
+    daemon,
+    fees,
+    history,
+    money,
+    plan,
+    ramp,
+    rehearse,
+    simulate,
+    verify,
+)
 from node.types.errors import CommandRejected, IntegrityError, PlimsollError, Unavailable
 
 app = typer.Typer(
@@ -25,7 +36,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for commands in (daemon, verify, money, simulate, ramp, calibrate, plan, rehearse, fees):
+for commands in (
+    *(daemon, verify, money, simulate, ramp),
+    *(calibrate, plan, rehearse, fees, history),
+):
     commands.add_to(app)
 
 
