@@ -36,6 +36,10 @@ class HistoryPages:
         self._engine = open_engine(url, query_ms)
         self._sqlite = self._engine.dialect.name == "sqlite"
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
     def page(self, question: Question) -> bytes:
         """Return the JSON body of a page: its rows, the key to go on from, and how far we are.
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -224,9 +223,13 @@ def _export(
         for name in names:
             table = TABLES[name]
             end = min(until, last) if table.ordinal == "sequence" else until
-            told = partial(shown_progress(name), total=None)
-            rows[name] = exported.write(table, to, since, end, told)
+            rows[name] = exported.write(table, to, since, end, _uncounted(shown_progress(name)))
     return rows
+
+
+def _uncounted(told: Callable[[int, int | None], None]) -> Callable[[int], None]:
+    """Return what tells how much is done, of nobody knows how much."""
+    return lambda done: told(done, None)
 
 
 def _tables(names: list[str] | None) -> list[str]:
