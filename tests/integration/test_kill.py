@@ -28,7 +28,7 @@ RECEIPTS_CHECKED = 40
 """A restarted node answers for its last blocks; L1 answers for all of them at the end."""
 
 ONE_CHILD_EACH = swift(history={"enabled": False})
-"""Without the processes of the history, which start as the replica's does: they are killed elsewhere
+"""Without the processes of the history, which start as the replica does; they are killed elsewhere
 (``test_history.py``)."""
 
 

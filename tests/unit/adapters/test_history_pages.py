@@ -1,3 +1,5 @@
+"""Pages of rows: all of them, once, whatever is written meanwhile."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

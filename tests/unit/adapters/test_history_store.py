@@ -1,3 +1,5 @@
+"""Groups of rows with their progress: whole or not at all, on either database."""
+
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
