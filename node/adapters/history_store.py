@@ -6,6 +6,7 @@ progress moved, and writes nothing.
 """
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any, Final, Self
 
 import sqlalchemy as sql
@@ -191,7 +192,7 @@ def drop_everything(url: str) -> None:
 
 def _write(connection: sql.Connection, group: RowGroup) -> None:
     for table, rows in group.rows.items():
-        connection.execute(sql.insert(SQL_TABLES[table]), rows)
+        _insert(connection, SQL_TABLES[table], rows)
     if group.order_changes:
         changes = [
             {_NAMED_FOR_CHANGE.get(name, name): value for name, value in change.items()}
@@ -200,6 +201,16 @@ def _write(connection: sql.Connection, group: RowGroup) -> None:
         connection.execute(_CHANGE_ORDER, changes)
     if group.positions:
         _write_positions(connection, group.positions)
+
+
+def _insert(connection: sql.Connection, table: sql.Table, rows: list[Row]) -> None:
+    """Insert ``rows``, as they are: binding each value by SQLAlchemy takes twice as long."""
+    statement = sql.insert(table).compile(dialect=connection.dialect)
+    text, names = statement.string, statement.positiontup
+    if names is None:
+        connection.exec_driver_sql(text, rows)
+    else:
+        connection.exec_driver_sql(text, list(map(itemgetter(*names), rows)))
 
 
 def _write_positions(connection: sql.Connection, positions: dict[Holder, Row | None]) -> None:
@@ -212,7 +223,7 @@ def _write_positions(connection: sql.Connection, positions: dict[Holder, Row | N
     )
     standing = [row for row in positions.values() if row is not None]
     if standing:
-        connection.execute(sql.insert(_positions), standing)
+        _insert(connection, _positions, standing)
 
 
 def _progress(connection: sql.Connection, mark: HistoryMark) -> None:

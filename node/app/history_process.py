@@ -2,9 +2,8 @@
 
 from functools import partial
 
-from node.adapters.history_pages import HistoryPages
 from node.adapters.remote_object import RemoteObject
-from node.app.history_session import HistorySession, HistorySetup
+from node.app.history_session import HistorySetup, start_reader, start_writer
 from node.types.errors import Overloaded
 from node.types.history import HistoryMark, Question, Row
 from node.types.ids import Sequence
@@ -16,7 +15,7 @@ class HistoryWriterProcess:
 
     def __init__(self, setup: HistorySetup) -> None:
         """Start nothing yet."""
-        self._remote = RemoteObject(partial(HistorySession, setup), "history")
+        self._remote = RemoteObject(partial(start_writer, setup), "history")
 
     @property
     def pid(self) -> int | None:
@@ -49,7 +48,7 @@ class HistoryReaderProcess:
 
     def __init__(self, url: str, rules: Rules, query_ms: int, waiting_max: int) -> None:
         """Start nothing yet: a node that nobody asks for its past needs no process for it."""
-        make = partial(HistoryPages, url, rules, query_ms)
+        make = partial(start_reader, url, rules, query_ms)
         self._remote = RemoteObject(make, "history_reader")
         self._waiting_max = waiting_max
         self.waiting = 0

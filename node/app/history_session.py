@@ -4,17 +4,26 @@ They are processes and not threads, because rows are made by the interpreter: a 
 beside a busy event loop takes half of the loop's time for as long as it writes.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
 
+from node.adapters.history_pages import HistoryPages
 from node.adapters.history_store import HistoryStore
 from node.app.history_replay import LogPlace, LogReplay
 from node.history.record import Recorder, decode_blocks
 from node.types.errors import HistoryGap, PlimsollError
 from node.types.history import HistoryMark, RecordedBlock, Row
 from node.types.ids import Sequence
+from node.types.rules import Rules
+
+NICENESS = 10
+"""How far behind everything else the history's processes stand in line for a core.
+
+Where cores are short it is the history that falls behind, and not the exchange.
+"""
 
 CATCH_UP_COMMANDS = 5_000
 """Commands of one slice of catching up: a fraction of a second, one transaction."""
@@ -119,3 +128,15 @@ class HistorySession:
         place = self._setup.place
         store = HistoryStore(self._setup.url, place.identity, place.rules)
         return _Opened(store, Recorder(store.positions()), store.mark())
+
+
+def start_writer(setup: HistorySetup) -> HistorySession:
+    """Return the writer, in the process that is to be its own."""
+    os.nice(NICENESS)
+    return HistorySession(setup)
+
+
+def start_reader(url: str, rules: Rules, query_ms: int) -> HistoryPages:
+    """Return what answers questions, likewise."""
+    os.nice(NICENESS)
+    return HistoryPages(url, rules, query_ms)

@@ -54,6 +54,8 @@ class Written:
         parent = GENESIS_PARENT
         while len(self.blocks) < BLOCKS:
             command = log.draw()
+            if isinstance(command, OpenBlock) and not self._opens(command):
+                continue
             if isinstance(command, OpenBlock) and commands:
                 durable = self._sealed(commands, events, parent)
                 parent = durable.block.hash
@@ -67,6 +69,11 @@ class Written:
                 commands.append(command)
                 events.append(happened)
         await journal.close()
+
+    def _opens(self, command: OpenBlock) -> bool:
+        """Return whether ``command`` will apply, before the block under way is closed for it."""
+        trial = State.from_leaves(RULES, DOMAIN, self.state.leaves())
+        return not isinstance(apply(trial, command)[0], Rejected)
 
     @property
     def last(self) -> Sequence:
