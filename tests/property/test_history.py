@@ -157,7 +157,7 @@ def test_no_two_rows_of_a_table_share_a_place(log: tuple[State, list[RecordedBlo
     for name, rows in tables.rows.items():
         if name != "orders":
             places = [(row["sequence"], row["place"]) for row in rows]
-            assert places == sorted(set(places))  # type: ignore[type-var]
+            assert places == sorted(set(places))
 
 
 def test_blocks_cross_to_the_writer_s_process_unchanged() -> None:
