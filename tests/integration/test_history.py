@@ -11,10 +11,12 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
+from node.adapters.history_store import drop_everything
 from node.types.history import TABLES
 from node.types.ids import hex_from_address
 from tests.integration.daemon import Child, Daemon, node_on_chain, plimsoll, swift, until
 from tests.integration.load import Load, load_on
+from tests.unit.adapters.history_databases import POSTGRES, all_rows
 
 SEED = 20190523
 
@@ -88,6 +90,7 @@ async def require_views(daemon: Daemon, load: Load) -> None:
         assert 1_000 < (await daemon.get(f"/history/fills?{wrong}"))["error"]["code"] < 2_000
 
 
+@pytest.mark.lengthy
 async def test_what_is_written_live_is_what_journal_and_l1_give_again(tmp_path: Path) -> None:
     async with (
         node_on_chain(tmp_path, "py-evm") as (daemon, _),
@@ -196,6 +199,30 @@ async def stage_of(daemon: Daemon) -> dict[str, Any]:
     """Return the counters of the history's stage."""
     stages: list[dict[str, Any]] = (await daemon.get("/telemetry"))["stages"]
     return next(stage for stage in stages if stage["name"] == "history")
+
+
+@pytest.mark.skipif(not POSTGRES, reason="PLIMSOLL_TEST_POSTGRES names no database")
+async def test_a_killed_node_s_history_in_postgresql_is_what_l1_gives_again(
+    tmp_path: Path,
+) -> None:
+    drop_everything(POSTGRES)
+    sections = swift(history={"url": POSTGRES})
+    async with (
+        node_on_chain(tmp_path, "py-evm", sections) as (daemon, _),
+        load_on(daemon.url, daemon.rpc, seed=SEED) as load,
+    ):
+        async with load.running():
+            await load.until_acknowledged(60)
+            await daemon.kill()
+            await daemon.start()
+            await load.until_acknowledged(60)
+        await until_written(daemon)
+        await require_views(daemon, load)
+        await daemon.stop()
+        done = await rebuild(daemon, "l1", tmp_path / "again.sqlite")
+        assert done.code == 0, done.errors
+        require_equal(all_rows(POSTGRES), rows_of(tmp_path / "again.sqlite"), batches=True)
+    drop_everything(POSTGRES)
 
 
 async def test_a_node_without_a_history_writes_and_answers_none(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sql
 
 from node.adapters.data_folder import Identity
 from node.adapters.history_store import HistoryStore, drop_everything
+from node.adapters.history_tables import SQL_TABLES
 from node.types.history import RecordedBlock
 from tests.property.random_log import DOMAIN, RULES
 from tests.property.test_mirrors import blocks_of, fresh_state
@@ -45,3 +48,21 @@ def opened(url: str) -> HistoryStore:
 def some_blocks(count: int, seed: int = 3) -> list[RecordedBlock]:
     """Return the blocks of a random log."""
     return list(chained(blocks_of(seed, fresh_state(), count)))
+
+
+def all_rows(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of every table, in the order of their keys."""
+    engine = sql.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return {
+                name: [
+                    tuple(row)
+                    for row in connection.execute(
+                        sql.select(table).order_by(*table.primary_key.columns)
+                    )
+                ]
+                for name, table in SQL_TABLES.items()
+            }
+    finally:
+        engine.dispose()

@@ -10,7 +10,7 @@ import sqlalchemy as sql
 
 from node.adapters.history_engine import shown, url_of
 from node.adapters.history_store import HistoryStore
-from node.adapters.history_tables import PROGRESS, SQL_TABLES
+from node.adapters.history_tables import PROGRESS
 from node.history.batches import batch_row
 from node.history.record import Recorder
 from node.types.errors import HistoryUnavailable, HistoryUnusable, StateDiverged, WrongChain
@@ -20,6 +20,7 @@ from tests.property.random_log import RULES
 from tests.unit.adapters.history_databases import (
     EACH_DATABASE,
     IDENTITY,
+    all_rows,
     fresh_url,
     opened,
     some_blocks,
@@ -32,23 +33,6 @@ BLOCKS = some_blocks(60)
 @pytest.fixture(params=EACH_DATABASE)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     yield from fresh_url(request.param, tmp_path)
-
-
-def all_rows(url: str) -> dict[str, list[tuple[object, ...]]]:
-    engine = sql.create_engine(url)
-    try:
-        with engine.connect() as connection:
-            return {
-                name: [
-                    tuple(row)
-                    for row in connection.execute(
-                        sql.select(table).order_by(*table.primary_key.columns)
-                    )
-                ]
-                for name, table in SQL_TABLES.items()
-            }
-    finally:
-        engine.dispose()
 
 
 def written(url: str, size: int) -> dict[str, list[tuple[object, ...]]]:
