@@ -28,18 +28,19 @@ from node.adapters.durable_file import remove_unfinished, sync_folder, write_dur
 from node.adapters.journal_format import Torn, frame
 from node.adapters.journal_segment import (
     EMPTY,
-    SUFFIX,
     Head,
     SegmentReader,
     first_sequence_of,
+    read_blocks,
     segment_path,
     segment_start,
+    segments_in,
 )
 from node.capacity.histogram import Histogram
 from node.codec.commands import encode_block
 from node.ports.clock import Clock
 from node.types.blocks import Block
-from node.types.errors import IntegrityError, JournalCorrupt
+from node.types.errors import IntegrityError
 from node.types.ids import Sequence
 
 SEGMENT_BYTES = 64 * 1024 * 1024
@@ -108,7 +109,7 @@ class FileJournal:
         self.group_records = Histogram()
         self.bytes_written = 0
         remove_unfinished(folder)
-        self._segments = sorted(folder.glob("*" + SUFFIX))
+        self._segments = segments_in(folder)
         self._head = _end_of(self._segments[-1], identity) if self._segments else EMPTY
         if not self._segments:
             self._begin_segment()
@@ -156,25 +157,7 @@ class FileJournal:
         not go on from the one before it, and when ``from_sequence`` is older than what is kept
         or what was durable has gone.
         """
-        last = self.last_sequence
-        if from_sequence > last:
-            return
-        if from_sequence < self.first_sequence:
-            path = self._segments[0]
-            raise JournalCorrupt(file=str(path), offset=0, fault="missing", wanted=from_sequence)
-        head: Head | None = None
-        for path in self._segments[self._place_of(from_sequence) :]:
-            with SegmentReader(path, self._identity) as reader:
-                if head not in (None, reader.head):
-                    reader.refuse("missing")
-                for block in _whole_blocks(reader):
-                    if block.last_sequence >= from_sequence:
-                        yield block
-                    # Behind this one, an append may be half way.
-                    if block.last_sequence >= last:
-                        return
-                head = reader.head
-        raise JournalCorrupt(file=str(self._segments[-1]), fault="short", wanted=last)
+        return read_blocks(self._segments, self._identity, from_sequence, self.last_sequence)
 
     def prune(self, below: Sequence) -> None:
         """Delete the segments that hold nothing but commands before ``below``, never the newest."""
@@ -188,11 +171,6 @@ class FileJournal:
         self._failed = True
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
         self._file.close()
-
-    def _place_of(self, sequence: Sequence) -> int:
-        """Return which segment holds ``sequence``."""
-        starts = [first_sequence_of(path) for path in self._segments]
-        return max(place for place, start in enumerate(starts) if start <= sequence)
 
     def _write(self, record: bytes) -> int:
         """Append ``record``, in the journal's thread; return the nanoseconds that the disk took."""
@@ -211,14 +189,6 @@ class FileJournal:
         path = segment_path(self._folder, Sequence(self._head.sequence + 1))
         write_durably(path, segment_start(self._identity, self._head))
         self._segments.append(path)
-
-
-def _whole_blocks(reader: SegmentReader) -> Iterator[Block]:
-    """Return the blocks of a segment in which nothing may be torn."""
-    try:
-        yield from reader.blocks()
-    except Torn as torn:
-        reader.refuse("record", torn.offset)
 
 
 def _end_of(path: Path, identity: Identity) -> Head:

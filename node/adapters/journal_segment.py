@@ -1,6 +1,7 @@
 """One segment of the journal, read from its header on; each block must go on from the last."""
 
 from collections.abc import Iterator
+from collections.abc import Sequence as Ordered
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -8,7 +9,15 @@ from typing import NoReturn, Self
 import msgspec
 
 from node.adapters.data_folder import Identity
-from node.adapters.journal_format import MAGIC, Damaged, SegmentHeader, Unreadable, frame, records
+from node.adapters.journal_format import (
+    MAGIC,
+    Damaged,
+    SegmentHeader,
+    Torn,
+    Unreadable,
+    frame,
+    records,
+)
 from node.codec.commands import decode_block
 from node.types.blocks import GENESIS_PARENT, Block
 from node.types.errors import JournalCorrupt, MalformedMessage
@@ -142,3 +151,52 @@ class SegmentReader:
             self.refuse("header")
         # The iterator above is done with; the next one starts behind the header.
         return header
+
+
+def read_blocks(
+    segments: Ordered[Path], identity: Identity, from_sequence: Sequence, last: Sequence
+) -> Iterator[Block]:
+    """Return the blocks from the one that holds ``from_sequence`` to the one that ends at ``last``.
+
+    ``segments`` are all that there are, in order; up to ``last`` the log is durable, and nothing
+    behind it is looked at. Raises ``JournalCorrupt`` with file, offset and fault where a record
+    does not check or does not go on from the one before it, and when ``from_sequence`` is older
+    than what is kept or what was durable has gone.
+    """
+    if from_sequence > last:
+        return
+    if from_sequence < first_sequence_of(segments[0]):
+        path = segments[0]
+        raise JournalCorrupt(file=str(path), offset=0, fault="missing", wanted=from_sequence)
+    head: Head | None = None
+    for path in segments[_place_of(segments, from_sequence) :]:
+        with SegmentReader(path, identity) as reader:
+            if head not in (None, reader.head):
+                reader.refuse("missing")
+            for block in _whole_blocks(reader):
+                if block.last_sequence >= from_sequence:
+                    yield block
+                # Behind this one, an append may be half way.
+                if block.last_sequence >= last:
+                    return
+            head = reader.head
+    raise JournalCorrupt(file=str(segments[-1]), fault="short", wanted=last)
+
+
+def segments_in(folder: Path) -> list[Path]:
+    """Return the segments in ``folder``, in order."""
+    return sorted(folder.glob("*" + SUFFIX))
+
+
+def _place_of(segments: Ordered[Path], sequence: Sequence) -> int:
+    """Return which segment holds ``sequence``."""
+    starts = [first_sequence_of(path) for path in segments]
+    return max(place for place, start in enumerate(starts) if start <= sequence)
+
+
+def _whole_blocks(reader: SegmentReader) -> Iterator[Block]:
+    """Return the blocks of a segment in which nothing may be torn."""
+    try:
+        yield from reader.blocks()
+    except Torn as torn:
+        reader.refuse("record", torn.offset)

@@ -31,6 +31,11 @@ class Mailbox(Generic[T]):
         return len(self._queue)
 
     @property
+    def limit(self) -> int:
+        """Return how many items may wait."""
+        return self._queue.limit
+
+    @property
     def stage(self) -> Stage:
         """Return the counters of the queue."""
         return self._queue.stage

@@ -5,6 +5,7 @@ checksum   32 bytes: BLAKE2b of the payload
 payload    MessagePack of ``Snapshot``
 """
 
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
@@ -47,15 +48,7 @@ class SnapshotFolder:
 
         Raises ``WrongChain`` when it belongs to another chain, rollup or set of rules.
         """
-        for path in self._newest_first():
-            snapshot = _read(path)
-            if snapshot is None:
-                _log.warning("snapshot_skipped", file=str(path))
-                continue
-            found = Identity(snapshot.domain.chain_id, snapshot.domain.rollup, snapshot.rules)
-            self._identity.require(found, str(path))
-            return snapshot
-        return None
+        return next(stored_snapshots(self._folder, self._identity), None)
 
     def oldest_sequence(self) -> Sequence:
         """Return the sequence of the oldest snapshot kept, 0 where there is none.
@@ -66,7 +59,30 @@ class SnapshotFolder:
         return Sequence(int(paths[-1].stem)) if paths else Sequence(0)
 
     def _newest_first(self) -> list[Path]:
-        return sorted(self._folder.glob("*.snapshot"), reverse=True)
+        return _newest_first(self._folder)
+
+
+def stored_snapshots(folder: Path, identity: Identity) -> Iterator[Snapshot]:
+    """Yield the snapshots in ``folder``, the newest first, for whoever only reads there.
+
+    One that does not check is named in a warning; one that its writer drops meanwhile is left out.
+    Raises ``WrongChain`` when one belongs to another exchange than ``identity``.
+    """
+    for path in _newest_first(folder):
+        try:
+            snapshot = _read(path)
+        except FileNotFoundError:
+            continue
+        if snapshot is None:
+            _log.warning("snapshot_skipped", file=str(path))
+            continue
+        found = Identity(snapshot.domain.chain_id, snapshot.domain.rollup, snapshot.rules)
+        identity.require(found, str(path))
+        yield snapshot
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.snapshot"), reverse=True)
 
 
 def _checksum(payload: bytes) -> bytes:

@@ -15,6 +15,7 @@ from node.app.faucet import FaucetConfig, check_faucet_config
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.sections import Faults, in_range, read_section, read_toml
 from node.batcher.config import BatcherConfig, check_batcher_config
+from node.history.config import HistoryConfig, check_history_config
 from node.ingress.config import IngressConfig, check_ingress_config
 from node.publisher.config import PublisherConfig, check_publisher_config
 from node.risk.config import RiskConfig, check_risk_config
@@ -107,6 +108,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     ingress: IngressConfig
     http: HttpConfig
     fees: FeesConfig
+    history: HistoryConfig
     faucet: FaucetConfig = FaucetConfig()
 
 
@@ -129,6 +131,7 @@ _CHECKS: dict[str, tuple[type[msgspec.Struct], Callable[[Any], None] | None]] = 
     "http": (HttpConfig, check_http_config),
     "fees": (FeesConfig, check_fees_config),
     "faucet": (FaucetConfig, check_faucet_config),
+    "history": (HistoryConfig, check_history_config),
 }
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from node.app.history import register_history_figures
 from node.types.hold_up import HoldUp
 from node.types.marks import Standing
 
@@ -18,6 +19,7 @@ def register_figures(node: "Node") -> None:
     _register_settlement(node)
     _register_risk(node)
     _register_exchange(node)
+    register_history_figures(node)
 
 
 def _register_journal(node: "Node") -> None:

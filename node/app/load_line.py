@@ -52,6 +52,7 @@ RESOURCES_OF: Final = {
     "batcher": ("replica",),
     "settlement": ("l1_in_flight", "l1_bytes", "l1_gas"),
     "inbox": (),
+    "history": (),
 }
 """Whose limit the stages share that do not run on the event loop."""
 

@@ -4,6 +4,7 @@
        ▲                    ▲                 ├─▶ risk ─▶ Liquidate ─▶ lanes
        │                    │                 ├─▶ triggers ─▶ TriggerOrder, Expire ─▶ lanes
     clients        inbox, funding clock       ├─▶ batcher ─▶ settlement ─▶ L1
+                                              ├─▶ history ─▶ database
                                               └─▶ tally
 
 One ``TaskGroup`` holds all of them: if one fails, the node stops, because an exchange with a part
@@ -26,6 +27,7 @@ from node.app.figures import register_figures
 from node.app.foundation import Foundation
 from node.app.funding_clock import FundingClock
 from node.app.health import faults_of
+from node.app.history import history_of
 from node.app.knee import KneeBoard
 from node.app.load_figures import register_load_figures
 from node.app.load_line import LoadWatch, push_load
@@ -109,7 +111,8 @@ class Node:
         self.loop_lag = LoopLag(base.clock)
         self.meters = Meters(self)
         self.knee = KneeBoard(base.folder.path)
-        self._finals: asyncio.Queue[int] = asyncio.Queue()
+        self._finals: asyncio.Queue[Mark] = asyncio.Queue()
+        self.history = history_of(base, config.history)
         self._make_log()
         self._make_triggers()
         self._make_door()
@@ -131,6 +134,7 @@ class Node:
         self._told, self._watched = self._blocks("publisher"), self._blocks("risk")
         self._timed, self._batched = self._blocks("triggers"), self._blocks("batch_inlet")
         self._leaves = LeafMirror(base.state.leaves())
+        followers = (self._watched, self._timed, self._told, self._batched)
         self.price = WorkPrice(self, self.config.fees)
         self.sequencer = Sequencer(
             Builder(
@@ -147,15 +151,7 @@ class Node:
             BlockSigning(base.domain),
             base.clock,
             limits_of(self.config.sequencer),
-            outlets=(
-                self.tally,
-                self._leaves,
-                base.lag,
-                self._watched,
-                self._timed,
-                self._told,
-                self._batched,
-            ),
+            outlets=(self.tally, self._leaves, base.lag, *followers, *self.history.outlets),
             insight=insight_of(self),
         )
         self.funding = FundingClock(base.rules, base.signing, self.sequencer, base.clock)
@@ -218,9 +214,8 @@ class Node:
             self.desk.find,
             Previewer(base.rules, base.domain, self._leaves, base.clock, self.price.terms).preview,
         )
-        self.server = HttpServer(
-            config.http, self.door, self.views, probes_of(self), self.meters.traffic, self._faucet
-        )
+        told = (probes_of(self), self.meters.traffic, self._faucet, self.history.asked)
+        self.server = HttpServer(config.http, self.door, self.views, *told)
 
     def _make_triggers(self) -> None:
         config = self.config.triggers
@@ -253,12 +248,13 @@ class Node:
         self._outbox = Mailbox(BoundedQueue[Batch]("batch_outbox", OUTBOX_BATCHES))
         for batch in stored:
             self.standings.sealed(batch)
+            self.history.stored(batch)
         base.lag.finalized(Sequence(first))
         self.publisher.set_cursors(self.standings.cursors())
         self.batcher = BatcherService(
             config.batcher,
             base.rules.root_interval,
-            NotingSealer(base.replica, self.standings, self.publisher.set_cursors),
+            NotingSealer(base.replica, self._on_sealed, self.history.sealed),
             self._batched,
             self._outbox,
             base.clock,
@@ -276,6 +272,7 @@ class Node:
             base.clock,
             config.settlement,
         )
+        self.settlement.included = self.history.included
         self.inbox = InboxService(
             base.chain,
             base.contracts.inbox,
@@ -298,6 +295,7 @@ class Node:
             self._outbox.stage,
             self.settlement.stage,
             self.inbox.stage,
+            *self.history.stages,
         ):
             self.capacity.add(stage)
         register_figures(self)
@@ -314,6 +312,10 @@ class Node:
 
     def _submit_deposit(self, command: Deposit) -> "asyncio.Future[Outcome]":
         return self.sequencer.submit(command, command_id(command, self.base.signing), Lane.SYSTEM)
+
+    def _on_sealed(self, batch: Batch) -> None:
+        self.standings.sealed(batch)
+        self.publisher.set_cursors(self.standings.cursors())
 
     def _on_backlog(self, full: bool) -> None:
         """Close the gate to new risk while too much waits for L1; reducing goes on.
@@ -339,7 +341,8 @@ class Node:
         elif mark.standing is Standing.SEALED:
             self.batcher.dropped(mark.index, self.standings.data_bytes(mark.index))
         elif mark.standing is Standing.FINAL:
-            self._finals.put_nowait(mark.index)
+            self._finals.put_nowait(mark)
+        self.history.moved(mark)
         cursors = self.standings.moved(mark)
         self.base.lag.finalized(cursors.final)
         self.publisher.set_cursors(cursors)
@@ -347,10 +350,12 @@ class Node:
     async def _let_go_of_final(self) -> None:
         """For each final batch: prove its withdrawals, then forget what no restart needs."""
         while True:
-            index = await self._finals.get()
-            await self.desk.finalized(index)
-            oldest = await self.base.replica.finalize(index)
-            self.base.journal.prune(Sequence(oldest + 1))
+            mark = await self._finals.get()
+            await self.desk.finalized(mark.index)
+            free = self.history.let_go(mark.index, mark.last_sequence)
+            if free is not None:
+                oldest = await self.base.replica.finalize(free)
+                self.base.journal.prune(Sequence(oldest + 1))
 
     # --- running ---------------------------------------------------------------------------------
 
@@ -360,6 +365,7 @@ class Node:
             await self.risk.start()
             await self._run()
         finally:
+            await self.history.close()
             await self.risk.close()
 
     async def _run(self) -> None:
@@ -383,6 +389,7 @@ class Node:
                     self.price.push(),
                     push_load(self.publisher, self.load_line),
                     self._watch_gate(),
+                    self.history.run(),
                 )
             ]
             await self.gate.ready()
@@ -401,7 +408,7 @@ class Node:
             )
             self.batcher.stop()
             await batcher
-            await self._until(lambda: not self.standings.unposted)
+            await self._until(lambda: self.history.settled and not self.standings.unposted)
             for task in (gate, *others):
                 task.cancel()
 

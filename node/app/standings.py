@@ -110,18 +110,15 @@ class Standings:
 
 
 class NotingSealer:
-    """A ``Sealer`` that tells ``Standings`` of every batch it makes, and then ``told``."""
+    """A ``Sealer`` that tells others of every batch it makes."""
 
-    def __init__(
-        self, sealer: Sealer, standings: Standings, told: Callable[[Cursors], None]
-    ) -> None:
+    def __init__(self, sealer: Sealer, *told: Callable[[Batch], None]) -> None:
         self._sealer = sealer
-        self._standings = standings
         self._told = told
 
     async def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
         """Return the blocks as the next batch; see ``node.ports.replica.Sealer``."""
         batch = await self._sealer.seal(blocks, first_sequence, cause)
-        self._standings.sealed(batch)
-        self._told(self._standings.cursors())
+        for tell in self._told:
+            tell(batch)
         return batch

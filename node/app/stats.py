@@ -79,6 +79,7 @@ class StatsAnswer(msgspec.Struct, frozen=True):
     conserved: bool
     risk: RiskReport
     gate: str | None
+    history: dict[str, Any] | None
     sequence: int
     block: int
     uptime_s: float
@@ -108,6 +109,7 @@ def stats_of(node: "Node") -> StatsAnswer:
         conserved=node.capacity.all_conserved,
         risk=node.risk.report(),
         gate=node.sequencer.gate,
+        history=node.history.report(),
         sequence=tally.sequence or base.state.sequence,
         block=tally.block or base.state.block,
         uptime_s=round((now_ns - node.capacity.started_ns) / _S, 3),

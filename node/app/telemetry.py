@@ -26,6 +26,7 @@ RUNS_ON: Final[dict[str, RunsOn]] = {
     "verification": "pool",
     "journal": "thread",
     "batcher": "process",
+    "history": "process",
     "settlement": "l1",
     "inbox": "l1",
 }
@@ -38,6 +39,7 @@ COUNTS: Final[dict[str, str]] = {
     "risk": "blocks",
     "triggers": "blocks",
     "batch_inlet": "blocks",
+    "history": "blocks",
     "batch_outbox": "batches",
     "settlement": "batches",
     "inbox": "deposits",
@@ -106,7 +108,8 @@ class Meters:
     def _pids(self) -> dict[str, int]:
         replica = self._node.base.replica.pid
         beside = {} if replica is None else {"replica": replica}
-        return named("verification", self._node.gate.worker_pids) | beside
+        workers = named("verification", self._node.gate.worker_pids)
+        return workers | beside | self._node.history.pids
 
     def _l1(self) -> L1Counters:
         standings = self._node.standings

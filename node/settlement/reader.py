@@ -41,12 +41,12 @@ class Reader:
     async def look(self, tracker: Tracker) -> Look:
         """Return what L1 is now. Raises ``ChainUnavailable``."""
         head = await self._head(tracker.anchor)
-        kept, account, contracts, fees, standing = await asyncio.gather(
+        kept, account, contracts, fees, numbers = await asyncio.gather(
             self._stands(tracker.anchor, head),
             self._account_at(head),
             self._contracts_at(head),
             self._chain.fees(FEE_BLOCKS),
-            self._standing(head),
+            standing(self._chain, head, self._config),
         )
         posted, latest_root, deposits = contracts
         asked = tracker.unchecked(posted, kept=kept)
@@ -59,8 +59,8 @@ class Reader:
             inbox_count=deposits,
             nonce=account[0],
             pending_nonce=account[1],
-            safe_number=standing[0],
-            final_number=standing[1],
+            safe_number=numbers[0],
+            final_number=numbers[1],
             fees=fees,
             records=dict(zip(asked, records, strict=True)),
         )
@@ -127,18 +127,20 @@ class Reader:
         found = await self._chain.block(anchor.number)
         return found is not None and found.hash == anchor.hash
 
-    async def _standing(self, head: L1Block) -> tuple[int, int]:
-        """Return the numbers of the last safe and the last final block, -1 for none."""
-        safe = await self._number(self._config.safe_depth, Tag.SAFE, head)
-        final = await self._number(self._config.final_depth, Tag.FINALIZED, head)
-        return safe, min(safe, final)
-
-    async def _number(self, depth: int | None, tag: Tag, head: L1Block) -> int:
-        if depth is not None:
-            return head.number - depth
-        block = await self._chain.block(tag)
-        return -1 if block is None else block.number
-
     async def _record(self, index: int, head: L1Block) -> BatchRecord:
         calldata = BATCHES.encode(index)
         return batch_record(await self._chain.call(self._contracts.rollup, calldata, head.hash))
+
+
+async def standing(chain: Chain, head: L1Block, config: SettlementConfig) -> tuple[int, int]:
+    """Return the numbers of the last safe and the last final block below ``head``, -1 for none."""
+    safe = await _number(chain, config.safe_depth, Tag.SAFE, head)
+    final = await _number(chain, config.final_depth, Tag.FINALIZED, head)
+    return safe, min(safe, final)
+
+
+async def _number(chain: Chain, depth: int | None, tag: Tag, head: L1Block) -> int:
+    if depth is not None:
+        return head.number - depth
+    block = await chain.block(tag)
+    return -1 if block is None else block.number

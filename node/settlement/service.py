@@ -108,6 +108,8 @@ class SettlementService:
         self._rehearsed = False
         self._held_back = ""
         self.pace = ChainPace()
+        self.included: Callable[[int, L1Receipt], None] = _unheard
+        """Hears in which transaction a batch came onto L1, some time after it did."""
         self.stage = Stage(
             "settlement",
             capacity=config.held_max,
@@ -326,6 +328,7 @@ class SettlementService:
                 continue
             del self._uncounted[index]
             self._receipts[index] = receipt
+            self.included(index, receipt)
             _log.info(
                 "batch_cost",
                 batch=index,
@@ -356,3 +359,7 @@ class SettlementService:
         """Return the wall-clock time of the start, plus what has passed since; it never jumps."""
         began_ms, began_ns = self._epoch
         return Millis(began_ms + (self._clock.now_ns() - began_ns) // _NANOS_PER_MILLI)
+
+
+def _unheard(index: int, receipt: L1Receipt) -> None:
+    """Nobody asked to be told where batches are."""

@@ -524,6 +524,15 @@ class SchedulerUnavailable(Unavailable):
     code = 2010
 
 
+class HistoryUnavailable(Unavailable):
+    """The database of the history does not answer (``where``, ``detail``); the log is not touched.
+
+    Nothing is lost: what it lacks is written from the journal once it answers again.
+    """
+
+    code = 2011
+
+
 # --- 3xxx: stop -----------------------------------------------------------------------------------
 
 
@@ -630,3 +639,18 @@ class MeasurementInvalid(SetupError):
     """Telemetry, record or calibration cannot be used (``faults``: key, value, allowed range)."""
 
     code = 4010
+
+
+class HistoryGap(SetupError):
+    """The log behind the history's end (``sequence``) is not on this disk any more (``oldest``).
+
+    ``plimsoll history rebuild`` makes the history anew, from L1 where the journal is too short.
+    """
+
+    code = 4011
+
+
+class HistoryUnusable(SetupError):
+    """The database of the history cannot be used as it is (``where``, ``detail``)."""
+
+    code = 4012

@@ -9,6 +9,7 @@ import pytest
 from node.adapters.http.config import HttpConfig
 from node.app.config import SequencerConfig
 from node.batcher.config import BatcherConfig
+from node.history.config import HistoryConfig
 from node.ingress.config import IngressConfig
 from node.publisher.config import PublisherConfig
 from node.risk.config import RiskConfig
@@ -39,6 +40,7 @@ MADE_BY_TOOLS = ("contracts/node_modules",)
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "batcher": BatcherConfig,
+    "history": HistoryConfig,
     "http": HttpConfig,
     "ingress": IngressConfig,
     "limits": Limits,

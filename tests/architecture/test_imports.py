@@ -17,6 +17,7 @@ STATIONS = (
     "triggers",
     "batcher",
     "settlement",
+    "history",
     "verifier",
 )
 
@@ -40,6 +41,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "triggers": CORE,
     "batcher": CORE,
     "settlement": CORE,
+    "history": CORE,
     "verifier": CORE,
     "adapters": CORE,
     # L2, pure

@@ -18,6 +18,8 @@ GET  /load /telemetry                 the load line, and the counters behind it
 GET  /fee                             the price of work, and how high it can be soon
 GET  /openapi.json /asyncapi.json     all of this, for programs (``node.app.contract``)
 ====================================  ==========================================================
+
+What has been stands in ``node.adapters.http.history_routes``.
 """
 
 import asyncio

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from aiohttp import WSMsgType, web
 
 from node.adapters.http.config import HttpConfig
+from node.adapters.http.history_routes import HistoryAsked
 from node.adapters.http.origin_guard import origin_guard
 from node.adapters.http.page_files import Page
 from node.adapters.http.probes import Probes
@@ -57,6 +58,7 @@ class HttpServer:
         probes: Probes,
         traffic: Traffic,
         faucet: Faucet | None = None,
+        history: HistoryAsked | None = None,
     ) -> None:
         """``faucet`` is what a devnet's node gives test money from."""
         self._config = config
@@ -72,6 +74,8 @@ class HttpServer:
         application.router.add_get("/ws", self._serve)
         self._rest = Rest(api, views, probes, faucet)
         self._rest.add_to(application)
+        if history is not None:
+            history.add_to(application)
         Page(config.write_timeout_s).add_to(application)
         self._runner = web.AppRunner(
             application,

@@ -21,6 +21,7 @@ from node.app.cli import (
     daemon,
     faucet,
     fees,
+    history,
     money,
     ordering,
     plan,
@@ -38,17 +39,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for commands in (
-    daemon,
-    verify,
-    money,
-    faucet,
-    simulate,
-    ramp,
-    calibrate,
-    plan,
-    rehearse,
-    fees,
-    ordering,
+    *(daemon, verify, money, faucet, simulate, ramp),
+    *(calibrate, plan, rehearse, fees, ordering, history),
 ):
     commands.add_to(app)
 

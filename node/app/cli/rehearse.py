@@ -163,6 +163,8 @@ def node_of(config: NodeConfig, scenario: Scenario, script: Script) -> NodeConfi
         settlement=replace(config.settlement, in_flight_max=scenario.l1.in_flight_max),
         l1=replace(config.l1, finality_blocks=scenario.l1.finality_blocks),
         http=replace(config.http, port=0),
+        # It would run in processes of its own, which know nothing of the simulated clock.
+        history=replace(config.history, enabled=False),
         drain_s=max(config.drain_s, 60 * scenario.l1.block_s),
     )
 

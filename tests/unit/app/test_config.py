@@ -34,11 +34,16 @@ def test_every_configuration_of_the_project_is_good(file: Path) -> None:
     assert isinstance(read_config(file), NodeConfig)
 
 
+EXPLAINED = (
+    *("l1", "sequencer", "batcher", "risk", "triggers", "publisher", "ingress", "http", "history"),
+)
+
+
 def test_the_devnet_file_says_what_the_code_has_for_default(tmp_path: Path) -> None:
     """A key that is left out must not mean something else than the file that explains it says."""
     said = read_config(TOP / "configs" / "devnet.toml")
     default = read_config(write(tmp_path, f'rules = "{RULES}"'))
-    for name in ("l1", "sequencer", "batcher", "risk", "triggers", "publisher", "ingress", "http"):
+    for name in EXPLAINED:
         assert getattr(said, name) == getattr(default, name), name
 
 
@@ -46,11 +51,7 @@ def test_the_devnet_file_explains_every_key() -> None:
     text = (TOP / "configs" / "devnet.toml").read_text("utf-8")
     tables = read_toml(TOP / "configs" / "devnet.toml")
     config = read_config(TOP / "configs" / "devnet.toml")
-    explained = (
-        *("l1", "sequencer", "batcher", "risk", "triggers", "publisher", "ingress", "http"),
-        "faucet",
-    )
-    for section in explained:
+    for section in (*EXPLAINED, "faucet"):
         assert {*tables[section]} == {*getattr(config, section).__struct_fields__}
     settlement = {*config.settlement.__struct_fields__}
     # TOML has no word for nothing, so what is nothing by default can only stand in a comment.

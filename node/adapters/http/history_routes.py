@@ -1,0 +1,89 @@
+"""The REST routes of the history: pages of rows, the newest first.
+
+====================================  ==========================================================
+GET /history/fills                    ?account= &market= &limit= &cursor=
+GET /history/orders                   likewise: every order, with what has become of it
+GET /history/funding                  payments to positions; /history/funding_moves: of the index
+GET /history/liquidations             and /history/deleveragings
+GET /history/transfers                deposits and withdrawals; /history/work: what work cost
+GET /history/batches                  of the log, with where they stand on L1
+====================================  ==========================================================
+
+Nothing here is private, as nothing is in ``/account`` and ``/orders``: all of it can be rebuilt
+from what stands on L1. Answers are made by a process of their own; the loop only passes them on.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from aiohttp import web
+
+from node.codec.history_cursor import key_of
+from node.ports.history import HistoryReader
+from node.types.errors import MalformedMessage, UnknownMarket
+from node.types.history import TABLES, Question, Table
+from node.types.ids import address_from_hex, hex_from_address
+from node.types.rules import Rules
+
+LIMIT: Final = 100
+"""Rows of an answer where nobody asks for another number."""
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class HistoryAsked:
+    """Reads questions and has them answered."""
+
+    def __init__(self, reader: HistoryReader, rules: Rules, rows_max: int) -> None:
+        """``reader`` answers; ``rows_max`` bounds each answer."""
+        self._reader = reader
+        self._rows_max = rows_max
+        self._markets = {market.symbol: place for place, market in enumerate(rules.markets, 1)}
+
+    def add_to(self, application: web.Application) -> None:
+        """Add every route to ``application``."""
+        for table in TABLES.values():
+            # What positions stand now is told by /account.
+            if table.name != "positions":
+                application.router.add_get(f"/history/{table.name}", self._handler(table))
+
+    def _handler(self, table: Table) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            question = self.question(table, request.query)
+            body = await self._reader.page(question)
+            return web.Response(body=body, content_type="application/json")
+
+        return handle
+
+    def question(self, table: Table, asked: Mapping[str, str]) -> Question:
+        """Return what is asked.
+
+        Raises ``MalformedMessage``, ``MalformedAddress``, ``UnknownMarket``.
+        """
+        known = {"limit", "cursor"}
+        known |= {"account"} if table.accounts else set()
+        known |= {"market"} if table.by_market else set()
+        unknown = sorted(set(asked) - known)
+        if unknown:
+            raise MalformedMessage(detail=f"allowed: {', '.join(sorted(known))}", text=unknown[0])
+        account, market = asked.get("account"), asked.get("market")
+        if market is not None and market not in self._markets:
+            raise UnknownMarket(market=market[:64])
+        cursor = asked.get("cursor")
+        return Question(
+            table=table.name,
+            limit=self._limit(asked.get("limit")),
+            account=None if account is None else hex_from_address(address_from_hex(account)),
+            market=None if market is None else self._markets[market],
+            before=None if cursor is None else key_of(table, cursor),
+        )
+
+    def _limit(self, text: str | None) -> int:
+        if text is None:
+            return min(LIMIT, self._rows_max)
+        if text.isascii() and text.isdecimal() and len(text) <= 6:
+            limit = int(text)
+            if 1 <= limit <= self._rows_max:
+                return limit
+        detail = f"limit is an integer from 1 to {self._rows_max}"
+        raise MalformedMessage(detail=detail, text=text[:40])

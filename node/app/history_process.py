@@ -1,0 +1,75 @@
+"""The history's processes, as the event loop sees them."""
+
+from functools import partial
+
+from node.adapters.remote_object import RemoteObject
+from node.app.history_session import HistorySetup, start_reader, start_writer
+from node.types.errors import Overloaded
+from node.types.history import HistoryMark, Question, Row
+from node.types.ids import Sequence
+from node.types.rules import Rules
+
+
+class HistoryWriterProcess:
+    """A ``node.ports.history.HistoryWriter``: started when first asked, and again if it dies."""
+
+    def __init__(self, setup: HistorySetup) -> None:
+        """Start nothing yet."""
+        self._remote = RemoteObject(partial(start_writer, setup), "history")
+
+    @property
+    def pid(self) -> int | None:
+        """Return the child's process id, None while there is none."""
+        return self._remote.pid
+
+    async def mark(self) -> HistoryMark:
+        """Return up to where history is written."""
+        return await self._remote.ask(HistoryMark, "mark")
+
+    async def write(self, blocks: bytes) -> HistoryMark:
+        """Write ``blocks``."""
+        return await self._remote.ask(HistoryMark, "write", blocks)
+
+    async def catch_up(self, until: Sequence) -> HistoryMark:
+        """Write some more from the log."""
+        return await self._remote.ask(HistoryMark, "catch_up", until)
+
+    async def put_batches(self, rows: list[Row]) -> None:
+        """Write ``rows`` in the place of what is told of the same batches."""
+        await self._remote.ask(type(None), "put_batches", rows)
+
+    async def close(self) -> None:
+        """End the child; a transaction in hand is as if it had never begun."""
+        await self._remote.close()
+
+
+class HistoryReaderProcess:
+    """A ``node.ports.history.HistoryReader`` that answers one question after the other."""
+
+    def __init__(self, url: str, rules: Rules, query_ms: int, waiting_max: int) -> None:
+        """Start nothing yet: a node that nobody asks for its past needs no process for it."""
+        make = partial(start_reader, url, rules, query_ms)
+        self._remote = RemoteObject(make, "history_reader")
+        self._waiting_max = waiting_max
+        self.waiting = 0
+        self.refused = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Return the child's process id, None while there is none."""
+        return self._remote.pid
+
+    async def page(self, question: Question) -> bytes:
+        """Return the JSON body of a page. Raises ``Overloaded`` past the questions that wait."""
+        if self.waiting >= self._waiting_max:
+            self.refused += 1
+            raise Overloaded(queue="history_queries", limit=self._waiting_max)
+        self.waiting += 1
+        try:
+            return await self._remote.ask(bytes, "page", question)
+        finally:
+            self.waiting -= 1
+
+    async def close(self) -> None:
+        """End the child, if there is one."""
+        await self._remote.close()

@@ -1,0 +1,166 @@
+"""The rows of a random log say what its state says, in however many groups they are made."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from node.history.record import decode_blocks, encode_blocks
+from node.transition.state import State
+from node.types.history import RecordedBlock, Row, RowGroup
+from node.types.ids import hex_from_address
+from tests.property.random_log import DOMAIN, RULES
+from tests.property.test_mirrors import blocks_of, fresh_state
+from tests.unit.history.recorded_blocks import chained, groups_of
+
+SEEDS = range(4)
+BLOCKS = 250
+
+
+class Tables:
+    """What a database would hold after some groups."""
+
+    def __init__(self, groups: Iterable[RowGroup]) -> None:
+        self.rows: dict[str, list[Row]] = defaultdict(list)
+        self.orders: dict[int, dict[str, Any]] = {}
+        self.positions: dict[Any, Row] = {}
+        for group in groups:
+            self._take(group)
+
+    def _take(self, group: RowGroup) -> None:
+        for table, rows in group.rows.items():
+            self.rows[table] += rows
+        for row in group.rows.get("orders", ()):
+            number = row["order_id"]
+            assert isinstance(number, int)
+            self.orders[number] = dict(row)
+        for change in group.order_changes:
+            number = change["order_id"]
+            assert isinstance(number, int)
+            order = self.orders[number]
+            for name in ("filled", "value", "fees"):
+                order[name] += change[name]
+            for name in ("remaining", "status", "reason", "closed_sequence", "closed_time"):
+                order[name] = change[name]
+        for holder, position in group.positions.items():
+            self.positions.pop(holder, None)
+            if position is not None:
+                self.positions[holder] = position
+
+    def total(self, table: str, *columns: str) -> int:
+        """Return the sum of some columns over all rows."""
+        return sum(int(row[name] or 0) for row in self.rows[table] for name in columns)
+
+
+def recorded_log(seed: int) -> tuple[State, list[RecordedBlock]]:
+    state = fresh_state()
+    return state, list(chained(blocks_of(seed, state, BLOCKS)))
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def log(request: pytest.FixtureRequest) -> tuple[State, list[RecordedBlock]]:
+    return recorded_log(request.param)
+
+
+def test_orders_tell_what_their_fills_tell(log: tuple[State, list[RecordedBlock]]) -> None:
+    state, blocks = log
+    tables = Tables(groups_of(blocks, 7))
+    filled: Counter[int] = Counter()
+    fees: Counter[int] = Counter()
+    for fill in tables.rows["fills"]:
+        for side in ("maker", "taker"):
+            number = fill[f"{side}_order"]
+            if isinstance(number, int):
+                filled[number] += int(fill["size"] or 0)
+                fees[number] += int(fill[f"{side}_fee"] or 0)
+    assert filled
+    for number, order in tables.orders.items():
+        assert order["filled"] == filled[number]
+        assert order["fees"] == fees[number]
+        assert order["filled"] + order["remaining"] == order["size"]
+        assert (order["status"] == "filled") == (not order["remaining"])
+        assert (order["reason"] is None) == (order["status"] != "cancelled")
+        assert (order["closed_sequence"] is None) == (order["status"] == "resting")
+    resting = {
+        order.order_id: (hex_from_address(order.account), order.remaining)
+        for account in state.accounts.values()
+        for order in account.orders.values()
+    }
+    assert resting == {
+        number: (order["account"], order["remaining"])
+        for number, order in tables.orders.items()
+        if order["status"] == "resting"
+    }
+    assert {order["status"] for order in tables.orders.values()} == {
+        "resting", "filled", "cancelled"
+    }  # fmt: skip
+
+
+def test_fees_insurance_and_transfers_add_up_to_the_state_s(
+    log: tuple[State, list[RecordedBlock]],
+) -> None:
+    state, blocks = log
+    tables = Tables(groups_of(blocks, 7))
+    fees = tables.total("fills", "maker_fee", "taker_fee")
+    assert fees + tables.total("work", "amount") == state.fees
+    deposits = [row for row in tables.rows["transfers"] if row["kind"] == "deposit"]
+    assert len(deposits) == state.inbox_cursor
+    assert sum(int(row["amount"] or 0) for row in deposits) == state.deposited
+    withdrawals = [row for row in tables.rows["transfers"] if row["kind"] == "withdrawal"]
+    assert len(withdrawals) == state.next_withdrawal_id - 1
+    assert tables.rows["liquidations"]
+
+
+def test_positions_are_the_state_s_and_funding_sums_to_zero(
+    log: tuple[State, list[RecordedBlock]],
+) -> None:
+    state, blocks = log
+    tables = Tables(groups_of(blocks, 7))
+    standing = {
+        (hex_from_address(account.address), market): (
+            position.size, position.entry, position.margin, position.funding
+        )
+        for account in state.accounts.values()
+        for market, position in account.positions.items()
+        if position.size
+    }  # fmt: skip
+    names = ("size", "entry", "margin", "funding_index")
+    assert standing == {
+        holder: tuple(row[name] for name in names) for holder, row in tables.positions.items()
+    }
+    owed = sum(
+        position.owed_funding(state.market(market).funding_index)
+        for account in state.accounts.values()
+        for market, position in account.positions.items()
+        if position.size
+    )
+    # What has been received and what is still owed: each side's is the other's.
+    assert tables.rows["funding"]
+    assert tables.total("funding", "amount") == owed
+    indices = {row["market"]: row["funding_index"] for row in tables.rows["funding_moves"]}
+    assert all(state.markets[int(m or 0) - 1].funding_index == i for m, i in indices.items())
+
+
+def test_the_rows_do_not_depend_on_the_groups(log: tuple[State, list[RecordedBlock]]) -> None:
+    _, blocks = log
+    one, many = Tables(groups_of(blocks, len(blocks))), Tables(groups_of(blocks, 1))
+    assert one.orders == many.orders
+    assert one.positions == many.positions
+    for table in one.rows.keys() | many.rows.keys() - {"orders"}:
+        if table != "orders":
+            assert one.rows[table] == many.rows[table]
+
+
+def test_no_two_rows_of_a_table_share_a_place(log: tuple[State, list[RecordedBlock]]) -> None:
+    tables = Tables(groups_of(log[1], 11))
+    for name, rows in tables.rows.items():
+        if name != "orders":
+            places = [(row["sequence"], row["place"]) for row in rows]
+            assert places == sorted(set(places))
+
+
+def test_blocks_cross_to_the_writer_s_process_unchanged() -> None:
+    _, blocks = recorded_log(0)
+    assert decode_blocks(encode_blocks(tuple(blocks))) == tuple(blocks)
+    assert (DOMAIN, RULES.name) == (fresh_state().domain, "random")

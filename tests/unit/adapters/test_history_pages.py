@@ -1,0 +1,136 @@
+"""Pages of rows: all of them, once, whatever is written meanwhile."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from node.adapters import history_pages
+from node.adapters.history_pages import HistoryPages
+from node.codec.history_cursor import key_of
+from node.types.errors import DeadlineExceeded, HistoryUnavailable
+from node.types.history import TABLES, Question
+from node.types.ids import hex_from_address
+from tests.property.random_log import ACCOUNTS, RULES
+from tests.unit.adapters.history_databases import EACH_DATABASE, fresh_url, opened, some_blocks
+from tests.unit.history.recorded_blocks import groups_of
+
+BLOCKS = some_blocks(80)
+
+
+@pytest.fixture(params=EACH_DATABASE)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    yield from fresh_url(request.param, tmp_path)
+
+
+@contextmanager
+def reading(url: str, query_ms: int = 5_000) -> Iterator[HistoryPages]:
+    pages = HistoryPages(url, RULES, query_ms)
+    try:
+        yield pages
+    finally:
+        pages.close()
+
+
+@pytest.fixture
+def pages(url: str) -> Iterator[HistoryPages]:
+    """Give the pages of a history that holds a random log."""
+    with opened(url) as store:
+        for group in groups_of(BLOCKS, 20):
+            store.append(group)
+    with reading(url) as found:
+        yield found
+
+
+def ask(pages: HistoryPages, question: Question) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.json.decode(pages.page(question))
+    return body
+
+
+def every_page(pages: HistoryPages, question: Question) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    while True:
+        page = ask(pages, question)
+        rows += page["rows"]
+        if page["next"] is None:
+            return rows
+        before = key_of(TABLES[question.table], page["next"])
+        question = msgspec.structs.replace(question, before=before)
+
+
+@pytest.mark.parametrize("table", [name for name in TABLES if name not in ("positions", "batches")])
+def test_pages_hold_every_row_once_the_newest_first(pages: HistoryPages, table: str) -> None:
+    whole = ask(pages, Question(table, 10_000))
+    assert whole["next"] is None
+    assert whole["sequence"] == BLOCKS[-1].last_sequence
+    keys = [tuple(row[name] for name in TABLES[table].key) for row in whole["rows"]]
+    assert keys == sorted(set(keys), reverse=True)
+    assert every_page(pages, Question(table, 3)) == whole["rows"]
+    symbol = RULES.markets[0].symbol
+    if TABLES[table].by_market:
+        assert every_page(pages, Question(table, 3, market=1)) == [
+            row for row in whole["rows"] if row["market"] == symbol
+        ]
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [("fills", ("maker", "taker")), ("orders", ("account",)), ("work", ("account",))],
+)
+def test_an_account_s_rows_are_found_by_whichever_column_names_it(
+    pages: HistoryPages, table: str, columns: tuple[str, ...]
+) -> None:
+    whole = ask(pages, Question(table, 10_000))["rows"]
+    for account in map(hex_from_address, ACCOUNTS[:3]):
+        mine = [row for row in whole if account in [row[name] for name in columns]]
+        assert every_page(pages, Question(table, 4, account=account)) == mine
+        assert mine
+
+
+def test_rows_that_come_meanwhile_move_no_row_of_a_later_page(url: str) -> None:
+    groups = list(groups_of(BLOCKS, 20))
+    with opened(url) as store, reading(url) as pages:
+        store.append(groups[0])
+        store.append(groups[1])
+        before = every_page(pages, Question("fills", 10_000))
+        first = ask(pages, Question("fills", 5))
+        cursor = key_of(TABLES["fills"], first["next"])
+        for group in groups[2:]:
+            store.append(group)
+        rest = every_page(pages, Question("fills", 5, before=cursor))
+    assert first["rows"] + rest == before
+    assert len(before) > 5
+
+
+def test_amounts_are_exact_decimals_and_markets_have_their_names(pages: HistoryPages) -> None:
+    page = ask(pages, Question("fills", 1))
+    (row,) = page["rows"]
+    newest = max(
+        (row for group in groups_of(BLOCKS, 20) for row in group.rows.get("fills", ())),
+        key=lambda one: (int(one["sequence"] or 0), int(one["place"] or 0)),
+    )
+    market = RULES.markets[int(newest["market"] or 0) - 1]
+    assert row["market"] == market.symbol
+    price = int(newest["price"] or 0)
+    whole, _, fraction = row["price"].partition(".")
+    assert int(whole) * 10**market.tick_decimals + int(fraction.ljust(1, "0")) == price
+    assert row["taker_order"] is None or row["taker_order"] > 0
+
+
+def test_a_question_that_takes_too_long_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_pages, "_STEPS_BETWEEN_LOOKS", 10)
+    url = f"sqlite:///{tmp_path}/h.sqlite"
+    with opened(url) as store:
+        store.append(next(groups_of(BLOCKS, 80)))
+    with reading(url, query_ms=0) as pages, pytest.raises(DeadlineExceeded):
+        pages.page(Question("orders", 1_000))
+
+
+def test_where_nothing_was_ever_written_history_is_away(tmp_path: Path) -> None:
+    with reading(f"sqlite:///{tmp_path}/h.sqlite") as pages, pytest.raises(HistoryUnavailable):
+        pages.page(Question("fills", 1))
