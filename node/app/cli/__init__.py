@@ -8,6 +8,7 @@ command or the configuration is wrong · 3 integrity: data or chain are not what
 import os
 import sys
 from collections.abc import Iterator
+from typing import Final
 
 # Read when numpy is first imported. Its matrices are small here: threads of the linear algebra
 # would wait for each other, and make a fit several times slower on a machine that does other work.
@@ -16,16 +17,41 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import typer
 from rich.console import Console
 
-from node.app.cli import calibrate, daemon, fees, money, plan, ramp, rehearse, simulate, verify
+from node.app.cli import (
+    calibrate,
+    daemon,
+    fees,
+    keys,
+    look,
+    money,
+    plan,
+    ramp,
+    rehearse,
+    simulate,
+    status,
+    trade,
+    verify,
+)
+from node.app.cli.advice import advice
 from node.types.errors import CommandRejected, IntegrityError, PlimsollError, Unavailable
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done · 1 refused by the exchange, or a check found a difference · 2 the command"
+    " or the configuration is wrong · 3 integrity: data or chain are not what they must be · 4 no"
+    " answer, or not now: try again."
+)
 
 app = typer.Typer(
     name="plimsoll",
     help="A sequencer and rollup batching node for a derivatives exchange.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for commands in (daemon, verify, money, simulate, ramp, calibrate, plan, rehearse, fees):
+for commands in (
+    daemon, verify, money, keys, trade, look, status, simulate, ramp, calibrate, plan, rehearse,
+    fees,
+):  # fmt: skip
     commands.add_to(app)
 
 
@@ -59,6 +85,7 @@ def _tell(error: PlimsollError) -> None:
             console.print(f"  {fault}")
     else:
         console.print(f"error {error.code}: {error}")
+    console.print(f"  to do: {advice(error)}")
 
 
 def _exit_code(error: PlimsollError) -> int:
