@@ -1,6 +1,7 @@
 """The marks, as the node last told them."""
 
 import asyncio
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from node.client.session import Message, Session
@@ -30,6 +31,12 @@ class MarkTable:
             self.prices[symbol] = ticks_of(mark["price"], market_called(symbol, self._rules))
             self.times[symbol] = Millis(mark["time"])
         self.heard.set()
+
+
+def worst_price(mark: Ticks, buying: bool, slippage: Decimal) -> Ticks:
+    """Return the worst price that ``slippage`` (a share of 1) allows, rounded toward the mark."""
+    reach = int((Decimal(mark) * slippage).to_integral_value(ROUND_DOWN))
+    return Ticks(mark + reach if buying else max(1, mark - reach))
 
 
 async def follow_marks(session: Session) -> MarkTable:

@@ -180,7 +180,8 @@ async def test_status_is_a_screen_or_json_and_its_code_tells_where_nobody_answer
     found = answer(await ask(exchange, "status", "--json"))
     assert found["health"] == {"status": "ok", "reasons": []}
     assert set(found["finality"]) == {"posted", "safe", "final"}
-    away = run_here(("status", "--node", "http://127.0.0.1:1", "--quiet"))
+    nobody = ("status", "--node", "http://127.0.0.1:1", "--quiet")
+    away = await asyncio.to_thread(run_here, nobody)
     assert away.code == AWAY
     assert "error 2100: ConnectionLost" in away.errors
 

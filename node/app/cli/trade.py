@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -22,7 +22,7 @@ from node.app.cli.options import (
     read_key,
 )
 from node.app.cli.trade_tables import cancelled_line, results_table
-from node.client.marks import follow_marks
+from node.client.marks import follow_marks, worst_price
 from node.client.retry import PATIENT
 from node.client.session import Session, connect
 from node.client.trader import Trader
@@ -208,12 +208,6 @@ async def _price(session: Session, wish: _Wish, rules: MarketRules) -> Ticks:
     if mark is None:
         raise MarkStale(market=rules.symbol, detail="there is no mark so far")
     return worst_price(mark, wish.side is SideName.BUY, wish.slippage)
-
-
-def worst_price(mark: Ticks, buying: bool, slippage: Decimal) -> Ticks:
-    """Return the worst price that ``slippage`` (a share of 1) allows, rounded toward the mark."""
-    reach = int((Decimal(mark) * slippage).to_integral_value(ROUND_DOWN))
-    return Ticks(mark + reach if buying else max(1, mark - reach))
 
 
 async def _cancel(

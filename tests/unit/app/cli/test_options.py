@@ -13,8 +13,8 @@ from node.app.cli.advice import advice
 from node.app.cli.arguments import read_market, read_units
 from node.app.cli.keys import make_key_file
 from node.app.cli.options import account_of, read_key
-from node.app.cli.trade import worst_price
 from node.app.exchange import dev_key
+from node.client.marks import worst_price
 from node.client.session import ConnectionLost
 from node.client.trader import OutcomeUnknown
 from node.types import errors
