@@ -21,7 +21,7 @@ from node.app.cli.options import (
     print_json,
     read_key,
 )
-from node.app.exchange import hex_of
+from node.client.addresses import checksummed
 from node.client.session import connect
 from node.client.trader import Trader
 from node.types.errors import PathUnusable
@@ -52,7 +52,11 @@ def new(
     Example: plimsoll keys new ~/trader.key
     """
     address = make_key_file(file.expanduser())
-    _tell({"address": hex_of(address), "file": str(file)}, f"{hex_of(address)}   in {file}", json)
+    _tell(
+        {"address": checksummed(address), "file": str(file)},
+        f"{checksummed(address)}   in {file}",
+        json,
+    )
 
 
 @keys.command()
@@ -61,7 +65,7 @@ def show(key: KeyOption = DEFAULT_KEY, *, json: JsonOption = False) -> None:
 
     Example: plimsoll keys show --key ~/trader.key
     """
-    address = hex_of(KeySigner(read_key(key)).address)
+    address = checksummed(KeySigner(read_key(key)).address)
     _tell({"address": address}, address, json)
 
 
@@ -81,7 +85,7 @@ def approve(
     until = Millis(int(time.time() * 1_000 + hours * 3_600_000))
     address = read_address("agent", agent)
     result = asyncio.run(_approve(address, until, read_key(key), node))
-    _tell(result, f"{hex_of(address)} may act for {hours:g} hours", json)
+    _tell(result, f"{checksummed(address)} may act for {hours:g} hours", json)
 
 
 @keys.command()
@@ -98,7 +102,7 @@ def revoke(
     """
     address = read_address("agent", agent)
     result = asyncio.run(_approve(address, REVOKED, read_key(key), node))
-    _tell(result, f"{hex_of(address)} may not act any more", json)
+    _tell(result, f"{checksummed(address)} may not act any more", json)
 
 
 def make_key_file(file: Path) -> Address:

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from node.adapters.key_signer import KeySigner, is_key, read_key_file
 from node.app.cli.arguments import read_address
-from node.app.exchange import dev_key
 from node.types.errors import ConfigInvalid
 from node.types.ids import Address
 
@@ -42,6 +41,9 @@ _LOOKS_LIKE_A_KEY: Final = re.compile(r"(0x)?[0-9a-fA-F]{60,68}")
 def read_key(named: str) -> bytes:
     """Return the private key that ``named`` points to. Raises ``ConfigInvalid``."""
     if named.startswith("dev:") and named[4:].isdecimal():
+        # The library that derives the devnet's keys takes longer to import than a whole command.
+        from node.app.exchange import dev_key  # noqa: PLC0415
+
         return dev_key(int(named[4:]))
     if named.startswith("env:"):
         return _key_of_variable(named[4:])

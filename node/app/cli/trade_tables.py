@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from node.app.exchange import hex_of
+from node.client.addresses import checksummed
 from node.client.valuation import Valued, market_called
 from node.types.ids import Address
 from node.types.rules import Rules
@@ -65,7 +65,7 @@ def orders_table(account: dict[str, Any]) -> Table:
 
 def positions_table(address: Address, valued: list[Valued], rules: Rules) -> Table:
     """Return the positions of an account, each at its mark."""
-    table = _table(f"positions of {hex_of(address)}")
+    table = _table(f"positions of {checksummed(address)}")
     columns = (
         "market", "side", "size", "entry", "mark", "liquidation", "notional", "unrealized",
         "margin", "maintenance / equity", "leverage",
