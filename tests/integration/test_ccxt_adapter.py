@@ -179,8 +179,10 @@ async def test_a_slip_never_reaches_the_exchange(
 ) -> None:
     async with running_node() as node, trading(node, ALICE) as exchange:
         arrived = node.ingress.stage.arrived
+        symbol, kind, side, amount, *price = arguments
+        worst = price[0] if price else None
         with pytest.raises(error):
-            await exchange.create_order(*arguments, params=params)
+            await exchange.create_order(symbol, kind, side, amount, worst, params)
         assert node.ingress.stage.arrived == arrived
 
 

@@ -117,8 +117,10 @@ async def test_everything_is_cancelled_at_once(exchange: Daemon) -> None:
 
 
 async def test_a_command_of_its_own_process_does_the_same(exchange: Daemon) -> None:
-    where = {"PLIMSOLL_NODE": exchange.url, "PLIMSOLL_KEY": "dev:2"}
-    placed = await plimsoll("order", "ETH-PERP", "buy", "1", "2700", "--json", **where)
+    placed = await plimsoll(
+        "order", "ETH-PERP", "buy", "1", "2700", "--json",
+        PLIMSOLL_NODE=exchange.url, PLIMSOLL_KEY="dev:2",
+    )  # fmt: skip
     assert placed.code == 0, placed.errors
     assert answer(placed)["results"][0]["status"] == "resting"
     await ask(exchange, "cancel", "--all", "--key", "dev:2")

@@ -52,12 +52,13 @@ def followed() -> LocalAccount:
 
 def test_a_snapshot_is_how_things_stand() -> None:
     account = followed()
-    assert (account.free, account.reserved) == (100, 3)
+    assert (account.free, account.reserved) == (Decimal(100), Decimal(3))
     assert account.positions == {"BTC-PERP": LONG}
     order = account.order(5)
     assert order is not None
     # How large it once was, nobody has told.
-    assert (order.remaining, order.amount, order.filled, order.ended) == (2, None, None, None)
+    assert (order.amount, order.filled, order.ended) == (None, None, None)
+    assert order.remaining == 2
 
 
 def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
@@ -65,8 +66,9 @@ def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
     changes = account.apply(update(accepted(6), filled(6, "1"), filled(6, "2", "12")), 1_000)
     order = account.order(6)
     assert order is changes.orders[6]
-    assert (order.amount, order.filled, order.remaining, order.ended) == (3, 3, 0, "filled")
-    assert (order.cost, order.fee) == (35, Decimal("0.2"))
+    assert order.amount == order.filled == 3
+    assert (order.remaining, order.ended) == (Decimal(0), "filled")
+    assert (order.cost, order.fee) == (Decimal(35), Decimal("0.2"))
     assert (order.time, order.traded, order.changed) == (1_000, 1_000, 1_000)
     assert [fill.key for fill in changes.fills] == ["9-1", "9-2"]
     assert 6 not in account.open
@@ -77,7 +79,8 @@ def test_what_is_left_of_an_order_that_may_not_rest_is_told_with_its_reason() ->
     account.apply(update(accepted(6), filled(6, "1"), cancelled(6, "2", "immediate")), 1_000)
     order = account.order(6)
     assert order is not None
-    assert (order.filled, order.remaining, order.ended) == (1, 2, "immediate")
+    assert (order.filled, order.remaining) == (Decimal(1), Decimal(2))
+    assert order.ended == "immediate"
 
 
 def test_a_position_that_is_closed_is_gone_and_the_balance_new() -> None:
@@ -114,7 +117,7 @@ def test_after_a_break_what_is_gone_has_ended_and_what_stands_keeps_its_story() 
     order, gone = account.order(6), account.order(5)
     assert order is not None
     assert gone is not None
-    assert (order.amount, order.time) == (3, 1_000)
+    assert (order.amount, order.time) == (Decimal(3), 1_000)
     assert (gone.ended, set(changes.orders)) == ("unknown", {5, 6})
 
 
@@ -124,7 +127,8 @@ def test_a_fill_that_nobody_heard_of_leaves_no_wrong_sums() -> None:
     account.apply(SNAPSHOT | {"seq": 20, "orders": [RESTING | {"order_id": 6}]}, 0)
     order = account.order(6)
     assert order is not None
-    assert (order.amount, order.filled, order.remaining) == (None, None, 2)
+    assert (order.amount, order.filled) == (None, None)
+    assert order.remaining == 2
 
 
 def test_memory_is_bounded() -> None:
