@@ -10,9 +10,9 @@ ticks and lots. Times are those of blocks, in milliseconds. An answer of the exc
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from node.client.ccxt_errors import (
     ArgumentsRequired,
@@ -45,11 +45,12 @@ from node.client.ccxt_venue import Structure, also_in_camel_case, require_none
 from node.client.local_account import ENDED_MAX, Order
 from node.client.marks import worst_price
 from node.client.session import Message
+from node.client.trader import wall_clock_ms
 from node.client.valuation import lots_of, ticks_of, value
 from node.types.commands import CancelOrder, NewOrder, Side
 from node.types.errors import NothingToCancel
 from node.types.ids import EVERY_MARKET, ClientOrderId, OrderId
-from node.types.units import MONEY_DECIMALS, Money, Ticks
+from node.types.units import MONEY_DECIMALS, Millis, Money, Ticks
 
 FEED_S: Final = 2.0
 """How long a result waits for the feed to tell what its fills cost."""
@@ -59,8 +60,13 @@ FEED_S: Final = 2.0
 class PlimsollExchange(PublicMethods):
     """See the module and ``Venue``. Every method raises the errors of ``ccxt_errors``."""
 
-    def __init__(self, config: Structure | None = None, **more: Any) -> None:
-        super().__init__(config, **more)
+    def __init__(
+        self,
+        config: Structure | None = None,
+        *,
+        now_ms: Callable[[], Millis] = wall_clock_ms,
+    ) -> None:
+        super().__init__(config, now_ms=now_ms)
         self._asked: OrderedDict[int, Structure] = OrderedDict()
 
     # --- the account --------------------------------------------------------------------------
@@ -298,8 +304,6 @@ class PlimsollExchange(PublicMethods):
                 held = feeds.account.positions
                 return [await self._position(held[name]) for name in sorted(names) if name in held]
 
-    # --- on the way there ---------------------------------------------------------------------
-
     async def _private(self) -> Feeds:
         """Return the feeds, with the account's among them."""
         await self.load_markets()
@@ -347,7 +351,9 @@ class PlimsollExchange(PublicMethods):
         market = self.market(wish.symbol)
         if "error" in item:
             return rejected_structure(market["symbol"], wish, item, result["time"])
-        self._remember(item["order_id"], asked_of(new))
+        self._asked[item["order_id"]] = asked_of(new)
+        if len(self._asked) > ENDED_MAX:
+            self._asked.popitem(last=False)
         assert self._feeds is not None
         order = self._feeds.order(item["order_id"])
         if order is None:
@@ -356,11 +362,6 @@ class PlimsollExchange(PublicMethods):
             side = wish.side.name.lower()
             order = order_of_result(item, market["id"], side, price, result["time"])
         return self._shown_order(order) | {"info": item}
-
-    def _remember(self, order_id: int, asked: Structure) -> None:
-        self._asked[order_id] = asked
-        if len(self._asked) > ENDED_MAX:
-            self._asked.popitem(last=False)
 
     def _shown_order(self, order: Order) -> Structure:
         asked = self._asked.get(order.order_id, {})

@@ -1,20 +1,26 @@
 """The public half of the adapter: markets, books, tickers and trades, asked for and watched."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
 
 from node.client.ccxt_errors import translated
 from node.client.ccxt_structures import order_book_structure, ticker_structure, trade_structure
 from node.client.ccxt_venue import Structure, Venue, require_none
 from node.client.local_book import LocalBook
+from node.client.trader import wall_clock_ms
+from node.types.units import Millis
 
 
 class PublicMethods(Venue):
     """What everybody may see."""
 
-    def __init__(self, config: Structure | None = None, **more: Any) -> None:
-        super().__init__(config, **more)
+    def __init__(
+        self,
+        config: Structure | None = None,
+        *,
+        now_ms: Callable[[], Millis] = wall_clock_ms,
+    ) -> None:
+        super().__init__(config, now_ms=now_ms)
         self._books: dict[str, LocalBook] = {}
         self._book_seen: dict[str, int] = {}
 

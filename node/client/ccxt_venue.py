@@ -1,5 +1,6 @@
 """What all methods of the adapter stand on: one connection, the markets, and exact numbers."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -97,6 +98,8 @@ class Venue:
         self._trader: Trader | None = None
         self._feeds: Feeds | None = None
         self._marks: MarkTable | None = None
+        # Many tasks may make the first request at once; each thing is opened for all of them.
+        self._opening = {name: asyncio.Lock() for name in ("session", "feeds", "marks", "trader")}
 
     async def __aenter__(self) -> Self:
         await self.load_markets()
@@ -158,22 +161,26 @@ class Venue:
 
     async def session(self) -> Session:
         """Return the connection, made where there is none."""
-        if self._session is None:
-            self._session = await self._stack.enter_async_context(connect(self.url))
-        return self._session
+        async with self._opening["session"]:
+            if self._session is None:
+                self._session = await self._stack.enter_async_context(connect(self.url))
+            return self._session
 
     async def feeds(self) -> Feeds:
         """Return what is heard over the connection."""
-        if self._feeds is None:
-            self._feeds = Feeds(await self.session())
-            await self._feeds.begin()
-        return self._feeds
+        async with self._opening["feeds"]:
+            if self._feeds is None:
+                feeds = Feeds(await self.session())
+                await feeds.begin()
+                self._feeds = feeds
+            return self._feeds
 
     async def marks(self) -> MarkTable:
         """Return the marks, which follow the feed."""
-        if self._marks is None:
-            self._marks = await follow_marks(await self.session())
-        return self._marks
+        async with self._opening["marks"]:
+            if self._marks is None:
+                self._marks = await follow_marks(await self.session())
+            return self._marks
 
     async def trader(self) -> Trader:
         """Return what signs and sends, logged in and with the account's feed.
@@ -182,13 +189,14 @@ class Venue:
         """
         if not self._secret:
             raise AuthenticationError("plimsoll: this needs a privateKey")
-        if self._trader is None:
-            session = await self.session()
-            trader = await Trader.open(session, self._secret, self._owner, now_ms=self._now_ms)
-            await session.login(trader.wallet)
-            self._trader = trader
-        await (await self.feeds()).follow_account()
-        return self._trader
+        async with self._opening["trader"]:
+            if self._trader is None:
+                session = await self.session()
+                trader = await Trader.open(session, self._secret, self._owner, now_ms=self._now_ms)
+                await session.login(trader.wallet)
+                self._trader = trader
+            await (await self.feeds()).follow_account()
+            return self._trader
 
     async def account(self) -> str:
         """Return the account that is asked about, without signing in."""

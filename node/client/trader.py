@@ -17,7 +17,7 @@ import heapq
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from node.client.nonces import CountedNonces, Nonces
 from node.client.retry import RetryPolicy, passes, usual_policy
@@ -118,18 +118,20 @@ class Trader:
         account: Address | None = None,
         *,
         nonces: Nonces | None = None,
-        **more: Any,
+        now_ms: Callable[[], Millis] = wall_clock_ms,
+        lifetime_ms: int = LIFETIME_MS,
     ) -> "Trader":
         """Return a trader for the key's own account, or for ``account`` as its agent.
 
         It begins above every nonce that the node has seen of the key, and follows the price of
-        work. ``nonces`` is a source that others use as well; ``more`` goes to the constructor.
+        work. ``nonces`` is a source that others use as well; actions are dated with ``now_ms`` and
+        good for ``lifetime_ms``.
         """
         source = CountedNonces() if nonces is None else nonces
         wallet = session.wallet(secret, account=account, nonces=source)
         source.learn(await session.next_nonce(wallet.account, wallet.signer) - 1)
         await session.follow_fees()
-        return cls(session, wallet, **more)
+        return cls(session, wallet, now_ms=now_ms, lifetime_ms=lifetime_ms)
 
     def expires(self) -> Millis:
         """Return when an action that is signed now expires, a whole second (it costs L1 less)."""

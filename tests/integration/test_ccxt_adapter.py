@@ -128,6 +128,22 @@ async def test_many_orders_stand_under_one_signature_and_fail_alone() -> None:
         assert (last["id"], last["status"]) == (placed[2]["id"], "canceled")
 
 
+async def test_many_tasks_may_make_the_first_request_and_a_closed_one_opens_again() -> None:
+    async with running_node() as node:
+        config = {"url": node.url, "privateKey": ALICE.key.hex()}
+        exchange = PlimsollExchange(config, now_ms=lambda: START_MS)
+        try:
+            prices = [4_900 + step for step in range(20)]
+            placed = await asyncio.gather(*(limit(exchange, "buy", 0.1, one) for one in prices))
+            assert len({one["id"] for one in placed}) == 20
+            assert node.publisher.subscribers == 1
+            assert (await exchange.trader()).renewed == 0
+            await exchange.close()
+            assert len(await exchange.fetch_open_orders()) == 20
+        finally:
+            await exchange.close()
+
+
 async def test_margin_goes_in_and_out() -> None:
     async with two_traders() as (alice, bob):
         await limit(alice, "sell", 1, 5_000)
