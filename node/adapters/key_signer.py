@@ -41,14 +41,14 @@ def read_key_file(path: Path, name: str) -> bytes:
         raise ConfigInvalid(faults=(f"{name}: {path}: {error.strerror}",)) from None
     except ValueError:
         secret = b""
-    if not _is_key(secret):
+    if not is_key(secret):
         # The file's content goes into no message: it may be a key with a digit too many.
         fault = f"{name}: {path}: a private key of 64 hexadecimal digits allowed"
         raise ConfigInvalid(faults=(fault,))
     return secret
 
 
-def _is_key(secret: bytes) -> bool:
+def is_key(secret: bytes) -> bool:
     """Return whether ``secret`` is a number between 0 and the order of the curve, in 32 bytes."""
     try:
         return len(secret) == KEY_BYTES and PrivateKey(secret) is not None

@@ -23,6 +23,7 @@ from node.client.fills import Fills
 from node.client.hello import UNREADABLE, hello_from
 from node.client.local_book import LocalBook
 from node.client.local_orders import LocalOrders
+from node.client.nonces import Nonces
 from node.client.receipts import receipt_from_body
 from node.client.subscription import Handler, Message, Subscription
 from node.client.wallet import Wallet
@@ -81,12 +82,20 @@ class Session:
         self._filled = asyncio.Event()
         self._outdated: asyncio.Queue[Subscription] = asyncio.Queue()
 
-    def wallet(self, secret: bytes, *, first_nonce: int = 1) -> Wallet:
-        """Return a wallet for the key's own account on this exchange.
+    def wallet(
+        self,
+        secret: bytes,
+        *,
+        first_nonce: int = 1,
+        account: Address | None = None,
+        nonces: Nonces | None = None,
+    ) -> Wallet:
+        """Return a wallet for the key's own account on this exchange, or for ``account``.
 
         What it pays for work at most goes with the last price heard of (``follow_fees``).
+        ``nonces`` is where they come from (None: they count up from ``first_nonce``).
         """
-        return Wallet(secret, self.signing, first_nonce=first_nonce, limit=self.fee_limit)
+        return Wallet(secret, self.signing, account, first_nonce, self.fee_limit, nonces)
 
     async def next_nonce(self, account: Address, signer: Address | None = None) -> int:
         """Return a nonce above every one that ``signer`` (else the account's own key) has used."""
@@ -125,19 +134,26 @@ class Session:
             raise error_from_body(answer["error"])
         return answer
 
-    async def send(self, action: SignedAction) -> Message:
-        """Send a signed action and return its result. Raises what the server refused it with."""
-        return await self.start("action", action_to_json(action, self.rules))
+    async def send(self, action: SignedAction, *, deadline_ms: int | None = None) -> Message:
+        """Send a signed action and return its result. Raises what the server refused it with.
+
+        What the server has not begun ``deadline_ms`` milliseconds after it came is not executed,
+        and fails with ``DeadlineExceeded`` (None: there is no such limit).
+        """
+        return await self.start("action", action_to_json(action, self.rules), deadline_ms)
 
     async def request(self, method: str, params: Message) -> Message:
         """Return the result of ``method``. Raises the server's error or ``ConnectionLost``."""
         return await self.start(method, params)
 
-    def start(self, method: str, params: Message) -> "asyncio.Future[Message]":
+    def start(
+        self, method: str, params: Message, deadline_ms: int | None = None
+    ) -> "asyncio.Future[Message]":
         """Send a request without waiting; return the future of its result.
 
-        What is started in one turn of the event loop leaves in one write. Raises
-        ``ConnectionLost`` while there is no connection.
+        What is started in one turn of the event loop leaves in one write. ``deadline_ms`` is for
+        actions and oracle rounds (``send``). Raises ``ConnectionLost`` while there is no
+        connection.
         """
         if self._socket is None or self._socket.closed:
             # Its reader may not have noticed yet. Were it still called ready, whoever asks again
@@ -148,6 +164,8 @@ class Session:
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = future
         body = {"id": request_id, "method": method, "params": params}
+        if deadline_ms is not None:
+            body["deadline_ms"] = deadline_ms
         self._outbox.append(msgspec.json.encode(body))
         self._filled.set()
         return future

@@ -1,11 +1,11 @@
 """Signing: a key, the account it acts for, and nonces that are safe under concurrency."""
 
-import itertools
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 import msgspec
 
+from node.client.nonces import CountedNonces, Nonces
 from node.codec.eip712 import Signing
 from node.codec.signatures import address_of_private, sign
 from node.types.commands import (
@@ -48,15 +48,17 @@ class Wallet:
         account: Address | None = None,
         first_nonce: int = 1,
         limit: Callable[[], Money] = pay_nothing,
+        nonces: Nonces | None = None,
     ) -> None:
         """Sign with the 32-byte ``secret``, for its own account or for ``account`` as its agent.
 
         ``limit`` tells what to pay for a unit of work at most, where an action does not say.
+        ``nonces`` is where they come from (None: they count up from ``first_nonce``).
         """
         self._limit = limit
         self._secret = secret
         self._signing = signing
-        self._nonces = itertools.count(first_nonce)
+        self.nonces: Nonces = CountedNonces(first_nonce) if nonces is None else nonces
         self.signer = address_of_private(secret)
         self.account = self.signer if account is None else account
 
@@ -104,12 +106,18 @@ class Wallet:
         """
         return self._signed(SetSwitch(*self._head(expires), cancel_at, on_disconnect))
 
+    def renewed(self, action: A) -> A:
+        """Return ``action`` under a new nonce, signed again; both of them could be executed."""
+        return self._signed(
+            msgspec.structs.replace(action, nonce=self.nonces.take(), signature=b"")
+        )
+
     def login(self, challenge: bytes) -> bytes:
         """Return the signature that opens the account's private feed on one connection."""
         return sign(self._secret, self._signing.login_digest(self.account, challenge))
 
     def _head(self, expires: Millis) -> tuple[Address, Address, int, Millis, bytes]:
-        return self.account, self.signer, next(self._nonces), expires, b""
+        return self.account, self.signer, self.nonces.take(), expires, b""
 
     def _signed(self, action: A) -> A:
         signature = sign(self._secret, self._signing.digest(action))

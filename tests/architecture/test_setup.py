@@ -9,8 +9,12 @@ import pytest
 
 from tests.architecture.sources import TOP, sources_under
 
-LOCKS = {"requirements.lock": ("dependencies", "dev"), "requirements-bench.lock": ("bench",)}
-SCRIPTS = ("bench", "check", "demo", "replay", "test")
+LOCKS = {
+    "requirements.lock": ("dependencies", "dev"),
+    "requirements-bench.lock": ("bench",),
+    "requirements-ccxt.lock": ("ccxt",),
+}
+SCRIPTS = ("bench", "ccxt", "check", "demo", "replay", "test")
 
 
 def project() -> dict[str, Any]:

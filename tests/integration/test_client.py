@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from node.client.local_book import LocalBook
 from node.client.session import connect
 from node.client.switch import armed
 from node.types.commands import NewOrder, OrderType, Side
-from node.types.errors import InsufficientCollateral, NonceUsed
+from node.types.errors import InsufficientCollateral, NonceUsed, NothingToCancel
 from node.types.ids import hex_from_address
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.architecture.sources import TOP
@@ -87,9 +88,34 @@ async def test_a_refusal_reaches_whoever_stands_around_the_connection() -> None:
             await withdraw_far_too_much(node.url)
 
 
+def examples_of(document: str) -> list[str]:
+    text = (TOP / document).read_text(encoding="utf-8")
+    found: list[str] = re.findall(r"^```python\n(.+?)^```$", text, re.MULTILINE | re.DOTALL)
+    return found
+
+
+async def test_the_examples_of_the_page_for_clients_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trader, adapter = examples_of("docs/CLIENTS.md")
+    # The node of this test stands still in time, and its mark is another one.
+    trader = trader.replace("secret)", "secret, now_ms=lambda: now_ms)", 1)
+    adapter = adapter.replace("})", "}, now_ms=lambda: now_ms)").replace("60000.04", "5000.004")
+    async with running_node() as node:
+        for example in (trader, adapter):
+            body = example.replace("http://127.0.0.1:8480", node.url)
+            source = f"async def story(secret, key, now_ms):\n{textwrap.indent(body, '    ')}"
+            names: dict[str, Any] = {}
+            exec(source, names)  # noqa: S102 - the project's own page
+            with suppress(NothingToCancel):
+                await names["story"](ALICE.key, ALICE.key.hex(), START_MS)
+    said = capsys.readouterr().out
+    assert "'type': 'snapshot'" in said
+    assert said.rstrip().endswith("[]")
+
+
 async def test_the_example_of_the_readme_runs() -> None:
-    readme = (TOP / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```python\n(.+?)^```$", readme, re.MULTILINE | re.DOTALL)
+    (example,) = examples_of("README.md")
     async with running_node() as node:
         body = example.replace("http://127.0.0.1:8480", node.url)
         source = f"async def story(account, secret, now_ms):\n{textwrap.indent(body, '    ')}"

@@ -5,9 +5,11 @@ command or the configuration is wrong · 3 integrity: data or chain are not what
 4 something did not answer, try again.
 """
 
+import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 # Read when numpy is first imported. Its matrices are small here: threads of the linear algebra
 # would wait for each other, and make a fit several times slower on a machine that does other work.
@@ -16,45 +18,109 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import typer
 from rich.console import Console
 
-from node.app.cli import (
-    calibrate,
-    daemon,
-    faucet,
-    fees,
-    history,
-    money,
-    ordering,
-    plan,
-    ramp,
-    rehearse,
-    simulate,
-    verify,
-)
+from node.app.cli.advice import advice
 from node.types.errors import CommandRejected, IntegrityError, PlimsollError, Unavailable
 
-app = typer.Typer(
-    name="plimsoll",
-    help="A sequencer and rollup batching node for a derivatives exchange.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
+FAMILIES: Final[dict[str, tuple[str, ...]]] = {
+    "daemon": ("run", "devnet", "config"),
+    "verify": ("verify",),
+    "money": ("deposit", "withdraw"),
+    "keys": ("keys",),
+    "trade": ("order", "cancel"),
+    "look": ("positions", "orders", "book"),
+    "status": ("status",),
+    "faucet": ("faucet", "api"),
+    "history": ("export", "history"),
+    "simulate": ("demo", "replay"),
+    "ramp": ("ramp",),
+    "calibrate": ("calibrate",),
+    "plan": ("plan",),
+    "rehearse": ("rehearse",),
+    "fees": ("fees",),
+    "ordering": ("ordering",),
+}
+"""The modules of this package that hold commands, in the order of the help, with their commands."""
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done · 1 refused by the exchange, or a check found a difference · 2 the command"
+    " or the configuration is wrong · 3 integrity: data or chain are not what they must be · 4 no"
+    " answer, or not now: try again."
 )
-for commands in (
-    *(daemon, verify, money, faucet, simulate, ramp),
-    *(calibrate, plan, rehearse, fees, ordering, history),
-):
-    commands.add_to(app)
+
+
+def application(families: Iterable[str] = FAMILIES) -> typer.Typer:
+    """Return the command line with the commands of ``families``, whose modules are imported now."""
+    made = _empty()
+    for family in families:
+        importlib.import_module(f"{__name__}.{family}").add_to(made)
+    return made
+
+
+def families_of(words: list[str]) -> Iterable[str]:
+    """Return what the command line ``words`` needs: of a known command its own family alone.
+
+    To import everything takes seconds, most of them for libraries that a trader never uses.
+    """
+    for family, commands in FAMILIES.items():
+        if words and words[0] in commands:
+            return (family,)
+    return FAMILIES
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """Return the whole command line as ``app``, for whoever imports it."""
+    if name == "app":
+        return application()
+    raise AttributeError(name)
 
 
 def main() -> None:
     """Run the command line; an error of this project is one line and an exit code."""
     try:
-        app()
+        _application_for(sys.argv[1:])()
     except (PlimsollError, BaseExceptionGroup) as raised:
         errors = list(_ours(raised))
         if not errors:
             raise
         _tell(errors[0])
         sys.exit(_exit_code(errors[0]))
+
+
+def _application_for(words: list[str]) -> typer.Typer:
+    # A shell that completes passes the line in a variable: bash in one, all others in another.
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
+    if words or not line:
+        return application(families_of(words))
+    typed = line.split()[1:]
+    if len(typed) > 1 or (typed and line[-1:].isspace()):
+        return application(families_of(typed))
+    return _names()
+
+
+def _empty() -> typer.Typer:
+    made = typer.Typer(
+        name="plimsoll",
+        help="A sequencer and rollup batching node for a derivatives exchange.",
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    # Without a callback an application of one command would be that command, without its name.
+    made.callback()(_nothing)
+    return made
+
+
+def _names() -> typer.Typer:
+    """Return the names of all commands with nothing behind them: all that a shell asks about."""
+    made = _empty()
+    for commands in FAMILIES.values():
+        for command in commands:
+            made.command(command)(_nothing)
+    return made
+
+
+def _nothing() -> None:
+    pass
 
 
 def _ours(raised: BaseException) -> Iterator[PlimsollError]:
@@ -75,6 +141,7 @@ def _tell(error: PlimsollError) -> None:
             console.print(f"  {fault}")
     else:
         console.print(f"error {error.code}: {error}")
+    console.print(f"  to do: {advice(error)}")
 
 
 def _exit_code(error: PlimsollError) -> int:

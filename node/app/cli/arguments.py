@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from node.types.errors import ConfigInvalid, PlimsollError
-from node.types.ids import Address, address_from_hex
+from node.types.ids import Address, MarketId, address_from_hex
+from node.types.rules import MarketRules, Rules
 from node.types.units import MONEY_DECIMALS, Money, units_from_decimal
 
 
@@ -30,6 +31,27 @@ def read_money(name: str, text: str) -> Money:
         fault = f"{name}: {text}: a positive decimal with up to {MONEY_DECIMALS} places allowed"
         raise ConfigInvalid(faults=(fault,))
     return Money(amount)
+
+
+def read_units(name: str, text: str, decimals: int) -> int:
+    """Return a positive decimal number in steps of ``10**-decimals``; nothing is rounded."""
+    try:
+        units = units_from_decimal(text, decimals)
+    except PlimsollError:
+        units = 0
+    if units <= 0:
+        fault = f"{name}: {text}: a positive decimal with up to {decimals} places allowed"
+        raise ConfigInvalid(faults=(fault,))
+    return units
+
+
+def read_market(symbol: str, rules: Rules) -> tuple[MarketId, MarketRules]:
+    """Return the market that is called ``symbol``, in any case, with its id."""
+    for place, market in enumerate(rules.markets, start=1):
+        if market.symbol.lower() == symbol.lower():
+            return MarketId(place), market
+    names = ", ".join(market.symbol for market in rules.markets)
+    raise ConfigInvalid(faults=(f"market: {symbol}: {names} allowed",))
 
 
 def require_places(**files: Path | None) -> None:

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from node.adapters.key_signer import KeySigner
 from node.app.cli.arguments import read_address, require_places
-from node.app.cli.money import NodeOption, until_taken_in
+from node.app.cli.money import until_taken_in
+from node.app.cli.options import NodeOption
 from node.app.contract.documents import asyncapi_text, openapi_text
 from node.app.exchange import dev_key
 from node.app.faucet import FaucetConfig, FaucetDesk, Poured, require_devnet

@@ -4,16 +4,24 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from node.adapters.key_signer import KeySigner, read_key_file
+from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.app.cli.arguments import read_money
-from node.app.exchange import dev_key, hex_of
+from node.app.cli.options import (
+    DEFAULT_KEY,
+    DEFAULT_NODE,
+    JsonOption,
+    KeyOption,
+    NodeOption,
+    print_json,
+    read_key,
+)
+from node.app.exchange import hex_of
 from node.client.l1 import Claim, L1Account
 from node.client.session import ConnectionLost, Session, connect
 from node.types.errors import NotFound
@@ -28,21 +36,10 @@ from node.types.units import (
 POLL_S = 0.5
 EXPIRY_MS = 10 * 60_000
 
-KeyOption = Annotated[
-    str,
-    typer.Option(
-        "--key",
-        help="A file with the account's private key, or dev:N, the devnet's public key number N.",
-        envvar="PLIMSOLL_KEY",
-    ),
-]
-NodeOption = Annotated[str, typer.Option("--node", help="The node's address.")]
 RpcOption = Annotated[str, typer.Option("--rpc", help="L1's JSON-RPC endpoint.")]
 
 Get = Callable[[str], Awaitable[dict[str, Any]]]
 """Returns the body of a GET of that path; raises the node's error."""
-
-_console = Console(soft_wrap=True, highlight=False)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,25 +50,27 @@ def add_to(app: typer.Typer) -> None:
 
 def deposit(
     amount: Annotated[str, typer.Argument(help="Dollars, as a decimal: 1000 or 12.50.")],
-    key: KeyOption = "dev:1",
-    node: NodeOption = "http://127.0.0.1:8480",
+    key: KeyOption = DEFAULT_KEY,
+    node: NodeOption = DEFAULT_NODE,
     rpc: RpcOption = "http://127.0.0.1:8545",
     *,
     faucet: Annotated[
         bool, typer.Option("--faucet", help="Take the dollars from the test token's faucet.")
     ] = False,
+    json: JsonOption = False,
 ) -> None:
     """Deposit on L1 for the key's own account, and wait until the exchange has it.
 
     Example: plimsoll deposit 1000 --key dev:1 --faucet
     """
-    asyncio.run(_deposit(read_money("amount", amount), read_key(key), node, rpc, faucet=faucet))
+    dollars, secret = read_money("amount", amount), read_key(key)
+    _finish(asyncio.run(_deposit(dollars, secret, node, rpc, _console(json), faucet=faucet)), json)
 
 
 def withdraw(
     amount: Annotated[str, typer.Argument(help="Dollars, as a decimal.")],
-    key: KeyOption = "dev:1",
-    node: NodeOption = "http://127.0.0.1:8480",
+    key: KeyOption = DEFAULT_KEY,
+    node: NodeOption = DEFAULT_NODE,
     rpc: RpcOption = "http://127.0.0.1:8545",
     nonce: Annotated[
         int, typer.Option(help="The action's nonce; 0 asks the node for the next one.")
@@ -80,6 +79,7 @@ def withdraw(
     opened: Annotated[
         int, typer.Option(help="Open no withdrawal; claim this one, of the same amount, instead.")
     ] = 0,
+    json: JsonOption = False,
 ) -> None:
     """Withdraw: sign it, wait until its batch is final on L1, and claim it there with its proof.
 
@@ -90,28 +90,37 @@ def withdraw(
     Example: plimsoll withdraw 250 --key dev:1 --opened 7
     """
     secret, dollars = read_key(key), read_money("amount", amount)
-    asyncio.run(_withdraw(dollars, secret, node, rpc, nonce=nonce, opened=opened))
+    work = _withdraw(dollars, secret, node, rpc, _console(json), nonce=nonce, opened=opened)
+    _finish(asyncio.run(work), json)
 
 
-def read_key(named: str) -> bytes:
-    """Return the private key that ``named`` points to. Raises ``ConfigInvalid``."""
-    if named.startswith("dev:") and named[4:].isdecimal():
-        return dev_key(int(named[4:]))
-    return read_key_file(Path(named), "key")
+def _console(as_json: bool) -> Console:
+    """Return where to tell of what happens; standard output is for the answer of --json alone."""
+    return Console(stderr=as_json, soft_wrap=True, highlight=False)
 
 
-async def _deposit(amount: Money, key: bytes, node: str, rpc: str, *, faucet: bool) -> None:
+def _finish(body: dict[str, Any], as_json: bool) -> None:
+    """Write for programs what came of it; people have been told on the way."""
+    if as_json:
+        print_json(body)
+
+
+async def _deposit(
+    amount: Money, key: bytes, node: str, rpc: str, console: Console, *, faucet: bool
+) -> dict[str, Any]:
+    """Deposit, wait until the exchange has it, and return the account as it then stands."""
     async with AsyncExitStack() as stack:
         session, account = await _open(stack, key, node, rpc)
         if faucet:
             await account.faucet(amount)
-            _console.print(f"faucet: {_text(amount)} for {hex_of(account.address)}")
+            console.print(f"faucet: {_text(amount)} for {hex_of(account.address)}")
         receipt = await account.deposit(account.address, amount)
-        _console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
+        console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
         # Deposits are taken in by number: with all that L1 counts now, this one is among them.
         await until_taken_in(session.get, await account.deposits_made())
         shown = await session.get(f"/account/{hex_of(account.address)}")
-        _console.print(f"free collateral: {shown['free']}")
+        console.print(f"free collateral: {shown['free']}")
+        return shown
 
 
 async def until_taken_in(get: Get, deposits: int) -> None:
@@ -136,8 +145,16 @@ async def _is_shown(get: Get, sequence: int) -> bool:
 
 
 async def _withdraw(
-    amount: Money, key: bytes, node: str, rpc: str, *, nonce: int, opened: int
-) -> None:
+    amount: Money,
+    key: bytes,
+    node: str,
+    rpc: str,
+    console: Console,
+    *,
+    nonce: int,
+    opened: int,
+) -> dict[str, Any]:
+    """Open a withdrawal, or go on with one; return what was claimed, and where."""
     async with AsyncExitStack() as stack:
         session, account = await _open(stack, key, node, rpc)
         withdrawal = opened
@@ -147,9 +164,9 @@ async def _withdraw(
             expires = Millis(int(time.time()) * 1000 + EXPIRY_MS)
             result = await session.send(wallet.withdraw(amount, expires=expires))
             withdrawal = int(result["results"][0]["withdrawal_id"])
-            _console.print(f"withdrawal {withdrawal} opened at sequence {result['sequence']}")
-        proof = await _proof(session, withdrawal)
-        _console.print(f"final in batch {proof['batch']}; claiming")
+            console.print(f"withdrawal {withdrawal} opened at sequence {result['sequence']}")
+        proof = await _proof(session, withdrawal, console)
+        console.print(f"final in batch {proof['batch']}; claiming")
         receipt = await account.claim_withdrawal(
             Claim(
                 batch=proof["batch"],
@@ -160,8 +177,16 @@ async def _withdraw(
                 siblings=tuple(bytes.fromhex(text[2:]) for text in proof["siblings"]),
             )
         )
-        _console.print(f"claimed {_text(amount)} in L1 block {receipt.block_number}")
-        _console.print(f"balance on L1: {_text(await account.balance())}")
+        console.print(f"claimed {_text(amount)} in L1 block {receipt.block_number}")
+        balance = _text(await account.balance())
+        console.print(f"balance on L1: {balance}")
+        return {
+            "withdrawal_id": withdrawal,
+            "batch": proof["batch"],
+            "amount": _text(amount),
+            "l1_block": receipt.block_number,
+            "balance": balance,
+        }
 
 
 async def _open(
@@ -175,9 +200,9 @@ async def _open(
     return session, account
 
 
-async def _proof(session: Session, withdrawal: int) -> dict[str, Any]:
+async def _proof(session: Session, withdrawal: int, console: Console) -> dict[str, Any]:
     """Return what claims a withdrawal, once it can. Raises ``NotFound`` if it was never opened."""
-    with _console.status("waiting until the batch is final on L1"):
+    with console.status("waiting until the batch is final on L1"):
         while True:
             try:
                 return await session.get(f"/withdrawals/{withdrawal}")

@@ -29,14 +29,19 @@ class DirectSession(Session):
         body: dict[str, Any] = msgspec.json.decode(self._views.account(account))
         return body
 
-    def start(self, method: str, params: dict[str, Any]) -> "asyncio.Future[dict[str, Any]]":
+    def start(
+        self, method: str, params: dict[str, Any], deadline_ms: int | None = None
+    ) -> "asyncio.Future[dict[str, Any]]":
         """Hand in a request; return the future of its result."""
         request_id = next(self._ids)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = future
-        body = msgspec.json.encode({"id": request_id, "method": method, "params": params})
+        envelope = {"id": request_id, "method": method, "params": params}
+        if deadline_ms is not None:
+            envelope["deadline_ms"] = deadline_ms
+        text = msgspec.json.encode(envelope).decode()
         # Taken in on a turn of its own, as a message from a socket is.
-        asyncio.get_running_loop().call_soon(self._conversation.receive, body.decode())
+        asyncio.get_running_loop().call_soon(self._conversation.receive, text)
         return future
 
     def answered(self, message: dict[str, Any]) -> None:

@@ -1,0 +1,69 @@
+"""One line of what to do about an error, by its code; a family's own line where none fits better.
+
+The codes are stable, so this table is as well. It stands at the command line and not beside the
+errors: what to do depends on who asks.
+"""
+
+from typing import Final
+
+from node.types import errors
+from node.types.errors import PlimsollError
+
+_OF_CODE: Final[dict[int, str]] = {
+    errors.UnknownAccount.code: "deposit first: plimsoll deposit 1000",
+    errors.WrongSigner.code: "the key is not the account's: see plimsoll keys show, --account",
+    errors.OwnerRequired.code: "sign with the account's own key; an agent may not do this",
+    errors.AgentExpired.code: "have the owner approve the agent anew: plimsoll keys approve",
+    errors.AgentRefused.code: "name another address: neither the account itself nor zero",
+    errors.TooManyAgents.code: "revoke an agent first: plimsoll keys revoke",
+    errors.NonceUsed.code: "send it again; another program may be using the same key",
+    errors.NonceTooFar.code: "leave out --nonce, and the node is asked for the next one",
+    errors.ActionExpired.code: "send it again; check this machine's clock if it happens often",
+    errors.ExpiryTooFar.code: "name a shorter --expires-s",
+    errors.SizeInvalid.code: "name a size above zero and up to the limit, which is in lots",
+    errors.NotionalTooSmall.code: "name a larger size: price times size is below the minimum",
+    errors.PriceOutsideBand.code: "name a price nearer to the mark; low and high are in ticks",
+    errors.MarkStale.code: "wait for a new mark; reducing orders (--reduce-only) are taken",
+    errors.PostOnlyWouldCross.code: "name a price that does not reach the other side's best",
+    errors.FillOrKillUnfilled.code: "name a smaller size, or --type ioc to take what there is",
+    errors.NothingToTake.code: "name a price that reaches the other side: plimsoll book",
+    errors.ReduceOnlyNothing.code: "there is no position to reduce: plimsoll positions",
+    errors.DuplicateClientId.code: "name another --client-id, or cancel the open order first",
+    errors.UnknownOrder.code: "look at what is open: plimsoll orders",
+    errors.NothingToCancel.code: "nothing is open there: plimsoll orders",
+    errors.TooManyOpenOrders.code: "cancel some first: plimsoll cancel",
+    errors.EveryItemRejected.code: "see docs/ERRORS.md for each of the codes",
+    errors.RiskDataTooOld.code: "wait until L1 settles, or reduce only: plimsoll status",
+    errors.InsufficientCollateral.code: "deposit more, or name a smaller size; figures: millionths",
+    errors.InsufficientMargin.code: "add margin or reduce the position; figures: millionths",
+    errors.NoPosition.code: "there is no position in that market: plimsoll positions",
+    errors.PositionTooLarge.code: "name a smaller size; the limit is in lots",
+    errors.FeeAboveMax.code: "raise --max-fee, or wait until work costs less: plimsoll status",
+    errors.CallReverted.code: "the contract says why; nothing was paid",
+    errors.Overloaded.code: "send it again in a moment, or with --retry",
+    errors.GateClosed.code: "only what reduces risk is taken until L1 catches up: plimsoll status",
+    errors.ShuttingDown.code: "the node stops; try again when it is back",
+    errors.ChainUnavailable.code: "see that L1's endpoint runs and that --rpc names it",
+    errors.RateLimited.code: "send fewer messages a second",
+    errors.Shed.code: "try again after retry_after_ms, or with --retry",
+    errors.DeadlineExceeded.code: "it was not executed; send it again, or name a later deadline",
+    errors.ConfigInvalid.code: "mend each line above; --help tells what is allowed",
+    errors.WrongChain.code: "see that --node, --rpc and --rollup are of one exchange",
+    errors.DataLocked.code: "stop the other node, or name another --data folder",
+    errors.AddressUnavailable.code: "name another --port; 0 picks a free one",
+    errors.PathUnusable.code: "see that the path exists and is yours",
+    2100: "see that the node runs and that --node names it: plimsoll status",
+    2110: "look before sending again: plimsoll orders, plimsoll positions",
+}
+
+_OF_FAMILY: Final[dict[int, str]] = {
+    1: "mend the request; sent again as it is, it fails again",
+    2: "nothing was taken on; try again later",
+    3: "stop, keep the data as they are, and look for the cause before anything is started again",
+    4: "mend the set-up; nothing was started",
+}
+
+
+def advice(error: PlimsollError) -> str:
+    """Return one line of what to do about ``error``."""
+    return _OF_CODE.get(error.code) or _OF_FAMILY.get(error.code // 1_000, "see docs/ERRORS.md")

@@ -1,0 +1,202 @@
+"""``plimsoll positions``, ``orders`` and ``book``: what stands, as anybody may read it."""
+
+import asyncio
+import signal
+from typing import Annotated, Any, Final
+
+import typer
+from rich.live import Live
+
+from node.app.cli.arguments import read_market
+from node.app.cli.options import (
+    DEFAULT_KEY,
+    DEFAULT_NODE,
+    AccountOption,
+    JsonOption,
+    KeyOption,
+    NodeOption,
+    account_of,
+    for_people,
+    print_json,
+)
+from node.app.cli.trade_tables import balance_line, book_table, orders_table, positions_table
+from node.client.local_book import LocalBook
+from node.client.marks import follow_marks
+from node.client.session import connect
+from node.client.valuation import Valued, market_called, value
+from node.types.ids import Address, hex_from_address
+from node.types.rules import Rules
+from node.types.units import MONEY_DECIMALS, decimal_from_units
+
+LOOK_S: Final = 0.2
+"""How often the live book is drawn: faster than an eye reads, slower than a terminal writes."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    app.command()(positions)
+    app.command()(orders)
+    app.command()(book)
+
+
+def positions(
+    account: AccountOption = "",
+    key: KeyOption = DEFAULT_KEY,
+    node: NodeOption = DEFAULT_NODE,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Show balances and positions, each at its mark and with the price that would liquidate it.
+
+    Funding since a position last changed is not in the figures. Any account may be named.
+
+    Example: plimsoll positions --account 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
+    """
+    address = account_of(key, account)
+    shown, valued, rules = asyncio.run(_positions(address, node))
+    if json:
+        print_json({**shown, "positions": [position_fields(one, rules) for one in valued]})
+        return
+    console = for_people()
+    console.print(balance_line(shown, valued))
+    if valued:
+        console.print(positions_table(address, valued, rules))
+    else:
+        console.print("no positions")
+
+
+def orders(
+    account: AccountOption = "",
+    key: KeyOption = DEFAULT_KEY,
+    node: NodeOption = DEFAULT_NODE,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Show the open orders of an account.
+
+    Example: plimsoll orders --key ~/trader.key
+    """
+    address = account_of(key, account)
+    shown = asyncio.run(_get(node, f"/orders/{hex_from_address(address)}"))
+    if json:
+        print_json(shown)
+    elif shown["orders"]:
+        for_people().print(orders_table(shown))
+    else:
+        for_people().print("no open orders")
+
+
+def book(
+    market: Annotated[str, typer.Argument(help="The market's symbol: BTC-PERP.")],
+    depth: Annotated[int, typer.Option(min=1, max=100, help="Levels of each side.")] = 10,
+    node: NodeOption = DEFAULT_NODE,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Show it as it stands, and end.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show a market's book, live until Ctrl-C; with --json a line for each change.
+
+    Example: plimsoll book BTC-PERP --depth 5
+
+    Example: plimsoll book BTC-PERP --once --json
+    """
+    asyncio.run(
+        _book_once(market, depth, node, json) if once else _follow(market, depth, node, json)
+    )
+
+
+def position_fields(position: Valued, rules: Rules) -> dict[str, Any]:
+    """Return a position for programs: decimals as texts, in the units of the API."""
+    market = market_called(position.market, rules)
+    ticks, ratio = market.tick_decimals, position.margin_ratio
+    liquidation = position.liquidation
+    money = {
+        name: decimal_from_units(getattr(position, name), MONEY_DECIMALS)
+        for name in (
+            "entry",
+            "margin",
+            "notional",
+            "unrealized",
+            "equity",
+            "initial",
+            "maintenance",
+        )
+    }
+    return {
+        "market": position.market,
+        "size": decimal_from_units(position.size, market.lot_decimals),
+        **money,
+        "mark": decimal_from_units(position.mark, ticks),
+        "liquidation": None if liquidation is None else decimal_from_units(liquidation, ticks),
+        "margin_ratio": f"{ratio:.6f}" if ratio.is_finite() else None,
+    }
+
+
+async def _positions(address: Address, node: str) -> tuple[dict[str, Any], list[Valued], Rules]:
+    async with connect(node) as session:
+        marks = await follow_marks(session)
+        shown = await session.get(f"/account/{hex_from_address(address)}")
+        valued = [
+            value(position, session.rules, marks.prices[position["market"]])
+            for position in shown["positions"]
+        ]
+        return shown, valued, session.rules
+
+
+async def _get(node: str, path: str) -> dict[str, Any]:
+    async with connect(node) as session:
+        return await session.get(path)
+
+
+async def _book_once(symbol: str, depth: int, node: str, as_json: bool) -> None:
+    async with connect(node) as session:
+        rules = read_market(symbol, session.rules)[1]
+        shown = await session.get(f"/book/{rules.symbol}?depth={depth}")
+    if as_json:
+        print_json(shown)
+    else:
+        for_people().print(
+            book_table(shown["market"], shown["seq"], shown["bids"], shown["asks"], depth)
+        )
+
+
+async def _follow(symbol: str, depth: int, node: str, as_json: bool) -> None:
+    """Draw the book until the process is interrupted, which is how it is meant to end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with connect(node) as session:
+        rules = read_market(symbol, session.rules)[1]
+        followed = await session.follow_book(rules.symbol)
+        if as_json:
+            await _write(followed, depth, stop)
+        else:
+            await _draw(followed, depth, stop)
+
+
+async def _draw(followed: LocalBook, depth: int, stop: asyncio.Event) -> None:
+    with Live(console=for_people(), auto_refresh=False, transient=False) as live:
+        while not stop.is_set():
+            bids, asks = followed.bids(depth), followed.asks(depth)
+            table = book_table(followed.market, followed.seq, bids, asks, depth)
+            live.update(table, refresh=True)
+            await _pause(stop)
+
+
+async def _write(followed: LocalBook, depth: int, stop: asyncio.Event) -> None:
+    told = -1
+    while not stop.is_set():
+        if followed.seq != told:
+            told = followed.seq
+            bids, asks = followed.bids(depth), followed.asks(depth)
+            print_json({"market": followed.market, "seq": told, "bids": bids, "asks": asks})
+        await _pause(stop)
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(LOOK_S):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,238 @@
+"""``plimsoll order`` and ``plimsoll cancel``: one signed action, and what became of it."""
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from node.app.cli.arguments import read_address, read_market, read_money, read_units
+from node.app.cli.options import (
+    DEFAULT_KEY,
+    DEFAULT_NODE,
+    AccountOption,
+    JsonOption,
+    KeyOption,
+    NodeOption,
+    for_people,
+    print_json,
+    read_key,
+)
+from node.app.cli.trade_tables import cancelled_line, results_table
+from node.client.marks import follow_marks, worst_price
+from node.client.retry import PATIENT
+from node.client.session import Session, connect
+from node.client.trader import Trader
+from node.types.commands import CancelOrder, NewOrder, OrderType, Side
+from node.types.errors import ConfigInvalid, MarkStale
+from node.types.ids import EVERY_MARKET, ClientOrderId, MarketId, OrderId
+from node.types.rules import MarketRules
+from node.types.units import UINT64_MAX, Lots, Ticks
+
+EXPIRES_S: Final = 60
+
+
+class SideName(StrEnum):
+    """Sides, as they are typed."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class TypeName(StrEnum):
+    """Order types, as they are typed."""
+
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+    POST_ONLY = "post-only"
+    MARKET = "market"
+
+
+_TYPES: Final = dict(zip(TypeName, OrderType, strict=True))
+
+
+class _Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as it was typed; numbers are still texts, since their steps are the market's."""
+
+    market: str
+    side: SideName
+    size: str
+    price: str | None
+    kind: TypeName
+    slippage: Decimal
+    reduce_only: bool
+    client_id: int
+    max_fee: str | None
+    expires_s: int
+    deadline_ms: int | None
+    retry: bool
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    app.command()(order)
+    app.command()(cancel)
+
+
+def order(  # noqa: PLR0913 - each is an option of the command line
+    market: Annotated[str, typer.Argument(help="The market's symbol: BTC-PERP.")],
+    side: Annotated[SideName, typer.Argument(help="buy or sell.")],
+    size: Annotated[str, typer.Argument(help="In the base asset, as a decimal: 0.01.")],
+    price: Annotated[
+        str | None, typer.Argument(help="The worst price; a market order needs none.")
+    ] = None,
+    kind: Annotated[
+        TypeName | None, typer.Option("--type", help="Default: gtc with a price, market without.")
+    ] = None,
+    slippage: Annotated[
+        float,
+        typer.Option(min=0.0, max=0.9, help="How far from the mark a market order may go."),
+    ] = 0.02,
+    *,
+    reduce_only: Annotated[bool, typer.Option("--reduce-only", help="Only ever reduce.")] = False,
+    client_id: Annotated[
+        int, typer.Option(min=0, max=UINT64_MAX, help="A name of your own; 0: none.")
+    ] = 0,
+    max_fee: Annotated[
+        str | None,
+        typer.Option(help="The most to pay for a unit of work; default: what it can reach in 5 s."),
+    ] = None,
+    expires_s: Annotated[
+        int, typer.Option(min=1, help="Seconds until the signed order is void.")
+    ] = EXPIRES_S,
+    deadline_ms: Annotated[
+        int | None, typer.Option(min=1, help="Drop it if it is not begun in so many ms.")
+    ] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Send it again while the node is overloaded.")
+    ] = False,
+    account: AccountOption = "",
+    key: KeyOption = DEFAULT_KEY,
+    node: NodeOption = DEFAULT_NODE,
+    json: JsonOption = False,
+) -> None:
+    """Place an order, and tell what became of it once it is durable.
+
+    Example: plimsoll order BTC-PERP buy 0.01 60000
+
+    Example: plimsoll order ETH-PERP sell 1.5 --slippage 0.005 --reduce-only --key ~/trader.key
+    """
+    wish = _Wish(
+        market=market, side=side, size=size, price=price,
+        kind=kind or (TypeName.MARKET if price is None else TypeName.GTC),
+        slippage=Decimal(str(slippage)), reduce_only=reduce_only, client_id=client_id,
+        max_fee=max_fee, expires_s=expires_s, deadline_ms=deadline_ms, retry=retry,
+    )  # fmt: skip
+    if price is None and wish.kind is not TypeName.MARKET:
+        raise ConfigInvalid(faults=(f"price: is missing, and --type is {wish.kind.value}",))
+    result = asyncio.run(_order(wish, read_key(key), account, node))
+    _tell(result, as_json=json)
+
+
+def cancel(
+    order_ids: Annotated[
+        list[int] | None, typer.Argument(help="Orders, by the exchange's numbers.")
+    ] = None,
+    client_id: Annotated[
+        list[int] | None, typer.Option(min=1, help="An order by your own number; repeatable.")
+    ] = None,
+    market: Annotated[str, typer.Option(help="All open orders of this market.")] = "",
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All open orders of all markets.")] = False,
+    account: AccountOption = "",
+    key: KeyOption = DEFAULT_KEY,
+    node: NodeOption = DEFAULT_NODE,
+    json: JsonOption = False,
+) -> None:
+    """Cancel orders by number, by client id, of one market, or all.
+
+    It is sent again while the node is overloaded, for ten seconds at most: it can only happen once.
+
+    Example: plimsoll cancel 1207 1208
+
+    Example: plimsoll cancel --client-id 7
+
+    Example: plimsoll cancel --all
+    """
+    single = (
+        *(CancelOrder(OrderId(number)) for number in order_ids or ()),
+        *(CancelOrder(client_id=ClientOrderId(number)) for number in client_id or ()),
+    )
+    ways = (bool(single), bool(market), every)
+    if sum(ways) != 1:
+        fault = "cancel: order numbers or client ids, or --market, or --all: one of them allowed"
+        raise ConfigInvalid(faults=(fault,))
+    if any(not 0 < number <= UINT64_MAX for number in order_ids or ()):
+        raise ConfigInvalid(faults=("order_ids: numbers from 1 allowed",))
+    result = asyncio.run(_cancel(single, market, read_key(key), account, node))
+    if single:
+        _tell(result, as_json=json)
+    elif json:
+        print_json(result)
+    else:
+        for_people().print(cancelled_line(result))
+
+
+async def _order(wish: _Wish, secret: bytes, account: str, node: str) -> dict[str, Any]:
+    async with connect(node) as session:
+        market_id, rules = read_market(wish.market, session.rules)
+        size = Lots(read_units("size", wish.size, rules.lot_decimals))
+        max_fee = None if wish.max_fee is None else read_money("max_fee", wish.max_fee)
+        new = NewOrder(
+            market_id,
+            Side[wish.side.name],
+            _TYPES[wish.kind],
+            await _price(session, wish, rules),
+            size,
+            wish.reduce_only,
+            ClientOrderId(wish.client_id),
+        )
+        trader = await _trader(session, secret, account, wish.expires_s)
+        return await trader.place(
+            (new,),
+            max_fee=max_fee,
+            deadline_ms=wish.deadline_ms,
+            retry=PATIENT if wish.retry else None,
+        )
+
+
+async def _price(session: Session, wish: _Wish, rules: MarketRules) -> Ticks:
+    if wish.price is not None:
+        return Ticks(read_units("price", wish.price, rules.tick_decimals))
+    marks = await follow_marks(session)
+    mark = marks.prices.get(rules.symbol)
+    if mark is None:
+        raise MarkStale(market=rules.symbol, detail="there is no mark so far")
+    return worst_price(mark, wish.side is SideName.BUY, wish.slippage)
+
+
+async def _cancel(
+    single: Sequence[CancelOrder], market: str, secret: bytes, account: str, node: str
+) -> dict[str, Any]:
+    async with connect(node) as session:
+        chosen: MarketId = EVERY_MARKET
+        if market:
+            chosen = read_market(market, session.rules)[0]
+        trader = await _trader(session, secret, account, EXPIRES_S)
+        if single:
+            return await trader.place((), tuple(single))
+        return await trader.cancel_all(chosen)
+
+
+async def _trader(session: Session, secret: bytes, account: str, expires_s: int) -> Trader:
+    owner = read_address("account", account) if account else None
+    return await Trader.open(session, secret, owner, lifetime_ms=expires_s * 1_000)
+
+
+def _tell(result: dict[str, Any], *, as_json: bool) -> None:
+    """Write ``result``; exit with 1 where an item of it was refused."""
+    if as_json:
+        print_json(result)
+    else:
+        for_people().print(results_table(result))
+    if any("error" in item for item in result["results"]):
+        raise typer.Exit(1)

@@ -1,0 +1,162 @@
+"""What the adapter hears while it is connected, stamped with the time of its block.
+
+The feeds name sequences, not times; the channel ``blocks``, which comes last of what a block tells,
+has both. Whatever a block told waits for that message, so that every time is the exchange's own.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from node.client.local_account import Changes, Fill, LocalAccount, Order
+from node.client.local_book import FeedGap
+from node.client.session import Session
+from node.client.subscription import Message
+
+TRADES_MAX: Final = 1_000
+"""Public trades of a market, and changes nobody has asked for yet; the oldest go first."""
+
+Stamped = tuple[Message, int]
+"""A trade and its time."""
+
+
+class News:
+    """What happened since somebody last looked; bounded, with a wake-up."""
+
+    def __init__(self) -> None:
+        self._items: deque[Any] = deque(maxlen=TRADES_MAX)
+        self._some = asyncio.Event()
+
+    def add(self, item: Any) -> None:
+        """Keep ``item`` for whoever looks next."""
+        self._items.append(item)
+        self._some.set()
+
+    async def take(self) -> list[Any]:
+        """Wait for something to happen, and return all that has."""
+        await self._some.wait()
+        self._some.clear()
+        items = list(self._items)
+        self._items.clear()
+        return items
+
+
+class Feeds:
+    """Follows blocks, and of the other channels those that somebody asks for."""
+
+    def __init__(self, session: Session) -> None:
+        self.account = LocalAccount()
+        self.time = 0
+        self.trades: dict[str, deque[Stamped]] = {}
+        self.trade_news: dict[str, News] = {}
+        self.order_news = News()
+        self.fill_news = News()
+        self.balance_news = News()
+        self.position_news = News()
+        self._session = session
+        self._waiting: list[tuple[Callable[[Message, int], None], Message]] = []
+        self._stale = False
+        self._told = asyncio.Event()
+        self._account_begun = asyncio.Event()
+
+    async def begin(self) -> None:
+        """Follow the blocks."""
+        await self._session.subscribe("blocks", self._block)
+
+    async def next_block(self) -> None:
+        """Wait until another block has told all that it has to tell."""
+        told = self._told
+        await told.wait()
+
+    async def follow_trades(self, market: str) -> None:
+        """Hear the trades of ``market`` from now on; nobody tells of those before."""
+        if market not in self.trades:
+            self.trades[market] = deque(maxlen=TRADES_MAX)
+            self.trade_news[market] = News()
+            await self._session.subscribe("trades", self._later(self._trade), market=market)
+
+    async def follow_account(self) -> None:
+        """Hear of the account that the session is logged in for, and wait for how it stands."""
+        if self._stale:
+            # Asking again brings a snapshot, and what comes after it.
+            await self._session.request("subscribe", {"channel": "account"})
+        elif not self._account_begun.is_set():
+            await self._session.subscribe("account", self._account_message)
+        await self._account_begun.wait()
+
+    async def until(self, sequence: int, within_s: float) -> None:
+        """Wait until the account was told of the command ``sequence``, or the time is over."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self.account.seq < sequence:
+                    await self.next_block()
+        except TimeoutError:
+            return
+
+    def order(self, order_id: int) -> Order | None:
+        """Return an order of the account that is open or has ended lately."""
+        return self.account.order(order_id)
+
+    def fills(self) -> list[Fill]:
+        """Return the account's fills since it is followed, the oldest first."""
+        return list(self.account.fills.values())
+
+    def account_fields(self) -> Message:
+        """Return the account's collateral and positions in the form in which the node shows it."""
+        account = self.account
+        return {
+            "seq": account.seq,
+            "free": str(account.free),
+            "reserved": str(account.reserved),
+            "positions": list(account.positions.values()),
+        }
+
+    def _later(self, take: Callable[[Message, int], None]) -> Callable[[Message], None]:
+        return lambda message: self._waiting.append((take, message))
+
+    def _block(self, message: Message) -> None:
+        self.time = message["time"]
+        waiting, self._waiting = self._waiting, []
+        for take, earlier in waiting:
+            take(earlier, self.time)
+        told, self._told = self._told, asyncio.Event()
+        told.set()
+
+    def _trade(self, message: Message, time: int) -> None:
+        market = message["market"]
+        for trade in message["trades"]:
+            self.trades[market].append((trade, time))
+            self.trade_news[market].add((trade, time))
+
+    def _account_message(self, message: Message) -> None:
+        if message["type"] == "snapshot":
+            # It is of no block, and what was said before it is in it.
+            self._waiting = [one for one in self._waiting if one[0] != self._account_update]
+            self._note(self.account.apply(message, self.time))
+            self._stale = False
+            self._account_begun.set()
+        else:
+            self._waiting.append((self._account_update, message))
+
+    def _account_update(self, message: Message, time: int) -> None:
+        if self._stale:
+            return
+        try:
+            self._note(self.account.apply(message, time))
+        except FeedGap:
+            # Whoever asks next starts it over; until then nothing of it is told.
+            self._stale = True
+            self._account_begun.clear()
+            for news in (self.order_news, self.balance_news, self.position_news, self.fill_news):
+                news.add(None)
+
+    def _note(self, changes: Changes) -> None:
+        for order in changes.orders.values():
+            self.order_news.add(order)
+        for fill in changes.fills:
+            self.fill_news.add(fill)
+        for position in changes.positions.values():
+            self.position_news.add(position)
+        if changes.balance:
+            self.balance_news.add(self.account.seq)

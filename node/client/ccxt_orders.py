@@ -1,0 +1,124 @@
+"""From an order as CCXT's methods take it to one that is signed, and back from its result."""
+
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from node.client.ccxt_errors import ArgumentsRequired, InvalidOrder, NotSupported
+from node.client.ccxt_numbers import Number
+from node.client.local_account import Order
+from node.types.commands import NewOrder, OrderType, Side
+from node.types.units import UINT64_MAX
+
+Structure = dict[str, Any]
+
+_TIMES: Final = {
+    "GTC": OrderType.GTC,
+    "IOC": OrderType.IOC,
+    "FOK": OrderType.FOK,
+    "PO": OrderType.POST_ONLY,
+}
+_TIME_OF: Final = {kind: time for time, kind in _TIMES.items()} | {OrderType.MARKET: "IOC"}
+_KNOWN: Final = frozenset({"clientOrderId", "postOnly", "reduceOnly", "slippage", "timeInForce"})
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as it was asked for; numbers are what the caller gave."""
+
+    symbol: str
+    side: Side
+    kind: OrderType
+    amount: Number
+    price: Number | None
+    reduce_only: bool
+    client_id: int
+    slippage: Number | None
+
+
+def wish_of(
+    symbol: str, kind: str, side: str, amount: Number, price: Number | None, params: Structure
+) -> Wish:
+    """Return what is asked for.
+
+    Raises ``InvalidOrder``, ``ArgumentsRequired``, and ``NotSupported`` for params that mean
+    nothing here: a stop price that is ignored would be a plain order.
+    """
+    strange = sorted(params.keys() - _KNOWN)
+    if strange:
+        raise NotSupported(f"plimsoll: no such params of an order: {strange}")
+    if side not in {"buy", "sell"} or kind not in {"limit", "market"}:
+        raise InvalidOrder(f"plimsoll: no such order: {kind} {side}")
+    if kind == "limit" and price is None:
+        raise ArgumentsRequired("plimsoll: a limit order needs a price")
+    return Wish(
+        symbol=symbol,
+        side=Side.BUY if side == "buy" else Side.SELL,
+        kind=_kind(kind, params),
+        amount=amount,
+        price=price,
+        reduce_only=bool(params.get("reduceOnly", False)),
+        client_id=client_id_of(params.get("clientOrderId")),
+        slippage=params.get("slippage"),
+    )
+
+
+def _kind(kind: str, params: Structure) -> OrderType:
+    time = params.get("timeInForce")
+    if time not in {None, *_TIMES}:
+        raise InvalidOrder(f"plimsoll: no such timeInForce: {time}")
+    post_only = bool(params.get("postOnly")) or time == "PO"
+    if post_only and (kind == "market" or time in {"IOC", "FOK"}):
+        raise InvalidOrder("plimsoll: what takes at once cannot be post-only")
+    if post_only:
+        return OrderType.POST_ONLY
+    if kind == "market":
+        return OrderType.FOK if time == "FOK" else OrderType.MARKET
+    return _TIMES[time or "GTC"]
+
+
+def client_id_of(text: object) -> int:
+    """Return a client order id as the number that it is here; 0 for none."""
+    if text is None:
+        return 0
+    digits = str(text)
+    if not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) <= UINT64_MAX:
+        raise InvalidOrder("plimsoll: a clientOrderId is a number from 1 to 2^64 − 1, as a text")
+    return int(digits)
+
+
+def order_number(text: object) -> int:
+    """Return an order's id as the number that it is here."""
+    digits = str(text)
+    if not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) <= UINT64_MAX:
+        raise InvalidOrder(f"plimsoll: no order's id: {digits[:40]}")
+    return int(digits)
+
+
+def asked_of(new: NewOrder) -> Structure:
+    """Return what the exchange does not tell of an order afterwards, and its sender knows."""
+    return {
+        "type": "market" if new.type is OrderType.MARKET else "limit",
+        "timeInForce": _TIME_OF[new.type],
+        "postOnly": new.type is OrderType.POST_ONLY,
+        "reduceOnly": new.reduce_only,
+    }
+
+
+def order_of_result(item: Structure, market: str, side: str, price: Decimal, time: int) -> Order:
+    """Return an order as its action's result tells of it; what its fills cost is not in there."""
+    filled, remaining = Decimal(item["filled"]), Decimal(item["remaining"])
+    ended = {"resting": None, "filled": "filled"}.get(item["status"], item.get("reason", "dropped"))
+    return Order(
+        item["order_id"], item["client_id"], market, side, price, remaining,
+        amount=filled + remaining, filled=filled, time=time, changed=time, ended=ended, told=item,
+    )  # fmt: skip
+
+
+def rejected_structure(symbol: str, wish: Wish, item: Structure, time: int) -> Structure:
+    """Return an order of a list that was refused while others were not; ``info`` says why."""
+    return {
+        "id": None, "clientOrderId": str(wish.client_id) if wish.client_id else None,
+        "symbol": symbol, "side": wish.side.name.lower(), "status": "rejected",
+        "timestamp": time, "info": item,
+    }  # fmt: skip

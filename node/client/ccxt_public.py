@@ -1,0 +1,152 @@
+"""The public half of the adapter: markets, books, tickers and trades, asked for and watched."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from node.client.ccxt_errors import translated
+from node.client.ccxt_structures import order_book_structure, ticker_structure, trade_structure
+from node.client.ccxt_venue import Structure, Venue, require_none
+from node.client.local_book import LocalBook
+from node.client.trader import wall_clock_ms
+from node.types.units import Millis
+
+
+class PublicMethods(Venue):
+    """What everybody may see."""
+
+    def __init__(
+        self,
+        config: Structure | None = None,
+        *,
+        now_ms: Callable[[], Millis] = wall_clock_ms,
+    ) -> None:
+        super().__init__(config, now_ms=now_ms)
+        self._books: dict[str, LocalBook] = {}
+        self._book_seen: dict[str, int] = {}
+
+    async def close(self) -> None:
+        """Hang up; what was followed is forgotten."""
+        self._books.clear()
+        self._book_seen.clear()
+        await super().close()
+
+    async def fetch_time(self, params: Structure | None = None) -> int:
+        """Return the exchange's clock in milliseconds."""
+        require_none(params)
+        with translated():
+            answer = await (await self.session()).request("ping", {})
+        return int(answer["time"])
+
+    async def fetch_status(self, params: Structure | None = None) -> Structure:
+        """Return whether the node can do its work; ``info`` has the reasons why not."""
+        require_none(params)
+        with translated():
+            health = await (await self.session()).get("/health")
+        told = "ok" if health["status"] == "ok" else "maintenance"
+        return {"status": told, "updated": None, "eta": None, "url": self.url, "info": health}
+
+    async def fetch_order_book(
+        self, symbol: str, limit: int | None = None, params: Structure | None = None
+    ) -> Structure:
+        """Return a book; ``limit`` levels of each side (None: all)."""
+        require_none(params)
+        market = await self._loaded(symbol)
+        depth = "" if limit is None else f"?depth={limit}"
+        with translated():
+            time = await self._block_time()
+            book = await (await self.session()).get(f"/book/{market['id']}{depth}")
+        return order_book_structure(market["symbol"], book, time)
+
+    async def fetch_ticker(self, symbol: str, params: Structure | None = None) -> Structure:
+        """Return the top of a book, the mark, and the last trade seen since trades are followed."""
+        require_none(params)
+        market = await self._loaded(symbol)
+        name = market["id"]
+        with translated():
+            top = await (await self.session()).get(f"/book/{name}?depth=1")
+            marks = await self.marks()
+            seen = (await self.feeds()).trades.get(name)
+        mark = marks.prices.get(name)
+        decimals = self._rules_of(name).tick_decimals
+        price = None if mark is None else float(Decimal(mark).scaleb(-decimals))
+        last = float(seen[-1][0]["price"]) if seen else None
+        return ticker_structure(market["symbol"], top, price, marks.times.get(name), last)
+
+    async def fetch_tickers(
+        self, symbols: Sequence[str] | None = None, params: Structure | None = None
+    ) -> dict[str, Structure]:
+        """Return the tickers of ``symbols`` (None: of every market)."""
+        await self.load_markets()
+        tickers = [await self.fetch_ticker(name, params) for name in symbols or self.symbols]
+        return {ticker["symbol"]: ticker for ticker in tickers}
+
+    async def fetch_trades(
+        self,
+        symbol: str,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Structure | None = None,
+    ) -> list[Structure]:
+        """Return the public trades seen since this was first asked for, the oldest first."""
+        require_none(params)
+        market = await self._loaded(symbol)
+        with translated():
+            feeds = await self.feeds()
+            await feeds.follow_trades(market["id"])
+        seen = [
+            trade_structure(market["symbol"], trade, time)
+            for trade, time in feeds.trades[market["id"]]
+        ]
+        return within(seen, since, limit)
+
+    async def watch_order_book(
+        self, symbol: str, limit: int | None = None, params: Structure | None = None
+    ) -> Structure:
+        """Return the book as soon as it differs from what this returned last."""
+        require_none(params)
+        market = await self._loaded(symbol)
+        name = market["id"]
+        with translated():
+            session, feeds = await self.session(), await self.feeds()
+            if name not in self._books:
+                self._books[name] = await session.follow_book(name)
+                # The snapshot was told before the answer to what is asked after it.
+                await session.request("ping", {})
+            book = self._books[name]
+            while self._book_seen.get(name) == book.seq:
+                await feeds.next_block()
+            self._book_seen[name] = book.seq
+            shown = {"seq": book.seq, "bids": book.bids(limit), "asks": book.asks(limit)}
+            return order_book_structure(market["symbol"], shown, await self._block_time())
+
+    async def watch_trades(
+        self,
+        symbol: str,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Structure | None = None,
+    ) -> list[Structure]:
+        """Wait for public trades, and return those that nobody was told of here."""
+        require_none(params)
+        market = await self._loaded(symbol)
+        with translated():
+            feeds = await self.feeds()
+            await feeds.follow_trades(market["id"])
+            news = await feeds.trade_news[market["id"]].take()
+        trades = [trade_structure(market["symbol"], trade, time) for trade, time in news]
+        return within(trades, since, limit)
+
+    async def _loaded(self, symbol: str) -> Structure:
+        await self.load_markets()
+        return self.market(symbol)
+
+    async def _block_time(self) -> int:
+        """Return the time of the last block; before the first one, the exchange's clock."""
+        feeds = await self.feeds()
+        return feeds.time or await self.fetch_time()
+
+
+def within(items: list[Structure], since: int | None, limit: int | None) -> list[Structure]:
+    """Return the newest ``limit`` of those that are not older than ``since``."""
+    fitting = [one for one in items if since is None or (one["timestamp"] or 0) >= since]
+    return fitting if limit is None else fitting[-limit:]

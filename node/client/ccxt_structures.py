@@ -1,0 +1,201 @@
+"""Markets, books, trades, orders, positions and balances as traders' programs know them from CCXT.
+
+Pure: each takes what the node said and returns a new dictionary. Amounts and prices are floats for
+reading; what is sent never comes from them (``ccxt_numbers``). ``info`` is what the node said.
+"""
+
+from decimal import Decimal
+from typing import Any, Final
+
+from node.client.ccxt_numbers import iso8601
+from node.client.local_account import Fill, Order
+from node.client.valuation import Valued
+from node.types.rules import MarketRules
+from node.types.units import MONEY_DECIMALS, PPM_ONE
+
+Structure = dict[str, Any]
+
+_CLOSED: Final = "filled"
+
+
+def market_structure(info: Structure, rules: MarketRules, quote: str) -> Structure:
+    """Return a linear perpetual that settles in ``quote``; precision is in steps."""
+    base = rules.symbol.partition("-")[0]
+    tick, lot = 10.0**-rules.tick_decimals, 10.0**-rules.lot_decimals
+    most = float(Decimal(rules.max_size).scaleb(-rules.lot_decimals))
+    least_cost = float(Decimal(rules.min_notional).scaleb(-MONEY_DECIMALS))
+    return {
+        "id": rules.symbol, "lowercaseId": rules.symbol.lower(), "uppercaseId": rules.symbol,
+        "symbol": f"{base}/{quote}:{quote}",
+        "base": base, "quote": quote, "settle": quote,
+        "baseId": base, "quoteId": quote, "settleId": quote,
+        "type": "swap", "subType": "linear", "spot": False, "margin": False, "swap": True,
+        "future": False, "option": False, "index": False, "active": True, "contract": True,
+        "linear": True, "inverse": False, "quanto": False, "contractSize": 1.0,
+        "expiry": None, "expiryDatetime": None, "strike": None, "optionType": None,
+        "taker": rules.taker_fee / PPM_ONE, "maker": rules.maker_fee / PPM_ONE,
+        "percentage": True, "tierBased": False, "feeSide": "quote", "created": None,
+        "precision": {"price": tick, "amount": lot, "cost": 10.0**-MONEY_DECIMALS},
+        "limits": {
+            "amount": {"min": lot, "max": most},
+            "price": {"min": tick, "max": None},
+            "cost": {"min": least_cost, "max": None},
+            "leverage": {"min": 1.0, "max": PPM_ONE / rules.brackets[0].initial},
+        },
+        "marginModes": {"cross": False, "isolated": True},
+        "info": info,
+    }  # fmt: skip
+
+
+def order_book_structure(symbol: str, book: Structure, time: int) -> Structure:
+    """Return a book; ``nonce`` is the log's sequence that it stands at."""
+    return {
+        "symbol": symbol,
+        "bids": [[float(price), float(size)] for price, size in book["bids"]],
+        "asks": [[float(price), float(size)] for price, size in book["asks"]],
+        "timestamp": time,
+        "datetime": iso8601(time),
+        "nonce": book["seq"],
+    }
+
+
+def ticker_structure(
+    symbol: str, top: Structure, mark: float | None, time: int | None, last: float | None
+) -> Structure:
+    """Return the tops of the book, the mark, and the last trade that was seen.
+
+    The node tells nothing of the last day, so that what needs it is None.
+    """
+    bid, bid_size = _level(top["bids"])
+    ask, ask_size = _level(top["asks"])
+    return {
+        "symbol": symbol, "timestamp": time, "datetime": iso8601(time),
+        "bid": bid, "bidVolume": bid_size, "ask": ask, "askVolume": ask_size,
+        "last": last, "close": last, "markPrice": mark, "indexPrice": mark,
+        "open": None, "high": None, "low": None, "vwap": None, "previousClose": None,
+        "change": None, "percentage": None, "average": None,
+        "baseVolume": None, "quoteVolume": None, "info": top,
+    }  # fmt: skip
+
+
+def trade_structure(symbol: str, trade: Structure, time: int) -> Structure:
+    """Return a public trade; its side is the taker's."""
+    price, size = Decimal(trade["price"]), Decimal(trade["size"])
+    return {
+        "id": f"{trade['taker_order']}-{trade['maker_order']}", "order": None,
+        "timestamp": time, "datetime": iso8601(time), "symbol": symbol, "type": None,
+        "side": trade["taker_side"], "takerOrMaker": "taker",
+        "price": float(price), "amount": float(size), "cost": float(price * size),
+        "fee": None, "fees": [], "info": trade,
+    }  # fmt: skip
+
+
+def own_trade_structure(symbol: str, fill: Fill, quote: str) -> Structure:
+    """Return a fill of one of the account's own orders, with its fee."""
+    fee = {"cost": float(fill.fee), "currency": quote}
+    return {
+        "id": fill.key, "order": str(fill.order_id),
+        "timestamp": fill.time, "datetime": iso8601(fill.time), "symbol": symbol, "type": None,
+        "side": fill.side, "takerOrMaker": fill.role,
+        "price": float(fill.price), "amount": float(fill.size),
+        "cost": float(fill.price * fill.size), "fee": fee, "fees": [dict(fee)], "info": fill.told,
+    }  # fmt: skip
+
+
+def order_structure(symbol: str, order: Order, asked: Structure, quote: str) -> Structure:
+    """Return an order. ``asked`` are ``type``, ``timeInForce``, ``postOnly`` where it was ours."""
+    filled = order.filled
+    traded = filled is not None and filled > 0
+    fee = {"cost": float(order.fee), "currency": quote} if traded else None
+    time = order.time or None
+    return {
+        "id": str(order.order_id),
+        "clientOrderId": str(order.client_id) if order.client_id else None,
+        "timestamp": time, "datetime": iso8601(time),
+        "lastTradeTimestamp": order.traded or None, "lastUpdateTimestamp": order.changed or None,
+        "symbol": symbol, "type": asked.get("type", "limit"),
+        "timeInForce": asked.get("timeInForce"), "postOnly": asked.get("postOnly"),
+        "reduceOnly": asked.get("reduceOnly", order.reduce_only),
+        "side": order.side, "price": float(order.price),
+        "stopPrice": None, "triggerPrice": None, "takeProfitPrice": None, "stopLossPrice": None,
+        "amount": None if order.amount is None else float(order.amount),
+        "filled": None if filled is None else float(filled),
+        "remaining": float(order.remaining),
+        "cost": None if filled is None else float(order.cost),
+        "average": float(order.cost / filled) if filled else None,
+        "status": _status(order), "fee": fee, "fees": [] if fee is None else [dict(fee)],
+        "trades": [], "info": order.told,
+    }  # fmt: skip
+
+
+def position_structure(
+    symbol: str, info: Structure, held: Valued, rules: MarketRules, time: int
+) -> Structure:
+    """Return a position with isolated margin, valued at the mark of ``time``."""
+    ticks, contracts = rules.tick_decimals, Decimal(abs(held.size)).scaleb(-rules.lot_decimals)
+    margin, unrealized = _money(held.margin), _money(held.unrealized)
+    bracket = rules.bracket(abs(held.size))
+    liquidation = held.liquidation
+    ratio = held.margin_ratio
+    return {
+        "id": None, "symbol": symbol, "timestamp": time, "datetime": iso8601(time),
+        "lastUpdateTimestamp": time, "hedged": False,
+        "side": "long" if held.long else "short",
+        "contracts": float(contracts), "contractSize": 1.0,
+        "entryPrice": float(held.entry_price.scaleb(-ticks)),
+        "markPrice": float(Decimal(held.mark).scaleb(-ticks)), "lastPrice": None,
+        "notional": _money(held.notional), "leverage": float(held.leverage) or None,
+        "collateral": _money(held.equity), "positionMargin": margin,
+        "initialMargin": _money(held.initial), "initialMarginPercentage": bracket.initial / PPM_ONE,
+        "maintenanceMargin": _money(held.maintenance),
+        "maintenanceMarginPercentage": bracket.maintenance / PPM_ONE,
+        "unrealizedPnl": unrealized, "realizedPnl": None,
+        "liquidationPrice": None
+        if liquidation is None
+        else float(Decimal(liquidation).scaleb(-ticks)),
+        "marginRatio": float(ratio) if ratio.is_finite() else None, "marginMode": "isolated",
+        "percentage": 100 * held.unrealized / held.margin if held.margin else None,
+        "stopLossPrice": None, "takeProfitPrice": None, "info": info,
+    }  # fmt: skip
+
+
+def balance_structure(account: Structure, quote: str) -> Structure:
+    """Return what an account has on the exchange, without what its positions would bring in.
+
+    ``used`` is held back by orders and as the margin of positions.
+    """
+    free = Decimal(account["free"])
+    margins = (Decimal(position["margin"]) for position in account["positions"])
+    used = Decimal(account["reserved"]) + sum(margins, Decimal(0))
+    told = {"free": float(free), "used": float(used), "total": float(free + used)}
+    return {
+        "info": account, "timestamp": None, "datetime": None,
+        quote: told,
+        **{name: {quote: amount} for name, amount in told.items()},
+    }  # fmt: skip
+
+
+def margin_structure(
+    symbol: str, kind: str, amount: Decimal, quote: str, result: Structure
+) -> Structure:
+    """Return what became of ``amount`` (signed) being moved into a position's margin."""
+    time = result["time"]
+    return {
+        "info": result, "symbol": symbol, "type": kind, "marginMode": "isolated",
+        "amount": float(abs(amount)), "total": float(result["results"][0]["margin"]),
+        "code": quote, "status": "ok", "timestamp": time, "datetime": iso8601(time),
+    }  # fmt: skip
+
+
+def _status(order: Order) -> str:
+    if order.ended is None:
+        return "open"
+    return "closed" if order.ended == _CLOSED else "canceled"
+
+
+def _level(levels: list[tuple[str, str]]) -> tuple[float | None, float | None]:
+    return (float(levels[0][0]), float(levels[0][1])) if levels else (None, None)
+
+
+def _money(amount: int) -> float:
+    return float(Decimal(amount).scaleb(-MONEY_DECIMALS))

@@ -1,0 +1,240 @@
+"""What all methods of the adapter stand on: one connection, the markets, and exact numbers."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from decimal import Decimal
+from typing import Any, Final, Self, TypeVar
+
+from node.client.ccxt_errors import (
+    AuthenticationError,
+    BadRequest,
+    BadSymbol,
+    ExchangeError,
+    InvalidOrder,
+    translated,
+)
+from node.client.ccxt_feeds import Feeds
+from node.client.ccxt_numbers import Number, plain, rounded, truncated
+from node.client.ccxt_structures import market_structure
+from node.client.marks import MarkTable, follow_marks
+from node.client.session import Session, connect
+from node.client.trader import Trader, wall_clock_ms
+from node.client.valuation import market_called
+from node.types.ids import Address, MarketId, address_from_hex, hex_from_address
+from node.types.rules import MarketRules
+from node.types.units import Millis
+
+Structure = dict[str, Any]
+T = TypeVar("T")
+
+HAS: Final[dict[str, bool | str]] = {
+    "spot": False, "margin": False, "swap": True, "future": False, "option": False,
+    "ws": True,
+    "addMargin": True, "cancelAllOrders": True, "cancelAllOrdersAfter": False,
+    "cancelOrder": True, "cancelOrders": True, "createOrder": True, "createOrders": True,
+    "createMarketOrder": True, "createLimitOrder": True, "createPostOnlyOrder": True,
+    "createReduceOnlyOrder": True, "createStopOrder": False, "createTriggerOrder": False,
+    "deposit": False, "editOrder": False, "fetchBalance": True, "fetchClosedOrders": False,
+    "fetchCurrencies": False, "fetchFundingRate": False, "fetchFundingRateHistory": False,
+    "fetchMarkets": True, "fetchMyTrades": "emulated", "fetchOHLCV": False,
+    "fetchOpenOrders": True, "fetchOrder": "emulated", "fetchOrderBook": True,
+    "fetchOrders": False, "fetchPosition": True, "fetchPositions": True, "fetchStatus": True,
+    "fetchTicker": True, "fetchTickers": True, "fetchTime": True, "fetchTrades": "emulated",
+    "reduceMargin": True, "setLeverage": False, "setMarginMode": False, "transfer": False,
+    "watchBalance": True, "watchMyTrades": True, "watchOHLCV": False, "watchOrderBook": True,
+    "watchOrders": True, "watchPositions": True, "watchTicker": False, "watchTrades": True,
+    "withdraw": False,
+}  # fmt: skip
+"""What there is, by CCXT's names. ``emulated``: of what was seen since it was first asked for."""
+
+
+def also_in_camel_case(kind: type[T]) -> type[T]:
+    """Give every public method of ``kind`` its second name: ``fetch_ticker`` is ``fetchTicker``."""
+    for base in kind.__mro__:
+        for name, member in list(vars(base).items()):
+            if "_" in name and not name.startswith("_") and callable(member):
+                first, *others = name.split("_")
+                setattr(kind, first + "".join(part.capitalize() for part in others), member)
+    return kind
+
+
+class Venue:
+    """A connection that opens with the first request and is closed by ``close``.
+
+    ``config``, all keys optional: ``url`` (http://127.0.0.1:8480), ``privateKey`` (64 hexadecimal
+    digits), ``walletAddress`` (the account, where the key is its agent's), ``quote`` (USDC),
+    ``slippage`` (0.05: how far from the mark a market order without a price may go).
+
+    The task that makes the first request owns the connection: it should also be the one that calls
+    ``close``, or use ``async with``.
+    """
+
+    id = "plimsoll"
+    name = "Plimsoll"
+    precisionMode = 4  # noqa: N815 - CCXT's name, and its number for steps (TICK_SIZE)
+
+    def __init__(
+        self,
+        config: Structure | None = None,
+        *,
+        now_ms: Callable[[], Millis] = wall_clock_ms,
+    ) -> None:
+        """``now_ms`` is the clock that actions are dated with; tests bring their own."""
+        asked = dict(config or {})
+        self.url: str = asked.pop("url", "http://127.0.0.1:8480")
+        self.quote: str = asked.pop("quote", "USDC")
+        self.slippage = Decimal(str(asked.pop("slippage", "0.05")))
+        self._secret = _secret(asked.pop("privateKey", ""))
+        self._owner = _owner(asked.pop("walletAddress", ""))
+        if asked:
+            raise BadRequest(f"plimsoll: unknown keys of the configuration: {sorted(asked)}")
+        self.has = dict(HAS)
+        self.markets: dict[str, Structure] = {}
+        self.symbols: list[str] = []
+        self._now_ms = now_ms
+        self._stack = AsyncExitStack()
+        self._session: Session | None = None
+        self._trader: Trader | None = None
+        self._feeds: Feeds | None = None
+        self._marks: MarkTable | None = None
+        # Many tasks may make the first request at once; each thing is opened for all of them.
+        self._opening = {name: asyncio.Lock() for name in ("session", "feeds", "marks", "trader")}
+
+    async def __aenter__(self) -> Self:
+        await self.load_markets()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up; the next request would connect again."""
+        self._session = self._trader = self._feeds = self._marks = None
+        await self._stack.aclose()
+
+    async def load_markets(
+        self,
+        reload: bool = False,  # noqa: FBT002 - CCXT's argument
+    ) -> dict[str, Structure]:
+        """Return every market by its symbol, asked for once."""
+        if reload or not self.markets:
+            markets = await self.fetch_markets()
+            self.markets = {market["symbol"]: market for market in markets}
+            self.symbols = list(self.markets)
+        return self.markets
+
+    async def fetch_markets(self, params: Structure | None = None) -> list[Structure]:
+        """Return every market with its fees, steps and limits."""
+        require_none(params)
+        with translated():
+            session = await self.session()
+            shown = (await session.get("/markets"))["markets"]
+        return [
+            market_structure(info, rules, self.quote)
+            for info, rules in zip(shown, session.rules.markets, strict=True)
+        ]
+
+    def market(self, symbol: str) -> Structure:
+        """Return a market by its symbol or by the exchange's own name. Raises ``BadSymbol``."""
+        if symbol in self.markets:
+            return self.markets[symbol]
+        for market in self.markets.values():
+            if market["id"] == symbol:
+                return market
+        raise BadSymbol(f"plimsoll: no market {symbol} (load_markets first)")
+
+    def price_to_precision(self, symbol: str, price: Number) -> str:
+        """Return ``price`` at the nearest tick, as the text that is sent."""
+        return plain(rounded(price, self._rules_of(symbol).tick_decimals))
+
+    def amount_to_precision(self, symbol: str, amount: Number) -> str:
+        """Return ``amount`` cut to whole lots, as the text that is sent."""
+        cut = truncated(amount, self._rules_of(symbol).lot_decimals)
+        if not cut:
+            raise InvalidOrder(f"plimsoll: {amount} is less than a lot of {symbol}")
+        return plain(cut)
+
+    def cost_to_precision(self, _symbol: str, cost: Number) -> str:
+        """Return an amount of the quote asset cut to whole millionths."""
+        return plain(truncated(cost, 6))
+
+    async def session(self) -> Session:
+        """Return the connection, made where there is none."""
+        async with self._opening["session"]:
+            if self._session is None:
+                self._session = await self._stack.enter_async_context(connect(self.url))
+            return self._session
+
+    async def feeds(self) -> Feeds:
+        """Return what is heard over the connection."""
+        async with self._opening["feeds"]:
+            if self._feeds is None:
+                feeds = Feeds(await self.session())
+                await feeds.begin()
+                self._feeds = feeds
+            return self._feeds
+
+    async def marks(self) -> MarkTable:
+        """Return the marks, which follow the feed."""
+        async with self._opening["marks"]:
+            if self._marks is None:
+                self._marks = await follow_marks(await self.session())
+            return self._marks
+
+    async def trader(self) -> Trader:
+        """Return what signs and sends, logged in and with the account's feed.
+
+        Raises ``AuthenticationError`` where there is no key.
+        """
+        if not self._secret:
+            raise AuthenticationError("plimsoll: this needs a privateKey")
+        async with self._opening["trader"]:
+            if self._trader is None:
+                session = await self.session()
+                trader = await Trader.open(session, self._secret, self._owner, now_ms=self._now_ms)
+                await session.login(trader.wallet)
+                self._trader = trader
+            await (await self.feeds()).follow_account()
+            return self._trader
+
+    async def account(self) -> str:
+        """Return the account that is asked about, without signing in."""
+        if self._owner is not None:
+            return hex_from_address(self._owner)
+        if not self._secret:
+            raise AuthenticationError("plimsoll: this needs a walletAddress or a privateKey")
+        return hex_from_address((await self.session()).wallet(self._secret).account)
+
+    def _rules_of(self, symbol: str) -> MarketRules:
+        if self._session is None:
+            raise ExchangeError("plimsoll: load_markets first")
+        return market_called(self.market(symbol)["id"], self._session.rules)
+
+    def _market_id(self, symbol: str) -> MarketId:
+        return MarketId(int(self.market(symbol)["info"]["id"]))
+
+    def _symbol_of(self, name: str) -> str:
+        return str(self.market(name)["symbol"])
+
+
+def require_none(params: Structure | None) -> None:
+    """Raise ``BadRequest`` for params: none means anything here, and a slip must not pass."""
+    if params:
+        raise BadRequest(f"plimsoll: unknown params {sorted(params)}")
+
+
+def _secret(text: str) -> bytes:
+    try:
+        secret = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        secret = b"?"
+    if len(secret) not in {0, 32}:
+        # The text goes into no message: it may be a key with a digit too many.
+        raise AuthenticationError("plimsoll: a privateKey is 64 hexadecimal digits")
+    return secret
+
+
+def _owner(text: str) -> Address | None:
+    with translated():
+        return address_from_hex(text) if text else None

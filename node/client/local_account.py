@@ -1,0 +1,200 @@
+"""An account kept from its private feed: balances, positions, orders and fills as they happen.
+
+Each message says what it follows (``prev_seq``); one that does not follow is a ``FeedGap``, after
+which the account is not to be used until a new snapshot. What has ended is kept too, up to a limit:
+the node itself forgets an order with its last lot.
+"""
+
+from collections import OrderedDict
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from node.client.local_book import FeedGap
+
+ENDED_MAX: Final = 1_000
+"""Orders that have ended, and fills, that are kept; the oldest go first."""
+
+Message = dict[str, Any]
+
+
+class Order(msgspec.Struct):
+    """One order. ``amount`` and ``filled`` are None where it was open before anybody listened.
+
+    ``ended`` is None while it rests, else why it does not: ``filled`` or a reason of the exchange.
+    Times are those of blocks, in milliseconds; 0: before anybody listened.
+    """
+
+    order_id: int
+    client_id: int
+    market: str
+    side: str
+    price: Decimal
+    remaining: Decimal
+    amount: Decimal | None
+    filled: Decimal | None
+    cost: Decimal = Decimal(0)
+    fee: Decimal = Decimal(0)
+    time: int = 0
+    traded: int = 0
+    changed: int = 0
+    reduce_only: bool | None = None
+    ended: str | None = None
+    told: Message = msgspec.field(default_factory=dict)
+
+
+class Fill(msgspec.Struct, frozen=True, gc=False):
+    """One fill of one of the account's orders. ``key`` is its place: sequence and number."""
+
+    key: str
+    order_id: int
+    market: str
+    side: str
+    role: str
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+    time: int
+    told: Message
+
+
+class Changes(msgspec.Struct):
+    """What a message changed."""
+
+    orders: dict[int, Order] = msgspec.field(default_factory=dict)
+    fills: list[Fill] = msgspec.field(default_factory=list)
+    positions: dict[str, Message] = msgspec.field(default_factory=dict)
+    balance: bool = False
+
+
+class LocalAccount:
+    """The account as the feed last told it; amounts are decimals in units of the market."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.free = Decimal(0)
+        self.reserved = Decimal(0)
+        self.positions: dict[str, Message] = {}
+        self.open: dict[int, Order] = {}
+        self.ended: OrderedDict[int, Order] = OrderedDict()
+        self.fills: OrderedDict[str, Fill] = OrderedDict()
+
+    def apply(self, message: Message, time: int) -> Changes:
+        """Take in one message of the channel ``account``, of a block at ``time`` (milliseconds).
+
+        Raises ``FeedGap`` where a message is missing before it.
+        """
+        if message["type"] == "snapshot":
+            return self._begin(message)
+        if message["prev_seq"] != self.seq:
+            raise FeedGap(expected=self.seq, found=message["prev_seq"])
+        self.seq = message["seq"]
+        changes = Changes()
+        for number, event in enumerate(message["events"]):
+            self._take(event, f"{self.seq}-{number}", time, changes)
+        return changes
+
+    def order(self, order_id: int) -> Order | None:
+        """Return an order that is open or has ended lately."""
+        return self.open.get(order_id) or self.ended.get(order_id)
+
+    def _begin(self, message: Message) -> Changes:
+        """Start over; orders that went while nobody listened have ended, and nobody knows how."""
+        before = self.open
+        self.seq = message["seq"]
+        self.free, self.reserved = Decimal(message["free"]), Decimal(message["reserved"])
+        self.positions = {held["market"]: held for held in message["positions"]}
+        self.open = {}
+        for told in message["orders"]:
+            self.open[told["order_id"]] = self._known(before.get(told["order_id"]), told)
+        changes = Changes(dict(self.open), [], dict(self.positions), balance=True)
+        for order_id, order in before.items():
+            if order_id not in self.open:
+                self._end(order, "unknown")
+                changes.orders[order_id] = order
+        return changes
+
+    def _known(self, order: Order | None, told: Message) -> Order:
+        remaining = Decimal(told["remaining"])
+        if order is not None and order.remaining == remaining:
+            return order
+        return Order(
+            told["order_id"], told["client_id"], told["market"], told["side"],
+            Decimal(told["price"]), remaining,
+            amount=None, filled=None, reduce_only=told["reduce_only"], told=told,
+        )  # fmt: skip
+
+    def _take(self, event: Message, key: str, time: int, changes: Changes) -> None:
+        match event["event"]:
+            case "balance":
+                self.free, self.reserved = Decimal(event["free"]), Decimal(event["reserved"])
+                changes.balance = True
+            case "position":
+                self._position(event)
+                changes.positions[event["market"]] = event
+                # A position's margin is part of what the account has.
+                changes.balance = True
+            case "accepted":
+                order = self._accepted(event, time)
+                changes.orders[order.order_id] = order
+            case "filled" | "cancelled" | "rested":
+                self._progress(event, key, time, changes)
+            case _:
+                # Deposits, withdrawals, work and agents: their sums come as a balance.
+                pass
+
+    def _position(self, event: Message) -> None:
+        if Decimal(event["size"]):
+            self.positions[event["market"]] = event
+        else:
+            self.positions.pop(event["market"], None)
+
+    def _accepted(self, event: Message, time: int) -> Order:
+        size = Decimal(event["size"])
+        order = self.open[event["order_id"]] = Order(
+            event["order_id"], event["client_id"], event["market"], event["side"],
+            Decimal(event["price"]), size,
+            amount=size, filled=Decimal(0), time=time, changed=time, told=event,
+        )  # fmt: skip
+        return order
+
+    def _progress(self, event: Message, key: str, time: int, changes: Changes) -> None:
+        order = self.open.get(event["order_id"])
+        if order is None:
+            return
+        order.changed, order.told = time, event
+        changes.orders[order.order_id] = order
+        if event["event"] == "filled":
+            fill = self._filled(order, event, key, time)
+            changes.fills.append(fill)
+            if not order.remaining:
+                self._end(order, "filled")
+        elif event["event"] == "cancelled":
+            order.remaining = Decimal(event["remaining"])
+            self._end(order, event["reason"])
+        else:
+            order.remaining = Decimal(event["remaining"])
+
+    def _filled(self, order: Order, event: Message, key: str, time: int) -> Fill:
+        price, size, fee = (Decimal(event[name]) for name in ("price", "size", "fee"))
+        order.remaining -= size
+        order.cost += price * size
+        order.fee += fee
+        order.traded = time
+        if order.filled is not None:
+            order.filled += size
+        fill = self.fills[key] = Fill(
+            key, order.order_id, order.market, event["side"], event["role"], price, size, fee,
+            time, event,
+        )  # fmt: skip
+        if len(self.fills) > ENDED_MAX:
+            self.fills.popitem(last=False)
+        return fill
+
+    def _end(self, order: Order, reason: str) -> None:
+        order.ended = reason
+        self.open.pop(order.order_id, None)
+        self.ended[order.order_id] = order
+        if len(self.ended) > ENDED_MAX:
+            self.ended.popitem(last=False)

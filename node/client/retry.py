@@ -1,0 +1,81 @@
+"""Whether a refused action is sent again, how often, and after which pause.
+
+Only the very same signed action is ever sent again: its nonce lets it happen once, so a retry can
+come too late but never twice.
+"""
+
+import msgspec
+
+from node.types.commands import CancelAll, PlaceOrders, SignedAction
+from node.types.errors import (
+    GateClosed,
+    Overloaded,
+    PlimsollError,
+    RateLimited,
+    Shed,
+    ShuttingDown,
+)
+
+_PASSES = (GateClosed, Overloaded, RateLimited, Shed, ShuttingDown)
+"""What the node says of itself and not of the action: the same one may be taken on later.
+
+``DeadlineExceeded`` is not among them: whoever names a deadline has no use for the action after it.
+"""
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, gc=False):
+    """At most ``attempts`` in all, begun within ``within_s`` seconds of the first.
+
+    Between two of them lies what the node asks for (``retry_after_ms``), or else ``pause_s``, which
+    doubles up to ``pause_max_s``; up to half of it is added by chance, so that clients that were
+    refused together do not come back together.
+    """
+
+    attempts: int = 6
+    within_s: float = 10.0
+    pause_s: float = 0.05
+    pause_max_s: float = 2.0
+
+    def pause(self, error: PlimsollError, made: int, chance: float) -> float:
+        """Return how many seconds to wait after attempt ``made`` (from 1) failed with ``error``.
+
+        ``chance`` is drawn from 0 … 1 by the caller.
+        """
+        asked = error.values.get("retry_after_ms")
+        if isinstance(asked, int | float) and asked > 0:
+            base = asked / 1_000
+        else:
+            base = min(self.pause_s * 2 ** (made - 1), self.pause_max_s)
+        return base * (1 + chance / 2)
+
+
+NEVER = RetryPolicy(attempts=1)
+"""Every refusal goes to the caller."""
+
+PATIENT = RetryPolicy()
+
+
+def passes(error: PlimsollError) -> bool:
+    """Return whether ``error`` is about the node's load or its restart, and may pass."""
+    return isinstance(error, _PASSES)
+
+
+def adds_risk(action: SignedAction) -> bool:
+    """Return whether ``action`` holds an order that is not reduce-only.
+
+    Its price was right when it was signed; sent again seconds later it may be a gift to others.
+    """
+    return isinstance(action, PlaceOrders) and any(not new.reduce_only for new in action.orders)
+
+
+def usual_policy(action: SignedAction) -> RetryPolicy:
+    """Return what is used where a caller says nothing.
+
+    Cancels and orders that only reduce are sent again: a trader wants them to arrive, late rather
+    than not at all. Everything else is sent once.
+    """
+    if isinstance(action, CancelAll):
+        return PATIENT
+    if isinstance(action, PlaceOrders) and not adds_risk(action):
+        return PATIENT
+    return NEVER

@@ -1,0 +1,129 @@
+"""What a position is worth at a mark, and where it would be liquidated; in exact integers.
+
+Stated here a second time on purpose, from the public rules and the public account alone: a client
+need not believe the node. With signed size q, signed entry value N, margin C and mark P:
+
+    equity = C + q·P − N        liquidated where equity < ⌈ |q|·P·maintenance / 10^6 ⌉
+
+Funding since the position's last settlement is not in it: the index is not public until then.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from node.types.rules import MarketRules, Rules
+from node.types.units import (
+    MONEY_DECIMALS,
+    PPM_ONE,
+    Lots,
+    Money,
+    Ticks,
+    part_rounded_up,
+    units_from_decimal,
+)
+
+
+class Valued(msgspec.Struct, frozen=True, gc=False):
+    """A position at ``mark``; money in millionths, ``size`` in lots with its sign.
+
+    ``entry_price`` is in ticks, and not an integer as a rule. ``liquidation`` is the first tick, on
+    the way of the mark against the position, at which it may be liquidated; None where there is no
+    such price above zero.
+    """
+
+    market: str
+    size: int
+    entry: Money
+    margin: Money
+    mark: Ticks
+    entry_price: Decimal
+    notional: Money
+    unrealized: Money
+    equity: Money
+    initial: Money
+    maintenance: Money
+    liquidation: Ticks | None
+
+    @property
+    def long(self) -> bool:
+        """Return whether it gains when the mark rises."""
+        return self.size > 0
+
+    @property
+    def margin_ratio(self) -> Decimal:
+        """Return maintenance / equity: at 1 it is liquidated; infinite where nothing is left."""
+        if self.equity <= 0:
+            return Decimal("Infinity")
+        return Decimal(self.maintenance) / Decimal(self.equity)
+
+    @property
+    def leverage(self) -> Decimal:
+        """Return notional / margin."""
+        return Decimal(self.notional) / Decimal(self.margin) if self.margin else Decimal(0)
+
+
+def value(position: dict[str, Any], rules: Rules, mark: Ticks) -> Valued:
+    """Return what ``position``, as the node shows it in an account, is worth at ``mark``."""
+    market = market_called(position["market"], rules)
+    size = units_from_decimal(position["size"], market.lot_decimals)
+    entry = units_from_decimal(position["entry"], MONEY_DECIMALS)
+    margin = units_from_decimal(position["margin"], MONEY_DECIMALS)
+    worth = abs(size) * mark
+    bracket = market.bracket(abs(size))
+    unrealized = size * mark - entry
+    return Valued(
+        market=market.symbol,
+        size=size,
+        entry=Money(entry),
+        margin=Money(margin),
+        mark=mark,
+        entry_price=Decimal(entry) / Decimal(size),
+        notional=Money(worth),
+        unrealized=Money(unrealized),
+        equity=Money(margin + unrealized),
+        initial=Money(part_rounded_up(worth, bracket.initial, PPM_ONE)),
+        maintenance=Money(part_rounded_up(worth, bracket.maintenance, PPM_ONE)),
+        liquidation=liquidation_price(market, size, entry, margin),
+    )
+
+
+def liquidation_price(market: MarketRules, size: int, entry: int, margin: int) -> Ticks | None:
+    """Return the first price, against the position, that fails maintenance; None: there is none.
+
+    Without the rounding of the requirement it is where C + q·P − N = |q|·P·m; the tick found so is
+    at most one beside the right one, which is then looked for.
+    """
+    rate = market.bracket(abs(size)).maintenance
+    # For a long (N − C) / (q·(1 − m)), for a short (C − N) / (|q|·(1 + m)), m in millionths.
+    found = (entry - margin) * PPM_ONE // (size * PPM_ONE - abs(size) * rate)
+    down, up = range(found + 2, found - 3, -1), range(found - 2, found + 3)
+    candidates = down if size > 0 else up
+    for price in candidates:
+        if price > 0 and _fails(size, entry, margin, rate, price):
+            return Ticks(price)
+    return None
+
+
+def _fails(size: int, entry: int, margin: int, rate: int, price: int) -> bool:
+    needed = part_rounded_up(abs(size) * price, rate, PPM_ONE)
+    return margin + size * price - entry < needed
+
+
+def market_called(symbol: str, rules: Rules) -> MarketRules:
+    """Return the rules of the market called ``symbol``. Raises ``KeyError``."""
+    for market in rules.markets:
+        if market.symbol == symbol:
+            return market
+    raise KeyError(symbol)
+
+
+def ticks_of(price: str, market: MarketRules) -> Ticks:
+    """Return a price as the node writes it in ticks. Raises ``MalformedNumber``."""
+    return Ticks(units_from_decimal(price, market.tick_decimals))
+
+
+def lots_of(size: str, market: MarketRules) -> Lots:
+    """Return a size as the node writes it in lots. Raises ``MalformedNumber``."""
+    return Lots(units_from_decimal(size, market.lot_decimals))

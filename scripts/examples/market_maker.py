@@ -1,0 +1,133 @@
+"""Quotes both sides around the mark, leans against its inventory, and cancels everything on exit.
+
+    plimsoll run --embedded --data out/maker &
+    scripts/replay --rpc http://127.0.0.1:8545 &    # an oracle, and others who trade
+    plimsoll deposit 10000 --key dev:1 --faucet
+    python scripts/examples/market_maker.py --key dev:1 --seconds 30
+
+Each round is one signed action: the old quotes are cancelled and the new ones placed at once.
+"""
+
+import argparse
+import asyncio
+import time
+from decimal import Decimal
+from typing import Any
+
+from node.app.cli.arguments import read_market, read_units
+from node.app.cli.options import DEFAULT_NODE, read_key
+from node.client.marks import MarkTable, follow_marks
+from node.client.session import connect
+from node.client.trader import Trader
+from node.client.valuation import lots_of
+from node.types.commands import CancelOrder, NewOrder, OrderType, Side
+from node.types.errors import CommandRejected, NothingToCancel, Unavailable
+from node.types.ids import MarketId, OrderId, hex_from_address
+from node.types.rules import MarketRules
+from node.types.units import Lots, Ticks
+
+ROUND_S = 0.5
+
+
+def quotes(mark: int, held: int, size: int, most: int, half: Decimal, skew: Decimal) -> list[Any]:
+    """Return (side, price) to quote: around the mark, shifted against what is held, in ticks.
+
+    ``held`` and ``most`` are in lots; a side that would pass ``most`` is not quoted.
+    """
+    centre = Decimal(mark) * (1 - skew * held / most)
+    sides = []
+    if held + size <= most:
+        sides.append((Side.BUY, Ticks(int(centre * (1 - half)))))
+    if held - size >= -most:
+        sides.append((Side.SELL, Ticks(int(centre * (1 + half)) + 1)))
+    return sides
+
+
+class Maker:
+    """One market's quotes."""
+
+    def __init__(
+        self, trader: Trader, marks: MarkTable, market: MarketId, rules: MarketRules, size: Lots
+    ) -> None:
+        self.rounds = 0
+        self._trader = trader
+        self._marks = marks
+        self._market = market
+        self._rules = rules
+        self._size = size
+
+    async def run(self, seconds: float, half: Decimal, skew: Decimal) -> None:
+        """Quote until the time is over or the task is cancelled; leave no order behind."""
+        ends = time.monotonic() + seconds
+        try:
+            while time.monotonic() < ends:
+                await self._quote(half, skew)
+                await asyncio.sleep(ROUND_S)
+        finally:
+            try:
+                # Sent again while the node has no time for it: a forgotten quote is a gift.
+                await self._trader.cancel_all(self._market)
+            except NothingToCancel:
+                print("no quote was left")
+
+    async def _quote(self, half: Decimal, skew: Decimal) -> None:
+        symbol = self._rules.symbol
+        mark = self._marks.prices.get(symbol)
+        if mark is None:
+            print("waiting for a mark")
+            return
+        shown = await self.account()
+        held = sum(
+            lots_of(position["size"], self._rules)
+            for position in shown["positions"]
+            if position["market"] == symbol
+        )
+        sides = quotes(mark, held, self._size, 10 * self._size, half, skew)
+        new = tuple(
+            NewOrder(self._market, side, OrderType.POST_ONLY, price, self._size)
+            for side, price in sides
+        )
+        old = tuple(
+            CancelOrder(OrderId(order["order_id"]))
+            for order in shown["orders"]
+            if order["market"] == symbol
+        )
+        try:
+            result = await self._trader.place(new, old, deadline_ms=500)
+        except (CommandRejected, Unavailable) as refusal:
+            # Too late, too busy, or the mark too old: the next round begins anew.
+            print(f"not quoted: {refusal}")
+            return
+        self.rounds += 1
+        resting = sum(item.get("status") == "resting" for item in result["results"])
+        print(f"mark {mark} holding {held}: {resting} quotes rest, {len(old)} were replaced")
+
+    async def account(self) -> dict[str, Any]:
+        """Return the account as the node shows it."""
+        address = hex_from_address(self._trader.wallet.account)
+        return await self._trader.session.get(f"/account/{address}")
+
+
+async def main(asked: argparse.Namespace) -> None:
+    """Connect, quote, and tell what is left."""
+    async with connect(asked.node) as session:
+        market, rules = read_market(asked.market, session.rules)
+        size = Lots(read_units("size", asked.size, rules.lot_decimals))
+        trader = await Trader.open(session, read_key(asked.key))
+        maker = Maker(trader, await follow_marks(session), market, rules, size)
+        half, skew = (Decimal(bp) / 10_000 for bp in (asked.half_spread_bp, asked.skew_bp))
+        await maker.run(asked.seconds, half, skew)
+        shown = await maker.account()
+        print(f"{maker.rounds} rounds; free {shown['free']}, positions {len(shown['positions'])}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--node", default=DEFAULT_NODE)
+    parser.add_argument("--key", default="dev:1", help="a file, env:NAME or dev:N")
+    parser.add_argument("--market", default="BTC-PERP")
+    parser.add_argument("--size", default="0.01")
+    parser.add_argument("--half-spread-bp", default="5")
+    parser.add_argument("--skew-bp", default="10", help="shift of both quotes at the full position")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    asyncio.run(main(parser.parse_args()))

@@ -1,0 +1,214 @@
+"""The trader's commands against a whole node: what they do, write, and exit with."""
+
+import asyncio
+import io
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from node.app.cli import main
+from tests.integration.daemon import SOURCE, Child, Daemon, node_on_chain, plimsoll
+from tests.integration.load import ETH_PRICE, load_on
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REFUSED, WRONG, AWAY = 1, 2, 4
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def exchange(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
+    """A node with marks, on which others trade BTC; the ETH book is left to the tests."""
+    folder = tmp_path_factory.mktemp("exchange")
+    async with (
+        node_on_chain(folder, "py-evm") as (daemon, chain),
+        load_on(daemon.url, chain.url) as load,
+        load.running(),
+    ):
+        where = ("--rpc", chain.url, "--faucet", "--json")
+        for key in ("dev:1", "dev:2"):
+            done = await ask(daemon, "deposit", "10000", "--key", key, *where)
+            assert answer(done)["free"] == "10000"
+        yield daemon
+
+
+def answer(child: Child) -> dict[str, Any]:
+    """Return the one line of JSON on standard output."""
+    [line] = child.output.splitlines()
+    body: dict[str, Any] = msgspec.json.decode(line)
+    return body
+
+
+def run_here(arguments: tuple[object, ...]) -> Child:
+    """Run a command in this process: a new one would spend seconds on importing everything."""
+    output, errors = io.StringIO(), io.StringIO()
+    told = sys.argv
+    sys.argv = ["plimsoll", *map(str, arguments)]
+    try:
+        with redirect_stdout(output), redirect_stderr(errors), pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        sys.argv = told
+    code = ended.value.code
+    assert isinstance(code, int)
+    return Child(code, output.getvalue(), errors.getvalue())
+
+
+async def ask(exchange: Daemon, *arguments: object, code: int = 0) -> Child:
+    done = await asyncio.to_thread(run_here, (*arguments, "--node", exchange.url))
+    assert done.code == code, (done.output, done.errors)
+    assert "Traceback" not in done.errors
+    return done
+
+
+async def test_an_order_is_placed_shown_and_cancelled_by_its_own_number(exchange: Daemon) -> None:
+    placed = await ask(
+        exchange, "order", "eth-perp", "buy", "1.5", "2900", "--client-id", 7, "--type",
+        "post-only", "--json",
+    )  # fmt: skip
+    [item] = answer(placed)["results"]
+    assert (item["status"], item["remaining"], item["client_id"]) == ("resting", "1.5", 7)
+    listed = await ask(exchange, "orders", "--json")
+    assert [order["order_id"] for order in answer(listed)["orders"]] == [item["order_id"]]
+    assert "2900" in (await ask(exchange, "orders")).output
+    shown = await ask(exchange, "book", "ETH-PERP", "--once", "--json")
+    assert answer(shown)["bids"] == [["2900", "1.5"]]
+    cancelled = await ask(exchange, "cancel", "--client-id", 7)
+    assert "cancelled" in cancelled.output
+    assert "no open orders" in (await ask(exchange, "orders")).output
+
+
+async def test_market_orders_make_a_position_that_is_shown_and_reduced(exchange: Daemon) -> None:
+    maker, taker = ("--key", "dev:2"), ("--key", "dev:1")
+    await ask(exchange, "order", "ETH-PERP", "sell", "2", ETH_PRICE // 100, *maker)
+    taken = await ask(exchange, "order", "ETH-PERP", "buy", "2", "--json", *taker)
+    assert answer(taken)["results"][0]["status"] == "filled"
+    held = answer(await ask(exchange, "positions", "--json", *taker))
+    [position] = held["positions"]
+    assert (position["market"], position["size"]) == ("ETH-PERP", "2")
+    assert float(position["liquidation"]) < ETH_PRICE / 100
+    told = (await ask(exchange, "positions", *taker)).output
+    assert "long" in told
+    assert "equity" in told
+    await ask(exchange, "order", "ETH-PERP", "buy", "2", "2999", *maker)
+    closed = await ask(
+        exchange, "order", "ETH-PERP", "sell", "5", "--reduce-only", "--retry", "--json", *taker
+    )
+    assert answer(closed)["results"][0]["filled"] == "2"
+    assert "no positions" in (await ask(exchange, "positions", *taker)).output
+
+
+async def test_everything_is_cancelled_at_once(exchange: Daemon) -> None:
+    for price in ("2800", "2810"):
+        await ask(exchange, "order", "ETH-PERP", "buy", "1", price)
+    told = await ask(exchange, "cancel", "--market", "ETH-PERP")
+    assert told.output.startswith("2 cancelled: ")
+    nothing = await ask(exchange, "cancel", "--all", code=REFUSED)
+    assert "error 1213: NothingToCancel" in nothing.errors
+    assert "to do: nothing is open there: plimsoll orders" in nothing.errors
+
+
+async def test_a_command_of_its_own_process_does_the_same(exchange: Daemon) -> None:
+    placed = await plimsoll(
+        "order", "ETH-PERP", "buy", "1", "2700", "--json",
+        PLIMSOLL_NODE=exchange.url, PLIMSOLL_KEY="dev:2",
+    )  # fmt: skip
+    assert placed.code == 0, placed.errors
+    assert answer(placed)["results"][0]["status"] == "resting"
+    await ask(exchange, "cancel", "--all", "--key", "dev:2")
+
+
+async def test_of_two_cancels_the_one_that_was_refused_is_told(exchange: Daemon) -> None:
+    placed = answer(
+        await ask(exchange, "order", "ETH-PERP", "buy", "1", "2800", "--json")
+    )["results"]  # fmt: skip
+    number = placed[0]["order_id"]
+    told = await ask(exchange, "cancel", number, 999_999_999, "--json", code=REFUSED)
+    first, second = answer(told)["results"]
+    assert first == {"status": "cancelled", "order_id": number}
+    assert second["error"]["name"] == "UnknownOrder"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (("order", "ETH-PERP", "buy", "1000", "2900"), REFUSED, "1301: InsufficientCollateral"),
+        (("order", "ETH-PERP", "buy", "1", "4000"), REFUSED, "1204: PriceOutsideBand"),
+        (("order", "ETH-PERP", "buy", "1", "2900.123"), WRONG, "4001: ConfigInvalid"),
+        (("order", "DOGE-PERP", "buy", "1", "2900"), WRONG, "4001: ConfigInvalid"),
+        (("order", "ETH-PERP", "buy", "1", "2900", "--key", "dev:9"), REFUSED, "1111: Unknown"),
+        (("cancel", "999999999"), REFUSED, "1210: UnknownOrder"),
+    ],
+)
+async def test_a_refusal_is_a_code_a_cause_and_what_to_do(
+    exchange: Daemon, arguments: tuple[str, ...], code: int, error: str
+) -> None:
+    done = await ask(exchange, *arguments, code=code)
+    assert f"error {error}" in done.errors
+    assert "\n  to do: " in done.errors
+
+
+async def test_an_agent_trades_for_its_owner_until_it_is_revoked(
+    exchange: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "agent.key"
+    agent = answer(run_here(("keys", "new", file, "--json")))["address"]
+    owner = answer(run_here(("keys", "show", "--key", "dev:1", "--json")))["address"]
+    await ask(exchange, "keys", "approve", agent, "--hours", "1")
+    order = ("order", "ETH-PERP", "buy", "1", "2850", "--account", owner)
+    monkeypatch.setenv("AGENT", file.read_text())
+    await ask(exchange, *order, "--key", "env:AGENT")
+    await ask(exchange, "cancel", "--all", "--account", owner, "--key", file)
+    await ask(exchange, "keys", "revoke", agent)
+    refused = await ask(exchange, *order, "--key", file, code=REFUSED)
+    assert "error 1104: AgentExpired" in refused.errors
+
+
+async def test_status_is_a_screen_or_json_and_its_code_tells_where_nobody_answers(
+    exchange: Daemon,
+) -> None:
+    told = (await ask(exchange, "status")).output
+    assert re.search(r"^ok$", told, re.MULTILINE)
+    assert "commands/s" in told
+    assert "BTC-PERP" in told
+    found = answer(await ask(exchange, "status", "--json"))
+    assert found["health"] == {"status": "ok", "reasons": []}
+    assert set(found["finality"]) == {"posted", "safe", "final"}
+    nobody = ("status", "--node", "http://127.0.0.1:1", "--quiet")
+    away = await asyncio.to_thread(run_here, nobody)
+    assert away.code == AWAY
+    assert "error 2100: ConnectionLost" in away.errors
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+async def test_the_live_book_follows_until_it_is_interrupted(
+    exchange: Daemon, *, as_json: bool
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "node", "book", "BTC-PERP", "--node", exchange.url),
+        *(["--json"] if as_json else []),
+        cwd=SOURCE,
+        # Rich draws at once, as on a terminal, and not only when the picture ends.
+        env={**os.environ, "FORCE_COLOR": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    if as_json:
+        seqs = [msgspec.json.decode(await process.stdout.readline())["seq"] for _ in range(3)]
+        assert seqs == sorted(set(seqs))
+    else:
+        await process.stdout.readuntil(b"sequence")
+    process.send_signal(signal.SIGINT)
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors
+    assert errors == b""
+    assert as_json or b"spread" in output

@@ -1,0 +1,154 @@
+"""Keys come from files and variables, arguments are read before anything is done."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from node.adapters.key_signer import KeySigner, read_key_file
+from node.app.cli import app
+from node.app.cli.advice import advice
+from node.app.cli.arguments import read_market, read_units
+from node.app.cli.keys import make_key_file
+from node.app.cli.options import account_of, read_key
+from node.app.exchange import dev_key
+from node.client.marks import worst_price
+from node.client.session import ConnectionLost
+from node.client.trader import OutcomeUnknown
+from node.types import errors
+from node.types.errors import ConfigInvalid, PathUnusable, PlimsollError
+from node.types.ids import hex_from_address
+from node.types.units import Ticks
+from tests.architecture.errors_page import errors_of
+from tests.examples import ALICE, RULES
+
+ALL_ERRORS = [*errors_of(errors), ConnectionLost, OutcomeUnknown]
+
+
+def completed(words: str) -> list[str]:
+    """Return what a shell would offer after ``words``, the last of which is unfinished."""
+    variables = {
+        "_PLIMSOLL_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    told = CliRunner().invoke(app, [], prog_name="plimsoll", env=variables)
+    return told.output.split()
+
+
+def test_a_key_may_stand_in_a_file_or_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(ALICE.key.hex())
+    file.chmod(0o600)
+    monkeypatch.setenv("TRADER", "0x" + ALICE.key.hex())
+    assert read_key(str(file)) == read_key("env:TRADER") == ALICE.key
+    assert read_key("dev:2") == dev_key(2)
+    assert account_of(str(file), "") == ALICE.address
+    assert account_of("", hex_from_address(ALICE.address)) == ALICE.address
+
+
+@pytest.mark.parametrize("prefix", ["", "0x"])
+def test_a_key_among_arguments_is_refused_and_never_repeated(prefix: str) -> None:
+    with pytest.raises(ConfigInvalid) as refusal:
+        read_key(prefix + ALICE.key.hex())
+    assert "env:NAME" in str(refusal.value)
+    assert ALICE.key.hex() not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["", "12", "zz" * 32, "00" * 32, "ff" * 32])
+def test_a_variable_without_a_key_is_told_without_what_it_holds(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADER", text)
+    with pytest.raises(ConfigInvalid) as refusal:
+        read_key("env:TRADER")
+    assert len(text) < 4 or text not in str(refusal.value)
+    monkeypatch.delenv("TRADER")
+    with pytest.raises(ConfigInvalid):
+        read_key("env:TRADER")
+
+
+def test_a_new_key_is_its_owners_alone_and_never_written_over_another(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    address = make_key_file(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert KeySigner(read_key_file(file, "key")).address == address
+    with pytest.raises(PathUnusable):
+        make_key_file(file)
+    assert KeySigner(read_key_file(file, "key")).address == address
+
+
+def test_keys_new_shows_the_address_and_not_the_key(tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["keys", "new", str(tmp_path / "key")])
+    assert told.exit_code == 0
+    assert (tmp_path / "key").read_text().strip() not in told.output
+    assert re.search(r"0x[0-9a-fA-F]{40}", told.output)
+
+
+def test_a_market_is_found_in_any_case_and_a_stranger_is_told_the_names() -> None:
+    assert read_market("btc-perp", RULES)[0] == 1
+    with pytest.raises(ConfigInvalid, match="BTC-PERP, ETH-PERP allowed"):
+        read_market("DOGE-PERP", RULES)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.234", "1e3", "one", ""])
+def test_a_number_that_the_market_has_no_step_for_is_refused(text: str) -> None:
+    assert read_units("size", "1.23", 2) == 123
+    with pytest.raises(ConfigInvalid):
+        read_units("size", text, 2)
+
+
+def test_a_market_orders_worst_price_is_rounded_toward_the_mark() -> None:
+    assert worst_price(Ticks(999), True, Decimal("0.01")) == 1_008
+    assert worst_price(Ticks(999), False, Decimal("0.01")) == 990
+    assert worst_price(Ticks(1), False, Decimal("0.9")) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["order", "BTC-PERP", "buy", "1", "--type", "gtc"],
+        ["cancel"],
+        ["cancel", "7", "--all"],
+        ["cancel", "--market", "BTC-PERP", "--all"],
+        ["positions", "--account", "0x12"],
+        ["order", "BTC-PERP", "buy", "1", "2", "--key", "11" * 32],
+    ],
+)
+def test_a_slip_is_told_before_any_node_is_asked(arguments: list[str]) -> None:
+    told = CliRunner().invoke(app, [*arguments, "--node", "http://127.0.0.1:1"])
+    assert isinstance(told.exception, ConfigInvalid)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("plimsoll ord", ["order", "orders"]),
+        ("plimsoll keys re", ["revoke"]),
+        ("plimsoll order BTC-PERP s", ["sell"]),
+        ("plimsoll order BTC-PERP sell 1 2 --type po", ["post-only"]),
+        ("plimsoll cancel --al", ["--all"]),
+    ],
+)
+def test_a_shell_completes_commands_choices_and_options(words: str, offered: list[str]) -> None:
+    assert completed(words) == offered
+
+
+@pytest.mark.parametrize("kind", ALL_ERRORS, ids=lambda kind: kind.__name__)
+def test_every_error_has_one_line_of_what_to_do(kind: type[PlimsollError]) -> None:
+    line = advice(kind())
+    assert 10 < len(line) < 100
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "command", ["order", "cancel", "positions", "orders", "book", "status", "deposit", "withdraw"]
+)
+def test_every_command_of_a_trader_shows_an_example_and_speaks_json(command: str) -> None:
+    told = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert f"Example: plimsoll {command}" in told.output
+    assert "--json" in told.output

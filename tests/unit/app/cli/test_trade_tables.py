@@ -1,0 +1,151 @@
+"""What a trader sees: tables with the right figures in the right columns."""
+
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from node.app.cli.look import position_fields
+from node.app.cli.status import load_line, show
+from node.app.cli.trade_tables import (
+    balance_line,
+    book_table,
+    cancelled_line,
+    orders_table,
+    positions_table,
+    results_table,
+)
+from node.client.valuation import Valued, value
+from node.types.units import Ticks
+from tests.examples import ALICE, RULES
+
+
+def text_of(shown: RenderableType) -> str:
+    console = Console(width=200, record=True, quiet=False, file=None, no_color=True)
+    with console.capture() as captured:
+        console.print(shown)
+    return captured.get()
+
+
+def cells(shown: RenderableType) -> list[list[str]]:
+    """Return the cells of each row of a table's body."""
+    rows = [line for line in text_of(shown).splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in row.strip("│").split("│")] for row in rows]
+
+
+def long_position(mark: int = 5_900_000) -> Valued:
+    position = {"market": "BTC-PERP", "size": "1", "entry": "60000", "margin": "6000"}
+    return value(position, RULES, Ticks(mark))
+
+
+RESULT: dict[str, Any] = {
+    "sequence": 12,
+    "block": 3,
+    "results": [
+        {"status": "cancelled", "order_id": 7},
+        {"status": "resting", "order_id": 8, "client_id": 5, "filled": "0.1", "remaining": "0.2"},
+        {"error": {"code": 1206, "name": "PostOnlyWouldCross", "values": {}}},
+    ],
+}
+
+
+def test_each_item_of_a_result_has_its_row() -> None:
+    assert cells(results_table(RESULT)) == [
+        ["7", "–", "cancelled", "–", "–", "–"],
+        ["8", "5", "resting", "0.1", "0.2", "–"],
+        ["–", "–", "refused", "–", "–", "1206 PostOnlyWouldCross"],
+    ]
+    assert "sequence 12, block 3" in text_of(results_table(RESULT))
+
+
+def test_a_cancel_of_everything_is_one_line_however_much_it_was() -> None:
+    result = {"sequence": 4, "results": [{"cancelled": list(range(1, 26))}]}
+    line = cancelled_line(result)
+    assert line.startswith("25 cancelled: 1, 2, ")
+    assert "20, …; sequence 4" in line
+    assert cancelled_line({"sequence": 4, "results": [{"cancelled": [9]}]}) == (
+        "1 cancelled: 9; sequence 4"
+    )
+
+
+def test_open_orders_have_their_own_numbers_or_a_dash() -> None:
+    order = {
+        "order_id": 3, "client_id": 0, "market": "BTC-PERP", "side": "sell", "price": "60001.5",
+        "remaining": "0.25", "reduce_only": True,
+    }  # fmt: skip
+    account = {"account": "0xab", "orders": [order]}
+    assert cells(orders_table(account)) == [
+        ["3", "–", "BTC-PERP", "sell", "60001.5", "0.25", "yes"]
+    ]
+
+
+def test_a_position_is_shown_in_its_markets_decimals() -> None:
+    [row] = cells(positions_table(ALICE.address, [long_position()], RULES))
+    assert row == [
+        "BTC-PERP", "long", "1", "60000.00", "59000", "56842.1", "59,000.00", "-1,000.00",
+        "6,000.00", "59.0%", "9.8×",
+    ]  # fmt: skip
+
+
+def test_a_position_past_its_equity_says_so() -> None:
+    [row] = cells(positions_table(ALICE.address, [long_position(5_000_000)], RULES))
+    assert row[9] == "past it"
+    assert position_fields(long_position(5_000_000), RULES)["margin_ratio"] is None
+
+
+def test_programs_get_exact_decimals() -> None:
+    fields = position_fields(long_position(), RULES)
+    assert fields["equity"] == "5000"
+    assert fields["liquidation"] == "56842.1"
+    assert fields["margin_ratio"] == "0.590000"
+
+
+def test_equity_counts_what_orders_hold_back_and_what_positions_are_worth() -> None:
+    account = {"free": "100.5", "reserved": "9.5"}
+    assert balance_line(account, [long_position()]) == (
+        "free 100.50   reserved 9.50   equity 5,110.00"
+    )
+
+
+def test_a_book_has_its_best_levels_on_top_and_its_spread_below() -> None:
+    table = book_table("BTC-PERP", 9, [["10", "1"], ["9", "2"]], [["10.5", "3"]], 5)
+    assert cells(table) == [["1", "10", "10.5", "3"], ["2", "9", "", ""]]
+    assert "spread 0.5 (487.80 bp)" in text_of(table)
+
+
+def test_an_empty_book_is_an_empty_row() -> None:
+    assert cells(book_table("BTC-PERP", 0, [], [], 5)) == [["", "", "", ""]]
+
+
+LOAD = {
+    "rate_per_s": 1_234.0,
+    "bottleneck": {"resource": "loop", "limit_per_s": 5_000.0},
+    "headroom": 0.75,
+    "gate": None,
+    "batches": {"unposted": 2},
+}
+
+
+def test_the_load_line_is_a_sentence() -> None:
+    assert load_line(LOAD) == "1,234 commands/s   of 5,000 (loop)   headroom 75%   gate open"
+    closed = LOAD | {"gate": "l1_backlog", "bottleneck": None, "headroom": None}
+    assert load_line(closed) == "1,234 commands/s   gate closed: l1_backlog"
+
+
+def test_a_node_that_is_not_well_says_why() -> None:
+    found = {
+        "node": "http://here", "rollup": "0xab", "chain_id": 31337, "load": LOAD,
+        "health": {"status": "unavailable", "reasons": ["l1_away", "marks_stale"]},
+        "fee": {"price": "0.0001"}, "finality": {"posted": 9, "safe": 8, "final": 7},
+        "books": [{"market": "BTC-PERP", "bids": [["10", "1"]], "asks": []}],
+        "markets": [{"symbol": "BTC-PERP", "data_age_ms": 1_500, "opens": True}],
+    }  # fmt: skip
+    console = Console(width=200)
+    with console.capture() as captured:
+        show(found, console)
+    told = captured.get()
+    assert told.startswith("unavailable: l1_away, marks_stale\n")
+    assert "posted 9   safe 8   final 7   2 batches wait" in told
+    row = next(line for line in told.splitlines() if "BTC-PERP" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")] == [
+        "BTC-PERP", "10", "–", "1.5 s", "yes",
+    ]  # fmt: skip

@@ -1,0 +1,142 @@
+"""An account that is followed by its events stands where the exchange says it does."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from node.client.local_account import ENDED_MAX, LocalAccount
+from node.client.local_book import FeedGap
+
+RESTING = {
+    "order_id": 5, "client_id": 0, "market": "BTC-PERP", "side": "buy", "price": "10",
+    "remaining": "2", "reduce_only": False,
+}  # fmt: skip
+LONG = {"market": "BTC-PERP", "size": "1", "entry": "10", "margin": "1", "funding": "0"}
+SNAPSHOT = {
+    "type": "snapshot", "seq": 7, "prev_seq": 7, "free": "100", "reserved": "3",
+    "positions": [LONG], "orders": [RESTING],
+}  # fmt: skip
+
+
+def update(*events: dict[str, Any], seq: int = 9, before: int = 7) -> dict[str, Any]:
+    return {"type": "update", "seq": seq, "prev_seq": before, "events": list(events)}
+
+
+def accepted(number: int, size: str = "3") -> dict[str, Any]:
+    return {
+        "event": "accepted", "order_id": number, "client_id": 8, "market": "BTC-PERP",
+        "side": "sell", "price": "11", "size": size,
+    }  # fmt: skip
+
+
+def filled(number: int, size: str, price: str = "11", role: str = "taker") -> dict[str, Any]:
+    return {
+        "event": "filled", "role": role, "order_id": number, "market": "BTC-PERP", "side": "sell",
+        "price": price, "size": size, "fee": "0.1",
+    }  # fmt: skip
+
+
+def cancelled(number: int, remaining: str, reason: str) -> dict[str, Any]:
+    return {
+        "event": "cancelled", "order_id": number, "remaining": remaining, "reason": reason,
+        "resting": False,
+    }  # fmt: skip
+
+
+def followed() -> LocalAccount:
+    account = LocalAccount()
+    account.apply(SNAPSHOT, 0)
+    return account
+
+
+def test_a_snapshot_is_how_things_stand() -> None:
+    account = followed()
+    assert (account.free, account.reserved) == (Decimal(100), Decimal(3))
+    assert account.positions == {"BTC-PERP": LONG}
+    order = account.order(5)
+    assert order is not None
+    # How large it once was, nobody has told.
+    assert (order.amount, order.filled, order.ended) == (None, None, None)
+    assert order.remaining == 2
+
+
+def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
+    account = followed()
+    changes = account.apply(update(accepted(6), filled(6, "1"), filled(6, "2", "12")), 1_000)
+    order = account.order(6)
+    assert order is changes.orders[6]
+    assert order.amount == order.filled == 3
+    assert (order.remaining, order.ended) == (Decimal(0), "filled")
+    assert (order.cost, order.fee) == (Decimal(35), Decimal("0.2"))
+    assert (order.time, order.traded, order.changed) == (1_000, 1_000, 1_000)
+    assert [fill.key for fill in changes.fills] == ["9-1", "9-2"]
+    assert 6 not in account.open
+
+
+def test_what_is_left_of_an_order_that_may_not_rest_is_told_with_its_reason() -> None:
+    account = followed()
+    account.apply(update(accepted(6), filled(6, "1"), cancelled(6, "2", "immediate")), 1_000)
+    order = account.order(6)
+    assert order is not None
+    assert (order.filled, order.remaining) == (Decimal(1), Decimal(2))
+    assert order.ended == "immediate"
+
+
+def test_a_position_that_is_closed_is_gone_and_the_balance_new() -> None:
+    account = followed()
+    closed = LONG | {"event": "position", "size": "0"}
+    balance = {"event": "balance", "free": "101.5", "reserved": "0"}
+    changes = account.apply(update(closed, balance), 1)
+    assert account.positions == {}
+    assert changes.positions == {"BTC-PERP": closed}
+    assert changes.balance
+    assert account.free == Decimal("101.5")
+
+
+def test_what_brings_its_sum_as_a_balance_changes_nothing_by_itself() -> None:
+    account = followed()
+    changes = account.apply(update({"event": "deposited", "index": 1, "amount": "5"}), 1)
+    assert (changes.orders, changes.positions, changes.balance) == ({}, {}, False)
+    assert account.seq == 9
+
+
+def test_a_message_too_few_is_a_gap() -> None:
+    account = followed()
+    with pytest.raises(FeedGap) as gap:
+        account.apply(update(accepted(6), before=8), 1)
+    assert gap.value.values == {"expected": 7, "found": 8}
+    assert account.order(6) is None
+
+
+def test_after_a_break_what_is_gone_has_ended_and_what_stands_keeps_its_story() -> None:
+    account = followed()
+    account.apply(update(accepted(6)), 1_000)
+    kept = RESTING | {"order_id": 6, "remaining": "3"}
+    changes = account.apply(SNAPSHOT | {"seq": 20, "orders": [kept]}, 0)
+    order, gone = account.order(6), account.order(5)
+    assert order is not None
+    assert gone is not None
+    assert (order.amount, order.time) == (Decimal(3), 1_000)
+    assert (gone.ended, set(changes.orders)) == ("unknown", {5, 6})
+
+
+def test_a_fill_that_nobody_heard_of_leaves_no_wrong_sums() -> None:
+    account = followed()
+    account.apply(update(accepted(6)), 1_000)
+    account.apply(SNAPSHOT | {"seq": 20, "orders": [RESTING | {"order_id": 6}]}, 0)
+    order = account.order(6)
+    assert order is not None
+    assert (order.amount, order.filled) == (None, None)
+    assert order.remaining == 2
+
+
+def test_memory_is_bounded() -> None:
+    account = followed()
+    for number in range(10, 10 + ENDED_MAX + 50):
+        account.apply(
+            update(accepted(number), filled(number, "3"), seq=number, before=account.seq), number
+        )
+    assert len(account.ended) == len(account.fills) == ENDED_MAX
+    assert account.order(10) is None
+    assert account.order(10 + ENDED_MAX) is not None

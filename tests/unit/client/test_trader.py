@@ -1,0 +1,193 @@
+"""A trader against a node that loses answers, refuses, and knows nonces of somebody else's."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from node.client.nonces import CountedNonces
+from node.client.retry import NEVER, RetryPolicy
+from node.client.session import ConnectionLost
+from node.client.trader import RENEWALS_MAX, OutcomeUnknown, Trader
+from node.client.wallet import Wallet
+from node.codec.eip712 import Signing
+from node.codec.signatures import recover
+from node.types.commands import CancelAll, SignedAction
+from node.types.errors import (
+    DeadlineExceeded,
+    InsufficientMargin,
+    IntegrityError,
+    NonceUsed,
+    Overloaded,
+    PlimsollError,
+    Shed,
+)
+from node.types.rules import Rules
+from node.types.units import Millis
+from tests.examples import ALICE, DOMAIN, RULES, START_MS
+
+SIGNING = Signing(DOMAIN, RULES)
+AT_ONCE = RetryPolicy(attempts=4, pause_s=0.0)
+NEVER_SENT = ConnectionLost(method="action")
+LOST = ConnectionLost()
+
+
+class FakeSession:
+    """Executes each nonce once. Before that it does what ``plan`` says, one entry a send.
+
+    An error is raised instead of executing; ``LOST`` after executing: the answer got lost.
+    """
+
+    def __init__(self, *plan: PlimsollError | None) -> None:
+        self.rules: Rules = RULES
+        self.sent: list[SignedAction] = []
+        self.executed: list[int] = []
+        self.deadlines: list[int | None] = []
+        self.plan = list(plan)
+        self.held: asyncio.Event | None = None
+
+    async def send(self, action: SignedAction, *, deadline_ms: int | None = None) -> dict[str, Any]:
+        self.sent.append(action)
+        self.deadlines.append(deadline_ms)
+        if self.held is not None and action.nonce == 1:
+            await self.held.wait()
+        await asyncio.sleep(0)
+        planned = self.plan.pop(0) if self.plan else None
+        if planned is not None and planned is not LOST:
+            raise planned
+        if action.nonce in self.executed:
+            raise NonceUsed(nonce=action.nonce, highest=max(self.executed))
+        self.executed.append(action.nonce)
+        if planned is LOST:
+            raise planned
+        return {"nonce": action.nonce}
+
+    async def ready(self) -> None:
+        await asyncio.sleep(0)
+
+
+def trader_at(session: FakeSession) -> Trader:
+    wallet = Wallet(ALICE.key, SIGNING, nonces=CountedNonces())
+    return Trader(session, wallet, now_ms=lambda: START_MS, seed=1)  # type: ignore[arg-type]
+
+
+async def test_a_lost_answer_is_asked_for_with_the_same_action_and_never_executed_twice() -> None:
+    session = FakeSession(LOST)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await trader_at(session).cancel_all(retry=AT_ONCE)
+    assert unknown.value.values == {"nonce": 1, "answer": NonceUsed.code}
+    assert session.executed == [1]
+    assert session.sent[0] == session.sent[1]
+
+
+async def test_what_was_never_sent_may_be_signed_again_when_its_nonce_is_gone() -> None:
+    session = FakeSession(NEVER_SENT)
+    session.executed = [1, 2]
+    assert await trader_at(session).cancel_all(retry=AT_ONCE) == {"nonce": 3}
+
+
+@pytest.mark.parametrize("error", [Overloaded(), Shed(retry_after_ms=1), NEVER_SENT, LOST])
+async def test_never_means_once(error: PlimsollError) -> None:
+    session = FakeSession(error)
+    with pytest.raises(type(error)):
+        await trader_at(session).cancel_all(retry=NEVER)
+    assert len(session.sent) == 1
+
+
+async def test_a_refusal_that_passes_is_met_with_the_very_same_bytes() -> None:
+    session = FakeSession(Overloaded(), Shed(retry_after_ms=1), Overloaded())
+    trader = trader_at(session)
+    assert await trader.cancel_all(retry=AT_ONCE) == {"nonce": 1}
+    assert len(session.sent) == 4
+    assert all(action == session.sent[0] for action in session.sent)
+    assert (trader.retried, trader.renewed) == (3, 0)
+
+
+async def test_attempts_come_to_an_end() -> None:
+    session = FakeSession(*[Overloaded()] * 9)
+    with pytest.raises(Overloaded):
+        await trader_at(session).cancel_all(retry=AT_ONCE)
+    assert len(session.sent) == AT_ONCE.attempts
+
+
+async def test_no_attempt_begins_past_the_time_that_the_policy_gives() -> None:
+    session = FakeSession(Shed(retry_after_ms=60_000))
+    with pytest.raises(Shed):
+        await trader_at(session).cancel_all()
+    assert len(session.sent) == 1
+
+
+@pytest.mark.parametrize("error", [DeadlineExceeded(waited_ms=1), InsufficientMargin()])
+async def test_an_answer_about_the_action_itself_is_final(error: PlimsollError) -> None:
+    session = FakeSession(error)
+    with pytest.raises(type(error)):
+        await trader_at(session).cancel_all(retry=AT_ONCE)
+    assert len(session.sent) == 1
+
+
+async def test_a_refusal_after_a_lost_answer_says_that_nothing_is_known() -> None:
+    session = FakeSession(IntegrityError(), *[Overloaded()] * 9)
+    with pytest.raises(OutcomeUnknown):
+        await trader_at(session).cancel_all(retry=AT_ONCE)
+
+
+async def test_a_nonce_of_somebody_else_is_replaced_and_the_action_signed_again() -> None:
+    session = FakeSession()
+    session.executed = [1, 2, 3]
+    trader = trader_at(session)
+    assert await trader.cancel_all(retry=NEVER) == {"nonce": 4}
+    last = session.sent[-1]
+    assert isinstance(last, CancelAll)
+    assert recover(SIGNING.digest(last), last.signature) == ALICE.address
+    assert trader.renewed == 1
+
+
+async def test_a_key_that_others_use_without_end_is_given_up() -> None:
+    session = FakeSession(*[NonceUsed(highest=number) for number in range(1, 99)])
+    with pytest.raises(NonceUsed):
+        await trader_at(session).cancel_all()
+    assert len(session.sent) == RENEWALS_MAX + 1
+
+
+async def test_five_hundred_at_once_are_executed_once_each_and_keep_within_the_window() -> None:
+    session = FakeSession()
+    session.held = asyncio.Event()
+    trader = trader_at(session)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(500):
+            group.create_task(trader.cancel_all())
+        while len(session.executed) < RULES.limits.nonce_window - 1:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        # The first one has no answer yet: its nonce must not fall out of the window.
+        assert max(session.executed) == RULES.limits.nonce_window
+        session.held.set()
+    assert Counter(session.executed) == Counter(range(1, 501))
+    assert trader.renewed == 0
+    assert trader._open == []
+    assert not trader._closed
+
+
+async def test_one_that_gives_up_waiting_holds_nobody_back() -> None:
+    session = FakeSession()
+    session.held = asyncio.Event()
+    trader = trader_at(session)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(trader.cancel_all()) for _ in range(300)]
+        await asyncio.sleep(0.01)
+        tasks[0].cancel()
+        tasks[290].cancel()
+    assert len(session.executed) == 298
+    assert trader._open == []
+
+
+async def test_the_deadline_goes_with_every_attempt_and_expiry_is_a_whole_second() -> None:
+    session = FakeSession(Overloaded())
+    trader = trader_at(session)
+    action = trader.wallet.cancel_all(expires=trader.expires())
+    await trader.send(action, deadline_ms=50)
+    assert session.deadlines == [50, 50]
+    late = Trader(session, trader.wallet, now_ms=lambda: Millis(1_001))  # type: ignore[arg-type]
+    assert late.expires() == 62_000
