@@ -75,8 +75,8 @@ class Messages:
         if "channel" in body:
             self.check(body["channel"], body)
         elif "result" in body:
-            assert method is not None, body
-            self.check(f"{method}.result", body)
+            # What a test floods a node with are actions.
+            self.check(f"{method or 'action'}.result", body)
         elif body.get("id") is None:
             self.check("error", body)
         else:
