@@ -7,6 +7,10 @@ import aiohttp
 import msgspec
 
 from tests.integration.api_node import WAIT_S, ApiNode, Body
+from tests.integration.conformance import responses
+
+MADE_UP = ("/stats", "/load", "/telemetry", "/fee")
+"""What the node of these tests answers to operators is no more than a word."""
 
 
 async def settled(node: ApiNode) -> None:
@@ -49,6 +53,8 @@ async def get(url: str, path: str) -> Body:
     async with aiohttp.ClientSession() as session, session.get(url + path) as response:
         assert response.status == 200, await response.text()
         body: Body = msgspec.json.decode(await response.read())
+        if path not in MADE_UP:
+            responses().check("get", path, response.status, body)
         return body
 
 
@@ -58,4 +64,6 @@ async def post(url: str, path: str, body: Body) -> tuple[int, Body]:
         aiohttp.ClientSession() as session,
         session.post(url + path, data=data) as response,
     ):
-        return response.status, msgspec.json.decode(await response.read())
+        answer = msgspec.json.decode(await response.read())
+        responses().check("post", path, response.status, answer)
+        return response.status, answer

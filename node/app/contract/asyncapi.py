@@ -14,6 +14,7 @@ from node.app.contract.schemas import Schema, ref, schemas_of
 from node.app.contract.socket_table import CLOSING, EVERY_METHOD, FEEDS, METHODS, Feed, Method
 from node.codec.answers import ErrorBody
 from node.codec.messages import Hello
+from node.ingress.conversation import NoParams
 from node.ingress.envelope import Envelope
 
 _CHANNEL: Final = {"$ref": "#/channels/ws"}
@@ -107,7 +108,7 @@ def _request(method: Method, params: Schema) -> Schema:
         {"id": _field("id"), "method": {"const": method.name}, "params": params},
         optional={"deadline_ms": _field("deadline_ms")},
     )
-    if not params.get("required") and method.params is Any:
+    if method.params in (Any, NoParams):
         schema["required"].remove("params")
     return {**schema, "additionalProperties": False}
 
