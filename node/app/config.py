@@ -37,7 +37,7 @@ _SEQUENCER_RANGES: dict[str, tuple[float, float]] = {
     "taking_lane": (1, 1_000_000),
     "block_work": (1, 100_000),
     "block_ms_max": (0.1, 1_000),
-    "gather_ms": (0, 5),
+    "gather_ms": (0, 250),
     "outlet_blocks": (16, 1_000_000),
     "segment_bytes": (1 << 20, 1 << 32),
     "signature_workers": (0, 64),
@@ -195,7 +195,15 @@ def _section(name: str, table: Any, faults: Faults) -> Any:
 def _check_fairness(
     ingress: IngressConfig | None, sequencer: SequencerConfig | None, faults: Faults
 ) -> None:
-    if ingress is None or sequencer is None:
+    if sequencer is None:
+        return
+    if sequencer.gather_ms >= sequencer.delay_target_ms:
+        faults.add(
+            "sequencer.gather_ms",
+            f"{sequencer.gather_ms}, below delay_target_ms ({sequencer.delay_target_ms}) allowed:"
+            " whoever has to gather for so long would count as late",
+        )
+    if ingress is None:
         return
     highest = sequencer.admission_limit // ADMISSION_SHARE_MAX
     if ingress.in_flight > highest:

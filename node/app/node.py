@@ -12,19 +12,17 @@ missing is worse than none. Stopping goes down the pipeline, so that nothing acc
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from functools import partial
 
 import structlog
 
-from node.adapters.admission_pool import AdmissionPool
-from node.adapters.http.framing import text_frame
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
 from node.app.config import NodeConfig
 from node.app.figures import register_figures
 from node.app.foundation import Foundation
+from node.app.front import door_of, gate_of, ingress_of, publisher_of, views_of
 from node.app.funding_clock import FundingClock
 from node.app.health import faults_of
 from node.app.history import history_of
@@ -33,9 +31,7 @@ from node.app.load_figures import register_load_figures
 from node.app.load_line import LoadWatch, push_load
 from node.app.loop_lag import LoopLag
 from node.app.overload import (
-    delay_limits_of,
     insight_of,
-    is_entitled,
     limits_of,
     register_overload_figures,
 )
@@ -52,20 +48,9 @@ from node.capacity.queue import BoundedQueue
 from node.capacity.registry import Capacity
 from node.codec.commands import command_id
 from node.codec.receipts import BlockSigning
-from node.ingress.account_limits import AccountLimits
-from node.ingress.door import Door, surroundings
-from node.ingress.presence import Presence
-from node.ingress.replies import Replies
-from node.ingress.service import Ingress
 from node.ports.api import Faucet
 from node.ports.intake import Deliver
-from node.publisher.feeds import Feeds
 from node.publisher.leaf_mirror import LeafMirror
-from node.publisher.preview import Previewer
-from node.publisher.results import ResultWriter
-from node.publisher.seed import accounts_of, books_of, marks_of
-from node.publisher.service import Publisher
-from node.publisher.views import PublicViews
 from node.risk.balancer import Balancer
 from node.risk.service import RiskService
 from node.sequencer.builder import Builder
@@ -158,64 +143,13 @@ class Node:
 
     def _make_door(self) -> None:
         """What clients meet: the server, the gate behind it, and the publisher that answers."""
-        base, config = self.base, self.config
-        sequence = Sequence(base.state.sequence)
-        feeds = Feeds(
-            base.rules,
-            books_of(base.state),
-            accounts_of(base.state),
-            marks_of(base.state),
-            text_frame,
-            sequence,
-            base.tape,
-        )
-        self.publisher = Publisher(feeds, self._told, base.clock, config.publisher, sequence)
-        for block in base.recent:
-            self.publisher.replayed(block)
-        self.gate = AdmissionPool(
-            base.domain,
-            base.rules,
-            base.clock,
-            start=base.platform.start_worker,
-            workers=max(1, config.sequencer.signature_workers),
-            limit=config.sequencer.admission_limit,
-            delay=delay_limits_of(config.sequencer),
-            behind=self.sequencer.late_for_risk,
-        )
-        render = ResultWriter(base.rules).write
-        self.ingress = Ingress(
-            self.gate,
-            self.sequencer,
-            render,
-            base.signing,
-            base.rules,
-            base.clock,
-            AccountLimits(config.ingress, lambda action: is_entitled(base.state, action)),
-            Replies(render, base.recent),
-        )
-        around = surroundings(
-            self.ingress,
-            self.publisher,
-            base.signing,
-            base.clock,
-            config.ingress,
-            base.rules,
-            base.domain,
-            base.signer.address,
-            Presence(self.triggers.connected, self.triggers.disconnected),
-        )
-        self.door = Door(around, lambda: secrets.token_bytes(32))
-        self.views = PublicViews(
-            base.rules,
-            feeds,
-            self.publisher.history,
-            lambda: self.publisher.cursors,
-            lambda: self.publisher.last_sequence,
-            self.desk.find,
-            Previewer(base.rules, base.domain, self._leaves, base.clock, self.price.terms).preview,
-        )
+        self.publisher = publisher_of(self, self._told)
+        self.gate = gate_of(self)
+        self.ingress = ingress_of(self)
+        self.door = door_of(self)
+        self.views = views_of(self, self._leaves)
         told = (probes_of(self), self.meters.traffic, self._faucet, self.history.asked)
-        self.server = HttpServer(config.http, self.door, self.views, *told)
+        self.server = HttpServer(self.config.http, self.door, self.views, *told)
 
     def _make_triggers(self) -> None:
         config = self.config.triggers

@@ -48,7 +48,7 @@ class Publisher:
         sequence: Sequence,
     ) -> None:
         """Begin with ``feeds`` that stand at ``sequence``."""
-        self._feeds = feeds
+        self.feeds = feeds
         self._blocks = blocks
         self._clock = clock
         self._config = config
@@ -99,7 +99,7 @@ class Publisher:
         for block in blocks:
             self.history.add(block)
             self.last_sequence = block.block.last_sequence
-            for message in self._feeds.take(block, self):
+            for message in self.feeds.take(block, self):
                 self._tell(message)
         self._mend()
         self._blocks.stage.busy(started_ns, self._clock.now_ns(), len(blocks))
@@ -113,7 +113,7 @@ class Publisher:
         """Note how far L1 has come, and tell. Raises ``TransitionImpossible``."""
         before, self.cursors = self.cursors, self.cursors.moved(cursors)
         if self.cursors != before and FINALITY in self._subscriptions:
-            self.pushed += self._subscriptions.push(FINALITY, self._feeds.finality(self.cursors))
+            self.pushed += self._subscriptions.push(FINALITY, self.feeds.finality(self.cursors))
             self._mend()
 
     def wants(self, channel: Channel) -> bool:
@@ -156,15 +156,15 @@ class Publisher:
 
     def _missed(self, channel: Channel, since: Sequence) -> tuple[bytes, ...] | None:
         """Return what was told after message ``since``; None where that is not known any more."""
-        if since == self._feeds.sequence(channel):
+        if since == self.feeds.sequence(channel):
             return ()
         return self._recent.since(channel, since)
 
     def _first(self, channel: Channel) -> tuple[bytes, ...]:
         """Return the frames of one who has heard nothing of ``channel`` yet."""
         if channel == FINALITY:
-            return (self._feeds.finality(self.cursors),)
-        return self._feeds.standing(channel)
+            return (self.feeds.finality(self.cursors),)
+        return self.feeds.standing(channel)
 
     def _standing(self, channel: Channel) -> tuple[bytes, ...]:
         """Return the frames of one who has fallen behind on ``channel``."""
@@ -186,4 +186,4 @@ class Publisher:
 
     def may_act(self, account: Address, signer: Address, now: Millis) -> bool:
         """See ``node.ports.api.Feeds``."""
-        return self._feeds.accounts.may_act(account, signer, now)
+        return self.feeds.accounts.may_act(account, signer, now)

@@ -4,7 +4,8 @@
 
 One turn of the loop is one block. While the journal writes, the loop is free and the lanes fill:
 what has gathered by then is the next block, so blocks grow with the load and commits are shared
-without anyone deciding it. ``gather_ms`` lets an idle exchange wait a little for company.
+without anyone deciding it. ``gather_ms`` lets a block wait for company: the time that an auction
+has.
 
 Nobody hears of a command before its block is durable: not its sender, not the stations behind. The
 outcome of a rejected one waits as well, because it may rest on a command of the same block.
@@ -54,7 +55,7 @@ class SequencerLimits(msgspec.Struct, frozen=True):
     """``lanes``: submissions that each lane holds. ``block_work``: orders in a block, roughly.
 
     ``block_ms``: how long a block may take to apply, by the time that work took lately.
-    ``gather_ms``: how long a first submission waits for others, 0 … 5.
+    ``gather_ms``: how long a first submission waits for others; less than lanes may be late.
     """
 
     lanes: Mapping[Lane, int]

@@ -90,7 +90,7 @@ async def run(folder: Path, rpc: str, *more: object, data: Path | None = None) -
 async def test_every_fault_of_a_configuration_is_told_at_once(tmp_path: Path) -> None:
     sections: dict[str, dict[str, Any]] = {
         "l1": {"rpcc": "x", "rollup": "0x12"},
-        "sequencer": {"gather_ms": 99},
+        "sequencer": {"gather_ms": 999},
         "batcher": {"age_ms_max": 0},
     }
     write_config(tmp_path / "node.toml", sections, log_level="loud")

@@ -39,6 +39,22 @@ EXPLAINED = (
 )
 
 
+def test_a_block_gathers_for_less_than_lanes_may_be_late(tmp_path: Path) -> None:
+    def text(gather_ms: int) -> str:
+        return f"""
+rules = "{RULES}"
+[sequencer]
+gather_ms = {gather_ms}
+delay_target_ms = 150
+"""
+
+    assert read_config(write(tmp_path, text(149))).sequencer.gather_ms == 149
+    with pytest.raises(ConfigInvalid) as refusal:
+        read_config(write(tmp_path, text(150)))
+    (fault,) = refusal.value.faults
+    assert fault.startswith("sequencer.gather_ms: 150, below delay_target_ms (150) allowed")
+
+
 def test_the_devnet_file_says_what_the_code_has_for_default(tmp_path: Path) -> None:
     """A key that is left out must not mean something else than the file that explains it says."""
     said = read_config(TOP / "configs" / "devnet.toml")
