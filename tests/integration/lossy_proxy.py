@@ -12,7 +12,7 @@ from random import Random
 import msgspec
 
 _TEXT = 1
-_LIMIT = 1 << 24
+_LIMIT = 1 << 16
 
 Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -17,10 +17,10 @@ from node.client import session as client
 from node.client.local_book import BookUnknown, LocalBook
 from node.client.local_orders import LocalOrders
 from node.client.session import ConnectionLost, Session, connect
-from node.client.subscription import RESUMABLE, Subscription
+from node.client.subscription import Subscription
 from node.codec.checksums import book_checksum, level_entry
 from node.ingress.config import IngressConfig
-from node.ports.api import Channel
+from node.ports.api import RESUMABLE, Channel
 from node.types.commands import Side
 from node.types.ids import MarketId
 from tests.examples import RULES
@@ -32,16 +32,17 @@ MARKETS = tuple(enumerate((market.symbol for market in RULES.markets), start=1))
 SETTLE_S = 60
 # A busy machine is no flood, and a reader may ask as often as the line makes it.
 LIMITS = IngressConfig(messages_per_s=1_000_000, message_burst=1_000_000)
-HTTP = HttpConfig(outbox_bytes=1 << 20)
+HTTP = HttpConfig(outbox_bytes=1 << 18)
 BLOCKS_AT_ONCE = 16
 COMMANDS_PER_BLOCK = 4
+BURST_EACH, BURST = 64, 20
 
 
 class Reader:
     """A client that follows both books and the trades of each market, and checks what it shows."""
 
     def __init__(self, session: Session, valid: set[tuple[int, int]]) -> None:
-        self._session = session
+        self.session = session
         self._valid = valid
         self.books: dict[int, LocalBook] = {}
         self.orders: dict[int, LocalOrders] = {}
@@ -74,8 +75,8 @@ class Reader:
     async def _insist(self, method: str, *args: Any, **more: Any) -> Any:
         while True:
             with suppress(ConnectionLost):
-                return await getattr(self._session, method)(*args, **more)
-            await self._session.ready()
+                return await getattr(self.session, method)(*args, **more)
+            await self.session.ready()
 
     def _heard(self, message: dict[str, Any]) -> None:
         if message["channel"] != "trades":
@@ -110,7 +111,9 @@ class Scene:
         await asyncio.sleep(0)
 
     async def read(self) -> None:
-        """Wait until the server has handed everything to the line."""
+        """Wait until everyone is connected and the server has handed everything to the line."""
+        for reader in self.readers:
+            await reader.session.ready()
         wires = self.node.server._conversations
         while any(wire._transport.get_write_buffer_size() for wire in wires):  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -158,12 +161,13 @@ async def follow_through_storm(clients: int, seed: int, deliveries: int) -> Scen
     async with scene(clients, seed, valid) as stage:
         proxy = stage.proxy
         proxy.weather = STORM
-        began = perf_counter()
+        began, turns = perf_counter(), 0
         while proxy.delivered < deliveries:
-            await stage.tell(made, valid)
+            turns += 1
             # Readers are given time to read, but for a burst now and then.
-            if stage.blocks % 512:
-                await stage.read()
+            for _ in range(1 if turns % BURST_EACH else BURST):
+                await stage.tell(made, valid)
+            await stage.read()
             for reader in stage.readers:
                 reader.look()
         took_s, delivered = perf_counter() - began, proxy.delivered
@@ -194,7 +198,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError(subscription.params)
 
     monkeypatch.setattr(Subscription, "start_over", start_over)
-    monkeypatch.setattr(client, "ANSWER_S", 0.5)
+    monkeypatch.setattr(client, "ANSWER_S", 0.2)
     monkeypatch.setattr(client, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(client, "LONGEST_PAUSE_S", 0.1)
 
@@ -219,7 +223,7 @@ def require_disturbed(stage: Scene) -> None:
     assert min(proxy.dropped, proxy.doubled, proxy.swapped, proxy.hung_up) > 0
     resumed = anew = 0
     for reader in stage.readers:
-        for (channel, _, _), subscription in reader._session._channels.items():
+        for (channel, _, _), subscription in reader.session._channels.items():
             if channel in RESUMABLE:
                 resumed += subscription.resumed
                 anew += subscription.begun - 1
