@@ -32,7 +32,7 @@ MARKETS = tuple(enumerate((market.symbol for market in RULES.markets), start=1))
 SETTLE_S = 60
 # A busy machine is no flood, and a reader may ask as often as the line makes it.
 LIMITS = IngressConfig(messages_per_s=1_000_000, message_burst=1_000_000)
-HTTP = HttpConfig(outbox_bytes=1 << 18)
+HTTP = HttpConfig(outbox_bytes=1 << 20)
 BLOCKS_AT_ONCE = 16
 COMMANDS_PER_BLOCK = 4
 BURST_EACH, BURST = 64, 20

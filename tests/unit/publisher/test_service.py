@@ -171,6 +171,16 @@ async def test_who_stayed_away_too_long_begins_anew() -> None:
     assert (opening.resumed, snapshot["type"]) == (False, "snapshot")
 
 
+async def test_who_is_behind_when_it_asks_begins_anew() -> None:
+    publisher, mailbox = station()
+    reader = Reader()
+    (first,) = decoded(publisher.subscribe(reader, RESUMED[0]).frames)
+    follow(publisher, mailbox, MadeUpBlocks(1, 2))
+    assert publisher.subscribe(reader, RESUMED[0], Sequence(first["seq"])).resumed
+    reader.behind = True
+    assert not publisher.subscribe(reader, RESUMED[0], Sequence(first["seq"])).resumed
+
+
 async def test_nobody_goes_on_from_where_the_log_has_not_come() -> None:
     publisher, mailbox = station()
     follow(publisher, mailbox, MadeUpBlocks(1, 2))
