@@ -307,6 +307,9 @@ class Session:
             subscription.start_over()
             await self._ask(subscription)
         except TimeoutError as silence:
+            # What was asked may have been lost, or its answer: a new connection begins clean.
+            if self._socket is not None:
+                await self._socket.close()
             raise ConnectionLost(method="subscribe", waited_s=ANSWER_S) from silence
 
     async def _log_in(self) -> None:

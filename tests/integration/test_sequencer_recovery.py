@@ -214,8 +214,10 @@ async def test_the_tape_holds_what_was_traded_since_the_snapshot(tmp_path: Path)
         node.save_snapshot()
         before = node.state.sequence
         accepted = await flow.send(node, bursts=4)
+    accepted.sort(key=lambda outcome: outcome.sequence)
     fills = [event for each in accepted for event in each.events if isinstance(event, Filled)]
     async with running(tmp_path, clock) as (again, _):
+        assert len(fills) < PublisherConfig().trades_kept
         trades = again.tape.trades(market, 1_000)
         assert [trade.fill for trade in trades] == fills
         assert len(fills) > 10
