@@ -36,7 +36,7 @@ from node.types.commands import (
     PriceReport,
     Side,
 )
-from node.types.durable import Executed, Outcome
+from node.types.durable import DurableBlock, Executed, Outcome
 from node.types.errors import PlimsollError
 from node.types.events import Filled
 from node.types.fees import FREE
@@ -93,9 +93,11 @@ class Node:
         self.snapshots = SnapshotFolder(folder.snapshots, folder.identity)
         self.recovery: Recovery
         self.tape = Tape(len(RULES.markets), PublisherConfig())
-        self.state, self.recovery = recover(
-            _restore, apply, self.journal, self.snapshots, self.tape.take
-        )
+
+        def observe(block: DurableBlock) -> None:
+            self.tape.take(block)
+
+        self.state, self.recovery = recover(_restore, apply, self.journal, self.snapshots, observe)
         name = partial(command_id, signing=SIGNING)
         self.key = TestKey()
         self.sequencer = Sequencer(
