@@ -151,6 +151,7 @@ def read_config(path: Path, overrides: dict[str, dict[str, Any]] | None = None) 
     top = read_section(_Top, tables, "", faults)
     read = {name: _section(name, table, faults) for name, table in sections.items()}
     _check_fairness(read["ingress"], read["sequencer"], faults)
+    _check_resumption(read["publisher"], read["http"], faults)
     rules = None
     if top is not None:
         rules = _rules((path.parent / top.rules).resolve(), faults)
@@ -212,6 +213,19 @@ def _check_fairness(
             f"{ingress.in_flight}, at most {highest} allowed:"
             f" one part in {ADMISSION_SHARE_MAX} of sequencer.admission_limit",
         )
+
+
+def _check_resumption(
+    publisher: PublisherConfig | None, http: HttpConfig | None, faults: Faults
+) -> None:
+    """What a reader who comes back is told at once must fit into its outbox, or it is cut anew."""
+    if publisher is not None and http is not None:
+        highest = http.outbox_bytes // 2
+        if publisher.resume_bytes > highest:
+            faults.add(
+                "publisher.resume_bytes",
+                f"{publisher.resume_bytes}, at most {highest} allowed: half of http.outbox_bytes",
+            )
 
 
 def _check_l1(section: L1Config, faults: Faults) -> None:

@@ -6,7 +6,7 @@ come too late but never twice.
 
 import msgspec
 
-from node.types.commands import CancelAll, PlaceOrders, SignedAction
+from node.types.commands import CancelAll, PlaceOrders, SetSwitch, SignedAction
 from node.types.errors import (
     GateClosed,
     Overloaded,
@@ -61,20 +61,23 @@ def passes(error: PlimsollError) -> bool:
 
 
 def adds_risk(action: SignedAction) -> bool:
-    """Return whether ``action`` holds an order that is not reduce-only.
+    """Return whether ``action`` holds an amend, or an order that is not reduce-only.
 
     Its price was right when it was signed; sent again seconds later it may be a gift to others.
+    Whether an amend only reduces, its order tells and not the action.
     """
-    return isinstance(action, PlaceOrders) and any(not new.reduce_only for new in action.orders)
+    return isinstance(action, PlaceOrders) and (
+        bool(action.amends) or any(not new.reduce_only for new in action.orders)
+    )
 
 
 def usual_policy(action: SignedAction) -> RetryPolicy:
     """Return what is used where a caller says nothing.
 
-    Cancels and orders that only reduce are sent again: a trader wants them to arrive, late rather
-    than not at all. Everything else is sent once.
+    Cancels, orders that only reduce, and the dead man's switch are sent again: a trader wants them
+    to arrive, late rather than not at all. Everything else is sent once.
     """
-    if isinstance(action, CancelAll):
+    if isinstance(action, CancelAll | SetSwitch):
         return PATIENT
     if isinstance(action, PlaceOrders) and not adds_risk(action):
         return PATIENT

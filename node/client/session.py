@@ -73,6 +73,7 @@ class Session:
         self._url = url
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._asking: dict[asyncio.Future[Message], Subscription] = {}
         self._channels: dict[tuple[str, ...], Subscription] = {}
         self._wallet: Wallet | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -327,14 +328,18 @@ class Session:
         """Ask for a channel, to go on where it stands. Raises the server's error or its silence."""
         subscription.asked = True
         answer = self.start("subscribe", subscription.params)
+        self._asking[answer] = subscription
         try:
             async with asyncio.timeout(ANSWER_S):
-                subscription.answered(await answer)
+                await answer
         except SinceAhead:
             # Another past than the one that was followed: only what stands there is true.
             subscription.start_over()
             await self._ask(subscription)
         except TimeoutError as silence:
+            # What was asked may have been lost, or its answer: a new connection begins clean.
+            if self._socket is not None:
+                await self._socket.close()
             raise ConnectionLost(method="subscribe", waited_s=ANSWER_S) from silence
 
     async def _log_in(self) -> None:
@@ -356,6 +361,10 @@ class Session:
         future = self._waiting.pop(message["id"], None)
         if future is None or future.done():
             return
+        subscription = self._asking.pop(future, None)
+        if subscription is not None and refused is None:
+            # Now, not when whoever waits has its turn: the messages that follow rest on it.
+            subscription.answered(result)
         if refused is not None:
             if isinstance(refused, FeeAboveMax):
                 # The answer names the price: the next action need not fail for it again.
@@ -368,6 +377,7 @@ class Session:
         self._socket = None
         self._ready.clear()
         self._outbox.clear()
+        self._asking.clear()
         self._outdated = asyncio.Queue()
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():

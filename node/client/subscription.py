@@ -9,12 +9,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from node.client.local_book import FeedCrossed, FeedGap, FeedMismatch
+from node.ports.api import RESUMABLE
 
 Message = dict[str, Any]
 Handler = Callable[[Message], None]
-
-RESUMABLE: Final = frozenset(("book", "orders", "trades", "account"))
-"""Channels that the server can go on with after a message that is named."""
 
 _UNFIT: Final = (FeedGap, FeedCrossed, FeedMismatch)
 

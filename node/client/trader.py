@@ -23,14 +23,16 @@ from node.client.nonces import CountedNonces, Nonces
 from node.client.retry import RetryPolicy, passes, usual_policy
 from node.client.session import ConnectionLost, Session
 from node.client.subscription import Message
-from node.client.wallet import Wallet
+from node.client.wallet import NEVER, Wallet
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     ApproveAgent,
     CancelAll,
     CancelOrder,
     NewOrder,
     PlaceOrders,
+    SetSwitch,
     Withdraw,
 )
 from node.types.errors import (
@@ -56,7 +58,7 @@ _MS_PER_S: Final = 1_000
 _TELLS_NOTHING = (ActionExpired, AgentExpired, NonceUsed, WrongSigner)
 """Refusals that come before anyone looks whether the action was executed before."""
 
-A = TypeVar("A", PlaceOrders, CancelAll, AdjustMargin, Withdraw, ApproveAgent)
+A = TypeVar("A", PlaceOrders, CancelAll, AdjustMargin, Withdraw, ApproveAgent, SetSwitch)
 
 
 class OutcomeUnknown(Unavailable):
@@ -144,12 +146,15 @@ class Trader:
         orders: tuple[NewOrder, ...] = (),
         cancels: tuple[CancelOrder, ...] = (),
         *,
+        amends: tuple[AmendOrder, ...] = (),
         max_fee: Money | None = None,
         deadline_ms: int | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
-        """Send cancels, then orders, under one signature."""
-        action = self.wallet.place(orders, cancels, expires=self.expires(), max_fee=max_fee)
+        """Send cancels, then amends, then orders, under one signature."""
+        action = self.wallet.place(
+            orders, cancels, amends=amends, expires=self.expires(), max_fee=max_fee
+        )
         return await self.send(action, deadline_ms=deadline_ms, retry=retry)
 
     async def cancel_all(
@@ -174,6 +179,19 @@ class Trader:
     ) -> Message:
         """Let ``agent`` act until ``until``; in the past: not any more."""
         action = self.wallet.approve_agent(agent, until, expires=self.expires())
+        return await self.send(action, retry=retry)
+
+    async def set_switch(
+        self,
+        cancel_at: Millis = NEVER,
+        *,
+        on_disconnect: bool = False,
+        retry: RetryPolicy | None = None,
+    ) -> Message:
+        """Let all orders go at ``cancel_at``, or with the last connection; neither: off."""
+        action = self.wallet.set_switch(
+            cancel_at, on_disconnect=on_disconnect, expires=self.expires()
+        )
         return await self.send(action, retry=retry)
 
     async def send(

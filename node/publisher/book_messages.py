@@ -5,6 +5,7 @@ A ``bbo`` message is all there is to know; it comes once a block at most, and on
 """
 
 from collections.abc import Container
+from functools import lru_cache
 from typing import Final
 
 from node.codec.action_types import SIDE_NAMES
@@ -17,6 +18,7 @@ from node.types.commands import Side
 from node.types.durable import DurableBlock
 from node.types.ids import MarketId, Sequence
 from node.types.rules import MarketRules, Rules
+from node.types.units import decimal_from_units
 
 _SIDES: Final = (("bids", Side.BUY), ("asks", Side.SELL))
 
@@ -183,13 +185,12 @@ class BookMessages:
         told = self._book[market_id - 1]
         if told.checksum is None:
             market = self._rules.market(market_id)
+            tick, lot = market.tick_decimals, market.lot_decimals
             bids, asks = (
-                (
-                    level_entry(price, size)
-                    for price, size in shown_levels(
-                        self._books.levels(market_id, side, CHECKSUM_DEPTH), market
-                    )
-                )
+                [
+                    _level_text(price, size, tick, lot)
+                    for price, size in self._books.levels(market_id, side, CHECKSUM_DEPTH)
+                ]
                 for side in Side
             )
             told.checksum = book_checksum(bids, asks)
@@ -200,15 +201,30 @@ class BookMessages:
         told = self._orders[market_id - 1]
         if told.checksum is None:
             market = self._rules.market(market_id)
+            tick, lot = market.tick_decimals, market.lot_decimals
             bids, asks = (
-                (
-                    order_entry(*_shown_order(order, market))
+                [
+                    _order_text(order.order_id, order.price, order.remaining, tick, lot)
                     for order in self._books.orders(market_id, side, CHECKSUM_DEPTH)
-                )
+                ]
                 for side in Side
             )
             told.checksum = book_checksum(bids, asks)
         return told.checksum
+
+
+@lru_cache(16_384)
+def _level_text(price: int, size: int, tick: int, lot: int) -> str:
+    """Return a checksum's entry; most of the best levels are the same from block to block."""
+    return level_entry(decimal_from_units(price, tick), decimal_from_units(size, lot))
+
+
+@lru_cache(16_384)
+def _order_text(order_id: int, price: int, remaining: int, tick: int, lot: int) -> str:
+    """Return a checksum's entry, likewise."""
+    return order_entry(
+        order_id, decimal_from_units(price, tick), decimal_from_units(remaining, lot)
+    )
 
 
 def _shown_order(order: Resting, market: MarketRules) -> tuple[int, str, str]:

@@ -59,7 +59,7 @@ class _Queue:
 
     def __init__(self) -> None:
         self.orders: dict[OrderId, Resting] = {}
-        self.size = 0
+        self.size = Lots(0)
 
 
 class BookMirror:
@@ -91,7 +91,7 @@ class BookMirror:
             queue = levels[price] = _Queue()
         self._sizes_before[side].setdefault(price, queue.size)
         queue.orders[order_id] = order
-        queue.size += remaining
+        queue.size += remaining  # type: ignore[assignment]  # Lots() costs a call.
 
     def resize(self, order_id: OrderId, remaining: Lots) -> None:
         """Leave ``remaining`` lots of an order in its place; at 0 it is gone."""
@@ -104,7 +104,7 @@ class BookMirror:
         queue = self._levels[order.side][order.price]
         self._sizes_before[order.side].setdefault(order.price, queue.size)
         self._orders[order_id] = queue.orders[order_id] = order
-        queue.size += remaining - before.remaining
+        queue.size += remaining - before.remaining  # type: ignore[assignment]  # As above.
 
     def move(self, order_id: OrderId, price: Ticks, remaining: Lots) -> None:
         """Put an order that rests already behind all others of ``price``."""
@@ -128,7 +128,7 @@ class BookMirror:
     def levels(self, side: Side, depth: int | None = None) -> Levels:
         """Return price and total size of the best ``depth`` levels (None: of all), best first."""
         queues = self._levels[side]
-        return [(price, Lots(queues[price].size)) for price in islice(self._prices(side), depth)]
+        return [(price, queues[price].size) for price in islice(self._prices(side), depth)]
 
     def orders(self, side: Side, depth: int | None = None) -> list[Resting]:
         """Return the first ``depth`` orders of ``side`` in priority (None: all)."""
@@ -142,7 +142,7 @@ class BookMirror:
         if not queues:
             return None
         price, queue = queues.peekitem(-1 if side is Side.BUY else 0)
-        return price, Lots(queue.size)
+        return price, queue.size
 
     def _prices(self, side: Side) -> Iterator[Ticks]:
         queues = self._levels[side]
@@ -156,7 +156,7 @@ class BookMirror:
         queue = levels[order.price]
         self._sizes_before[order.side].setdefault(order.price, queue.size)
         del queue.orders[order_id]
-        queue.size -= order.remaining
+        queue.size -= order.remaining  # type: ignore[assignment]  # As above.
         if not queue.orders:
             del levels[order.price]
 
@@ -164,9 +164,9 @@ class BookMirror:
         changed: Levels = []
         for price, before in self._sizes_before[side].items():
             queue = self._levels[side].get(price)
-            size = 0 if queue is None else queue.size
+            size = Lots(0) if queue is None else queue.size
             if size != before:
-                changed.append((price, Lots(size)))
+                changed.append((price, size))
         changed.sort(reverse=side is Side.BUY)
         return changed
 

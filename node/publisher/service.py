@@ -135,9 +135,11 @@ class Publisher:
         self._subscriptions.add(subscriber, channel)
         if channel.kind in RESUMABLE:
             self._recent.open(channel)
-            missed = None if since is None else self._missed(channel, since)
-            if missed is not None:
-                return Opening(missed, resumed=True)
+            # One that is behind already would be cut by all that it missed, again and again.
+            if since is not None and not subscriber.behind:
+                missed = self._missed(channel, since)
+                if missed is not None:
+                    return Opening(missed, resumed=True)
         return Opening(self._first(channel), resumed=False)
 
     def unsubscribe(self, subscriber: Subscriber, channel: Channel) -> None:

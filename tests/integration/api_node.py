@@ -237,9 +237,16 @@ def withdrawal_proof(withdrawal_id: int) -> WithdrawalProof:
 
 @asynccontextmanager
 async def running_node(
-    http: HttpConfig | None = None, ingress: IngressConfig | None = None, lane_limit: int = 1_000
+    http: HttpConfig | None = None,
+    ingress: IngressConfig | None = None,
+    lane_limit: int = 1_000,
+    *,
+    funded: bool = True,
 ) -> AsyncIterator[ApiNode]:
-    """Run a funded node; at the end every counter must conserve."""
+    """Run a funded node; at the end every counter must conserve.
+
+    One that is not ``funded`` has an empty log: a test may make up the blocks that it tells of.
+    """
     base = http or HttpConfig()
     node = ApiNode(msgspec.structs.replace(base, port=0), ingress or IngressConfig(), lane_limit)
     await node.server.start()
@@ -248,7 +255,8 @@ async def running_node(
         for work in (node.sequencer.run(), node.publisher.run(), node.server.run())
     ]
     try:
-        await node.fund()
+        if funded:
+            await node.fund()
         yield node
         await node.server.stop()
         assert node.ingress.stage.conserved()

@@ -20,6 +20,7 @@ from node.types.commands import (
     Side,
     Withdraw,
 )
+from node.types.feed_states import FEED_STATES_VERSION, FILL_STAGES, ORDER_STATES
 from node.types.ids import ClientOrderId, Sequence
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.examples import ALICE, BOB, CAROL, DOLLAR, DOMAIN, MALLORY, RULES, START_MS, oracle_round
@@ -53,6 +54,10 @@ async def test_the_greeting_names_the_exchange() -> None:
         assert hello["rollup"] == "0x" + DOMAIN.rollup.hex()
         assert hello["sequencer"] == "0x" + TestKey().address.hex()
         assert [market["symbol"] for market in hello["markets"]] == ["BTC-PERP", "ETH-PERP"]
+        assert hello["states"]["version"] == FEED_STATES_VERSION
+        assert tuple(hello["states"]["orders"]) == ORDER_STATES
+        assert tuple(hello["states"]["fills"]) == FILL_STAGES
+        assert hello["states"]["reasons"][0] == "by_account"
 
 
 async def test_an_order_rests_and_its_receipt_can_be_checked() -> None:
@@ -225,7 +230,7 @@ async def test_other_bad_input_keeps_the_connection_too() -> None:
 
 async def test_a_book_is_followed_without_gaps_and_a_resubscription_begins_anew() -> None:
     async with running_node() as node, talking_to(node) as talker:
-        assert (await talker.call("subscribe", BOOK))["result"] == BOOK
+        assert (await talker.call("subscribe", BOOK))["result"] == BOOK | {"resumed": False}
         snapshot = await talker.push("book")
         assert (snapshot["type"], snapshot["bids"], snapshot["asks"]) == ("snapshot", [], [])
         last, book = snapshot["seq"], dict[str, str]()
@@ -255,15 +260,20 @@ async def test_trades_blocks_and_finality_are_told() -> None:
             await talker.call("subscribe", channel)
         await talker.call("subscribe", {"channel": "blocks"})
         assert (await talker.push("finality"))["posted"] == 0
+        begun = await talker.push("trades")
+        assert (begun["type"], begun["seq"], begun["trades"]) == ("snapshot", 0, [])
         before = await talker.push("blocks")
         await talker.call("action", node.order(BOB, Side.SELL, PRICE))
         block = await talker.push("blocks")
         assert (block["number"], block["parent"]) == (before["number"] + 1, before["hash"])
         sold = await talker.call("action", node.order(ALICE, Side.BUY, PRICE, 40))
         trades = await talker.push("trades")
+        assert (trades["type"], trades["prev_seq"]) == ("diff", 0)
         assert trades["seq"] == sold["result"]["sequence"]
         assert trades["trades"] == [
             {
+                "sequence": sold["result"]["sequence"],
+                "time": START_MS,
                 "price": "5000",
                 "size": "0.004",
                 "taker_side": "buy",
@@ -271,12 +281,12 @@ async def test_trades_blocks_and_finality_are_told() -> None:
                 "taker_order": 2,
             }
         ]
-        node.publisher.set_cursors(Cursors(Sequence(6), Sequence(4), Sequence(2)))
+        node.publisher.set_cursors(Cursors(Sequence(6), Sequence(4), Sequence(2), Sequence(7)))
         moved = await talker.push("finality")
         assert (moved["posted"], moved["safe"], moved["final"]) == (6, 4, 2)
         assert [
-            (await get(node.url, f"/finality/{number}"))["status"] for number in (2, 4, 6, 7)
-        ] == ["final", "safe", "posted", "soft"]
+            (await get(node.url, f"/finality/{number}"))["status"] for number in (2, 4, 6, 7, 8)
+        ] == ["final", "safe", "posted", "sealed", "accepted"]
 
 
 async def test_an_account_is_told_live_to_who_may_act_for_it() -> None:
@@ -299,9 +309,11 @@ async def test_an_account_is_told_live_to_who_may_act_for_it() -> None:
         assert filled["prev_seq"] == rested["seq"]
         fill = filled["events"][0]
         assert (fill["role"], fill["size"], fill["remaining"]) == ("maker", "0.004", "0.006")
+        assert (fill["state"], fill["sequence"]) == ("partly_filled", filled["seq"])
         public = await get(node.url, f"/account/0x{ALICE.address.hex()}")
         assert public["positions"][0]["size"] == "0.004"
         assert [order["remaining"] for order in public["orders"]] == ["0.006"]
+        assert [order["state"] for order in public["orders"]] == ["partly_filled"]
 
 
 async def test_an_agent_may_listen_until_its_time_has_come() -> None:

@@ -16,6 +16,7 @@ from tests.integration.api_node import BTC, PRICE, running_node, talking_to
 from tests.integration.api_sockets import gone, masked, shake_hands, until
 
 BOOK = {"channel": "book", "market": "BTC-PERP"}
+TRADES = {"channel": "trades", "market": "BTC-PERP"}
 NOISE = text_frame(b'{"channel":"noise","pad":"%b"}' % (b"x" * 8_000))
 
 
@@ -33,15 +34,16 @@ async def test_a_slow_reader_is_cut_while_others_read_on() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", node.server.port, limit=16_384)
         try:
             await shake_hands(reader, writer)
-            request = msgspec.json.encode({"id": 1, "method": "subscribe", "params": BOOK})
+            request = msgspec.json.encode({"id": 1, "method": "subscribe", "params": TRADES})
             writer.write(masked(request))
             await reader.readuntil(b'"snapshot"')
+            await keen.call("subscribe", TRADES)
             await keen.call("subscribe", BOOK)
             last = (await keen.push("book"))["seq"]
             # Nothing of this is read by the slow one: it fills the sockets, then the outbox.
             while not node.publisher.slow_readers:
-                node.publisher._subscriptions.push(Channel("book", market=BTC), NOISE)
-                assert (await keen.read())["channel"] == "noise"
+                node.publisher._subscriptions.push(Channel("trades", market=BTC), NOISE)
+                assert (await keen.push("noise"))["pad"]
             assert node.publisher.slow_readers == 1
             answer = await keen.call("action", node.order(ALICE, Side.BUY, PRICE))
             assert answer["result"]["results"][0]["status"] == "resting"

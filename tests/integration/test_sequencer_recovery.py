@@ -16,6 +16,8 @@ from node.codec.commands import command_id
 from node.codec.eip712 import Signing
 from node.codec.receipts import BlockSigning, verify_receipt
 from node.ports.snapshots import Snapshot
+from node.publisher.config import PublisherConfig
+from node.publisher.tape import Tape
 from node.sequencer.builder import Builder
 from node.sequencer.recovery import Recovery, recover
 from node.sequencer.service import Sequencer, SequencerLimits
@@ -34,7 +36,7 @@ from node.types.commands import (
     PriceReport,
     Side,
 )
-from node.types.durable import Executed, Outcome
+from node.types.durable import DurableBlock, Executed, Outcome
 from node.types.errors import PlimsollError
 from node.types.events import Filled
 from node.types.fees import FREE
@@ -90,7 +92,12 @@ class Node:
         self.journal = FileJournal(folder.journal, folder.identity, clock, segment_bytes=50_000)
         self.snapshots = SnapshotFolder(folder.snapshots, folder.identity)
         self.recovery: Recovery
-        self.state, self.recovery = recover(_restore, apply, self.journal, self.snapshots)
+        self.tape = Tape(len(RULES.markets), PublisherConfig())
+
+        def observe(block: DurableBlock) -> None:
+            self.tape.take(block)
+
+        self.state, self.recovery = recover(_restore, apply, self.journal, self.snapshots, observe)
         name = partial(command_id, signing=SIGNING)
         self.key = TestKey()
         self.sequencer = Sequencer(
@@ -197,6 +204,27 @@ async def test_a_clean_stop_and_start_give_the_same_root_and_books(tmp_path: Pat
         assert again.recovery.snapshot > 0
         assert again.recovery.snapshot + again.recovery.replayed == node.state.sequence
         assert await flow.send(again, bursts=1)
+
+
+async def test_the_tape_holds_what_was_traded_since_the_snapshot(tmp_path: Path) -> None:
+    clock = HandClock()
+    market = MarketId(1)
+    async with running(tmp_path, clock) as (node, _):
+        await asyncio.gather(*map(node.submit, _opening_commands(clock)))
+        flow = Flow(5, clock)
+        await flow.send(node, bursts=2)
+        node.save_snapshot()
+        before = node.state.sequence
+        accepted = await flow.send(node, bursts=4)
+    accepted.sort(key=lambda outcome: outcome.sequence)
+    fills = [event for each in accepted for event in each.events if isinstance(event, Filled)]
+    async with running(tmp_path, clock) as (again, _):
+        assert len(fills) < PublisherConfig().trades_kept
+        trades = again.tape.trades(market, 1_000)
+        assert [trade.fill for trade in trades] == fills
+        assert len(fills) > 10
+        assert trades[0].sequence > before
+        assert again.tape.candles(market, "1d", 9)[-1].trades == len(fills)
 
 
 async def test_replay_from_nothing_and_from_a_snapshot_agree(tmp_path: Path) -> None:

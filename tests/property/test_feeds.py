@@ -1,6 +1,7 @@
 """What a reader of the feeds makes of them is what the state holds, after every block."""
 
 from collections import Counter
+from typing import Any
 
 import msgspec
 import pytest
@@ -46,6 +47,7 @@ class Follower:
             Channel("bbo", market): self.best,
         }
         self.told: Counter[str] = Counter()
+        self.bbo: tuple[object, object] = (None, None)
         for channel, apply in self.channels.items():
             (frame,) = feeds.standing(channel)
             apply(msgspec.json.decode(frame))
@@ -142,7 +144,7 @@ def test_trades_and_candles_are_those_of_the_log(seed: int) -> None:
     state = fresh_state()
     feeds = Feeds(RULES, Books(2), Accounts(), Marks(Sequence(0)), bytes, Sequence(0))
     trades, candles = Channel("trades", MARKETS[0]), Channel("candles", MARKETS[0], interval="5m")
-    last, told, newest = dict.fromkeys((trades, candles), 0), [], dict[int, dict[str, object]]()
+    last, told, newest = dict.fromkeys((trades, candles), 0), [], dict[int, dict[str, Any]]()
     fills: list[tuple[int, Filled]] = []
     for block in blocks_of(seed, state):
         for message in feeds.take(block, last):
@@ -162,10 +164,10 @@ def test_trades_and_candles_are_those_of_the_log(seed: int) -> None:
     assert list(newest.values()) == slow_candles(fills, INTERVALS_MS["5m"])
 
 
-def slow_candles(fills: list[tuple[int, Filled]], length_ms: int) -> list[dict[str, object]]:
+def slow_candles(fills: list[tuple[int, Filled]], length_ms: int) -> list[dict[str, Any]]:
     """Return what the definition of a candle says."""
     market = RULES.market(MARKETS[0])
-    candles: list[dict[str, object]] = []
+    candles: list[dict[str, Any]] = []
     for start in sorted({time - time % length_ms for time, _ in fills}):
         inside = [fill for time, fill in fills if start <= time < start + length_ms]
         prices = [fill.price for fill in inside]

@@ -171,3 +171,18 @@ def test_rules_are_held_to_their_ranges(tmp_path: Path, old: str, new: str, key:
     (tmp_path / "rules.toml").write_text(text.replace(old, new, 1), "utf-8")
     faults = faults_of(tmp_path, 'rules = "rules.toml"')
     assert any(fault.startswith(key) for fault in faults), faults
+
+
+def test_what_a_reader_missed_must_fit_into_its_outbox(tmp_path: Path) -> None:
+    def text(resume_bytes: int) -> str:
+        return f"""
+rules = "{RULES}"
+[publisher]
+resume_bytes = {resume_bytes}
+[http]
+outbox_bytes = 100_000
+"""
+
+    assert read_config(write(tmp_path, text(50_000))).publisher.resume_bytes == 50_000
+    (fault,) = faults_of(tmp_path, text(50_001))
+    assert fault.startswith("publisher.resume_bytes: 50001, at most 50000 allowed")

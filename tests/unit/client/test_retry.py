@@ -5,11 +5,13 @@ import pytest
 from node.client.retry import NEVER, PATIENT, RetryPolicy, passes, usual_policy
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     CancelAll,
     CancelOrder,
     NewOrder,
     OrderType,
     PlaceOrders,
+    SetSwitch,
     Side,
     SignedAction,
 )
@@ -33,6 +35,7 @@ BTC = MarketId(1)
 OPENING = NewOrder(BTC, Side.BUY, OrderType.GTC, Ticks(1), Lots(1))
 CLOSING = NewOrder(BTC, Side.BUY, OrderType.GTC, Ticks(1), Lots(1), reduce_only=True)
 CANCEL = CancelOrder(OrderId(7))
+AMEND = AmendOrder(BTC, Ticks(1), Lots(1), OrderId(7))
 
 
 @pytest.mark.parametrize(
@@ -42,10 +45,12 @@ CANCEL = CancelOrder(OrderId(7))
         (PlaceOrders(*HEAD, (CANCEL,), ()), PATIENT),
         (PlaceOrders(*HEAD, (CANCEL,), (CLOSING,)), PATIENT),
         (PlaceOrders(*HEAD, (CANCEL,), (CLOSING, OPENING)), NEVER),
+        (PlaceOrders(*HEAD, (CANCEL,), (CLOSING,), amends=(AMEND,)), NEVER),
+        (SetSwitch(*HEAD, Millis(0)), PATIENT),
         (AdjustMargin(*HEAD, BTC, Money(1)), NEVER),
     ],
 )
-def test_what_only_cancels_or_reduces_is_sent_again(
+def test_what_only_cancels_reduces_or_guards_is_sent_again(
     action: SignedAction, policy: RetryPolicy
 ) -> None:
     assert usual_policy(action) is policy

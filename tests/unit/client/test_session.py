@@ -1,18 +1,14 @@
 """A session against servers that go away at the worst moments."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
-from structlog.testing import capture_logs
 
-from node.client.local_book import LocalBook
 from node.client.session import ConnectionLost, Session, connect
 from node.types.errors import WrongChain
 from tests.examples import DOMAIN, RULES
@@ -153,129 +149,6 @@ async def test_waiting_for_a_connection_does_not_spin_while_the_last_one_closes(
                 await session.ready()
         await closing
         assert (tries, session.connections) == (2, 2)
-
-
-BOOK = {"channel": "book", "market": "BTC-PERP", "asks": []}
-SNAPSHOT = BOOK | {"type": "snapshot", "seq": 5, "prev_seq": 0, "bids": [["10", "1"]]}
-LATE = BOOK | {"type": "diff", "seq": 9, "prev_seq": 7, "bids": [["10", "2"]]}
-NEWER = BOOK | {"type": "snapshot", "seq": 9, "prev_seq": 0, "bids": [["10", "3"]]}
-
-GARBLED: dict[str, str] = {
-    "no json": "{",
-    "no object": "7",
-    "no type": msgspec.json.encode(BOOK).decode(),
-    "no levels": msgspec.json.encode(SNAPSHOT | {"bids": 7}).decode(),
-    "no price": msgspec.json.encode(SNAPSHOT | {"bids": [["ten", "1"]]}).decode(),
-    "no values": '{"id": 2, "error": {"code": 1001, "values": 7}}',
-    "no code": '{"id": 2, "error": {}}',
-    "no result": '{"id": 2}',
-    "too deep": "[" * 5_000,
-}
-
-
-def book_server(
-    *after: dict[str, Any] | str, subscribed: list[str] | None = None, refuse: bool = False
-) -> Behaviour:
-    """Tell each subscriber of a book a snapshot, the first one ``after`` as well.
-
-    With ``refuse`` the server has no time for a second subscription.
-    """
-
-    async def behave(socket: web.WebSocketResponse, _request: web.Request) -> None:
-        await socket.send_str(HELLO)
-        pushes, told = iter([SNAPSHOT, NEWER]), list(after)
-        async for message in socket:
-            asked = msgspec.json.decode(message.data)
-            if subscribed is not None:
-                subscribed.append(asked["method"])
-            push = next(pushes, None) if asked["method"] == "subscribe" else None
-            if refuse and push is NEWER:
-                await socket.send_json({"id": asked["id"], "error": {"code": 2001}})
-                continue
-            await socket.send_json({"id": asked["id"], "result": {}})
-            if push is not None:
-                await socket.send_json(push)
-            while push is not None and told:
-                late = told.pop(0)
-                await socket.send_str(late if isinstance(late, str) else text_of(late))
-
-    return behave
-
-
-def text_of(body: dict[str, Any]) -> str:
-    return msgspec.json.encode(body).decode()
-
-
-async def until_seq(book: LocalBook, seq: int) -> None:
-    for _ in range(1_000):
-        if book.seq == seq:
-            return
-        await asyncio.sleep(0.005)
-    raise TimeoutError
-
-
-async def until_connected_again(session: Session) -> None:
-    for _ in range(1_000):
-        if session.connections == 2:
-            return await session.ready()
-        await asyncio.sleep(0.005)
-    raise TimeoutError
-
-
-async def test_a_gap_starts_the_book_over_on_the_same_connection() -> None:
-    methods: list[str] = []
-    async with session_with(book_server(LATE, LATE, subscribed=methods)) as session:
-        await session.ready()
-        book = await session.follow_book("BTC-PERP")
-        await until_seq(book, 9)
-        assert book.bids() == [("10", "3")]
-        await session.request("ping", {})
-        assert methods == ["subscribe", "unsubscribe", "subscribe", "ping"]
-        assert session.connections == 1
-        assert session._waiting == {}
-
-
-async def test_a_book_that_may_not_start_over_does_so_on_a_new_connection() -> None:
-    async with session_with(book_server(LATE, refuse=True), book_server()) as session:
-        await session.ready()
-        book = await session.follow_book("BTC-PERP")
-        await until_connected_again(session)
-        await until_seq(book, 5)
-        assert book.bids() == [("10", "1")]
-        assert await session.request("ping", {}) == {}
-
-
-async def test_a_gap_in_the_last_words_of_a_connection_ends_nothing() -> None:
-    async def tell_and_go(socket: web.WebSocketResponse, _request: web.Request) -> None:
-        await socket.send_str(HELLO)
-        asked = msgspec.json.decode((await socket.receive()).data)
-        await socket.send_json({"id": asked["id"], "result": {}})
-        await socket.send_json(SNAPSHOT)
-        await socket.send_json(LATE)
-        await socket.close()
-
-    unhandled: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
-    async with session_with(tell_and_go, book_server()) as session:
-        await session.ready()
-        book = await session.follow_book("BTC-PERP")
-        await until_connected_again(session)
-        assert await session.request("ping", {}) == {}
-        assert (book.seq, book.bids()) == (5, [("10", "1")])
-        gc.collect()
-        assert unhandled == []
-
-
-@pytest.mark.parametrize("garbled", GARBLED.values(), ids=GARBLED.keys())
-async def test_what_cannot_be_read_is_logged_once_and_the_connection_renewed(garbled: str) -> None:
-    with capture_logs() as logged:
-        async with session_with(book_server(garbled), book_server()) as session:
-            await session.ready()
-            book = await session.follow_book("BTC-PERP")
-            await until_connected_again(session)
-            assert await session.request("ping", {}) == {}
-            assert book.bids() == [("10", "1")]
-    assert [entry["event"] for entry in logged] == ["server_unreadable"]
 
 
 async def test_an_answer_that_cannot_be_read_is_a_lost_connection() -> None:

@@ -1,36 +1,43 @@
 """The loop: blocks out of the mailbox, frames to readers, what is asked for kept."""
 
 import asyncio
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import pytest
 
 from node.adapters.mailbox import Mailbox
 from node.capacity.queue import BoundedQueue
+from node.client.local_book import LocalBook
 from node.ports.api import Channel
 from node.publisher.accounts import Accounts
 from node.publisher.books import Books
 from node.publisher.config import PublisherConfig, check_publisher_config
-from node.publisher.feeds import FINALITY, Feeds
+from node.publisher.feeds import FINALITY, LOAD, Feeds
 from node.publisher.finality import Cursors
 from node.publisher.marks import Marks
 from node.publisher.service import Publisher
 from node.types.durable import DurableBlock
-from node.types.errors import ConfigInvalid, TransitionImpossible
-from node.types.ids import Sequence
+from node.types.errors import ConfigInvalid, SinceAhead, TransitionImpossible
+from node.types.ids import MarketId, Sequence
 from tests.examples import ALICE, BOB, RULES, START_MS
+from tests.integration.made_up_blocks import ACCOUNTS, MadeUpBlocks
 from tests.unit.publisher.test_history import block
 from tests.unit.publisher.test_subscriptions import Reader
 from tests.unit.sequencer.surroundings import HandClock
 
 BLOCKS = Channel("blocks")
+BTC = MarketId(1)
 
 
-def station(blocks_per_turn: int = 2) -> tuple[Publisher, Mailbox[DurableBlock]]:
+def station(
+    blocks_per_turn: int = 2, resume_messages: int = 1_024
+) -> tuple[Publisher, Mailbox[DurableBlock]]:
     zero = Sequence(0)
     mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("publisher", 16))
     feeds = Feeds(RULES, Books(2), Accounts(), Marks(zero), bytes, zero)
-    config = PublisherConfig(blocks_per_turn=blocks_per_turn)
+    config = PublisherConfig(blocks_per_turn=blocks_per_turn, resume_messages=resume_messages)
     return Publisher(feeds, mailbox, HandClock(), config, zero), mailbox
 
 
@@ -105,3 +112,116 @@ def test_the_config_tells_all_its_faults() -> None:
     with pytest.raises(ConfigInvalid) as refused:
         check_publisher_config(PublisherConfig(history_commands=0, blocks_per_turn=0))
     assert len(refused.value.faults) == 2
+
+
+def follow(publisher: Publisher, mailbox: Mailbox[DurableBlock], made: MadeUpBlocks) -> None:
+    mailbox.offer(made.draw(3), 0)
+    publisher.turn()
+
+
+def decoded(frames: Iterable[bytes]) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(frame) for frame in frames]
+
+
+RESUMED = [Channel("book", BTC), Channel("orders", BTC), Channel("trades", BTC)]
+
+
+@pytest.mark.parametrize("channel", [*RESUMED, Channel("account", account=ACCOUNTS[0])])
+async def test_who_comes_back_hears_exactly_what_it_missed(channel: Channel) -> None:
+    publisher, mailbox = station()
+    made, stays, leaves = MadeUpBlocks(1, 2), Reader(), Reader()
+    for reader in (stays, leaves):
+        assert not publisher.subscribe(reader, channel).resumed
+    for number in range(40):
+        if number == 20:
+            publisher.leave(leaves)
+        follow(publisher, mailbox, made)
+    last = decoded(leaves.heard)[-1]["seq"]
+    opening = publisher.subscribe(leaves, channel, Sequence(last))
+    assert opening.resumed
+    assert opening.frames
+    assert leaves.heard + list(opening.frames) == stays.heard
+    again = publisher.subscribe(leaves, channel, Sequence(decoded(stays.heard)[-1]["seq"]))
+    assert (again.resumed, again.frames) == (True, ())
+
+
+@pytest.mark.parametrize("channel", RESUMED)
+async def test_who_left_alone_hears_what_it_missed_too(channel: Channel) -> None:
+    publisher, mailbox = station()
+    made, reader = MadeUpBlocks(1, 2), Reader()
+    (first,) = decoded(publisher.subscribe(reader, channel).frames)
+    publisher.leave(reader)
+    for _ in range(20):
+        follow(publisher, mailbox, made)
+    missed = decoded(publisher.subscribe(reader, channel, Sequence(first["seq"])).frames)
+    assert missed[0]["prev_seq"] == first["seq"]
+    assert {message["type"] for message in missed} == {"diff"}
+
+
+async def test_who_stayed_away_too_long_begins_anew() -> None:
+    publisher, mailbox = station(resume_messages=5)
+    made, reader = MadeUpBlocks(1, 2), Reader()
+    publisher.subscribe(reader, RESUMED[0])
+    publisher.leave(reader)
+    for _ in range(40):
+        follow(publisher, mailbox, made)
+    assert RESUMED[0] not in publisher
+    opening = publisher.subscribe(reader, RESUMED[0], Sequence(0))
+    (snapshot,) = decoded(opening.frames)
+    assert (opening.resumed, snapshot["type"]) == (False, "snapshot")
+
+
+async def test_who_is_behind_when_it_asks_begins_anew() -> None:
+    publisher, mailbox = station()
+    reader = Reader()
+    (first,) = decoded(publisher.subscribe(reader, RESUMED[0]).frames)
+    follow(publisher, mailbox, MadeUpBlocks(1, 2))
+    assert publisher.subscribe(reader, RESUMED[0], Sequence(first["seq"])).resumed
+    reader.behind = True
+    assert not publisher.subscribe(reader, RESUMED[0], Sequence(first["seq"])).resumed
+
+
+async def test_nobody_goes_on_from_where_the_log_has_not_come() -> None:
+    publisher, mailbox = station()
+    follow(publisher, mailbox, MadeUpBlocks(1, 2))
+    with pytest.raises(SinceAhead) as refused:
+        publisher.subscribe(Reader(), RESUMED[0], Sequence(99))
+    assert refused.value.values == {"since": 99, "last": 9}
+    assert publisher.subscribers == 0
+
+
+async def test_a_book_that_a_slow_reader_was_not_told_of_stands_before_it_in_the_end() -> None:
+    publisher, mailbox = station()
+    made, reader = MadeUpBlocks(1, 2), Reader()
+    book = LocalBook("BTC-PERP")
+    (first,) = decoded(publisher.subscribe(reader, RESUMED[0]).frames)
+    book.apply(first)
+    reader.behind = True
+    for _ in range(10):
+        follow(publisher, mailbox, made)
+    assert reader.heard == []
+    reader.behind = False
+    # No block comes: it is looked after all the same.
+    await asyncio.wait_for(reader.heard_of(1), 5)
+    for _ in range(10):
+        follow(publisher, mailbox, made)
+    for message in decoded(reader.heard):
+        book.apply(message)
+    kinds = [message["type"] for message in decoded(reader.heard)]
+    assert kinds == ["snapshot", *["diff"] * (len(kinds) - 1)]
+    assert len(kinds) > 5
+    assert (publisher.conflated, publisher.slow_readers) == (1, 0)
+    (now,) = decoded(publisher.subscribe(Reader(), RESUMED[0]).frames)
+    assert [list(level) for level in book.bids()] == now["bids"]
+
+
+async def test_what_is_not_of_the_log_is_told_again_to_who_was_behind() -> None:
+    publisher, _ = station()
+    reader = Reader()
+    publisher.subscribe(reader, LOAD)
+    reader.behind = True
+    publisher.tell(LOAD, b"1")
+    publisher.tell(LOAD, b"2")
+    reader.behind = False
+    await asyncio.wait_for(reader.heard_of(1), 5)
+    assert reader.heard == [b"2"]

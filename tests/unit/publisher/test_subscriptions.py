@@ -91,3 +91,73 @@ def test_the_channels_of_one_reader_are_bounded() -> None:
         subscriptions.add(reader, MARKS)
     assert refused.value.limit == 1
     assert MARKS not in subscriptions
+
+
+def standing(channel: Channel) -> tuple[bytes, ...]:
+    return (f"{channel.kind} stands".encode(),)
+
+
+def test_a_reader_that_is_behind_is_told_how_things_stand_and_the_others_all() -> None:
+    subscriptions = Subscriptions(8)
+    slow, keen = Reader(), Reader()
+    for reader in (slow, keen):
+        subscriptions.add(reader, BOOK)
+    subscriptions.push(BOOK, b"1")
+    slow.behind = True
+    assert subscriptions.push(BOOK, b"2") == 1
+    assert subscriptions.any_behind()
+    assert subscriptions.catch_up(standing) == 0
+    slow.behind = False
+    # A diff is of no use to one who has missed the one before.
+    assert subscriptions.push(BOOK, b"3") == 1
+    assert subscriptions.catch_up(standing) == 1
+    assert not subscriptions.any_behind()
+    assert subscriptions.push(BOOK, b"4") == 2
+    assert slow.heard == [b"1", b"book stands", b"4"]
+    assert keen.heard == [b"1", b"2", b"3", b"4"]
+    assert (subscriptions.conflated, subscriptions.cut) == (1, 0)
+
+
+def test_where_every_message_counts_a_reader_that_is_behind_still_gets_each() -> None:
+    subscriptions = Subscriptions(8)
+    reader = Reader(patience=2)
+    reader.behind = True
+    subscriptions.add(reader, Channel("trades", MarketId(1)))
+    for number in range(3):
+        subscriptions.push(Channel("trades", MarketId(1)), b"%d" % number)
+    assert (reader.heard, subscriptions.cut, len(subscriptions)) == ([b"0", b"1"], 1, 0)
+
+
+def test_nobody_listens_to_a_channel_whose_readers_are_all_behind() -> None:
+    subscriptions = Subscriptions(8)
+    reader = Reader()
+    subscriptions.add(reader, BOOK)
+    reader.behind = True
+    assert subscriptions.push(BOOK, b"1") == 0
+    assert BOOK not in subscriptions
+    # Asking anew is being told anew.
+    subscriptions.add(reader, BOOK)
+    assert BOOK in subscriptions
+    assert not subscriptions.any_behind()
+
+
+def test_one_who_leaves_while_it_is_behind_is_forgotten() -> None:
+    subscriptions = Subscriptions(8)
+    reader = Reader()
+    subscriptions.add(reader, BOOK)
+    reader.behind = True
+    subscriptions.push(BOOK, b"1")
+    subscriptions.leave(reader)
+    assert not subscriptions.any_behind()
+    assert (len(subscriptions), subscriptions.catch_up(standing)) == (0, 0)
+
+
+def test_one_who_cannot_take_even_how_things_stand_is_cut() -> None:
+    subscriptions = Subscriptions(8)
+    reader = Reader(patience=0)
+    subscriptions.add(reader, BOOK)
+    reader.behind = True
+    subscriptions.push(BOOK, b"1")
+    reader.behind = False
+    assert subscriptions.catch_up(standing) == 0
+    assert (subscriptions.cut, len(subscriptions)) == (1, 0)

@@ -1,0 +1,231 @@
+"""Readers behind a line that loses, doubles and swaps messages, and hangs up.
+
+However bad the line: nobody is ever shown a crossed book or one that the server never had, trades
+come in turn, and once the line is good everyone has the server's books.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from node.adapters.http.config import HttpConfig
+from node.client import session as client
+from node.client.local_book import BookUnknown, LocalBook
+from node.client.local_orders import LocalOrders
+from node.client.session import ConnectionLost, Session, connect
+from node.client.subscription import Subscription
+from node.codec.checksums import book_checksum, level_entry
+from node.ingress.config import IngressConfig
+from node.ports.api import RESUMABLE, Channel
+from node.types.commands import Side
+from node.types.ids import MarketId
+from tests.examples import RULES
+from tests.integration.api_node import ApiNode, running_node
+from tests.integration.lossy_proxy import CALM, STORM, LossyProxy
+from tests.integration.made_up_blocks import MadeUpBlocks
+
+MARKETS = tuple(enumerate((market.symbol for market in RULES.markets), start=1))
+SETTLE_S = 60
+# A busy machine is no flood, and a reader may ask as often as the line makes it.
+LIMITS = IngressConfig(messages_per_s=1_000_000, message_burst=1_000_000)
+HTTP = HttpConfig(outbox_bytes=1 << 20)
+BLOCKS_AT_ONCE = 16
+COMMANDS_PER_BLOCK = 4
+BURST_EACH, BURST = 64, 20
+
+
+class Reader:
+    """A client that follows both books and the trades of each market, and checks what it shows."""
+
+    def __init__(self, session: Session, valid: set[tuple[int, int]]) -> None:
+        self.session = session
+        self._valid = valid
+        self.books: dict[int, LocalBook] = {}
+        self.orders: dict[int, LocalOrders] = {}
+        self.trades = dict.fromkeys((market for market, _ in MARKETS), 0)
+        self.looks = 0
+
+    async def begin(self) -> None:
+        """Subscribe to everything, whatever the line does meanwhile."""
+        for market, symbol in MARKETS:
+            self.books[market] = await self._insist("follow_book", symbol)
+            self.orders[market] = await self._insist("follow_orders", symbol)
+            for channel in ("bbo", "trades"):
+                await self._insist("subscribe", channel, self._heard, market=symbol)
+
+    def look(self) -> None:
+        """Look at every book, as a trader would between any two messages."""
+        for market, book in self.books.items():
+            with suppress(BookUnknown):
+                bids, asks = book.bids(), book.asks()
+                assert not bids or not asks or float(bids[0][0]) < float(asks[0][0])
+                levels = ([level_entry(*level) for level in side] for side in (bids, asks))
+                assert (market, book_checksum(*levels)) in self._valid
+                self.looks += 1
+            orders = self.orders.get(market)
+            with suppress(BookUnknown):
+                if orders is not None:
+                    bid, ask = orders.orders("buy", 1), orders.orders("sell", 1)
+                    assert not bid or not ask or float(bid[0].price) < float(ask[0].price)
+
+    async def _insist(self, method: str, *args: Any, **more: Any) -> Any:
+        while True:
+            with suppress(ConnectionLost):
+                return await getattr(self.session, method)(*args, **more)
+            await self.session.ready()
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if message["channel"] != "trades":
+            bid, ask = message["bid"], message["ask"]
+            assert bid is None or ask is None or float(bid[0]) < float(ask[0])
+            return
+        market = next(number for number, symbol in MARKETS if symbol == message["market"])
+        if message["type"] == "diff":
+            assert message["prev_seq"] == self.trades[market]
+        self.trades[market] = message["seq"]
+
+
+class Scene:
+    """A server that is told of made-up blocks, a proxy before it, and its readers."""
+
+    def __init__(self, node: ApiNode, proxy: LossyProxy, readers: list[Reader]) -> None:
+        self.node = node
+        self.proxy = proxy
+        self.readers = readers
+        self.blocks = 0
+
+    async def tell(self, made: MadeUpBlocks, valid: set[tuple[int, int]]) -> None:
+        """Make some blocks and let the server tell of each, as fast as it can."""
+        publisher, feeds = self.node.publisher, self.node.feeds
+        for _ in range(BLOCKS_AT_ONCE):
+            block = made.draw(COMMANDS_PER_BLOCK)
+            self.node.mailbox.offer(block, 0)
+            publisher.turn()
+            self.blocks += 1
+            for market, _ in MARKETS:
+                valid.add((market, feeds.book_fields(MarketId(market), 25)["checksum"]))
+        await asyncio.sleep(0)
+
+    async def read(self) -> None:
+        """Wait until everyone is connected and the server has handed everything to the line."""
+        for reader in self.readers:
+            await reader.session.ready()
+        wires = self.node.server._conversations
+        while any(wire._transport.get_write_buffer_size() for wire in wires):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+    def agree(self) -> bool:
+        """Return whether every reader has each of the server's books."""
+        return all(
+            self._same(reader, MarketId(market)) for reader in self.readers for market, _ in MARKETS
+        )
+
+    def _same(self, reader: Reader, market: MarketId) -> bool:
+        feeds = self.node.feeds
+        fields = feeds.book_fields(market)
+        try:
+            book = {"bids": reader.books[market].bids(), "asks": reader.books[market].asks()}
+            orders = reader.orders[market]
+            ids = [[order.order_id for order in orders.orders(side)] for side in ("buy", "sell")]
+        except BookUnknown:
+            return False
+        return (
+            all(book[side] == fields[side] for side in book)
+            and ids == [[o.order_id for o in feeds.books.orders(market, side)] for side in Side]
+            and orders.levels("buy") == fields["bids"]
+            and reader.trades[market] == feeds.sequence(Channel("trades", market))
+        )
+
+
+@asynccontextmanager
+async def scene(clients: int, seed: int, valid: set[tuple[int, int]]) -> AsyncIterator[Scene]:
+    async with AsyncExitStack() as stack:
+        node = await stack.enter_async_context(running_node(HTTP, LIMITS, funded=False))
+        proxy = LossyProxy(node.server.port, seed, CALM)
+        url = await stack.enter_async_context(proxy.serving())
+        sessions = [await stack.enter_async_context(connect(url)) for _ in range(clients)]
+        readers = [Reader(session, valid) for session in sessions]
+        for reader in readers:
+            await reader.begin()
+        yield Scene(node, proxy, readers)
+
+
+async def follow_through_storm(clients: int, seed: int, deliveries: int) -> Scene:
+    """Let ``clients`` follow made-up blocks until the proxy has delivered so many messages."""
+    valid = {(market, book_checksum([], [])) for market, _ in MARKETS}
+    made = MadeUpBlocks(seed, len(MARKETS))
+    async with scene(clients, seed, valid) as stage:
+        proxy = stage.proxy
+        proxy.weather = STORM
+        began, turns = perf_counter(), 0
+        while proxy.delivered < deliveries:
+            turns += 1
+            # Readers are given time to read, but for a burst now and then.
+            for _ in range(1 if turns % BURST_EACH else BURST):
+                await stage.tell(made, valid)
+            await stage.read()
+            for reader in stage.readers:
+                reader.look()
+        took_s, delivered = perf_counter() - began, proxy.delivered
+        proxy.weather = CALM
+        async with asyncio.timeout(SETTLE_S):
+            while not stage.agree():
+                # Only the next message tells a reader that the last one was lost.
+                await stage.tell(made, valid)
+                await asyncio.sleep(0.05)
+        print(
+            f"{delivered:,} messages to {clients} readers in {took_s:.1f} s: "
+            f"{proxy.dropped:,} dropped, {proxy.doubled:,} doubled, {proxy.swapped:,} swapped, "
+            f"{proxy.hung_up} hung up; {stage.blocks:,} blocks, "
+            f"{stage.node.publisher.conflated} conflated, {stage.node.publisher.slow_readers} cut; "
+            f"{sum(reader.looks for reader in stage.readers):,} looks at books"
+        )
+        return stage
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost answer is given up soon, and a lost connection made anew at once.
+
+    No line makes a book come out wrong: what does not follow is never taken in.
+    """
+
+    def start_over(subscription: Subscription) -> None:
+        raise AssertionError(subscription.params)
+
+    monkeypatch.setattr(Subscription, "start_over", start_over)
+    monkeypatch.setattr(client, "ANSWER_S", 0.2)
+    monkeypatch.setattr(client, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(client, "LONGEST_PAUSE_S", 0.1)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_readers_on_a_bad_line_end_with_the_books_of_the_server(seed: int) -> None:
+    stage = await follow_through_storm(clients=4, seed=seed, deliveries=20_000)
+    require_disturbed(stage)
+
+
+# Two million messages take some minutes, of which a reader's own work is most.
+@pytest.mark.timeout(1_800)
+@pytest.mark.thorough
+async def test_two_million_messages_on_a_bad_line() -> None:
+    stage = await follow_through_storm(clients=8, seed=3, deliveries=2_000_000)
+    require_disturbed(stage)
+
+
+def require_disturbed(stage: Scene) -> None:
+    """Everything that a bad line does was done, or the test has shown nothing."""
+    proxy = stage.proxy
+    assert min(proxy.dropped, proxy.doubled, proxy.swapped, proxy.hung_up) > 0
+    resumed = anew = 0
+    for reader in stage.readers:
+        for (channel, _, _), subscription in reader.session._channels.items():
+            if channel in RESUMABLE:
+                resumed += subscription.resumed
+                anew += subscription.begun - 1
+    print(f"{resumed:,} resumed, {anew:,} begun anew")
+    assert resumed > anew

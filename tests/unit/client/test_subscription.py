@@ -1,0 +1,94 @@
+"""A subscription hands on what follows, once, in turn; and asks once for what is missing."""
+
+from typing import Any
+
+import pytest
+
+from node.client.local_book import FeedMismatch
+from node.client.subscription import Subscription
+
+
+class Heard:
+    """A handler that takes notes, and refuses or fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.seqs: list[int] = []
+        self.error: Exception | None = None
+
+    def __call__(self, message: dict[str, Any]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.seqs.append(message.get("seq", -1))
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def book(heard: Heard) -> Subscription:
+    return Subscription({"channel": "book", "market": "X"}, heard)
+
+
+def snapshot(seq: int) -> dict[str, Any]:
+    return {"type": "snapshot", "seq": seq, "prev_seq": seq}
+
+
+def diff(prev_seq: int, seq: int) -> dict[str, Any]:
+    return {"type": "diff", "seq": seq, "prev_seq": prev_seq}
+
+
+def test_what_comes_twice_or_late_is_handed_on_once(book: Subscription, heard: Heard) -> None:
+    late = [diff(2, 4), snapshot(4), diff(2, 4), snapshot(3), diff(4, 5), diff(4, 5)]
+    assert [book.take(each) for each in [snapshot(2), *late]] == [False] * 7
+    assert heard.seqs == [2, 4, 5]
+
+
+def test_a_gap_is_asked_for_once_and_from_where_it_began(book: Subscription, heard: Heard) -> None:
+    assert book.params == {"channel": "book", "market": "X"}
+    book.take(snapshot(2))
+    assert [book.take(diff(3, 4)), book.take(diff(4, 6))] == [True, False]
+    assert book.params == {"channel": "book", "market": "X", "since": 2}
+    book.answered({"resumed": True})
+    for each in (diff(2, 3), diff(3, 4), diff(4, 6)):
+        assert not book.take(each)
+    assert heard.seqs == [2, 3, 4, 6]
+    assert (book.resumed, book.begun) == (1, 0)
+    # The answer itself may have a gap.
+    assert book.take(diff(7, 8))
+
+
+def test_a_diff_before_any_snapshot_is_a_gap(book: Subscription, heard: Heard) -> None:
+    assert book.take(diff(1, 2))
+    assert heard.seqs == []
+
+
+def test_what_does_not_fit_asks_for_a_snapshot(book: Subscription, heard: Heard) -> None:
+    book.take(snapshot(2))
+    heard.error = FeedMismatch(expected=1, found=2)
+    assert book.take(diff(2, 3))
+    assert "since" not in book.params
+    heard.error = None
+    book.answered({"resumed": False})
+    assert book.take(diff(3, 4))
+    assert not book.take(snapshot(3))
+    assert heard.seqs == [2, 3]
+
+
+def test_after_a_fault_of_the_handler_only_a_snapshot_is_good(
+    book: Subscription, heard: Heard
+) -> None:
+    book.take(snapshot(2))
+    heard.error = KeyError("bids")
+    with pytest.raises(KeyError):
+        book.take(diff(2, 3))
+    assert "since" not in book.params
+
+
+def test_messages_that_tell_all_need_no_chain(heard: Heard) -> None:
+    best = Subscription({"channel": "bbo", "market": "X"}, heard)
+    assert [best.take({"seq": seq}) for seq in (5, 9, 7, 9, 12)] == [False] * 5
+    assert heard.seqs == [5, 9, 12]
+    assert "since" not in best.params
+    assert not best.take({"channel": "blocks"})

@@ -1,0 +1,96 @@
+"""The mirror of a book: what changed is told net, and who lost its place is told so."""
+
+from node.publisher.book_mirror import BookDiff, BookMirror, OrderChange, Resting
+from node.types.commands import Side
+from node.types.ids import MarketId, OrderId
+from node.types.units import Lots, Ticks
+
+MARKET = MarketId(1)
+
+
+def mirror(*orders: tuple[int, int, int]) -> BookMirror:
+    """Return a book of bids (id, price, lots) that was told already."""
+    book = BookMirror()
+    for order_id, price, lots in orders:
+        rest(book, order_id, price, lots)
+    book.forget_changes()
+    return book
+
+
+def rest(book: BookMirror, order_id: int, price: int, lots: int) -> None:
+    book.rest(OrderId(order_id), Side.BUY, Ticks(price), Lots(lots))
+
+
+def bid(order_id: int, price: int, lots: int) -> Resting:
+    return Resting(OrderId(order_id), Side.BUY, Ticks(price), Lots(lots))
+
+
+def changes(book: BookMirror) -> list[tuple[str, int, bool]]:
+    diff = book.drain(MARKET)
+    return [] if diff is None else [(c.op, c.order.order_id, c.kept) for c in diff.orders]
+
+
+def ids(book: BookMirror) -> list[int]:
+    return [order.order_id for order in book.orders(Side.BUY)]
+
+
+def test_a_diff_tells_levels_and_orders() -> None:
+    book = mirror((1, 10, 5))
+    rest(book, 2, 11, 3)
+    book.resize(OrderId(1), Lots(4))
+    assert book.drain(MARKET) == BookDiff(
+        MARKET,
+        [(Ticks(11), Lots(3)), (Ticks(10), Lots(4))],
+        [],
+        [
+            OrderChange("change", bid(1, 10, 4), kept=True),
+            OrderChange("add", bid(2, 11, 3), kept=False),
+        ],
+    )
+    assert book.drain(MARKET) is None
+
+
+def test_what_came_and_went_is_not_told() -> None:
+    book = mirror((1, 10, 5))
+    rest(book, 2, 11, 3)
+    book.resize(OrderId(2), Lots(0))
+    assert book.drain(MARKET) is None
+    assert book.best(Side.BUY) == (10, 5)
+
+
+def test_an_order_that_moves_keeps_its_id_and_loses_its_place() -> None:
+    book = mirror((1, 10, 5), (2, 10, 5), (3, 9, 1))
+    book.move(OrderId(1), Ticks(10), Lots(5))
+    assert ids(book) == [2, 1, 3]
+    diff = book.drain(MARKET)
+    assert diff is not None
+    # The level is as large as before, and yet another queue.
+    assert (diff.bids, diff.orders) == ([], [OrderChange("change", bid(1, 10, 5), kept=False)])
+    book.move(OrderId(3), Ticks(12), Lots(2))
+    assert ids(book) == [3, 2, 1]
+    assert book.levels(Side.BUY) == [(12, 2), (10, 10)]
+
+
+def test_those_who_joined_are_told_in_the_order_in_which_they_did() -> None:
+    book = mirror((1, 10, 5))
+    rest(book, 2, 10, 1)
+    rest(book, 3, 10, 1)
+    book.move(OrderId(1), Ticks(10), Lots(5))
+    book.move(OrderId(2), Ticks(10), Lots(1))
+    assert changes(book) == [("add", 3, False), ("change", 1, False), ("add", 2, False)]
+    assert ids(book) == [3, 1, 2]
+
+
+def test_an_order_that_leaves_and_comes_back_has_moved() -> None:
+    book = mirror((1, 10, 5), (2, 10, 5))
+    book.resize(OrderId(1), Lots(0))
+    rest(book, 1, 10, 5)
+    assert changes(book) == [("change", 1, False)]
+
+
+def test_removals_come_first() -> None:
+    book = mirror((1, 10, 5), (2, 10, 5))
+    rest(book, 3, 11, 1)
+    book.resize(OrderId(2), Lots(1))
+    book.resize(OrderId(1), Lots(0))
+    assert changes(book) == [("remove", 1, False), ("change", 2, True), ("add", 3, False)]
