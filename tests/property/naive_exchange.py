@@ -67,6 +67,9 @@ class Open:
     remaining: int
     reduce_only: bool
     reserve: int = 0
+    size: int = 0
+    post_only: bool = False
+    batch: int = 0
 
 
 @dataclass
@@ -239,10 +242,15 @@ class Exchange:
             place = _int(order.market, 2) + bytes([order.side]) + _int(first, 8)
             found[_key(b"\x03", place, _int(order.order_id, 8))] = (
                 order.account
+                + _int(order.order_id, 8)
                 + _int(order.client_id, 8)
                 + _int(order.remaining, 8)
-                + bytes([order.reduce_only])
+                + _int(order.size, 8)
+                + bytes([order.reduce_only + 2 * order.post_only])
                 + _int(order.reserve, 16)
+                + _int(0, 8)
+                + _int(0, 8)
+                + _int(order.batch, 8)
             )
         for number, (account, amount) in self.withdrawals.items():
             found[_key(b"\x06", _int(number, 8))] = account + _int(amount, 16)
@@ -268,7 +276,7 @@ class Exchange:
             address + _int(agent.until, 8) + nonces(agent)
             for address, agent in sorted(owner.agents.items())
         ]
-        return _int(owner.free, 16) + nonces(owner.key) + b"".join(agents)
+        return _int(owner.free, 16) + nonces(owner.key) + bytes(9) + b"".join(agents)
 
 
 def _key(*parts: bytes) -> bytes:

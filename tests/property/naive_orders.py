@@ -134,8 +134,9 @@ class OrderEntry:
             raise errors.NotionalTooSmall(notional=price * size, minimum=minimum)
         self._check_ids()
         order = Open(
-            0, new.client_id, self.owner.address, new.market, new.side, price, size, new.reduce_only
-        )
+            0, new.client_id, self.owner.address, new.market, new.side, price, size,
+            new.reduce_only, size=size, post_only=new.type is OrderType.POST_ONLY,
+        )  # fmt: skip
         self._check_type(order)
         if not new.reduce_only:
             order.reserve = self._reserve(market, order)

@@ -27,6 +27,7 @@ FILLED, NO_CROSS, STEP_LIMIT, TAKER_OUT = "filled", "no cross", "step limit", "t
 def rest(exchange: Exchange, order: Open) -> None:
     """Let ``order`` rest; its owner's free money pays what it reserves."""
     exchange.owners[order.account].free -= order.reserve
+    order.batch = exchange.totals.block
     exchange.orders.append(order)
     exchange.balance_changed(order.account)
     exchange.events.append(
