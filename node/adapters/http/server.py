@@ -1,6 +1,7 @@
 """The server: WebSocket connections, REST routes and the page on one port."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 
@@ -26,6 +27,11 @@ _HARD_FACTOR = 4
 """A message up to so many times too long is read and refused; past it the connection is closed."""
 
 _DRAIN_STEP_S = 0.005
+
+_UNHEARD = logging.getLogger("node.http.unheard")
+_UNHEARD.setLevel(logging.CRITICAL + 1)
+"""Whoever sends what is no HTTP is told so. A line of our log for each would let him fill the disk;
+what goes wrong inside of a handler is logged by ``errors_as_json``."""
 
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 
@@ -70,6 +76,7 @@ class HttpServer:
             application,
             handle_signals=False,
             access_log=None,
+            logger=_UNHEARD,
             keepalive_timeout=config.keepalive_s,
             shutdown_timeout=config.close_timeout_s,
         )
