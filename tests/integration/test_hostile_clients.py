@@ -119,7 +119,7 @@ async def test_what_is_no_http_is_answered_and_leaves_no_line_of_log(
     async with running_node() as node:
         reader, writer = await asyncio.open_connection("127.0.0.1", node.server.port)
         writer.write(b"BREW /rules HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        assert b" 400 " in (await reader.read())[:16]
         writer.close()
     assert not caplog.records
 
