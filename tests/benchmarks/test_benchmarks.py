@@ -119,7 +119,11 @@ def test_the_command_shows_a_table_and_writes_the_figures(
     row = measure_books(operations=100, rounds=1)[0]
     monkeypatch.setitem(command.BENCHMARKS, "book", ("A title", lambda: [row]))
     path = tmp_path / "figures.json"
-    command.main(["--only", "book", "--json", str(path)])
+    page = tmp_path / "figures.html"
+    command.main(["--only", "book", "--json", str(path), "--html", str(page)])
+    shown_page = page.read_text(encoding="utf-8")
+    assert "mixed: operations a second" in shown_page
+    assert "%%" not in shown_page.partition("<script>")[0]
     written = msgspec.json.decode(path.read_bytes())
     assert set(written) == {"machine", "book"}
     assert written["book"][0]["engine"] == OURS
