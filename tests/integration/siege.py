@@ -124,7 +124,7 @@ class HonestClient:
                 await self._ask(talker, order, "resting")
                 cancel = PlaceOrders(*BLANK, (CancelOrder(client_id=ClientOrderId(number)),), ())
                 await self._ask(talker, self._node.action(cancel, CAROL), "cancelled")
-                # The journal of this node stands in memory: what honest clients do is all that grows.
+                # The journal stands in memory: what honest clients do is all that grows.
                 await asyncio.sleep(0.05)
 
     async def _ask(self, talker: Talker, body: Body, wanted: str) -> None:
