@@ -67,7 +67,7 @@ def measure_burdens(
         *_measure_bytes(tape),
         *_measure_replay(tape, rounds),
         *_measure_pauses(tape, rounds),
-        _measure_memory(crowd or Crowd()),
+        *_measure_crowd(crowd or Crowd()),
     ]
 
 
@@ -255,8 +255,8 @@ def _measure_pauses(tape: ActionTape, rounds: int) -> list[Burden]:
     ]
 
 
-def _measure_memory(crowd: Crowd) -> Burden:
-    """Let a process of its own build the state, and tell its resident memory less the empty one."""
+def _measure_crowd(crowd: Crowd) -> list[Burden]:
+    """Let a process of its own build the state, and tell its memory and the collector's pauses."""
     program = [sys.executable, "-m", "tests.benchmarks.crowd"]
     sizes = [str(crowd.accounts), str(crowd.orders_each)]
     top = Path(__file__).parents[2]
@@ -265,7 +265,11 @@ def _measure_memory(crowd: Crowd) -> Burden:
     of = (
         f"{told['accounts']:,} accounts, {told['positions']:,} positions, {told['orders']:,} orders"
     )
-    return Burden("memory of the state", told["mib"], "MiB", of)
+    return [
+        Burden("memory of the state", told["mib"], "MiB", of),
+        Burden("full collection", told["collect_ms"], "ms", of),
+        Burden("full collection, frozen before", told["collect_frozen_ms"], "ms", of),
+    ]
 
 
 def _row(what: str, value: float, unit: str, count: int, of: str) -> Burden:
