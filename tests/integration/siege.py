@@ -81,7 +81,7 @@ async def hostile_seeds(node: ApiNode) -> list[Any]:
     forged = {**node.order(ALICE, Side.BUY, PRICE), "signature": "0x" + "11" * 64 + "00"}
     later, earlier = Millis(START_MS + 60_000), Millis(START_MS - 1)
     head = (ALICE.address, ALICE.address)
-    strangers = (
+    strangers: tuple[SignedAction, ...] = (
         signed(Withdraw(*head, 10**6, earlier, b"", Money(1)), ALICE, SIGNING),
         signed(ApproveAgent(*head, 1, later, b"", MALLORY.address, later), MALLORY, SIGNING),
         signed(

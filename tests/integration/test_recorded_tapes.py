@@ -16,7 +16,7 @@ import pytest
 from sortedcontainers import SortedList
 
 from node.simulation.tape.engine import TapeEngine, run_tape
-from node.simulation.tape.event import TapeOp
+from node.simulation.tape.event import TapeEvent, TapeOp
 from node.simulation.tape.formats.bitstamp import STALE_IDS
 from node.simulation.tape.formats.lobster import read_lobster
 from node.simulation.tape.replay import replay_engine_only
@@ -83,7 +83,9 @@ def test_an_hour_of_lobster_reproduces_its_executions() -> None:
 
 def test_orders_from_before_the_opening_in_the_turn_of_their_ids_give_15_more() -> None:
     """What is left then: 12 orders that the file never names, and 9 executions out of turn."""
-    early, later, youngest = [], [], 0
+    early: list[TapeEvent] = []
+    later: list[TapeEvent] = []
+    youngest = 0
     for event in read_lobster(recorded(LOBSTER)).events:
         adds = event.op is TapeOp.NEW and not event.maker
         (early if adds and event.id < youngest else later).append(event)

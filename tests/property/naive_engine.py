@@ -20,6 +20,7 @@ from node.types.commands import (
     Command,
     Deposit,
     Liquidate,
+    NewOrder,
     OpenBlock,
     OracleRound,
     PlaceOrders,
@@ -125,7 +126,8 @@ class NaiveEngine:
 
     def _place_orders(self, command: PlaceOrders) -> None:
         exchange = self.exchange
-        items, limit = (*command.cancels, *command.orders), exchange.rules.limits.items_per_action
+        items: tuple[CancelOrder | NewOrder, ...] = (*command.cancels, *command.orders)
+        limit = exchange.rules.limits.items_per_action
         if not 1 <= len(items) <= limit:
             raise errors.TooManyItems(items=len(items), limit=limit)
         owner, signer = self._authorize(command)
@@ -139,8 +141,8 @@ class NaiveEngine:
                     self._cancel(owner, item)
                 else:
                     OrderEntry(exchange, owner, item, work).enter(place)
-            except CommandRejected as fault:
-                faults[place] = fault
+            except CommandRejected as error:
+                faults[place] = error
         killed = any(isinstance(one, errors.FillOrKillUnfilled) for one in faults.values())
         if len(faults) == len(items) and not (killed and work.paid):
             codes = [one.code for one in faults.values()]
