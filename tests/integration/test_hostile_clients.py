@@ -7,6 +7,8 @@ counts as sent is what the node has read: a connection that it hangs up on count
 
 import asyncio
 import os
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -111,6 +113,33 @@ async def test_a_body_that_is_not_packed_as_it_says_is_the_senders_fault(
         assert b'"name":"MalformedMessage"' in answer
         writer.close()
     assert not caplog.records
+
+
+async def test_sixty_thousand_brackets_from_a_client_do_not_end_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a process of its own, under the recursion limit that py_ecc sets in a real node."""
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    program = (
+        "import sys; sys.setrecursionlimit(100_000)\n"
+        "from node.codec.json_actions import ActionReader\n"
+        "from node.ingress.envelope import find_id, read_envelope\n"
+        "from node.types.errors import MalformedMessage\n"
+        "from tests.examples import RULES\n"
+        "refused = 0\n"
+        'for start in (\'\', \'{"id":1,"params":\', \'{"zz":\', \'{"type":"place_orders","orders":\'):\n'
+        "    text = start + '[' * 60_000\n"
+        "    assert find_id(text) is None\n"
+        "    for read in (read_envelope, lambda text: ActionReader(RULES).read(text.encode())):\n"
+        "        try: read(text)\n"
+        "        except MalformedMessage: refused += 1\n"
+        "print(refused)\n"
+    )
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await child.communicate()
+    assert (child.returncode, told) == (0, b"8\n")
 
 
 async def test_what_is_no_http_is_answered_and_leaves_no_line_of_log(
