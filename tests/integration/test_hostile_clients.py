@@ -101,6 +101,24 @@ async def test_hostile_clients_change_nothing_and_hinder_nobody(assault: Assault
     await run_siege(assault, 2_000, 7, growth_mib=GROWTH_MIB_MAX)
 
 
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        (b"", b""),
+        (b"POST /action HTTP/1.1\r\nHost: loc", b""),
+        (b"POST /action HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{", b" 408 "),
+    ],
+)
+async def test_who_sends_a_part_and_then_nothing_is_let_go(sent: bytes, answered: bytes) -> None:
+    async with running_node(HttpConfig(keepalive_s=1.0)) as node:
+        reader, writer = await asyncio.open_connection("127.0.0.1", node.server.port)
+        writer.write(sent)
+        async with asyncio.timeout(PATIENCE_S):
+            answer = await reader.read()
+        assert answered in answer
+        writer.close()
+
+
 async def test_a_body_that_is_not_packed_as_it_says_is_the_senders_fault(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import WSMsgType, web
 
+from node.adapters.http.body_deadline import body_deadline
 from node.adapters.http.config import HttpConfig
 from node.adapters.http.origin_guard import origin_guard
 from node.adapters.http.page_files import Page
@@ -65,7 +66,7 @@ class HttpServer:
         self._stopping = False
         # Without compression a frame is the same for everyone, and costs no time.
         application = web.Application(
-            middlewares=[errors_as_json, origin_guard(config)],
+            middlewares=[errors_as_json, origin_guard(config), body_deadline(config.keepalive_s)],
             client_max_size=config.message_bytes,
         )
         application.router.add_get("/ws", self._serve)
