@@ -1,4 +1,4 @@
-"""A body comes in time, or the request ends: else one that never comes would hold its connection."""
+"""A body comes in time, or its request ends: one that never came would hold the connection."""
 
 import asyncio
 
