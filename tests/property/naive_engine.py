@@ -126,7 +126,7 @@ class NaiveEngine:
 
     def _place_orders(self, command: PlaceOrders) -> None:
         exchange = self.exchange
-        items: tuple[CancelOrder | NewOrder, ...] = (*command.cancels, *command.orders)
+        items: list[CancelOrder | NewOrder] = [*command.cancels, *command.orders]
         limit = exchange.rules.limits.items_per_action
         if not 1 <= len(items) <= limit:
             raise errors.TooManyItems(items=len(items), limit=limit)
