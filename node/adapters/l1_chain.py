@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 from eth_utils import to_checksum_address
 
+from node.adapters.untrusted_json import decode_untrusted
 from node.codec.l1_calls import error_of
 from node.ports.chain import (
     At,
@@ -34,6 +35,8 @@ T = TypeVar("T")
 _HEADERS: Final = {"Content-Type": "application/json"}
 
 REQUEST_TIMEOUT_S: Final = 20.0
+ANSWER_BYTES_MAX: Final = 64 << 20
+"""Past this an answer is given up; the events of 10,000 L1 blocks full of batches are a tenth."""
 MEDIAN_PERCENTILE: Final = 50
 EXECUTION_REVERTED: Final = 3
 
@@ -184,21 +187,28 @@ class L1Chain:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             detail = f"{method}: {type(error).__name__}: {error}"
             raise ChainUnavailable(detail=detail) from error
-        if not isinstance(response, dict) or not ({"result", "error"} & set(response)):
-            raise ChainUnavailable(detail=f"{method}: not a JSON-RPC response")
-        if response.get("error") is not None:
+        if isinstance(response, dict) and response.get("error") is not None:
             raise _refusal_of(response["error"])
+        if not isinstance(response, dict) or "result" not in response:
+            raise ChainUnavailable(detail=f"{method}: not a JSON-RPC response")
         return response["result"]
 
     async def _post(self, method: str, params: tuple[Any, ...]) -> Any:
+        request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        return decode_untrusted(await self._read_answer(msgspec.json.encode(request)))
+
+    async def _read_answer(self, body: bytes) -> bytes:
+        """Return the bytes of the answer, of which there may be ``ANSWER_BYTES_MAX``."""
         if self._http is None:
             # Only inside of a running loop can a session be made.
             self._http = aiohttp.ClientSession(timeout=self._timeout, raise_for_status=True)
-        request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
-        async with self._http.post(
-            self._url, data=msgspec.json.encode(request), headers=_HEADERS
-        ) as response:
-            return msgspec.json.decode(await response.read())
+        answer = bytearray()
+        async with self._http.post(self._url, data=body, headers=_HEADERS) as response:
+            async for chunk in response.content.iter_any():
+                answer += chunk
+                if len(answer) > ANSWER_BYTES_MAX:
+                    raise ValueError(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+        return bytes(answer)
 
 
 def _refusal_of(error: Any) -> _Refusal:
@@ -237,30 +247,30 @@ def _read(parse: Callable[[Any], T], answer: Any) -> T:
 
 def _block(found: dict[str, Any]) -> L1Block:
     return L1Block(
-        number=int(found["number"], 16),
-        hash=_bytes(found["hash"]),
-        time_s=int(found["timestamp"], 16),
-        base_fee=int(found.get("baseFeePerGas") or "0x0", 16),
-        gas_limit=int(found.get("gasLimit") or "0x0", 16),
+        number=_quantity(found["number"]),
+        hash=_hash(found["hash"]),
+        time_s=_quantity(found["timestamp"]),
+        base_fee=_quantity(found.get("baseFeePerGas") or "0x0"),
+        gas_limit=_quantity(found.get("gasLimit") or "0x0"),
     )
 
 
 def _receipt(found: dict[str, Any]) -> L1Receipt:
-    gas_used = int(found["gasUsed"], 16)
+    gas_used = _quantity(found["gasUsed"])
     return L1Receipt(
-        transaction=_bytes(found["transactionHash"]),
-        block_number=int(found["blockNumber"], 16),
-        block_hash=_bytes(found["blockHash"]),
-        succeeded=int(found["status"], 16) == 1,
+        transaction=_hash(found["transactionHash"]),
+        block_number=_quantity(found["blockNumber"]),
+        block_hash=_hash(found["blockHash"]),
+        succeeded=_quantity(found["status"]) == 1,
         gas_used=gas_used,
-        fee=gas_used * int(found["effectiveGasPrice"], 16),
+        fee=gas_used * _quantity(found["effectiveGasPrice"]),
     )
 
 
 def _transaction(found: dict[str, Any]) -> L1Transaction:
     to = found["to"]
     return L1Transaction(
-        to=None if to is None else Address(_bytes(to)),
+        to=None if to is None else _address(to),
         input=_bytes(found["input"]),
     )
 
@@ -270,12 +280,12 @@ def _logs(found: Sequence[dict[str, Any]]) -> tuple[L1Log, ...]:
         raise TypeError("logs come as an array")
     return tuple(
         L1Log(
-            address=Address(_bytes(log["address"])),
-            topics=tuple(_bytes(topic) for topic in log["topics"]),
+            address=_address(log["address"]),
+            topics=tuple(_hash(topic) for topic in log["topics"]),
             data=_bytes(log["data"]),
-            block_number=int(log["blockNumber"], 16),
-            block_hash=_bytes(log["blockHash"]),
-            transaction=_bytes(log["transactionHash"]),
+            block_number=_quantity(log["blockNumber"]),
+            block_hash=_hash(log["blockHash"]),
+            transaction=_hash(log["transactionHash"]),
         )
         for log in found
     )
@@ -284,13 +294,13 @@ def _logs(found: Sequence[dict[str, Any]]) -> tuple[L1Log, ...]:
 def _fee_sample(history: dict[str, Any]) -> FeeSample:
     """Blocks that used no gas say nothing of tips: they report zeros."""
     tips = [
-        int(rewards[0], 16)
+        _quantity(rewards[0])
         for rewards, fullness in zip(
             history.get("reward") or (), history["gasUsedRatio"], strict=False
         )
         if fullness > 0
     ]
-    return FeeSample(base_fee=int(history["baseFeePerGas"][-1], 16), tips=tuple(tips))
+    return FeeSample(base_fee=_quantity(history["baseFeePerGas"][-1]), tips=tuple(tips))
 
 
 def _selector(at: At) -> Any:
@@ -312,6 +322,20 @@ def _bytes(answer: Any) -> bytes:
         return bytes.fromhex(answer.removeprefix("0x"))
     except (AttributeError, TypeError, ValueError):
         raise ChainUnavailable(detail=f"not hexadecimal: {answer!r:.80}") from None
+
+
+def _hash(answer: Any) -> bytes:
+    return _of_length(_bytes(answer), 32)
+
+
+def _address(answer: Any) -> Address:
+    return Address(_of_length(_bytes(answer), 20))
+
+
+def _of_length(data: bytes, length: int) -> bytes:
+    if len(data) != length:
+        raise ChainUnavailable(detail=f"{len(data)} bytes where {length} are due")
+    return data
 
 
 def _quantity(answer: Any) -> int:

@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks [--json FILE] [--only NAMES]``: measure, show, and write down."""
+"""``python -m tests.benchmarks``: measure, show, and write down; ``--help`` tells how."""
 
 import argparse
 import os
@@ -13,6 +13,8 @@ from rich.table import Table
 
 from tests.benchmarks.admission import measure_admission
 from tests.benchmarks.book import measure_books
+from tests.benchmarks.burdens import measure_burdens
+from tests.benchmarks.page import Section, page_of
 from tests.benchmarks.transition import measure_transition
 from tests.benchmarks.whole import measure_whole
 from tests.benchmarks.worst_case import measure_worst_cases
@@ -35,6 +37,7 @@ BENCHMARKS: Final[dict[str, tuple[str, Callable[[], Sequence[msgspec.Struct]]]]]
         "The dearest command of each kind, in microseconds; bound = its worst case in units",
         measure_worst_cases,
     ),
+    "burdens": ("What the exchange weighs", measure_burdens),
 }
 """The title of each benchmark, and what measures it."""
 
@@ -82,20 +85,25 @@ def _shown(value: str | float | None) -> str:
             return value
 
 
-def report(results: dict[str, Sequence[msgspec.Struct]]) -> bytes:
-    """Return the JSON form: the machine, and the rows of each benchmark."""
-    machine = {
+def machine() -> dict[str, object]:
+    """Return what the figures depend on."""
+    return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
     }
-    return msgspec.json.format(msgspec.json.encode({"machine": machine, **results}), indent=2)
+
+
+def report(results: dict[str, Sequence[msgspec.Struct]]) -> bytes:
+    """Return the JSON form: the machine, and the rows of each benchmark."""
+    return msgspec.json.format(msgspec.json.encode({"machine": machine(), **results}), indent=2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmarks that are asked for."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure, show, and write down.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write them there as a page")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="the folder of recorded tapes (PLIMSOLL_DATA)"
     )
@@ -118,6 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         title, measure = BENCHMARKS[name]
         results[name] = measure()
         console.print(table_of(title, results[name]))
+    if chosen.html is not None:
+        sections = [Section(BENCHMARKS[name][0], rows) for name, rows in results.items()]
+        chosen.html.write_text(page_of(machine(), sections), encoding="utf-8")
     if chosen.json is not None:
         chosen.json.write_bytes(report(results) + b"\n")
 

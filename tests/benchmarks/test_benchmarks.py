@@ -12,6 +12,7 @@ from tests.benchmarks.admission import measure_admission
 from tests.benchmarks.book import MIXED, OURS, RECORDED, Course, Peer, measure_books
 from tests.benchmarks.book_peers import BareBook
 from tests.benchmarks.book_tape import Plimsoll, Step, mixed_tape, volume_of
+from tests.benchmarks.burdens import Crowd, measure_burdens
 from tests.benchmarks.rounds import Spread, rate_ratios, spread
 from tests.benchmarks.transition import BULKS, PEER, measure_transition
 from tests.benchmarks.whole import WholeSize, measure_whole
@@ -102,13 +103,27 @@ def test_the_worst_of_each_kind_applies_in_full() -> None:
     assert dearest.events > dearest.fills * (limits.open_orders_per_account - 1)
 
 
+@pytest.mark.lengthy
+def test_what_the_exchange_weighs_is_measured() -> None:
+    rows = measure_burdens(items=200, rounds=1, crowd=Crowd(accounts=20, orders_each=2))
+    by_name = {row.what: row for row in rows}
+    assert by_name["batch"].value < by_name["MessagePack, zlib 9"].value
+    assert by_name["memory of the state"].of == "20 accounts, 20 positions, 40 orders"
+    assert 0 < by_name["verifier over sequencer"].value < 1
+    assert all(row.value >= 0 for row in rows if not row.what.startswith("batch: "))
+
+
 def test_the_command_shows_a_table_and_writes_the_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = measure_books(operations=100, rounds=1)[0]
     monkeypatch.setitem(command.BENCHMARKS, "book", ("A title", lambda: [row]))
     path = tmp_path / "figures.json"
-    command.main(["--only", "book", "--json", str(path)])
+    page = tmp_path / "figures.html"
+    command.main(["--only", "book", "--json", str(path), "--html", str(page)])
+    shown_page = page.read_text(encoding="utf-8")
+    assert "mixed: operations a second" in shown_page
+    assert "%%" not in shown_page.partition("<script>")[0]
     written = msgspec.json.decode(path.read_bytes())
     assert set(written) == {"machine", "book"}
     assert written["book"][0]["engine"] == OURS

@@ -136,12 +136,14 @@ class ApiNode:
         self.state = State.genesis(RULES, DOMAIN)
         self.leaves = LeafMirror(self.state.leaves())
         self.gate = InlineGate()
+        self.journal = MemoryJournal()
+        self.funding_blocks = 0
         self.mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("publisher", 64))
         self.sequencer = Sequencer(
             Builder(
                 self.state, apply, lambda command: command_id(command, SIGNING), GENESIS_PARENT
             ),
-            MemoryJournal(),
+            self.journal,
             TestKey(),
             BlockSigning(DOMAIN),
             clock,
@@ -223,6 +225,7 @@ class ApiNode:
             await self.sequencer.submit(deposit, command_id(deposit, SIGNING))
         first = oracle_round(START_MS, (Ticks(PRICE), Ticks(20_000)), SIGNING)
         await self.sequencer.submit(first, command_id(first, SIGNING))
+        self.funding_blocks = len(self.journal.blocks)
 
 
 BLANK = (NO_ADDRESS, NO_ADDRESS, 0, Millis(0), b"")

@@ -47,7 +47,7 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     heartbeat_s: float = 30.0
     """A connection that is silent for so long is pinged, and dropped when no answer comes."""
     keepalive_s: float = 30.0
-    """How long a plain HTTP connection may idle."""
+    """How long a plain HTTP connection may idle, and how long the body of a request may take."""
 
 
 def check_http_config(config: HttpConfig) -> None:

@@ -241,6 +241,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return error_response(error)
     except web.HTTPRequestEntityTooLarge:
         return error_response(OversizedMessage(limit=request.client_max_size))
+    except web.RequestPayloadError as error:
+        # The body cannot be read to its end: a broken chunk, or what is not packed as it says.
+        return error_response(MalformedMessage(detail=str(error.args[:1]), method=request.method))
     except web.HTTPException as error:
         fault = NotFound(path=request.path[:200]) if error.status == 404 else None
         refused = fault or MalformedMessage(detail=error.reason, method=request.method)

@@ -1,11 +1,13 @@
 """The server: WebSocket connections, REST routes and the page on one port."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 
 from aiohttp import WSMsgType, web
 
+from node.adapters.http.body_deadline import body_deadline
 from node.adapters.http.config import HttpConfig
 from node.adapters.http.history_routes import HistoryAsked
 from node.adapters.http.origin_guard import origin_guard
@@ -27,6 +29,11 @@ _HARD_FACTOR = 4
 """A message up to so many times too long is read and refused; past it the connection is closed."""
 
 _DRAIN_STEP_S = 0.005
+
+_UNHEARD = logging.getLogger("node.http.unheard")
+_UNHEARD.setLevel(logging.CRITICAL + 1)
+"""Whoever sends what is no HTTP is told so. A line of our log for each would let him fill the disk;
+what goes wrong inside of a handler is logged by ``errors_as_json``."""
 
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 
@@ -68,7 +75,7 @@ class HttpServer:
         self._stopping = False
         # Without compression a frame is the same for everyone, and costs no time.
         application = web.Application(
-            middlewares=[errors_as_json, origin_guard(config)],
+            middlewares=[errors_as_json, origin_guard(config), body_deadline(config.keepalive_s)],
             client_max_size=config.message_bytes,
         )
         application.router.add_get("/ws", self._serve)
@@ -81,6 +88,7 @@ class HttpServer:
             application,
             handle_signals=False,
             access_log=None,
+            logger=_UNHEARD,
             keepalive_timeout=config.keepalive_s,
             shutdown_timeout=config.close_timeout_s,
         )
