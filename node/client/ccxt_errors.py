@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from node.client.session import ConnectionLost
+from node.client.errors import ConnectionLost
 from node.client.trader import OutcomeUnknown
 from node.types import errors
 from node.types.errors import PlimsollError

@@ -1,9 +1,15 @@
-"""The server's errors, as the same types that the server raised."""
+"""The server's errors, as the same types that the server raised, and what befalls a connection."""
 
 from typing import Any
 
 from node.types import errors
-from node.types.errors import PlimsollError
+from node.types.errors import PlimsollError, Unavailable
+
+
+class ConnectionLost(Unavailable):
+    """The connection broke before the answer came, or there is none at the moment."""
+
+    code = 2100
 
 
 def _types_by_code() -> dict[int, type[PlimsollError]]:

@@ -17,14 +17,15 @@ import aiohttp
 import msgspec
 import structlog
 
-from node.client.errors import error_from_body
+from node.client.errors import ConnectionLost, error_from_body
 from node.client.fee_limit import FeeLimit
 from node.client.fills import Fills
-from node.client.hello import UNREADABLE, hello_from
+from node.client.hello import MESSAGE_BYTES_MAX, UNREADABLE, hello_from, introduction
 from node.client.local_book import LocalBook
 from node.client.local_orders import LocalOrders
 from node.client.nonces import Nonces
 from node.client.receipts import receipt_from_body
+from node.client.rest_calls import call
 from node.client.subscription import Handler, Message, Subscription
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing
@@ -34,21 +35,14 @@ from node.types.blocks import Domain
 from node.types.commands import SignedAction
 from node.types.errors import CommandRejected, FeeAboveMax, SinceAhead, Unavailable, WrongChain
 from node.types.ids import Address, hex_from_address
-from node.types.rules import Rules, decode_rules
+from node.types.rules import Rules
 from node.types.units import MONEY_DECIMALS, Money, units_from_decimal
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 ANSWER_S = 10.0
-MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
 _log = structlog.get_logger(__name__)
-
-
-class ConnectionLost(Unavailable):
-    """The connection broke before the answer came, or there is none at the moment."""
-
-    code = 2100
 
 
 class Session:
@@ -114,26 +108,11 @@ class Session:
 
     async def get(self, path: str) -> Message:
         """Return the body of ``GET path``. Raises the server's error or ``ConnectionLost``."""
-        try:
-            async with self._http.get(self._url + path) as response:
-                body: Message = msgspec.json.decode(await response.read())
-        except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionLost(path=path, detail=str(error)) from error
-        if "error" in body and response.status >= 400:
-            raise error_from_body(body["error"])
-        return body
+        return await call(self._http, self._url, path)
 
     async def post(self, path: str, body: Message) -> Message:
         """Return the answer to ``POST path``. Raises the server's error or ``ConnectionLost``."""
-        data = msgspec.json.encode(body)
-        try:
-            async with self._http.post(self._url + path, data=data) as response:
-                answer: Message = msgspec.json.decode(await response.read())
-        except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionLost(path=path, detail=str(error)) from error
-        if "error" in answer and response.status >= 400:
-            raise error_from_body(answer["error"])
-        return answer
+        return await call(self._http, self._url, path, body)
 
     async def send(self, action: SignedAction, *, deadline_ms: int | None = None) -> Message:
         """Send a signed action and return its result. Raises what the server refused it with.
@@ -393,7 +372,8 @@ async def connect(url: str) -> AsyncIterator[Session]:
     ``WrongChain`` as soon as another rollup or another sequencer answers.
     """
     async with aiohttp.ClientSession() as http:
-        session = await _introduced(http, url)
+        rules, hello = await introduction(http, url)
+        session = Session(http, url, rules, hello.domain, hello.sequencer)
         failed: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -410,16 +390,3 @@ async def connect(url: str) -> AsyncIterator[Session]:
             failed = wrong.exceptions[0]
         if failed is not None:
             raise failed
-
-
-async def _introduced(http: aiohttp.ClientSession, url: str) -> Session:
-    """Return a session that knows rules, domain and sequencer and has no connection yet."""
-    try:
-        async with http.get(url + "/rules") as response:
-            rules = decode_rules(msgspec.json.decode(await response.read())["canonical"].encode())
-        async with http.ws_connect(url + "/ws", max_msg_size=MESSAGE_BYTES_MAX) as greeting:
-            hello = hello_from(await greeting.receive_str())
-    # Something else may answer there: then it is no JSON, or not this one.
-    except (aiohttp.ClientError, OSError, *UNREADABLE) as error:
-        raise ConnectionLost(node=url, detail=str(error)) from error
-    return Session(http, url, rules, hello.domain, hello.sequencer)

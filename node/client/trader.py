@@ -19,9 +19,10 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from node.client.errors import ConnectionLost
 from node.client.nonces import CountedNonces, Nonces
 from node.client.retry import RetryPolicy, passes, usual_policy
-from node.client.session import ConnectionLost, Session
+from node.client.session import Session
 from node.client.subscription import Message
 from node.client.wallet import NEVER, Wallet
 from node.types.commands import (

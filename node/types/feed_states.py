@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from node.types.events import CancelReason
 
-FEED_STATES_VERSION: Final = 1
+FEED_STATES_VERSION: Final = 2
 
 WAITING: Final = "waiting"
 ACCEPTED: Final = "accepted"

@@ -21,7 +21,7 @@ Row = dict[str, int | str | None]
 Holder = tuple[str, int]
 """An account, as ``0x`` and 40 lower-case digits, and a market: who holds a position, and where."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Another one means other tables: they are then made anew from the log (``history rebuild``)."""
 
 
@@ -111,6 +111,7 @@ FILLS: Final = Table(
         Column("taker_order", Unit.COUNT, optional=True),
         Column("maker_fee", Unit.MONEY),
         Column("taker_fee", Unit.MONEY),
+        Column("auction", Unit.FLAG),
     ),
     ("maker", "taker"),
     "Lots that changed hands; without a taker_order it was a liquidation that took.",
@@ -140,10 +141,26 @@ ORDERS: Final = Table(
         Column("reason", Unit.WORD, optional=True),
         Column("closed_sequence", Unit.COUNT, optional=True),
         Column("closed_time", Unit.TIME, optional=True),
+        Column("trigger", Unit.WORD, optional=True),
+        Column("trigger_price", Unit.PRICE, optional=True),
+        Column("triggered_sequence", Unit.COUNT, optional=True),
+        Column("triggered_time", Unit.TIME, optional=True),
     ),
     ("account",),
-    "Every accepted order and what has become of it: resting, filled or cancelled (reason).",
+    "Every order and what has become of it: waiting, resting, filled or cancelled (reason).",
 )
+KEPT_UNLESS_TOLD: Final = (
+    "price",
+    "rested",
+    "status",
+    "reason",
+    "closed_sequence",
+    "closed_time",
+    "triggered_sequence",
+    "triggered_time",
+)
+"""The columns of an order that stay as they were where a change says None of them."""
+
 FUNDING: Final = Table(
     "funding",
     _BY_PLACE,
@@ -275,11 +292,11 @@ TABLES: Final = {table.name: table for table in (*FROM_THE_LOG, BATCHES)}
 class Happened(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What command ``sequence`` did, as far as history tells of it.
 
-    ``orders`` are those that it wanted to place, behind so many ``cancels``.
+    ``orders`` are those that it wanted to place, behind so many items of other kinds (``ahead``).
     """
 
     sequence: Sequence
-    cancels: int
+    ahead: int
     orders: tuple[NewOrder, ...]
     events: tuple[Event, ...]
 
@@ -306,9 +323,10 @@ class Position(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class RowGroup(msgspec.Struct, frozen=True):
     """The rows of some blocks in a row: what one transaction writes, whole or not at all.
 
-    ``rows`` are new, by table. ``order_changes`` are of orders that have a row already (``filled``,
-    ``value`` and ``fees`` are what came on top). ``positions`` are as they stand at the end, None
-    where one was closed.
+    ``rows`` are new, by table. ``order_changes`` are of orders that have a row already: ``filled``,
+    ``value`` and ``fees`` are what came on top, ``remaining`` is what is left, and None is what
+    stays as it was. An order's size is at all times what is filled and what remains. ``positions``
+    are as they stand at the end, None where one was closed.
     """
 
     first_sequence: Sequence

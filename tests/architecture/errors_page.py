@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from node.client import local_book, session, trader
+from node.client import errors as client_errors
+from node.client import local_book, trader
 from node.types import errors
 from node.types.errors import PlimsollError
 from tests.architecture.sources import TOP
@@ -53,7 +54,7 @@ def page() -> str:
             "## Of the node\n\n`node/types/errors.py`\n",
             _TABLE_HEAD + "\n".join(rows(errors)) + "\n",
             _CLIENT_HEAD,
-            _TABLE_HEAD + "\n".join(rows(session, local_book, trader)) + "\n",
+            _TABLE_HEAD + "\n".join(rows(client_errors, local_book, trader)) + "\n",
         ]
     )
 

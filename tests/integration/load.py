@@ -10,8 +10,9 @@ from typing import Any, Final
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.app.exchange import dev_key
+from node.client.errors import ConnectionLost
 from node.client.l1 import L1Account
-from node.client.session import ConnectionLost, Session, connect
+from node.client.session import Session, connect
 from node.client.wallet import Wallet
 from node.codec.json_actions import action_to_json
 from node.codec.json_rounds import round_to_json

@@ -224,8 +224,12 @@ async def test_other_bad_input_keeps_the_connection_too() -> None:
         stranger["account"] = "0x" + MALLORY.address.hex()
         assert (await talker.call("action", stranger))["error"]["name"] == "UnknownAccount"
         order = node.order(ALICE, Side.BUY, PRICE)
-        assert "result" in await talker.call("action", order)
-        assert (await talker.call("action", order))["error"]["name"] == "NonceUsed"
+        first = (await talker.call("action", order))["result"]
+        assert (await talker.call("action", order))["result"] == {"repeated": True, **first}
+        node.nonces[ALICE.address] -= 1
+        another = node.order(ALICE, Side.SELL, PRICE)
+        assert another["nonce"] == order["nonce"]
+        assert (await talker.call("action", another))["error"]["name"] == "NonceUsed"
 
 
 async def test_a_book_is_followed_without_gaps_and_a_resubscription_begins_anew() -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from node.adapters.http.config import HttpConfig
 from node.client import session as client
+from node.client.errors import ConnectionLost
 from node.client.local_book import BookUnknown, LocalBook
 from node.client.local_orders import LocalOrders
-from node.client.session import ConnectionLost, Session, connect
+from node.client.session import Session, connect
 from node.client.subscription import Subscription
 from node.codec.checksums import book_checksum, level_entry
 from node.ingress.config import IngressConfig

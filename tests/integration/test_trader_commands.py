@@ -106,6 +106,78 @@ async def test_market_orders_make_a_position_that_is_shown_and_reduced(exchange:
     assert "no positions" in (await ask(exchange, "positions", *taker)).output
 
 
+async def test_an_order_is_amended_by_either_number_and_keeps_both(exchange: Daemon) -> None:
+    placed = await ask(
+        exchange, "order", "ETH-PERP", "buy", "1.5", "2900", "--client-id", 8, "--json"
+    )
+    number = answer(placed)["results"][0]["order_id"]
+    done = await ask(exchange, "amend", number, "--size", "0.5", "--json")
+    [item] = answer(done)["results"]
+    assert (item["status"], item["order_id"], item["remaining"]) == ("amended", number, "0.5")
+    told = await ask(exchange, "amend", "--client-id", 8, "--size", "2", "--price", "2890")
+    assert "amended" in told.output
+    [order] = answer(await ask(exchange, "orders", "--json"))["orders"]
+    assert (order["order_id"], order["client_id"]) == (number, 8)
+    assert (order["price"], order["remaining"]) == ("2890", "2")
+    same = await ask(exchange, "amend", number, "--size", "2", code=REFUSED)
+    assert "error 1219: AmendInvalid" in same.errors
+    gone = await ask(exchange, "amend", "--client-id", 9, "--size", "2", code=REFUSED)
+    assert "error 1210: UnknownOrder" in gone.errors
+    await ask(exchange, "cancel", number)
+
+
+async def test_a_stop_and_its_partner_wait_and_the_cancel_of_one_ends_both(
+    exchange: Daemon,
+) -> None:
+    pair = ("--group", 4, "--good-till", "1h")
+    above = answer(
+        await ask(
+            exchange, "order", "ETH-PERP", "buy", "1", "--stop", "3100", *pair, "--json"
+        )
+    )  # fmt: skip
+    assert above["results"][0]["status"] == "waiting"
+    below = answer(
+        await ask(
+            exchange, "order", "ETH-PERP", "buy", "1", "2900", "--take-profit", "2900", *pair,
+            "--self-trade", "decrement", "--json",
+        )
+    )  # fmt: skip
+    stop, target = answer(await ask(exchange, "orders", "--json"))["orders"]
+    assert (stop["trigger"], stop["trigger_price"], stop["price"]) == ("stop", "3100", "3162")
+    assert (target["trigger"], target["group"]) == ("take_profit", 4)
+    assert target["good_till"] > above["time"]
+    met = await ask(exchange, "order", "ETH-PERP", "buy", "1", "--stop", "2900", code=REFUSED)
+    assert "error 1217: TriggerInvalid" in met.errors
+    assert "to do: name a --stop" in met.errors
+    await ask(exchange, "cancel", below["results"][0]["order_id"])
+    assert answer(await ask(exchange, "orders", "--json"))["orders"] == []
+
+
+async def test_a_post_only_order_slides_before_the_best_price(exchange: Daemon) -> None:
+    await ask(exchange, "order", "ETH-PERP", "sell", "1", "3000", "--key", "dev:2")
+    slid = await ask(
+        exchange, "order", "ETH-PERP", "buy", "1", "3010", "--type", "post-only-slide", "--json"
+    )
+    [item] = answer(slid)["results"]
+    assert (item["status"], item["price"]) == ("resting", "2999.99")
+    await ask(exchange, "cancel", "--all", "--key", "dev:2")
+    await ask(exchange, "cancel", "--all")
+
+
+async def test_the_switch_is_set_shown_and_turned_off(exchange: Daemon) -> None:
+    told = await ask(exchange, "switch", "--in", "10m", "--on-disconnect")
+    assert re.match(
+        r"all orders are cancelled at [-0-9]+ [:0-9]+ UTC, or when its last connection ends",
+        told.output,
+    )
+    armed = answer(await ask(exchange, "switch", "--in", "5m", "--json"))
+    assert armed["switch"] == {"cancel_at": armed["switch"]["cancel_at"], "on_disconnect": False}
+    assert 0 < armed["switch"]["cancel_at"] - armed["time"] <= 300_000
+    assert (await ask(exchange, "switch", "--off")).output == "the switch is off\n"
+    far = await ask(exchange, "switch", "--in", "8d", code=REFUSED)
+    assert "error 1005: ValueOutOfRange" in far.errors
+
+
 async def test_everything_is_cancelled_at_once(exchange: Daemon) -> None:
     for price in ("2800", "2810"):
         await ask(exchange, "order", "ETH-PERP", "buy", "1", price)

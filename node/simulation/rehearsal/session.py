@@ -7,7 +7,8 @@ import aiohttp
 import msgspec
 
 from node.app.node import Node
-from node.client.session import ConnectionLost, Session
+from node.client.errors import ConnectionLost
+from node.client.session import Session
 from node.types.errors import PlimsollError
 from node.types.ids import address_from_hex
 

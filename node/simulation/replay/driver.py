@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from node.client.session import ConnectionLost
+from node.client.errors import ConnectionLost
 from node.ports.clock import Clock
 from node.simulation.flow.generator import Intent, Quotes
 from node.simulation.replay.oracle import OracleFeed

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from node.client.session import ConnectionLost, Session
+from node.client.errors import ConnectionLost
+from node.client.session import Session
 from node.codec.json_rounds import round_to_json
 from node.codec.signatures import sign
 from node.ports.clock import Clock

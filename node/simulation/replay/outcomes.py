@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from node.capacity.histogram import Histogram
-from node.client.session import ConnectionLost
+from node.client.errors import ConnectionLost
 from node.types.errors import PlimsollError
 
 NS_PER_MS = 1_000_000

@@ -4,7 +4,7 @@ import pytest
 
 from node.client import ccxt_errors
 from node.client.ccxt_errors import BaseError, ExchangeError, NetworkError, kind_of, translated
-from node.client.session import ConnectionLost
+from node.client.errors import ConnectionLost
 from node.client.trader import OutcomeUnknown
 from node.types import errors
 from node.types.errors import PlimsollError, Unavailable

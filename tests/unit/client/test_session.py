@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from node.client.session import ConnectionLost, Session, connect
+from node.client.errors import ConnectionLost
+from node.client.session import Session, connect
 from node.types.errors import WrongChain
 from tests.examples import DOMAIN, RULES
 from tests.unit.sequencer.surroundings import TestKey

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from node.client.errors import ConnectionLost
 from node.client.nonces import CountedNonces
 from node.client.retry import NEVER, RetryPolicy
-from node.client.session import ConnectionLost
 from node.client.trader import RENEWALS_MAX, OutcomeUnknown, Trader
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing

@@ -17,6 +17,25 @@ VERSIONS = {
         ),
         ("accepted", "sealed", "posted", "safe", "final"),
     ),
+    2: (
+        ("waiting", "accepted", "resting", "partly_filled", "filled", "cancelled"),
+        (
+            "by_account",
+            "immediate_remainder",
+            "self_trade",
+            "margin",
+            "reduce_only",
+            "liquidation",
+            "fill_limit",
+            "expired",
+            "switch",
+            "disconnected",
+            "one_cancels_other",
+            "amended",
+            "refused_on_arrival",
+        ),
+        ("accepted", "sealed", "posted", "safe", "final"),
+    ),
 }
 """A changed list is a new version, and a line here; no line here ever changes."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from node.client.session import ConnectionLost
+from node.client.errors import ConnectionLost
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing
 from node.simulation.flow.generator import Intent, Quotes

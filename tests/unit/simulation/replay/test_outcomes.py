@@ -1,6 +1,6 @@
 """Counts of a replay: they conserve, whatever the answers are."""
 
-from node.client.session import ConnectionLost
+from node.client.errors import ConnectionLost
 from node.simulation.replay.outcomes import Outcomes, quantiles_ms
 from node.types.errors import NothingToTake, Overloaded, PlimsollError
 
