@@ -18,6 +18,7 @@ from node.types.blocks import GENESIS_PARENT
 from node.types.errors import HistoryUnavailable, HistoryUnusable, StateDiverged, WrongChain
 from node.types.history import (
     FROM_THE_LOG,
+    KEPT_UNLESS_TOLD,
     SCHEMA_VERSION,
     HistoryMark,
     Holder,
@@ -36,6 +37,21 @@ _orders = SQL_TABLES["orders"]
 _positions = SQL_TABLES["positions"]
 _batches = SQL_TABLES["batches"]
 
+_NAMED_FOR_CHANGE: Final = {
+    "order_id": "of_order",
+    "filled": "more_filled",
+    "value": "more_value",
+    "fees": "more_fees",
+    "remaining": "left",
+}
+
+
+def _or_as_it_was(name: str) -> sql.ColumnElement[int | str]:
+    """Return what a change says of a column, or what stands there where it says nothing."""
+    column = _orders.c[name]
+    return sql.func.coalesce(sql.bindparam(f"new_{name}", type_=column.type), column)
+
+
 _CHANGE_ORDER: Final = (
     sql.update(_orders)
     .where(_orders.c.order_id == sql.bindparam("of_order"))
@@ -43,19 +59,11 @@ _CHANGE_ORDER: Final = (
         filled=_orders.c.filled + sql.bindparam("more_filled"),
         value=_orders.c.value + sql.bindparam("more_value"),
         fees=_orders.c.fees + sql.bindparam("more_fees"),
-        remaining=sql.bindparam("remaining"),
-        status=sql.bindparam("status"),
-        reason=sql.bindparam("reason"),
-        closed_sequence=sql.bindparam("closed_sequence"),
-        closed_time=sql.bindparam("closed_time"),
+        remaining=sql.bindparam("left"),
+        size=_orders.c.filled + sql.bindparam("more_filled") + sql.bindparam("left"),
+        **{name: _or_as_it_was(name) for name in KEPT_UNLESS_TOLD},
     )
 )
-_NAMED_FOR_CHANGE: Final = {
-    "order_id": "of_order",
-    "filled": "more_filled",
-    "value": "more_value",
-    "fees": "more_fees",
-}
 
 
 class HistoryStore:
@@ -195,7 +203,7 @@ def _write(connection: sql.Connection, group: RowGroup) -> None:
         _insert(connection, SQL_TABLES[table], rows)
     if group.order_changes:
         changes = [
-            {_NAMED_FOR_CHANGE.get(name, name): value for name, value in change.items()}
+            {_NAMED_FOR_CHANGE.get(name, f"new_{name}"): value for name, value in change.items()}
             for change in group.order_changes
         ]
         connection.execute(_CHANGE_ORDER, changes)

@@ -47,10 +47,10 @@ def happenings(
         kept = tuple([event for event in happened if type(event) in _RECORDED])
         if not kept:
             continue
-        cancels, orders = 0, _NO_ORDERS
+        ahead, orders = 0, _NO_ORDERS
         if isinstance(command, PlaceOrders):
-            cancels, orders = len(command.cancels), command.orders
-        found.append(Happened(Sequence(first + place), cancels, orders, kept))
+            ahead, orders = len(command.cancels) + len(command.amends), command.orders
+        found.append(Happened(Sequence(first + place), ahead, orders, kept))
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from node.types.commands import OrderType, Side
+from node.types.commands import OrderType, Side, Trigger
 from node.types.events import (
     CancelReason,
     Deleveraged,
@@ -18,23 +18,42 @@ from node.types.events import (
     FundingMoved,
     Liquidated,
     OrderAccepted,
+    OrderAmended,
     OrderCancelled,
     OrderRested,
+    OrderTriggered,
     PositionChanged,
+    TriggerSet,
     WithdrawalOpened,
     WorkCharged,
 )
-from node.types.history import FROM_THE_LOG, Happened, Holder, Position, RecordedBlock, Row
-from node.types.ids import OrderId, hex_from_address
+from node.types.history import (
+    FROM_THE_LOG,
+    KEPT_UNLESS_TOLD,
+    Happened,
+    Holder,
+    Position,
+    RecordedBlock,
+    Row,
+)
+from node.types.ids import OrderId, Sequence, hex_from_address
 from node.types.units import Money
 
 SIDES: Final = {side: side.name.lower() for side in Side}
+TRIGGERS: Final = {trigger: trigger.name.lower() for trigger in Trigger}
 TYPES: Final = {kind: kind.name.lower() for kind in OrderType}
 REASONS: Final = {reason: reason.name.lower() for reason in CancelReason}
 
+WAITING: Final = "waiting"
 RESTING: Final = "resting"
 FILLED: Final = "filled"
 CANCELLED: Final = "cancelled"
+
+INTEGER_MAX: Final = 2**63 - 1
+"""The most that a database's integers hold. Only a price that was never held to the band is more:
+that of an order which waits, and means any price."""
+
+_AS_IT_WAS: Final[Row] = dict.fromkeys(KEPT_UNLESS_TOLD)
 
 
 class Gathering:
@@ -44,6 +63,8 @@ class Gathering:
         """Begin with nothing; ``held`` is only read."""
         self._held = held
         self._new_orders: dict[OrderId, Row] = {}
+        # Of the block at hand: what may still trade or come to rest, and which command let it in.
+        self._arriving: dict[OrderId, tuple[Row, Sequence]] = {}
         self._block: RecordedBlock
         self._happened: Happened
         self.rows: dict[str, list[Row]] = {table.name: [] for table in FROM_THE_LOG}
@@ -58,6 +79,7 @@ class Gathering:
             self._happened = happened
             for event in happened.events:
                 HANDLERS[type(event)](self, event)
+        self._end_block()
 
     def position_before(self, holder: Holder) -> Position | None:
         """Return the position of ``holder`` as it stands so far."""
@@ -87,36 +109,38 @@ class Gathering:
 
     def accept(self, event: OrderAccepted) -> None:
         """Add the row of an order; what becomes of it at once is told by the events behind."""
-        happened, block = self._happened, self._block
-        order = happened.orders[event.item - happened.cancels]
-        row = self._new_orders[event.order_id] = {
-            "order_id": event.order_id,
-            "sequence": happened.sequence,
-            "block": block.number,
-            "time": block.time,
-            "account": hex_from_address(event.account),
-            "client_id": str(event.client_id) if event.client_id else None,
-            "market": event.market,
-            "side": SIDES[event.side],
-            "type": TYPES[order.type],
-            "reduce_only": int(order.reduce_only),
-            "price": event.price,
-            "size": event.size,
-            "filled": 0,
-            "value": 0,
-            "fees": 0,
-            "remaining": event.size,
-            "rested": None,
-            "status": RESTING,
-            "reason": None,
-            "closed_sequence": None,
-            "closed_time": None,
-        }
-        self.rows["orders"].append(row)
+        row = self._put_order(event, RESTING)
+        self._arriving[event.order_id] = (row, self._happened.sequence)
+
+    def wait(self, event: TriggerSet) -> None:
+        """Add the row of an order that waits for its price."""
+        row = self._put_order(event, WAITING)
+        row["trigger"] = TRIGGERS[event.trigger]
+        row["trigger_price"] = event.trigger_price
+
+    def arrive(self, event: OrderTriggered) -> None:
+        """Note with what an order arrives that has waited so far."""
+        row = self._order(event.order_id)
+        row["triggered_sequence"] = self._happened.sequence
+        row["triggered_time"] = self._block.time
+        row["status"] = RESTING
+        row["price"] = min(event.price, INTEGER_MAX)
+        self._leave(row, event.size)
+        self._arriving[event.order_id] = (row, self._happened.sequence)
+
+    def amend(self, event: OrderAmended) -> None:
+        """Note what an open order is now; one that lost its place arrives anew."""
+        row = self._order(event.order_id)
+        row["price"] = min(event.price, INTEGER_MAX)
+        self._leave(row, event.remaining)
+        if not event.resting:
+            self._arriving[event.order_id] = (row, self._happened.sequence)
 
     def rest(self, event: OrderRested) -> None:
-        """Note what of a new order went into the book."""
-        self._new_orders[event.order_id]["rested"] = event.remaining
+        """Note what of an order that arrived went into the book."""
+        row, _ = self._arriving.pop(event.order_id)
+        row["rested"] = event.remaining
+        self._leave(row, event.remaining)
 
     def fill_order(self, order_id: OrderId, size: int, value: int, fee: int, left: int) -> None:
         """Add a fill to an order's row, which has ``left`` lots left."""
@@ -124,21 +148,33 @@ class Gathering:
         _add(row, "filled", size)
         _add(row, "value", value)
         _add(row, "fees", fee)
-        row["remaining"] = left
+        self._leave(row, left)
         if not left:
-            self._close(row, FILLED, None)
+            self._arriving.pop(order_id, None)
+            self._close(row, FILLED, None, self._happened.sequence)
 
     def left_of(self, order_id: OrderId) -> int:
-        """Return the lots that a new order has left so far."""
-        left = self._new_orders[order_id]["remaining"]
+        """Return the lots that an order which arrived has left so far."""
+        left = self._order(order_id)["remaining"]
         assert isinstance(left, int)
         return left
 
     def cancel(self, event: OrderCancelled) -> None:
         """Close an order's row, unfilled as it is."""
         row = self._order(event.order_id)
-        row["remaining"] = event.remaining
-        self._close(row, CANCELLED, REASONS[event.reason])
+        self._leave(row, event.remaining)
+        self._arriving.pop(event.order_id, None)
+        self._close(row, CANCELLED, REASONS[event.reason], self._happened.sequence)
+
+    def _end_block(self) -> None:
+        """Close the orders that arrived and of which nothing more was told.
+
+        What they had left went where they met their own account's orders: ``DECREMENT`` takes it
+        off without a word. Nothing else leaves an arrival open at the end of its block.
+        """
+        for row, sequence in self._arriving.values():
+            self._close(row, CANCELLED, REASONS[CancelReason.SELF_TRADE], sequence)
+        self._arriving.clear()
 
     def hold(self, event: PositionChanged) -> None:
         """Note where a position stands now."""
@@ -157,6 +193,41 @@ class Gathering:
             "funding_index": event.funding,
         }
 
+    def _put_order(self, event: OrderAccepted | TriggerSet, status: str) -> Row:
+        """Add the row of an order as it was placed, and return it."""
+        happened, block = self._happened, self._block
+        order = happened.orders[event.item - happened.ahead]
+        row: Row = {
+            "order_id": event.order_id,
+            "sequence": happened.sequence,
+            "block": block.number,
+            "time": block.time,
+            "account": hex_from_address(event.account),
+            "client_id": str(event.client_id) if event.client_id else None,
+            "market": event.market,
+            "side": SIDES[event.side],
+            "type": TYPES[order.type],
+            "reduce_only": int(order.reduce_only),
+            "price": min(event.price, INTEGER_MAX),
+            "size": event.size,
+            "filled": 0,
+            "value": 0,
+            "fees": 0,
+            "remaining": event.size,
+            "rested": None,
+            "status": status,
+            "reason": None,
+            "closed_sequence": None,
+            "closed_time": None,
+            "trigger": None,
+            "trigger_price": None,
+            "triggered_sequence": None,
+            "triggered_time": None,
+        }
+        self._new_orders[event.order_id] = row
+        self.rows["orders"].append(row)
+        return row
+
     def _order(self, order_id: OrderId) -> Row:
         """Return the row of a new order, or what changes in the row of an older one."""
         row = self._new_orders.get(order_id) or self.order_changes.get(order_id)
@@ -167,17 +238,23 @@ class Gathering:
                 "value": 0,
                 "fees": 0,
                 "remaining": 0,
-                "status": RESTING,
-                "reason": None,
-                "closed_sequence": None,
-                "closed_time": None,
+                **_AS_IT_WAS,
             }
         return row
 
-    def _close(self, row: Row, status: str, reason: str | None) -> None:
+    def _leave(self, row: Row, left: int) -> None:
+        """Note what an order has left; its size is that and what is filled."""
+        row["remaining"] = left
+        if "size" in row:
+            filled = row["filled"]
+            assert isinstance(filled, int)
+            row["size"] = filled + left
+
+    def _close(self, row: Row, status: str, reason: str | None, sequence: Sequence) -> None:
+        """Close a row by command ``sequence`` of the block at hand."""
         row["status"] = status
         row["reason"] = reason
-        row["closed_sequence"] = self._happened.sequence
+        row["closed_sequence"] = sequence
         row["closed_time"] = self._block.time
 
 
@@ -206,6 +283,7 @@ def _filled(rows: Gathering, event: Filled) -> None:
             "taker_order": event.taker_order or None,
             "maker_fee": event.maker_fee,
             "taker_fee": event.taker_fee,
+            "auction": int(event.auction),
         },
     )
     rows.fill_order(event.maker_order, event.size, value, event.maker_fee, event.maker_remaining)
@@ -306,9 +384,12 @@ HANDLERS: Final[dict[type[msgspec.Struct], Callable[[Gathering, Any], None]]] = 
     FundingMoved: _funding_moved,
     Liquidated: _liquidated,
     OrderAccepted: Gathering.accept,
+    OrderAmended: Gathering.amend,
     OrderCancelled: Gathering.cancel,
     OrderRested: Gathering.rest,
+    OrderTriggered: Gathering.arrive,
     PositionChanged: _position,
+    TriggerSet: Gathering.wait,
     WithdrawalOpened: _withdrawal,
     WorkCharged: _work,
 }

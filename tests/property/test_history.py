@@ -7,15 +7,20 @@ from typing import Any
 import pytest
 
 from node.history.record import decode_blocks, encode_blocks
+from node.history.rows import INTEGER_MAX
 from node.transition.state import State
-from node.types.history import RecordedBlock, Row, RowGroup
+from node.types.history import KEPT_UNLESS_TOLD, RecordedBlock, Row, RowGroup
 from node.types.ids import hex_from_address
+from node.types.rules import Ordering
+from tests.property.fair_log import FairLog
 from tests.property.random_log import DOMAIN, RULES
 from tests.property.test_mirrors import blocks_of, fresh_state
 from tests.unit.history.recorded_blocks import chained, groups_of
 
 SEEDS = range(4)
 BLOCKS = 250
+FAIR_BLOCKS = 120
+STATUSES = {"waiting", "resting", "filled", "cancelled"}
 
 
 class Tables:
@@ -41,8 +46,10 @@ class Tables:
             order = self.orders[number]
             for name in ("filled", "value", "fees"):
                 order[name] += change[name]
-            for name in ("remaining", "status", "reason", "closed_sequence", "closed_time"):
-                order[name] = change[name]
+            order["remaining"] = change["remaining"]
+            order["size"] = order["filled"] + order["remaining"]
+            told = {name: change[name] for name in KEPT_UNLESS_TOLD if change[name] is not None}
+            order.update(told)
         for holder, position in group.positions.items():
             self.positions.pop(holder, None)
             if position is not None:
@@ -58,14 +65,48 @@ def recorded_log(seed: int) -> tuple[State, list[RecordedBlock]]:
     return state, list(chained(blocks_of(seed, state, BLOCKS)))
 
 
+def recorded_fair_log(seed: int) -> tuple[State, list[RecordedBlock]]:
+    log = FairLog(seed)
+    blocks = [log.opening(), *(log.block() for _ in range(FAIR_BLOCKS))]
+    return log.state, list(chained(blocks))
+
+
 @pytest.fixture(scope="module", params=SEEDS)
 def log(request: pytest.FixtureRequest) -> tuple[State, list[RecordedBlock]]:
     return recorded_log(request.param)
 
 
+@pytest.fixture(scope="module", params=SEEDS)
+def fair_log(request: pytest.FixtureRequest) -> tuple[State, list[RecordedBlock]]:
+    return recorded_fair_log(request.param)
+
+
 def test_orders_tell_what_their_fills_tell(log: tuple[State, list[RecordedBlock]]) -> None:
     state, blocks = log
     tables = Tables(groups_of(blocks, 7))
+    require_orders(state, tables)
+    assert {order["status"] for order in tables.orders.values()} == STATUSES
+    assert not tables.total("fills", "auction")
+    reasons = {order["reason"] for order in tables.orders.values()}
+    assert reasons >= {"self_trade", "expired", "one_cancels_other", "amended"}
+
+
+def test_orders_of_markets_of_every_ordering_tell_it_too(
+    fair_log: tuple[State, list[RecordedBlock]],
+) -> None:
+    state, blocks = fair_log
+    tables = Tables(groups_of(blocks, 7))
+    require_orders(state, tables)
+    auction = 1 + list(Ordering).index(Ordering.AUCTION)
+    assert all((row["market"] == auction) == row["auction"] for row in tables.rows["fills"])
+    assert tables.total("fills", "auction") > 10
+    assert {order["status"] for order in tables.orders.values()} == STATUSES
+    fees = tables.total("fills", "maker_fee", "taker_fee")
+    assert fees + tables.total("work", "amount") == state.fees
+
+
+def require_orders(state: State, tables: Tables) -> None:
+    """Orders add up to their fills, and those that are open are the state's."""
     filled: Counter[int] = Counter()
     fees: Counter[int] = Counter()
     for fill in tables.rows["fills"]:
@@ -81,20 +122,29 @@ def test_orders_tell_what_their_fills_tell(log: tuple[State, list[RecordedBlock]
         assert order["filled"] + order["remaining"] == order["size"]
         assert (order["status"] == "filled") == (not order["remaining"])
         assert (order["reason"] is None) == (order["status"] != "cancelled")
-        assert (order["closed_sequence"] is None) == (order["status"] == "resting")
-    resting = {
-        order.order_id: (hex_from_address(order.account), order.remaining)
-        for account in state.accounts.values()
-        for order in account.orders.values()
-    }
-    assert resting == {
-        number: (order["account"], order["remaining"])
+        assert (order["closed_sequence"] is None) == (order["status"] in {"resting", "waiting"})
+        assert (order["trigger"] is None) == (order["trigger_price"] is None)
+        assert order["trigger"] or (order["triggered_sequence"] is None)
+        assert order["status"] != "waiting" or order["triggered_sequence"] is None
+        assert (order["triggered_sequence"] is None) == (order["triggered_time"] is None)
+    resting, waiting = {}, {}
+    for account in state.accounts.values():
+        owner = hex_from_address(account.address)
+        for order_id, one in account.orders.items():
+            resting[order_id] = (owner, one.price, one.size, one.remaining)
+        for order_id, other in account.waiting.items():
+            price = min(other.price, INTEGER_MAX)
+            waiting[order_id] = (owner, price, other.size, other.trigger_price)
+    assert resting == open_rows(tables, "resting", "account", "price", "size", "remaining")
+    assert waiting == open_rows(tables, "waiting", "account", "price", "size", "trigger_price")
+
+
+def open_rows(tables: Tables, status: str, *columns: str) -> dict[int, tuple[Any, ...]]:
+    return {
+        number: tuple(order[name] for name in columns)
         for number, order in tables.orders.items()
-        if order["status"] == "resting"
+        if order["status"] == status
     }
-    assert {order["status"] for order in tables.orders.values()} == {
-        "resting", "filled", "cancelled"
-    }  # fmt: skip
 
 
 def test_fees_insurance_and_transfers_add_up_to_the_state_s(
@@ -142,14 +192,16 @@ def test_positions_are_the_state_s_and_funding_sums_to_zero(
     assert all(state.markets[int(m or 0) - 1].funding_index == i for m, i in indices.items())
 
 
-def test_the_rows_do_not_depend_on_the_groups(log: tuple[State, list[RecordedBlock]]) -> None:
-    _, blocks = log
-    one, many = Tables(groups_of(blocks, len(blocks))), Tables(groups_of(blocks, 1))
-    assert one.orders == many.orders
-    assert one.positions == many.positions
-    for table in one.rows.keys() | many.rows.keys() - {"orders"}:
-        if table != "orders":
-            assert one.rows[table] == many.rows[table]
+def test_the_rows_do_not_depend_on_the_groups(
+    log: tuple[State, list[RecordedBlock]], fair_log: tuple[State, list[RecordedBlock]]
+) -> None:
+    for _, blocks in (log, fair_log):
+        one, many = Tables(groups_of(blocks, len(blocks))), Tables(groups_of(blocks, 1))
+        assert one.orders == many.orders
+        assert one.positions == many.positions
+        for table in one.rows.keys() | many.rows.keys():
+            if table != "orders":
+                assert one.rows[table] == many.rows[table]
 
 
 def test_no_two_rows_of_a_table_share_a_place(log: tuple[State, list[RecordedBlock]]) -> None:
