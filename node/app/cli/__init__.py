@@ -27,6 +27,7 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
     "money": ("deposit", "withdraw"),
     "keys": ("keys",),
     "trade": ("order", "cancel"),
+    "amend": ("amend", "switch"),
     "look": ("positions", "orders", "book"),
     "status": ("status",),
     "faucet": ("faucet", "api"),

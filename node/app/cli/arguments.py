@@ -4,12 +4,17 @@ All raise ``ConfigInvalid``, which names the argument and what would be allowed.
 """
 
 import os
+import re
 from pathlib import Path
+from typing import Final
 
 from node.types.errors import ConfigInvalid, PlimsollError
 from node.types.ids import Address, MarketId, address_from_hex
 from node.types.rules import MarketRules, Rules
-from node.types.units import MONEY_DECIMALS, Money, units_from_decimal
+from node.types.units import MONEY_DECIMALS, UINT64_MAX, Millis, Money, units_from_decimal
+
+_UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION: Final = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 
 
 def read_address(name: str, text: str) -> Address:
@@ -43,6 +48,26 @@ def read_units(name: str, text: str, decimals: int) -> int:
         fault = f"{name}: {text}: a positive decimal with up to {decimals} places allowed"
         raise ConfigInvalid(faults=(fault,))
     return units
+
+
+def read_duration(name: str, text: str) -> int:
+    """Return a duration above zero in milliseconds: a whole number and its unit."""
+    found = _DURATION.fullmatch(text)
+    duration = int(found[1]) * _UNITS_MS[found[2]] if found else 0
+    if duration <= 0:
+        fault = f"{name}: {text}: a whole number with ms, s, m, h or d allowed, as 90s"
+        raise ConfigInvalid(faults=(fault,))
+    return duration
+
+
+def read_moment(name: str, text: str, now: Millis) -> Millis:
+    """Return a point in time: a duration from ``now`` on, or milliseconds since the Unix epoch."""
+    if not (text.isascii() and text.isdecimal()):
+        return Millis(now + read_duration(name, text))
+    if not now < int(text) <= UINT64_MAX:
+        fault = f"{name}: {text}: milliseconds since 1970 that are yet to come, or 90s, allowed"
+        raise ConfigInvalid(faults=(fault,))
+    return Millis(int(text))
 
 
 def read_market(symbol: str, rules: Rules) -> tuple[MarketId, MarketRules]:

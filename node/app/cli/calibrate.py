@@ -16,7 +16,8 @@ from node.app.cli.arguments import require_places
 from node.app.cli.calibration_table import change_lines, tables_of
 from node.app.cli.simulate import TapeFormat
 from node.capacity.telemetry import Telemetry
-from node.client.session import ConnectionLost, Session, connect
+from node.client.errors import ConnectionLost
+from node.client.session import Session, connect
 from node.planner.calibration import LOAD_MAX, Calibration, calibrate, with_flow
 from node.planner.calibration_file import encode_calibration, write_calibration
 from node.planner.flow_fit import FlowRecord, calibrate_flow

@@ -22,8 +22,9 @@ from node.app.cli.options import (
     read_key,
 )
 from node.app.exchange import hex_of
+from node.client.errors import ConnectionLost
 from node.client.l1 import Claim, L1Account
-from node.client.session import ConnectionLost, Session, connect
+from node.client.session import Session, connect
 from node.types.errors import NotFound
 from node.types.ids import Address
 from node.types.units import (

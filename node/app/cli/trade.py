@@ -9,7 +9,13 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from node.app.cli.arguments import read_address, read_market, read_money, read_units
+from node.app.cli.arguments import (
+    read_address,
+    read_market,
+    read_moment,
+    read_money,
+    read_units,
+)
 from node.app.cli.options import (
     DEFAULT_KEY,
     DEFAULT_NODE,
@@ -25,12 +31,12 @@ from node.app.cli.trade_tables import cancelled_line, results_table
 from node.client.marks import follow_marks, worst_price
 from node.client.retry import PATIENT
 from node.client.session import Session, connect
-from node.client.trader import Trader
-from node.types.commands import CancelOrder, NewOrder, OrderType, Side
+from node.client.trader import Trader, wall_clock_ms
+from node.types.commands import CancelOrder, NewOrder, OrderType, SelfTrade, Side, Trigger
 from node.types.errors import ConfigInvalid, MarkStale
 from node.types.ids import EVERY_MARKET, ClientOrderId, MarketId, OrderId
 from node.types.rules import MarketRules
-from node.types.units import UINT64_MAX, Lots, Ticks
+from node.types.units import UINT64_MAX, Lots, Millis, Ticks
 
 EXPIRES_S: Final = 60
 
@@ -50,6 +56,16 @@ class TypeName(StrEnum):
     FOK = "fok"
     POST_ONLY = "post-only"
     MARKET = "market"
+    POST_ONLY_SLIDE = "post-only-slide"
+
+
+class SelfTradeName(StrEnum):
+    """What becomes of two orders of one account that meet, as it is typed."""
+
+    CANCEL_MAKER = "cancel-maker"
+    CANCEL_TAKER = "cancel-taker"
+    CANCEL_BOTH = "cancel-both"
+    DECREMENT = "decrement"
 
 
 _TYPES: Final = dict(zip(TypeName, OrderType, strict=True))
@@ -66,6 +82,11 @@ class _Wish(msgspec.Struct, frozen=True, kw_only=True):
     slippage: Decimal
     reduce_only: bool
     client_id: int
+    self_trade: SelfTradeName
+    good_till: Millis
+    stop: str | None
+    take_profit: str | None
+    group: int
     max_fee: str | None
     expires_s: int
     deadline_ms: int | None
@@ -97,6 +118,25 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     client_id: Annotated[
         int, typer.Option(min=0, max=UINT64_MAX, help="A name of your own; 0: none.")
     ] = 0,
+    self_trade: Annotated[
+        SelfTradeName, typer.Option(help="What to do where it meets an order of your own.")
+    ] = SelfTradeName.CANCEL_MAKER,
+    good_till: Annotated[
+        str | None,
+        typer.Option(help="When it ends: 90s, 15m, 4h or 2d from now, or ms since 1970."),
+    ] = None,
+    stop: Annotated[
+        str | None,
+        typer.Option(help="Wait until the mark has moved here: up for a buy, down for a sell."),
+    ] = None,
+    take_profit: Annotated[
+        str | None,
+        typer.Option(help="Wait until the mark has moved here: down for a buy, up for a sell."),
+    ] = None,
+    group: Annotated[
+        int,
+        typer.Option(min=0, max=UINT64_MAX, help="Of two orders with one number, one ends both."),
+    ] = 0,
     max_fee: Annotated[
         str | None,
         typer.Option(help="The most to pay for a unit of work; default: what it can reach in 5 s."),
@@ -120,17 +160,25 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     Example: plimsoll order BTC-PERP buy 0.01 60000
 
     Example: plimsoll order ETH-PERP sell 1.5 --slippage 0.005 --reduce-only --key ~/trader.key
+
+    Example: plimsoll order BTC-PERP buy 0.01 59000 --type post-only-slide --good-till 15m
+
+    Example: plimsoll order BTC-PERP sell 0.01 --stop 58000 --reduce-only --group 1
     """
     wish = _Wish(
         market=market, side=side, size=size, price=price,
         kind=kind or (TypeName.MARKET if price is None else TypeName.GTC),
         slippage=Decimal(str(slippage)), reduce_only=reduce_only, client_id=client_id,
-        max_fee=max_fee, expires_s=expires_s, deadline_ms=deadline_ms, retry=retry,
+        self_trade=self_trade, good_till=_end(good_till), stop=stop, take_profit=take_profit,
+        group=group, max_fee=max_fee, expires_s=expires_s, deadline_ms=deadline_ms, retry=retry,
     )  # fmt: skip
     if price is None and wish.kind is not TypeName.MARKET:
         raise ConfigInvalid(faults=(f"price: is missing, and --type is {wish.kind.value}",))
+    if stop is not None and take_profit is not None:
+        fault = "stop: an order waits for one price; two orders of one --group are a pair"
+        raise ConfigInvalid(faults=(fault,))
     result = asyncio.run(_order(wish, read_key(key), account, node))
-    _tell(result, as_json=json)
+    tell_results(result, as_json=json)
 
 
 def cancel(
@@ -170,7 +218,7 @@ def cancel(
         raise ConfigInvalid(faults=("order_ids: numbers from 1 allowed",))
     result = asyncio.run(_cancel(single, market, read_key(key), account, node))
     if single:
-        _tell(result, as_json=json)
+        tell_results(result, as_json=json)
     elif json:
         print_json(result)
     else:
@@ -182,16 +230,22 @@ async def _order(wish: _Wish, secret: bytes, account: str, node: str) -> dict[st
         market_id, rules = read_market(wish.market, session.rules)
         size = Lots(read_units("size", wish.size, rules.lot_decimals))
         max_fee = None if wish.max_fee is None else read_money("max_fee", wish.max_fee)
+        trigger, trigger_price = _trigger(wish, rules)
         new = NewOrder(
             market_id,
             Side[wish.side.name],
             _TYPES[wish.kind],
-            await _price(session, wish, rules),
+            await _price(session, wish, rules, trigger_price),
             size,
             wish.reduce_only,
             ClientOrderId(wish.client_id),
+            SelfTrade[wish.self_trade.name],
+            wish.good_till,
+            trigger,
+            trigger_price,
+            wish.group,
         )
-        trader = await _trader(session, secret, account, wish.expires_s)
+        trader = await open_trader(session, secret, account, wish.expires_s)
         return await trader.place(
             (new,),
             max_fee=max_fee,
@@ -200,9 +254,28 @@ async def _order(wish: _Wish, secret: bytes, account: str, node: str) -> dict[st
         )
 
 
-async def _price(session: Session, wish: _Wish, rules: MarketRules) -> Ticks:
+def _end(good_till: str | None) -> Millis:
+    """Return when an order ends; 0 for never."""
+    return Millis(0) if good_till is None else read_moment("good_till", good_till, wall_clock_ms())
+
+
+def _trigger(wish: _Wish, rules: MarketRules) -> tuple[Trigger, Ticks]:
+    """Return what the order waits for, and at which price; at once: ``NONE`` and 0."""
+    for kind, name, text in (
+        (Trigger.STOP, "stop", wish.stop),
+        (Trigger.TAKE_PROFIT, "take_profit", wish.take_profit),
+    ):
+        if text is not None:
+            return kind, Ticks(read_units(name, text, rules.tick_decimals))
+    return Trigger.NONE, Ticks(0)
+
+
+async def _price(session: Session, wish: _Wish, rules: MarketRules, trigger_price: Ticks) -> Ticks:
+    """Return the worst price: the one that was typed, or ``slippage`` off what it will meet."""
     if wish.price is not None:
         return Ticks(read_units("price", wish.price, rules.tick_decimals))
+    if trigger_price:
+        return worst_price(trigger_price, wish.side is SideName.BUY, wish.slippage)
     marks = await follow_marks(session)
     mark = marks.prices.get(rules.symbol)
     if mark is None:
@@ -217,18 +290,19 @@ async def _cancel(
         chosen: MarketId = EVERY_MARKET
         if market:
             chosen = read_market(market, session.rules)[0]
-        trader = await _trader(session, secret, account, EXPIRES_S)
+        trader = await open_trader(session, secret, account, EXPIRES_S)
         if single:
             return await trader.place((), tuple(single))
         return await trader.cancel_all(chosen)
 
 
-async def _trader(session: Session, secret: bytes, account: str, expires_s: int) -> Trader:
+async def open_trader(session: Session, secret: bytes, account: str, expires_s: int) -> Trader:
+    """Return what signs for the key's own account, or for ``account`` as its agent."""
     owner = read_address("account", account) if account else None
     return await Trader.open(session, secret, owner, lifetime_ms=expires_s * 1_000)
 
 
-def _tell(result: dict[str, Any], *, as_json: bool) -> None:
+def tell_results(result: dict[str, Any], *, as_json: bool) -> None:
     """Write ``result``; exit with 1 where an item of it was refused."""
     if as_json:
         print_json(result)

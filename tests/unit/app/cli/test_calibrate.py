@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from node.app.cli import app, calibrate
 from node.app.cli.calibration_table import tables_of
 from node.capacity.telemetry import Telemetry
-from node.client.session import ConnectionLost
+from node.client.errors import ConnectionLost
 from node.planner.calibration_file import decode_calibration, read_calibration
 from node.planner.hawkes import Hawkes
 from node.types.errors import ConfigInvalid, MeasurementInvalid

@@ -39,7 +39,9 @@ def test_a_family_of_one_command_still_wants_its_name() -> None:
     assert (told.exit_code, "load line" in told.output) == (0, True)
 
 
-@pytest.mark.parametrize("command", ["order", "cancel", "positions", "book", "status"])
+@pytest.mark.parametrize(
+    "command", ["order", "cancel", "amend", "switch", "positions", "book", "status"]
+)
 def test_a_trader_does_not_wait_for_libraries_that_he_never_uses(command: str) -> None:
     script = (
         f"import sys; sys.argv = ['plimsoll', '{command}', '--help']\n"
@@ -57,7 +59,7 @@ def test_a_trader_does_not_wait_for_libraries_that_he_never_uses(command: str) -
     ("line", "offered"),
     [
         ("plimsoll ", ALL),
-        ("plimsoll ord", ["order", "orders"]),
+        ("plimsoll ord", ["order", "ordering", "orders"]),
         ("plimsoll order BTC-PERP b", ["buy"]),
     ],
 )

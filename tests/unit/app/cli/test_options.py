@@ -10,17 +10,17 @@ from typer.testing import CliRunner
 from node.adapters.key_signer import KeySigner, read_key_file
 from node.app.cli import app
 from node.app.cli.advice import advice
-from node.app.cli.arguments import read_market, read_units
+from node.app.cli.arguments import read_duration, read_market, read_moment, read_units
 from node.app.cli.keys import make_key_file
 from node.app.cli.options import account_of, read_key
 from node.app.exchange import dev_key
+from node.client.errors import ConnectionLost
 from node.client.marks import worst_price
-from node.client.session import ConnectionLost
 from node.client.trader import OutcomeUnknown
 from node.types import errors
 from node.types.errors import ConfigInvalid, PathUnusable, PlimsollError
 from node.types.ids import hex_from_address
-from node.types.units import Ticks
+from node.types.units import Millis, Ticks
 from tests.architecture.errors_page import errors_of
 from tests.examples import ALICE, RULES
 
@@ -102,6 +102,29 @@ def test_a_number_that_the_market_has_no_step_for_is_refused(text: str) -> None:
         read_units("size", text, 2)
 
 
+@pytest.mark.parametrize(
+    ("text", "length_ms"),
+    [("250ms", 250), ("90s", 90_000), ("15m", 900_000), ("4h", 14_400_000), ("2d", 172_800_000)],
+)
+def test_a_moment_is_a_duration_from_now_or_milliseconds(text: str, length_ms: int) -> None:
+    now = Millis(1_000)
+    assert read_duration("in", text) == length_ms
+    assert read_moment("good_till", text, now) == now + length_ms
+    assert read_moment("good_till", "1001", now) == 1_001
+
+
+@pytest.mark.parametrize("text", ["0s", "-1s", "1.5s", "s", "90", "", "1w", "٣s", str(1 << 64)])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ConfigInvalid, match="in: "):
+        read_duration("in", text)
+
+
+@pytest.mark.parametrize("text", ["1000", "0", "-5", "", "soon", str(1 << 64)])
+def test_a_moment_that_is_past_or_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigInvalid, match="good_till: "):
+        read_moment("good_till", text, Millis(1_000))
+
+
 def test_a_market_orders_worst_price_is_rounded_toward_the_mark() -> None:
     assert worst_price(Ticks(999), True, Decimal("0.01")) == 1_008
     assert worst_price(Ticks(999), False, Decimal("0.01")) == 990
@@ -115,6 +138,15 @@ def test_a_market_orders_worst_price_is_rounded_toward_the_mark() -> None:
         ["cancel"],
         ["cancel", "7", "--all"],
         ["cancel", "--market", "BTC-PERP", "--all"],
+        ["order", "BTC-PERP", "buy", "1", "2", "--good-till", "1"],
+        ["order", "BTC-PERP", "buy", "1", "2", "--good-till", "soon"],
+        ["order", "BTC-PERP", "buy", "1", "2", "--stop", "3", "--take-profit", "1"],
+        ["amend", "--size", "1"],
+        ["amend", "7", "--client-id", "7", "--size", "1"],
+        ["switch"],
+        ["switch", "--off", "--in", "30s"],
+        ["switch", "--off", "--on-disconnect"],
+        ["switch", "--in", "30"],
         ["positions", "--account", "0x12"],
         ["order", "BTC-PERP", "buy", "1", "2", "--key", "11" * 32],
     ],
@@ -127,10 +159,11 @@ def test_a_slip_is_told_before_any_node_is_asked(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("plimsoll ord", ["order", "orders"]),
+        ("plimsoll ord", ["order", "orders", "ordering"]),
         ("plimsoll keys re", ["revoke"]),
         ("plimsoll order BTC-PERP s", ["sell"]),
-        ("plimsoll order BTC-PERP sell 1 2 --type po", ["post-only"]),
+        ("plimsoll order BTC-PERP sell 1 2 --type po", ["post-only", "post-only-slide"]),
+        ("plimsoll order BTC-PERP sell 1 2 --self-trade dec", ["decrement"]),
         ("plimsoll cancel --al", ["--all"]),
     ],
 )
@@ -146,7 +179,19 @@ def test_every_error_has_one_line_of_what_to_do(kind: type[PlimsollError]) -> No
 
 
 @pytest.mark.parametrize(
-    "command", ["order", "cancel", "positions", "orders", "book", "status", "deposit", "withdraw"]
+    "command",
+    [
+        "order",
+        "cancel",
+        "amend",
+        "switch",
+        "positions",
+        "orders",
+        "book",
+        "status",
+        "deposit",
+        "withdraw",
+    ],
 )
 def test_every_command_of_a_trader_shows_an_example_and_speaks_json(command: str) -> None:
     told = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})

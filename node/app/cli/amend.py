@@ -1,0 +1,167 @@
+"""``plimsoll amend`` and ``plimsoll switch``: what becomes of orders that stand already."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from node.app.cli.arguments import read_duration, read_market, read_money, read_units
+from node.app.cli.options import (
+    DEFAULT_KEY,
+    DEFAULT_NODE,
+    AccountOption,
+    JsonOption,
+    KeyOption,
+    NodeOption,
+    for_people,
+    print_json,
+    read_key,
+)
+from node.app.cli.trade import EXPIRES_S, open_trader, tell_results
+from node.client.session import Session, connect
+from node.client.trader import wall_clock_ms
+from node.client.wallet import NEVER
+from node.types.commands import AmendOrder
+from node.types.errors import ConfigInvalid, UnknownOrder
+from node.types.ids import Address, ClientOrderId, OrderId, hex_from_address
+from node.types.units import UINT64_MAX, Lots, Millis, Ticks
+
+_MS_PER_S: Final = 1_000
+
+
+class _Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """An amend as it was typed: an order by one of its numbers, the other is 0."""
+
+    order_id: int
+    client_id: int
+    price: str | None
+    size: str
+    max_fee: str | None
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    app.command()(amend)
+    app.command()(switch)
+
+
+def amend(  # noqa: PLR0913 - each is an option of the command line
+    order_id: Annotated[
+        int, typer.Argument(min=0, max=UINT64_MAX, help="The order, by the exchange's number.")
+    ] = 0,
+    *,
+    size: Annotated[
+        str, typer.Option(help="Its whole size from now on; what is filled already counts.")
+    ],
+    price: Annotated[str | None, typer.Option(help="Its price; default: as it is.")] = None,
+    client_id: Annotated[
+        int, typer.Option(min=0, max=UINT64_MAX, help="The order, by your own number.")
+    ] = 0,
+    max_fee: Annotated[
+        str | None,
+        typer.Option(help="The most to pay for a unit of work; default: what it can reach in 5 s."),
+    ] = None,
+    account: AccountOption = "",
+    key: KeyOption = DEFAULT_KEY,
+    node: NodeOption = DEFAULT_NODE,
+    json: JsonOption = False,
+) -> None:
+    """Change price and size of an open order, which keeps its numbers.
+
+    It keeps its place in the queue as well if only its size falls.
+
+    Example: plimsoll amend 1207 --size 0.02
+
+    Example: plimsoll amend --client-id 7 --size 0.02 --price 60010.5
+    """
+    if bool(order_id) == bool(client_id):
+        raise ConfigInvalid(faults=("amend: an order number, or --client-id: one of them allowed",))
+    wish = _Wish(order_id=order_id, client_id=client_id, price=price, size=size, max_fee=max_fee)
+    result = asyncio.run(_amend(wish, read_key(key), account, node))
+    tell_results(result, as_json=json)
+
+
+def switch(
+    within: Annotated[
+        str | None, typer.Option("--in", help="When: 30s, 15m, 4h or 2d from now.")
+    ] = None,
+    *,
+    on_disconnect: Annotated[
+        bool,
+        typer.Option("--on-disconnect", help="When the last connection that is logged in ends."),
+    ] = False,
+    off: Annotated[bool, typer.Option("--off", help="Not any more.")] = False,
+    account: AccountOption = "",
+    key: KeyOption = DEFAULT_KEY,
+    node: NodeOption = DEFAULT_NODE,
+    json: JsonOption = False,
+) -> None:
+    """Set the dead man's switch: when the exchange itself cancels all orders of the account.
+
+    It replaces what was set before; set it anew, again and again, and it never goes off.
+
+    Example: plimsoll switch --in 30s
+
+    Example: plimsoll switch --in 5m --on-disconnect
+
+    Example: plimsoll switch --off
+    """
+    armed = within is not None or on_disconnect
+    if armed == off:
+        fault = "switch: --in and --on-disconnect, one or both of them, or --off allowed"
+        raise ConfigInvalid(faults=(fault,))
+    ahead = None if within is None else read_duration("in", within)
+    secret = read_key(key)
+    cancel_at = NEVER if ahead is None else Millis(wall_clock_ms() + ahead)
+    result = asyncio.run(_switch(cancel_at, secret, account, node, on_disconnect=on_disconnect))
+    if json:
+        print_json({**result, "switch": {"cancel_at": cancel_at, "on_disconnect": on_disconnect}})
+    else:
+        for_people().print(_switch_line(cancel_at, on_disconnect=on_disconnect))
+
+
+async def _amend(wish: _Wish, secret: bytes, account: str, node: str) -> dict[str, Any]:
+    async with connect(node) as session:
+        trader = await open_trader(session, secret, account, EXPIRES_S)
+        order = await _open_order(session, trader.wallet.account, wish)
+        market_id, rules = read_market(order["market"], session.rules)
+        new = AmendOrder(
+            market_id,
+            Ticks(read_units("price", wish.price or order["price"], rules.tick_decimals)),
+            Lots(read_units("size", wish.size, rules.lot_decimals)),
+            OrderId(wish.order_id),
+            ClientOrderId(wish.client_id),
+        )
+        max_fee = None if wish.max_fee is None else read_money("max_fee", wish.max_fee)
+        return await trader.place(amends=(new,), max_fee=max_fee)
+
+
+async def _open_order(session: Session, account: Address, wish: _Wish) -> dict[str, Any]:
+    """Return the order that is meant, as it stands. Raises ``UnknownOrder``."""
+    field, number = ("order_id", wish.order_id) if wish.order_id else ("client_id", wish.client_id)
+    shown = await session.get(f"/orders/{hex_from_address(account)}")
+    for order in shown["orders"]:
+        if order[field] == number:
+            return dict(order)
+    raise UnknownOrder(**{field: number})
+
+
+async def _switch(
+    cancel_at: Millis, secret: bytes, account: str, node: str, *, on_disconnect: bool
+) -> dict[str, Any]:
+    async with connect(node) as session:
+        trader = await open_trader(session, secret, account, EXPIRES_S)
+        return await trader.set_switch(cancel_at, on_disconnect=on_disconnect)
+
+
+def _switch_line(cancel_at: Millis, *, on_disconnect: bool) -> str:
+    when = []
+    if cancel_at:
+        when.append(
+            f"at {datetime.fromtimestamp(cancel_at / _MS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        )
+    if on_disconnect:
+        when.append("when its last connection ends")
+    return f"all orders are cancelled {', or '.join(when)}" if when else "the switch is off"
