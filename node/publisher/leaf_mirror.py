@@ -7,6 +7,7 @@ them. A leaf costs about 0.2 µs to follow, and its own bytes.
 """
 
 from collections.abc import Iterable, Iterator
+from heapq import nsmallest
 
 from node.transition.leaves import GLOBAL_KEY, account_key, book_prefix, market_key, position_key
 from node.types.commands import Side
@@ -16,6 +17,7 @@ from node.types.ids import Address, MarketId
 Leaf = tuple[bytes, bytes]
 
 _ORDER = 3
+_WAITING = 7
 _LAST_KEPT = 4
 _PREFIX_END = 4
 _PRIORITY_END = 12
@@ -28,13 +30,14 @@ _Levels = dict[bytes, dict[bytes, bytes]]
 class LeafMirror:
     """An outlet of the sequencer that keeps the leaves of durable blocks; it always has room."""
 
-    __slots__ = ("_books", "_orders", "_plain")
+    __slots__ = ("_books", "_orders", "_plain", "_waiting")
 
     def __init__(self, leaves: Iterable[Leaf] = ()) -> None:
         """Begin with ``leaves``, those of the last durable state."""
         self._plain: dict[bytes, bytes] = {}
         self._books: dict[bytes, _Levels] = {}
         self._orders: dict[bytes, dict[bytes, None]] = {}
+        self._waiting: dict[bytes, dict[bytes, None]] = {}
         for key, value in leaves:
             self._put(key, value)
 
@@ -76,18 +79,33 @@ class LeafMirror:
         for key in self._orders.get(account, ()):
             yield key, self._books[key[:_PREFIX_END]][key[_PREFIX_END:_PRIORITY_END]][key]
 
-    def within_reach(self, market: MarketId, side: Side, worst: bytes) -> Iterator[Leaf]:
+    def waiting(self, account: Address) -> Iterator[Leaf]:
+        """Yield the leaves of the account's orders that wait for a trigger, in no order."""
+        for key in self._waiting.get(account, ()):
+            yield key, self._plain[key]
+
+    def within_reach(
+        self, market: MarketId, side: Side, worst: bytes, least: int = 1
+    ) -> Iterator[Leaf]:
         """Yield resting orders of ``side``, the best first, as far as the priority ``worst``.
 
-        The best order is yielded in any case: a refusal names its price.
+        The first ``least`` orders are yielded in any case, if there are as many: a refusal names
+        the best price, and the best may be dead, with its time over.
         """
         levels = self._books.get(book_prefix(market, side))
         if not levels:
             return
-        best = min(levels)
-        reached = sorted(priority for priority in levels if priority <= worst) or [best]
+        reached = sorted(priority for priority in levels if priority <= worst)
         for priority in reached:
             yield from sorted(levels[priority].items())
+        least -= sum(len(levels[priority]) for priority in reached)
+        if least <= 0:
+            return
+        beyond = (priority for priority in levels if priority > worst)
+        for priority in nsmallest(least, beyond):
+            first = sorted(levels[priority].items())[:least]
+            yield from first
+            least -= len(first)
 
     def _of(self, key: bytes) -> Iterator[Leaf]:
         value = self._plain.get(key)
@@ -100,12 +118,17 @@ class LeafMirror:
             levels = self._books.setdefault(key[:_PREFIX_END], {})
             levels.setdefault(key[_PREFIX_END:_PRIORITY_END], {})[key] = value
             self._orders.setdefault(value[:_ADDRESS_BYTES], {})[key] = None
+        elif kind == _WAITING:
+            self._plain[key] = value
+            self._waiting.setdefault(value[:_ADDRESS_BYTES], {})[key] = None
         elif kind <= _LAST_KEPT:
             self._plain[key] = value
 
     def _drop(self, key: bytes) -> None:
         if key[0] != _ORDER:
-            self._plain.pop(key, None)
+            dropped = self._plain.pop(key, None)
+            if key[0] == _WAITING and dropped is not None:
+                _take_from(self._waiting, dropped[:_ADDRESS_BYTES], key)
             return
         levels = self._books.get(key[:_PREFIX_END], {})
         level = levels.get(key[_PREFIX_END:_PRIORITY_END], {})
@@ -114,8 +137,11 @@ class LeafMirror:
             return
         if not level:
             del levels[key[_PREFIX_END:_PRIORITY_END]]
-        account = value[:_ADDRESS_BYTES]
-        orders = self._orders[account]
-        del orders[key]
-        if not orders:
-            del self._orders[account]
+        _take_from(self._orders, value[:_ADDRESS_BYTES], key)
+
+
+def _take_from(index: dict[bytes, dict[bytes, None]], account: bytes, key: bytes) -> None:
+    keys = index[account]
+    del keys[key]
+    if not keys:
+        del index[account]

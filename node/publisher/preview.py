@@ -234,7 +234,8 @@ class Previewer:
         """
         leaves, side = self._leaves, order.side.opposite
         worst = order_key(order.market, side, order.price, 0)[4:12]
-        within = leaves.within_reach(order.market, side, worst)
+        tried = self._rules.limits.fills_per_order
+        within = leaves.within_reach(order.market, side, worst, tried)
         met = list(islice(within, reach))
         edge = met[-1][0] if next(within, None) is not None else None
         owners = {Address(value[:20]) for _, value in met} - {account}
@@ -254,6 +255,7 @@ class Previewer:
         yield clock
         yield from leaves.account(account)
         yield from leaves.orders(account)
+        yield from leaves.waiting(account)
         for place in range(1, len(self._rules.markets) + 1):
             yield from leaves.market(MarketId(place))
             yield from leaves.position(MarketId(place), account)
@@ -291,7 +293,7 @@ def _rests_before(stage: State, order: NewOrder, edge: bytes) -> bool:
     left = stage.market(order.market).book.best(order.side.opposite)
     if left is None:
         return False
-    return order_key(left.market, left.side, left.price, left.order_id) <= edge
+    return order_key(left.market, left.side, left.price, left.rank) <= edge
 
 
 def _fault_of(events: tuple[Event, ...]) -> ErrorBody | None:

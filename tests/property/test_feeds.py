@@ -52,7 +52,7 @@ class Follower:
             (frame,) = feeds.standing(channel)
             apply(msgspec.json.decode(frame))
 
-    def best(self, message: dict[str, object]) -> None:
+    def best(self, message: dict[str, Any]) -> None:
         now = (message["bid"], message["ask"])
         assert not self.told["bbo"] or now != self.bbo, "a best that did not change was sent"
         self.bbo = now
