@@ -7,7 +7,7 @@ book, an account), tests hold what it writes against the type here.
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from node.types.feed_states import FillStage
 
@@ -28,8 +28,17 @@ Reason = Literal[
     "reduce_only",
     "liquidation",
     "fill_limit",
+    "expired",
+    "switch",
+    "disconnected",
+    "one_cancels_other",
+    "amended",
+    "refused_on_arrival",
 ]
 """Why an order left the book, or never reached it: the names of ``CancelReason``."""
+
+OrderState = Literal["waiting", "accepted", "resting", "partly_filled", "filled", "cancelled"]
+"""How an order stands: ``ORDER_STATES``."""
 
 
 class ErrorBody(Struct, frozen=True):
@@ -87,6 +96,7 @@ class MarketAnswer(Struct, frozen=True):
     mark_stale_ms: Natural
     funding_interval_ms: Natural
     funding_cap: Natural
+    ordering: Literal["continuous", "cancels_first", "auction"]
     staleness: StalenessAnswer
     brackets: tuple[BracketAnswer, ...]
 
@@ -143,10 +153,14 @@ class FeeQuote(Struct, frozen=True):
 
 
 class BookAnswer(Struct, frozen=True):
-    """The total size at each price, best first, after the block that ends with ``seq``."""
+    """The total size at each price, best first, after the block that ends with ``seq``.
+
+    ``checksum`` is that of the whole book, however few levels stand here: docs/PROTOCOL.md.
+    """
 
     market: str
     seq: Natural
+    checksum: Natural
     bids: tuple[tuple[Decimal, Decimal], ...]
     asks: tuple[tuple[Decimal, Decimal], ...]
 
@@ -161,8 +175,19 @@ class PositionAnswer(Struct, frozen=True):
     funding: Decimal
 
 
+class SwitchAnswer(Struct, frozen=True):
+    """When all orders of the account are cancelled (0: never), and whether on a disconnect."""
+
+    cancel_at: Natural
+    on_disconnect: bool
+
+
 class OpenOrderAnswer(Struct, frozen=True):
-    """An order that rests."""
+    """An order that rests or waits for its price.
+
+    ``good_till`` and ``group`` are left out where it has none, ``trigger`` and ``trigger_price``
+    where it does not wait.
+    """
 
     order_id: Natural
     client_id: Natural
@@ -171,6 +196,11 @@ class OpenOrderAnswer(Struct, frozen=True):
     price: Decimal
     remaining: Decimal
     reduce_only: bool
+    state: OrderState
+    good_till: Natural = 0
+    group: Natural = 0
+    trigger: Literal["stop", "take_profit"] | UnsetType = UNSET
+    trigger_price: Decimal | UnsetType = UNSET
 
 
 class OrdersAnswer(Struct, frozen=True):
@@ -188,6 +218,7 @@ class AccountAnswer(OrdersAnswer, frozen=True):
     reserved: Decimal
     positions: tuple[PositionAnswer, ...]
     nonces: dict[str, int]
+    switch: SwitchAnswer
 
 
 # --- what became of an action ---------------------------------------------------------------------
@@ -200,18 +231,31 @@ class CancelledItem(Struct, frozen=True, tag_field="status", tag="cancelled"):
 
 
 class OrderItem(Struct, frozen=True):
-    """An order that was accepted; ``reason`` where some of it is gone."""
+    """An order or an amend that applied; ``reason`` where some of it is gone.
 
-    status: Literal["resting", "filled", "partly_filled", "dropped"]
+    ``cancelled`` and ``amended`` are of amends alone. ``price`` is told of an order that slides.
+    """
+
+    status: Literal[
+        "cancelled",
+        "amended",
+        "waiting",
+        "accepted",
+        "resting",
+        "filled",
+        "partly_filled",
+        "dropped",
+    ]
     order_id: Natural
     client_id: Natural
     filled: Decimal
     remaining: Decimal
     reason: Reason | None = None
+    price: Decimal | None = None
 
 
 class DoneItem(Struct, frozen=True, omit_defaults=True):
-    """Any other action that applied, with what it names: an agent, a margin or a withdrawal."""
+    """Any other action that applied, with what it names: agent, margin, switch or withdrawal."""
 
     status: Literal["done"]
     cancelled: tuple[int, ...] | None = None
@@ -221,6 +265,8 @@ class DoneItem(Struct, frozen=True, omit_defaults=True):
     amount: Decimal | None = None
     agent: Account | None = None
     until: int | None = None
+    cancel_at: int | None = None
+    on_disconnect: bool | None = None
     marks: dict[str, Decimal] | None = None
 
 
@@ -236,7 +282,10 @@ class ReceiptTail(Struct, frozen=True):
 
 
 class ActionResult(Struct, frozen=True):
-    """What a durable action came to; ``results`` hold its cancels first, then its orders."""
+    """What a durable action came to; ``results``: its cancels first, then amends, then orders.
+
+    ``repeated``: the action was sent again, and this is what it came to the first time.
+    """
 
     sequence: Natural
     block: Natural
@@ -245,6 +294,7 @@ class ActionResult(Struct, frozen=True):
     id: Hash
     results: tuple[dict[str, Any], ...]
     receipt: ReceiptTail
+    repeated: bool = False
 
 
 # --- the log and L1 -------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ def _market(market_id: int, market: MarketRules) -> dict[str, Any]:
         "mark_stale_ms": market.mark_stale_ms,
         "funding_interval_ms": market.funding_interval_ms,
         "funding_cap": market.funding_cap,
+        "ordering": market.ordering.value,
         "staleness": msgspec.structs.asdict(market.staleness),
         "brackets": [_bracket(bracket, market) for bracket in market.brackets],
     }

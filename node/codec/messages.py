@@ -5,7 +5,7 @@ Feeds are written by hand, once for all readers; tests hold what they say agains
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from node.codec.answers import (
     Account,
@@ -17,10 +17,23 @@ from node.codec.answers import (
     MarketAnswer,
     Natural,
     OpenOrderAnswer,
+    OrderState,
     PositionAnswer,
     Reason,
     Side,
+    SwitchAnswer,
 )
+from node.codec.tape_answers import CandlesAnswer, TradesAnswer
+from node.types.feed_states import FillStage
+
+
+class FeedStates(Struct, frozen=True):
+    """The words that tell how orders and fills stand; one more makes another ``version``."""
+
+    version: Natural
+    orders: tuple[OrderState, ...]
+    reasons: tuple[Reason, ...]
+    fills: tuple[FillStage, ...]
 
 
 class Hello(Struct, frozen=True):
@@ -32,6 +45,7 @@ class Hello(Struct, frozen=True):
     rollup: Account
     sequencer: Account
     markets: tuple[MarketAnswer, ...]
+    states: FeedStates
     challenge: Hash
 
 
@@ -78,23 +92,74 @@ class BookMessage(BookAnswer, frozen=True):
     prev_seq: Natural
 
 
-class Trade(Struct, frozen=True):
-    """One fill."""
+class OrdersSnapshot(Struct, frozen=True, tag_field="type", tag="snapshot"):
+    """Every order of a book in priority: its id, price and what remains of it."""
 
-    price: Decimal
-    size: Decimal
-    taker_side: Side
-    maker_order: Natural
-    taker_order: Natural
-
-
-class TradesMessage(Struct, frozen=True):
-    """The fills of one block in one market."""
-
-    channel: Literal["trades"]
+    channel: Literal["orders"]
     market: str
     seq: Natural
-    trades: tuple[Trade, ...]
+    prev_seq: Natural
+    checksum: Natural
+    bids: tuple[tuple[Natural, Decimal, Decimal], ...]
+    asks: tuple[tuple[Natural, Decimal, Decimal], ...]
+
+
+class AddedOrder(Struct, frozen=True, tag_field="op", tag="add"):
+    """An order that is in the book now, behind all others of its price."""
+
+    order_id: Natural
+    side: Side
+    price: Decimal
+    remaining: Decimal
+
+
+class ChangedOrder(AddedOrder, frozen=True, tag="change"):
+    """An order as it is now; where its ``priority`` is lost, it is behind all of its price."""
+
+    priority: Literal["kept", "lost"]
+
+
+class RemovedOrder(Struct, frozen=True, tag_field="op", tag="remove"):
+    """An order that is in the book no more."""
+
+    order_id: Natural
+
+
+class OrdersDiff(Struct, frozen=True, tag_field="type", tag="diff"):
+    """What a block changed in a book, in order; ``checksum`` is that of the book after it."""
+
+    channel: Literal["orders"]
+    market: str
+    seq: Natural
+    prev_seq: Natural
+    checksum: Natural
+    changes: tuple[AddedOrder | ChangedOrder | RemovedOrder, ...]
+
+
+class BestMessage(Struct, frozen=True):
+    """Price and total size of the best level of each side; null where the side is empty."""
+
+    channel: Literal["bbo"]
+    market: str
+    seq: Natural
+    bid: tuple[Decimal, Decimal] | None
+    ask: tuple[Decimal, Decimal] | None
+
+
+class TradesMessage(TradesAnswer, frozen=True):
+    """The last fills of a market (``snapshot``), or those of one block (``diff``)."""
+
+    channel: Literal["trades"]
+    type: Literal["snapshot", "diff"]
+    prev_seq: Natural
+
+
+class CandlesMessage(CandlesAnswer, frozen=True):
+    """The last candles of a market (``snapshot``), or the newest as it is now (``diff``)."""
+
+    channel: Literal["candles"]
+    type: Literal["snapshot", "diff"]
+    prev_seq: Natural
 
 
 class Mark(Struct, frozen=True):
@@ -122,6 +187,7 @@ class FinalityMessage(Struct, frozen=True):
     """How far the log has come on L1; each a sequence."""
 
     channel: Literal["finality"]
+    sealed: Natural
     posted: Natural
     safe: Natural
     final: Natural
@@ -146,10 +212,24 @@ class AccountSnapshot(Struct, frozen=True):
     positions: tuple[PositionAnswer, ...]
     orders: tuple[OpenOrderAnswer, ...]
     nonces: dict[str, int]
+    switch: SwitchAnswer
 
 
 class AccountEvent(Struct, frozen=True, tag_field="event"):
-    """Something that happened to an account."""
+    """Something that happened to an account; command ``sequence`` made it."""
+
+    sequence: Natural
+
+
+class OrderEvent(AccountEvent, frozen=True):
+    """Something that happened to an order: its ``state`` after it, and the lots still open."""
+
+    order_id: Natural
+    market: str
+    side: Side
+    price: Decimal
+    state: OrderState
+    remaining: Decimal
 
 
 class PositionEvent(AccountEvent, frozen=True, tag="position"):
@@ -162,42 +242,53 @@ class PositionEvent(AccountEvent, frozen=True, tag="position"):
     funding: Decimal
 
 
-class AcceptedEvent(AccountEvent, frozen=True, tag="accepted"):
+class AcceptedEvent(OrderEvent, frozen=True, tag="accepted"):
     """An order entered."""
 
-    order_id: Natural
     client_id: Natural
-    market: str
-    side: Side
-    price: Decimal
     size: Decimal
 
 
-class RestedEvent(AccountEvent, frozen=True, tag="rested"):
+class RestedEvent(OrderEvent, frozen=True, tag="rested"):
     """What is left of an order rests."""
 
-    order_id: Natural
-    market: str
-    side: Side
-    price: Decimal
-    remaining: Decimal
 
-
-class CancelledEvent(AccountEvent, frozen=True, tag="cancelled"):
+class CancelledEvent(OrderEvent, frozen=True, tag="cancelled"):
     """``remaining`` will not be filled; ``resting``: it stood in the book."""
 
-    order_id: Natural
     client_id: Natural
-    market: str
-    side: Side
-    price: Decimal
-    remaining: Decimal
     reason: Reason
     resting: bool
 
 
+class AmendedEvent(OrderEvent, frozen=True, tag="amended"):
+    """An order as it is now. Not ``resting``: it arrives anew, and its fills follow."""
+
+    client_id: Natural
+    resting: bool
+
+
+class WaitingEvent(OrderEvent, frozen=True, tag="waiting"):
+    """An order waits until the mark comes to ``trigger_price``."""
+
+    client_id: Natural
+    trigger: Literal["stop", "take_profit"]
+    trigger_price: Decimal
+    size: Decimal
+
+
+class TriggeredEvent(OrderEvent, frozen=True, tag="triggered"):
+    """An order that waited arrives at the exchange, for the mark has come to its price."""
+
+    size: Decimal
+    mark: Decimal
+
+
 class FilledEvent(AccountEvent, frozen=True, tag="filled"):
-    """A fill; ``remaining`` of the order where the account is the maker."""
+    """A fill; without ``state`` and ``remaining`` where a liquidation took.
+
+    ``auction``: at the one price of an auction.
+    """
 
     role: Literal["maker", "taker"]
     order_id: Natural
@@ -206,7 +297,9 @@ class FilledEvent(AccountEvent, frozen=True, tag="filled"):
     price: Decimal
     size: Decimal
     fee: Decimal
-    remaining: Decimal | None = None
+    state: OrderState | UnsetType = UNSET
+    remaining: Decimal | UnsetType = UNSET
+    auction: bool = False
 
 
 class LiquidatedEvent(AccountEvent, frozen=True, tag="liquidated"):
@@ -233,6 +326,13 @@ class AgentEvent(AccountEvent, frozen=True, tag="agent"):
 
     agent: Account
     until: int
+
+
+class SwitchEvent(AccountEvent, frozen=True, tag="switch"):
+    """The dead man's switch was set, or has done its work: see ``SwitchAnswer``."""
+
+    cancel_at: Natural
+    on_disconnect: bool
 
 
 class BalanceEvent(AccountEvent, frozen=True, tag="balance"):
@@ -269,10 +369,14 @@ Event = (
     | AcceptedEvent
     | RestedEvent
     | CancelledEvent
+    | AmendedEvent
+    | WaitingEvent
+    | TriggeredEvent
     | FilledEvent
     | LiquidatedEvent
     | DeleveragedEvent
     | AgentEvent
+    | SwitchEvent
     | BalanceEvent
     | DepositedEvent
     | WithdrawalEvent

@@ -310,6 +310,11 @@ class Talker:
         await self.socket.send_str(msgspec.json.encode(request).decode())
         return await self.answer(self._ids)
 
+    async def send(self, request: int, method: str) -> None:
+        """Send a request that needs nothing, and wait for no answer."""
+        self._asked[request] = method
+        await self.socket.send_json({"id": request, "method": method})
+
     async def call_late(self, request: int, order: Body) -> Body:
         """Send an action under the id ``request`` and return its answer."""
         self._asked[request] = "action"

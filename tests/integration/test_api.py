@@ -4,6 +4,7 @@ import pytest
 
 from node.client.receipts import receipt_from_body
 from node.codec.eip712 import Signing
+from node.codec.json_actions import action_to_json
 from node.codec.json_rounds import round_to_json
 from node.codec.receipts import verify_receipt
 from node.codec.signatures import sign
@@ -21,9 +22,20 @@ from node.types.commands import (
     Withdraw,
 )
 from node.types.feed_states import FEED_STATES_VERSION, FILL_STAGES, ORDER_STATES
-from node.types.ids import ClientOrderId, Sequence
+from node.types.ids import EVERY_MARKET, ClientOrderId, Sequence
 from node.types.units import Lots, Millis, Money, Ticks
-from tests.examples import ALICE, BOB, CAROL, DOLLAR, DOMAIN, MALLORY, RULES, START_MS, oracle_round
+from tests.examples import (
+    ALICE,
+    BOB,
+    CAROL,
+    DOLLAR,
+    DOMAIN,
+    MALLORY,
+    RULES,
+    START_MS,
+    oracle_round,
+    signed,
+)
 from tests.integration.api_node import (
     BLANK,
     BTC,
@@ -226,9 +238,10 @@ async def test_other_bad_input_keeps_the_connection_too() -> None:
         order = node.order(ALICE, Side.BUY, PRICE)
         first = (await talker.call("action", order))["result"]
         assert (await talker.call("action", order))["result"] == {"repeated": True, **first}
-        node.nonces[ALICE.address] -= 1
-        another = node.order(ALICE, Side.SELL, PRICE)
-        assert another["nonce"] == order["nonce"]
+        cancel = CancelAll(
+            ALICE.address, ALICE.address, order["nonce"], order["expires"], b"", EVERY_MARKET
+        )
+        another = action_to_json(signed(cancel, ALICE, SIGNING), RULES)
         assert (await talker.call("action", another))["error"]["name"] == "NonceUsed"
 
 

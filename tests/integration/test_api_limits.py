@@ -97,7 +97,7 @@ async def test_a_connection_that_sends_too_much_is_refused_then_closed() -> None
     limits = IngressConfig(messages_per_s=1, message_burst=5, flood_factor=4)
     async with running_node(ingress=limits) as node, talking_to(node) as talker:
         for number in range(40):
-            await talker.socket.send_json({"id": number, "method": "ping"})
+            await talker.send(number, "ping")
         answers = [await talker.answer(None) for _ in range(21)]
         assert [("result" in answer) for answer in answers] == [True] * 5 + [False] * 16
         assert {answer["error"]["name"] for answer in answers[5:]} == {"RateLimited"}

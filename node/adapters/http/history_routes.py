@@ -28,6 +28,9 @@ from node.types.rules import Rules
 LIMIT: Final = 100
 """Rows of an answer where nobody asks for another number."""
 
+TOLD: Final = tuple(table for table in TABLES.values() if table.name != "positions")
+"""The tables that are asked for here; what positions stand now is told by ``/account``."""
+
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -42,10 +45,8 @@ class HistoryAsked:
 
     def add_to(self, application: web.Application) -> None:
         """Add every route to ``application``."""
-        for table in TABLES.values():
-            # What positions stand now is told by /account.
-            if table.name != "positions":
-                application.router.add_get(f"/history/{table.name}", self._handler(table))
+        for table in TOLD:
+            application.router.add_get(f"/history/{table.name}", self._handler(table))
 
     def _handler(self, table: Table) -> Handler:
         async def handle(request: web.Request) -> web.Response:

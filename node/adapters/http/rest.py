@@ -54,8 +54,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Take = Callable[[bytes, Answer, str, int | None, Meter], None]
 
 DEPTH_MAX = 100_000
+LIMIT_MAX = 1_000
 _LIMIT = 100
-_LIMIT_MAX = 1_000
 
 _STATUS_OF_CODE = {
     OversizedMessage.code: 413,
@@ -279,7 +279,7 @@ def _text(request: web.Request, name: str) -> str:
 
 def _limit(request: web.Request) -> int:
     text = request.query.get("limit")
-    return _LIMIT if text is None else _integer("limit", text, _LIMIT_MAX)
+    return _LIMIT if text is None else _integer("limit", text, LIMIT_MAX)
 
 
 def _address(request: web.Request) -> Address:

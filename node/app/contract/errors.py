@@ -96,6 +96,11 @@ ELSEWHERE: Final[frozenset[type[PlimsollError]]] = frozenset(
         tree.DepositOutOfOrder,
         tree.BlockOutOfOrder,
         tree.FeeOutOfRange,
+        tree.NothingExpired,
+        tree.NotTriggered,
+        tree.SwitchNotSet,
+        tree.NothingToUncross,
+        tree.AuctionPending,
         # A scheduler of the planner's.
         tree.SchedulerUnavailable,
     )

@@ -7,8 +7,9 @@ import msgspec
 
 from node import __version__
 from node.adapters.http.rest import status_of
+from node.app.contract.endpoint import Endpoint, Parameter
 from node.app.contract.errors import EVERYWHERE, Errors, by_code
-from node.app.contract.rest_table import ENDPOINTS, HEADERS, Endpoint, Parameter
+from node.app.contract.rest_table import ENDPOINTS, HEADERS
 from node.app.contract.schemas import Schema, ref, schemas_of
 from node.codec.answers import Failure
 from node.types.errors import OversizedMessage, PlimsollError, Unavailable
@@ -77,7 +78,7 @@ def _parameter(parameter: Parameter) -> Schema:
     return {
         "name": parameter.name,
         "in": parameter.where,
-        "required": parameter.where == "path",
+        "required": parameter.needed or parameter.where == "path",
         "description": parameter.about,
         "schema": schema,
     }

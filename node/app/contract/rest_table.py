@@ -3,57 +3,25 @@
 A test holds the table against the routes of the server, both ways.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from node.adapters.http.rest import DEPTH_MAX
+from node.adapters.http.rest import DEPTH_MAX, LIMIT_MAX
 from node.app.contract import errors
+from node.app.contract.endpoint import ADDRESS, SYMBOL, TEXT, Endpoint, Parameter
 from node.app.contract.errors import Errors
+from node.app.contract.history_table import HISTORY
 from node.app.stats import StatsAnswer
 from node.capacity.loadline import LoadLine
 from node.capacity.telemetry import Telemetry
-from node.codec import answers
+from node.codec import answers, tape_answers
 from node.codec.json_actions import Body
 from node.codec.json_rounds import RoundBody
 from node.ingress.envelope import DEADLINE_MS_MAX
 from node.publisher.preview import PreviewAnswer, PreviewBody
 from node.types import errors as tree
 from node.types.units import UINT64_MAX
-
-JSON: Final = "application/json"
-TEXT: Final = "text/plain"
-
-
-class Parameter(Struct, frozen=True):
-    """A value in the path, or one in the query that may be left out."""
-
-    name: str
-    where: Literal["path", "query"]
-    type: Any
-    about: str
-    bounds: tuple[int, int] | None = None
-    """Lowest and highest value, where they are more than msgspec can write into a type."""
-
-
-class Endpoint(Struct, frozen=True):
-    """One method of one path.
-
-    ``answer`` is the type of a success; None: a text. ``otherwise`` are answers that are no
-    failures, by status. ``errors`` come on top of those that every endpoint has.
-    """
-
-    method: Literal["get", "post"]
-    path: str
-    about: str
-    answer: Any = None
-    body: Any = None
-    parameters: tuple[Parameter, ...] = ()
-    errors: Errors = ()
-    headers: tuple[str, ...] = ()
-    otherwise: dict[int, Any] = {}
-    content: str = JSON
-
 
 HEADERS: Final = {
     "X-RateLimit-Budget": ("string", "the account's budget that the action drew on"),
@@ -67,15 +35,21 @@ HEADERS: Final = {
 
 BUDGET: Final = tuple(name for name in HEADERS if name.startswith("X-"))
 
-_Address = Annotated[str, Meta(pattern=r"^0[xX][0-9a-fA-F]{40}$")]
-_Symbol = Annotated[str, Meta(min_length=1, max_length=32)]
-
-_ADDRESS = Parameter("address", "path", _Address, "the account")
+_ADDRESS = Parameter("address", "path", ADDRESS, "the account")
 _DEADLINE = Parameter(
     "deadline_ms",
     "query",
     Annotated[int, Meta(ge=1, le=DEADLINE_MS_MAX)],
     "milliseconds after which the request is not begun any more",
+)
+
+
+_MARKET = Parameter("market", "query", SYMBOL, "the market", needed=True)
+_LIMIT = Parameter(
+    "limit",
+    "query",
+    Annotated[int, Meta(ge=1, le=LIMIT_MAX)],
+    "how many of the last; 100 if left out, and never more than are kept",
 )
 
 
@@ -144,13 +118,35 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         "A book as it stands: the total size at each price.",
         answers.BookAnswer,
         parameters=(
-            Parameter("symbol", "path", _Symbol, "the market"),
+            Parameter("symbol", "path", SYMBOL, "the market"),
             Parameter(
                 "depth",
                 "query",
                 Annotated[int, Meta(ge=1, le=DEPTH_MAX)],
                 "levels of each side; all of them if left out",
             ),
+        ),
+        errors=(tree.MalformedMessage, tree.UnknownMarket),
+    ),
+    Endpoint(
+        "get",
+        "/trades",
+        "The last trades of a market that are kept, the oldest first.",
+        tape_answers.TradesAnswer,
+        parameters=(_MARKET, _LIMIT),
+        errors=(tree.MalformedMessage, tree.UnknownMarket),
+    ),
+    Endpoint(
+        "get",
+        "/candles",
+        "The last candles of a market that are kept, the oldest first.",
+        tape_answers.CandlesAnswer,
+        parameters=(
+            _MARKET,
+            Parameter(
+                "interval", "query", tape_answers.Interval, "the length of each", needed=True
+            ),
+            _LIMIT,
         ),
         errors=(tree.MalformedMessage, tree.UnknownMarket),
     ),
@@ -202,6 +198,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         parameters=(_number("id", "the withdrawal"),),
         errors=_OF_A_NUMBER,
     ),
+    *HISTORY,
     Endpoint("get", "/fee", "The price of work, and how high it can be soon.", answers.FeeQuote),
     Endpoint("get", "/load", "The load line.", LoadLine),
     Endpoint("get", "/telemetry", "Every counter since the start.", Telemetry),

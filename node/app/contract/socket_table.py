@@ -41,7 +41,7 @@ class LoadMessage(LoadLine, frozen=True, kw_only=True, tag_field="channel", tag=
     """The load line, every half second."""
 
 
-_CHANNEL: Final[Errors] = (tree.LoginRequired, tree.UnknownMarket, tree.Overloaded)
+_CHANNEL: Final[Errors] = (tree.LoginRequired, tree.UnknownMarket)
 
 METHODS: Final[tuple[Method, ...]] = (
     Method(
@@ -67,10 +67,10 @@ METHODS: Final[tuple[Method, ...]] = (
     ),
     Method(
         "subscribe",
-        "Hear a channel from now on; where things stand comes first.",
+        "Hear a channel from now on; where things stand comes first, or what came after `since`.",
         ChannelParams,
         messages.ChannelResult,
-        _CHANNEL,
+        (*_CHANNEL, tree.SinceAhead, tree.Overloaded),
     ),
     Method(
         "unsubscribe",
@@ -102,7 +102,14 @@ CLOSING: Final[Errors] = (
 
 FEEDS: Final[tuple[Feed, ...]] = (
     Feed("book", "The total size at each price of a market.", (messages.BookMessage,)),
+    Feed(
+        "orders",
+        "Every order in the book of a market.",
+        (messages.OrdersSnapshot, messages.OrdersDiff),
+    ),
+    Feed("bbo", "The best bid and offer of a market.", (messages.BestMessage,)),
     Feed("trades", "The fills of a market.", (messages.TradesMessage,)),
+    Feed("candles", "The fills of a market, summed up by time.", (messages.CandlesMessage,)),
     Feed("marks", "The mark prices.", (messages.MarksMessage,)),
     Feed("blocks", "The heads of durable blocks.", (messages.BlocksMessage,)),
     Feed("finality", "How far the log has come on L1.", (messages.FinalityMessage,)),

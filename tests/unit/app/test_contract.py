@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from node.adapters.http.history_routes import HistoryAsked
 from node.adapters.http.probes import Probes
 from node.adapters.http.rest import Rest
 from node.app.contract import errors
@@ -19,10 +20,15 @@ from node.app.contract.openapi import failures_of, openapi
 from node.app.contract.rest_table import ENDPOINTS
 from node.app.contract.socket_table import CLOSING, EVERY_METHOD, FEEDS, METHODS
 from node.capacity.loadline import LoadLine
-from node.codec import answers
+from node.codec import answers, tape_answers
+from node.codec.action_types import TRIGGER_NAMES
 from node.ingress.conversation import ChannelParams, ClientConversation
-from node.publisher.results import REASONS, STATUSES
+from node.publisher.item_results import STATUSES
+from node.publisher.tape import INTERVALS_MS
 from node.types import errors as tree
+from node.types.feed_states import CANCEL_REASONS, ORDER_STATES
+from node.types.rules import Ordering
+from tests.examples import RULES
 
 DOCS = Path(__file__).parents[3] / "docs" / "api"
 
@@ -43,6 +49,7 @@ def routes() -> set[tuple[str, str]]:
     probes = Probes(*[none] * len(Probes.__struct_fields__))
     api: Any = type("Nobody", (), {"action": None, "oracle_round": None})
     Rest(api, none, probes).add_to(application)
+    HistoryAsked(none, RULES, rows_max=1).add_to(application)
     return {
         (route.method.lower(), route.resource.canonical)
         for route in application.router.routes()
@@ -77,12 +84,20 @@ def test_every_channel_is_documented() -> None:
     assert {feed.name for feed in FEEDS} == set(get_args(kinds.type))
 
 
+def words_of(kind: Any, name: str) -> tuple[str, ...]:
+    """Return the words that field ``name`` of ``kind`` may hold."""
+    field = next(one for one in msgspec.structs.fields(kind) if one.name == name)
+    told = next((one for one in get_args(field.type) if get_args(one)), field.type)
+    return get_args(told)
+
+
 def test_the_names_in_the_types_are_those_of_the_code() -> None:
-    assert get_args(answers.Reason) == tuple(REASONS.values())
-    told = next(
-        field for field in msgspec.structs.fields(answers.OrderItem) if field.name == "status"
-    )
-    assert {"cancelled", *get_args(told.type), "done"} == set(STATUSES)
+    assert get_args(answers.Reason) == tuple(CANCEL_REASONS.values())
+    assert get_args(answers.OrderState) == ORDER_STATES
+    assert get_args(tape_answers.Interval) == tuple(INTERVALS_MS)
+    assert {*words_of(answers.OrderItem, "status"), "done"} == set(STATUSES)
+    assert words_of(answers.MarketAnswer, "ordering") == tuple(map(str, Ordering))
+    assert words_of(answers.OpenOrderAnswer, "trigger") == TRIGGER_NAMES[1:]
 
 
 def test_every_error_of_a_client_or_of_load_is_named_somewhere() -> None:
