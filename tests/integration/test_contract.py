@@ -18,6 +18,7 @@ import msgspec
 import pytest
 import requests
 import schemathesis
+from msgspec.structs import replace
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
@@ -29,17 +30,27 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from node.adapters.http.history_routes import TOLD
 from node.app.cli.money import until_taken_in
 from node.app.contract.rest_table import ENDPOINTS
+from node.app.contract.socket_table import FEEDS
 from node.client.session import Session, connect
 from node.client.wallet import Wallet
 from node.codec.json_actions import action_to_json
 from node.codec.json_rounds import round_to_json
 from node.codec.signatures import sign
 from node.simulation.keys import DevKey, dev_keys
-from node.types.commands import NewOrder, OracleRound, OrderType, PriceReport, Side
+from node.types.commands import (
+    AmendOrder,
+    NewOrder,
+    OracleRound,
+    OrderType,
+    PriceReport,
+    Side,
+    Trigger,
+)
 from node.types.errors import NotFound
-from node.types.ids import ClientOrderId, MarketId, hex_from_address
+from node.types.ids import ClientOrderId, MarketId, OrderId, hex_from_address
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.integration.conformance import Messages, Responses, closed_openapi
 from tests.integration.daemon import Daemon, node_on_chain, plimsoll, swift
@@ -215,13 +226,42 @@ async def trade(session: Session, listener: Listener, owner: Wallet, other: Wall
     mixed = await act(owner, order(Side.BUY, price=1), quote)
     assert "error" in mixed["result"]["results"][0]
     assert "error" in await act(owner, order(Side.BUY, OrderType.IOC, 500_000))
+    await change_orders(session, listener, owner)
     for action in (
+        owner.set_switch(Millis(now() + 60_000), expires=Millis(now() + 60_000)),
         owner.adjust_margin(MarketId(1), Money(10**6), expires=Millis(now() + 60_000)),
         owner.approve_agent(other.account, Millis(now() + 60_000), expires=Millis(now() + 60_000)),
         owner.withdraw(Money(2 * 10**6), expires=Millis(now() + 60_000)),
         owner.cancel_all(expires=Millis(now() + 60_000)),
     ):
-        assert "result" in await listener.call("action", action_to_json(action, session.rules))
+        body = action_to_json(action, session.rules)
+        first = (await listener.call("action", body))["result"]
+    assert (await listener.call("action", body))["result"] == {"repeated": True, **first}
+
+
+async def change_orders(session: Session, listener: Listener, owner: Wallet) -> None:
+    """Let ``owner`` amend what it has, and place an order of each further kind."""
+    until = Millis(now() + 600_000)
+    quote = replace(order(Side.BUY, price=570_000), client_id=ClientOrderId(7), good_till=until)
+    stop = replace(
+        order(Side.SELL, price=500_000), trigger=Trigger.STOP, trigger_price=Ticks(510_000)
+    )
+    target = replace(stop, trigger=Trigger.TAKE_PROFIT, trigger_price=Ticks(700_000))
+    pair = tuple(replace(one, reduce_only=True, group=5) for one in (stop, target))
+    slide = order(Side.BUY, OrderType.SLIDE, 560_000)
+    mine = AmendOrder(
+        MarketId(1), Ticks(571_000), Lots(900), OrderId(0), client_id=ClientOrderId(7)
+    )
+    statuses = []
+    for orders, amends in (((quote, slide, *pair), ()), ((), (mine,))):
+        action = owner.place(
+            orders, amends=amends, expires=Millis(now() + 60_000), max_fee=Money(10**6)
+        )
+        answer = await listener.call("action", action_to_json(action, session.rules))
+        statuses += [item["status"] for item in answer["result"]["results"]]
+    assert statuses == ["resting", "resting", "waiting", "waiting", "amended"]
+    # How they all stand is told to whoever comes now.
+    await listener.call("subscribe", {"channel": "account"})
 
 
 async def ask_everything(url: str, session: Session, owner: Wallet) -> None:
@@ -246,6 +286,8 @@ async def ask_everything(url: str, session: Session, owner: Wallet) -> None:
     done = await ask("post", "/action", body)
     await until_shown(session, done["sequence"])
     for path in (
+        *(f"/history/{table.name}" for table in TOLD),
+        *("/trades?market=BTC-PERP", "/candles?market=BTC-PERP&interval=1m&limit=5"),
         *("/markets", "/rules", "/book/BTC-PERP", "/book/BTC-PERP?depth=1", "/fee", "/load"),
         *("/telemetry", "/stats", "/health", "/openapi.json", "/asyncapi.json"),
         *(f"/account/{account}", f"/orders/{account}", f"/blocks/{done['block']}"),
@@ -284,8 +326,10 @@ async def test_everything_that_is_said_is_documented(tmp_path: Path) -> None:
             assert "result" in await listener.call("login", login)
             for channel in ("marks", "blocks", "finality", "account", "load", "fee"):
                 await listener.call("subscribe", {"channel": channel})
-            for channel in ("book", "trades"):
+            for channel in ("book", "orders", "bbo", "trades"):
                 await listener.call("subscribe", {"channel": channel, "market": "BTC-PERP"})
+            candles = {"channel": "candles", "market": "BTC-PERP", "interval": "1m"}
+            await listener.call("subscribe", candles)
             await trade(session, listener, owner, other)
             told = (await listener.call("limits", {}))["result"]
             assert (told["adding"]["name"], told["reducing"]["name"]) == ("adding", "reducing")
@@ -293,8 +337,7 @@ async def test_everything_that_is_said_is_documented(tmp_path: Path) -> None:
             await listener.call("ping", {})
             await listener.call("unsubscribe", {"channel": "marks"})
             await ask_everything(daemon.url, session, owner)
-            wanted = {"hello", "book", "trades", "marks", "blocks", "finality", "account"}
-            while not {*wanted, "load", "fee"} <= spoken.seen:
+            while not {"hello", *(feed.name for feed in FEEDS)} <= spoken.seen:
                 await listener.read()
 
 
