@@ -1,9 +1,12 @@
 """The limit order book of one market: price levels, and a queue of orders at each.
 
-Each side is a ``Ladder``: levels by price in a ``SortedDict``, the best of them at hand, because
-every arriving order asks for it. The orders of a level form a doubly linked list whose links live
-in the orders themselves, so that an order anywhere in a queue leaves it in constant time, without a
-search and without a second container. (The head of a plain dict cannot be popped again and again in
+Each side is a ``Ladder``: a dict of levels, and their prices in a sorted list. That list is cheaper
+than a ``SortedDict`` by a third on a recorded day, as nearly all of it happens at its end. Far from
+the best an insertion moves what stands behind it: some 60 us with a hundred thousand levels, which
+is every price within the band. The best level is at hand, because every arriving order asks for it.
+The orders of a level form a doubly linked list whose links live in the orders themselves, so that
+an order anywhere in a queue leaves it in constant time, without a search and without a second
+container. (The head of a plain dict cannot be popped again and again in
 constant time; an ``OrderedDict`` can do all this, but is slower on the tape of
 ``tests.benchmarks.book``.)
 
@@ -11,11 +14,10 @@ The book knows nothing of accounts, margin or events. A size is always positive,
 is in ticks.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
-
-from sortedcontainers import SortedDict
 
 from node.types.commands import SelfTrade, Side
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId
@@ -130,35 +132,49 @@ class Level:
 
 
 class Ladder:
-    """The levels of one side; ``best`` is the one whose orders trade first."""
+    """The levels of one side; ``best`` is the one whose orders trade first.
 
-    __slots__ = ("best", "levels", "side")
+    ``keys`` are the prices in order, asks negated, so that the best stands last on either side:
+    most levels open and close there, where a list is shortest to touch.
+    """
+
+    __slots__ = ("best", "keys", "levels", "side")
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.levels: SortedDict[Ticks, Level] = SortedDict()
+        self.levels: dict[Ticks, Level] = {}
+        self.keys: list[int] = []
         self.best: Level | None = None
 
     def __iter__(self) -> Iterator[Level]:
         """Yield the levels from the best; the ladder must not change meanwhile."""
-        levels = self.levels
-        for price in reversed(levels) if self.side is _BUY else levels:
-            yield levels[price]
+        levels, sign = self.levels, 1 if self.side is _BUY else -1
+        for key in reversed(self.keys):
+            yield levels[Ticks(sign * key)]
 
     def open(self, level: Level) -> None:
         """Add a level at a price that has none."""
-        price, best = level.price, self.best
+        price, keys = level.price, self.keys
+        key = price if self.side is _BUY else -price
         self.levels[price] = level
-        if best is None or (price > best.price if self.side is _BUY else price < best.price):
+        if not keys or key > keys[-1]:
+            keys.append(key)
             self.best = level
+        else:
+            insort(keys, key)
 
     def close(self, level: Level) -> None:
         """Take an empty level out."""
         assert level.size == 0
-        del self.levels[level.price]
-        if level is self.best:
-            end = -1 if self.side is _BUY else 0
-            self.best = self.levels.peekitem(end)[1] if self.levels else None
+        price, keys = level.price, self.keys
+        del self.levels[price]
+        if level is not self.best:
+            del keys[bisect_left(keys, price if self.side is _BUY else -price)]
+            return
+        keys.pop()
+        self.best = (
+            self.levels[Ticks(keys[-1] if self.side is _BUY else -keys[-1])] if keys else None
+        )
 
 
 class Book:
