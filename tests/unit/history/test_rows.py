@@ -5,8 +5,10 @@ from typing import Any
 import msgspec
 
 from node.history.record import Recorder, happenings
+from node.history.rows import INTEGER_MAX
 from node.types.blocks import GENESIS_PARENT
 from node.types.commands import (
+    AmendOrder,
     CancelOrder,
     Command,
     NewOrder,
@@ -15,6 +17,8 @@ from node.types.commands import (
     PlaceOrders,
     SettleFunding,
     Side,
+    Trigger,
+    Uncross,
 )
 from node.types.events import (
     BalanceChanged,
@@ -23,9 +27,14 @@ from node.types.events import (
     Filled,
     FundingMoved,
     OrderAccepted,
+    OrderAmended,
     OrderCancelled,
     OrderRested,
+    OrderTriggered,
     PositionChanged,
+    SwitchChanged,
+    TriggerSet,
+    Uncrossed,
 )
 from node.types.history import Happened, RecordedBlock, Row, RowGroup
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence, hex_from_address
@@ -60,9 +69,12 @@ class Log:
         )
 
 
-def placing(*orders: NewOrder, cancels: int = 0) -> PlaceOrders:
+def placing(*orders: NewOrder, cancels: int = 0, amends: int = 0) -> PlaceOrders:
     head = (ALICE, ALICE, 1, TIME, bytes(65))
-    return PlaceOrders(*head, (CancelOrder(OrderId(1)),) * cancels, orders)
+    change = AmendOrder(BTC, Ticks(500), Lots(10), OrderId(1))
+    return PlaceOrders(
+        *head, (CancelOrder(OrderId(1)),) * cancels, orders, amends=(change,) * amends
+    )
 
 
 def buying(size: int = 10, **more: Any) -> NewOrder:
@@ -76,10 +88,30 @@ def accepted(order_id: int, item: int = 0, account: Address = ALICE, **more: Any
     return msgspec.structs.replace(event, **more)
 
 
-def filled(maker: int, taker: int, size: int, left: int) -> Filled:
+def filled(maker: int, taker: int, size: int, left: int, *, auction: bool = False) -> Filled:
     return Filled(
         BTC, Ticks(500), Lots(size), OrderId(maker), OrderId(taker), ALICE, BOB, Side.SELL,
-        Lots(left), Money(3), Money(7),
+        Lots(left), Money(3), Money(7), auction,
+    )  # fmt: skip
+
+
+def waits(order_id: int, item: int = 0, price: int = 500) -> TriggerSet:
+    return TriggerSet(
+        item, OrderId(order_id), ClientOrderId(0), ALICE, BTC, Side.BUY, Trigger.STOP, Ticks(510),
+        Ticks(price), Lots(10),
+    )  # fmt: skip
+
+
+def triggered(order_id: int, price: int, size: int) -> OrderTriggered:
+    return OrderTriggered(
+        OrderId(order_id), ALICE, BTC, Side.BUY, Ticks(price), Lots(size), Ticks(511)
+    )
+
+
+def amended(order_id: int, price: int, left: int, *, resting: bool) -> OrderAmended:
+    return OrderAmended(
+        OrderId(order_id), ClientOrderId(0), ALICE, BTC, Side.BUY, Ticks(500), Lots(10),
+        Ticks(price), Lots(left), resting,
     )  # fmt: skip
 
 
@@ -104,8 +136,8 @@ def parts(row: Row, *names: str) -> tuple[object, ...]:
 
 def test_an_order_s_row_knows_the_item_that_it_was() -> None:
     orders = (buying(), buying(reduce_only=True, client_id=ClientOrderId(UINT64_MAX)))
-    command = placing(*orders, cancels=2)
-    event = accepted(9, item=3, client_id=ClientOrderId(UINT64_MAX))
+    command = placing(*orders, cancels=2, amends=3)
+    event = accepted(9, item=6, client_id=ClientOrderId(UINT64_MAX))
     (row,) = Log().group((command, (event, rested(9, 10)))).rows["orders"]
     assert parts(row, "order_id", "account", "side", "type", "reduce_only") == (
         9, hex_from_address(ALICE), "buy", "gtc", 1
@@ -153,6 +185,92 @@ def test_a_change_of_an_older_order_is_only_what_came_on_top() -> None:
     assert [row["taker_order"] for row in group.rows["fills"]] == [None]
 
 
+def test_an_order_waits_arrives_with_less_and_rests() -> None:
+    log = Log()
+    (row,) = log.group((placing(buying(trigger=Trigger.STOP)), (waits(1),))).rows["orders"]
+    assert parts(row, "status", "trigger", "trigger_price", "remaining", "rested") == (
+        "waiting", "stop", 510, 10, None
+    )  # fmt: skip
+    (change,) = log.group((SETTLE, (amended(1, 505, 8, resting=True),))).order_changes
+    # It still waits: what is not told stays as it was.
+    assert parts(change, "price", "remaining", "status", "triggered_sequence") == (
+        505, 8, None, None
+    )  # fmt: skip
+    events = (triggered(1, 505, 6), filled(7, 1, 2, 3), rested(1, 4))
+    group = log.group((placing(buying()), (accepted(7), rested(7, 5))), (SETTLE, events))
+    change = group.order_changes[0]
+    assert parts(change, "order_id", "filled", "fees", "remaining", "rested", "status") == (
+        1, 2, 7, 4, 4, "resting"
+    )  # fmt: skip
+    assert parts(change, "triggered_sequence", "triggered_time") == (8, TIME)
+
+
+def test_a_waiting_order_that_is_refused_on_arrival_is_closed() -> None:
+    gone = cancelled(1, 10, CancelReason.REFUSED_ON_ARRIVAL)
+    group = Log().group((placing(buying()), (waits(1),)), (SETTLE, (triggered(1, 500, 10), gone)))
+    (row,) = group.rows["orders"]
+    assert parts(row, "status", "reason", "remaining", "triggered_sequence", "closed_sequence") == (
+        "cancelled", "refused_on_arrival", 10, 4, 4
+    )  # fmt: skip
+
+
+def test_a_price_that_means_any_price_is_the_most_that_an_integer_holds() -> None:
+    events = (waits(1, price=UINT64_MAX), amended(1, UINT64_MAX, 9, resting=True))
+    (row,) = Log().group((placing(buying()), events)).rows["orders"]
+    assert parts(row, "price", "size") == (INTEGER_MAX, 9)
+
+
+def test_an_amended_order_arrives_anew_and_keeps_what_was_filled() -> None:
+    log = Log()
+    log.group((placing(buying()), (accepted(1), rested(1, 10))))
+    moved = (amended(1, 502, 9, resting=False), filled(5, 1, 3, 1), rested(1, 6))
+    (change, maker) = log.group((SETTLE, (filled(1, 0, 1, 9),)), (SETTLE, moved)).order_changes
+    assert parts(change, "filled", "value", "remaining", "price", "rested", "status") == (
+        4, 2_000, 6, 502, 6, None
+    )  # fmt: skip
+    assert parts(maker, "order_id", "remaining", "price", "status") == (5, 1, None, None)
+
+
+def test_the_size_of_an_order_is_what_is_filled_and_what_remains() -> None:
+    less = (accepted(1), rested(1, 10), filled(1, 0, 2, 8), amended(1, 500, 5, resting=True))
+    (row,) = Log().group((placing(buying()), less)).rows["orders"]
+    assert parts(row, "size", "filled", "remaining", "status") == (7, 2, 5, "resting")
+
+
+def test_an_arrival_that_its_own_orders_used_up_is_closed_by_its_command() -> None:
+    used_up = (accepted(2), filled(1, 2, 4, 6))
+    later = (SETTLE, (position(1, 1),))
+    group = Log().group((placing(buying()), used_up), later)
+    (row,) = group.rows["orders"]
+    assert parts(row, "status", "reason", "filled", "remaining", "closed_sequence") == (
+        "cancelled", "self_trade", 4, 6, 2
+    )  # fmt: skip
+
+
+def test_an_arrival_of_an_auction_is_open_until_its_block_ends() -> None:
+    log = Log()
+    log.group((placing(buying()), (accepted(1), rested(1, 10))))
+    first = Sequence(log.sequence + 1)
+    fills = (filled(1, 2, 6, 4, auction=True), filled(1, 3, 1, 3, auction=True))
+    told = (
+        (),
+        (accepted(2), amended(2, 500, 6, resting=True), accepted(3, item=1)),
+        (Uncrossed(BTC, Ticks(500), Lots(7)), amended(1, 500, 3, resting=True), *fills,
+         rested(3, 9)),
+    )  # fmt: skip
+    commands = (OpenBlock(2, TIME), placing(buying(), buying()), Uncross(BTC))
+    happened = happenings(first, commands, told)
+    last = Sequence(first + 2)
+    block = RecordedBlock(2, TIME, first, last, bytes(32), bytes(32), happened)
+    group, _ = log.recorder.group([block])
+    two, three = group.rows["orders"]
+    assert parts(two, "status", "size", "filled", "closed_sequence") == ("filled", 6, 6, last)
+    assert parts(three, "status", "filled", "rested", "remaining") == ("resting", 1, 9, 9)
+    (maker,) = group.order_changes
+    assert parts(maker, "filled", "remaining", "status") == (7, 3, None)
+    assert [row["auction"] for row in group.rows["fills"]] == [1, 1]
+
+
 def test_funding_is_paid_on_what_was_held_before() -> None:
     log = Log()
     log.group((SETTLE, (position(5, 100),)))
@@ -183,5 +301,6 @@ def test_a_closed_position_is_gone_from_the_group() -> None:
 
 
 def test_what_has_no_rows_is_not_even_handed_over() -> None:
-    told = (BalanceChanged(ALICE, Money(1), Money(0)),)
+    switch = SwitchChanged(ALICE, TIME, on_disconnect=True)
+    told = (BalanceChanged(ALICE, Money(1), Money(0)), switch)
     assert happenings(Sequence(1), (SETTLE,), (told,)) == ()
