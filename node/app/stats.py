@@ -63,6 +63,21 @@ class MoneyStats(msgspec.Struct, frozen=True):
     withdrawals: Decimal
 
 
+class HistoryStats(msgspec.Struct, frozen=True):
+    """Where history is written, up to which command, and how many commands it is behind.
+
+    Since the start so many ``rows`` were written, and so many commands ``caught_up`` with from the
+    journal. ``fault`` is why nothing can be written now, empty where all is well.
+    """
+
+    where: str
+    sequence: int
+    behind: int
+    rows: int
+    caught_up: int
+    fault: str
+
+
 class StatsAnswer(msgspec.Struct, frozen=True):
     """The figures since the start. ``gate``: why new risk is refused, null while it is taken."""
 
@@ -79,7 +94,7 @@ class StatsAnswer(msgspec.Struct, frozen=True):
     conserved: bool
     risk: RiskReport
     gate: str | None
-    history: dict[str, Any] | None
+    history: HistoryStats | None
     sequence: int
     block: int
     uptime_s: float
@@ -87,7 +102,7 @@ class StatsAnswer(msgspec.Struct, frozen=True):
 
 def stats_of(node: "Node") -> StatsAnswer:
     """Return the figures since the start. Money is in decimals of the quote asset."""
-    base, tally = node.base, node.tally
+    base, tally, history = node.base, node.tally, node.history.report()
     now_ns = base.clock.now_ns()
     ingress = node.ingress.stage
     return StatsAnswer(
@@ -109,7 +124,7 @@ def stats_of(node: "Node") -> StatsAnswer:
         conserved=node.capacity.all_conserved,
         risk=node.risk.report(),
         gate=node.sequencer.gate,
-        history=node.history.report(),
+        history=None if history is None else HistoryStats(**history),
         sequence=tally.sequence or base.state.sequence,
         block=tally.block or base.state.block,
         uptime_s=round((now_ns - node.capacity.started_ns) / _S, 3),

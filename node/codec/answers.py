@@ -155,7 +155,7 @@ class FeeQuote(Struct, frozen=True):
 class BookAnswer(Struct, frozen=True):
     """The total size at each price, best first, after the block that ends with ``seq``.
 
-    ``checksum`` is that of the whole book, however few levels stand here: docs/PROTOCOL.md.
+    ``checksum`` is that of the whole book, however few levels stand here: docs/FEEDS.md.
     """
 
     market: str
