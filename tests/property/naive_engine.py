@@ -19,11 +19,14 @@ from node.types.commands import (
     CancelOrder,
     Command,
     Deposit,
+    Disconnected,
+    Expire,
     Liquidate,
     NewOrder,
     OpenBlock,
     OracleRound,
     PlaceOrders,
+    SetSwitch,
     SettleFunding,
     Side,
     SignedAction,
@@ -40,13 +43,14 @@ from node.types.events import (
     ItemRejected,
     MarkMoved,
     Rejected,
+    SwitchChanged,
     WithdrawalOpened,
 )
-from node.types.ids import MarketId
+from node.types.ids import Address, MarketId
 from node.types.rules import Rules
 from node.types.units import LAG_MAX, Millis, Ticks
 from tests.property import naive_rules as rules_of
-from tests.property.naive_exchange import Exchange, Held, Listed, Owner, Signer
+from tests.property.naive_exchange import NEVER, Exchange, Held, Listed, Owner, Signer
 from tests.property.naive_orders import OrderEntry, Work, require_fresh
 from tests.property.naive_trade import liquidate, take_off
 
@@ -71,6 +75,9 @@ class NaiveEngine:
             OracleRound: self._oracle_round,
             SettleFunding: self._settle_funding,
             Liquidate: self._liquidate,
+            SetSwitch: self._set_switch,
+            Expire: self._expire,
+            Disconnected: self._disconnected,
         }
 
     def apply(self, command: Command) -> tuple[Event, ...]:
@@ -174,6 +181,51 @@ class NaiveEngine:
         for order in orders:
             take_off(self.exchange, order, CancelReason.BY_ACCOUNT)
         signer.used |= {command.nonce}
+
+    # --- clocks ----------------------------------------------------------------------------------
+
+    def _set_switch(self, command: SetSwitch) -> None:
+        now, limits = self.exchange.totals.time, self.exchange.rules.limits
+        owner, signer = self._authorize(command)
+        latest = now + limits.action_lifetime_ms
+        if command.cancel_at and not now < command.cancel_at <= latest:
+            raise errors.ValueOutOfRange(field="cancel_at", low=now + 1, high=latest)
+        self._switch(owner, command.cancel_at, on_disconnect=command.on_disconnect)
+        signer.used |= {command.nonce}
+
+    def _switch(self, owner: Owner, cancel_at: Millis, *, on_disconnect: bool) -> None:
+        owner.switch_at, owner.switch_on_disconnect = cancel_at, on_disconnect
+        self.exchange.events.append(SwitchChanged(owner.address, cancel_at, on_disconnect))
+
+    def _expire(self, command: Expire) -> None:
+        exchange = self.exchange
+        owner = self._owner(command.account)
+        if 0 < owner.switch_at <= exchange.totals.time:
+            for order in exchange.orders_of(owner.address):
+                take_off(exchange, order, CancelReason.SWITCH)
+            self._switch(owner, NEVER, on_disconnect=owner.switch_on_disconnect)
+            return
+        dead = [one for one in exchange.orders_of(owner.address) if exchange.is_dead(one)]
+        if not dead:
+            raise errors.NothingExpired(account=owner.address)
+        for order in dead:
+            take_off(exchange, order, CancelReason.EXPIRED)
+
+    def _disconnected(self, command: Disconnected) -> None:
+        owner = self._owner(command.account)
+        orders = self.exchange.orders_of(owner.address)
+        if not owner.switch_on_disconnect:
+            raise errors.SwitchNotSet(account=owner.address)
+        if not orders:
+            raise errors.NothingToCancel(market=0)
+        for order in orders:
+            take_off(self.exchange, order, CancelReason.DISCONNECTED)
+
+    def _owner(self, account: Address) -> Owner:
+        owner = self.exchange.owners.get(account)
+        if owner is None:
+            raise errors.UnknownAccount(account=account)
+        return owner
 
     # --- money and keys --------------------------------------------------------------------------
 
@@ -298,9 +350,10 @@ class NaiveEngine:
             if not market.anchor or elapsed >= SAMPLE_MS:
                 market.anchor, market.anchor_time = market.mark, time
             market.funding_time = market.funding_time or self._next_funding(market)
-            bids, asks = (exchange.book(market.market_id, side) for side in Side)
-            if bids and asks:
-                found = rules_of.premium(market.rules, bids[0].price, asks[0].price, market.mark)
+            most = exchange.rules.limits.fills_per_order
+            bid, ask = (exchange.living(market.market_id, side, most) for side in Side)
+            if bid and ask:
+                found = rules_of.premium(market.rules, bid.price, ask.price, market.mark)
                 market.premium_sum += found
                 market.samples += 1
             mark = Ticks(market.mark)

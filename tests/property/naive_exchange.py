@@ -5,7 +5,7 @@ Nothing is kept sorted, summed or indexed: whoever wants an order looks through 
 
 from dataclasses import dataclass, field, replace
 
-from node.types.commands import Side
+from node.types.commands import SelfTrade, Side
 from node.types.events import BalanceChanged, Event, PositionChanged
 from node.types.ids import Address, MarketId
 from node.types.rules import MarketRules, Rules
@@ -13,6 +13,7 @@ from node.types.units import UINT64_MAX, Lots, Millis, Money
 from tests.property import naive_rules as rules_of
 
 NEVER = Millis(0)
+NO_GROUP = 0
 
 
 @dataclass
@@ -36,6 +37,8 @@ class Owner:
     free: int = 0
     key: Signer = field(default_factory=Signer)
     agents: dict[Address, Signer] = field(default_factory=dict)
+    switch_at: Millis = NEVER
+    switch_on_disconnect: bool = False
 
 
 @dataclass
@@ -56,7 +59,11 @@ class Held:
 
 @dataclass(eq=False)
 class Open:
-    """An order; ``order_id`` is its time, ``reserve`` the money that it holds back."""
+    """An order; ``order_id`` is its time, ``reserve`` the money that it holds back.
+
+    ``size`` is what it was, less what it lost without a fill; from ``good_till`` on (0: never) it
+    is dead; ``batch`` is the block in which it came to rest.
+    """
 
     order_id: int
     client_id: int
@@ -69,6 +76,8 @@ class Open:
     reserve: int = 0
     size: int = 0
     post_only: bool = False
+    self_trade: SelfTrade = SelfTrade.CANCEL_MAKER
+    good_till: int = 0
     batch: int = 0
 
 
@@ -169,6 +178,14 @@ class Exchange:
         mine = [one for one in self.orders if one.market == market and one.side is side]
         return sorted(mine, key=lambda one: (sign * one.price, one.order_id))
 
+    def is_dead(self, order: Open) -> bool:
+        """Return whether the order's time is over."""
+        return 0 < order.good_till <= self.totals.time
+
+    def living(self, market: MarketId, side: Side, most: int) -> Open | None:
+        """Return the best order that is not dead, if it is among the first ``most``."""
+        return next((one for one in self.book(market, side)[:most] if not self.is_dead(one)), None)
+
     def orders_of(self, account: Address, market: int = 0) -> list[Open]:
         """Return the account's open orders in ``market`` (0: in all), oldest first."""
         mine = [
@@ -246,10 +263,10 @@ class Exchange:
                 + _int(order.client_id, 8)
                 + _int(order.remaining, 8)
                 + _int(order.size, 8)
-                + bytes([order.reduce_only + 2 * order.post_only])
+                + bytes([order.reduce_only + 2 * order.post_only + 4 * order.self_trade])
                 + _int(order.reserve, 16)
-                + _int(0, 8)
-                + _int(0, 8)
+                + _int(order.good_till, 8)
+                + _int(NO_GROUP, 8)
                 + _int(order.batch, 8)
             )
         for number, (account, amount) in self.withdrawals.items():
@@ -276,7 +293,8 @@ class Exchange:
             address + _int(agent.until, 8) + nonces(agent)
             for address, agent in sorted(owner.agents.items())
         ]
-        return _int(owner.free, 16) + nonces(owner.key) + bytes(9) + b"".join(agents)
+        switch = _int(owner.switch_at, 8) + bytes([owner.switch_on_disconnect])
+        return _int(owner.free, 16) + nonces(owner.key) + switch + b"".join(agents)
 
 
 def _key(*parts: bytes) -> bytes:

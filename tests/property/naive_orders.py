@@ -1,7 +1,7 @@
 """One order on its way into the naive engine, and what an action pays for its work."""
 
 from node.types import errors
-from node.types.commands import NewOrder, OrderType, PlaceOrders, Side
+from node.types.commands import NewOrder, OrderType, PlaceOrders, SelfTrade, Side
 from node.types.errors import CommandRejected
 from node.types.events import CancelReason, OrderAccepted, WorkCharged
 from node.types.ids import OrderId
@@ -10,6 +10,7 @@ from tests.property import naive_rules as rules_of
 from tests.property.naive_exchange import Exchange, Listed, Open, Owner
 from tests.property.naive_trade import (
     FILLED,
+    MET_OWN,
     NO_CROSS,
     STEP_LIMIT,
     TAKER_OUT,
@@ -22,7 +23,10 @@ WHY_NOT_RESTING = {
     NO_CROSS: CancelReason.IMMEDIATE_REMAINDER,
     STEP_LIMIT: CancelReason.FILL_LIMIT,
     TAKER_OUT: CancelReason.MARGIN,
+    MET_OWN: CancelReason.SELF_TRADE,
 }
+TAKES_ONLY = {OrderType.IOC, OrderType.FOK, OrderType.MARKET}
+NEVER_TAKES = {OrderType.POST_ONLY, OrderType.SLIDE}
 
 
 class Work:
@@ -122,12 +126,18 @@ class OrderEntry:
             raise work.fault
         if not 1 <= new.market <= len(exchange.markets):
             raise errors.UnknownMarket(market=new.market)
+        if 0 < new.good_till <= exchange.totals.time:
+            raise errors.OrderExpired(good_till=new.good_till, now=exchange.totals.time)
         market = exchange.markets[new.market - 1]
         reducible = exchange.position(self.owner.address, new.market).reducible(new.side)
         size = self._size(market, reducible)
         if not new.reduce_only:
             require_fresh(self.exchange, market)
         price = self._price(market)
+        best = self._best()
+        meets = best is not None and (price >= best if new.side is Side.BUY else price <= best)
+        if meets and best is not None and new.type is OrderType.SLIDE:
+            price, meets = self._slid(market, best), False
         closes_all = new.reduce_only and size == reducible
         if price * size < market.rules.min_notional and not closes_all:
             minimum = market.rules.min_notional
@@ -135,9 +145,13 @@ class OrderEntry:
         self._check_ids()
         order = Open(
             0, new.client_id, self.owner.address, new.market, new.side, price, size,
-            new.reduce_only, size=size, post_only=new.type is OrderType.POST_ONLY,
+            new.reduce_only, size=size, post_only=new.type in NEVER_TAKES,
+            self_trade=new.self_trade, good_till=new.good_till,
         )  # fmt: skip
-        self._check_type(order)
+        if meets and new.type is OrderType.POST_ONLY:
+            raise errors.PostOnlyWouldCross(price=new.price, best=best)
+        if not meets and new.type in TAKES_ONLY:
+            raise errors.NothingToTake(price=new.price, best=best)
         if not new.reduce_only:
             order.reserve = self._reserve(market, order)
             self._check_collateral(market, order)
@@ -167,6 +181,26 @@ class OrderEntry:
             raise errors.PriceOutsideBand(price=price, low=low, high=high)
         return price
 
+    def _best(self) -> int | None:
+        """Return the best opposing price that can be traded at.
+
+        Where the first order has a time, it is that of the first that the order would not clear
+        away as dead, in as many steps as it has.
+        """
+        exchange, market, side = self.exchange, self.new.market, self.new.side.opposite
+        first = exchange.living(market, side, 1)
+        if first is None or first.good_till:
+            first = exchange.living(market, side, self.work.steps_of_order)
+        return None if first is None else first.price
+
+    def _slid(self, market: Listed, best: int) -> int:
+        """Return the price one tick before the best."""
+        price = best - 1 if self.new.side is Side.BUY else best + 1
+        low, high = rules_of.band(market.rules, market.mark)
+        if not low <= price <= high:
+            raise errors.PostOnlyWouldCross(price=self.new.price, best=best)
+        return price
+
     def _check_ids(self) -> None:
         limit = self.exchange.rules.limits.open_orders_per_account
         open_orders = self.exchange.orders_of(self.owner.address)
@@ -175,16 +209,6 @@ class OrderEntry:
         for one in open_orders:
             if self.new.client_id and one.client_id == self.new.client_id:
                 raise errors.DuplicateClientId(client_id=one.client_id, order_id=one.order_id)
-
-    def _check_type(self, order: Open) -> None:
-        opposing = self.exchange.book(order.market, order.side.opposite)
-        best = opposing[0].price if opposing else None
-        crosses = bool(Crossing(self.exchange, order, 0).makers())
-        if self.new.type is OrderType.POST_ONLY and crosses:
-            raise errors.PostOnlyWouldCross(price=self.new.price, best=best)
-        takes_only = self.new.type in {OrderType.IOC, OrderType.FOK, OrderType.MARKET}
-        if takes_only and not crosses:
-            raise errors.NothingToTake(price=self.new.price, best=best)
 
     def _reserve(self, market: Listed, order: Open) -> int:
         """Return what ``order`` holds back: for the lots that it may open, and no others.
@@ -218,7 +242,12 @@ class OrderEntry:
         """Try it out on a copy, against as many orders as it may meet in half of what is left."""
         limit = min(self.exchange.rules.limits.fills_per_order, self.work.steps_left // 2)
         makers = Crossing(self.exchange, order, 0).makers()[:limit]
-        others = sum(one.remaining for one in makers if one.account != order.account)
+        alive = [one for one in makers if not self.exchange.is_dead(one)]
+        own = [one for one in alive if one.account == order.account]
+        if own and order.self_trade is not SelfTrade.CANCEL_MAKER:
+            makers = makers[: makers.index(own[0])]
+            alive = [one for one in alive if one in makers]
+        others = sum(one.remaining for one in alive if one.account != order.account)
         if others < order.remaining:
             return False
         self.work.take(len(makers))
@@ -227,14 +256,14 @@ class OrderEntry:
         stage.orders = [one for one in stage.orders if one.order_id in numbers]
         taker = Open(
             0, 0, order.account, order.market, order.side, order.price, order.remaining,
-            order.reduce_only,
+            order.reduce_only, self_trade=order.self_trade,
         )  # fmt: skip
         return Crossing(stage, taker, self.per_fill).run(limit) == FILLED
 
     def _finish(self, order: Open, why: str) -> None:
         """Let what is left rest, where it may and can be paid for; else it is gone."""
         reason = WHY_NOT_RESTING[why]
-        if why == NO_CROSS and self.new.type is OrderType.GTC:
+        if why == NO_CROSS and self.new.type not in TAKES_ONLY:
             reason = CancelReason.REDUCE_ONLY if order.reduce_only else CancelReason.MARGIN
             order.reserve = 0
             if not order.reduce_only:

@@ -3,13 +3,14 @@
 from fractions import Fraction
 from math import ceil, floor
 
-from node.types.commands import Side
+from node.types.commands import SelfTrade, Side
 from node.types.errors import LiquidationStalled, NotLiquidatable
 from node.types.events import (
     CancelReason,
     Deleveraged,
     Filled,
     Liquidated,
+    OrderAmended,
     OrderCancelled,
     OrderRested,
 )
@@ -22,6 +23,7 @@ from tests.property.naive_rules import Fill, Holding
 RANK_ONE = 2**20
 
 FILLED, NO_CROSS, STEP_LIMIT, TAKER_OUT = "filled", "no cross", "step limit", "taker out"
+MET_OWN = "met its own"
 
 
 def rest(exchange: Exchange, order: Open) -> None:
@@ -111,8 +113,12 @@ class Crossing:
             if not makers:
                 return NO_CROSS
             maker = makers[0]
+            if self.exchange.is_dead(maker):
+                self._drop(maker, CancelReason.EXPIRED)
+                continue
             if maker.account == taker.account:
-                self._drop(maker, CancelReason.SELF_TRADE)
+                if self._meet_own(maker):
+                    return MET_OWN
                 continue
             fault = self._trade(maker)
             if fault == TAKER_OUT:
@@ -122,6 +128,40 @@ class Crossing:
             elif not taker.remaining:
                 return FILLED
         return STEP_LIMIT if self.makers() else NO_CROSS
+
+    def _meet_own(self, maker: Open) -> bool:
+        """Do with two orders of one account what the taker asked for; return whether it is out."""
+        taker, mode = self.taker, self.taker.self_trade
+        if mode is SelfTrade.CANCEL_TAKER:
+            return True
+        left = maker.remaining - taker.remaining
+        may_stay = left > 0 and maker.price * left >= self.market.rules.min_notional
+        if mode is SelfTrade.DECREMENT and may_stay:
+            self._shrink(maker, left)
+            return True
+        self._drop(maker, CancelReason.SELF_TRADE)
+        if mode is SelfTrade.DECREMENT and left < 0:
+            taker.remaining -= maker.remaining
+            taker.size -= maker.remaining
+            return False
+        return mode is not SelfTrade.CANCEL_MAKER
+
+    def _shrink(self, maker: Open, left: int) -> None:
+        """Let ``maker`` keep ``left`` lots without a trade, and free what they do not need."""
+        self.steps += 1
+        lost = maker.remaining - left
+        held = self.exchange.position(maker.account, maker.market)
+        reserve = self._reserve_left(maker, held, lost)
+        self.exchange.owners[maker.account].free += maker.reserve - reserve
+        self.exchange.balance_changed(maker.account)
+        self.exchange.events.append(
+            OrderAmended(
+                OrderId(maker.order_id), ClientOrderId(maker.client_id), maker.account,
+                maker.market, maker.side, Ticks(maker.price), Lots(maker.remaining),
+                Ticks(maker.price), Lots(left), resting=True,
+            )
+        )  # fmt: skip
+        maker.reserve, maker.remaining, maker.size = reserve, left, maker.size - lost
 
     def _drop(self, maker: Open, reason: CancelReason) -> None:
         self.steps += 1

@@ -1,25 +1,16 @@
 """Random logs of what the naive engine knows: a random log from which the rest is taken away."""
 
-from typing import Final
-
 import msgspec
 
 from node.types.commands import (
     Command,
-    Disconnected,
-    Expire,
     NewOrder,
-    OrderType,
     PlaceOrders,
-    SelfTrade,
-    SetSwitch,
     Trigger,
     TriggerOrder,
 )
-from node.types.units import Millis, Ticks
+from node.types.units import Ticks
 from tests.property.random_log import RandomLog
-
-UNKNOWN: Final = (TriggerOrder, Expire, Disconnected, SetSwitch)
 
 
 class PlainLog(RandomLog):
@@ -34,7 +25,7 @@ class PlainLog(RandomLog):
 
 
 def _plain(command: Command) -> Command | None:
-    if isinstance(command, UNKNOWN):
+    if isinstance(command, TriggerOrder):
         return None
     if not isinstance(command, PlaceOrders):
         return command
@@ -47,9 +38,6 @@ def _plain(command: Command) -> Command | None:
 def _plain_order(new: NewOrder) -> NewOrder:
     return msgspec.structs.replace(
         new,
-        type=OrderType.POST_ONLY if new.type is OrderType.SLIDE else new.type,
-        self_trade=SelfTrade.CANCEL_MAKER,
-        good_till=Millis(0),
         trigger=Trigger.NONE,
         trigger_price=Ticks(0),
         group=0,
