@@ -169,8 +169,8 @@ class Gathering:
     def _end_block(self) -> None:
         """Close the orders that arrived and of which nothing more was told.
 
-        What they had left went where they met their own account's orders: ``DECREMENT`` takes it
-        off without a word. Nothing else leaves an arrival open at the end of its block.
+        Fills took all that ``DECREMENT`` had not taken off before, where they met orders of their
+        own account, which is told of those alone. Nothing else is left open when a block ends.
         """
         for row, sequence in self._arriving.values():
             self._close(row, CANCELLED, REASONS[CancelReason.SELF_TRADE], sequence)
