@@ -9,11 +9,11 @@ ticks and lots. Times are those of blocks, in milliseconds. An answer of the exc
 ``info`` as it came.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from node.client.ccxt_account import AccountMethods
 from node.client.ccxt_errors import (
     ArgumentsRequired,
     BadRequest,
@@ -23,7 +23,7 @@ from node.client.ccxt_errors import (
     translated,
 )
 from node.client.ccxt_feeds import Feeds
-from node.client.ccxt_numbers import Number, exact, truncated, units
+from node.client.ccxt_numbers import Number, exact, iso8601, truncated, units
 from node.client.ccxt_orders import (
     Wish,
     asked_of,
@@ -33,21 +33,15 @@ from node.client.ccxt_orders import (
     rejected_structure,
     wish_of,
 )
-from node.client.ccxt_public import PublicMethods, within
 from node.client.ccxt_structures import (
-    balance_structure,
     margin_structure,
-    order_structure,
-    own_trade_structure,
-    position_structure,
 )
 from node.client.ccxt_venue import Structure, also_in_camel_case, require_none
 from node.client.local_account import ENDED_MAX, Order
 from node.client.marks import worst_price
 from node.client.subscription import Message
-from node.client.trader import wall_clock_ms
-from node.client.valuation import lots_of, ticks_of, value
-from node.types.commands import CancelOrder, NewOrder, Side
+from node.client.valuation import lots_of, ticks_of
+from node.types.commands import AmendOrder, CancelOrder, NewOrder, Side
 from node.types.errors import NothingToCancel
 from node.types.ids import EVERY_MARKET, ClientOrderId, OrderId
 from node.types.units import MONEY_DECIMALS, Millis, Money, Ticks
@@ -57,87 +51,8 @@ FEED_S: Final = 2.0
 
 
 @also_in_camel_case
-class PlimsollExchange(PublicMethods):
+class PlimsollExchange(AccountMethods):
     """See the module and ``Venue``. Every method raises the errors of ``ccxt_errors``."""
-
-    def __init__(
-        self,
-        config: Structure | None = None,
-        *,
-        now_ms: Callable[[], Millis] = wall_clock_ms,
-    ) -> None:
-        super().__init__(config, now_ms=now_ms)
-        self._asked: OrderedDict[int, Structure] = OrderedDict()
-
-    # --- the account --------------------------------------------------------------------------
-
-    async def fetch_balance(self, params: Structure | None = None) -> Structure:
-        """Return the collateral: free, and used by orders and positions."""
-        require_none(params)
-        return balance_structure(await self._shown(), self.quote)
-
-    async def fetch_positions(
-        self, symbols: Sequence[str] | None = None, params: Structure | None = None
-    ) -> list[Structure]:
-        """Return the open positions of ``symbols`` (None: of every market), each at its mark."""
-        require_none(params)
-        await self.load_markets()
-        wanted = None if symbols is None else {self.market(name)["id"] for name in symbols}
-        shown = await self._shown()
-        return [
-            await self._position(told)
-            for told in shown["positions"]
-            if wanted is None or told["market"] in wanted
-        ]
-
-    async def fetch_position(
-        self, symbol: str, params: Structure | None = None
-    ) -> Structure | None:
-        """Return the position in a market; None where there is none."""
-        positions = await self.fetch_positions([symbol], params)
-        return positions[0] if positions else None
-
-    async def fetch_open_orders(
-        self,
-        symbol: str | None = None,
-        since: int | None = None,
-        limit: int | None = None,
-        params: Structure | None = None,
-    ) -> list[Structure]:
-        """Return the open orders, of ``symbol`` or of every market."""
-        require_none(params)
-        feeds = await self._private()
-        name = None if symbol is None else self.market(symbol)["id"]
-        orders = [one for one in feeds.account.open.values() if name in {None, one.market}]
-        return within([self._shown_order(one) for one in orders], since, limit)
-
-    async def fetch_order(
-        self,
-        id: str,  # noqa: A002 - CCXT's name
-        symbol: str | None = None,  # noqa: ARG002 - an id says all
-        params: Structure | None = None,
-    ) -> Structure:
-        """Return an order that is open, or has ended since the account is followed."""
-        require_none(params)
-        order = (await self._private()).order(order_number(id))
-        if order is None:
-            raise OrderNotFound(f"plimsoll: no order {id} is open or has ended lately")
-        return self._shown_order(order)
-
-    async def fetch_my_trades(
-        self,
-        symbol: str | None = None,
-        since: int | None = None,
-        limit: int | None = None,
-        params: Structure | None = None,
-    ) -> list[Structure]:
-        """Return the account's fills since it is followed, the oldest first."""
-        require_none(params)
-        feeds = await self._private()
-        name = None if symbol is None else self.market(symbol)["id"]
-        fills = [fill for fill in feeds.fills() if name in {None, fill.market}]
-        shown = [own_trade_structure(self._symbol_of(one.market), one, self.quote) for one in fills]
-        return within(shown, since, limit)
 
     # --- orders -------------------------------------------------------------------------------
 
@@ -150,7 +65,11 @@ class PlimsollExchange(PublicMethods):
         price: Number | None = None,
         params: Structure | None = None,
     ) -> Structure:
-        """Place an order; params: clientOrderId, timeInForce, postOnly, reduceOnly, slippage."""
+        """Place an order.
+
+        Params: clientOrderId, timeInForce, goodTillDate, postOnly, reduceOnly, slippage, and one of
+        triggerPrice (with triggerDirection), stopLossPrice, takeProfitPrice.
+        """
         asked = {"symbol": symbol, "type": type, "side": side, "amount": amount, "price": price}
         return (await self.create_orders([{**asked, "params": params or {}}]))[0]
 
@@ -172,12 +91,68 @@ class PlimsollExchange(PublicMethods):
         new = tuple([await self._new_order(wish) for wish in wishes])
         with translated():
             result = await (await self.trader()).place(new)
-            if any(item.get("filled", "0") != "0" for item in result["results"]):
+            if any(_tells_more(item) for item in result["results"]):
                 await feeds.until(result["sequence"], FEED_S)
         return [
             self._placed(wish, one, item, result)
             for wish, one, item in zip(wishes, new, result["results"], strict=True)
         ]
+
+    async def edit_order(
+        self,
+        id: str | None,  # noqa: A002 - CCXT's name
+        symbol: str,
+        type: str,  # noqa: A002 - CCXT's name
+        side: str,
+        amount: Number | None = None,
+        price: Number | None = None,
+        params: Structure | None = None,
+    ) -> Structure:
+        """Change amount and price of an open limit order (None: as it is), which keeps its id.
+
+        The amount is the whole one, with what is filled. ``clientOrderId`` in params may name it.
+        """
+        asked = dict(params or {})
+        number = None if id is None else order_number(id)
+        client_id = client_id_of(asked.pop("clientOrderId", None))
+        require_none(asked)
+        if (number is None) == (client_id == 0):
+            raise ArgumentsRequired("plimsoll: an edit names an id, or a clientOrderId in params")
+        feeds = await self._private()
+        order = feeds.account.named(number, client_id)
+        if order is None:
+            raise OrderNotFound(f"plimsoll: no order {id or client_id} is open")
+        if (type, side, self.market(symbol)["id"]) != ("limit", order.side, order.market):
+            raise InvalidOrder("plimsoll: an edit changes the amount and price of a limit order")
+        amend = self._amend(symbol, order, amount, price)
+        with translated():
+            result = await (await self.trader()).place(amends=(amend,))
+            await feeds.until(result["sequence"], FEED_S)
+        return self._shown_order(order) | {"info": result["results"][0]}
+
+    async def cancel_all_orders_after(
+        self,
+        timeout: int,  # noqa: ASYNC109 - CCXT's name, of what the exchange does and not this method
+        params: Structure | None = None,
+    ) -> Structure:
+        """Let the exchange cancel all orders in ``timeout`` milliseconds; 0: not any more.
+
+        With ``onDisconnect`` in params, also when the account's last connection ends.
+        """
+        asked = dict(params or {})
+        on_disconnect = bool(asked.pop("onDisconnect", False))
+        require_none(asked)
+        if type(timeout) is not int or timeout < 0:
+            raise BadRequest("plimsoll: a timeout is a number of milliseconds from 0")
+        await self._private()
+        cancel_at = Millis(self._now_ms() + timeout if timeout else 0)
+        with translated():
+            trader = await self.trader()
+            result = await trader.set_switch(cancel_at, on_disconnect=on_disconnect)
+        time = result["time"]
+        return {
+            "timestamp": time, "datetime": iso8601(time), "triggerTime": cancel_at, "info": result,
+        }  # fmt: skip
 
     async def cancel_order(
         self,
@@ -237,111 +212,50 @@ class PlimsollExchange(PublicMethods):
         require_none(params)
         return await self._adjust(symbol, -exact(amount), "reduce")
 
-    # --- live ---------------------------------------------------------------------------------
-
-    async def watch_orders(
-        self,
-        symbol: str | None = None,
-        since: int | None = None,
-        limit: int | None = None,
-        params: Structure | None = None,
-    ) -> list[Structure]:
-        """Wait until orders change, and return them as they stand; first those that are open."""
-        require_none(params)
-        name = None if symbol is None else (await self._loaded(symbol))["id"]
-        while True:
-            feeds = await self._private()
-            changed = {one.order_id: one for one in await feeds.order_news.take() if one}
-            orders = [one for one in changed.values() if name in {None, one.market}]
-            if orders:
-                return within([self._shown_order(one) for one in orders], since, limit)
-
-    async def watch_my_trades(
-        self,
-        symbol: str | None = None,
-        since: int | None = None,
-        limit: int | None = None,
-        params: Structure | None = None,
-    ) -> list[Structure]:
-        """Wait for fills of the account, and return them."""
-        require_none(params)
-        name = None if symbol is None else (await self._loaded(symbol))["id"]
-        while True:
-            feeds = await self._private()
-            fills = [one for one in await feeds.fill_news.take() if one]
-            wanted = [one for one in fills if name in {None, one.market}]
-            if wanted:
-                shown = [
-                    own_trade_structure(self._symbol_of(one.market), one, self.quote)
-                    for one in wanted
-                ]
-                return within(shown, since, limit)
-
-    async def watch_balance(self, params: Structure | None = None) -> Structure:
-        """Wait until the collateral changes, and return it; at first, as it stands."""
-        require_none(params)
-        while True:
-            feeds = await self._private()
-            if any(await feeds.balance_news.take()):
-                return balance_structure(feeds.account_fields(), self.quote)
-
-    async def watch_positions(
-        self,
-        symbols: Sequence[str] | None = None,
-        since: int | None = None,  # noqa: ARG002 - a position is as it stands
-        limit: int | None = None,  # noqa: ARG002 - as above
-        params: Structure | None = None,
-    ) -> list[Structure]:
-        """Wait until positions change, and return the open ones among them."""
-        require_none(params)
-        await self.load_markets()
-        wanted = None if symbols is None else {self.market(name)["id"] for name in symbols}
-        while True:
-            feeds = await self._private()
-            changed = {one["market"] for one in await feeds.position_news.take() if one}
-            names = changed if wanted is None else changed & wanted
-            if names:
-                held = feeds.account.positions
-                return [await self._position(held[name]) for name in sorted(names) if name in held]
-
-    async def _private(self) -> Feeds:
-        """Return the feeds, with the account's among them."""
-        await self.load_markets()
-        with translated():
-            await self.trader()
-            return await self.feeds()
-
-    async def _shown(self) -> Message:
-        with translated():
-            return await (await self.session()).get(f"/account/{await self.account()}")
-
-    async def _position(self, told: Message) -> Structure:
-        with translated():
-            marks, session = await self.marks(), await self.session()
-        name = told["market"]
-        held = value(told, session.rules, marks.prices[name])
-        rules = self._rules_of(name)
-        return position_structure(self._symbol_of(name), told, held, rules, marks.times[name])
-
     async def _new_order(self, wish: Wish) -> NewOrder:
         rules = self._rules_of(wish.symbol)
-        price = wish.price
+        waits_for = Ticks(0)
+        if wish.trigger_price is not None:
+            waits_for = self._ticks(wish.symbol, wish.trigger_price)
         ticks = (
-            await self._worst_price(wish)
-            if price is None
-            else ticks_of(self.price_to_precision(wish.symbol, price), rules)
+            await self._worst_price(wish, waits_for)
+            if wish.price is None
+            else self._ticks(wish.symbol, wish.price)
         )
-        if ticks <= 0:
-            raise InvalidOrder("plimsoll: a price is above zero")
         size = lots_of(self.amount_to_precision(wish.symbol, wish.amount), rules)
         client_id = ClientOrderId(wish.client_id)
         market = self._market_id(wish.symbol)
-        return NewOrder(market, wish.side, wish.kind, ticks, size, wish.reduce_only, client_id)
+        return NewOrder(
+            market, wish.side, wish.kind, ticks, size, wish.reduce_only, client_id,
+            good_till=Millis(wish.good_till), trigger=wish.trigger, trigger_price=waits_for,
+        )  # fmt: skip
 
-    async def _worst_price(self, wish: Wish) -> Ticks:
-        """Return the price that ``slippage`` off the mark is, rounded toward the mark."""
-        with translated():
-            mark = (await self.marks()).prices.get(self.market(wish.symbol)["id"])
+    def _amend(
+        self, symbol: str, order: Order, amount: Number | None, price: Number | None
+    ) -> AmendOrder:
+        rules = self._rules_of(symbol)
+        if amount is None and order.amount is None:
+            raise ArgumentsRequired("plimsoll: nobody has told how large the order once was")
+        whole = order.amount if amount is None else self.amount_to_precision(symbol, amount)
+        return AmendOrder(
+            self._market_id(symbol),
+            self._ticks(symbol, order.price if price is None else price),
+            lots_of(str(whole), rules),
+            OrderId(order.order_id),
+        )
+
+    def _ticks(self, symbol: str, price: Number) -> Ticks:
+        ticks = ticks_of(self.price_to_precision(symbol, price), self._rules_of(symbol))
+        if ticks <= 0:
+            raise InvalidOrder("plimsoll: a price is above zero")
+        return ticks
+
+    async def _worst_price(self, wish: Wish, waits_for: Ticks) -> Ticks:
+        """Return the price ``slippage`` off the mark that the order meets, rounded toward it."""
+        mark: Ticks | None = waits_for
+        if not mark:
+            with translated():
+                mark = (await self.marks()).prices.get(self.market(wish.symbol)["id"])
         if mark is None:
             raise OperationRejected(f"plimsoll: {wish.symbol} has no mark so far")
         share = self.slippage if wish.slippage is None else exact(wish.slippage)
@@ -361,11 +275,10 @@ class PlimsollExchange(PublicMethods):
             price = Decimal(new.price).scaleb(-decimals)
             side = wish.side.name.lower()
             order = order_of_result(item, market["id"], side, price, result["time"])
+            if new.trigger:
+                order.trigger = new.trigger.name.lower()
+                order.trigger_price = Decimal(new.trigger_price).scaleb(-decimals)
         return self._shown_order(order) | {"info": item}
-
-    def _shown_order(self, order: Order) -> Structure:
-        asked = self._asked.get(order.order_id, {})
-        return order_structure(self._symbol_of(order.market), order, asked, self.quote)
 
     async def _cancel(
         self, cancels: tuple[CancelOrder, ...], symbol: str | None
@@ -397,3 +310,8 @@ class PlimsollExchange(PublicMethods):
         with translated():
             result = await (await self.trader()).adjust_margin(self._market_id(symbol), money)
         return margin_structure(self.market(symbol)["symbol"], kind, amount, self.quote, result)
+
+
+def _tells_more(item: Message) -> bool:
+    """Return whether the feed will tell of an order what its result does not."""
+    return item.get("status") == "waiting" or item.get("filled", "0") != "0"

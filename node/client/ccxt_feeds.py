@@ -55,6 +55,7 @@ class Feeds:
         self.balance_news = News()
         self.position_news = News()
         self._session = session
+        self._traded: dict[str, int] = {}
         self._waiting: list[tuple[Callable[[Message, int], None], Message]] = []
         self._stale = False
         self._told = asyncio.Event()
@@ -123,11 +124,16 @@ class Feeds:
         told, self._told = self._told, asyncio.Event()
         told.set()
 
-    def _trade(self, message: Message, time: int) -> None:
-        market = message["market"]
+    def _trade(self, message: Message, _time: int) -> None:
+        market, known = message["market"], self._traded.get(message["market"])
         for trade in message["trades"]:
-            self.trades[market].append((trade, time))
-            self.trade_news[market].add((trade, time))
+            if known is not None and trade["sequence"] <= known:
+                continue
+            self.trades[market].append((trade, trade["time"]))
+            # What was there before anybody asked is no news; what a break kept back is.
+            if known is not None:
+                self.trade_news[market].add((trade, trade["time"]))
+        self._traded[market] = message["seq"]
 
     def _account_message(self, message: Message) -> None:
         if message["type"] == "snapshot":

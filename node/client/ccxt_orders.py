@@ -8,7 +8,7 @@ import msgspec
 from node.client.ccxt_errors import ArgumentsRequired, InvalidOrder, NotSupported
 from node.client.ccxt_numbers import Number
 from node.client.local_account import Order
-from node.types.commands import NewOrder, OrderType, Side
+from node.types.commands import NewOrder, OrderType, Side, Trigger
 from node.types.units import UINT64_MAX
 
 Structure = dict[str, Any]
@@ -19,12 +19,32 @@ _TIMES: Final = {
     "FOK": OrderType.FOK,
     "PO": OrderType.POST_ONLY,
 }
+_GOOD_TILL: Final = "GTD"
 _TIME_OF: Final = {kind: time for time, kind in _TIMES.items()} | {OrderType.MARKET: "IOC"}
-_KNOWN: Final = frozenset({"clientOrderId", "postOnly", "reduceOnly", "slippage", "timeInForce"})
+_STOPS: Final = {
+    "triggerPrice": None,
+    "stopLossPrice": Trigger.STOP,
+    "takeProfitPrice": Trigger.TAKE_PROFIT,
+}
+"""How a price to wait for is called; with ``triggerPrice`` the direction says which it is."""
+
+_RISES: Final = {"ascending": True, "above": True, "descending": False, "below": False}
+_KNOWN: Final = frozenset(
+    {
+        "clientOrderId", "goodTillDate", "postOnly", "reduceOnly", "slippage", "timeInForce",
+        "triggerDirection", *_STOPS,
+    }
+)  # fmt: skip
+
+
+_OPEN: Final = frozenset({"resting", "waiting", "accepted"})
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as it was asked for; numbers are what the caller gave."""
+    """An order as it was asked for; numbers are what the caller gave.
+
+    ``good_till`` 0 is never. ``trigger_price`` is None without a ``trigger``.
+    """
 
     symbol: str
     side: Side
@@ -34,6 +54,9 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     reduce_only: bool
     client_id: int
     slippage: Number | None
+    good_till: int
+    trigger: Trigger
+    trigger_price: Number | None
 
 
 def wish_of(
@@ -42,7 +65,7 @@ def wish_of(
     """Return what is asked for.
 
     Raises ``InvalidOrder``, ``ArgumentsRequired``, and ``NotSupported`` for params that mean
-    nothing here: a stop price that is ignored would be a plain order.
+    nothing here: one that is ignored would be another order than the one that was meant.
     """
     strange = sorted(params.keys() - _KNOWN)
     if strange:
@@ -51,21 +74,26 @@ def wish_of(
         raise InvalidOrder(f"plimsoll: no such order: {kind} {side}")
     if kind == "limit" and price is None:
         raise ArgumentsRequired("plimsoll: a limit order needs a price")
+    wished = Side.BUY if side == "buy" else Side.SELL
+    trigger, trigger_price = _trigger(wished, params)
     return Wish(
         symbol=symbol,
-        side=Side.BUY if side == "buy" else Side.SELL,
+        side=wished,
         kind=_kind(kind, params),
         amount=amount,
         price=price,
         reduce_only=bool(params.get("reduceOnly", False)),
         client_id=client_id_of(params.get("clientOrderId")),
         slippage=params.get("slippage"),
+        good_till=_good_till(params),
+        trigger=trigger,
+        trigger_price=trigger_price,
     )
 
 
 def _kind(kind: str, params: Structure) -> OrderType:
     time = params.get("timeInForce")
-    if time not in {None, *_TIMES}:
+    if time not in {None, _GOOD_TILL, *_TIMES}:
         raise InvalidOrder(f"plimsoll: no such timeInForce: {time}")
     post_only = bool(params.get("postOnly")) or time == "PO"
     if post_only and (kind == "market" or time in {"IOC", "FOK"}):
@@ -74,7 +102,36 @@ def _kind(kind: str, params: Structure) -> OrderType:
         return OrderType.POST_ONLY
     if kind == "market":
         return OrderType.FOK if time == "FOK" else OrderType.MARKET
-    return _TIMES[time or "GTC"]
+    return OrderType.GTC if time in {None, _GOOD_TILL} else _TIMES[str(time)]
+
+
+def _good_till(params: Structure) -> int:
+    """Return the time in milliseconds from which on the order is gone; 0 for never."""
+    told, wanted = params.get("goodTillDate"), params.get("timeInForce") == _GOOD_TILL
+    if told is None and not wanted:
+        return 0
+    if type(told) is not int or not 0 < told <= UINT64_MAX:
+        raise InvalidOrder("plimsoll: GTD needs a goodTillDate, in milliseconds since 1970")
+    return told
+
+
+def _trigger(side: Side, params: Structure) -> tuple[Trigger, Number | None]:
+    """Return what the order waits for, and at which mark."""
+    named = [name for name in _STOPS if params.get(name) is not None]
+    rises = _RISES.get(str(params.get("triggerDirection")))
+    if len(named) > 1:
+        raise NotSupported(f"plimsoll: an order waits for one price, not for {named}")
+    if (rises is None) == ("triggerDirection" in params) or (
+        rises is not None and named != ["triggerPrice"]
+    ):
+        raise InvalidOrder("plimsoll: a triggerDirection is a triggerPrice's, and ascending or not")
+    if not named:
+        return Trigger.NONE, None
+    kind = _STOPS[named[0]]
+    if kind is None:
+        follows = rises is None or rises == (side is Side.BUY)
+        kind = Trigger.STOP if follows else Trigger.TAKE_PROFIT
+    return kind, params[named[0]]
 
 
 def client_id_of(text: object) -> int:
@@ -99,7 +156,7 @@ def asked_of(new: NewOrder) -> Structure:
     """Return what the exchange does not tell of an order afterwards, and its sender knows."""
     return {
         "type": "market" if new.type is OrderType.MARKET else "limit",
-        "timeInForce": _TIME_OF[new.type],
+        "timeInForce": _GOOD_TILL if new.good_till else _TIME_OF[new.type],
         "postOnly": new.type is OrderType.POST_ONLY,
         "reduceOnly": new.reduce_only,
     }
@@ -108,7 +165,8 @@ def asked_of(new: NewOrder) -> Structure:
 def order_of_result(item: Structure, market: str, side: str, price: Decimal, time: int) -> Order:
     """Return an order as its action's result tells of it; what its fills cost is not in there."""
     filled, remaining = Decimal(item["filled"]), Decimal(item["remaining"])
-    ended = {"resting": None, "filled": "filled"}.get(item["status"], item.get("reason", "dropped"))
+    status = item["status"]
+    ended = None if status in _OPEN else "filled" if status == "filled" else item["reason"]
     return Order(
         item["order_id"], item["client_id"], market, side, price, remaining,
         amount=filled + remaining, filled=filled, time=time, changed=time, ended=ended, told=item,

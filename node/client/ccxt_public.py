@@ -2,17 +2,28 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Final
 
-from node.client.ccxt_errors import translated
-from node.client.ccxt_structures import order_book_structure, ticker_structure, trade_structure
+from node.client.ccxt_errors import BadRequest, translated
+from node.client.ccxt_structures import (
+    candle_structure,
+    order_book_structure,
+    ticker_structure,
+    trade_structure,
+)
 from node.client.ccxt_venue import Structure, Venue, require_none
 from node.client.local_book import LocalBook
 from node.client.trader import wall_clock_ms
 from node.types.units import Millis
 
+KEPT_MAX: Final = 1_000
+"""The most trades or candles that a node shows at once."""
+
 
 class PublicMethods(Venue):
     """What everybody may see."""
+
+    timeframes: Final = {name: name for name in ("1m", "5m", "15m", "1h", "4h", "1d")}
 
     def __init__(
         self,
@@ -58,18 +69,18 @@ class PublicMethods(Venue):
         return order_book_structure(market["symbol"], book, time)
 
     async def fetch_ticker(self, symbol: str, params: Structure | None = None) -> Structure:
-        """Return the top of a book, the mark, and the last trade seen since trades are followed."""
+        """Return the top of a book, the mark, and the last trade."""
         require_none(params)
         market = await self._loaded(symbol)
         name = market["id"]
         with translated():
             top = await (await self.session()).get(f"/book/{name}?depth=1")
             marks = await self.marks()
-            seen = (await self.feeds()).trades.get(name)
+            trades = (await (await self.session()).get(f"/trades?market={name}&limit=1"))["trades"]
         mark = marks.prices.get(name)
         decimals = self._rules_of(name).tick_decimals
         price = None if mark is None else float(Decimal(mark).scaleb(-decimals))
-        last = float(seen[-1][0]["price"]) if seen else None
+        last = float(trades[-1]["price"]) if trades else None
         return ticker_structure(market["symbol"], top, price, marks.times.get(name), last)
 
     async def fetch_tickers(
@@ -87,17 +98,40 @@ class PublicMethods(Venue):
         limit: int | None = None,
         params: Structure | None = None,
     ) -> list[Structure]:
-        """Return the public trades seen since this was first asked for, the oldest first."""
+        """Return the last public trades that the node keeps, the oldest first.
+
+        ``watch_trades`` begins behind what the first of these calls returned.
+        """
         require_none(params)
         market = await self._loaded(symbol)
         with translated():
-            feeds = await self.feeds()
-            await feeds.follow_trades(market["id"])
-        seen = [
-            trade_structure(market["symbol"], trade, time)
-            for trade, time in feeds.trades[market["id"]]
-        ]
-        return within(seen, since, limit)
+            await (await self.feeds()).follow_trades(market["id"])
+            path = f"/trades?market={market['id']}&limit={KEPT_MAX}"
+            told = (await (await self.session()).get(path))["trades"]
+        shown = [trade_structure(market["symbol"], trade, trade["time"]) for trade in told]
+        return within(shown, since, limit)
+
+    async def fetch_ohlcv(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        since: int | None = None,
+        limit: int | None = None,
+        params: Structure | None = None,
+    ) -> list[list[float]]:
+        """Return the last candles that the node keeps; a time without a trade has none."""
+        require_none(params)
+        if timeframe not in self.timeframes:
+            raise BadRequest(f"plimsoll: timeframes are {', '.join(self.timeframes)}")
+        market = await self._loaded(symbol)
+        with translated():
+            path = f"/candles?market={market['id']}&interval={timeframe}&limit={KEPT_MAX}"
+            told = (await (await self.session()).get(path))["candles"]
+        candles = [candle_structure(one) for one in told if one["start"] >= (since or 0)]
+        if limit is None:
+            return candles
+        # From a moment on, or else up to now, as CCXT counts them.
+        return candles[-limit:] if since is None else candles[:limit]
 
     async def watch_order_book(
         self, symbol: str, limit: int | None = None, params: Structure | None = None

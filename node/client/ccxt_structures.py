@@ -117,7 +117,7 @@ def order_structure(symbol: str, order: Order, asked: Structure, quote: str) -> 
         "timeInForce": asked.get("timeInForce"), "postOnly": asked.get("postOnly"),
         "reduceOnly": asked.get("reduceOnly", order.reduce_only),
         "side": order.side, "price": float(order.price),
-        "stopPrice": None, "triggerPrice": None, "takeProfitPrice": None, "stopLossPrice": None,
+        **_trigger_prices(order),
         "amount": None if order.amount is None else float(order.amount),
         "filled": None if filled is None else float(filled),
         "remaining": float(order.remaining),
@@ -184,6 +184,22 @@ def margin_structure(
         "info": result, "symbol": symbol, "type": kind, "marginMode": "isolated",
         "amount": float(abs(amount)), "total": float(result["results"][0]["margin"]),
         "code": quote, "status": "ok", "timestamp": time, "datetime": iso8601(time),
+    }  # fmt: skip
+
+
+def candle_structure(candle: Structure) -> list[float]:
+    """Return a candle as CCXT's list: its start in milliseconds, the four prices, the volume."""
+    named = ("open", "high", "low", "close", "volume")
+    return [candle["start"], *(float(candle[name]) for name in named)]
+
+
+def _trigger_prices(order: Order) -> Structure:
+    """Return the mark that an order waits for, or waited for, under each of its names."""
+    price = float(order.trigger_price) if order.trigger else None
+    return {
+        "stopPrice": price, "triggerPrice": price,
+        "stopLossPrice": price if order.trigger == "stop" else None,
+        "takeProfitPrice": price if order.trigger == "take_profit" else None,
     }  # fmt: skip
 
 

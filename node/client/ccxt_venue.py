@@ -31,16 +31,17 @@ T = TypeVar("T")
 HAS: Final[dict[str, bool | str]] = {
     "spot": False, "margin": False, "swap": True, "future": False, "option": False,
     "ws": True,
-    "addMargin": True, "cancelAllOrders": True, "cancelAllOrdersAfter": False,
+    "addMargin": True, "cancelAllOrders": True, "cancelAllOrdersAfter": True,
     "cancelOrder": True, "cancelOrders": True, "createOrder": True, "createOrders": True,
     "createMarketOrder": True, "createLimitOrder": True, "createPostOnlyOrder": True,
-    "createReduceOnlyOrder": True, "createStopOrder": False, "createTriggerOrder": False,
-    "deposit": False, "editOrder": False, "fetchBalance": True, "fetchClosedOrders": False,
+    "createReduceOnlyOrder": True, "createStopOrder": True, "createTriggerOrder": True,
+    "createStopLossOrder": True, "createTakeProfitOrder": True,
+    "deposit": False, "editOrder": True, "fetchBalance": True, "fetchClosedOrders": "emulated",
     "fetchCurrencies": False, "fetchFundingRate": False, "fetchFundingRateHistory": False,
-    "fetchMarkets": True, "fetchMyTrades": "emulated", "fetchOHLCV": False,
+    "fetchMarkets": True, "fetchMyTrades": "emulated", "fetchOHLCV": True,
     "fetchOpenOrders": True, "fetchOrder": "emulated", "fetchOrderBook": True,
     "fetchOrders": False, "fetchPosition": True, "fetchPositions": True, "fetchStatus": True,
-    "fetchTicker": True, "fetchTickers": True, "fetchTime": True, "fetchTrades": "emulated",
+    "fetchTicker": True, "fetchTickers": True, "fetchTime": True, "fetchTrades": True,
     "reduceMargin": True, "setLeverage": False, "setMarginMode": False, "transfer": False,
     "watchBalance": True, "watchMyTrades": True, "watchOHLCV": False, "watchOrderBook": True,
     "watchOrders": True, "watchPositions": True, "watchTicker": False, "watchTrades": True,
@@ -50,12 +51,16 @@ HAS: Final[dict[str, bool | str]] = {
 
 
 def also_in_camel_case(kind: type[T]) -> type[T]:
-    """Give every public method of ``kind`` its second name: ``fetch_ticker`` is ``fetchTicker``."""
+    """Give every public method of ``kind`` its second name: ``fetch_ticker`` is ``fetchTicker``.
+
+    Only ``fetch_ohlcv`` is ``fetchOHLCV``, as CCXT has it.
+    """
     for base in kind.__mro__:
         for name, member in list(vars(base).items()):
             if "_" in name and not name.startswith("_") and callable(member):
                 first, *others = name.split("_")
-                setattr(kind, first + "".join(part.capitalize() for part in others), member)
+                parts = (part.upper() if part == "ohlcv" else part.capitalize() for part in others)
+                setattr(kind, first + "".join(parts), member)
     return kind
 
 

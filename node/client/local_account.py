@@ -23,7 +23,9 @@ class Order(msgspec.Struct):
     """One order. ``amount`` and ``filled`` are None where it was open before anybody listened.
 
     ``ended`` is None while it rests, else why it does not: ``filled`` or a reason of the exchange.
-    Times are those of blocks, in milliseconds; 0: before anybody listened.
+    Times are those of blocks, in milliseconds; 0: before anybody listened. ``trigger`` is ``stop``,
+    ``take_profit``, or empty; it stays once ``trigger_price`` was met. ``good_till`` 0 is never, or
+    not told.
     """
 
     order_id: int
@@ -41,6 +43,9 @@ class Order(msgspec.Struct):
     changed: int = 0
     reduce_only: bool | None = None
     ended: str | None = None
+    trigger: str = ""
+    trigger_price: Decimal = Decimal(0)
+    good_till: int = 0
     told: Message = msgspec.field(default_factory=dict)
 
 
@@ -99,6 +104,12 @@ class LocalAccount:
         """Return an order that is open or has ended lately."""
         return self.open.get(order_id) or self.ended.get(order_id)
 
+    def named(self, order_id: int | None, client_id: int) -> Order | None:
+        """Return the open order with ``order_id``, or where that is None with ``client_id``."""
+        if order_id is not None:
+            return self.open.get(order_id)
+        return next((one for one in self.open.values() if one.client_id == client_id), None)
+
     def _begin(self, message: Message) -> Changes:
         """Start over; orders that went while nobody listened have ended, and nobody knows how."""
         before = self.open
@@ -116,13 +127,14 @@ class LocalAccount:
         return changes
 
     def _known(self, order: Order | None, told: Message) -> Order:
-        remaining = Decimal(told["remaining"])
-        if order is not None and order.remaining == remaining:
+        price, remaining = Decimal(told["price"]), Decimal(told["remaining"])
+        if order is not None and (order.price, order.remaining) == (price, remaining):
             return order
         return Order(
-            told["order_id"], told["client_id"], told["market"], told["side"],
-            Decimal(told["price"]), remaining,
-            amount=None, filled=None, reduce_only=told["reduce_only"], told=told,
+            told["order_id"], told["client_id"], told["market"], told["side"], price, remaining,
+            amount=None, filled=None, reduce_only=told["reduce_only"],
+            trigger=told.get("trigger", ""), trigger_price=Decimal(told.get("trigger_price", 0)),
+            good_till=told.get("good_till", 0), told=told,
         )  # fmt: skip
 
     def _take(self, event: Message, key: str, time: int, changes: Changes) -> None:
@@ -135,13 +147,13 @@ class LocalAccount:
                 changes.positions[event["market"]] = event
                 # A position's margin is part of what the account has.
                 changes.balance = True
-            case "accepted":
+            case "accepted" | "waiting":
                 order = self._accepted(event, time)
                 changes.orders[order.order_id] = order
-            case "filled" | "cancelled" | "rested":
+            case "filled" | "cancelled" | "rested" | "amended" | "triggered":
                 self._progress(event, key, time, changes)
             case _:
-                # Deposits, withdrawals, work and agents: their sums come as a balance.
+                # Deposits, withdrawals, work: their sums come as a balance. Agents and the switch.
                 pass
 
     def _position(self, event: Message) -> None:
@@ -155,7 +167,9 @@ class LocalAccount:
         order = self.open[event["order_id"]] = Order(
             event["order_id"], event["client_id"], event["market"], event["side"],
             Decimal(event["price"]), size,
-            amount=size, filled=Decimal(0), time=time, changed=time, told=event,
+            amount=size, filled=Decimal(0), time=time, changed=time,
+            trigger=event.get("trigger", ""), trigger_price=Decimal(event.get("trigger_price", 0)),
+            told=event,
         )  # fmt: skip
         return order
 
@@ -173,8 +187,14 @@ class LocalAccount:
         elif event["event"] == "cancelled":
             order.remaining = Decimal(event["remaining"])
             self._end(order, event["reason"])
+        elif event["event"] == "triggered":
+            # A market order's price and a reduce-only order's size are known only now.
+            order.price, order.remaining = Decimal(event["price"]), Decimal(event["size"])
+            order.amount = order.remaining
         else:
-            order.remaining = Decimal(event["remaining"])
+            order.price, order.remaining = Decimal(event["price"]), Decimal(event["remaining"])
+            if event["event"] == "amended" and order.filled is not None:
+                order.amount = order.filled + order.remaining
 
     def _filled(self, order: Order, event: Message, key: str, time: int) -> Fill:
         price, size, fee = (Decimal(event[name]) for name in ("price", "size", "fee"))

@@ -15,8 +15,8 @@ import ccxt.pro
 
 NOW_MS = 1_760_000_060_000
 KINDS = (
-    "balance", "margin_modification", "market", "order", "order_book", "position", "ticker",
-    "trade", "trading_fee",
+    "balance", "margin_modification", "market", "ohlcv", "order", "order_book", "position",
+    "ticker", "trade", "trading_fee",
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def arguments(kind: str, entry: Any, symbol: str) -> tuple[Any, ...]:
             return entry, symbol
         case "trade":
             return entry, symbol, NOW_MS, entry["order"] is None
-        case "order" | "position":
+        case "order" | "ohlcv" | "position":
             return entry, symbol, NOW_MS
         case _:
             return (entry,)

@@ -175,6 +175,10 @@ async def test_refusals_have_the_names_of_ccxt() -> None:
             await bob.create_order(BTC, "limit", "buy", 1, 4_900, {"clientOrderId": 5})
 
 
+STOP_AND_TARGET = {"stopLossPrice": 5_100, "takeProfitPrice": 4_900}
+SIDEWAYS = {"triggerPrice": 5_100, "triggerDirection": "sideways"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "params", "error"),
     [
@@ -184,7 +188,12 @@ async def test_refusals_have_the_names_of_ccxt() -> None:
         ((BTC, "limit", "buy", 1e-9, 5_000), {}, InvalidOrder),
         ((BTC, "limit", "buy", 1, 0), {}, InvalidOrder),
         ((BTC, "limit", "buy", float("nan"), 5_000), {}, BadRequest),
-        ((BTC, "limit", "buy", 1, 5_000), {"triggerPrice": 4_000}, NotSupported),
+        ((BTC, "limit", "buy", 1, 5_000), {"trailingPercent": 1}, NotSupported),
+        ((BTC, "limit", "buy", 1, 5_000), STOP_AND_TARGET, NotSupported),
+        ((BTC, "limit", "buy", 1, 5_000), {"triggerPrice": 0}, InvalidOrder),
+        ((BTC, "limit", "buy", 1, 5_000), {"triggerDirection": "ascending"}, InvalidOrder),
+        ((BTC, "limit", "buy", 1, 5_000), SIDEWAYS, InvalidOrder),
+        ((BTC, "limit", "buy", 1, 5_000), {"goodTillDate": "soon"}, InvalidOrder),
         ((BTC, "limit", "buy", 1, 5_000), {"timeInForce": "GTD"}, InvalidOrder),
         ((BTC, "market", "buy", 1), {"postOnly": True}, InvalidOrder),
         ((BTC, "limit", "buy", 1, 5_000), {"clientOrderId": "x-1"}, InvalidOrder),
@@ -228,7 +237,7 @@ async def test_nobody_there_is_a_network_error_and_a_wrong_key_is_never_repeated
 
 def camel(name: str) -> str:
     first, *others = name.split("_")
-    return first + "".join(part.capitalize() for part in others)
+    return first + "".join(part.capitalize() for part in others).replace("Ohlcv", "OHLCV")
 
 
 def test_has_tells_exactly_what_there_is() -> None:
@@ -243,6 +252,9 @@ def test_has_tells_exactly_what_there_is() -> None:
     for name in methods:
         if "_" in name:
             assert getattr(PlimsollExchange, camel(name)) is getattr(PlimsollExchange, name)
+
+
+ABOVE = {"triggerPrice": 5_100, "triggerDirection": "ascending", "goodTillDate": START_MS + 1}
 
 
 async def structures() -> tuple[list[Structure], list[Structure], PlimsollExchange]:
@@ -264,6 +276,8 @@ async def structures() -> tuple[list[Structure], list[Structure], PlimsollExchan
             ("order", resting),
             ("order", taken),
             ("order", await alice.cancel_order(resting["id"])),
+            ("order", await alice.create_order(BTC, "market", "buy", 1, None, ABOVE)),
+            *(("ohlcv", candle) for candle in await bob.fetch_ohlcv(BTC)),
             *(("order", order) for order in await alice.fetch_open_orders()),
             *(("position", one) for one in await bob.fetch_positions()),
             *(("position", one) for one in await alice.fetch_positions()),
@@ -288,7 +302,7 @@ NUMBERS = [
 )
 async def test_ccxts_own_validators_have_nothing_against_it() -> None:
     markets, cases, _ = await structures()
-    methods = [name for name in vars(PlimsollExchange) if name.startswith(("fetch_", "watch_"))]
+    methods = [name for name in dir(PlimsollExchange) if name.startswith(("fetch_", "watch_"))]
     told = {
         "markets": markets, "cases": cases, "numbers": NUMBERS, "methods": methods,
         "has": list(HAS),
@@ -304,7 +318,7 @@ async def test_ccxts_own_validators_have_nothing_against_it() -> None:
     verdict = msgspec.json.decode(judge.stdout)
     assert [fault for fault in verdict["faults"] if fault] == []
     assert {case["kind"] for case in cases} == {
-        "market", "order_book", "ticker", "trade", "order", "position", "balance",
+        "market", "order_book", "ticker", "trade", "order", "position", "balance", "ohlcv",
         "margin_modification",
     }  # fmt: skip
     assert len(cases) >= 16

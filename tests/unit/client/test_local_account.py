@@ -112,7 +112,7 @@ def test_a_message_too_few_is_a_gap() -> None:
 def test_after_a_break_what_is_gone_has_ended_and_what_stands_keeps_its_story() -> None:
     account = followed()
     account.apply(update(accepted(6)), 1_000)
-    kept = RESTING | {"order_id": 6, "remaining": "3"}
+    kept = RESTING | {"order_id": 6, "price": "11", "remaining": "3"}
     changes = account.apply(SNAPSHOT | {"seq": 20, "orders": [kept]}, 0)
     order, gone = account.order(6), account.order(5)
     assert order is not None
@@ -140,3 +140,48 @@ def test_memory_is_bounded() -> None:
     assert len(account.ended) == len(account.fills) == ENDED_MAX
     assert account.order(10) is None
     assert account.order(10 + ENDED_MAX) is not None
+
+
+WAITING = {
+    "event": "waiting", "order_id": 6, "client_id": 8, "market": "BTC-PERP", "side": "sell",
+    "trigger": "stop", "trigger_price": "9", "price": "8", "size": "3",
+}  # fmt: skip
+
+
+def test_an_order_waits_arrives_smaller_and_is_filled() -> None:
+    account = followed()
+    account.apply(update(WAITING), 1_000)
+    order = account.order(6)
+    assert order is not None
+    assert (order.trigger, order.trigger_price, order.amount) == ("stop", Decimal(9), Decimal(3))
+    triggered = {"event": "triggered", "order_id": 6, "price": "8.5", "size": "2", "mark": "9"}
+    account.apply(update(triggered, filled(6, "2", "9"), seq=11, before=9), 2_000)
+    assert (order.price, order.amount, order.filled) == (Decimal("8.5"), Decimal(2), Decimal(2))
+    assert (order.ended, order.trigger, order.changed) == ("filled", "stop", 2_000)
+
+
+def test_an_amended_order_counts_what_was_filled_to_its_size() -> None:
+    account = followed()
+    account.apply(update(accepted(6), filled(6, "1")), 1_000)
+    amended = {"event": "amended", "order_id": 6, "price": "12", "remaining": "4", "resting": True}
+    unheard = amended | {"order_id": 5, "price": "9"}
+    account.apply(update(amended, unheard, seq=11, before=9), 2_000)
+    order, older = account.order(6), account.order(5)
+    assert order is not None
+    assert older is not None
+    assert (order.price, order.remaining, order.amount) == (Decimal(12), Decimal(4), Decimal(5))
+    assert (older.price, older.remaining, older.amount) == (Decimal(9), Decimal(4), None)
+
+
+def test_a_waiting_order_is_in_a_snapshot_and_found_by_either_number() -> None:
+    account = LocalAccount()
+    told = RESTING | {
+        "client_id": 3, "trigger": "take_profit", "trigger_price": "12", "good_till": 5_000,
+    }  # fmt: skip
+    account.apply(SNAPSHOT | {"orders": [told]}, 0)
+    order = account.named(5, 0)
+    assert order is account.named(None, 3)
+    assert order is not None
+    assert (order.trigger, order.trigger_price) == ("take_profit", Decimal(12))
+    assert order.good_till == 5_000
+    assert account.named(6, 3) is account.named(None, 4) is None

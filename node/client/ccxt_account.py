@@ -1,0 +1,205 @@
+"""The account's half of the adapter: balance, positions, orders and fills, asked and watched."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from node.client.ccxt_errors import OrderNotFound, translated
+from node.client.ccxt_feeds import Feeds
+from node.client.ccxt_orders import order_number
+from node.client.ccxt_public import PublicMethods, within
+from node.client.ccxt_structures import (
+    balance_structure,
+    order_structure,
+    own_trade_structure,
+    position_structure,
+)
+from node.client.ccxt_venue import Structure, require_none
+from node.client.local_account import Order
+from node.client.subscription import Message
+from node.client.trader import wall_clock_ms
+from node.client.valuation import value
+from node.types.units import Millis
+
+
+class AccountMethods(PublicMethods):
+    """What the holder of a key sees of his account."""
+
+    def __init__(
+        self,
+        config: Structure | None = None,
+        *,
+        now_ms: Callable[[], Millis] = wall_clock_ms,
+    ) -> None:
+        super().__init__(config, now_ms=now_ms)
+        self._asked: OrderedDict[int, Structure] = OrderedDict()
+
+    async def fetch_balance(self, params: Structure | None = None) -> Structure:
+        """Return the collateral: free, and used by orders and positions."""
+        require_none(params)
+        return balance_structure(await self._shown(), self.quote)
+
+    async def fetch_positions(
+        self, symbols: Sequence[str] | None = None, params: Structure | None = None
+    ) -> list[Structure]:
+        """Return the open positions of ``symbols`` (None: of every market), each at its mark."""
+        require_none(params)
+        await self.load_markets()
+        wanted = None if symbols is None else {self.market(name)["id"] for name in symbols}
+        shown = await self._shown()
+        return [
+            await self._position(told)
+            for told in shown["positions"]
+            if wanted is None or told["market"] in wanted
+        ]
+
+    async def fetch_position(
+        self, symbol: str, params: Structure | None = None
+    ) -> Structure | None:
+        """Return the position in a market; None where there is none."""
+        positions = await self.fetch_positions([symbol], params)
+        return positions[0] if positions else None
+
+    async def fetch_open_orders(
+        self,
+        symbol: str | None = None,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Structure | None = None,
+    ) -> list[Structure]:
+        """Return the open orders, of ``symbol`` or of every market."""
+        require_none(params)
+        feeds = await self._private()
+        name = None if symbol is None else self.market(symbol)["id"]
+        orders = [one for one in feeds.account.open.values() if name in {None, one.market}]
+        return within([self._shown_order(one) for one in orders], since, limit)
+
+    async def fetch_order(
+        self,
+        id: str,  # noqa: A002 - CCXT's name
+        symbol: str | None = None,  # noqa: ARG002 - an id says all
+        params: Structure | None = None,
+    ) -> Structure:
+        """Return an order that is open, or has ended since the account is followed."""
+        require_none(params)
+        order = (await self._private()).order(order_number(id))
+        if order is None:
+            raise OrderNotFound(f"plimsoll: no order {id} is open or has ended lately")
+        return self._shown_order(order)
+
+    async def fetch_closed_orders(
+        self,
+        symbol: str | None = None,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Structure | None = None,
+    ) -> list[Structure]:
+        """Return the orders that were filled since the account is followed, the oldest first."""
+        require_none(params)
+        feeds = await self._private()
+        name = None if symbol is None else self.market(symbol)["id"]
+        ended = [one for one in feeds.account.ended.values() if name in {None, one.market}]
+        shown = [self._shown_order(one) for one in ended]
+        return within([one for one in shown if one["status"] == "closed"], since, limit)
+
+    async def fetch_my_trades(
+        self,
+        symbol: str | None = None,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Structure | None = None,
+    ) -> list[Structure]:
+        """Return the account's fills since it is followed, the oldest first."""
+        require_none(params)
+        feeds = await self._private()
+        name = None if symbol is None else self.market(symbol)["id"]
+        fills = [fill for fill in feeds.fills() if name in {None, fill.market}]
+        shown = [own_trade_structure(self._symbol_of(one.market), one, self.quote) for one in fills]
+        return within(shown, since, limit)
+
+    async def watch_orders(
+        self,
+        symbol: str | None = None,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Structure | None = None,
+    ) -> list[Structure]:
+        """Wait until orders change, and return them as they stand; first those that are open."""
+        require_none(params)
+        name = None if symbol is None else (await self._loaded(symbol))["id"]
+        while True:
+            feeds = await self._private()
+            changed = {one.order_id: one for one in await feeds.order_news.take() if one}
+            orders = [one for one in changed.values() if name in {None, one.market}]
+            if orders:
+                return within([self._shown_order(one) for one in orders], since, limit)
+
+    async def watch_my_trades(
+        self,
+        symbol: str | None = None,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Structure | None = None,
+    ) -> list[Structure]:
+        """Wait for fills of the account, and return them."""
+        require_none(params)
+        name = None if symbol is None else (await self._loaded(symbol))["id"]
+        while True:
+            feeds = await self._private()
+            fills = [one for one in await feeds.fill_news.take() if one]
+            wanted = [one for one in fills if name in {None, one.market}]
+            if wanted:
+                shown = [
+                    own_trade_structure(self._symbol_of(one.market), one, self.quote)
+                    for one in wanted
+                ]
+                return within(shown, since, limit)
+
+    async def watch_balance(self, params: Structure | None = None) -> Structure:
+        """Wait until the collateral changes, and return it; at first, as it stands."""
+        require_none(params)
+        while True:
+            feeds = await self._private()
+            if any(await feeds.balance_news.take()):
+                return balance_structure(feeds.account_fields(), self.quote)
+
+    async def watch_positions(
+        self,
+        symbols: Sequence[str] | None = None,
+        since: int | None = None,  # noqa: ARG002 - a position is as it stands
+        limit: int | None = None,  # noqa: ARG002 - as above
+        params: Structure | None = None,
+    ) -> list[Structure]:
+        """Wait until positions change, and return the open ones among them."""
+        require_none(params)
+        await self.load_markets()
+        wanted = None if symbols is None else {self.market(name)["id"] for name in symbols}
+        while True:
+            feeds = await self._private()
+            changed = {one["market"] for one in await feeds.position_news.take() if one}
+            names = changed if wanted is None else changed & wanted
+            if names:
+                held = feeds.account.positions
+                return [await self._position(held[name]) for name in sorted(names) if name in held]
+
+    async def _private(self) -> Feeds:
+        """Return the feeds, with the account's among them."""
+        await self.load_markets()
+        with translated():
+            await self.trader()
+            return await self.feeds()
+
+    async def _shown(self) -> Message:
+        with translated():
+            return await (await self.session()).get(f"/account/{await self.account()}")
+
+    async def _position(self, told: Message) -> Structure:
+        with translated():
+            marks, session = await self.marks(), await self.session()
+        name = told["market"]
+        held = value(told, session.rules, marks.prices[name])
+        rules = self._rules_of(name)
+        return position_structure(self._symbol_of(name), told, held, rules, marks.times[name])
+
+    def _shown_order(self, order: Order) -> Structure:
+        asked = self._asked.get(order.order_id, {})
+        return order_structure(self._symbol_of(order.market), order, asked, self.quote)

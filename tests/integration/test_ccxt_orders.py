@@ -1,0 +1,145 @@
+"""The adapter's conditions, edits, switch and candles, against a node with a real state."""
+
+import pytest
+
+from node.client.ccxt_errors import (
+    ArgumentsRequired,
+    BadRequest,
+    InvalidOrder,
+    OrderNotFound,
+)
+from tests.examples import START_MS
+from tests.integration.test_ccxt_adapter import BTC, ETH, MARK, limit, two_traders
+
+MINUTE_MS = 60_000
+
+
+@pytest.mark.parametrize(
+    ("side", "params", "trigger", "worst"),
+    [
+        ("buy", {"triggerPrice": 5_100}, "stop", 5_355.0),
+        ("sell", {"triggerPrice": 4_900, "triggerDirection": "descending"}, "stop", 4_655.0),
+        ("sell", {"triggerPrice": 5_100, "triggerDirection": "above"}, "take_profit", 4_845.0),
+        ("sell", {"stopLossPrice": 4_900, "slippage": 0.01}, "stop", 4_851.0),
+        ("buy", {"takeProfitPrice": "4900"}, "take_profit", 5_145.0),
+    ],
+)
+async def test_an_order_waits_for_its_price(
+    side: str, params: dict[str, object], trigger: str, worst: float
+) -> None:
+    async with two_traders() as (alice, _):
+        placed = await alice.create_order(BTC, "market", side, 1, None, params)
+        [told] = (await (await alice.session()).get(f"/orders/{await alice.account()}"))["orders"]
+        assert (told["trigger"], float(told["price"])) == (trigger, worst)
+        assert placed["status"] == "open"
+        assert placed["triggerPrice"] == float(told["trigger_price"])
+        assert placed["stopLossPrice"] == (placed["triggerPrice"] if trigger == "stop" else None)
+        assert placed["filled"] == 0.0
+        [found] = await alice.fetch_open_orders(BTC)
+        assert (found["id"], found["triggerPrice"]) == (placed["id"], placed["triggerPrice"])
+        assert (await alice.cancel_order(placed["id"]))["status"] == "canceled"
+
+
+async def test_a_price_that_the_mark_has_met_already_is_no_condition() -> None:
+    async with two_traders() as (alice, _):
+        with pytest.raises(InvalidOrder) as refused:
+            await alice.create_order(BTC, "limit", "buy", 1, MARK, {"triggerPrice": MARK - 1})
+        assert refused.value.code == 1217
+
+
+async def test_an_order_is_good_till_a_date() -> None:
+    async with two_traders() as (alice, _):
+        until = {"timeInForce": "GTD", "goodTillDate": START_MS + MINUTE_MS}
+        placed = await alice.create_order(BTC, "limit", "buy", 1, 4_990, until)
+        assert (placed["status"], placed["timeInForce"]) == ("open", "GTD")
+        [told] = (await (await alice.session()).get(f"/orders/{await alice.account()}"))["orders"]
+        assert told["good_till"] == START_MS + MINUTE_MS
+        with pytest.raises(InvalidOrder) as late:
+            await alice.create_order(BTC, "limit", "buy", 1, 4_990, {"goodTillDate": START_MS})
+        assert late.value.code == 1216
+
+
+async def test_an_edit_changes_amount_and_price_and_keeps_the_id() -> None:
+    async with two_traders() as (alice, bob):
+        placed = await alice.create_order(BTC, "limit", "buy", 2, 4_990, {"clientOrderId": "7"})
+        await bob.create_order(BTC, "limit", "sell", 0.5, 4_990)
+        smaller = await alice.edit_order(placed["id"], BTC, "limit", "buy", 1)
+        assert (smaller["id"], smaller["price"]) == (placed["id"], 4_990.0)
+        assert (smaller["amount"], smaller["filled"], smaller["remaining"]) == (1.0, 0.5, 0.5)
+        moved = await alice.edit_order(None, BTC, "limit", "buy", None, 4_980, {"clientOrderId": 7})
+        assert (moved["id"], moved["price"], moved["amount"]) == (placed["id"], 4_980.0, 1.0)
+        assert (await bob.fetch_order_book(BTC))["bids"] == [[4_980.0, 0.5]]
+        gone = await alice.edit_order(placed["id"], BTC, "limit", "buy", 0.5)
+        assert (gone["status"], gone["info"]["reason"]) == ("canceled", "amended")
+
+
+async def test_an_edit_says_what_it_cannot_do() -> None:
+    async with two_traders() as (alice, _):
+        placed = await limit(alice, "buy", 2, 4_990)
+        with pytest.raises(OrderNotFound):
+            await alice.edit_order("4711", BTC, "limit", "buy", 1)
+        for symbol, kind, side in (
+            (BTC, "limit", "sell"), (BTC, "market", "buy"), (ETH, "limit", "buy"),
+        ):  # fmt: skip
+            with pytest.raises(InvalidOrder):
+                await alice.edit_order(placed["id"], symbol, kind, side, 1)
+        with pytest.raises(ArgumentsRequired):
+            await alice.edit_order(None, BTC, "limit", "buy", 1)
+        with pytest.raises(BadRequest):
+            await alice.edit_order(placed["id"], BTC, "limit", "buy", 1, None, {"reduceOnly": True})
+        [still] = await alice.fetch_open_orders()
+        assert (still["amount"], still["price"]) == (2.0, 4_990.0)
+
+
+async def test_the_switch_is_set_and_turned_off() -> None:
+    async with two_traders() as (alice, _):
+        session, account = await alice.session(), await alice.account()
+        told = await alice.cancel_all_orders_after(30_000, {"onDisconnect": True})
+        assert told["triggerTime"] == START_MS + 30_000
+        shown = await session.get(f"/account/{account}")
+        assert shown["switch"] == {"cancel_at": START_MS + 30_000, "on_disconnect": True}
+        await alice.cancelAllOrdersAfter(0)
+        shown = await session.get(f"/account/{account}")
+        assert shown["switch"] == {"cancel_at": 0, "on_disconnect": False}
+        for timeout in (-1, 0.5, True):
+            with pytest.raises(BadRequest):
+                await alice.cancel_all_orders_after(timeout)  # type: ignore[arg-type]
+
+
+async def test_candles_are_those_of_the_node() -> None:
+    async with two_traders() as (alice, bob):
+        assert await bob.fetch_ohlcv(BTC) == []
+        await limit(alice, "sell", 0.5, 5_001)
+        await limit(alice, "sell", 0.5, 5_002)
+        await bob.create_order(BTC, "market", "buy", 0.7)
+        start = START_MS - START_MS % MINUTE_MS
+        candle = [start, 5_001.0, 5_002.0, 5_001.0, 5_002.0, 0.7]
+        assert await bob.fetch_ohlcv(BTC) == [candle]
+        assert await bob.fetch_ohlcv(BTC, "1m", start, 1) == [candle]
+        assert await bob.fetch_ohlcv(BTC, "1m", start + 1) == []
+        assert await bob.fetchOHLCV(BTC, "1m", None, 1) == [candle]
+        with pytest.raises(BadRequest):
+            await bob.fetch_ohlcv(BTC, "2m")
+
+
+async def test_trades_of_before_are_fetched_and_those_of_later_watched() -> None:
+    async with two_traders() as (alice, bob):
+        await limit(alice, "sell", 1, 5_001)
+        await bob.create_order(BTC, "market", "buy", 0.2)
+        [early] = await bob.fetch_trades(BTC)
+        assert (early["amount"], (await bob.fetch_ticker(BTC))["last"]) == (0.2, 5_001.0)
+        await bob.create_order(BTC, "market", "buy", 0.3)
+        [late] = await bob.watch_trades(BTC)
+        assert (late["amount"], late["timestamp"]) == (0.3, START_MS)
+        assert await bob.fetch_trades(BTC) == [early, late]
+
+
+async def test_closed_orders_are_those_that_were_filled() -> None:
+    async with two_traders() as (alice, bob):
+        offered = await limit(alice, "sell", 1, 5_001)
+        dropped = await limit(alice, "sell", 1, 5_002)
+        await bob.create_order(BTC, "market", "buy", 1)
+        await alice.cancel_order(dropped["id"])
+        [closed] = await alice.fetch_closed_orders(BTC)
+        assert (closed["id"], closed["status"], closed["filled"]) == (offered["id"], "closed", 1.0)
+        assert await alice.fetch_closed_orders(ETH) == []
