@@ -14,6 +14,7 @@ from typing import Any
 from node.types import errors
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     ApproveAgent,
     CancelAll,
     CancelOrder,
@@ -30,6 +31,7 @@ from node.types.commands import (
     SettleFunding,
     Side,
     SignedAction,
+    TriggerOrder,
     Withdraw,
 )
 from node.types.errors import CommandRejected
@@ -45,17 +47,26 @@ from node.types.events import (
     Rejected,
     SwitchChanged,
     WithdrawalOpened,
+    WorkCharged,
 )
 from node.types.ids import Address, MarketId
 from node.types.rules import Rules
-from node.types.units import LAG_MAX, Millis, Ticks
+from node.types.units import LAG_MAX, Millis, Money, Ticks
 from tests.property import naive_rules as rules_of
-from tests.property.naive_exchange import NEVER, Exchange, Held, Listed, Owner, Signer
-from tests.property.naive_orders import OrderEntry, Work, require_fresh
+from tests.property.naive_exchange import (
+    MARK_MAX,
+    NEVER,
+    Exchange,
+    Held,
+    Listed,
+    Owner,
+    Signer,
+    Waiting,
+)
+from tests.property.naive_orders import Amending, OrderEntry, Work, require_fresh
 from tests.property.naive_trade import liquidate, take_off
 
 TIME_MAX = 2**63 - 1
-MARK_MAX = 2**48
 SAMPLE_MS = 1_000
 
 
@@ -78,6 +89,7 @@ class NaiveEngine:
             SetSwitch: self._set_switch,
             Expire: self._expire,
             Disconnected: self._disconnected,
+            TriggerOrder: self._trigger,
         }
 
     def apply(self, command: Command) -> tuple[Event, ...]:
@@ -133,19 +145,23 @@ class NaiveEngine:
 
     def _place_orders(self, command: PlaceOrders) -> None:
         exchange = self.exchange
-        items: list[CancelOrder | NewOrder] = [*command.cancels, *command.orders]
+        items: list[CancelOrder | AmendOrder | NewOrder] = [
+            *command.cancels, *command.amends, *command.orders
+        ]  # fmt: skip
         limit = exchange.rules.limits.items_per_action
         if not 1 <= len(items) <= limit:
             raise errors.TooManyItems(items=len(items), limit=limit)
         owner, signer = self._authorize(command)
-        work = Work(exchange, owner, command)
+        work = Work(exchange, owner, command.max_fee)
         faults: dict[int, CommandRejected] = {}
         for place, item in enumerate(items):
             if place == len(command.cancels):
-                work.hold_back()
+                work.hold_back(command)
             try:
                 if isinstance(item, CancelOrder):
                     self._cancel(owner, item)
+                elif isinstance(item, AmendOrder):
+                    Amending(exchange, owner, item, work).amend()
                 else:
                     OrderEntry(exchange, owner, item, work).enter(place)
             except CommandRejected as error:
@@ -161,21 +177,15 @@ class NaiveEngine:
         signer.used |= {command.nonce}
 
     def _cancel(self, owner: Owner, cancel: CancelOrder) -> None:
-        for order in self.exchange.orders_of(owner.address):
-            named = (
-                order.client_id == cancel.client_id
-                if cancel.client_id
-                else order.order_id == cancel.order_id
-            )
-            if named:
-                take_off(self.exchange, order, CancelReason.BY_ACCOUNT)
-                return
-        raise errors.UnknownOrder(order_id=cancel.order_id, client_id=cancel.client_id)
+        order = self.exchange.named(owner.address, cancel.order_id, cancel.client_id)
+        if order is None:
+            raise errors.UnknownOrder(order_id=cancel.order_id, client_id=cancel.client_id)
+        take_off(self.exchange, order, CancelReason.BY_ACCOUNT)
 
     def _cancel_all(self, command: CancelAll) -> None:
         owner, signer = self._authorize(command)
         self._market(command.market, least=0)
-        orders = self.exchange.orders_of(owner.address, command.market)
+        orders = self.exchange.open_of(owner.address, command.market)
         if not orders:
             raise errors.NothingToCancel(market=command.market)
         for order in orders:
@@ -201,11 +211,11 @@ class NaiveEngine:
         exchange = self.exchange
         owner = self._owner(command.account)
         if 0 < owner.switch_at <= exchange.totals.time:
-            for order in exchange.orders_of(owner.address):
+            for order in exchange.open_of(owner.address):
                 take_off(exchange, order, CancelReason.SWITCH)
             self._switch(owner, NEVER, on_disconnect=owner.switch_on_disconnect)
             return
-        dead = [one for one in exchange.orders_of(owner.address) if exchange.is_dead(one)]
+        dead = [one for one in exchange.open_of(owner.address) if exchange.is_dead(one)]
         if not dead:
             raise errors.NothingExpired(account=owner.address)
         for order in dead:
@@ -213,13 +223,38 @@ class NaiveEngine:
 
     def _disconnected(self, command: Disconnected) -> None:
         owner = self._owner(command.account)
-        orders = self.exchange.orders_of(owner.address)
+        orders = self.exchange.open_of(owner.address)
         if not owner.switch_on_disconnect:
             raise errors.SwitchNotSet(account=owner.address)
         if not orders:
             raise errors.NothingToCancel(market=0)
         for order in orders:
             take_off(self.exchange, order, CancelReason.DISCONNECTED)
+
+    def _trigger(self, command: TriggerOrder) -> None:
+        exchange, totals = self.exchange, self.exchange.totals
+        owner = self._owner(command.account)
+        waiting = exchange.named(owner.address, command.order_id, 0)
+        if not isinstance(waiting, Waiting):
+            raise errors.UnknownOrder(order_id=command.order_id, client_id=0)
+        if exchange.is_dead(waiting):
+            take_off(exchange, waiting, CancelReason.EXPIRED)
+            return
+        market = exchange.markets[waiting.market - 1]
+        if not waiting.reduce_only:
+            require_fresh(exchange, market)
+        if not waiting.is_met(market.mark):
+            raise errors.NotTriggered(mark=market.mark, trigger_price=waiting.new.trigger_price)
+        work = Work(exchange, owner, waiting.max_fee)
+        entry = OrderEntry(exchange, owner, waiting.new, work, waiting)
+        price = min(totals.fee, waiting.max_fee)
+        units = 0 if waiting.reduce_only else exchange.rules.fees.per_fill
+        entry.per_fill = price * units
+        entry.trigger()
+        if work.fills:
+            amount = Money(work.fills * entry.per_fill)
+            told = WorkCharged(owner.address, work.fills * units, Money(price), amount)
+            exchange.events.append(told)
 
     def _owner(self, account: Address) -> Owner:
         owner = self.exchange.owners.get(account)

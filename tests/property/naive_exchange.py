@@ -5,7 +5,7 @@ Nothing is kept sorted, summed or indexed: whoever wants an order looks through 
 
 from dataclasses import dataclass, field, replace
 
-from node.types.commands import SelfTrade, Side
+from node.types.commands import NewOrder, SelfTrade, Side, Trigger
 from node.types.events import BalanceChanged, Event, PositionChanged
 from node.types.ids import Address, MarketId
 from node.types.rules import MarketRules, Rules
@@ -14,6 +14,7 @@ from tests.property import naive_rules as rules_of
 
 NEVER = Millis(0)
 NO_GROUP = 0
+MARK_MAX = 2**48
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Held:
 
 @dataclass(eq=False)
 class Open:
-    """An order; ``order_id`` is its time, ``reserve`` the money that it holds back.
+    """An order; ``rank`` is its time, ``reserve`` the money that it holds back.
 
     ``size`` is what it was, less what it lost without a fill; from ``good_till`` on (0: never) it
     is dead; ``batch`` is the block in which it came to rest.
@@ -75,10 +76,69 @@ class Open:
     reduce_only: bool
     reserve: int = 0
     size: int = 0
+    rank: int = 0
     post_only: bool = False
     self_trade: SelfTrade = SelfTrade.CANCEL_MAKER
     good_till: int = 0
     batch: int = 0
+
+
+@dataclass(eq=False)
+class Waiting:
+    """An order that waits for its trigger, as its owner wrote or amended it; nothing is held back.
+
+    ``max_fee`` is the most that its owner pays for a unit of work when its time comes.
+    """
+
+    order_id: int
+    account: Address
+    new: NewOrder
+    max_fee: Money
+
+    @property
+    def client_id(self) -> int:
+        """Return the owner's name of it."""
+        return self.new.client_id
+
+    @property
+    def market(self) -> MarketId:
+        """Return the market that it will arrive in."""
+        return self.new.market
+
+    @property
+    def side(self) -> Side:
+        """Return the side that it will arrive on."""
+        return self.new.side
+
+    @property
+    def price(self) -> int:
+        """Return its limit."""
+        return self.new.price
+
+    @property
+    def size(self) -> int:
+        """Return its size, of which nothing is filled."""
+        return self.new.size
+
+    @property
+    def remaining(self) -> int:
+        """Return its size, of which nothing is filled."""
+        return self.new.size
+
+    @property
+    def reduce_only(self) -> bool:
+        """Return whether it may only reduce."""
+        return self.new.reduce_only
+
+    @property
+    def good_till(self) -> int:
+        """Return when it is dead (0: never)."""
+        return self.new.good_till
+
+    def is_met(self, mark: int) -> bool:
+        """Return whether the mark is where its trigger wants it."""
+        rises = (self.new.trigger is Trigger.STOP) is (self.new.side is Side.BUY)
+        return self.new.trigger_price <= mark if rises else mark <= self.new.trigger_price
 
 
 @dataclass
@@ -132,6 +192,7 @@ class Exchange:
         self.owners: dict[Address, Owner] = {}
         self.held: dict[tuple[Address, MarketId], Held] = {}
         self.orders: list[Open] = []
+        self.waiting: list[Waiting] = []
         self.withdrawals: dict[int, tuple[Address, int]] = {}
         self.events: list[Event] = []
         self.changed: dict[Address | tuple[Address, MarketId], None] = {}
@@ -152,6 +213,7 @@ class Exchange:
         }
         twin.held = {key: replace(one) for key, one in self.held.items()}
         twin.orders = [replace(one) for one in self.orders]
+        twin.waiting = [replace(one) for one in self.waiting]
         twin.withdrawals = dict(self.withdrawals)
         twin.events = list(self.events)
         twin.changed = dict(self.changed)
@@ -176,9 +238,9 @@ class Exchange:
         """Return the resting orders of one side: best price first, older first."""
         sign = -1 if side is Side.BUY else 1
         mine = [one for one in self.orders if one.market == market and one.side is side]
-        return sorted(mine, key=lambda one: (sign * one.price, one.order_id))
+        return sorted(mine, key=lambda one: (sign * one.price, one.rank))
 
-    def is_dead(self, order: Open) -> bool:
+    def is_dead(self, order: Open | Waiting) -> bool:
         """Return whether the order's time is over."""
         return 0 < order.good_till <= self.totals.time
 
@@ -194,6 +256,22 @@ class Exchange:
             if one.account == account and (not market or one.market == market)
         ]
         return sorted(mine, key=lambda one: one.order_id)
+
+    def open_of(self, account: Address, market: int = 0) -> list[Open | Waiting]:
+        """Return the account's orders that rest or wait, oldest first."""
+        mine = [
+            one
+            for one in self.waiting
+            if one.account == account and (not market or one.market == market)
+        ]
+        return sorted([*self.orders_of(account, market), *mine], key=lambda one: one.order_id)
+
+    def named(self, account: Address, order_id: int, client_id: int) -> Open | Waiting | None:
+        """Return the open order of that name; the client's goes before the exchange's."""
+        for one in self.open_of(account):
+            if one.client_id == client_id if client_id else one.order_id == order_id:
+                return one
+        return None
 
     def reserved(self, account: Address) -> int:
         """Return what the account's open orders hold back."""
@@ -257,7 +335,7 @@ class Exchange:
         for order in self.orders:
             first = order.price if order.side else UINT64_MAX - order.price
             place = _int(order.market, 2) + bytes([order.side]) + _int(first, 8)
-            found[_key(b"\x03", place, _int(order.order_id, 8))] = (
+            found[_key(b"\x03", place, _int(order.rank, 8))] = (
                 order.account
                 + _int(order.order_id, 8)
                 + _int(order.client_id, 8)
@@ -269,6 +347,9 @@ class Exchange:
                 + _int(NO_GROUP, 8)
                 + _int(order.batch, 8)
             )
+        for one in self.waiting:
+            key = _key(b"\x07", _int(one.market, 2), _int(one.order_id, 8))
+            found[key] = _waiting_leaf(one)
         for number, (account, amount) in self.withdrawals.items():
             found[_key(b"\x06", _int(number, 8))] = account + _int(amount, 16)
         return found
@@ -304,6 +385,14 @@ def _key(*parts: bytes) -> bytes:
 def _int(number: int, width: int) -> bytes:
     """Return ``number`` in two's complement, or unsigned where only that has room."""
     return (number % (1 << 8 * width)).to_bytes(width, "big")
+
+
+def _waiting_leaf(waiting: Waiting) -> bytes:
+    new = waiting.new
+    kinds = bytes([new.side, new.type, new.reduce_only, new.self_trade, new.trigger])
+    numbers = (new.price, new.size, new.good_till, new.trigger_price, NO_GROUP)
+    told = b"".join(_int(one, 8) for one in numbers)
+    return waiting.account + _int(new.client_id, 8) + kinds + told + _int(waiting.max_fee, 16)
 
 
 def _market_leaf(market: Listed) -> bytes:

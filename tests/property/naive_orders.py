@@ -1,13 +1,32 @@
-"""One order on its way into the naive engine, and what an action pays for its work."""
+"""Orders on their way into the naive engine: placed, waiting for a trigger, triggered, amended.
+
+And what an action pays for its work.
+"""
+
+import msgspec
 
 from node.types import errors
-from node.types.commands import NewOrder, OrderType, PlaceOrders, SelfTrade, Side
+from node.types.commands import (
+    AmendOrder,
+    NewOrder,
+    OrderType,
+    PlaceOrders,
+    SelfTrade,
+    Side,
+    Trigger,
+)
 from node.types.errors import CommandRejected
-from node.types.events import CancelReason, OrderAccepted, WorkCharged
-from node.types.ids import OrderId
-from node.types.units import Lots, Money, Ticks
+from node.types.events import (
+    CancelReason,
+    OrderAccepted,
+    OrderTriggered,
+    TriggerSet,
+    WorkCharged,
+)
+from node.types.ids import ClientOrderId, OrderId
+from node.types.units import Lots, Millis, Money, Ticks
 from tests.property import naive_rules as rules_of
-from tests.property.naive_exchange import Exchange, Listed, Open, Owner
+from tests.property.naive_exchange import MARK_MAX, Exchange, Listed, Open, Owner, Waiting
 from tests.property.naive_trade import (
     FILLED,
     MET_OWN,
@@ -15,8 +34,11 @@ from tests.property.naive_trade import (
     STEP_LIMIT,
     TAKER_OUT,
     Crossing,
+    amended,
     gone,
     rest,
+    shrink,
+    take_off,
 )
 
 WHY_NOT_RESTING = {
@@ -30,13 +52,13 @@ NEVER_TAKES = {OrderType.POST_ONLY, OrderType.SLIDE}
 
 
 class Work:
-    """What an action owes for orders that add risk, and how many steps its orders have left."""
+    """What an action owes for its work, ``charged`` orders' worth, and the steps it has left."""
 
-    def __init__(self, exchange: Exchange, owner: Owner, command: PlaceOrders) -> None:
+    def __init__(self, exchange: Exchange, owner: Owner, max_fee: int) -> None:
         self.exchange = exchange
         self.owner = owner
-        self.max_fee = command.max_fee
-        self.risky = sum(not order.reduce_only for order in command.orders)
+        self.max_fee = max_fee
+        self.charged = 0
         self.price = exchange.totals.fee
         self.steps_left = exchange.rules.limits.steps_per_action
         self.paid = self.fills = 0
@@ -50,17 +72,24 @@ class Work:
     @property
     def per_fill(self) -> int:
         """Return what each fill of an order that adds risk costs."""
-        return self.price * self.exchange.rules.fees.per_fill
+        return self.price * self.exchange.rules.fees.per_fill if self.charged else 0
 
     @property
     def units(self) -> int:
         """Return the work of the attempt, without its fills."""
         rules = self.exchange.rules.fees
-        return rules.per_action + rules.per_order * self.risky
+        return rules.per_action + rules.per_order * self.charged
 
-    def hold_back(self) -> None:
+    def hold_back(self, command: PlaceOrders) -> None:
         """Take what the attempt costs, or note why no order that adds risk may enter."""
-        if not self.price or not self.risky:
+        named = []
+        for change in command.amends:
+            order = self.exchange.named(self.owner.address, change.order_id, change.client_id)
+            self.charged += order is None or order in named or is_charged(order, change)
+            named.append(order)
+        for new in command.orders:
+            self.charged += self.adds_risk(new) * (2 if new.trigger else 1)
+        if not self.price or not self.charged:
             return
         owed, free = self.price * self.units, self.owner.free
         if self.price > self.max_fee:
@@ -70,6 +99,12 @@ class Work:
         else:
             self.owner.free -= owed
             self.paid = owed
+
+    def adds_risk(self, new: NewOrder) -> bool:
+        """Return whether ``new`` pays; one that waits to reduce does where nothing is to reduce."""
+        held = self.exchange.held.get((self.owner.address, new.market))
+        reduces = held is not None and held.reducible(new.side) > 0
+        return not new.reduce_only or (new.trigger is not Trigger.NONE and not reduces)
 
     def take(self, steps: int) -> None:
         """Count steps; the last order may have overdrawn them."""
@@ -88,27 +123,100 @@ class Work:
 
 
 class OrderEntry:
-    """``enter`` checks one order, crosses it, and lets rest what may."""
+    """``enter`` checks one order, crosses it, and lets rest what may.
 
-    def __init__(self, exchange: Exchange, owner: Owner, new: NewOrder, work: Work) -> None:
+    ``own`` is the open order whose place it takes, and whose ids.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        owner: Owner,
+        new: NewOrder,
+        work: Work,
+        own: Open | Waiting | None = None,
+    ) -> None:
         self.exchange = exchange
         self.owner = owner
         self.new = new
         self.work = work
+        self.own = own
         self.per_fill = 0 if new.reduce_only else work.per_fill
 
     def enter(self, item: int) -> None:
         """Raise before anything is changed, or do all of it."""
-        exchange, new, totals = self.exchange, self.new, self.exchange.totals
+        exchange, new = self.exchange, self.new
+        if new.trigger or new.trigger_price:
+            self._wait(item)
+            return
+        if self.work.fault is not None and not new.reduce_only:
+            raise self.work.fault
         order = self._admitted()
-        order.order_id = totals.next_order
-        totals.next_order += 1
+        order.order_id = order.rank
         exchange.events.append(
             OrderAccepted(
                 item, OrderId(order.order_id), new.client_id, order.account, order.market,
                 order.side, Ticks(order.price), Lots(order.remaining),
             )
         )  # fmt: skip
+        self._arrive(order)
+
+    def trigger(self) -> None:
+        """Let an order arrive that has waited; if it may not enter any more, it is gone."""
+        exchange, own = self.exchange, self.own
+        assert isinstance(own, Waiting)
+        exchange.waiting.remove(own)
+        mark = exchange.markets[own.market - 1].mark
+        try:
+            order = self._admitted()
+        except CommandRejected:
+            exchange.events.append(_triggered(own, own.price, own.size, mark))
+            exchange.events.append(gone(own, CancelReason.REFUSED_ON_ARRIVAL, resting=False))
+            return
+        exchange.events.append(_triggered(own, order.price, order.size, mark))
+        self._arrive(order)
+
+    def move(self) -> None:
+        """Let an order leave its place and arrive anew."""
+        exchange, own = self.exchange, self.own
+        assert isinstance(own, Open)
+        order = self._admitted()
+        order.size += own.size - own.remaining
+        exchange.orders.remove(own)
+        exchange.owners[own.account].free += own.reserve
+        exchange.balance_changed(own.account)
+        told = amended(order, own.price, own.remaining, order.remaining, resting=False)
+        exchange.events.append(told)
+        self._arrive(order)
+
+    def _wait(self, item: int) -> None:
+        """Let the order wait for its trigger, unless it could never arrive."""
+        exchange, new = self.exchange, self.new
+        if self.work.fault is not None and self.work.adds_risk(new):
+            raise self.work.fault
+        market = self._market()
+        check_waiting_size(market, new)
+        if not market.mark:
+            age, limit = exchange.mark_age(market), market.rules.mark_stale_ms
+            raise errors.MarkStale(market=new.market, age_ms=age, limit=limit)
+        number = exchange.totals.next_order
+        waiting = Waiting(number, self.owner.address, new, Money(self.work.max_fee))
+        known = new.trigger is not Trigger.NONE and 0 < new.trigger_price < MARK_MAX
+        if not known or waiting.is_met(market.mark):
+            raise errors.TriggerInvalid(trigger_price=new.trigger_price, mark=market.mark)
+        self._check_ids()
+        exchange.totals.next_order += 1
+        exchange.waiting.append(waiting)
+        exchange.events.append(
+            TriggerSet(
+                item, OrderId(number), new.client_id, self.owner.address, new.market, new.side,
+                new.trigger, new.trigger_price, new.price, new.size,
+            )
+        )  # fmt: skip
+
+    def _arrive(self, order: Open) -> None:
+        exchange = self.exchange
+        exchange.totals.next_order += 1
         crossing = Crossing(exchange, order, self.per_fill)
         if not crossing.makers():
             rest(exchange, order)
@@ -121,14 +229,8 @@ class OrderEntry:
 
     def _admitted(self) -> Open:
         """Return the order as it may enter, with what it would reserve."""
-        new, work, exchange = self.new, self.work, self.exchange
-        if work.fault is not None and not new.reduce_only:
-            raise work.fault
-        if not 1 <= new.market <= len(exchange.markets):
-            raise errors.UnknownMarket(market=new.market)
-        if 0 < new.good_till <= exchange.totals.time:
-            raise errors.OrderExpired(good_till=new.good_till, now=exchange.totals.time)
-        market = exchange.markets[new.market - 1]
+        new, own, exchange = self.new, self.own, self.exchange
+        market = self._market()
         reducible = exchange.position(self.owner.address, new.market).reducible(new.side)
         size = self._size(market, reducible)
         if not new.reduce_only:
@@ -142,11 +244,12 @@ class OrderEntry:
         if price * size < market.rules.min_notional and not closes_all:
             minimum = market.rules.min_notional
             raise errors.NotionalTooSmall(notional=price * size, minimum=minimum)
-        self._check_ids()
+        if own is None:
+            self._check_ids()
         order = Open(
-            0, new.client_id, self.owner.address, new.market, new.side, price, size,
-            new.reduce_only, size=size, post_only=new.type in NEVER_TAKES,
-            self_trade=new.self_trade, good_till=new.good_till,
+            own.order_id if own else 0, new.client_id, self.owner.address, new.market,
+            new.side, price, size, new.reduce_only, size=size, post_only=new.type in NEVER_TAKES,
+            self_trade=new.self_trade, good_till=new.good_till, rank=exchange.totals.next_order,
         )  # fmt: skip
         if meets and new.type is OrderType.POST_ONLY:
             raise errors.PostOnlyWouldCross(price=new.price, best=best)
@@ -158,6 +261,15 @@ class OrderEntry:
         if new.type is OrderType.FOK and not self._would_fill(order):
             raise errors.FillOrKillUnfilled(size=size)
         return order
+
+    def _market(self) -> Listed:
+        """Return the order's market, if it exists and the order's time is not over."""
+        exchange, new = self.exchange, self.new
+        if not 1 <= new.market <= len(exchange.markets):
+            raise errors.UnknownMarket(market=new.market)
+        if 0 < new.good_till <= exchange.totals.time:
+            raise errors.OrderExpired(good_till=new.good_till, now=exchange.totals.time)
+        return exchange.markets[new.market - 1]
 
     def _size(self, market: Listed, reducible: int) -> int:
         size, limit = self.new.size, market.rules.max_size
@@ -203,7 +315,7 @@ class OrderEntry:
 
     def _check_ids(self) -> None:
         limit = self.exchange.rules.limits.open_orders_per_account
-        open_orders = self.exchange.orders_of(self.owner.address)
+        open_orders = self.exchange.open_of(self.owner.address)
         if len(open_orders) >= limit:
             raise errors.TooManyOpenOrders(limit=limit)
         for one in open_orders:
@@ -220,7 +332,7 @@ class OrderEntry:
         ahead = sum(
             one.remaining
             for one in self.exchange.orders_of(order.account, order.market)
-            if one.side is order.side and not one.reduce_only
+            if one.side is order.side and not one.reduce_only and one is not self.own
         )
         opening = order.remaining - max(0, held.reducible(order.side) - ahead)
         exposure = abs(held.size) + order.remaining
@@ -233,9 +345,10 @@ class OrderEntry:
         after = abs(held + (lots if order.side is Side.BUY else -lots))
         if after > limit and after > abs(held):
             raise errors.PositionTooLarge(size=after, limit=limit)
-        if order.reserve > self.owner.free:
+        free = self.owner.free + (self.own.reserve if isinstance(self.own, Open) else 0)
+        if order.reserve > free:
             raise errors.InsufficientCollateral(
-                required=order.reserve, free=self.owner.free, buffer=self.exchange.buffer(market)
+                required=order.reserve, free=free, buffer=self.exchange.buffer(market)
             )
 
     def _would_fill(self, order: Open) -> bool:
@@ -274,6 +387,100 @@ class OrderEntry:
                 rest(self.exchange, order)
                 return
         self.exchange.events.append(gone(order, reason, resting=False))
+
+
+class Amending:
+    """``amend`` changes one open order."""
+
+    def __init__(self, exchange: Exchange, owner: Owner, change: AmendOrder, work: Work) -> None:
+        self.exchange = exchange
+        self.owner = owner
+        self.change = change
+        self.work = work
+
+    def amend(self) -> None:
+        """Raise before anything is changed, or do all of it."""
+        exchange, change, order = self.exchange, self.change, self._found()
+        left = left_after(order, change)
+        same_price = change.price == order.price
+        if left <= 0:
+            take_off(exchange, order, CancelReason.AMENDED)
+            return
+        if same_price and left == order.remaining:
+            raise errors.AmendInvalid(detail="nothing would change")
+        if self.work.fault is not None and is_charged(order, change):
+            raise self.work.fault
+        market = exchange.markets[order.market - 1]
+        if isinstance(order, Waiting):
+            new = msgspec.structs.replace(order.new, price=change.price, size=change.size)
+            check_waiting_size(market, new)
+            order.new = new
+            exchange.events.append(amended(order, 0, 0, order.size, resting=True))
+        elif same_price and left < order.remaining:
+            minimum = market.rules.min_notional
+            if order.price * left < minimum:
+                raise errors.NotionalTooSmall(notional=order.price * left, minimum=minimum)
+            shrink(exchange, order, left)
+        else:
+            self._move(order, left)
+
+    def _found(self) -> Open | Waiting:
+        exchange, change = self.exchange, self.change
+        order = exchange.named(self.owner.address, change.order_id, change.client_id)
+        if order is None:
+            raise errors.UnknownOrder(order_id=change.order_id, client_id=change.client_id)
+        if order.market != change.market:
+            raise errors.AmendInvalid(detail="the order is in another market")
+        if exchange.is_dead(order):
+            raise errors.OrderExpired(good_till=order.good_till, now=exchange.totals.time)
+        return order
+
+    def _move(self, order: Open, left: int) -> None:
+        new = NewOrder(
+            order.market,
+            order.side,
+            OrderType.POST_ONLY if order.post_only else OrderType.GTC,
+            self.change.price,
+            Lots(left),
+            order.reduce_only,
+            ClientOrderId(order.client_id),
+            order.self_trade,
+            Millis(order.good_till),
+        )
+        OrderEntry(self.exchange, self.owner, new, self.work, order).move()
+
+
+def left_after(order: Open | Waiting, change: AmendOrder) -> int:
+    """Return what is open of ``order`` afterwards: its new size without what is filled."""
+    return change.size - (order.size - order.remaining)
+
+
+def is_charged(order: Open | Waiting, change: AmendOrder) -> bool:
+    """Return whether the amend is paid for; to take half or more off what is left is free."""
+    left = left_after(order, change)
+    halves = change.price == order.price and 2 * left <= order.remaining
+    return not order.reduce_only and left > 0 and not halves
+
+
+def check_waiting_size(market: Listed, new: NewOrder) -> None:
+    """Refuse an order that would be of no size or too small; a market order counts at its trigger.
+
+    One that reduces may be as small as it likes, if it is worth anything.
+    """
+    limit = market.rules.max_size
+    if not 0 < new.size <= limit:
+        raise errors.SizeInvalid(size=new.size, limit=limit)
+    price = new.trigger_price if new.price and new.type is OrderType.MARKET else new.price
+    minimum = 1 if new.reduce_only else market.rules.min_notional
+    if price * new.size < minimum:
+        raise errors.NotionalTooSmall(notional=price * new.size, minimum=minimum)
+
+
+def _triggered(waiting: Waiting, price: int, size: int, mark: int) -> OrderTriggered:
+    return OrderTriggered(
+        OrderId(waiting.order_id), waiting.account, waiting.market, waiting.side,
+        Ticks(price), Lots(size), Ticks(mark),
+    )  # fmt: skip
 
 
 def require_fresh(exchange: Exchange, market: Listed) -> None:

@@ -17,7 +17,7 @@ from node.types.events import (
 from node.types.ids import Address, ClientOrderId, OrderId
 from node.types.units import Lots, Money, Ticks
 from tests.property import naive_rules as rules_of
-from tests.property.naive_exchange import Exchange, Held, Listed, Open
+from tests.property.naive_exchange import Exchange, Held, Listed, Open, Waiting
 from tests.property.naive_rules import Fill, Holding
 
 RANK_ONE = 2**20
@@ -40,20 +40,58 @@ def rest(exchange: Exchange, order: Open) -> None:
     )  # fmt: skip
 
 
-def take_off(exchange: Exchange, order: Open, reason: CancelReason) -> None:
-    """Take a resting order out; what it reserved is free again."""
+def take_off(exchange: Exchange, order: Open | Waiting, reason: CancelReason) -> None:
+    """Take an order out; what it reserved is free again."""
+    if isinstance(order, Waiting):
+        exchange.waiting.remove(order)
+        exchange.events.append(gone(order, reason, resting=False))
+        return
     exchange.orders.remove(order)
     exchange.owners[order.account].free += order.reserve
     exchange.balance_changed(order.account)
     exchange.events.append(gone(order, reason, resting=True))
 
 
-def gone(order: Open, reason: CancelReason, *, resting: bool) -> OrderCancelled:
+def gone(order: Open | Waiting, reason: CancelReason, *, resting: bool) -> OrderCancelled:
     """Return the event that tells of what is left of ``order``."""
     return OrderCancelled(
         OrderId(order.order_id), ClientOrderId(order.client_id), order.account, order.market,
         order.side, Ticks(order.price), Lots(order.remaining), reason, resting,
     )  # fmt: skip
+
+
+def shrink(exchange: Exchange, order: Open, left: int) -> None:
+    """Let ``order`` keep ``left`` lots without a trade, and free what they do not need."""
+    held, market = (
+        exchange.position(order.account, order.market),
+        exchange.markets[order.market - 1],
+    )
+    lost = order.remaining - left
+    reserve = reserve_left(market, order, held, lost, exchange.buffer(market))
+    exchange.owners[order.account].free += order.reserve - reserve
+    exchange.balance_changed(order.account)
+    exchange.events.append(amended(order, order.price, order.remaining, left, resting=True))
+    order.reserve, order.remaining, order.size = reserve, left, order.size - lost
+
+
+def amended(
+    order: Open | Waiting, price_before: int, before: int, left: int, *, resting: bool
+) -> OrderAmended:
+    """Return the event that tells how ``order`` was changed."""
+    return OrderAmended(
+        OrderId(order.order_id), ClientOrderId(order.client_id), order.account, order.market,
+        order.side, Ticks(price_before), Lots(before), Ticks(order.price), Lots(left), resting,
+    )  # fmt: skip
+
+
+def reserve_left(market: Listed, order: Open, held: Held, size: int, buffer: int) -> int:
+    """Return what ``order`` reserves without ``size`` lots of it: never more than now."""
+    if not order.reserve:
+        return 0
+    exposure = abs(held.size) + order.remaining
+    left = order.remaining - size
+    needed = rules_of.reserve(market.rules, order.price, left, exposure, buffer)
+    return min(order.reserve, needed)
 
 
 def drop_idle(exchange: Exchange, account: Address, market: Listed) -> int:
@@ -137,7 +175,8 @@ class Crossing:
         left = maker.remaining - taker.remaining
         may_stay = left > 0 and maker.price * left >= self.market.rules.min_notional
         if mode is SelfTrade.DECREMENT and may_stay:
-            self._shrink(maker, left)
+            self.steps += 1
+            shrink(self.exchange, maker, left)
             return True
         self._drop(maker, CancelReason.SELF_TRADE)
         if mode is SelfTrade.DECREMENT and left < 0:
@@ -145,23 +184,6 @@ class Crossing:
             taker.size -= maker.remaining
             return False
         return mode is not SelfTrade.CANCEL_MAKER
-
-    def _shrink(self, maker: Open, left: int) -> None:
-        """Let ``maker`` keep ``left`` lots without a trade, and free what they do not need."""
-        self.steps += 1
-        lost = maker.remaining - left
-        held = self.exchange.position(maker.account, maker.market)
-        reserve = self._reserve_left(maker, held, lost)
-        self.exchange.owners[maker.account].free += maker.reserve - reserve
-        self.exchange.balance_changed(maker.account)
-        self.exchange.events.append(
-            OrderAmended(
-                OrderId(maker.order_id), ClientOrderId(maker.client_id), maker.account,
-                maker.market, maker.side, Ticks(maker.price), Lots(maker.remaining),
-                Ticks(maker.price), Lots(left), resting=True,
-            )
-        )  # fmt: skip
-        maker.reserve, maker.remaining, maker.size = reserve, left, maker.size - lost
 
     def _drop(self, maker: Open, reason: CancelReason) -> None:
         self.steps += 1
@@ -180,7 +202,7 @@ class Crossing:
             if not size:
                 return CancelReason.REDUCE_ONLY
         lots = size if maker.side is Side.BUY else -size
-        left = self._reserve_left(maker, given_held, size)
+        left = reserve_left(self.market, maker, given_held, size, self.buffer)
         purse = exchange.owners[maker.account].free + maker.reserve - left
         given = self._effect(given_held, purse, Fill(lots, maker.price, rules.maker_fee))
         if given is None:
@@ -201,15 +223,6 @@ class Crossing:
         self.closed_value += size * maker.price
         self._tell(maker, size, given[1], taken[1])
         return None
-
-    def _reserve_left(self, maker: Open, held: Held, size: int) -> int:
-        """Return what ``maker`` reserves once ``size`` lots are filled: never more than now."""
-        if not maker.reserve:
-            return 0
-        rest_of_it = maker.remaining - size
-        exposure = abs(held.size) + maker.remaining
-        needed = rules_of.reserve(self.market.rules, maker.price, rest_of_it, exposure, self.buffer)
-        return min(maker.reserve, needed)
 
     def _effect(self, held: Held, free: int, fill: Fill) -> tuple[Holding, int] | None:
         before = Holding(held.size, held.entry, self.exchange.settled(held), free)

@@ -24,7 +24,7 @@ from tests.property.random_log import DOMAIN, RULES, TEMPERS
 DAY = 5_000
 """Commands a day; each begins with an empty exchange, so that withdrawals do not pile up."""
 HASH_EACH = 50
-KINDS = 13
+KINDS = 14
 COMMANDS = int(os.environ.get("PLIMSOLL_COMMANDS", "1000000"))
 FIRST_SEED = int(os.environ.get("PLIMSOLL_SEED", "1"))
 
