@@ -64,7 +64,7 @@ from tests.property.naive_exchange import (
     Waiting,
 )
 from tests.property.naive_orders import Amending, OrderEntry, Work, require_fresh
-from tests.property.naive_trade import liquidate, take_off
+from tests.property.naive_trade import cancel_others, liquidate, take_off
 
 TIME_MAX = 2**63 - 1
 SAMPLE_MS = 1_000
@@ -100,6 +100,7 @@ class NaiveEngine:
         except CommandRejected as error:
             self.exchange = before
             return (Rejected(error.code, type(error).__name__, error.values),)
+        cancel_others(self.exchange)
         self.exchange.totals.sequence += 1
         return self.exchange.finish()
 
@@ -166,6 +167,8 @@ class NaiveEngine:
                     OrderEntry(exchange, owner, item, work).enter(place)
             except CommandRejected as error:
                 faults[place] = error
+            gone = cancel_others(exchange)
+            work.take(0 if place < len(command.cancels) else gone)
         killed = any(isinstance(one, errors.FillOrKillUnfilled) for one in faults.values())
         if len(faults) == len(items) and not (killed and work.paid):
             codes = [one.code for one in faults.values()]

@@ -13,7 +13,6 @@ from node.types.units import UINT64_MAX, Lots, Millis, Money
 from tests.property import naive_rules as rules_of
 
 NEVER = Millis(0)
-NO_GROUP = 0
 MARK_MAX = 2**48
 
 
@@ -80,6 +79,7 @@ class Open:
     post_only: bool = False
     self_trade: SelfTrade = SelfTrade.CANCEL_MAKER
     good_till: int = 0
+    group: int = 0
     batch: int = 0
 
 
@@ -134,6 +134,11 @@ class Waiting:
     def good_till(self) -> int:
         """Return when it is dead (0: never)."""
         return self.new.good_till
+
+    @property
+    def group(self) -> int:
+        """Return the group that it shares with at most one other (0: none)."""
+        return self.new.group
 
     def is_met(self, mark: int) -> bool:
         """Return whether the mark is where its trigger wants it."""
@@ -193,6 +198,7 @@ class Exchange:
         self.held: dict[tuple[Address, MarketId], Held] = {}
         self.orders: list[Open] = []
         self.waiting: list[Waiting] = []
+        self.others: list[Open | Waiting] = []
         self.withdrawals: dict[int, tuple[Address, int]] = {}
         self.events: list[Event] = []
         self.changed: dict[Address | tuple[Address, MarketId], None] = {}
@@ -214,6 +220,7 @@ class Exchange:
         twin.held = {key: replace(one) for key, one in self.held.items()}
         twin.orders = [replace(one) for one in self.orders]
         twin.waiting = [replace(one) for one in self.waiting]
+        twin.others = []
         twin.withdrawals = dict(self.withdrawals)
         twin.events = list(self.events)
         twin.changed = dict(self.changed)
@@ -272,6 +279,17 @@ class Exchange:
             if one.client_id == client_id if client_id else one.order_id == order_id:
                 return one
         return None
+
+    def other(self, order: Open | Waiting) -> Open | Waiting | None:
+        """Return the open order that shares the group of ``order``."""
+        if not order.group:
+            return None
+        group = [one for one in self.open_of(order.account) if one.group == order.group]
+        return next((one for one in group if one is not order), None)
+
+    def is_open(self, order: Open | Waiting) -> bool:
+        """Return whether ``order`` rests or waits."""
+        return order in self.orders or order in self.waiting
 
     def reserved(self, account: Address) -> int:
         """Return what the account's open orders hold back."""
@@ -344,7 +362,7 @@ class Exchange:
                 + bytes([order.reduce_only + 2 * order.post_only + 4 * order.self_trade])
                 + _int(order.reserve, 16)
                 + _int(order.good_till, 8)
-                + _int(NO_GROUP, 8)
+                + _int(order.group, 8)
                 + _int(order.batch, 8)
             )
         for one in self.waiting:
@@ -390,7 +408,7 @@ def _int(number: int, width: int) -> bytes:
 def _waiting_leaf(waiting: Waiting) -> bytes:
     new = waiting.new
     kinds = bytes([new.side, new.type, new.reduce_only, new.self_trade, new.trigger])
-    numbers = (new.price, new.size, new.good_till, new.trigger_price, NO_GROUP)
+    numbers = (new.price, new.size, new.good_till, new.trigger_price, new.group)
     told = b"".join(_int(one, 8) for one in numbers)
     return waiting.account + _int(new.client_id, 8) + kinds + told + _int(waiting.max_fee, 16)
 

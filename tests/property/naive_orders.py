@@ -35,6 +35,7 @@ from tests.property.naive_trade import (
     TAKER_OUT,
     Crossing,
     amended,
+    cancel_others,
     gone,
     rest,
     shrink,
@@ -165,15 +166,20 @@ class OrderEntry:
         """Let an order arrive that has waited; if it may not enter any more, it is gone."""
         exchange, own = self.exchange, self.own
         assert isinstance(own, Waiting)
+        other = exchange.other(own)
         exchange.waiting.remove(own)
+        place = len(exchange.events)
+        if other is not None:
+            exchange.others.append(other)
+            cancel_others(exchange)
         mark = exchange.markets[own.market - 1].mark
         try:
             order = self._admitted()
         except CommandRejected:
-            exchange.events.append(_triggered(own, own.price, own.size, mark))
+            exchange.events.insert(place, _triggered(own, own.price, own.size, mark))
             exchange.events.append(gone(own, CancelReason.REFUSED_ON_ARRIVAL, resting=False))
             return
-        exchange.events.append(_triggered(own, order.price, order.size, mark))
+        exchange.events.insert(place, _triggered(own, order.price, order.size, mark))
         self._arrive(order)
 
     def move(self) -> None:
@@ -221,11 +227,18 @@ class OrderEntry:
         if not crossing.makers():
             rest(exchange, order)
             return
+        other = exchange.other(order)
         why = crossing.run(self.work.steps_of_order)
         self.work.take(crossing.steps)
         self.work.fills += crossing.fills if self.per_fill else 0
-        if why != FILLED:
+        if other is not None and not exchange.is_open(other):
+            if order.remaining:
+                reason = CancelReason.ONE_CANCELS_OTHER
+                exchange.events.append(gone(order, reason, resting=False))
+        elif why != FILLED:
             self._finish(order, why)
+        if other is not None and (crossing.fills or not exchange.is_open(order)):
+            exchange.others.append(other)
 
     def _admitted(self) -> Open:
         """Return the order as it may enter, with what it would reserve."""
@@ -250,6 +263,7 @@ class OrderEntry:
             own.order_id if own else 0, new.client_id, self.owner.address, new.market,
             new.side, price, size, new.reduce_only, size=size, post_only=new.type in NEVER_TAKES,
             self_trade=new.self_trade, good_till=new.good_till, rank=exchange.totals.next_order,
+            group=new.group,
         )  # fmt: skip
         if meets and new.type is OrderType.POST_ONLY:
             raise errors.PostOnlyWouldCross(price=new.price, best=best)
@@ -321,6 +335,9 @@ class OrderEntry:
         for one in open_orders:
             if self.new.client_id and one.client_id == self.new.client_id:
                 raise errors.DuplicateClientId(client_id=one.client_id, order_id=one.order_id)
+        group = [one for one in open_orders if self.new.group and one.group == self.new.group]
+        if len(group) > 1:
+            raise errors.GroupFull(group=self.new.group)
 
     def _reserve(self, market: Listed, order: Open) -> int:
         """Return what ``order`` holds back: for the lots that it may open, and no others.
@@ -446,6 +463,7 @@ class Amending:
             ClientOrderId(order.client_id),
             order.self_trade,
             Millis(order.good_till),
+            group=order.group,
         )
         OrderEntry(self.exchange, self.owner, new, self.work, order).move()
 

@@ -41,7 +41,10 @@ def rest(exchange: Exchange, order: Open) -> None:
 
 
 def take_off(exchange: Exchange, order: Open | Waiting, reason: CancelReason) -> None:
-    """Take an order out; what it reserved is free again."""
+    """Take an order out; what it reserved is free again. The other of its group is to go."""
+    other = exchange.other(order)
+    if other is not None and reason is not CancelReason.ONE_CANCELS_OTHER:
+        exchange.others.append(other)
     if isinstance(order, Waiting):
         exchange.waiting.remove(order)
         exchange.events.append(gone(order, reason, resting=False))
@@ -50,6 +53,17 @@ def take_off(exchange: Exchange, order: Open | Waiting, reason: CancelReason) ->
     exchange.owners[order.account].free += order.reserve
     exchange.balance_changed(order.account)
     exchange.events.append(gone(order, reason, resting=True))
+
+
+def cancel_others(exchange: Exchange) -> int:
+    """Cancel the orders whose other has gone; return how many they were."""
+    others, exchange.others = exchange.others, []
+    count = 0
+    for order in others:
+        if exchange.is_open(order):
+            take_off(exchange, order, CancelReason.ONE_CANCELS_OTHER)
+            count += 1
+    return count
 
 
 def gone(order: Open | Waiting, reason: CancelReason, *, resting: bool) -> OrderCancelled:
@@ -124,6 +138,7 @@ class Crossing:
         self.work_per_fill = work_per_fill
         self.liquidates = liquidates
         self.closed: list[Address] = []
+        self.beaten: list[Open | Waiting] = []
         self.fills = self.steps = self.closed_value = 0
 
     def run(self, most: int) -> str:
@@ -197,6 +212,8 @@ class Crossing:
         given_held = exchange.position(maker.account, maker.market)
         taken_held = exchange.position(taker.account, taker.market)
         size = min(maker.remaining, taker.remaining)
+        if maker in self.beaten:
+            return CancelReason.ONE_CANCELS_OTHER
         if maker.reduce_only:
             size = min(size, given_held.reducible(maker.side))
             if not size:
@@ -210,6 +227,10 @@ class Crossing:
         taken = self._taken(taken_held, Fill(-lots, maker.price, rules.taker_fee))
         if taken is None:
             return TAKER_OUT
+        other = exchange.other(maker)
+        if other is not None and other not in self.beaten:
+            self.beaten.append(other)
+            exchange.others.append(other)
         maker.reserve = left
         maker.remaining -= size
         taker.remaining -= size

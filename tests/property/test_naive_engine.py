@@ -18,8 +18,7 @@ from node.types.hashing import keccak256
 from tests.property import naive_rules
 from tests.property.naive_engine import NaiveEngine
 from tests.property.naive_tree import naive_root
-from tests.property.plain_log import PlainLog
-from tests.property.random_log import DOMAIN, RULES, TEMPERS
+from tests.property.random_log import DOMAIN, RULES, TEMPERS, RandomLog
 
 DAY = 5_000
 """Commands a day; each begins with an empty exchange, so that withdrawals do not pile up."""
@@ -41,7 +40,7 @@ class Day:
         self.name = f"{temper}, seed {seed}"
         self.state = State.genesis(RULES, DOMAIN)
         self.naive = NaiveEngine(RULES)
-        self.draw = PlainLog(seed, TEMPERS[temper], self.state).draw
+        self.draw = RandomLog(seed, TEMPERS[temper], self.state).draw
         self.seen: Counter[tuple[str, bool]] = Counter()
         self.told: Counter[str] = Counter()
 
