@@ -142,6 +142,8 @@ _BY_CODE: Final[dict[int, type[BaseError]]] = {
     errors.DuplicateClientId.code: DuplicateOrderId,
     errors.UnknownOrder.code: OrderNotFound,
     errors.NothingToCancel.code: OrderNotFound,
+    errors.OutOfPhase.code: OperationRejected,
+    errors.AuctionFull.code: OperationRejected,
     errors.InsufficientCollateral.code: InsufficientFunds,
     errors.InsufficientMargin.code: InsufficientFunds,
     errors.AmountInvalid.code: BadRequest,

@@ -156,7 +156,7 @@ def asked_of(new: NewOrder) -> Structure:
     """Return what the exchange does not tell of an order afterwards, and its sender knows."""
     return {
         "type": "market" if new.type is OrderType.MARKET else "limit",
-        "timeInForce": _GOOD_TILL if new.good_till else _TIME_OF[new.type],
+        "timeInForce": _TIME_OF[new.type],
         "postOnly": new.type is OrderType.POST_ONLY,
         "reduceOnly": new.reduce_only,
     }
