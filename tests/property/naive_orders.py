@@ -1,16 +1,9 @@
-"""Orders on their way into the naive engine: placed, waiting for a trigger, triggered, amended.
-
-And what an action pays for its work.
-"""
-
-import msgspec
+"""Orders on their way into the naive engine: placed, waiting for a trigger, triggered, moved."""
 
 from node.types import errors
 from node.types.commands import (
-    AmendOrder,
     NewOrder,
     OrderType,
-    PlaceOrders,
     SelfTrade,
     Side,
     Trigger,
@@ -21,10 +14,9 @@ from node.types.events import (
     OrderAccepted,
     OrderTriggered,
     TriggerSet,
-    WorkCharged,
 )
-from node.types.ids import ClientOrderId, OrderId
-from node.types.units import Lots, Millis, Money, Ticks
+from node.types.ids import OrderId
+from node.types.units import Lots, Money, Ticks
 from tests.property import naive_rules as rules_of
 from tests.property.naive_exchange import MARK_MAX, Exchange, Listed, Open, Owner, Waiting
 from tests.property.naive_trade import (
@@ -38,9 +30,8 @@ from tests.property.naive_trade import (
     cancel_others,
     gone,
     rest,
-    shrink,
-    take_off,
 )
+from tests.property.naive_work import Work
 
 WHY_NOT_RESTING = {
     NO_CROSS: CancelReason.IMMEDIATE_REMAINDER,
@@ -50,77 +41,6 @@ WHY_NOT_RESTING = {
 }
 TAKES_ONLY = {OrderType.IOC, OrderType.FOK, OrderType.MARKET}
 NEVER_TAKES = {OrderType.POST_ONLY, OrderType.SLIDE}
-
-
-class Work:
-    """What an action owes for its work, ``charged`` orders' worth, and the steps it has left."""
-
-    def __init__(self, exchange: Exchange, owner: Owner, max_fee: int) -> None:
-        self.exchange = exchange
-        self.owner = owner
-        self.max_fee = max_fee
-        self.charged = 0
-        self.price = exchange.totals.fee
-        self.steps_left = exchange.rules.limits.steps_per_action
-        self.paid = self.fills = 0
-        self.fault: CommandRejected | None = None
-
-    @property
-    def steps_of_order(self) -> int:
-        """Return the most steps that the next order may take."""
-        return min(self.exchange.rules.limits.fills_per_order, self.steps_left)
-
-    @property
-    def per_fill(self) -> int:
-        """Return what each fill of an order that adds risk costs."""
-        return self.price * self.exchange.rules.fees.per_fill if self.charged else 0
-
-    @property
-    def units(self) -> int:
-        """Return the work of the attempt, without its fills."""
-        rules = self.exchange.rules.fees
-        return rules.per_action + rules.per_order * self.charged
-
-    def hold_back(self, command: PlaceOrders) -> None:
-        """Take what the attempt costs, or note why no order that adds risk may enter."""
-        named = []
-        for change in command.amends:
-            order = self.exchange.named(self.owner.address, change.order_id, change.client_id)
-            self.charged += order is None or order in named or is_charged(order, change)
-            named.append(order)
-        for new in command.orders:
-            self.charged += self.adds_risk(new) * (2 if new.trigger else 1)
-        if not self.price or not self.charged:
-            return
-        owed, free = self.price * self.units, self.owner.free
-        if self.price > self.max_fee:
-            self.fault = errors.FeeAboveMax(price=self.price, max_fee=self.max_fee)
-        elif owed > free:
-            self.fault = errors.InsufficientCollateral(required=owed, free=free)
-        else:
-            self.owner.free -= owed
-            self.paid = owed
-
-    def adds_risk(self, new: NewOrder) -> bool:
-        """Return whether ``new`` pays; one that waits to reduce does where nothing is to reduce."""
-        held = self.exchange.held.get((self.owner.address, new.market))
-        reduces = held is not None and held.reducible(new.side) > 0
-        return not new.reduce_only or (new.trigger is not Trigger.NONE and not reduces)
-
-    def take(self, steps: int) -> None:
-        """Count steps; the last order may have overdrawn them."""
-        self.steps_left = max(0, self.steps_left - steps)
-
-    def book(self) -> None:
-        """Give the exchange what was paid, and tell of it with the fills that paid on their own."""
-        if not self.paid:
-            return
-        self.exchange.totals.fees += self.paid
-        self.exchange.balance_changed(self.owner.address)
-        units = self.units + self.fills * self.exchange.rules.fees.per_fill
-        amount = Money(self.paid + self.fills * self.per_fill)
-        told = WorkCharged(self.owner.address, units, Money(self.price), amount)
-        self.exchange.events.append(told)
 
 
 class OrderEntry:
@@ -404,80 +324,6 @@ class OrderEntry:
                 rest(self.exchange, order)
                 return
         self.exchange.events.append(gone(order, reason, resting=False))
-
-
-class Amending:
-    """``amend`` changes one open order."""
-
-    def __init__(self, exchange: Exchange, owner: Owner, change: AmendOrder, work: Work) -> None:
-        self.exchange = exchange
-        self.owner = owner
-        self.change = change
-        self.work = work
-
-    def amend(self) -> None:
-        """Raise before anything is changed, or do all of it."""
-        exchange, change, order = self.exchange, self.change, self._found()
-        left = left_after(order, change)
-        same_price = change.price == order.price
-        if left <= 0:
-            take_off(exchange, order, CancelReason.AMENDED)
-            return
-        if same_price and left == order.remaining:
-            raise errors.AmendInvalid(detail="nothing would change")
-        if self.work.fault is not None and is_charged(order, change):
-            raise self.work.fault
-        market = exchange.markets[order.market - 1]
-        if isinstance(order, Waiting):
-            new = msgspec.structs.replace(order.new, price=change.price, size=change.size)
-            check_waiting_size(market, new)
-            order.new = new
-            exchange.events.append(amended(order, 0, 0, order.size, resting=True))
-        elif same_price and left < order.remaining:
-            minimum = market.rules.min_notional
-            if order.price * left < minimum:
-                raise errors.NotionalTooSmall(notional=order.price * left, minimum=minimum)
-            shrink(exchange, order, left)
-        else:
-            self._move(order, left)
-
-    def _found(self) -> Open | Waiting:
-        exchange, change = self.exchange, self.change
-        order = exchange.named(self.owner.address, change.order_id, change.client_id)
-        if order is None:
-            raise errors.UnknownOrder(order_id=change.order_id, client_id=change.client_id)
-        if order.market != change.market:
-            raise errors.AmendInvalid(detail="the order is in another market")
-        if exchange.is_dead(order):
-            raise errors.OrderExpired(good_till=order.good_till, now=exchange.totals.time)
-        return order
-
-    def _move(self, order: Open, left: int) -> None:
-        new = NewOrder(
-            order.market,
-            order.side,
-            OrderType.POST_ONLY if order.post_only else OrderType.GTC,
-            self.change.price,
-            Lots(left),
-            order.reduce_only,
-            ClientOrderId(order.client_id),
-            order.self_trade,
-            Millis(order.good_till),
-            group=order.group,
-        )
-        OrderEntry(self.exchange, self.owner, new, self.work, order).move()
-
-
-def left_after(order: Open | Waiting, change: AmendOrder) -> int:
-    """Return what is open of ``order`` afterwards: its new size without what is filled."""
-    return change.size - (order.size - order.remaining)
-
-
-def is_charged(order: Open | Waiting, change: AmendOrder) -> bool:
-    """Return whether the amend is paid for; to take half or more off what is left is free."""
-    left = left_after(order, change)
-    halves = change.price == order.price and 2 * left <= order.remaining
-    return not order.reduce_only and left > 0 and not halves
 
 
 def check_waiting_size(market: Listed, new: NewOrder) -> None:

@@ -17,6 +17,7 @@ from node.types.events import Event, Rejected
 from node.types.hashing import keccak256
 from tests.property import naive_rules
 from tests.property.naive_engine import NaiveEngine
+from tests.property.naive_leaves import leaves_of
 from tests.property.naive_tree import naive_root
 from tests.property.random_log import DOMAIN, RULES, TEMPERS, RandomLog
 
@@ -50,7 +51,7 @@ class Day:
             if place % HASH_EACH == HASH_EACH - 1:
                 self.compare_states(place)
         tree = StateTree.build(dict(self.state.leaves()))
-        assert tree.root == naive_root(self.naive.exchange.leaves()), self.name
+        assert tree.root == naive_root(leaves_of(self.naive.exchange)), self.name
 
     def step(self, place: int) -> None:
         command = self.draw()
@@ -60,7 +61,7 @@ class Day:
         self._note(command, happened)
 
     def compare_states(self, place: int) -> None:
-        real, naive = dict(self.state.leaves()), self.naive.exchange.leaves()
+        real, naive = dict(self.state.leaves()), leaves_of(self.naive.exchange)
         if state_hash(real) != state_hash(naive):
             differing = {key.hex() for key in real | naive if real.get(key) != naive.get(key)}
             raise AssertionError((self.name, place, differing))
