@@ -266,7 +266,7 @@ async def structures() -> tuple[list[Structure], list[Structure], PlimsollExchan
         taken = await bob.create_order(BTC, "market", "buy", 0.2)
         await bob.add_margin(BTC, 50)
         await asyncio.sleep(0.05)
-        cases = [
+        cases: list[tuple[str, Any]] = [
             *(("market", market) for market in await bob.fetch_markets()),
             ("order_book", await bob.fetch_order_book(BTC)),
             ("order_book", await bob.watch_order_book(BTC)),

@@ -99,7 +99,7 @@ async def test_the_switch_is_set_and_turned_off() -> None:
         assert told["triggerTime"] == START_MS + 30_000
         shown = await session.get(f"/account/{account}")
         assert shown["switch"] == {"cancel_at": START_MS + 30_000, "on_disconnect": True}
-        await alice.cancelAllOrdersAfter(0)
+        await alice.cancel_all_orders_after(0)
         shown = await session.get(f"/account/{account}")
         assert shown["switch"] == {"cancel_at": 0, "on_disconnect": False}
         for timeout in (-1, 0.5, True):
@@ -118,7 +118,7 @@ async def test_candles_are_those_of_the_node() -> None:
         assert await bob.fetch_ohlcv(BTC) == [candle]
         assert await bob.fetch_ohlcv(BTC, "1m", start, 1) == [candle]
         assert await bob.fetch_ohlcv(BTC, "1m", start + 1) == []
-        assert await bob.fetchOHLCV(BTC, "1m", None, 1) == [candle]
+        assert await bob.fetch_ohlcv(BTC, "1m", None, 1) == [candle]
         with pytest.raises(BadRequest):
             await bob.fetch_ohlcv(BTC, "2m")
 

@@ -19,6 +19,7 @@ from node.app.cli.options import (
     print_json,
     read_key,
 )
+from node.app.cli.order_options import MaxFeeOption
 from node.app.cli.trade import EXPIRES_S, open_trader, tell_results
 from node.client.session import Session, connect
 from node.client.trader import wall_clock_ms
@@ -59,10 +60,7 @@ def amend(  # noqa: PLR0913 - each is an option of the command line
     client_id: Annotated[
         int, typer.Option(min=0, max=UINT64_MAX, help="The order, by your own number.")
     ] = 0,
-    max_fee: Annotated[
-        str | None,
-        typer.Option(help="The most to pay for a unit of work; default: what it can reach in 5 s."),
-    ] = None,
+    max_fee: MaxFeeOption = None,
     account: AccountOption = "",
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,

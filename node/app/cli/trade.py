@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -27,6 +26,19 @@ from node.app.cli.options import (
     print_json,
     read_key,
 )
+from node.app.cli.order_options import (
+    GoodTillOption,
+    GroupOption,
+    MaxFeeOption,
+    SelfTradeName,
+    SelfTradeOption,
+    SideName,
+    SlippageOption,
+    StopOption,
+    TakeProfitOption,
+    TypeName,
+    TypeOption,
+)
 from node.app.cli.trade_tables import cancelled_line, results_table
 from node.client.marks import follow_marks, worst_price
 from node.client.retry import PATIENT
@@ -39,33 +51,6 @@ from node.types.rules import MarketRules
 from node.types.units import UINT64_MAX, Lots, Millis, Ticks
 
 EXPIRES_S: Final = 60
-
-
-class SideName(StrEnum):
-    """Sides, as they are typed."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-
-class TypeName(StrEnum):
-    """Order types, as they are typed."""
-
-    GTC = "gtc"
-    IOC = "ioc"
-    FOK = "fok"
-    POST_ONLY = "post-only"
-    MARKET = "market"
-    POST_ONLY_SLIDE = "post-only-slide"
-
-
-class SelfTradeName(StrEnum):
-    """What becomes of two orders of one account that meet, as it is typed."""
-
-    CANCEL_MAKER = "cancel-maker"
-    CANCEL_TAKER = "cancel-taker"
-    CANCEL_BOTH = "cancel-both"
-    DECREMENT = "decrement"
 
 
 _TYPES: Final = dict(zip(TypeName, OrderType, strict=True))
@@ -106,41 +91,19 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     price: Annotated[
         str | None, typer.Argument(help="The worst price; a market order needs none.")
     ] = None,
-    kind: Annotated[
-        TypeName | None, typer.Option("--type", help="Default: gtc with a price, market without.")
-    ] = None,
-    slippage: Annotated[
-        float,
-        typer.Option(min=0.0, max=0.9, help="How far from the mark a market order may go."),
-    ] = 0.02,
+    kind: TypeOption = None,
+    slippage: SlippageOption = 0.02,
     *,
     reduce_only: Annotated[bool, typer.Option("--reduce-only", help="Only ever reduce.")] = False,
     client_id: Annotated[
         int, typer.Option(min=0, max=UINT64_MAX, help="A name of your own; 0: none.")
     ] = 0,
-    self_trade: Annotated[
-        SelfTradeName, typer.Option(help="What to do where it meets an order of your own.")
-    ] = SelfTradeName.CANCEL_MAKER,
-    good_till: Annotated[
-        str | None,
-        typer.Option(help="When it ends: 90s, 15m, 4h or 2d from now, or ms since 1970."),
-    ] = None,
-    stop: Annotated[
-        str | None,
-        typer.Option(help="Wait until the mark has moved here: up for a buy, down for a sell."),
-    ] = None,
-    take_profit: Annotated[
-        str | None,
-        typer.Option(help="Wait until the mark has moved here: down for a buy, up for a sell."),
-    ] = None,
-    group: Annotated[
-        int,
-        typer.Option(min=0, max=UINT64_MAX, help="Of two orders with one number, one ends both."),
-    ] = 0,
-    max_fee: Annotated[
-        str | None,
-        typer.Option(help="The most to pay for a unit of work; default: what it can reach in 5 s."),
-    ] = None,
+    self_trade: SelfTradeOption = SelfTradeName.CANCEL_MAKER,
+    good_till: GoodTillOption = None,
+    stop: StopOption = None,
+    take_profit: TakeProfitOption = None,
+    group: GroupOption = 0,
+    max_fee: MaxFeeOption = None,
     expires_s: Annotated[
         int, typer.Option(min=1, help="Seconds until the signed order is void.")
     ] = EXPIRES_S,
