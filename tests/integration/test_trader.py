@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from node.client.nonces import SharedNonces
+from node.client.retry import RetryPolicy
 from node.client.session import Session, connect
 from node.client.trader import Trader
 from node.types.commands import CancelOrder, NewOrder, OrderType, Side
@@ -17,6 +18,9 @@ from tests.architecture.sources import TOP
 from tests.examples import ALICE, START_MS
 from tests.integration.api_node import BTC, PRICE, running_node
 
+STUBBORN = RetryPolicy(attempts=100, within_s=60.0)
+"""For what must arrive, on a machine however slow: a busy node sheds what has waited too long."""
+
 SENDS = 500
 EACH = 100
 
@@ -25,10 +29,13 @@ import asyncio, sys
 from pathlib import Path
 from node.client.nonces import SharedNonces
 from node.client.session import connect
+from node.client.retry import RetryPolicy
 from node.client.trader import Trader
 from node.types.commands import CancelOrder, NewOrder, OrderType, Side
 from tests.examples import ALICE, START_MS
 from tests.integration.api_node import BTC, PRICE
+
+STUBBORN = RetryPolicy(attempts=100, within_s=60.0)
 
 async def main(url, file, first, count):
     async with connect(url) as session:
@@ -36,8 +43,9 @@ async def main(url, file, first, count):
         trader = await Trader.open(session, ALICE.key, nonces=nonces, now_ms=lambda: START_MS)
         async def one(number):
             order = NewOrder(BTC, Side.BUY, OrderType.GTC, PRICE - number, 100)
-            result = await trader.place((order,))
-            await trader.place((), (CancelOrder(result["results"][0]["order_id"]),))
+            result = await trader.place((order,), retry=STUBBORN)
+            cancel = CancelOrder(result["results"][0]["order_id"])
+            await trader.place((), (cancel,), retry=STUBBORN)
         async with asyncio.TaskGroup() as group:
             for number in range(first, first + count):
                 group.create_task(one(number))
@@ -68,9 +76,9 @@ async def test_five_hundred_sends_at_once_each_get_their_own_result() -> None:
         trader = await trader_at(session)
 
         async def round_trip(number: int) -> None:
-            placed = await trader.place((order(number),))
+            placed = await trader.place((order(number),), retry=STUBBORN)
             assert placed["results"][0]["client_id"] == number
-            await trader.place((), (cancel(number),))
+            await trader.place((), (cancel(number),), retry=STUBBORN)
 
         # Two hundred may rest at once, so each wave leaves before the next one comes.
         for first in range(1, SENDS + 1, 125):
