@@ -1,8 +1,7 @@
 """``plimsoll amend`` and ``plimsoll switch``: what becomes of orders that stand already."""
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -21,6 +20,7 @@ from node.app.cli.options import (
 )
 from node.app.cli.order_options import MaxFeeOption
 from node.app.cli.trade import EXPIRES_S, open_trader, tell_results
+from node.app.cli.trade_tables import moment
 from node.client.session import Session, connect
 from node.client.trader import wall_clock_ms
 from node.client.wallet import NEVER
@@ -28,8 +28,6 @@ from node.types.commands import AmendOrder
 from node.types.errors import ConfigInvalid, UnknownOrder
 from node.types.ids import Address, ClientOrderId, OrderId, hex_from_address
 from node.types.units import UINT64_MAX, Lots, Millis, Ticks
-
-_MS_PER_S: Final = 1_000
 
 
 class _Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,9 +155,7 @@ async def _switch(
 def _switch_line(cancel_at: Millis, *, on_disconnect: bool) -> str:
     when = []
     if cancel_at:
-        when.append(
-            f"at {datetime.fromtimestamp(cancel_at / _MS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"
-        )
+        when.append(f"at {moment(cancel_at)}")
     if on_disconnect:
         when.append("when its last connection ends")
     return f"all orders are cancelled {', or '.join(when)}" if when else "the switch is off"

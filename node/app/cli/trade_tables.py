@@ -1,7 +1,8 @@
 """Tables of the trader's commands, made of what the node answers."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +14,8 @@ from node.types.rules import Rules
 from node.types.units import MONEY_DECIMALS, decimal_from_units
 
 NOTHING = "–"
+
+_MS_PER_S: Final = 1_000
 
 
 def results_table(result: dict[str, Any]) -> Table:
@@ -46,9 +49,13 @@ def cancelled_line(result: dict[str, Any]) -> str:
 
 
 def orders_table(account: dict[str, Any]) -> Table:
-    """Return the open orders of an account."""
+    """Return the open orders of an account; one that waits tells the mark that it waits for."""
     table = _table(f"open orders of {account['account']}")
-    for name in ("order", "client id", "market", "side", "price", "remaining", "reduce only"):
+    columns = (
+        "order", "client id", "market", "side", "price", "remaining", "reduce only", "waits for",
+        "group", "until",
+    )  # fmt: skip
+    for name in columns:
         table.add_column(name, justify="right" if name in {"price", "remaining"} else "left")
     for order in account["orders"]:
         table.add_row(
@@ -59,8 +66,22 @@ def orders_table(account: dict[str, Any]) -> Table:
             order["price"],
             order["remaining"],
             "yes" if order["reduce_only"] else "no",
+            _waits_for(order),
+            str(order.get("group", NOTHING)),
+            moment(order["good_till"]) if "good_till" in order else NOTHING,
         )
     return table
+
+
+def _waits_for(order: dict[str, Any]) -> str:
+    if "trigger" not in order:
+        return NOTHING
+    return f"{order['trigger'].replace('_', ' ')} {order['trigger_price']}"
+
+
+def moment(time: int) -> str:
+    """Return milliseconds since the Unix epoch as a date and a time of day, to the second."""
+    return f"{datetime.fromtimestamp(time / _MS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def positions_table(address: Address, valued: list[Valued], rules: Rules) -> Table:

@@ -72,10 +72,18 @@ def test_open_orders_have_their_own_numbers_or_a_dash() -> None:
         "order_id": 3, "client_id": 0, "market": "BTC-PERP", "side": "sell", "price": "60001.5",
         "remaining": "0.25", "reduce_only": True,
     }  # fmt: skip
-    account = {"account": "0xab", "orders": [order]}
+    waiting = order | {
+        "client_id": 9, "trigger": "take_profit", "trigger_price": "61000", "group": 4,
+        "good_till": 1_760_000_000_000,
+    }  # fmt: skip
+    account = {"account": "0xab", "orders": [order, waiting]}
     assert cells(orders_table(account)) == [
-        ["3", "–", "BTC-PERP", "sell", "60001.5", "0.25", "yes"]
-    ]
+        ["3", "–", "BTC-PERP", "sell", "60001.5", "0.25", "yes", "–", "–", "–"],
+        [
+            "3", "9", "BTC-PERP", "sell", "60001.5", "0.25", "yes", "take profit 61000", "4",
+            "2025-10-09 08:53:20 UTC",
+        ],
+    ]  # fmt: skip
 
 
 def test_a_position_is_shown_in_its_markets_decimals() -> None:
