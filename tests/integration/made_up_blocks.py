@@ -46,6 +46,10 @@ class _Notes:
     def dropped(self, maker: Order, reason: CancelReason) -> None:
         self.events.append(_cancelled(maker, reason))
 
+    def shrinks(self, maker: Order, left: int) -> bool:
+        """Fail: nobody asks here that two orders of one account lose size."""
+        raise AssertionError((maker, left))
+
 
 def _cancelled(order: Order, reason: CancelReason) -> OrderCancelled:
     return OrderCancelled(
