@@ -193,17 +193,18 @@ class LocalAccount:
             order.amount = order.remaining
         else:
             order.price, order.remaining = Decimal(event["price"]), Decimal(event["remaining"])
-            if event["event"] == "amended" and order.filled is not None:
-                order.amount = order.filled + order.remaining
+            _measure(order)
 
     def _filled(self, order: Order, event: Message, key: str, time: int) -> Fill:
         price, size, fee = (Decimal(event[name]) for name in ("price", "size", "fee"))
-        order.remaining -= size
+        # Not one less each time: an auction tells of one in the book what it leaves, then the fills.
+        order.remaining = Decimal(event["remaining"])
         order.cost += price * size
         order.fee += fee
         order.traded = time
         if order.filled is not None:
             order.filled += size
+            _measure(order)
         fill = self.fills[key] = Fill(
             key, order.order_id, order.market, event["side"], event["role"], price, size, fee,
             time, event,
@@ -218,3 +219,9 @@ class LocalAccount:
         self.ended[order.order_id] = order
         if len(self.ended) > ENDED_MAX:
             self.ended.popitem(last=False)
+
+
+def _measure(order: Order) -> None:
+    """Let the amount be what was filled and what is left, where all fills were heard of."""
+    if order.filled is not None:
+        order.amount = order.filled + order.remaining

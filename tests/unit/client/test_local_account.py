@@ -30,11 +30,17 @@ def accepted(number: int, size: str = "3") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def filled(number: int, size: str, price: str = "11", role: str = "taker") -> dict[str, Any]:
+def filled(
+    number: int, size: str, price: str = "11", role: str = "taker", left: str = "0"
+) -> dict[str, Any]:
     return {
         "event": "filled", "role": role, "order_id": number, "market": "BTC-PERP", "side": "sell",
-        "price": price, "size": size, "fee": "0.1",
+        "price": price, "size": size, "fee": "0.1", "remaining": left,
     }  # fmt: skip
+
+
+def amended(number: int, left: str, price: str = "11") -> dict[str, Any]:
+    return {"event": "amended", "order_id": number, "price": price, "remaining": left}
 
 
 def cancelled(number: int, remaining: str, reason: str) -> dict[str, Any]:
@@ -63,7 +69,7 @@ def test_a_snapshot_is_how_things_stand() -> None:
 
 def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
     account = followed()
-    changes = account.apply(update(accepted(6), filled(6, "1"), filled(6, "2", "12")), 1_000)
+    changes = account.apply(update(accepted(6), filled(6, "1", left="2"), filled(6, "2", "12")), 1_000)
     order = account.order(6)
     assert order is changes.orders[6]
     assert order.amount == order.filled == 3
@@ -76,7 +82,7 @@ def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
 
 def test_what_is_left_of_an_order_that_may_not_rest_is_told_with_its_reason() -> None:
     account = followed()
-    account.apply(update(accepted(6), filled(6, "1"), cancelled(6, "2", "immediate")), 1_000)
+    account.apply(update(accepted(6), filled(6, "1", left="2"), cancelled(6, "2", "immediate")), 1_000)
     order = account.order(6)
     assert order is not None
     assert (order.filled, order.remaining) == (Decimal(1), Decimal(2))
@@ -162,15 +168,36 @@ def test_an_order_waits_arrives_smaller_and_is_filled() -> None:
 
 def test_an_amended_order_counts_what_was_filled_to_its_size() -> None:
     account = followed()
-    account.apply(update(accepted(6), filled(6, "1")), 1_000)
-    amended = {"event": "amended", "order_id": 6, "price": "12", "remaining": "4", "resting": True}
-    unheard = amended | {"order_id": 5, "price": "9"}
-    account.apply(update(amended, unheard, seq=11, before=9), 2_000)
+    account.apply(update(accepted(6), filled(6, "1", left="2")), 1_000)
+    unheard = amended(5, "4", "9")
+    account.apply(update(amended(6, "4", "12"), unheard, seq=11, before=9), 2_000)
     order, older = account.order(6), account.order(5)
     assert order is not None
     assert older is not None
     assert (order.price, order.remaining, order.amount) == (Decimal(12), Decimal(4), Decimal(5))
     assert (older.price, older.remaining, older.amount) == (Decimal(9), Decimal(4), None)
+
+
+def test_an_order_that_rested_and_is_filled_by_an_auction_is_counted_once() -> None:
+    account = followed()
+    account.apply(update(accepted(6, "10")), 1_000)
+    # An auction tells first what it leaves of one in the book, and then of each fill.
+    fills = [filled(6, size, left="3") for size in ("4", "3")]
+    account.apply(update(amended(6, "3"), *fills, seq=11, before=9), 2_000)
+    order = account.order(6)
+    assert order is not None
+    assert (order.amount, order.filled, order.remaining) == (Decimal(10), Decimal(7), Decimal(3))
+    assert order.ended is None
+
+
+def test_what_an_order_lost_to_its_own_account_is_no_part_of_its_amount() -> None:
+    account = followed()
+    rested = {"event": "rested", "order_id": 6, "price": "11", "remaining": "4"}
+    # It met three lots of its own between the fill and its rest.
+    account.apply(update(accepted(6, "10"), filled(6, "3", left="7"), rested), 1_000)
+    order = account.order(6)
+    assert order is not None
+    assert (order.amount, order.filled, order.remaining) == (Decimal(7), Decimal(3), Decimal(4))
 
 
 def test_a_waiting_order_is_in_a_snapshot_and_found_by_either_number() -> None:
