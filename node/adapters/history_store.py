@@ -69,11 +69,12 @@ _CHANGE_ORDER: Final = (
 class HistoryStore:
     """One exchange's history in the database at ``url``."""
 
-    def __init__(self, url: str, identity: Identity, rules: Rules) -> None:
+    def __init__(self, url: str, identity: Identity, rules: Rules, *, renew: bool = False) -> None:
         """Make the tables where there are none, and check whose they are.
 
-        Raises ``HistoryUnavailable``, ``HistoryUnusable``, or ``WrongChain`` where the history is
-        another exchange's.
+        ``renew``: this exchange's own tables of another version are dropped and made anew. Raises
+        ``HistoryUnavailable``, ``HistoryUnusable``, or ``WrongChain`` where the history is another
+        exchange's; nothing is changed then.
         """
         self.where = shown(url)
         self._identity = identity
@@ -81,6 +82,10 @@ class HistoryStore:
         self._engine = open_engine(url)
         try:
             with told_as_ours(self.where):
+                if self._is_outdated(renew):
+                    _drop_all(self._engine)
+                # First of all, as it says that the others are a history's.
+                PROGRESS.create(self._engine, checkfirst=True)
                 METADATA.create_all(self._engine)
                 with self._engine.begin() as connection:
                     self._found(connection)
@@ -152,37 +157,65 @@ class HistoryStore:
         if batches:
             dropped.append(_batches)
         with told_as_ours(self.where):
-            METADATA.drop_all(self._engine, [*dropped, PROGRESS, MARKETS])
+            # First of all: whatever ends this halfway, no progress is told of what is gone.
+            with self._engine.begin() as connection:
+                connection.execute(sql.delete(PROGRESS))
+            METADATA.drop_all(self._engine, [*dropped, MARKETS])
             METADATA.create_all(self._engine)
             with self._engine.begin() as connection:
                 self._found(connection)
 
-    def _found(self, connection: sql.Connection) -> None:
-        """Say whose history this is, where nobody has; or else check it."""
-        known = connection.execute(sql.select(PROGRESS)).one_or_none()
-        mine = {
-            "schema_version": SCHEMA_VERSION,
+    def _is_outdated(self, renew: bool) -> bool:
+        """Return whether the tables are to be made anew; raise where they may not be used."""
+        there = METADATA.tables.keys() & set(sql.inspect(self._engine).get_table_names())
+        if PROGRESS.name not in there:
+            if there:
+                detail = f"it has tables ({', '.join(sorted(there))}) that are not a history's"
+                raise HistoryUnusable(where=self.where, detail=detail)
+            return False
+        with self._engine.begin() as connection:
+            # No more than every version has.
+            chosen = sql.select(*(PROGRESS.c[name] for name in ("schema_version", *self._mine())))
+            known = connection.execute(chosen).one_or_none()
+        if known is None:
+            return False
+        found = known._mapping  # noqa: SLF001 - SQLAlchemy's documented name
+        # Whose they are comes first: another exchange's make way for nobody.
+        self._require(found, "chain_id", "rollup")
+        if found["schema_version"] == SCHEMA_VERSION:
+            self._require(found, "rules")
+            return False
+        if renew:
+            return True
+        raise HistoryUnusable(
+            where=self.where,
+            detail=f"its tables are of version {found['schema_version']}, not {SCHEMA_VERSION}:"
+            " plimsoll history rebuild makes them anew",
+        )
+
+    def _mine(self) -> dict[str, Any]:
+        return {
             "chain_id": self._identity.chain_id,
             "rollup": _hex(self._identity.rollup),
             "rules": _hex(self._identity.rules),
         }
-        if known is None:
-            start = {"sequence": 0, "block": 0, "time": 0, "hash": _hex(GENESIS_PARENT)}
-            connection.execute(sql.insert(PROGRESS), [{"id": _ONE, **mine, **start}])
-            connection.execute(sql.insert(MARKETS), list(_markets(self._rules)))
-            return
-        found = known._mapping  # noqa: SLF001 - SQLAlchemy's documented name
-        if found["schema_version"] != SCHEMA_VERSION:
-            raise HistoryUnusable(
-                where=self.where,
-                detail=f"its tables are of version {found['schema_version']}, not {SCHEMA_VERSION}:"
-                " plimsoll history rebuild makes them anew",
-            )
-        for field, expected in mine.items():
-            if found[field] != expected:
+
+    def _require(self, found: sql.RowMapping, *fields: str) -> None:
+        mine = self._mine()
+        for field in fields:
+            if found[field] != mine[field]:
                 raise WrongChain(
-                    where=self.where, field=field, expected=expected, found=found[field]
+                    where=self.where, field=field, expected=mine[field], found=found[field]
                 )
+
+    def _found(self, connection: sql.Connection) -> None:
+        """Say whose history this is, where nobody has."""
+        if connection.execute(sql.select(PROGRESS)).one_or_none() is None:
+            start = {"sequence": 0, "block": 0, "time": 0, "hash": _hex(GENESIS_PARENT)}
+            whose = {"schema_version": SCHEMA_VERSION, **self._mine()}
+            connection.execute(sql.insert(PROGRESS), [{"id": _ONE, **whose, **start}])
+            connection.execute(sql.delete(MARKETS))
+            connection.execute(sql.insert(MARKETS), list(_markets(self._rules)))
 
 
 def drop_everything(url: str) -> None:
@@ -193,9 +226,15 @@ def drop_everything(url: str) -> None:
     engine = open_engine(url)
     try:
         with told_as_ours(shown(url)):
-            METADATA.drop_all(engine)
+            _drop_all(engine)
     finally:
         engine.dispose()
+
+
+def _drop_all(engine: sql.Engine) -> None:
+    """Drop every table; the progress last, as it says that the others are a history's."""
+    METADATA.drop_all(engine, [table for table in METADATA.sorted_tables if table is not PROGRESS])
+    PROGRESS.drop(engine, checkfirst=True)
 
 
 def _write(connection: sql.Connection, group: RowGroup) -> None:

@@ -197,7 +197,7 @@ class LocalAccount:
 
     def _filled(self, order: Order, event: Message, key: str, time: int) -> Fill:
         price, size, fee = (Decimal(event[name]) for name in ("price", "size", "fee"))
-        # Not one less each time: an auction tells of one in the book what it leaves, then the fills.
+        # Not so much less each time: an auction tells first what it leaves, and then the fills.
         order.remaining = Decimal(event["remaining"])
         order.cost += price * size
         order.fee += fee

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from node.adapters.data_folder import DataFolder, Identity, stored_identity
 from node.adapters.history_engine import FILE_NAME, shown, url_of
 from node.adapters.history_export import HistoryExport
-from node.adapters.history_store import HistoryStore, drop_everything
+from node.adapters.history_store import HistoryStore
 from node.adapters.journal_segment import first_sequence_of, segments_in
 from node.adapters.l1_chain import L1Chain
 from node.app.cli.arguments import read_address, require_places
@@ -70,7 +70,7 @@ def rebuild(
     ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Drop the history and make it anew from the log. The node must not run.
+    """Drop the exchange's own history and make it anew from the log. The node must not run.
 
     From the journal, what is told of batches on L1 is kept; from L1 it is made anew as well.
 
@@ -137,7 +137,8 @@ async def _rebuild(
 ) -> tuple[HistoryMark, int]:
     url = url_of(config.history.url, folder.path)
     identity = folder.identity
-    with _opened(url, identity, config) as store, _bar() as shown_progress:
+    store = HistoryStore(url, identity, config.rules, renew=True)
+    with store, _bar() as shown_progress:
         store.empty(batches=source is Source.L1)
         made = Rebuild(store, identity, config.rules)
         if source is Source.L1:
@@ -152,18 +153,6 @@ async def _rebuild(
                 await chain.close()
         await from_journal(made, folder.journal, identity, shown_progress("commands"))
         return made.flush(), made.rows
-
-
-@contextmanager
-def _opened(url: str, identity: Identity, config: NodeConfig) -> Iterator[HistoryStore]:
-    """Give the history; tables of another version make way."""
-    try:
-        store = HistoryStore(url, identity, config.rules)
-    except HistoryUnusable:
-        drop_everything(url)
-        store = HistoryStore(url, identity, config.rules)
-    with store:
-        yield store
 
 
 def export(

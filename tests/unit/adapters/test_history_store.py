@@ -116,6 +116,59 @@ def test_tables_of_another_version_are_told_apart(url: str) -> None:
         opened(url)
 
 
+def of_another_version(url: str, **changed: int) -> None:
+    """Leave tables at ``url`` that hold something, of version 99."""
+    with opened(url) as store:
+        store.append(next(iter(groups_of(BLOCKS, 20))))
+    engine = sql.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sql.update(PROGRESS).values(schema_version=99, **changed))
+    engine.dispose()
+
+
+def test_only_ones_own_tables_of_another_version_make_way(url: str) -> None:
+    of_another_version(url)
+    with HistoryStore(url, IDENTITY, RULES, renew=True) as store:
+        assert store.mark().sequence == 0
+        assert not any(all_rows(url).values())
+        store.append(next(iter(groups_of(BLOCKS, 20))))
+    with HistoryStore(url, IDENTITY, RULES, renew=True) as store:
+        assert store.mark().sequence > 0
+
+
+@pytest.mark.parametrize("renew", [False, True])
+def test_another_exchange_s_tables_of_another_version_stay(url: str, *, renew: bool) -> None:
+    of_another_version(url, chain_id=7)
+    before = all_rows(url)
+    with pytest.raises(WrongChain) as refused:
+        HistoryStore(url, IDENTITY, RULES, renew=renew)
+    assert (refused.value.field, refused.value.found) == ("chain_id", 7)
+    assert any(before.values())
+    assert all_rows(url) == before
+
+
+@pytest.mark.parametrize("renew", [False, True])
+def test_somebody_s_table_of_the_same_name_stays(tmp_path: Path, *, renew: bool) -> None:
+    with sqlite3.connect(tmp_path / "shop.sqlite") as shop:
+        shop.execute("CREATE TABLE orders (customer TEXT)")
+        shop.execute("INSERT INTO orders VALUES ('Ada')")
+    with pytest.raises(HistoryUnusable):
+        HistoryStore(f"sqlite:///{tmp_path}/shop.sqlite", IDENTITY, RULES, renew=renew)
+    with sqlite3.connect(tmp_path / "shop.sqlite") as shop:
+        assert shop.execute("SELECT * FROM orders").fetchall() == [("Ada",)]
+        assert shop.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
+
+
+def test_a_history_that_was_left_half_made_is_made_whole(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/h.sqlite"
+    opened(url).close()
+    with sqlite3.connect(tmp_path / "h.sqlite") as half:
+        half.execute("DELETE FROM history_progress")
+        half.execute("DROP TABLE fills")
+    with opened(url) as store:
+        assert store.append(next(iter(groups_of(BLOCKS, 20)))).sequence > 0
+
+
 def test_a_batch_has_one_row_however_often_it_is_told_of(url: str) -> None:
     row = batch_row(4, Sequence(1), Sequence(9), 300, bytes(32))
     with opened(url) as store:
