@@ -88,17 +88,24 @@ class BatchLedger:
     def _changed(self, index: int) -> None:
         self._unwritten[index] = None
         if len(self._unwritten) > UNWRITTEN_MAX:
+            # All of it: nobody would ever take the row, so it would stay for good.
             oldest = next(iter(self._unwritten))
-            del self._unwritten[oldest]
+            for kept in (self._unwritten, self._rows, self._final):
+                kept.pop(oldest, None)
             self.lost += 1
 
     def _forget(self) -> None:
         """Let go of batches of which nothing more will be heard."""
-        known = [index for index in self._final if self._rows[index]["l1_transaction"] is not None]
+        known = [index for index in self._final if self._has_transaction(index)]
         unknown = len(self._final) - len(known)
         known += [*self._final][: max(0, unknown - FINAL_UNKNOWN_MAX)]
         for index in dict.fromkeys(known):
-            del self._rows[index], self._final[index]
+            self._rows.pop(index, None)
+            del self._final[index]
+
+    def _has_transaction(self, index: int) -> bool:
+        row = self._rows.get(index)
+        return row is None or row["l1_transaction"] is not None
 
 
 def batch_row(index: int, first: Sequence, last: Sequence, data_bytes: int, root: bytes) -> Row:

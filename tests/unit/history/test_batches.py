@@ -86,7 +86,25 @@ def test_what_waits_and_what_is_never_told_is_bounded(monkeypatch: pytest.Monkey
         ledger.sealed(batch(index))
         ledger.moved(mark(index, Standing.FINAL, 9))
     assert (ledger.unwritten, ledger.lost) == (3, 2)
-    ledger.take()
+    assert [row["number"] for row in ledger.take()] == [2, 3, 4]
     for index in range(5):
         ledger.included(index, b"\x05" * 32)
     assert ledger.unwritten == 2
+
+
+def test_a_batch_that_is_let_go_unwritten_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "UNWRITTEN_MAX", 3)
+    ledger = BatchLedger()
+    for index in range(50):
+        ledger.sealed(batch(index))
+        ledger.included(index, b"\x05" * 32)
+        ledger.moved(mark(index, Standing.FINAL, 9))
+    assert list(ledger._rows) == list(ledger._final) == [47, 48, 49]
+    taken = ledger.take()
+    assert not ledger._rows
+    ledger.sealed(batch(50))
+    ledger.give_back(taken)
+    # The database was away once more: what has waited longest is let go of, wherever it is told.
+    assert ledger._final.keys() == {47, 48, 49}
+    assert [row["number"] for row in ledger.take()] == [47, 48, 49]
+    assert not ledger._rows
