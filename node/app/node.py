@@ -154,7 +154,7 @@ class Node:
     def _make_triggers(self) -> None:
         config = self.config.triggers
         self.triggers = TriggerService(
-            due_book_of(self.base.state, config.reconnect_grace_ms),
+            due_book_of(self.base.state, config.reconnect_grace_ms, config.retry_ms),
             self._timed,
             self._propose_due,
             self.base.clock,

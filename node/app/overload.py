@@ -51,7 +51,9 @@ def insight_of(node: "Node") -> Insight:
     """Return what the sequencer of ``node`` may ask of state and risk."""
     state = node.base.state
     return Insight(
-        may_act=lambda action: may_act(state, action),
+        # An old action can be read on L1 and sent again by anybody: a used nonce takes no place,
+        # and no allowance, of its account's.
+        may_act=lambda action: is_entitled(state, action),
         reserve_work=lambda: reserve_work_of(node),
         busy_ns=node.base.platform.busy_ns,
     )
@@ -80,8 +82,9 @@ def may_act(state: State, action: Action) -> bool:
 def is_entitled(state: State, action: Action) -> bool:
     """Return whether ``action`` is its account's to pay for: its signer may act, its nonce is new.
 
-    Asked before the action's turn, like ``may_act``: it only decides whose budget is charged. An
-    old action can be read on L1 and sent again by anybody, so a used nonce costs its account none.
+    Asked before the action's turn, like ``may_act``: it only decides where the action waits and
+    whose budget is charged. An old action can be read on L1 and sent again by anybody, so a used
+    nonce costs its account nothing.
     """
     if not may_act(state, action):
         return False

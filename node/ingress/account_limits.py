@@ -42,7 +42,7 @@ _SWEEP_FROM: Final = 4_096
 def weight_of(action: SignedAction) -> int:
     """Return what ``action`` weighs: its items, and 1 where it has none."""
     if isinstance(action, PlaceOrders):
-        return max(1, len(action.cancels) + len(action.orders))
+        return max(1, len(action.cancels) + len(action.amends) + len(action.orders))
     return 1
 
 

@@ -108,6 +108,8 @@ class _Ticket:
         ingress, action = self._ingress, admitted.action
         limits, lane = ingress.limits, lane_of(action)
         budget = limits.budget_of(action, lane)
+        if budget is None and self._answer_again(admitted, now_ns):
+            return
         try:
             if budget is not None:
                 limits.require(budget, action, now_ns)
@@ -117,6 +119,19 @@ class _Ticket:
         finally:
             if self.meter is not None and budget is not None:
                 self.meter(budget.of(action.account, now_ns))
+
+    def _answer_again(self, admitted: Admitted, now_ns: int) -> bool:
+        """Give an action that was executed its first answer again; return whether it is known.
+
+        It waits in no lane for that, and is taken neither for nor against whoever brought it:
+        anybody can read old actions on L1.
+        """
+        first = self._ingress.replies.find(_key_of(admitted))
+        if first is None:
+            return False
+        self._ingress.stage.leave()
+        self._finish(SUCCESS, first, now_ns)
+        return True
 
     def decided(self, outcome: Outcome | PlimsollError) -> None:
         """Answer with what became of the command."""
@@ -129,16 +144,13 @@ class _Ticket:
             self._ingress.stage.leave()
             self._finish(SUCCESS, body, started_ns)
         elif isinstance(outcome, Rejected):
+            proven = self.proven if outcome.code == NonceUsed.code else None
+            if proven is not None and self._answer_again(proven, started_ns):
+                return
             if outcome.code in _NOT_THEIRS:
                 self._disbelieve(started_ns)
             else:
                 self._believe()
-            if outcome.code == NonceUsed.code and self.proven is not None:
-                first = self._ingress.replies.find(_key_of(self.proven))
-                if first is not None:
-                    self._ingress.stage.leave()
-                    self._finish(SUCCESS, first, started_ns)
-                    return
             self._ingress.stage.refuse(outcome.error)
             values = outcome.values
             if self.proven is not None and outcome.code in _WHO_SIGNED:

@@ -156,6 +156,9 @@ class Builder(Generic[State]):
     def _end(self, run: _Run) -> None:
         """Add what the state asks for before the block may end; nobody has sent it."""
         for command in self.state.closing():
+            # One of them may do another's work: of a pair, a fill here cancels an arrival there.
+            if command not in self.state.closing():
+                continue
             happened = self._run(command)
             self.meter.ran(command, happened)
             if len(happened) == 1 and isinstance(refused := happened[0], Rejected):

@@ -31,11 +31,26 @@ def require_first_phase(
 ) -> None:
     """Raise ``OutOfPhase`` where ``action`` is of the first phase and may not cancel ``order``.
 
-    An order that waits outside the book, nobody can take.
+    An order that waits outside the book, nobody can take; but its partner leaves with it.
     """
-    if state.market(order.market).taking_block != state.block:
+    if isinstance(action, PlaceOrders) and _takes_where_cancels_go_first(state, action):
         return
-    if isinstance(order, Waiting) or order.rank >= state.block_first_id:
-        return
-    if isinstance(action, CancelAll) or not markets_taken_in(action):
-        raise OutOfPhase(market=order.market)
+    for leaving in (order, state.accounts[order.account].other(order)):
+        if isinstance(leaving, Order) and _could_be_taken(state, leaving):
+            raise OutOfPhase(market=leaving.market)
+
+
+def _could_be_taken(state: State, order: Order) -> bool:
+    """Return whether somebody may have taken in the order's market who saw it before the block."""
+    in_market = state.market(order.market).taking_block == state.block
+    return in_market and order.rank < state.block_first_id
+
+
+def _takes_where_cancels_go_first(state: State, action: PlaceOrders) -> bool:
+    """Return whether ``action`` is of the second phase, as who sorts the block sees it."""
+    known = len(state.markets)
+    return any(
+        state.market(market).rules.ordering is _CANCELS_FIRST
+        for market in markets_taken_in(action)
+        if 1 <= market <= known
+    )

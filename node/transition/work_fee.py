@@ -3,7 +3,8 @@
 An order in an auction pays twice, and nothing for its fills. One that waits for a trigger pays
 twice at once, and for its fills later: at the price of that block or at its sender's limit, the
 lower of them. An amend pays like an order, unless it takes half or more off what is left, at the
-same price: lot by lot, the fee for one order would pay for a log of any length.
+same price: lot by lot, the fee for one order would pay for a log of any length. Into an auction it
+pays twice as well.
 
 Paid is the attempt. An order that is refused inside an action that applies is charged like any
 other, because it stands on L1 and was looked at. A fill-or-kill order that is killed has walked the
@@ -20,6 +21,8 @@ A price above what the signer allowed refuses the orders that it is for, and no 
 beside them take effect.
 """
 
+from collections.abc import Container
+
 from node.matching.book import Order
 from node.transition.effects import Effects
 from node.transition.state import Account
@@ -27,6 +30,7 @@ from node.transition.waiting import Waiting
 from node.types.commands import AmendOrder, NewOrder, PlaceOrders
 from node.types.errors import CommandRejected, FeeAboveMax, InsufficientCollateral
 from node.types.events import WorkCharged
+from node.types.ids import MarketId
 from node.types.units import Money
 
 _TWICE = 2
@@ -94,7 +98,7 @@ def hold_back(effects: Effects, account: Account, command: PlaceOrders) -> WorkF
         elif not order.reduce_only:
             charged += _TWICE if order.market in auctions else 1
     if command.amends:
-        charged += _charged_amends(account, command.amends)
+        charged += _charged_amends(account, command.amends, auctions)
     return WorkFee(effects, account, price, charged, command.max_fee) if charged else None
 
 
@@ -121,17 +125,21 @@ def left_after(order: Order | Waiting, change: AmendOrder) -> int:
     return change.size - order.size + order.remaining
 
 
-def _charged_amends(account: Account, amends: tuple[AmendOrder, ...]) -> int:
+def _charged_amends(
+    account: Account, amends: tuple[AmendOrder, ...], auctions: Container[MarketId]
+) -> int:
     """Count the amends that are to be paid for, as things stand before the first of them.
 
-    The second of one order is always among them: what it finds is not what stands there now.
+    Into an auction an order goes anew, and its fills there are free: that counts twice, as an order
+    does. The second of one order is always among them: what it finds is not what stands there now.
     """
     charged = 0
     seen: set[Order | Waiting] = set()
     for change in amends:
         order = account.named(change.order_id, change.client_id)
         if order is None or order in seen or is_charged(order, change):
-            charged += 1
+            again = change.market in auctions and not isinstance(order, Waiting)
+            charged += _TWICE if again else 1
         if order is not None:
             seen.add(order)
     return charged

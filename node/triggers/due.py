@@ -58,13 +58,18 @@ class DueBook:
     """Prices that are waited for, times that will come, accounts that have gone."""
 
     __slots__ = (
-        "_absent", "_alarms", "_armed", "_grace_ms", "_ladders", "_limits", "_met", "_switches",
-        "_times", "_waiters",
+        "_absent", "_again", "_alarms", "_armed", "_grace_ms", "_ladders", "_limits", "_met",
+        "_overdue", "_retry_ms", "_switches", "_times", "_waiters",
     )  # fmt: skip
 
-    def __init__(self, markets: Iterable[MarketId], grace_ms: int) -> None:
-        """Start with nothing to wait for; ``grace_ms`` is how long an absence is overlooked."""
+    def __init__(self, markets: Iterable[MarketId], grace_ms: int, retry_ms: int) -> None:
+        """Start with nothing to wait for; ``grace_ms`` is how long an absence is overlooked.
+
+        What is due is proposed again every ``retry_ms``, until its own event says that it is done:
+        a proposal can be merged with an earlier one, or meet a block that is dated before it.
+        """
         self._grace_ms = grace_ms
+        self._retry_ms = retry_ms
         self._ladders = {market: Ladder() for market in markets}
         self._waiters: dict[OrderId, Waiter] = {}
         self._met: deque[OrderId] = deque()
@@ -73,6 +78,9 @@ class DueBook:
         self._switches: dict[Address, Millis] = {}
         self._armed: set[Address] = set()
         self._absent: dict[Address, int] = {}
+        # What has come due and is not done, by account, and who will be looked at again.
+        self._overdue: dict[Address, set[OrderId]] = {}
+        self._again: set[Address] = set()
         self._alarms: SortedList[tuple[int, _Alarm, OrderId, Address]] = SortedList()
         # Of the block at hand: the times of orders that may come to rest.
         self._limits: dict[OrderId, Millis] = {}
@@ -87,16 +95,20 @@ class DueBook:
         """Take in a durable block."""
         for command, events in zip(block.block.commands, block.events, strict=True):
             if isinstance(command, PlaceOrders):
-                if self._times or self._waiters or any(map(_is_watched, command.orders)):
+                if self._is_watching or any(map(_is_watched, command.orders)):
                     self._take_placed(command, events)
             elif isinstance(command, OracleRound):
                 for event in events:
                     if type(event) is MarkMoved:
                         self._meet(event)
-            elif self._times or self._waiters or self._switches or type(command) is SetSwitch:
+            elif self._is_watching or type(command) is SetSwitch:
                 self._take_all(events)
         # What arrived for an auction rests by the block's end, or never.
         self._limits.clear()
+
+    @property
+    def _is_watching(self) -> bool:
+        return bool(self._times or self._waiters or self._switches or self._limits)
 
     def wait(self, waiter: Waiter, good_till: Millis) -> None:
         """Watch an order that waits for its price."""
@@ -115,6 +127,7 @@ class DueBook:
         before = self._switches.pop(account, None)
         if before is not None:
             self._alarms.discard((before, _Alarm.SWITCH, _NOBODY, account))
+            self._done(account, _NOBODY)
         if cancel_at:
             self._switches[account] = cancel_at
             self._alarms.add((cancel_at, _Alarm.SWITCH, _NOBODY, account))
@@ -161,11 +174,17 @@ class DueBook:
         """
         found: dict[Proposal, None] = {}
         while self._alarms and self._alarms[0][0] <= now_ms and len(found) < limit:
-            _, alarm, _, account = self._alarms.pop(0)
+            _, alarm, order_id, account = self._alarms.pop(0)
             if alarm is _Alarm.ABSENCE:
                 del self._absent[account]
                 found[Disconnected(account)] = None
+                continue
+            if alarm is _Alarm.AGAIN:
+                self._again.discard(account)
             else:
+                self._overdue.setdefault(account, set()).add(order_id)
+            if account in self._overdue:
+                self._look_again(account, now_ms)
                 found[Expire(account)] = None
         while self._met and len(found) < limit:
             waiter = self._waiters.get(self._met.popleft())
@@ -181,14 +200,17 @@ class DueBook:
         return Lane.REDUCING
 
     def not_queued(self, proposal: Proposal, again_ms: int) -> None:
-        """Take back a proposal for which there was no room; it is made again at ``again_ms``."""
+        """Take back a proposal for which there was no room; it is made again at ``again_ms``.
+
+        What has come due is proposed again anyway.
+        """
         if isinstance(proposal, TriggerOrder):
             self.not_met(proposal)
-        elif isinstance(proposal, Expire):
-            self._alarms.add((again_ms, _Alarm.AGAIN, _NOBODY, proposal.account))
-        elif proposal.account in self._armed and proposal.account not in self._absent:
-            self._absent[proposal.account] = again_ms
-            self._alarms.add((again_ms, _Alarm.ABSENCE, _NOBODY, proposal.account))
+        elif isinstance(proposal, Disconnected):
+            account = proposal.account
+            if account in self._armed and account not in self._absent:
+                self._absent[account] = again_ms
+                self._alarms.add((again_ms, _Alarm.ABSENCE, _NOBODY, account))
 
     def not_met(self, proposal: TriggerOrder) -> None:
         """Take back a proposal that was refused: the order waits for the next mark."""
@@ -265,6 +287,19 @@ class DueBook:
         limit = self._times.pop(order_id, None)
         if limit is not None:
             self._alarms.discard((limit[0], _Alarm.ORDER, order_id, limit[1]))
+            self._done(limit[1], order_id)
+
+    def _look_again(self, account: Address, now_ms: int) -> None:
+        if account not in self._again:
+            self._again.add(account)
+            self._alarms.add((now_ms + self._retry_ms, _Alarm.AGAIN, _NOBODY, account))
+
+    def _done(self, account: Address, order_id: OrderId) -> None:
+        overdue = self._overdue.get(account)
+        if overdue is not None:
+            overdue.discard(order_id)
+            if not overdue:
+                del self._overdue[account]
 
 
 def _is_watched(order: NewOrder) -> bool:

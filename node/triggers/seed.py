@@ -5,9 +5,9 @@ from node.triggers.due import DueBook
 from node.triggers.ladder import Waiter
 
 
-def due_book_of(state: State, grace_ms: int) -> DueBook:
+def due_book_of(state: State, grace_ms: int, retry_ms: int) -> DueBook:
     """Return the book of every open order of ``state`` that waits or ends, and of all switches."""
-    book = DueBook((market.market_id for market in state.markets), grace_ms)
+    book = DueBook((market.market_id for market in state.markets), grace_ms, retry_ms)
     for account in state.accounts.values():
         for order in account.orders.values():
             book.expect(order.order_id, account.address, order.good_till)

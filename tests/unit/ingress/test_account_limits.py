@@ -8,6 +8,7 @@ from node.ingress.account_limits import ACCOUNTS_MAX, AccountLimits, WeightBudge
 from node.ingress.config import IngressConfig, check_ingress_config
 from node.types.commands import (
     AdjustMargin,
+    AmendOrder,
     CancelAll,
     CancelOrder,
     NewOrder,
@@ -27,6 +28,7 @@ S = 1_000_000_000
 HEAD = (ALICE.address, ALICE.address, 1, Millis(1), b"")
 ORDER = NewOrder(MarketId(1), Side.BUY, OrderType.GTC, Ticks(1), Lots(1))
 CANCEL = CancelOrder(OrderId(1))
+AMEND = AmendOrder(MarketId(1), Ticks(1), Lots(1), OrderId(1))
 SMALL = IngressConfig(adding_per_s=10, adding_burst=200, reducing_per_s=20, reducing_burst=300)
 
 
@@ -55,6 +57,7 @@ def limits_of(config: IngressConfig = SMALL) -> AccountLimits:
     [
         (placing(3, 2), 5, "adding"),
         (cancelling(7), 7, "reducing"),
+        (PlaceOrders(*HEAD, (), (), amends=(AMEND,) * 4), 4, "adding"),
         (CancelAll(*HEAD, EVERY_MARKET), 1, "reducing"),
         (AdjustMargin(*HEAD, MarketId(1), Money(5)), 1, "reducing"),
         (AdjustMargin(*HEAD, MarketId(1), Money(-5)), 1, "adding"),

@@ -163,6 +163,8 @@ def test_the_same_action_again_gets_the_first_result_again() -> None:
     desk.intake.offers[1][2](Rejected(NonceUsed.code, "NonceUsed", {"nonce": 1}))
     assert desk.answers == [(SUCCESS, "done")] * 2
     assert desk.counts() == (2, 2, 0, {})
+    # Whoever brought it again has not lied, and may not be who signed it.
+    assert desk.session.is_trusted(0)
 
 
 def test_what_was_never_executed_has_no_first_result() -> None:

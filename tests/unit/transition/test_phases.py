@@ -117,3 +117,29 @@ def test_a_state_rebuilt_between_blocks_has_no_phase_left(exchange: Exchange) ->
     exchange.state = State.from_leaves(exchange.state.rules, DOMAIN, exchange.state.leaves())
     exchange.wait(5)
     exchange.do(cancel(exchange, 1))
+
+
+def test_a_cancel_takes_no_partner_out_of_phase(exchange: Exchange) -> None:
+    exchange.place(
+        ALICE,
+        order(BUY, COIN, 98_00, client_id=7, group=5),
+        order(BUY, COIN, 98_00, client_id=8, group=5, market=ETH),
+    )
+    exchange.wait(5)
+    exchange.place(BOB, order(BUY, COIN // 2, 98_50))
+    assert exchange.refused(cancel(exchange, 8), OutOfPhase) == {"market": BTC}
+    exchange.wait(5)
+    exchange.do(cancel(exchange, 8))
+    assert {one[1] for one in exchange.gone()} >= {CancelReason.ONE_CANCELS_OTHER}
+
+
+def test_what_takes_in_another_market_is_of_the_first_phase_all_the_same(
+    exchange: Exchange,
+) -> None:
+    """Who sorts the block puts it there, so who replays it must hold it there."""
+    exchange.place(BOB, order(BUY, COIN // 2, 98_50))
+    elsewhere = order(BUY, COIN, 98_00, market=ETH)
+    mixed = cancel(exchange, 1, orders=(elsewhere,))
+    exchange.do(mixed)
+    (refused,) = exchange.told(ItemRejected)
+    assert refused.error == "OutOfPhase"

@@ -3,14 +3,23 @@
 import msgspec
 import pytest
 
-from node.types.commands import AmendOrder, CancelOrder, NewOrder, OpenBlock, OrderType
+from node.types.commands import (
+    AmendOrder,
+    CancelOrder,
+    NewOrder,
+    OpenBlock,
+    OrderType,
+    Uncross,
+)
 from node.types.errors import FeeAboveMax, UnknownOrder
 from node.types.events import Filled, ItemRejected, OrderAmended, WorkCharged
 from node.types.fees import FeeRules
 from node.types.ids import OrderId
+from node.types.rules import Ordering
 from node.types.units import Millis, Money
 from tests.examples import ALICE, BOB, CAROL, RULES
 from tests.unit.transition.exchange import (
+    BTC,
     BUY,
     COIN,
     SELL,
@@ -185,3 +194,17 @@ def test_a_waiting_order_is_amended_like_any_other(exchange: Exchange) -> None:
     assert change(exchange, amendment(first, 107_00, 2 * COIN)) == []
     exchange.do(exchange.orders(ALICE, cancels=(CancelOrder(first),)))
     assert charged(exchange) == []
+
+
+def test_going_into_an_auction_anew_pays_like_going_into_it() -> None:
+    """Fills in an auction are free, so that whoever arrives pays for two."""
+    first, second = PRICED.markets
+    auction = msgspec.structs.replace(first, ordering=Ordering.AUCTION)
+    exchange = Exchange(msgspec.structs.replace(PRICED, markets=(auction, second)))
+    exchange.fund(ALICE, 1_000)
+    order_id = placed(exchange, order(BUY, COIN, 95_00))
+    assert charged(exchange) == [(units(orders=2), FLOOR)]
+    exchange.do(Uncross(BTC))
+    exchange.state.drain_changes()
+    exchange.wait(5)
+    assert change(exchange, amendment(order_id, 96_00, COIN)) == [(units(orders=2), FLOOR)]

@@ -11,6 +11,7 @@ from node.types.commands import (
     PlaceOrders,
     Side,
     TriggerOrder,
+    Uncross,
 )
 from node.types.events import (
     CancelReason,
@@ -39,10 +40,11 @@ from tests.unit.triggers.trigger_cases import (
 
 LATER = START_MS + 5_000
 GRACE_MS = 1_000
+RETRY_MS = 100
 
 
 def due_book() -> DueBook:
-    return DueBook([BTC], GRACE_MS)
+    return DueBook([BTC], GRACE_MS, RETRY_MS)
 
 
 def gone(order_id: int) -> OrderCancelled:
@@ -201,13 +203,36 @@ def test_after_a_start_everyone_who_asked_for_it_counts_as_gone() -> None:
     assert now(book, START_MS + GRACE_MS) == [Disconnected(ALICE.address)]
 
 
+def test_what_is_due_is_proposed_until_its_own_event_says_that_it_is_done() -> None:
+    """A second proposal can be merged with a first one that did not see it; or come too early."""
+    book, first, second = due_book(), limit(LATER), limit(LATER + 1)
+    events = (accepted(7, first), rested(7), accepted(8, second, item=1), rested(8))
+    book.take(durable(placed(first, second, events=events)))
+    expire = Expire(ALICE.address)
+    assert now(book, LATER) == [expire]
+    assert now(book, LATER + 1) == [expire]
+    book.take(durable((expire, (gone(7),))))
+    assert now(book, LATER + RETRY_MS) == [expire]
+    book.take(durable((expire, (gone(8),))))
+    assert now(book, LATER + 10 * RETRY_MS) == []
+    assert book.next_ms is None
+
+
+def test_a_time_is_watched_that_came_in_by_an_auction() -> None:
+    book, order = due_book(), limit(LATER)
+    action, _ = placed(order, events=())
+    uncross = Uncross(BTC)
+    book.take(durable((action, (accepted(7, order),)), (uncross, (rested(7),))))
+    assert book.next_ms == LATER
+
+
 def test_what_found_no_room_is_proposed_again() -> None:
     book, order = due_book(), limit(LATER)
     book.take(durable(placed(order, events=(accepted(7, order), rested(7)))))
     (expire,) = book.proposals(Millis(LATER), 100)
-    book.not_queued(expire, LATER + 50)
-    assert now(book, LATER + 49) == []
-    assert now(book, LATER + 50) == [expire]
+    book.not_queued(expire, LATER + RETRY_MS)
+    assert now(book, LATER + RETRY_MS - 1) == []
+    assert now(book, LATER + RETRY_MS) == [expire]
 
 
 def test_a_book_without_watched_orders_looks_at_nothing() -> None:

@@ -49,7 +49,7 @@ class Desk:
         self.mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("triggers", 16))
         self.is_open = True
         self.offers: list[tuple[Proposal, Lane, Deliver]] = []
-        book = DueBook([BTC], CONFIG.reconnect_grace_ms)
+        book = DueBook([BTC], CONFIG.reconnect_grace_ms, CONFIG.retry_ms)
         self.service = TriggerService(book, self.mailbox, self._submit, self.clock, CONFIG)
 
     def bring(self, *blocks: DurableBlock) -> None:
