@@ -131,6 +131,7 @@ def _send(
     send()
 
 
+@pytest.mark.lengthy
 async def test_no_drawn_request_breaks_the_contract(tmp_path: Path) -> None:
     async with node(tmp_path) as daemon:
         answers = await asyncio.to_thread(draw_requests, daemon.url, 8)
@@ -342,6 +343,7 @@ async def test_everything_that_is_said_is_documented(tmp_path: Path) -> None:
                 await listener.read()
 
 
+@pytest.mark.lengthy
 async def test_the_faucet_pays_in_on_l1_once(tmp_path: Path) -> None:
     account = hex_from_address(dev_keys("contract", 1)[0].address)
     async with node(tmp_path) as daemon:

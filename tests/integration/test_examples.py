@@ -5,6 +5,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from node.adapters.key_signer import KeySigner
 from node.app.exchange import dev_key
 from node.simulation.replay.funding import fund
@@ -33,6 +35,7 @@ async def run(name: str, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, output.decode(), errors.decode()
 
 
+@pytest.mark.lengthy
 async def test_the_examples_trade_watch_and_leave_nothing_behind(tmp_path: Path) -> None:
     async with (
         node_on_chain(tmp_path, "py-evm") as (daemon, chain),

@@ -157,6 +157,7 @@ async def require_export(daemon: Daemon, folder: Path, live: Rows) -> None:
     assert (done.code, "nothing" in done.errors) == (2, True)
 
 
+@pytest.mark.lengthy
 async def test_a_database_that_is_away_holds_nobody_up_and_is_caught_up(tmp_path: Path) -> None:
     sections = swift(
         history={"queue_blocks": 16, "blocks_per_group": 8, "gather_ms": 0},
@@ -233,6 +234,7 @@ async def test_a_node_without_a_history_writes_and_answers_none(tmp_path: Path) 
         assert not history_file(daemon).exists()
 
 
+@pytest.mark.lengthy
 async def test_a_rebuild_beside_a_running_node_is_refused(tmp_path: Path) -> None:
     async with node_on_chain(tmp_path, "py-evm") as (daemon, _):
         done = await rebuild(daemon, "auto", tmp_path / "other.sqlite")

@@ -21,7 +21,7 @@ from tests.integration.posted_log import PostedLog
 # Fifty kills take about five minutes.
 pytestmark = pytest.mark.timeout(600)
 
-KILLS = int(os.environ.get("PLIMSOLL_KILLS", "3"))
+KILLS = int(os.environ.get("PLIMSOLL_KILLS", "2"))
 SEED = int(os.environ.get("PLIMSOLL_SEED", "20190523"))
 
 RECEIPTS_CHECKED = 40
