@@ -1,6 +1,8 @@
 """What each account has: balances, positions, open orders and agents, kept from events alone."""
 
+from bisect import bisect_right
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +12,7 @@ from node.types.durable import DurableBlock
 from node.types.events import (
     AgentChanged,
     BalanceChanged,
+    CancelReason,
     Deleveraged,
     Deposited,
     Event,
@@ -39,6 +42,8 @@ from node.types.units import Lots, Millis, Money, Ticks
 
 NEVER: Final = Millis(0)
 NO_PRICE: Final = Ticks(0)
+
+_ARRIVALS: Final = (OrderAccepted, OrderAmended, OrderTriggered)
 
 
 class Happened(msgspec.Struct, frozen=True, gc=False):
@@ -139,7 +144,7 @@ class Accounts:
     def __init__(self) -> None:
         self.by_address: dict[Address, AccountMirror] = {}
         self._touched: Touched = {}
-        # Of the block at hand: orders that may come to rest. ``remaining`` is what is left of them.
+        # Of the block at hand: orders that are to fill, rest or end. ``remaining``: what is left.
         self._arriving: dict[OrderId, OpenOrder] = {}
         self._sequence = Sequence(0)
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -183,6 +188,7 @@ class Accounts:
                     self._trigger_set(event, command)
                 elif (handler := self._handlers.get(type(event))) is not None:
                     handler(event)
+        self._end_consumed()
         self._arriving.clear()
         return touched
 
@@ -219,6 +225,25 @@ class Accounts:
         self, event: Deposited | Liquidated | WithdrawalOpened | WorkCharged
     ) -> None:
         self._touch(event.account, event)
+
+    def _end_consumed(self) -> None:
+        """Tell the end of each order of which its own account's orders took what was not filled.
+
+        No event says so of one that came: only its last fill is told, which seems to leave lots.
+        """
+        left = {
+            order.order_id: order
+            for order in self._arriving.values()
+            if order.remaining and order.state in (ACCEPTED, PARTLY_FILLED)
+        }
+        if not left:
+            return
+        for address, events in self._touched.items():
+            came = [one.event.order_id for one in events if isinstance(one.event, _ARRIVALS)]
+            for order_id in came:
+                order = left.pop(order_id, None)
+                if order is not None:
+                    _end_in_place(events, order, address)
 
     def _accepted(self, event: OrderAccepted, command: Command) -> None:
         self._touch(event.account, event, ACCEPTED, event.size)
@@ -261,7 +286,7 @@ class Accounts:
         order.remaining = event.size
 
     def _rested(self, event: OrderRested) -> None:
-        order = self._arriving[event.order_id]
+        order = self._arriving.pop(event.order_id)
         if order.state == ACCEPTED:
             order.state = RESTING
         order.price, order.remaining = event.price, event.remaining
@@ -284,6 +309,7 @@ class Accounts:
         # One that does not rest may have waited for its price, or have never been open.
         mirror = self._touch(event.account, event, CANCELLED, event.remaining)
         mirror.orders.pop(event.order_id, None)
+        self._arriving.pop(event.order_id, None)
 
     def _filled(self, event: Filled) -> None:
         self._fill_maker(event)
@@ -332,6 +358,30 @@ class Accounts:
 
 def _after_fill(left: int) -> str:
     return PARTLY_FILLED if left else FILLED
+
+
+def _end_in_place(events: list[Happened], order: OpenOrder, account: Address) -> None:
+    """Add the end of ``order`` to its account's ``events``, behind what its command did there."""
+    last = next(one for one in reversed(events) if _is_of(one.event, order.order_id))
+    ended = OrderCancelled(
+        order.order_id,
+        order.client_id,
+        account,
+        order.market,
+        order.side,
+        order.price,
+        order.remaining,
+        CancelReason.SELF_TRADE,
+        resting=False,
+    )
+    place = bisect_right(events, last.sequence, key=attrgetter("sequence"))
+    events.insert(place, Happened(last.sequence, ended, CANCELLED, order.remaining))
+
+
+def _is_of(event: Event, order_id: OrderId) -> bool:
+    if isinstance(event, Filled):
+        return event.taker_order == order_id
+    return isinstance(event, _ARRIVALS) and event.order_id == order_id
 
 
 def _item(command: Command, item: int) -> NewOrder:
