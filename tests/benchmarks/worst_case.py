@@ -23,6 +23,7 @@ from node.types.commands import (
     CancelOrder,
     Command,
     Deposit,
+    Expire,
     Liquidate,
     NewOrder,
     OpenBlock,
@@ -30,12 +31,17 @@ from node.types.commands import (
     OrderType,
     PlaceOrders,
     PriceReport,
+    SetSwitch,
     SettleFunding,
     Side,
+    Trigger,
+    TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.events import Event, Filled, ItemRejected, Rejected
 from node.types.ids import EVERY_MARKET, Address
+from node.types.rules import Ordering, Rules
 from node.types.units import PPM_ONE, Lots, Millis, Money, Ticks
 from tests.benchmarks.book_tape import MARKET, MIDDLE
 from tests.examples import DOLLAR, DOMAIN, REPORTERS, RULES, START_MS
@@ -44,6 +50,12 @@ ROUNDS: Final = 5
 LOTS: Final = 10_000
 EXPIRES: Final = Millis(START_MS + 3_600_000)
 RICH: Final = Money(1_000_000 * DOLLAR)
+AUCTIONS: Final = msgspec.structs.replace(
+    RULES,
+    markets=tuple(
+        msgspec.structs.replace(market, ordering=Ordering.AUCTION) for market in RULES.markets
+    ),
+)
 FAR: Final = 60
 """Ticks between the orders that a command meets and those that only wait."""
 
@@ -66,8 +78,8 @@ class WorstCost(msgspec.Struct, frozen=True):
 class Siege:
     """A state that is made as hard as the rules allow, by accounts that are rich enough."""
 
-    def __init__(self) -> None:
-        self.state = State.genesis(RULES, DOMAIN)
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.state = State.genesis(rules, DOMAIN)
         self._nonces: dict[Address, int] = {}
         self.put(OpenBlock(1, START_MS))
         self.mark(MIDDLE)
@@ -242,6 +254,41 @@ def agent(siege: Siege) -> Command:
     return ApproveAgent(*siege.action(account), Address(b"\x78" * 20), EXPIRES)
 
 
+def switch(siege: Siege) -> Command:
+    """A switch, which is a word in the account's leaf."""
+    return SetSwitch(*siege.action(siege.account()), Millis(START_MS + 1_000))
+
+
+def expire(siege: Siege) -> Command:
+    """Everything that an account may have open, whose time is over at once."""
+    account, over = siege.account(), Millis(START_MS + 10)
+    ends = msgspec.structs.replace(order(Side.BUY, MIDDLE - FAR), good_till=over)
+    siege.rest(account, RULES.limits.open_orders_per_account, ends)
+    siege.put(OpenBlock(siege.state.block + 1, over))
+    return Expire(account)
+
+
+def trigger(siege: Siege) -> Command:
+    """A waiting order that meets what ``place`` meets."""
+    fills = RULES.limits.fills_per_order
+    siege.makers_who_close(fills)
+    account, met = siege.account(), Ticks(MIDDLE + 1)
+    taking = order(Side.BUY, MIDDLE, fills * LOTS)
+    waiting = msgspec.structs.replace(taking, trigger=Trigger.STOP, trigger_price=met)
+    siege.put(siege.orders(account, waiting))
+    siege.mark(met)
+    (order_id,) = siege.state.accounts[account].waiting
+    return TriggerOrder(account, order_id)
+
+
+def uncross(siege: Siege) -> Command:
+    """As many arrivals as an auction holds, half of them against the other half."""
+    for number in range(RULES.limits.orders_per_auction):
+        side = Side.SELL if number % 2 else Side.BUY
+        siege.put(siege.orders(siege.account(), order(side, MIDDLE)))
+    return Uncross(MARKET)
+
+
 CASES: Final[tuple[tuple[Kind, str, Callable[[Siege], Command]], ...]] = (
     (Kind.PLACE, "meets all makers it may; each closes and drops all its orders", place),
     (Kind.PLACE, "fill-or-kill: the same number of makers, rehearsed, then taken", kill),
@@ -256,6 +303,10 @@ CASES: Final[tuple[tuple[Kind, str, Callable[[Siege], Command]], ...]] = (
     (Kind.MARGIN, "an account with all its orders", margin),
     (Kind.WITHDRAW, "a part of what is free", withdraw),
     (Kind.AGENT, "the last agent that may be", agent),
+    (Kind.SWITCH, "a dead man's switch", switch),
+    (Kind.EXPIRE, "all orders that an account may have", expire),
+    (Kind.TRIGGER, "meets what a place may meet", trigger),
+    (Kind.UNCROSS, "all arrivals that an auction may have, half against half", uncross),
 )
 """Every kind, and what makes it dear; the longest of a kind stands first."""
 
@@ -269,9 +320,11 @@ def _measured(kind: Kind, case: str, prepare: Callable[[Siege], Command], rounds
     spent: list[float] = []
     events: tuple[Event, ...] = ()
     for _ in range(rounds):
-        siege = Siege()
+        siege = Siege(AUCTIONS if kind is Kind.UNCROSS else RULES)
         command = prepare(siege)
-        siege.state.drain_changes()
+        # What waits for an auction stands in no leaf yet.
+        if kind is not Kind.UNCROSS:
+            siege.state.drain_changes()
         gc.collect()
         started_ns = perf_counter_ns()
         events = siege.put(command)
