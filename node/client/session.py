@@ -292,8 +292,14 @@ class Session:
     async def _renew(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Log in and subscribe as before; then start over each channel that falls behind."""
         try:
-            if self._wallet is not None:
-                await self._log_in()
+            try:
+                if self._wallet is not None:
+                    await self._log_in()
+            except CommandRejected:
+                # Such as an agent's whose time is over: all but the private feed goes on.
+                _log.warning("login_refused", url=self._url, exc_info=True)
+                self._wallet = None
+                self._channels.pop(("account", "", ""), None)
             for subscription in list(self._channels.values()):
                 await self._ask(subscription)
             self._ready.set()

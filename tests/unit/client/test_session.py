@@ -11,7 +11,7 @@ from aiohttp import web
 
 from node.client.errors import ConnectionLost
 from node.client.session import Session, connect
-from node.types.errors import WrongChain
+from node.types.errors import WrongChain, WrongSigner
 from tests.examples import DOMAIN, RULES
 from tests.unit.sequencer.surroundings import TestKey
 
@@ -24,6 +24,7 @@ GREETING = {
     "sequencer": "0x" + SEQUENCER.hex(),
 }
 HELLO = msgspec.json.encode(GREETING).decode()
+WRONG_SIGNER = {"code": WrongSigner.code, "name": "WrongSigner", "values": {}}
 IMPOSTOR = msgspec.json.encode(GREETING | {"sequencer": "0x" + "66" * 20}).decode()
 
 Behaviour = Callable[[web.WebSocketResponse, web.Request], Awaitable[None]]
@@ -91,6 +92,44 @@ async def greet_and_vanish(socket: web.WebSocketResponse, request: web.Request) 
     await socket.send_str(HELLO)
     await socket.receive()
     await vanish(socket, request)
+
+
+async def test_a_log_in_that_is_refused_anew_ends_nothing_else() -> None:
+    asked: list[str] = []
+
+    async def let_in(socket: web.WebSocketResponse, request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        for _ in range(3):
+            one = msgspec.json.decode((await socket.receive()).data)
+            await socket.send_json({"id": one["id"], "result": {"resumed": True}})
+        await vanish(socket, request)
+
+    async def refuse(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        async for message in socket:
+            one = msgspec.json.decode(message.data)
+            asked.append(one["params"].get("channel", one["method"]))
+            if one["method"] == "login":
+                # As where an agent's time is over.
+                await socket.send_json({"id": one["id"], "error": WRONG_SIGNER})
+            else:
+                await socket.send_json({"id": one["id"], "result": {"resumed": True}})
+
+    async with session_with(let_in, refuse) as session:
+        await session.ready()
+        await session.login(session.wallet(b"\x07" * 32))
+        await session.subscribe("account", lambda _: None)
+        await session.subscribe("marks", lambda _: None)
+        while session.connections == 1:  # noqa: ASYNC110 - nobody announces it
+            await asyncio.sleep(0.01)
+        await session.ready()
+        assert asked == ["login", "marks"]
+        await session.request("ping", {})
+        await session._socket.close()  # type: ignore[union-attr]
+        while session.connections == 2:  # noqa: ASYNC110 - nobody announces it
+            await asyncio.sleep(0.01)
+        await session.ready()
+        assert asked == ["login", "marks", "ping", "marks"]
 
 
 async def test_a_server_that_goes_before_its_hello_is_tried_again() -> None:
