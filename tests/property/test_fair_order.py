@@ -1,9 +1,16 @@
 """Markets of every ordering side by side: what holds after every block of any log."""
 
+from decimal import Decimal
+
+import msgspec
 import pytest
 
+from node.client.local_account import LocalAccount
+from node.ports.api import Channel
 from node.publisher.accounts import Accounts
 from node.publisher.books import Books
+from node.publisher.feeds import Feeds
+from node.publisher.marks import Marks
 from node.publisher.seed import accounts_of
 from node.sequencer.recovery import replay
 from node.transition import invariants
@@ -23,9 +30,10 @@ from node.types.errors import (
     StateDiverged,
 )
 from node.types.events import CancelReason, Filled, OrderAccepted, OrderCancelled, Uncrossed
+from node.types.ids import Sequence
 from node.types.rules import Ordering
 from tests.examples import DOMAIN
-from tests.property.fair_log import FAIR_RULES, MARKETS, FairLog, told
+from tests.property.fair_log import FAIR_RULES, MARKETS, TRADERS, FairLog, told
 from tests.property.test_mirrors import book_of, shown
 
 SEEDS = (1, 2, 3, 4)
@@ -93,6 +101,22 @@ def test_what_the_publisher_keeps_is_the_state(run: Run) -> None:
             for side in Side:
                 assert books.levels(market, side) == book_of(state, market, side)
         assert shown(accounts) == shown(accounts_of(state))
+
+
+def test_an_account_followed_by_its_feed_has_the_orders_that_are_open(run: Run) -> None:
+    feeds = Feeds(
+        FAIR_RULES, Books(len(MARKETS)), Accounts(), Marks(Sequence(0)), bytes, Sequence(0)
+    )
+    followed = {Channel("account", account=one.address): LocalAccount() for one in TRADERS}
+    for durable in run.blocks:
+        for message in feeds.take(durable, followed):
+            followed[message.channel].apply(msgspec.json.decode(message.frame), 0)
+        for channel, account in followed.items():
+            shown_orders = feeds.account_fields(channel.account)["orders"]
+            assert {number: order.remaining for number, order in account.open.items()} == {
+                order["order_id"]: Decimal(order["remaining"]) for order in shown_orders
+            }
+            assert {order.ended for order in account.open.values()} <= {None}
 
 
 def test_every_auction_has_one_price_and_keeps_every_limit(run: Run) -> None:
