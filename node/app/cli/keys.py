@@ -31,6 +31,9 @@ from node.types.units import Millis
 REVOKED: Final = Millis(1)
 """A moment long gone: an authority until then is none."""
 
+HOURS_MAX: Final = 1_000_000
+"""How long an agent may be approved for: more than a hundred years, and a time that can be told."""
+
 keys = typer.Typer(help="Make keys, and say who may act for an account.", no_args_is_help=True)
 
 
@@ -72,7 +75,10 @@ def show(key: KeyOption = DEFAULT_KEY, *, json: JsonOption = False) -> None:
 @keys.command()
 def approve(
     agent: Annotated[str, typer.Argument(help="The agent's address (keys show).")],
-    hours: Annotated[float, typer.Option(min=0.01, help="How long it may act.")] = 24.0,
+    hours: Annotated[
+        float,
+        typer.Option(min=0.01, max=HOURS_MAX, help="How long it may act."),
+    ] = 24.0,
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
     *,

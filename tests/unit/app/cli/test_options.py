@@ -197,3 +197,11 @@ def test_every_command_of_a_trader_shows_an_example_and_speaks_json(command: str
     told = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
     assert f"Example: plimsoll {command}" in told.output
     assert "--json" in told.output
+
+
+@pytest.mark.parametrize("hours", ["inf", "nan", "-1", "0", "1e300"])
+def test_an_agent_is_approved_for_a_time_that_ends(hours: str) -> None:
+    agent = "0x" + ALICE.address.hex()
+    told = CliRunner().invoke(app, ["keys", "approve", agent, f"--hours={hours}"])
+    assert told.exit_code == 2, told.exception
+    assert "--hours" in told.output
