@@ -69,7 +69,9 @@ def test_a_snapshot_is_how_things_stand() -> None:
 
 def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
     account = followed()
-    changes = account.apply(update(accepted(6), filled(6, "1", left="2"), filled(6, "2", "12")), 1_000)
+    changes = account.apply(
+        update(accepted(6), filled(6, "1", left="2"), filled(6, "2", "12")), 1_000
+    )
     order = account.order(6)
     assert order is changes.orders[6]
     assert order.amount == order.filled == 3
@@ -82,7 +84,9 @@ def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
 
 def test_what_is_left_of_an_order_that_may_not_rest_is_told_with_its_reason() -> None:
     account = followed()
-    account.apply(update(accepted(6), filled(6, "1", left="2"), cancelled(6, "2", "immediate")), 1_000)
+    account.apply(
+        update(accepted(6), filled(6, "1", left="2"), cancelled(6, "2", "immediate")), 1_000
+    )
     order = account.order(6)
     assert order is not None
     assert (order.filled, order.remaining) == (Decimal(1), Decimal(2))
