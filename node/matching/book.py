@@ -97,7 +97,6 @@ class Order:
         self.good_till = good_till
         self.group = group
         self.batch = 0
-        self.batch = 0
         self.level: Level | None = None
         self.before: Order | None = None
         self.after: Order | None = None
