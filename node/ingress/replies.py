@@ -49,7 +49,9 @@ class Replies:
         return len(self._bodies) + len(self._replayed)
 
     def remember(self, key: bytes, body: bytes) -> None:
-        """Keep ``body``, the result of the action and signer ``key``."""
+        """Keep ``body``, the result of the action and signer ``key``; again changes nothing."""
+        if key in self._bodies:
+            return
         self._bodies[key] = body
         self._bytes += len(body)
         while self._bytes > self._bytes_max:

@@ -30,6 +30,16 @@ def test_the_oldest_results_are_forgotten_first() -> None:
     ]  # fmt: skip
 
 
+def test_an_answer_that_goes_to_many_is_remembered_once() -> None:
+    """Who asks eight times at once is answered eight times, and takes up room for one."""
+    replies = Replies(rendered, bytes_max=30)
+    for _ in range(8):
+        replies.remember(KEY, b'{"n":"10"}')
+    replies.remember(bytes(52), b'{"n":"20"}')
+    assert replies.find(KEY) is not None
+    assert replies.find(bytes(52)) is not None
+
+
 def test_what_recovery_replayed_is_known() -> None:
     order = limit(1)
     block = durable(placed(order, events=()))
