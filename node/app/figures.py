@@ -18,6 +18,7 @@ def register_figures(node: "Node") -> None:
     _register_journal(node)
     _register_settlement(node)
     _register_risk(node)
+    _register_triggers(node)
     _register_exchange(node)
     register_history_figures(node)
 
@@ -109,6 +110,25 @@ def _register_standing(node: "Node") -> None:
             for standing in (Standing.SEALED, Standing.POSTED, Standing.SAFE, Standing.FINAL)
         },
         labels=("level",),
+    )
+
+
+def _register_triggers(node: "Node") -> None:
+    capacity, triggers = node.capacity, node.triggers
+    capacity.gauge(
+        "orders_watched",
+        "Open orders that wait for a price or end by themselves.",
+        lambda: triggers.watched,
+    )
+    capacity.counter(
+        "trigger_proposals",
+        "What came due and was proposed: triggers, ends, switches, disconnections.",
+        lambda: triggers.proposed,
+    )
+    capacity.counter(
+        "trigger_proposals_refused",
+        "Of those, the ones that the transition refused or no lane had room for.",
+        lambda: triggers.refused,
     )
 
 

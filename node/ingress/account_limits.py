@@ -1,6 +1,6 @@
 """What each account may ask for: two leaky buckets of weight, charged once its signature is proven.
 
-An action weighs as much as it has items (orders and cancels); one without items weighs 1. What
+An action weighs as much as it has items (cancels, amends and orders); one without items weighs 1. What
 only reduces risk has a budget of its own, several times larger, so that quoting never uses up what
 cancelling needs.
 

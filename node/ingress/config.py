@@ -43,7 +43,7 @@ class IngressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     distrust_ms: int = 10_000
     """How long a connection's claims to reduce risk count for nothing after a false one."""
     adding_per_s: int = 10_000
-    """Weight (orders and cancels) that one account may use of what adds risk, in a second."""
+    """Weight (each item is 1) that one account may use of what adds risk, in a second."""
     adding_burst: int = 100_000
     """Weight of it that may come at once, after a silence."""
     reducing_per_s: int = 40_000

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from node.capacity.kinds import Kind
-from node.capacity.worst_case import worst_case
+from node.capacity.worst_case import CLEARINGS, worst_case
+from node.transition.auction import ROUNDS
 from node.types.rules import Limits
 from tests.examples import RULES
 
@@ -18,6 +19,10 @@ LIMITS = Limits(
 )
 SMALL = msgspec.structs.replace(RULES, limits=LIMITS)
 PRICES = len(RULES.reporters) * len(RULES.markets)
+
+
+def test_an_auction_is_cleared_as_often_as_the_bound_says() -> None:
+    assert CLEARINGS == ROUNDS
 
 
 @pytest.mark.parametrize(
