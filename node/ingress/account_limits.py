@@ -1,8 +1,8 @@
 """What each account may ask for: two leaky buckets of weight, charged once its signature is proven.
 
-An action weighs as much as it has items (cancels, amends and orders); one without items weighs 1. What
-only reduces risk has a budget of its own, several times larger, so that quoting never uses up what
-cancelling needs.
+An action weighs as much as it has items (cancels, amends and orders); one without items weighs 1.
+What only reduces risk has a budget of its own, several times larger, so that quoting never uses up
+what cancelling needs.
 
 *Nobody drains another's bucket.* Before its signature is checked an action's account is a name. It
 is charged only where the recovered signer may act for the account and the nonce was never used: so
