@@ -104,6 +104,7 @@ class Lanes:
         "_shared",
         "expired",
         "shed",
+        "work",
     )
 
     def __init__(
@@ -137,6 +138,8 @@ class Lanes:
         """Submissions refused or put out because others wait too long, by cause."""
         self.expired = 0
         """Submissions that were past their deadline when their turn came."""
+        self.work = 0
+        """What waits, as work."""
 
     def __len__(self) -> int:
         """Return the number of waiting submissions."""
@@ -194,6 +197,7 @@ class Lanes:
                 self._make_room_to_add(whose, line)
             self._shared += 1
         queue.add(whose, submission, submission.work, now_ns)
+        self.work += submission.work
         stage = line.stage
         # Not Stage.enter, which would work the depth out from all that ever came and went.
         stage.arrived += 1
@@ -234,7 +238,7 @@ class Lanes:
             while entries := line.queue.take(1 << 30, now_ns):
                 drained += (submission for _, _, submission in entries)
                 line.stage.done += len(entries)
-        self._shared = 0
+        self._shared = self.work = 0
         return drained
 
     def _take_from(
@@ -250,6 +254,7 @@ class Lanes:
             self._shared -= len(entries)
         for offered_ns, cost, submission in entries:
             waited(now_ns - offered_ns)
+            self.work -= cost
             if submission.deadline_ns > now_ns and submission.expires > now_ms:
                 taken.append(submission)
                 used += cost
@@ -354,6 +359,7 @@ class Lanes:
     def _put_out(self, line: _Line, victim: Submission | None) -> None:
         assert victim is not None
         self._shared -= 1
+        self.work -= victim.work
         line.stage.refuse("evicted")
         self._count("evicted")
         retry_ms = self._fairness.delay.interval_ms

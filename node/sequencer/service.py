@@ -1,11 +1,13 @@
 """The one writer: submissions in, durable blocks and their outcomes out.
 
-    offer ─▶ lanes ─▶ build (apply) ─▶ sign ─▶ journal ─▶ outcomes ─▶ outlets
+    offer ─▶ lanes ─▶ build (apply) ─▶ sign ─▶ [built] ─▶ journal ─▶ outcomes ─▶ outlets
+             └── one task, ahead by a block at most ──┘└────── another task ──────┘
 
-One turn of the loop is one block. While the journal writes, the loop is free and the lanes fill:
-what has gathered by then is the next block, so blocks grow with the load and commits are shared
-without anyone deciding it. ``gather_ms`` lets a block wait for company: the time that an auction
-has.
+While the journal writes, the loop is free and the lanes fill: what has gathered by then is the next
+block, so blocks grow with the load and commits are shared without anyone deciding it. Once more has
+gathered than a block may hold, waiting gains nothing: the next block is built while this one is
+still being written, so that a slow disk and a busy processor do not wait for each other.
+``gather_ms`` lets a block wait for company: the time that an auction has.
 
 Nobody hears of a command before its block is durable: not its sender, not the stations behind. The
 outcome of a rejected one waits as well, because it may rest on a command of the same block.
@@ -16,10 +18,11 @@ away) must close the gate well before its outlet is full, so that reducing risk 
 outlet means that a station has stopped working, and then the exchange stops rather than forget.
 
 Anything that fails here and is not a rejection ends the process. The state may then be ahead of the
-journal: nothing of the failed block was told to anyone, and a restart replays the journal.
+journal by two blocks: nothing of them was told to anyone, and a restart replays the journal.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Ordered
 from typing import Generic
@@ -35,7 +38,7 @@ from node.ports.journal import Journal
 from node.ports.machine import State
 from node.ports.mailbox import Outlet
 from node.ports.signer import Signer
-from node.sequencer.builder import Builder, Draft, Unsigned
+from node.sequencer.builder import Builder, Unsigned
 from node.sequencer.lanes import DEFAULT_FAIRNESS, STRANGERS, Fairness, Lanes
 from node.sequencer.pace import Pace
 from node.sequencer.submission import Submission
@@ -47,6 +50,9 @@ from node.types.lanes import Lane, lane_of
 
 ASKERS = 8
 """How many may wait for the outcome of one and the same action."""
+
+UNWRITTEN_MAX = 2
+"""Blocks built and not yet durable: the one that is being written, and the next."""
 
 _log = structlog.get_logger(__name__)
 
@@ -92,6 +98,14 @@ class Insight(msgspec.Struct, frozen=True):
 NO_INSIGHT = Insight()
 
 
+class _Built(msgspec.Struct, frozen=True, gc=False):
+    """A block on its way to the disk; None where every submission was rejected."""
+
+    submissions: list[Submission]
+    results: tuple[int | Rejected, ...]
+    durable: DurableBlock | None
+
+
 class Sequencer(Generic[State]):
     """Orders commands into blocks and answers for them; one task runs ``run``."""
 
@@ -119,8 +133,13 @@ class Sequencer(Generic[State]):
         self._pace = Pace(limits.block_ms, limits.block_work)
         self._in_flight: dict[bytes, Submission] = {}
         self._in_hand: list[Submission] = []
-        self._awakened = asyncio.Event()
+        self._built: deque[_Built] = deque()
+        self._to_build = asyncio.Event()
+        self._to_write = asyncio.Event()
+        # The waiting work at which the next block is worth building; see ``_enough_waits``.
+        self._enough = 1
         self._stopping = False
+        self._all_built = False
         self._in_transition = 0
         self._in_journal = 0
         self.transition = Stage("transition", capacity=None, held=lambda: self._in_transition)
@@ -194,7 +213,8 @@ class Sequencer(Generic[State]):
             chosen, submission.whose = Lane.TAKING, STRANGERS
         self._lanes.offer(submission, chosen, self._clock.now_ns())
         self._in_flight[submission.key] = submission
-        self._awakened.set()
+        if self._lanes.work >= self._enough:
+            self._to_build.set()
 
     def submit(
         self, command: Command, command_id: bytes, lane: Lane | None = None
@@ -216,7 +236,7 @@ class Sequencer(Generic[State]):
     def stop(self) -> None:
         """Take nothing more; ``run`` returns once all that waits has its outcome."""
         self._stopping = True
-        self._awakened.set()
+        self._to_build.set()
 
     async def run(self) -> None:
         """Make blocks until ``stop``.
@@ -227,8 +247,7 @@ class Sequencer(Generic[State]):
         """
         unknown = IntegrityError(what="sequencer", detail="stopped while writing")
         try:
-            while await self._some_wait():
-                await self._turn()
+            await self._build_and_commit()
         except IntegrityError as error:
             unknown = error
             raise
@@ -236,36 +255,78 @@ class Sequencer(Generic[State]):
             self._stopping = True
             self._abandon(unknown)
 
+    async def _build_and_commit(self) -> None:
+        fault: IntegrityError | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._commit_blocks())
+                try:
+                    await self._build_blocks()
+                except IntegrityError as error:
+                    # What was built before is sound, and on its way to the disk.
+                    fault = error
+                self._all_built = True
+                self._to_write.set()
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        if fault is not None:
+            raise fault
+
+    async def _build_blocks(self) -> None:
+        while await self._some_wait():
+            submissions = self._lanes.take(
+                self._pace.budget(),
+                self._clock.now_ns(),
+                self._clock.now_ms(),
+                self._insight.reserve_work(),
+            )
+            if submissions:  # Otherwise all of them were past their deadlines.
+                self._in_hand = submissions
+                self._built.append(self._build(submissions))
+                self._in_hand = []
+                self._to_write.set()
+
     async def _some_wait(self) -> bool:
-        """Return True once submissions wait and have had time to gather, False at the end."""
-        while not len(self._lanes):
-            if self._stopping:
+        """Return True once enough submissions wait for a block, False at the end."""
+        while not self._enough_waits():
+            if self._stopping and not len(self._lanes):
                 return False
-            self._awakened.clear()
-            await self._awakened.wait()
-        # At zero this still lets everyone speak who is ready to.
-        await asyncio.sleep(0 if self._stopping else self._limits.gather_ms / 1000)
+            self._to_build.clear()
+            await self._to_build.wait()
+        if not self._built:
+            # At zero this still lets everyone speak who is ready to.
+            await asyncio.sleep(0 if self._stopping else self._limits.gather_ms / 1000)
         return True
 
-    async def _turn(self) -> None:
-        clock = self._clock
-        submissions = self._lanes.take(
-            self._pace.budget(), clock.now_ns(), clock.now_ms(), self._insight.reserve_work()
-        )
-        if not submissions:  # All of them were past their deadlines.
-            return
-        self._in_hand = submissions
-        draft = self._build(submissions)
-        durable = None
-        if draft.unsigned is not None:
-            durable = self._sign(draft.unsigned)
-            await self._write(durable)
-        self._in_hand = []
-        self._answer(submissions, draft, durable)
-        if durable is not None:
-            await self._publish(durable)
+    def _enough_waits(self) -> bool:
+        """Return whether the next block is to be built now.
 
-    def _build(self, submissions: list[Submission]) -> Draft:
+        With nothing to be written, for whatever waits. During a write, for what fills a block: the
+        rest is better off in company. With a block waiting behind the write, for nothing.
+        """
+        if len(self._built) >= UNWRITTEN_MAX:
+            return False
+        self._enough = self._pace.budget() if self._built else 1
+        return self._lanes.work >= self._enough
+
+    async def _commit_blocks(self) -> None:
+        """Make each block durable, and then tell of it."""
+        while True:
+            while not self._built:
+                if self._all_built:
+                    return
+                self._to_write.clear()
+                await self._to_write.wait()
+            built = self._built[0]
+            if built.durable is not None:
+                await self._write(built.durable)
+            self._built.popleft()
+            self._to_build.set()
+            self._answer(built)
+            if built.durable is not None:
+                await self._publish(built.durable)
+
+    def _build(self, submissions: list[Submission]) -> _Built:
         stage, count = self.transition, len(submissions)
         stage.enter(count)
         self._in_transition = count
@@ -279,7 +340,13 @@ class Sequencer(Generic[State]):
         stage.leave(accepted)
         if accepted < count:
             stage.refuse("rejected", count - accepted)
-        return draft
+        if draft.unsigned is None:
+            return _Built(submissions, draft.results, None)
+        durable = self._sign(draft.unsigned)
+        count = len(durable.block.commands)
+        self.journal.enter(count)
+        self._in_journal += count
+        return _Built(submissions, draft.results, durable)
 
     def _sign(self, unsigned: Unsigned) -> DurableBlock:
         start_ns = self._clock.now_ns()
@@ -289,24 +356,20 @@ class Sequencer(Generic[State]):
         return durable
 
     async def _write(self, durable: DurableBlock) -> None:
-        stage, count = self.journal, len(durable.block.commands)
-        stage.enter(count)
-        self._in_journal = count
+        count = len(durable.block.commands)
         start_ns = self._clock.now_ns()
         await self._journal.append(durable.block)
-        stage.busy(start_ns, self._clock.now_ns(), count)
-        self._in_journal = 0
-        stage.leave(count)
+        self.journal.busy(start_ns, self._clock.now_ns(), count)
+        self._in_journal -= count
+        self.journal.leave(count)
 
-    def _answer(
-        self, submissions: list[Submission], draft: Draft, durable: DurableBlock | None
-    ) -> None:
-        for submission, result in zip(submissions, draft.results, strict=True):
+    def _answer(self, built: _Built) -> None:
+        for submission, result in zip(built.submissions, built.results, strict=True):
             if isinstance(result, Rejected):
                 self._deliver(submission, result)
             else:
-                assert durable is not None
-                self._deliver(submission, Executed(durable, result))
+                assert built.durable is not None
+                self._deliver(submission, Executed(built.durable, result))
 
     async def _publish(self, durable: DurableBlock) -> None:
         for outlet in self._outlets:
@@ -315,9 +378,11 @@ class Sequencer(Generic[State]):
 
     def _abandon(self, unknown: IntegrityError) -> None:
         """Tell everyone who still waits that there will be no outcome."""
+        for built in self._built:
+            for submission in built.submissions:
+                self._deliver(submission, unknown)
         for submission in self._in_hand:
             self._deliver(submission, unknown)
-        self._in_hand = []
         for submission in self._lanes.drain(self._clock.now_ns()):
             self._deliver(submission, ShuttingDown())
 

@@ -339,6 +339,22 @@ def work_of_all(submissions: list[Submission]) -> int:
     return sum(submission.work for submission in submissions)
 
 
+def test_the_work_that_waits_is_known_whatever_becomes_of_it() -> None:
+    bench = Bench(limit=3)
+    for work in (5, 7, 11):
+        bench.offer(Lane.TAKING, BOB, work=work)
+    bench.offer(Lane.RESTING)
+    assert bench.lanes.work == 24
+    for _ in range(9):
+        bench.offer(Lane.REDUCING)
+    assert len(bench.dismissed) == 4  # The three of the last lane, and one that would have rested.
+    assert bench.lanes.work == 9
+    bench.take(4)
+    assert bench.lanes.work == 5
+    bench.lanes.drain(0)
+    assert bench.lanes.work == 0
+
+
 def test_cancelling_all_counts_as_much_as_it_may_touch() -> None:
     everything = CancelAll(ALICE, ALICE, 1, LATER, b"", EVERY_MARKET)
     assert Submission(everything, b"", _ignore).work == 10

@@ -294,16 +294,18 @@ async def test_a_full_outlet_holds_the_sequencer_back_and_loses_nothing() -> Non
 
 @pytest.mark.parametrize("fatal", [True, False], ids=["transition", "journal"])
 async def test_a_failure_stops_everything_and_publishes_nothing(fatal: bool) -> None:
-    bench = Bench(None if fatal else BrokenJournal(), block_work=1)
-    begun, queued = bench.pay(1, FATAL if fatal else FIVE), bench.pay(2)
+    bench = Bench(None if fatal else BrokenJournal(), block_work=2)
+    begun = [bench.pay(1, FATAL if fatal else FIVE), bench.pay(2)]
+    queued = bench.pay(3)
     with pytest.raises(IntegrityError):
         await bench.sequencer.run()
-    with pytest.raises(IntegrityError):
-        await begun
+    for outcome in begun:
+        with pytest.raises(IntegrityError):
+            await outcome
     with pytest.raises(ShuttingDown):
         await queued
     with pytest.raises(ShuttingDown):
-        bench.pay(3)
+        bench.pay(4)
     assert bench.published() == []
     assert bench.journal.blocks == []
     bench.assert_conserved()

@@ -1,0 +1,59 @@
+"""The block that is built while the one before it is written: full, alone, and untold."""
+
+import asyncio
+
+import pytest
+
+from node.types.durable import Executed
+from node.types.errors import IntegrityError, ShuttingDown
+from tests.unit.sequencer.test_service import Bench, HeldJournal, running
+from tests.unit.sequencer.toy_machine import FATAL
+
+
+async def settled() -> None:
+    """Let everyone go on who can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_full_block_is_built_during_a_write_and_no_more_than_one() -> None:
+    journal = HeldJournal()
+    async with running(Bench(journal, block_work=4)) as bench:
+        first = bench.pay(0)
+        await journal.begun.wait()
+        few = [bench.pay(index) for index in range(1, 4)]
+        await settled()
+        assert bench.state.block == 1  # Three would be no full block: they wait for company.
+        many = [bench.pay(index) for index in range(4, 15)]
+        await settled()
+        assert bench.state.block == 2
+        assert bench.sequencer.journal.held() == 2 + 5
+        bench.assert_conserved()
+        assert journal.blocks == []
+        assert not any(outcome.done() for outcome in (first, *few, *many))
+        journal.release.set()
+        await asyncio.gather(first, *few, *many)
+        assert [len(block.commands) - 1 for block in journal.blocks] == [1, 4, 4, 4, 2]
+        assert [durable.block for durable in bench.published()] == journal.blocks
+
+
+async def test_what_is_being_written_outlives_a_failure_behind_it() -> None:
+    journal = HeldJournal()
+    bench = Bench(journal, block_work=1)
+    task = asyncio.create_task(bench.sequencer.run())
+    sound = bench.pay(1)
+    await journal.begun.wait()
+    broken, queued = bench.pay(2, FATAL), bench.pay(3)
+    await settled()
+    assert not broken.done()
+    journal.release.set()
+    with pytest.raises(IntegrityError):
+        await task
+    assert isinstance(await sound, Executed)
+    assert [durable.block for durable in bench.published()] == journal.blocks
+    assert len(journal.blocks) == 1
+    with pytest.raises(IntegrityError):
+        await broken
+    with pytest.raises(ShuttingDown):
+        await queued
+    bench.assert_conserved()
