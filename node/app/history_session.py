@@ -19,10 +19,13 @@ from node.types.history import HistoryMark, RecordedBlock, Row
 from node.types.ids import Sequence
 from node.types.rules import Rules
 
-NICENESS = 10
-"""How far behind everything else the history's processes stand in line for a core.
+READER_NICENESS = 10
+"""How far behind the exchange the process stands in line for a core that answers questions."""
 
-Where cores are short it is the history that falls behind, and not the exchange.
+WRITER_NICENESS = 19
+"""Likewise the one that writes, last of all: it may fall behind, and reads the journal later.
+
+Where cores are short it gets a seventieth of one beside a process of the exchange.
 """
 
 CATCH_UP_COMMANDS = 5_000
@@ -132,11 +135,11 @@ class HistorySession:
 
 def start_writer(setup: HistorySetup) -> HistorySession:
     """Return the writer, in the process that is to be its own."""
-    os.nice(NICENESS)
+    os.nice(WRITER_NICENESS)
     return HistorySession(setup)
 
 
 def start_reader(url: str, rules: Rules, query_ms: int) -> HistoryPages:
     """Return what answers questions, likewise."""
-    os.nice(NICENESS)
+    os.nice(READER_NICENESS)
     return HistoryPages(url, rules, query_ms)
