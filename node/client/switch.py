@@ -46,10 +46,11 @@ async def armed(
 ) -> AsyncIterator[None]:
     """Keep the switch of the wallet's account set while the block runs.
 
-    ``on_disconnect`` also lets the orders go when the account's last connection ends. In the end,
-    however the block ends, all orders are cancelled and the switch is turned off; if that cannot be
-    said any more, the switch itself does the former. Raises ``ValueError`` for less than
-    ``WITHIN_S_MIN``, and what the exchange refuses the first setting with.
+    ``on_disconnect`` also lets the orders go when the account's last connection ends; log in first,
+    since without one they go at once. In the end, however the block ends, all orders are cancelled
+    and the switch is turned off; if that cannot be said any more, the switch itself does the
+    former. Raises ``ValueError`` for less than ``WITHIN_S_MIN``, and what the exchange refuses the
+    first setting with.
     """
     if within_s < WITHIN_S_MIN:
         raise ValueError(f"within_s is {within_s}, at least {WITHIN_S_MIN} allowed")

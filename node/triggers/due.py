@@ -59,7 +59,7 @@ class DueBook:
 
     __slots__ = (
         "_absent", "_again", "_alarms", "_armed", "_grace_ms", "_ladders", "_limits", "_met",
-        "_overdue", "_retry_ms", "_switches", "_times", "_waiters",
+        "_overdue", "_present", "_retry_ms", "_switches", "_times", "_waiters",
     )  # fmt: skip
 
     def __init__(self, markets: Iterable[MarketId], grace_ms: int, retry_ms: int) -> None:
@@ -77,6 +77,7 @@ class DueBook:
         self._times: dict[OrderId, tuple[Millis, Address]] = {}
         self._switches: dict[Address, Millis] = {}
         self._armed: set[Address] = set()
+        self._present: set[Address] = set()
         self._absent: dict[Address, int] = {}
         # What has come due and is not done, by account, and who will be looked at again.
         self._overdue: dict[Address, set[OrderId]] = {}
@@ -101,7 +102,9 @@ class DueBook:
                 for event in events:
                     if type(event) is MarkMoved:
                         self._meet(event)
-            elif self._is_watching or type(command) is SetSwitch:
+            elif isinstance(command, SetSwitch):
+                self._take_switch(command, block.block.time)
+            elif self._is_watching:
                 self._take_all(events)
         # What arrived for an auction rests by the block's end, or never.
         self._limits.clear()
@@ -135,10 +138,11 @@ class DueBook:
             self._armed.add(account)
         else:
             self._armed.discard(account)
-            self.returned(account)
+            self._overlook(account)
 
     def left(self, account: Address, now_ms: Millis) -> None:
         """Note that the last connection of ``account`` has ended."""
+        self._present.discard(account)
         if account in self._armed and account not in self._absent:
             due_ms = now_ms + self._grace_ms
             self._absent[account] = due_ms
@@ -146,9 +150,8 @@ class DueBook:
 
     def returned(self, account: Address) -> None:
         """Note that ``account`` is connected."""
-        due_ms = self._absent.pop(account, None)
-        if due_ms is not None:
-            self._alarms.discard((due_ms, _Alarm.ABSENCE, _NOBODY, account))
+        self._present.add(account)
+        self._overlook(account)
 
     def all_left(self, now_ms: Millis) -> None:
         """Note that nobody is connected: a node has just started."""
@@ -219,6 +222,17 @@ class DueBook:
             self._ladders[waiter.market].add(waiter)
 
     # --- events ----------------------------------------------------------------------------------
+
+    def _overlook(self, account: Address) -> None:
+        due_ms = self._absent.pop(account, None)
+        if due_ms is not None:
+            self._alarms.discard((due_ms, _Alarm.ABSENCE, _NOBODY, account))
+
+    def _take_switch(self, command: SetSwitch, now_ms: Millis) -> None:
+        """Whoever asks to go with a connection that he does not have, or no more, is gone."""
+        self.switch(command.account, command.cancel_at, command.on_disconnect)
+        if command.account not in self._present:
+            self.left(command.account, now_ms)
 
     def _take_placed(self, command: PlaceOrders, events: tuple[Event, ...]) -> None:
         first = len(command.cancels) + len(command.amends)

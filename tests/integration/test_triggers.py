@@ -117,16 +117,21 @@ async def test_orders_come_due_by_price_by_time_and_by_absence(tmp_path: Path) -
 
         # The last connection: with it they go, and not with any other.
         wallet = it.alice.wallet
-        await it.alice.send(wallet.set_switch(on_disconnect=True, expires=expiry()))
-        await it.place(conditional(FAR))
         async with connect(it.daemon.url) as first:
             await first.login(wallet)
+            await it.alice.send(wallet.set_switch(on_disconnect=True, expires=expiry()))
+            await it.place(conditional(FAR))
             async with connect(it.daemon.url) as second:
                 await second.login(wallet)
             await asyncio.sleep(3 * GRACE_MS / 1_000)
             await it.until_open(1)
         account = await it.until_open(0)
         assert account["switch"] == {"cancel_at": 0, "on_disconnect": True}
+
+        # Asked for by whom nobody sees connected: what stands goes as well.
+        await it.place(conditional(FAR))
+        await it.alice.send(wallet.set_switch(on_disconnect=True, expires=expiry()))
+        await it.until_open(0)
 
 
 @pytest.mark.lengthy

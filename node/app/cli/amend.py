@@ -86,7 +86,10 @@ def switch(
     *,
     on_disconnect: Annotated[
         bool,
-        typer.Option("--on-disconnect", help="When the last connection that is logged in ends."),
+        typer.Option(
+            "--on-disconnect",
+            help="When the last connection that is logged in ends; at once, if there is none.",
+        ),
     ] = False,
     off: Annotated[bool, typer.Option("--off", help="Not any more.")] = False,
     account: AccountOption = "",

@@ -177,13 +177,28 @@ def test_a_switch_is_due_at_its_time_and_not_after_it_was_moved() -> None:
 
 def test_a_connection_that_ends_counts_after_the_grace_unless_it_comes_back() -> None:
     book = due_book()
+    book.returned(ALICE.address)
     book.take(durable(switched(0, on_disconnect=True)))
+    assert book.next_ms is None
     book.left(ALICE.address, START_MS)
     book.returned(ALICE.address)
     assert now(book, START_MS + GRACE_MS) == []
     book.left(ALICE.address, START_MS)
     assert now(book, START_MS + GRACE_MS - 1) == []
     assert now(book, START_MS + GRACE_MS) == [Disconnected(ALICE.address)]
+
+
+def test_who_asks_for_it_without_a_connection_counts_as_gone_from_then_on() -> None:
+    """Over REST, or by a connection that ended before the block was durable."""
+    book = due_book()
+    book.returned(ALICE.address)
+    book.left(ALICE.address, START_MS)
+    book.take(durable(switched(0, on_disconnect=True)))
+    assert now(book, START_MS + GRACE_MS - 1) == []
+    assert now(book, START_MS + GRACE_MS) == [Disconnected(ALICE.address)]
+    book.take(durable(switched(0, on_disconnect=True)))
+    book.returned(ALICE.address)
+    assert book.next_ms is None
 
 
 def test_who_did_not_ask_for_it_may_go() -> None:
