@@ -13,11 +13,11 @@ import msgspec
 
 from node.adapters.devnet.settings import DEFAULT_CHAIN_ID
 from node.codec.answers import FaucetAnswer, FaucetBody
-from node.ingress.peers import network_of
 from node.ports.clock import Clock
 from node.types.errors import ConfigInvalid, MalformedMessage, Overloaded, RateLimited
 from node.types.faults import out_of_ranges, raise_faults
 from node.types.ids import Address, address_from_hex, hex_from_address
+from node.types.networks import network_of
 from node.types.units import MONEY_DECIMALS, Money, decimal_from_units
 
 WAITING_MAX: Final = 16

@@ -189,6 +189,20 @@ def _register_exchange(node: "Node") -> None:
         lambda: sum(len(market.book) for market in state.markets),
     )
     capacity.gauge("connections", "Open WebSocket connections.", lambda: node.server.connections)
+    crowd = node.server.crowd
+    capacity.gauge(
+        "http_connections",
+        "Open connections that are no WebSockets: the public's, and those in the reserve.",
+        lambda: {("public",): len(crowd.plain), ("reserve",): len(crowd.reserve)},
+        labels=("place",),
+    )
+    capacity.counter(
+        "http_turned_away",
+        "Connections that idled and had to make room, requests refused for lack of it, connections"
+        " hung up at once, and those cut because they did not read their answer.",
+        lambda: {(cause,): count for cause, count in crowd.turned_away.items()},
+        labels=("cause",),
+    )
     capacity.counter("fills", "Fills since the start.", lambda: tally.fills)
     capacity.counter("liquidations", "Liquidations since the start.", lambda: tally.liquidations)
     capacity.counter(

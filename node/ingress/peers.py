@@ -2,16 +2,15 @@
 
 Opening another connection is free, so what must not multiply with them is counted by address: all
 that is costly for the node's own loop, and everything that comes by plain HTTP, where each request
-may be a connection of its own. Behind a proxy all clients have one address, and share it. Of IPv6
-addresses a client has 2^64 for the asking: those of one network count as one.
+may be a connection of its own. Behind a proxy all clients have one address, and share it.
 """
 
 from collections import OrderedDict
-from ipaddress import IPv6Address
 from itertools import count
 
 from node.ingress.config import IngressConfig
 from node.ingress.session import Household, Session
+from node.types.networks import network_of
 
 PEERS_MAX = 4_096
 """Addresses that are remembered. The least recent is forgotten once it owes no answer."""
@@ -63,20 +62,3 @@ class Peers:
             else:
                 self._peers.move_to_end(oldest)
         return peer
-
-
-def network_of(address: str) -> str:
-    """Return what stands for all addresses that one client has with ``address``.
-
-    Itself; of IPv6 its first 64 bits, unless it stands for an IPv4 address. What is no address at
-    all stands for itself.
-    """
-    if ":" not in address:
-        return address
-    try:
-        whole = IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if whole.ipv4_mapped is not None:
-        return str(whole.ipv4_mapped)
-    return str(IPv6Address(int(whole) >> 64 << 64))

@@ -25,6 +25,7 @@ PURE_MODULES = frozenset(
         "functools",
         "hashlib",
         "heapq",
+        "ipaddress",
         "itertools",
         "math",
         "operator",

@@ -185,7 +185,7 @@ class StoryTeller:
     async def start(self, port: int = 0) -> None:
         """Listen."""
         application = web.Application()
-        Page(write_timeout_s=5).add_to(application)
+        Page().add_to(application)
         application.router.add_get("/ws", self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()

@@ -9,6 +9,8 @@ from node.types.faults import out_of_ranges, raise_faults
 _RANGES: dict[str, tuple[float, float]] = {
     "port": (0, 65_535),
     "connections": (1, 100_000),
+    "plain_connections": (1, 100_000),
+    "origin_connections": (1, 100_000),
     "message_bytes": (1_024, 1 << 20),
     "outbox_bytes": (65_536, 1 << 30),
     "write_timeout_s": (0.05, 600),
@@ -34,12 +36,17 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Origins whose pages may talk to the node beside its own, as ``https://trade.example``."""
     connections: int = 1_024
     """The most WebSocket connections at a time."""
+    plain_connections: int = 512
+    """The most others at a time. Past it one that idles goes; where none does, the newcomer."""
+    origin_connections: int = 256
+    """The most of either kind from one address. Behind a proxy all clients have the proxy's."""
     message_bytes: int = 66_560
     """The longest message or body: that of the longest action, and its envelope."""
     outbox_bytes: int = 4 << 20
     """What may wait for one reader; past it the connection is cut (``SlowReader``)."""
     write_timeout_s: float = 10.0
-    """A connection that took nothing of what waits for so long, at most twice that, is cut."""
+    """A WebSocket that took nothing of what waits for so long, at most twice that, is cut; so is
+    any other connection that took neither all of it nor 64 KiB."""
     close_timeout_s: float = 2.0
     """How long a client may take to answer a close, before the connection is dropped."""
     drain_timeout_s: float = 10.0
@@ -47,7 +54,8 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     heartbeat_s: float = 30.0
     """A connection that is silent for so long is pinged, and dropped when no answer comes."""
     keepalive_s: float = 30.0
-    """How long a plain HTTP connection may idle, and how long the body of a request may take."""
+    """How long a plain HTTP connection may take to its next request, from the last answer to the
+    end of its head, and how long that one's body may take."""
 
 
 def check_http_config(config: HttpConfig) -> None:

@@ -73,9 +73,7 @@ class PageFile(msgspec.Struct, frozen=True):
 class Page:
     """The routes ``/`` and ``/page/…``; ``in_flight`` are the answers under way."""
 
-    def __init__(self, write_timeout_s: float) -> None:
-        """``write_timeout_s`` is how long a reader may take for each 64 KiB."""
-        self._write_timeout_s = write_timeout_s
+    def __init__(self) -> None:
         folder = files("node.adapters.http") / "page"
         self._files = {
             entry.name: PageFile.of(entry.name, entry.read_bytes())
@@ -135,21 +133,12 @@ class Page:
         await response.prepare(request)
         # What answers HEAD or says 304 has a length at most, and no body.
         if response.status != 304 and request.method != "HEAD":
-            await self._write(request, response, body)
+            # Piece by piece, so that others get their turn.
+            view = memoryview(body)
+            for start in range(0, len(body), _CHUNK_BYTES):
+                await response.write(view[start : start + _CHUNK_BYTES])
         await response.write_eof()
         return response
-
-    async def _write(self, request: web.Request, response: web.StreamResponse, body: bytes) -> None:
-        """Write piece by piece, so that others get their turn and a stalled reader is cut."""
-        view = memoryview(body)
-        try:
-            for start in range(0, len(body), _CHUNK_BYTES):
-                async with asyncio.timeout(self._write_timeout_s):
-                    await response.write(view[start : start + _CHUNK_BYTES])
-        except TimeoutError:
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError from None
 
 
 @cache

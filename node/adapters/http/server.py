@@ -9,6 +9,7 @@ from aiohttp import WSMsgType, web
 
 from node.adapters.http.body_deadline import body_deadline
 from node.adapters.http.config import HttpConfig
+from node.adapters.http.connection import Connection, Crowd, connection_of, seated
 from node.adapters.http.history_routes import HistoryAsked
 from node.adapters.http.origin_guard import origin_guard
 from node.adapters.http.page_files import Page
@@ -20,7 +21,6 @@ from node.ports.api import Api, Conversation, Faucet, Views
 from node.types.errors import (
     AddressUnavailable,
     MalformedMessage,
-    Overloaded,
     OversizedMessage,
     ShuttingDown,
 )
@@ -71,11 +71,17 @@ class HttpServer:
         self._config = config
         self._api = api
         self._traffic = traffic
+        self.crowd = Crowd(config)
         self._conversations: dict[WebSocketWire, Conversation] = {}
         self._stopping = False
         # Without compression a frame is the same for everyone, and costs no time.
         application = web.Application(
-            middlewares=[errors_as_json, origin_guard(config), body_deadline(config.keepalive_s)],
+            middlewares=[
+                errors_as_json,
+                seated(self.crowd),
+                origin_guard(config),
+                body_deadline(config.keepalive_s),
+            ],
             client_max_size=config.message_bytes,
         )
         application.router.add_get("/ws", self._serve)
@@ -83,20 +89,15 @@ class HttpServer:
         self._rest.add_to(application)
         if history is not None:
             history.add_to(application)
-        Page(config.write_timeout_s).add_to(application)
-        self._runner = web.AppRunner(
-            application,
-            handle_signals=False,
-            access_log=None,
-            logger=_UNHEARD,
-            keepalive_timeout=config.keepalive_s,
-            shutdown_timeout=config.close_timeout_s,
-        )
+        Page().add_to(application)
+        self._runner = web.AppRunner(application, shutdown_timeout=config.close_timeout_s)
+        self._listener: asyncio.Server | None = None
 
     @property
     def port(self) -> int:
         """Return the port that the server listens on; it must have been started."""
-        return int(self._runner.addresses[0][1])
+        assert self._listener is not None
+        return int(self._listener.sockets[0].getsockname()[1])
 
     @property
     def connections(self) -> int:
@@ -107,8 +108,12 @@ class HttpServer:
         """Listen. Raises ``AddressUnavailable`` when the address cannot be had."""
         host, port = self._config.host, self._config.port
         await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            self._listener = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self.crowd, server, _UNHEARD), host, port
+            )
         except OSError as error:
             await self._runner.cleanup()
             raise AddressUnavailable(host=host, port=port, detail=error.strerror) from error
@@ -126,8 +131,8 @@ class HttpServer:
         Whoever stands behind ``api`` must be refusing new requests by now, and still answering.
         """
         self._stopping = True
-        for site in tuple(self._runner.sites):
-            await site.stop()
+        if self._listener is not None:
+            self._listener.close()
         await self._until(lambda: not self._in_flight(), self._config.drain_timeout_s)
         for wire in tuple(self._conversations):
             wire.close(ShuttingDown())
@@ -150,8 +155,8 @@ class HttpServer:
         config = self._config
         if self._stopping:
             return error_response(ShuttingDown())
-        if len(self._conversations) >= config.connections:
-            return error_response(Overloaded(queue="connections", limit=config.connections))
+        connection = connection_of(request)
+        connection.become_socket()
         socket = web.WebSocketResponse(
             # A client's close may be the answer to ours, which is not answered again.
             autoclose=False,
@@ -176,6 +181,7 @@ class HttpServer:
                 # Both have said goodbye; a second one of ours would be a breach of the protocol.
                 transport.close()
             wire.gone()
+            connection.end_socket()
         return socket
 
     async def _receive(

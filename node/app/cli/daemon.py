@@ -15,6 +15,7 @@ from rich.console import Console
 
 from node.adapters.devnet.process import DevnetProcess
 from node.adapters.devnet.settings import DEFAULT_CHAIN_ID, DevnetSettings
+from node.adapters.http.open_files import require_files
 from node.adapters.http.server import require_free
 from node.app.cli.arguments import require_places
 from node.app.cli.faucet import faucet_of
@@ -119,6 +120,7 @@ async def _require_alive(chain: DevnetProcess) -> None:
 
 async def _serve(config: NodeConfig, ready_file: Path | None, stats_file: Path | None) -> None:
     require_free(config.http)
+    require_files(config.http)
     base = await lay(config, this_machine(config.sequencer.signature_workers))
     try:
         node = Node(config, base, faucet_of(config.faucet, base))

@@ -82,7 +82,12 @@ ROUND: Final[Errors] = by_code(
 )
 """What an oracle round may be answered with."""
 
-EVERYWHERE: Final[Errors] = (tree.ForeignOrigin, tree.UnknownHost, tree.Unavailable)
+EVERYWHERE: Final[Errors] = (
+    tree.ForeignOrigin,
+    tree.UnknownHost,
+    tree.Unavailable,
+    tree.Overloaded,
+)
 """What any REST request may be answered with."""
 
 ELSEWHERE: Final[frozenset[type[PlimsollError]]] = frozenset(

@@ -3,7 +3,7 @@
 import pytest
 
 from node.ingress.config import IngressConfig
-from node.ingress.peers import PEERS_MAX, Peers, network_of
+from node.ingress.peers import PEERS_MAX, Peers
 from node.types.errors import RateLimited
 
 MS = 1_000_000
@@ -60,23 +60,6 @@ def test_another_connection_restores_no_trust() -> None:
     assert after.is_trusted(10 * MS)
     assert before.is_trusted(0)
     assert peers.connect("b").is_trusted(0)
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-        ("2001:db8:1:2::", "2001:db8:1:2::"),
-        ("fe80::1%eth0", "fe80::"),
-        # Everyone who comes by IPv4 to a socket of both kinds would be one otherwise.
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("", ""),
-        ("no:address", "no:address"),
-    ],
-)
-def test_addresses_that_cost_nothing_are_one(address: str, network: str) -> None:
-    assert network_of(address) == network
 
 
 def test_a_network_of_its_own_addresses_shares_what_is_costly() -> None:
