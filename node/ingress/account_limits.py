@@ -1,8 +1,14 @@
 """What each account may ask for: two leaky buckets of weight, charged once its signature is proven.
 
-An action weighs as much as it has items (cancels, amends and orders); one without items weighs 1.
-What only reduces risk has a budget of its own, several times larger, so that quoting never uses up
-what cancelling needs.
+An action weighs as much as it has items (cancels, amends and orders), and more where it makes work
+that nobody pays for. What only reduces risk has a budget of its own, several times larger, so that
+quoting never uses up what cancelling needs.
+
+*What is free is bounded here.* A switch, a margin, an agent or a withdrawal stands on L1 with all
+its bytes, for no fee, as often as it is sent: each weighs ``UNPAID_WEIGHT``. A cancel does so once
+for an order that was there. A reduce-only fill-or-kill order is tried out on a copy of the book,
+and when it is killed nothing of that was paid: it weighs what such a trial takes beside an order.
+All trials of an action together have no more steps than one action has.
 
 *Nobody drains another's bucket.* Before its signature is checked an action's account is a name. It
 is charged only where the recovered signer may act for the account and the nonce was never used: so
@@ -20,19 +26,33 @@ from typing import Final
 
 from node.ingress.config import IngressConfig
 from node.ports.api import Budget
-from node.types.commands import Action, PlaceOrders, SignedAction
+from node.types.commands import Action, CancelAll, OrderType, PlaceOrders, SignedAction
 from node.types.errors import RateLimited
 from node.types.ids import Address
 from node.types.lanes import Lane
 
-WEIGHT_MAX: Final = 100
-"""The weight of the largest action: what ``Limits.items_per_action`` may be at most."""
+ITEMS_MAX: Final = 100
+"""What ``Limits.items_per_action`` may be at most."""
+
+UNPAID_WEIGHT: Final = 1_000
+"""Of an action without items that stands on L1 for no fee; 40 a second of one account by default,
+some 3 KB of calldata."""
+
+TRIAL_WEIGHT: Final = 100
+"""Of trying out a reduce-only fill-or-kill order: as many makers are copied as one may meet."""
+
+TRIALS_WEIGHT_MAX: Final = 1_000
+"""Of all trials of an action: they share its steps."""
+
+WEIGHT_MAX: Final = ITEMS_MAX + TRIALS_WEIGHT_MAX
+"""The weight of the heaviest action."""
 
 ACCOUNTS_MAX: Final = 65_536
 """Accounts of each budget that are remembered. Past it an eighth, who came first, are forgotten."""
 
 # A name of this module is found several times faster than a member of an enum class.
 _REDUCING: Final = Lane.REDUCING
+_FOK: Final = OrderType.FOK
 
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
@@ -40,10 +60,12 @@ _SWEEP_FROM: Final = 4_096
 
 
 def weight_of(action: SignedAction) -> int:
-    """Return what ``action`` weighs: its items, and 1 where it has none."""
+    """Return what ``action`` weighs: its items, and what it makes others pay for."""
     if isinstance(action, PlaceOrders):
-        return max(1, len(action.cancels) + len(action.amends) + len(action.orders))
-    return 1
+        items = len(action.cancels) + len(action.amends) + len(action.orders)
+        trials = sum(order.type is _FOK and order.reduce_only for order in action.orders)
+        return max(1, items) + min(TRIAL_WEIGHT * trials, TRIALS_WEIGHT_MAX)
+    return 1 if isinstance(action, CancelAll) else UNPAID_WEIGHT
 
 
 class WeightBudget:

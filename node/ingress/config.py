@@ -13,9 +13,9 @@ _RANGES: dict[str, tuple[int, int]] = {
     "in_flight_bytes": (65_536, 1 << 30),
     "distrust_ms": (0, 3_600_000),
     "adding_per_s": (1, 1_000_000),
-    "adding_burst": (100, 100_000_000),
+    "adding_burst": (1_100, 100_000_000),
     "reducing_per_s": (1, 1_000_000),
-    "reducing_burst": (100, 100_000_000),
+    "reducing_burst": (1_100, 100_000_000),
 }
 """Lowest and highest value of each key, both allowed."""
 
@@ -43,9 +43,10 @@ class IngressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     distrust_ms: int = 10_000
     """How long a connection's claims to reduce risk count for nothing after a false one."""
     adding_per_s: int = 10_000
-    """Weight (each item is 1) that one account may use of what adds risk, in a second."""
+    """Weight that one account may use of what adds risk, in a second; each item is 1, and what
+    ``account_limits`` names weighs more."""
     adding_burst: int = 100_000
-    """Weight of it that may come at once, after a silence."""
+    """Weight of it that may come at once, after a silence; the heaviest action must fit."""
     reducing_per_s: int = 40_000
     """The same for what only reduces risk: a budget of its own, never the smaller one."""
     reducing_burst: int = 400_000

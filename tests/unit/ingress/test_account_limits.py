@@ -2,18 +2,27 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from node.ingress.account_limits import ACCOUNTS_MAX, AccountLimits, WeightBudget, weight_of
+from node.ingress.account_limits import (
+    ACCOUNTS_MAX,
+    WEIGHT_MAX,
+    AccountLimits,
+    WeightBudget,
+    weight_of,
+)
 from node.ingress.config import IngressConfig, check_ingress_config
 from node.types.commands import (
     AdjustMargin,
     AmendOrder,
+    ApproveAgent,
     CancelAll,
     CancelOrder,
     NewOrder,
     OrderType,
     PlaceOrders,
+    SetSwitch,
     Side,
     SignedAction,
     Withdraw,
@@ -29,7 +38,8 @@ HEAD = (ALICE.address, ALICE.address, 1, Millis(1), b"")
 ORDER = NewOrder(MarketId(1), Side.BUY, OrderType.GTC, Ticks(1), Lots(1))
 CANCEL = CancelOrder(OrderId(1))
 AMEND = AmendOrder(MarketId(1), Ticks(1), Lots(1), OrderId(1))
-SMALL = IngressConfig(adding_per_s=10, adding_burst=200, reducing_per_s=20, reducing_burst=300)
+KILL = msgspec.structs.replace(ORDER, type=OrderType.FOK, reduce_only=True)
+SMALL = IngressConfig(adding_per_s=10, adding_burst=1_200, reducing_per_s=20, reducing_burst=1_400)
 
 
 def placing(orders: int, cancels: int = 0) -> PlaceOrders:
@@ -59,21 +69,28 @@ def limits_of(config: IngressConfig = SMALL) -> AccountLimits:
         (cancelling(7), 7, "reducing"),
         (PlaceOrders(*HEAD, (), (), amends=(AMEND,) * 4), 4, "adding"),
         (CancelAll(*HEAD, EVERY_MARKET), 1, "reducing"),
-        (AdjustMargin(*HEAD, MarketId(1), Money(5)), 1, "reducing"),
-        (AdjustMargin(*HEAD, MarketId(1), Money(-5)), 1, "adding"),
-        (Withdraw(*HEAD, Money(5)), 1, "adding"),
+        (AdjustMargin(*HEAD, MarketId(1), Money(5)), 1_000, "reducing"),
+        (AdjustMargin(*HEAD, MarketId(1), Money(-5)), 1_000, "adding"),
+        (Withdraw(*HEAD, Money(5)), 1_000, "adding"),
+        (ApproveAgent(*HEAD, BOB.address, Millis(5)), 1_000, "adding"),
+        (SetSwitch(*HEAD, Millis(5)), 1_000, "reducing"),
         (PlaceOrders(*HEAD, (), ()), 1, "reducing"),
+        (PlaceOrders(*HEAD, (CANCEL,), (KILL,) * 2), 203, "reducing"),
+        (PlaceOrders(*HEAD, (), (KILL,) * 100), WEIGHT_MAX, "reducing"),
+        (PlaceOrders(*HEAD, (), (KILL, ORDER)), 102, "adding"),
     ],
 )
-def test_an_action_weighs_its_items(action: SignedAction, weight: int, budget: str) -> None:
+def test_an_action_weighs_its_items_and_what_nobody_pays_for(
+    action: SignedAction, weight: int, budget: str
+) -> None:
     assert weight_of(action) == weight
     assert use(limits_of(), action).name == budget
 
 
 def test_what_is_over_is_refused_with_the_time_to_come_back() -> None:
     limits = limits_of()
-    use(limits, placing(100))
-    use(limits, placing(100))
+    for _ in range(12):
+        use(limits, placing(100))
     with pytest.raises(RateLimited) as refused:
         use(limits, placing(5))
     assert refused.value.values == {
@@ -86,18 +103,18 @@ def test_what_is_over_is_refused_with_the_time_to_come_back() -> None:
 
 def test_cancels_do_not_draw_on_the_budget_of_orders() -> None:
     limits = limits_of()
-    use(limits, placing(100))
-    use(limits, placing(100))
-    for _ in range(3):
+    for _ in range(12):
+        use(limits, placing(100))
+    for _ in range(14):
         use(limits, cancelling(100))
     assert limits.of(ALICE.address, 0)[0].remaining == 0
     assert limits.of(ALICE.address, 0)[1].remaining == 0
-    assert limits.of(BOB.address, 0)[0].remaining == 200
+    assert limits.of(BOB.address, 0)[0].remaining == 1_200
 
 
-def test_nothing_may_be_added_while_the_largest_cancel_would_not_fit() -> None:
+def test_nothing_may_be_added_while_the_heaviest_action_would_not_fit() -> None:
     limits = limits_of()
-    for _ in range(3):
+    for _ in range(4):
         use(limits, cancelling(100))
     with pytest.raises(RateLimited) as refused:
         use(limits, placing(1))
@@ -120,7 +137,7 @@ def test_what_was_used_is_told_rounded_up() -> None:
     use(limits, placing(3))
     told = limits.of(ALICE.address, 150_000_000)[0]
     assert (told.limit, told.per_s, told.used, told.remaining, told.reset_ms) == (
-        200, 10, 2, 198, 150
+        1_200, 10, 2, 1_198, 150
     )  # fmt: skip
 
 
@@ -128,7 +145,7 @@ def test_weight_conserves() -> None:
     limits = limits_of()
     for step in range(50):
         try:
-            use(limits, placing(step % 9 + 1), step * S // 100)
+            use(limits, placing(10 * (step % 9 + 1)), step * S // 100)
         except RateLimited:
             continue
     assert limits.adding.refused > 0
@@ -136,7 +153,7 @@ def test_weight_conserves() -> None:
 
 
 def test_whose_bucket_is_empty_is_forgotten() -> None:
-    budget = WeightBudget("adding", 1_000, 1_000)
+    budget = WeightBudget("adding", 1_000, WEIGHT_MAX)
     for number in range(10_000):
         budget.charge(Address(number.to_bytes(20, "big")), 1, number * 1_000_000)
     assert len(budget) <= 4_097
@@ -144,7 +161,7 @@ def test_whose_bucket_is_empty_is_forgotten() -> None:
 
 
 def test_the_table_is_bounded_though_nobodys_bucket_empties() -> None:
-    budget = WeightBudget("adding", 1, 1_000)
+    budget = WeightBudget("adding", 1, WEIGHT_MAX)
     for number in range(2 * ACCOUNTS_MAX):
         budget.charge(Address(number.to_bytes(20, "big")), 1, 0)
         assert len(budget) <= ACCOUNTS_MAX + 1
@@ -154,7 +171,7 @@ def test_the_table_is_bounded_though_nobodys_bucket_empties() -> None:
 @pytest.mark.parametrize(
     "keys",
     [
-        {"adding_burst": 99},
+        {"adding_burst": WEIGHT_MAX - 1},
         {"reducing_per_s": 9_999},
         {"reducing_burst": 99_999},
         {"adding_per_s": 0},
