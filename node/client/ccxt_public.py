@@ -14,6 +14,7 @@ from node.client.ccxt_structures import (
 from node.client.ccxt_venue import Structure, Venue, require_none
 from node.client.local_book import LocalBook
 from node.client.trader import wall_clock_ms
+from node.ports.api import BOOK_DEPTH_MAX
 from node.types.units import Millis
 
 KEPT_MAX: Final = 1_000
@@ -59,10 +60,10 @@ class PublicMethods(Venue):
     async def fetch_order_book(
         self, symbol: str, limit: int | None = None, params: Structure | None = None
     ) -> Structure:
-        """Return a book; ``limit`` levels of each side (None: all)."""
+        """Return a book; ``limit`` levels of each side, at most what the node shows at once."""
         require_none(params)
         market = await self._loaded(symbol)
-        depth = "" if limit is None else f"?depth={limit}"
+        depth = "" if limit is None else f"?depth={min(limit, BOOK_DEPTH_MAX)}"
         with translated():
             time = await self._block_time()
             book = await (await self.session()).get(f"/book/{market['id']}{depth}")

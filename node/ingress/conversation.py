@@ -239,7 +239,10 @@ class ClientConversation:
         since = params.since
         if since is not None and channel.kind not in RESUMABLE:
             raise MalformedMessage(detail=f"the channel {channel.kind} cannot be resumed")
-        opening = self._around.feeds.subscribe(self._wire, channel, since)
+        around = self._around
+        opening = self._session.read(
+            partial(around.feeds.subscribe, self._wire, channel, since), around.clock.now_ns
+        )
         self._send_result(envelope.id, self._named(channel, opening.resumed))
         # In the same turn of the loop, so that no message of the channel can come in between.
         for frame in opening.frames:

@@ -117,6 +117,10 @@ class Door:
             raise session.limited(now_ns)
         session.spend(now_ns)
 
+    def read(self, address: str, view: Callable[[], bytes]) -> bytes:
+        """Return what ``view`` writes, at the cost of ``address``. Raises ``RateLimited``."""
+        return self._peers.session_of(address).read(view, self._around.clock.now_ns)
+
     def stop(self) -> None:
         """Take on nothing more; what is in flight is still answered."""
         self._stopping = True

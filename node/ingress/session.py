@@ -7,14 +7,22 @@ past the hard one, which counts refused messages as well, the client is not list
 and the connection is closed.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
+from typing import Final, TypeVar
 
+from node.capacity.share import Share, work_within
 from node.ingress.config import IngressConfig
 from node.types.errors import Overloaded, RateLimited
 
 _NS_PER_SECOND = 1_000_000_000
 _NS_PER_MS = 1_000_000
 
+READING_PART: Final = 4
+"""What all addresses together may have worked out to read is at most one part in so many of the
+loop's time; one address has a fifth of that."""
+
+T = TypeVar("T")
 
 CLAIMS_ON_CREDIT = 64
 """Claims in a row that may come to nothing, neither proven nor false, before no more is believed.
@@ -66,9 +74,12 @@ class LeakyBucket:
 class Household:
     """What all connections of one address have in common."""
 
-    __slots__ = ("costly", "distrusted_until_ns")
+    __slots__ = ("costly", "distrusted_until_ns", "reading")
 
-    def __init__(self, config: IngressConfig) -> None:
+    def __init__(self, config: IngressConfig, everyone: Share | None = None) -> None:
+        """``everyone`` is the share of all that is read, by whomever."""
+        of_all = Share("reading", READING_PART) if everyone is None else everyone
+        self.reading = (Share("reading"), of_all)
         self.costly = LeakyBucket(config.costly_per_s, config.costly_per_s)
         # How long a *new* connection is not believed: opening another one restores no trust, and
         # the neighbours that were connected before keep theirs.
@@ -130,6 +141,13 @@ class Session:
             raise RateLimited(
                 of="costly", limit=self._config.costly_per_s, retry_after_ms=costly.wait_ms(now_ns)
             )
+
+    def read(self, work: Callable[[], T], now_ns: Callable[[], int]) -> T:
+        """Return what ``work`` makes, at the cost of the address. Raises ``RateLimited``.
+
+        How things stand can be much: what it takes to write it is measured, and counted when done.
+        """
+        return work_within(self._household.reading, work, now_ns)
 
     def is_trusted(self, now_ns: int) -> bool:
         """Return whether a claim to reduce risk is believed until it is checked."""

@@ -19,6 +19,11 @@ from node.types.units import Millis
 SUCCESS = 0
 """The code of an answer that is a result; every other is an error's."""
 
+BOOK_DEPTH: Final = 100
+"""Levels of each side of a book that is asked for without a number."""
+BOOK_DEPTH_MAX: Final = 1_000
+"""The most of them; whoever wants all subscribes to the channel ``book``, and hears of changes."""
+
 Answer = Callable[[int, bytes], None]
 """Called once with the code (``SUCCESS`` or an error's) and the JSON body of a result or error."""
 
@@ -149,8 +154,8 @@ class Views(Protocol):
         """Return all rules of the exchange."""
         ...
 
-    def book(self, symbol: str, depth: int | None) -> bytes:
-        """Return the best ``depth`` levels of a book (None: all)."""
+    def book(self, symbol: str, depth: int) -> bytes:
+        """Return the best ``depth`` levels of a book."""
         ...
 
     def trades(self, symbol: str, limit: int) -> bytes:
@@ -231,6 +236,10 @@ class Api(Protocol):
 
     def spend(self, address: str) -> None:
         """Count one costly request from ``address``. Raises ``RateLimited``."""
+        ...
+
+    def read(self, address: str, view: Callable[[], bytes]) -> bytes:
+        """Return what ``view`` writes, at the cost of ``address``. Raises ``RateLimited``."""
         ...
 
     def open(self, wire: Wire, address: str = "") -> Conversation:

@@ -2,15 +2,19 @@
 
 from collections.abc import Container
 
+import msgspec
+
 from node.codec.action_types import SIDE_NAMES, TRIGGER_NAMES
 from node.ports.api import Channel
 from node.publisher.account_events import AccountEvents
 from node.publisher.accounts import AccountMirror, Accounts, OpenOrder
-from node.publisher.message import Fields, Framer, Message, shown
+from node.publisher.message import Fields, Framer, Message, joined, shown
 from node.types.durable import DurableBlock
 from node.types.ids import Address, Sequence, hex_from_address
 from node.types.rules import MarketRules, Rules
 from node.types.units import MONEY_DECIMALS, decimal_from_units
+
+_encode = msgspec.json.Encoder().encode
 
 
 class AccountMessages:
@@ -69,10 +73,17 @@ class AccountMessages:
             "free": decimal_from_units(mirror.free, MONEY_DECIMALS),
             "reserved": decimal_from_units(mirror.reserved, MONEY_DECIMALS),
             "positions": positions,
-            "orders": [self._order(order) for order in mirror.orders.values()],
+            "orders": joined(map(self._order_text, mirror.orders.values())),
             "nonces": {hex_from_address(key): top for key, top in mirror.nonces.items()},
             "switch": {"cancel_at": mirror.switch[0], "on_disconnect": mirror.switch[1]},
         }
+
+    def _order_text(self, order: OpenOrder) -> bytes:
+        """Return the order as JSON, written again only where it stands otherwise than last time."""
+        stands = (order.price, order.remaining, order.state, order.trigger)
+        if order.told != stands:
+            order.text, order.told = _encode(self._order(order)), stands
+        return order.text
 
     def _order(self, order: OpenOrder) -> Fields:
         market = self._rules.market(order.market)

@@ -67,6 +67,7 @@ class OpenOrder:
     """An order that rests in a book, or waits for its price; ``state`` is one of ``ORDER_STATES``.
 
     ``trigger`` is ``NONE`` for one that rests; ``good_till`` and ``group`` are 0 where it has none.
+    ``text`` is what was last written of it, when it stood as ``told``.
     """
 
     __slots__ = (
@@ -80,6 +81,8 @@ class OpenOrder:
         "remaining",
         "side",
         "state",
+        "text",
+        "told",
         "trigger",
         "trigger_price",
     )
@@ -112,6 +115,8 @@ class OpenOrder:
         self.group = group
         self.trigger = trigger
         self.trigger_price = trigger_price
+        self.text = b""
+        self.told: tuple[Ticks, Lots, str, Trigger] | None = None
 
 
 class AccountMirror:

@@ -4,8 +4,8 @@
 A ``bbo`` message is all there is to know; it comes once a block at most, and only after a change.
 """
 
-from collections.abc import Container
-from functools import lru_cache
+from collections.abc import Container, Iterable
+from functools import lru_cache, partial
 from typing import Final
 
 from node.codec.action_types import SIDE_NAMES
@@ -13,7 +13,7 @@ from node.codec.checksums import CHECKSUM_DEPTH, book_checksum, level_entry, ord
 from node.ports.api import Channel
 from node.publisher.book_mirror import BookDiff, OrderChange, Resting
 from node.publisher.books import Books
-from node.publisher.message import Fields, Framer, Message, shown, shown_levels
+from node.publisher.message import Fields, Framer, Message, joined, shown, shown_levels
 from node.types.commands import Side
 from node.types.durable import DurableBlock
 from node.types.ids import MarketId, Sequence
@@ -115,8 +115,9 @@ class BookMessages:
     def book_fields(self, market_id: MarketId, depth: int | None = None) -> Fields:
         """Return the best ``depth`` levels (None: all), with the checksum of the whole."""
         market, told = self._rules.market(market_id), self._book[market_id - 1]
+        write = partial(_written_level, market.tick_decimals, market.lot_decimals)
         sides = {
-            name: shown_levels(self._books.levels(market_id, side, depth), market)
+            name: joined(self._books.level_texts(market_id, side, depth, write))
             for name, side in _SIDES
         }
         checksum = self._book_checksum(market_id)
@@ -125,9 +126,9 @@ class BookMessages:
     def orders_fields(self, market_id: MarketId) -> Fields:
         """Return every order in priority, with the checksum."""
         market, told = self._rules.market(market_id), self._orders[market_id - 1]
+        write = partial(_written_orders, market.tick_decimals, market.lot_decimals)
         sides = {
-            name: [_shown_order(order, market) for order in self._books.orders(market_id, side)]
-            for name, side in _SIDES
+            name: joined(self._books.order_texts(market_id, side, write)) for name, side in _SIDES
         }
         checksum = self._orders_checksum(market_id)
         return {"market": market.symbol, "seq": told.sequence, "checksum": checksum, **sides}
@@ -225,6 +226,20 @@ def _order_text(order_id: int, price: int, remaining: int, tick: int, lot: int) 
     return order_entry(
         order_id, decimal_from_units(price, tick), decimal_from_units(remaining, lot)
     )
+
+
+def _written_level(tick: int, lot: int, price: int, size: int) -> bytes:
+    """Return a level as JSON."""
+    return f'["{decimal_from_units(price, tick)}","{decimal_from_units(size, lot)}"]'.encode()
+
+
+def _written_orders(tick: int, lot: int, orders: Iterable[Resting]) -> bytes:
+    """Return the orders of one price as JSON, without the brackets round all of them."""
+    return ",".join(
+        f'[{order.order_id},"{decimal_from_units(order.price, tick)}",'
+        f'"{decimal_from_units(order.remaining, lot)}"]'
+        for order in orders
+    ).encode()
 
 
 def _shown_order(order: Resting, market: MarketRules) -> tuple[int, str, str]:

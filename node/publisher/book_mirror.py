@@ -4,7 +4,7 @@ An order may keep its id while it moves: ``resize`` leaves it its place in the q
 it behind all others of its price.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import msgspec
@@ -15,6 +15,8 @@ from node.types.ids import MarketId, OrderId
 from node.types.units import Lots, Ticks
 
 Levels = list[tuple[Ticks, Lots]]
+WriteLevel = Callable[[Ticks, Lots], bytes]
+WriteOrders = Callable[[Iterable["Resting"]], bytes]
 
 
 class Resting(msgspec.Struct, frozen=True, gc=False):
@@ -53,13 +55,19 @@ class BookDiff(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Queue:
-    """The orders at one price in priority, and the sum of their sizes."""
+    """The orders at one price in priority, and the sum of their sizes.
 
-    __slots__ = ("orders", "size")
+    Also what was written of both when somebody last asked, until something changes here: a book of
+    30,000 levels takes a tenth of a second to write, and next to nothing of it changes in a block.
+    """
+
+    __slots__ = ("level_text", "orders", "orders_text", "size")
 
     def __init__(self) -> None:
         self.orders: dict[OrderId, Resting] = {}
         self.size = Lots(0)
+        self.level_text: bytes | None = None
+        self.orders_text: bytes | None = None
 
 
 class BookMirror:
@@ -91,6 +99,7 @@ class BookMirror:
             queue = levels[price] = _Queue()
         self._sizes_before[side].setdefault(price, queue.size)
         queue.orders[order_id] = order
+        queue.level_text = queue.orders_text = None
         queue.size += remaining  # type: ignore[assignment]  # Lots() costs a call.
 
     def resize(self, order_id: OrderId, remaining: Lots) -> None:
@@ -104,6 +113,7 @@ class BookMirror:
         queue = self._levels[order.side][order.price]
         self._sizes_before[order.side].setdefault(order.price, queue.size)
         self._orders[order_id] = queue.orders[order_id] = order
+        queue.level_text = queue.orders_text = None
         queue.size += remaining - before.remaining  # type: ignore[assignment]  # As above.
 
     def move(self, order_id: OrderId, price: Ticks, remaining: Lots) -> None:
@@ -136,6 +146,28 @@ class BookMirror:
         ordered = (order for price in self._prices(side) for order in queues[price].orders.values())
         return list(islice(ordered, depth))
 
+    def level_texts(self, side: Side, depth: int | None, write: WriteLevel) -> list[bytes]:
+        """Return the best ``depth`` levels as ``write`` writes them, always the same one."""
+        queues, texts = self._levels[side], []
+        for price in islice(self._prices(side), depth):
+            queue = queues[price]
+            text = queue.level_text
+            if text is None:
+                text = queue.level_text = write(price, queue.size)
+            texts.append(text)
+        return texts
+
+    def order_texts(self, side: Side, write: WriteOrders) -> list[bytes]:
+        """Return the orders at each price as ``write`` writes them, best first; likewise."""
+        queues, texts = self._levels[side], []
+        for price in self._prices(side):
+            queue = queues[price]
+            text = queue.orders_text
+            if text is None:
+                text = queue.orders_text = write(queue.orders.values())
+            texts.append(text)
+        return texts
+
     def best(self, side: Side) -> tuple[Ticks, Lots] | None:
         """Return the best level of ``side``."""
         queues = self._levels[side]
@@ -156,6 +188,7 @@ class BookMirror:
         queue = levels[order.price]
         self._sizes_before[order.side].setdefault(order.price, queue.size)
         del queue.orders[order_id]
+        queue.level_text = queue.orders_text = None
         queue.size -= order.remaining  # type: ignore[assignment]  # As above.
         if not queue.orders:
             del levels[order.price]

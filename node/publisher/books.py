@@ -8,7 +8,14 @@ Which events change a book, and how, stands in ``_FLOW`` and nowhere else.
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from node.publisher.book_mirror import BookDiff, BookMirror, Levels, Resting
+from node.publisher.book_mirror import (
+    BookDiff,
+    BookMirror,
+    Levels,
+    Resting,
+    WriteLevel,
+    WriteOrders,
+)
 from node.types.commands import Side
 from node.types.durable import DurableBlock
 from node.types.events import Filled, OrderAmended, OrderCancelled, OrderRested
@@ -82,6 +89,16 @@ class Books:
     def orders(self, market: MarketId, side: Side, depth: int | None = None) -> list[Resting]:
         """Return the first ``depth`` orders of a side in priority (None: all)."""
         return self._mirrors[market - 1].orders(side, depth)
+
+    def level_texts(
+        self, market: MarketId, side: Side, depth: int | None, write: WriteLevel
+    ) -> list[bytes]:
+        """Return the best ``depth`` levels as ``write``, the market's own, writes them."""
+        return self._mirrors[market - 1].level_texts(side, depth, write)
+
+    def order_texts(self, market: MarketId, side: Side, write: WriteOrders) -> list[bytes]:
+        """Return the orders at each price, best first, likewise."""
+        return self._mirrors[market - 1].order_texts(side, write)
 
     def best(self, market: MarketId, side: Side) -> tuple[int, int] | None:
         """Return price and total size of the best level of a side."""

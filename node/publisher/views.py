@@ -70,8 +70,8 @@ class PublicViews:
         """Return all rules of the exchange."""
         return self._rules
 
-    def book(self, symbol: str, depth: int | None) -> bytes:
-        """Return the best ``depth`` levels of a book (None: all). Raises ``UnknownMarket``."""
+    def book(self, symbol: str, depth: int) -> bytes:
+        """Return the best ``depth`` levels of a book. Raises ``UnknownMarket``."""
         return _encode(self._feeds.book_fields(self._market(symbol), depth))
 
     def trades(self, symbol: str, limit: int) -> bytes:

@@ -8,12 +8,13 @@ import pytest
 
 from node.adapters.http.config import HttpConfig
 from node.adapters.http.framing import text_frame
+from node.codec.json_actions import ActionReader
 from node.ingress.config import IngressConfig
 from node.ports.api import Channel
-from node.types.commands import Side
-from tests.examples import ALICE
-from tests.integration.api_node import BTC, PRICE, running_node, talking_to
-from tests.integration.api_sockets import gone, masked, shake_hands, until
+from node.types.commands import PlaceOrders, Side
+from tests.examples import ALICE, RULES
+from tests.integration.api_node import BLANK, BTC, PRICE, running_node, talking_to
+from tests.integration.api_sockets import get, gone, masked, settled, shake_hands, until
 
 BOOK = {"channel": "book", "market": "BTC-PERP"}
 TRADES = {"channel": "trades", "market": "BTC-PERP"}
@@ -144,3 +145,45 @@ async def test_a_stop_answers_what_is_in_flight_and_says_goodbye() -> None:
         message = await talker.socket.receive(timeout=5)
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
         await stopping
+
+
+async def test_who_reads_too_much_waits_and_trades_on() -> None:
+    async with running_node() as node, talking_to(node) as talker:
+        session = node.door._peers.session_of("127.0.0.1")
+        now_ns = int(asyncio.get_running_loop().time() * 1e9)
+        session.read(lambda: b"", iter((now_ns, now_ns + 1_000_000_000)).__next__)
+        async with aiohttp.ClientSession() as http, http.get(f"{node.url}/rules") as response:
+            error = msgspec.json.decode(await response.read())["error"]
+            assert (response.status, error["values"]["of"]) == (429, "reading")
+            wait_ms = error["values"]["retry_after_ms"]
+            assert response.headers["Retry-After"] == str(-(-wait_ms // 1_000))
+        refused = (await talker.call("subscribe", BOOK))["error"]
+        assert (refused["name"], refused["values"]["of"]) == ("RateLimited", "reading")
+        assert node.publisher.subscribers == 0
+        assert (await get(node.url, "/health"))["status"] == "ok"
+        assert "result" in await talker.call("action", node.order(ALICE, Side.BUY, PRICE))
+
+
+async def test_a_book_is_shown_to_a_depth() -> None:
+    async with running_node() as node, talking_to(node) as talker:
+        for start in (0, 60):
+            orders = [
+                node.order(ALICE, Side.BUY, PRICE - start - n)["orders"][0] for n in range(60)
+            ]
+            whole = {**node.order(ALICE, Side.BUY, PRICE), "orders": orders}
+            action = ActionReader(RULES).read(msgspec.json.encode(whole))
+            assert isinstance(action, PlaceOrders)
+            body = node.action(PlaceOrders(*BLANK, (), action.orders), ALICE)
+            assert "result" in await talker.call("action", body)
+        await settled(node)
+        shown = await get(node.url, "/book/BTC-PERP")
+        assert len(shown["bids"]) == 100
+        more = await get(node.url, "/book/BTC-PERP?depth=1000")
+        assert (len(more["bids"]), more["bids"][:100]) == (120, shown["bids"])
+        await talker.call("subscribe", BOOK)
+        assert (await talker.push("book"))["bids"] == more["bids"]
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{node.url}/book/BTC-PERP?depth=1001") as response,
+        ):
+            assert response.status == 400

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from time import perf_counter
 from typing import Any
 
+import msgspec
 import pytest
 
 from node.adapters.http.config import HttpConfig
@@ -127,7 +128,8 @@ class Scene:
 
     def _same(self, reader: Reader, market: MarketId) -> bool:
         feeds = self.node.feeds
-        fields = feeds.book_fields(market)
+        shown = msgspec.json.decode(msgspec.json.encode(feeds.book_fields(market)))
+        fields = {side: [tuple(level) for level in shown[side]] for side in ("bids", "asks")}
         try:
             book = {"bids": reader.books[market].bids(), "asks": reader.books[market].asks()}
             orders = reader.orders[market]

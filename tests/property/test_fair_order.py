@@ -112,7 +112,7 @@ def test_an_account_followed_by_its_feed_has_the_orders_that_are_open(run: Run) 
         for message in feeds.take(durable, followed):
             followed[message.channel].apply(msgspec.json.decode(message.frame), 0)
         for channel, account in followed.items():
-            shown_orders = feeds.account_fields(channel.account)["orders"]
+            shown_orders = msgspec.json.decode(feeds.account_fields(channel.account)["orders"])
             assert {number: order.remaining for number, order in account.open.items()} == {
                 order["order_id"]: Decimal(order["remaining"]) for order in shown_orders
             }

@@ -136,7 +136,7 @@ def test_orders_of_the_account_feed_only_go_where_the_states_allow(seed: int) ->
         assert {number: state for number, state in states.items() if NEXT_ORDER_STATES[state]} == {
             order["order_id"]: order["state"]
             for address in ACCOUNTS
-            for order in feeds.account_fields(address)["orders"]
+            for order in msgspec.json.decode(feeds.account_fields(address)["orders"])
         }
     assert min(seen[name] for name in NEXT_ORDER_STATES) > 5, seen
 

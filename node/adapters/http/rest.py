@@ -32,11 +32,21 @@ from aiohttp import web
 
 from node.adapters.http.probes import Probes
 from node.adapters.http.rationed import Rationed
-from node.adapters.http.share import Share
 from node.adapters.prometheus import CONTENT_TYPE
+from node.capacity.share import Share, work_within
 from node.codec.answers import ErrorBody, HealthAnswer
 from node.codec.json_errors import encode_error
-from node.ports.api import SUCCESS, Answer, Api, Budget, Faucet, Meter, Views
+from node.ports.api import (
+    BOOK_DEPTH,
+    BOOK_DEPTH_MAX,
+    SUCCESS,
+    Answer,
+    Api,
+    Budget,
+    Faucet,
+    Meter,
+    Views,
+)
 from node.types.errors import (
     ForeignOrigin,
     MalformedMessage,
@@ -53,7 +63,6 @@ from node.types.units import UINT64_MAX
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Take = Callable[[bytes, Answer, str, int | None, Meter], None]
 
-DEPTH_MAX = 100_000
 LIMIT_MAX = 1_000
 _LIMIT = 100
 
@@ -154,16 +163,20 @@ class Rest:
             ("/blocks/{number}", lambda ask: views.block(_number(ask, "number"))),
             ("/finality/{sequence}", lambda ask: views.finality(_number(ask, "sequence"))),
             ("/withdrawals/{id}", lambda ask: views.withdrawal(_number(ask, "id"))),
+            ("/openapi.json", lambda _: self._probes.openapi()),
+            ("/asyncapi.json", lambda _: self._probes.asyncapi()),
         ):
-            application.router.add_get(path, _viewing(view))
+            application.router.add_get(path, self._viewing(view))
         application.router.add_get("/health", self._health)
         application.router.add_get("/stats", self._stats)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/load", self._load)
         application.router.add_get("/telemetry", self._telemetry)
         application.router.add_get("/fee", self._fee)
-        application.router.add_get("/openapi.json", _viewing(lambda _: self._probes.openapi()))
-        application.router.add_get("/asyncapi.json", _viewing(lambda _: self._probes.asyncapi()))
+        application.router.add_get("/openapi.json", self._viewing(lambda _: self._probes.openapi()))
+        application.router.add_get(
+            "/asyncapi.json", self._viewing(lambda _: self._probes.asyncapi())
+        )
 
     def _asking(self, take: Take) -> Handler:
         async def handle(request: web.Request) -> web.Response:
@@ -194,15 +207,19 @@ class Rest:
 
         return handle
 
+    def _viewing(self, view: Callable[[web.Request], bytes]) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            return json_response(self._api.read(request.remote or "", lambda: view(request)))
+
+        return handle
+
     async def _preview(self, request: web.Request) -> web.Response:
         raw = await request.read()
         self._api.spend(request.remote or "")
-        begun_ns = perf_counter_ns()
-        self._previews.require(begun_ns)
-        try:
-            return json_response(self._views.preview(raw))
-        finally:
-            self._previews.spent(begun_ns, perf_counter_ns())
+        previews = (self._previews,)
+        return json_response(
+            work_within(previews, lambda: self._views.preview(raw), perf_counter_ns)
+        )
 
     async def _pour(self, request: web.Request) -> web.Response:
         if self._faucet is None:
@@ -258,13 +275,6 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return error_response(Unavailable(cause="internal"), 500)
 
 
-def _viewing(view: Callable[[web.Request], bytes]) -> Handler:
-    async def handle(request: web.Request) -> web.Response:
-        return json_response(view(request))
-
-    return handle
-
-
 def _candles(views: Views, request: web.Request) -> bytes:
     symbol, interval = _text(request, "market"), _text(request, "interval")
     return views.candles(symbol, interval, _limit(request))
@@ -290,9 +300,9 @@ def _number(request: web.Request, name: str) -> int:
     return _integer(name, request.match_info[name], UINT64_MAX)
 
 
-def _depth(request: web.Request) -> int | None:
+def _depth(request: web.Request) -> int:
     text = request.query.get("depth")
-    return None if text is None else _integer("depth", text, DEPTH_MAX)
+    return BOOK_DEPTH if text is None else _integer("depth", text, BOOK_DEPTH_MAX)
 
 
 def _deadline_ms(request: web.Request) -> int | None:

@@ -87,6 +87,7 @@ EVERYWHERE: Final[Errors] = (
     tree.UnknownHost,
     tree.Unavailable,
     tree.Overloaded,
+    tree.RateLimited,
 )
 """What any REST request may be answered with."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from node.adapters.http.rest import DEPTH_MAX, LIMIT_MAX
+from node.adapters.http.rest import LIMIT_MAX
 from node.app.contract import errors
 from node.app.contract.endpoint import ADDRESS, SYMBOL, TEXT, Endpoint, Parameter
 from node.app.contract.errors import Errors
@@ -19,6 +19,7 @@ from node.codec import answers, tape_answers
 from node.codec.json_actions import Body
 from node.codec.json_rounds import RoundBody
 from node.ingress.envelope import DEADLINE_MS_MAX
+from node.ports.api import BOOK_DEPTH, BOOK_DEPTH_MAX
 from node.publisher.preview import PreviewAnswer, PreviewBody
 from node.types import errors as tree
 from node.types.units import UINT64_MAX
@@ -115,15 +116,15 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint(
         "get",
         "/book/{symbol}",
-        "A book as it stands: the total size at each price.",
+        "The best levels of a book as it stands: the total size at each price.",
         answers.BookAnswer,
         parameters=(
             Parameter("symbol", "path", SYMBOL, "the market"),
             Parameter(
                 "depth",
                 "query",
-                Annotated[int, Meta(ge=1, le=DEPTH_MAX)],
-                "levels of each side; all of them if left out",
+                Annotated[int, Meta(ge=1, le=BOOK_DEPTH_MAX)],
+                f"levels of each side; {BOOK_DEPTH} if left out",
             ),
         ),
         errors=(tree.MalformedMessage, tree.UnknownMarket),

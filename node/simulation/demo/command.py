@@ -23,6 +23,7 @@ from rich.console import Console
 
 from node.adapters.l1_chain import L1Chain
 from node.client.session import connect
+from node.ports.api import BOOK_DEPTH_MAX
 from node.simulation.demo.child import SOURCE_ROOT, Child, ChildFailed
 from node.simulation.demo.show import show
 from node.simulation.demo.summary import Expected, assemble, faults
@@ -193,9 +194,9 @@ async def _until_it_answers(child: Child, rpc: str) -> None:
 
 
 async def _books(url: str) -> dict[str, dict[str, Any]]:
-    """Return every order book as the node shows it now."""
+    """Return the best levels of every order book as the node shows it now."""
     async with connect(url) as session:
         return {
-            market.symbol: await session.get(f"/book/{market.symbol}")
+            market.symbol: await session.get(f"/book/{market.symbol}?depth={BOOK_DEPTH_MAX}")
             for market in session.rules.markets
         }

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from node.ports.api import BOOK_DEPTH_MAX
 from node.types.units import MONEY_DECIMALS, units_from_decimal
 
 BACKEND = "py-evm"
@@ -125,8 +126,14 @@ def _book(shown: dict[str, Any], symbol: str, verdict: dict[str, Any]) -> dict[s
         "resting_orders": len(orders),
         "best_bid": str(max(bids)) if bids else None,
         "best_ask": str(min(asks)) if asks else None,
-        "as_shown": bids == _levels(shown["bids"]) and asks == _levels(shown["asks"]),
+        "as_shown": _best(bids, reverse=True) == _levels(shown["bids"])
+        and _best(asks, reverse=False) == _levels(shown["asks"]),
     }
+
+
+def _best(levels: dict[Decimal, Decimal], *, reverse: bool) -> dict[Decimal, Decimal]:
+    """Return as many levels as the node shows."""
+    return dict(sorted(levels.items(), reverse=reverse)[:BOOK_DEPTH_MAX])
 
 
 def _levels(pairs: Any) -> dict[Decimal, Decimal]:

@@ -1,5 +1,8 @@
 """The mirror of a book: what changed is told net, and who lost its place is told so."""
 
+from collections.abc import Iterable
+from random import Random
+
 from node.publisher.book_mirror import BookDiff, BookMirror, OrderChange, Resting
 from node.types.commands import Side
 from node.types.ids import MarketId, OrderId
@@ -94,3 +97,38 @@ def test_removals_come_first() -> None:
     book.resize(OrderId(2), Lots(1))
     book.resize(OrderId(1), Lots(0))
     assert changes(book) == [("remove", 1, False), ("change", 2, True), ("add", 3, False)]
+
+
+def test_only_what_has_changed_is_written_again() -> None:
+    random, book = Random(3), BookMirror()
+    written: list[int] = []
+    resting: dict[OrderId, Side] = {}
+
+    def level(price: int, size: int) -> bytes:
+        written.append(price)
+        return b"%d:%d" % (price, size)
+
+    def queue(orders: Iterable[Resting]) -> bytes:
+        return b"+".join(b"%d:%d" % (order.order_id, order.remaining) for order in orders)
+
+    for number in range(1, 400):
+        order_id, way = OrderId(number), random.random()
+        known = random.choice(list(resting)) if resting else order_id
+        if way < 0.5 or not resting:
+            resting[order_id] = side = random.choice(list(Side))
+            book.rest(order_id, side, Ticks(100 + random.randrange(8)), Lots(number))
+        elif way < 0.7:
+            book.resize(known, Lots(number))
+        elif way < 0.85:
+            book.resize(known, Lots(0))
+            del resting[known]
+        else:
+            book.move(known, Ticks(100 + random.randrange(8)), Lots(number))
+        for side in Side:
+            depth = random.choice((None, 3))
+            shown = [b"%d:%d" % one for one in book.levels(side, depth)]
+            assert book.level_texts(side, depth, level) == shown
+            written.clear()
+            assert book.level_texts(side, depth, level) == shown
+            assert not written
+            assert b"+".join(book.order_texts(side, queue)) == queue(book.orders(side))

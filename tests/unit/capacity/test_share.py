@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.adapters.http.share import BURST_NS, SHARE, Share
+from node.capacity.share import BURST_NS, SHARE, Share, work_within
 from node.types.errors import RateLimited
 
 MS = 1_000_000
@@ -30,3 +30,21 @@ def test_over_time_it_is_one_part_in_so_many() -> None:
         now, worked = now + 2 * MS, worked + 2 * MS
     assert worked <= now // SHARE + BURST_NS + 2 * MS
     assert worked >= now // SHARE
+
+
+def test_work_counts_against_every_share_though_it_fails() -> None:
+    one, all_ = Share("reading"), Share("reading", 4)
+    times = iter((0, 2 * BURST_NS, 2 * BURST_NS, 2 * BURST_NS + SHARE * BURST_NS))
+
+    def fail() -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        work_within((one, all_), fail, lambda: next(times))
+    with pytest.raises(RateLimited):
+        one.require(2 * BURST_NS)
+    with pytest.raises(RateLimited):
+        all_.require(2 * BURST_NS)
+    all_.require(5 * BURST_NS)
+    with pytest.raises(RateLimited):
+        one.require(5 * BURST_NS)
