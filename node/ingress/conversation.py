@@ -178,6 +178,14 @@ class ClientConversation:
         else:
             self._turn_away(verdict, "", now_ns)
 
+    def touch(self) -> bool:
+        """Count a message that says nothing; past the hard limit the connection is closed."""
+        now_ns = self._around.clock.now_ns()
+        verdict = self._session.judge(now_ns)
+        if verdict is Verdict.CLOSE:
+            self._wire.close(self._session.limited(now_ns))
+        return verdict is Verdict.TAKE
+
     def end(self) -> None:
         """Stop telling the client anything; what it sent is still decided."""
         self._log_out()

@@ -226,6 +226,10 @@ class Conversation(Protocol):
         """Answer a message that cannot be one, whatever it held."""
         ...
 
+    def touch(self) -> bool:
+        """Count a message that says nothing, as a ping; return whether it may be answered."""
+        ...
+
     def end(self) -> None:
         """The client has gone."""
         ...

@@ -1,6 +1,7 @@
 """What the API does when there is too much: of messages, readers, connections, or time."""
 
 import asyncio
+from collections import Counter
 
 import aiohttp
 import msgspec
@@ -8,12 +9,14 @@ import pytest
 
 from node.adapters.http.config import HttpConfig
 from node.adapters.http.framing import text_frame
+from node.adapters.http.server import AT_ONCE
 from node.codec.json_actions import ActionReader
 from node.ingress.config import IngressConfig
 from node.ports.api import Channel
 from node.types.commands import PlaceOrders, Side
+from node.types.errors import PlimsollError
 from tests.examples import ALICE, RULES
-from tests.integration.api_node import BLANK, BTC, PRICE, running_node, talking_to
+from tests.integration.api_node import BLANK, BTC, PRICE, WAIT_S, running_node, talking_to
 from tests.integration.api_sockets import get, gone, masked, settled, shake_hands, until
 
 BOOK = {"channel": "book", "market": "BTC-PERP"}
@@ -105,6 +108,47 @@ async def test_a_connection_that_sends_too_much_is_refused_then_closed() -> None
         message = await talker.socket.receive(timeout=5)
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert message.data == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+@pytest.mark.parametrize("frame", [b"\x89\x80\0\0\0\0", b"\x8a\x80\0\0\0\0"])
+async def test_pings_and_pongs_count_like_any_message(frame: bytes) -> None:
+    limits = IngressConfig(messages_per_s=1, message_burst=5, flood_factor=4)
+    async with running_node(ingress=limits) as node:
+        reader, writer = await asyncio.open_connection("127.0.0.1", node.server.port)
+        await shake_hands(reader, writer)
+        writer.write(frame * 21)
+        async with asyncio.timeout(WAIT_S):
+            told = await reader.readuntil(b"2006 RateLimited")
+        assert told.count(b"\x8a\x00") == (5 if frame[0] == 0x89 else 0)
+        writer.close()
+
+
+async def test_a_burst_of_one_client_lets_the_others_have_their_turn() -> None:
+    async with running_node() as node, talking_to(node) as talker:
+        turns, heard = 0, Counter[int]()
+        (conversation,) = node.server._conversations.values()
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        refuse = conversation.refuse
+
+        def spy(error: PlimsollError) -> None:
+            heard[turns] += 1
+            refuse(error)
+
+        conversation.refuse = spy  # type: ignore[method-assign]
+        waiting = asyncio.create_task(others())
+        for _ in range(10 * AT_ONCE):
+            await talker.socket.send_bytes(b"")
+        for _ in range(10 * AT_ONCE):
+            await talker.answer(None)
+        waiting.cancel()
+        assert sum(heard.values()) == 10 * AT_ONCE
+        assert max(heard.values()) <= AT_ONCE
 
 
 async def test_the_requests_in_flight_of_one_connection_are_bounded() -> None:

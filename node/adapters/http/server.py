@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from itertools import count
 
 from aiohttp import WSMsgType, web
 
@@ -30,12 +31,17 @@ _HARD_FACTOR = 4
 
 _DRAIN_STEP_S = 0.005
 
+AT_ONCE = 64
+"""What one client says in so many messages is heard before others have their turn. A single read of
+its socket may hold ten thousand, and as many pings, which would be a tenth of a second."""
+
 _UNHEARD = logging.getLogger("node.http.unheard")
 _UNHEARD.setLevel(logging.CRITICAL + 1)
 """Whoever sends what is no HTTP is told so. A line of our log for each would let him fill the disk;
 what goes wrong inside of a handler is logged by ``errors_as_json``."""
 
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
+_CONTROL = (WSMsgType.PING, WSMsgType.PONG)
 
 
 def require_free(config: HttpConfig) -> None:
@@ -161,6 +167,8 @@ class HttpServer:
             # A client's close may be the answer to ours, which is not answered again.
             autoclose=False,
             compress=False,
+            # Pings cost like any message, so they are counted like any.
+            autoping=False,
             max_msg_size=_HARD_FACTOR * config.message_bytes,
             heartbeat=config.heartbeat_s,
             timeout=config.close_timeout_s,
@@ -189,8 +197,10 @@ class HttpServer:
     ) -> None:
         """Hand on what the client sends until it closes, or is gone."""
         limit = self._config.message_bytes
-        while True:
+        for heard in count(1):
             message = await socket.receive()
+            if not heard % AT_ONCE:
+                await asyncio.sleep(0)
             if wire.closing and message.type in _DATA:
                 # We have said goodbye: what still comes in is not heard.
                 continue
@@ -202,5 +212,8 @@ class HttpServer:
                     conversation.receive(message.data)
             elif message.type is WSMsgType.BINARY:
                 conversation.refuse(MalformedMessage(detail="messages are text frames"))
+            elif message.type in _CONTROL:
+                if conversation.touch() and message.type is WSMsgType.PING and not wire.closing:
+                    await socket.pong(message.data)
             else:
                 return
