@@ -138,7 +138,10 @@ class WrittenHistory(History):
     @property
     def asked(self) -> HistoryAsked | None:
         """See ``History``."""
-        return HistoryAsked(self.reader, self._rules, self._config.page_rows_max)
+        config = self._config
+        return HistoryAsked(
+            self.reader, self._rules, config.page_rows_max, config.queries_waiting_max
+        )
 
     def stored(self, batch: Batch) -> None:
         """See ``History``."""

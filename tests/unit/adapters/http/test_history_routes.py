@@ -1,5 +1,9 @@
 """What is asked for over HTTP, and how a slip is told."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from aiohttp import ClientSession, web
 
@@ -19,16 +23,19 @@ class Reader:
     def __init__(self) -> None:
         self.asked: list[Question] = []
         self.full = False
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def page(self, question: Question) -> bytes:
         self.asked.append(question)
+        await self.answers.wait()
         if self.full:
             raise Overloaded(queue="history_queries", limit=1)
         return b'{"rows":[]}'
 
 
 def asked(rows_max: int = 500) -> HistoryAsked:
-    return HistoryAsked(Reader(), RULES, rows_max)
+    return HistoryAsked(Reader(), RULES, rows_max, waiting_max=64)
 
 
 def test_without_parameters_the_newest_hundred_are_asked_for() -> None:
@@ -71,26 +78,48 @@ def test_an_unknown_market_or_address_is_told() -> None:
         asked().question(FILLS, {"account": "alice"})
 
 
-async def test_every_table_has_a_route_but_the_positions() -> None:
-    reader = Reader()
+@asynccontextmanager
+async def serving(reader: Reader, waiting_max: int = 64) -> AsyncIterator[ClientSession]:
     application = web.Application(middlewares=[errors_as_json])
-    HistoryAsked(reader, RULES, 500).add_to(application)
+    HistoryAsked(reader, RULES, 500, waiting_max).add_to(application)
     runner = web.AppRunner(application)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
         async with ClientSession(f"http://127.0.0.1:{port}") as session:
-            for name in TABLES:
-                async with session.get(f"/history/{name}") as response:
-                    assert response.status == (404 if name == "positions" else 200)
-            reader.full = True
-            async with session.get("/history/fills") as response:
-                assert (response.status, (await response.json())["error"]["name"]) == (
-                    503, "Overloaded"
-                )  # fmt: skip
+            yield session
     finally:
         await runner.cleanup()
+
+
+async def test_every_table_has_a_route_but_the_positions() -> None:
+    reader = Reader()
+    async with serving(reader) as session:
+        for name in TABLES:
+            async with session.get(f"/history/{name}") as response:
+                assert response.status == (404 if name == "positions" else 200)
+        reader.full = True
+        async with session.get("/history/fills") as response:
+            assert (response.status, (await response.json())["error"]["name"]) == (
+                503, "Overloaded"
+            )  # fmt: skip
     assert [question.table for question in reader.asked] == [
         *(name for name in TABLES if name != "positions"), "fills"
     ]  # fmt: skip
+
+
+async def test_one_address_has_a_quarter_of_the_questions_that_wait() -> None:
+    reader = Reader()
+    reader.answers.clear()
+    async with serving(reader, waiting_max=8) as session:
+        waiting = [asyncio.create_task(session.get("/history/fills")) for _ in range(2)]
+        while len(reader.asked) < 2:  # noqa: ASYNC110 - it happens inside of the server
+            await asyncio.sleep(0.001)
+        async with session.get("/history/fills") as response:
+            refused = (await response.json())["error"]
+            assert refused["values"] == {"queue": "history_of_an_address", "limit": 2}
+        reader.answers.set()
+        assert [(await one).status for one in waiting] == [200, 200]
+        async with session.get("/history/fills") as response:
+            assert response.status == 200
