@@ -112,6 +112,28 @@ async def test_a_head_that_comes_byte_by_byte_is_not_waited_for() -> None:
         assert len(node.server.crowd.plain) == 0
 
 
+async def test_a_handshake_that_is_none_takes_no_place() -> None:
+    async with running_node(HttpConfig(origin_connections=2)) as node, lines(node, 1) as (line,):
+        for _ in range(3):
+            assert b" 400 " in await ask(line, "/ws")
+            await line[0].readuntil(b"}}")
+        assert (len(node.server.crowd.sockets), len(node.server.crowd.plain)) == (0, 1)
+        async with talking_to(node):
+            assert len(node.server.crowd.sockets) == 1
+
+
+async def test_the_reserve_waits_for_no_body() -> None:
+    config = HttpConfig(plain_connections=1)
+    async with running_node(config) as node, lines(node, 1) as (busy,):
+        await works(node, busy)
+        async with lines(node, 1) as (late,):
+            head = b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+            late[1].write(head)
+            async with asyncio.timeout(WAIT_S):
+                assert b" 503 " in await late[0].readline()
+        node.gate.release()
+
+
 async def test_sockets_of_one_address_are_bounded() -> None:
     config = HttpConfig(origin_connections=1)
     async with running_node(config) as node, talking_to(node), aiohttp.ClientSession() as session:

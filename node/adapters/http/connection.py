@@ -192,7 +192,9 @@ def seated(crowd: Crowd) -> Middleware:
     async def in_its_place(request: web.Request, handler: Handler) -> web.StreamResponse:
         connection = connection_of(request)
         connection.begin()
-        if connection.refusal is not None and request.path not in OPERATORS:
+        # A body could take its time, in a place that others need.
+        served = request.path in OPERATORS and not request.can_read_body
+        if connection.refusal is not None and not served:
             crowd.turn_away("refused")
             raise connection.refusal
         return await handler(request)

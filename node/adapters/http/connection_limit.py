@@ -52,6 +52,7 @@ class ConnectionLimit:
 
     def enter(self, guest: Guest, address: str) -> None:
         """Give ``guest`` a place; it is at work. Raises ``Overloaded``."""
+        assert guest not in self._guests
         known = self._addresses.get(address)
         if known is not None and known.held >= self._each:
             self._make_room(known.idle, f"{self._name}_of_an_address", self._each)

@@ -161,8 +161,6 @@ class HttpServer:
         config = self._config
         if self._stopping:
             return error_response(ShuttingDown())
-        connection = connection_of(request)
-        connection.become_socket()
         socket = web.WebSocketResponse(
             # A client's close may be the answer to ours, which is not answered again.
             autoclose=False,
@@ -173,6 +171,10 @@ class HttpServer:
             heartbeat=config.heartbeat_s,
             timeout=config.close_timeout_s,
         )
+        if not socket.can_prepare(request):
+            raise MalformedMessage(detail="no handshake of a WebSocket", method=request.method)
+        connection = connection_of(request)
+        connection.become_socket()
         await socket.prepare(request)
         transport = request.transport
         if transport is None:  # The client has gone during the handshake.
