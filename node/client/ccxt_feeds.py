@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from node.client.errors import SubscriptionEnded
 from node.client.local_account import Changes, Fill, LocalAccount, Order
 from node.client.local_book import FeedGap
 from node.client.session import Session
 from node.client.subscription import Message
+from node.types.errors import CommandRejected
 
 TRADES_MAX: Final = 1_000
 """Public trades of a market, and changes nobody has asked for yet; the oldest go first."""
@@ -27,15 +29,23 @@ class News:
     def __init__(self) -> None:
         self._items: deque[Any] = deque(maxlen=TRADES_MAX)
         self._some = asyncio.Event()
+        self._ended: SubscriptionEnded | None = None
 
     def add(self, item: Any) -> None:
         """Keep ``item`` for whoever looks next."""
         self._items.append(item)
         self._some.set()
 
+    def end(self, error: SubscriptionEnded) -> None:
+        """Let whoever looks from now on have ``error``."""
+        self._ended = error
+        self._some.set()
+
     async def take(self) -> list[Any]:
-        """Wait for something to happen, and return all that has."""
+        """Wait for something to happen, and return all that has. Raises why nothing more will."""
         await self._some.wait()
+        if self._ended is not None:
+            raise self._ended
         self._some.clear()
         items = list(self._items)
         self._items.clear()
@@ -58,24 +68,44 @@ class Feeds:
         self._traded: dict[str, int] = {}
         self._waiting: list[tuple[Callable[[Message, int], None], Message]] = []
         self._stale = False
+        self._blind = False
         self._told = asyncio.Event()
         self._account_begun = asyncio.Event()
 
     async def begin(self) -> None:
         """Follow the blocks."""
-        await self._session.subscribe("blocks", self._block)
+        await self._session.subscribe("blocks", self._block, ended=self._blinded)
 
     async def next_block(self) -> None:
-        """Wait until another block has told all that it has to tell."""
+        """Wait until another block has told all that it has to tell.
+
+        Raises the server's refusal where it tells of no more blocks.
+        """
+        if self._blind:
+            await self.begin()
+            self._blind = False
         told = self._told
         await told.wait()
 
     async def follow_trades(self, market: str) -> None:
         """Hear the trades of ``market`` from now on; nobody tells of those before."""
-        if market not in self.trades:
-            self.trades[market] = deque(maxlen=TRADES_MAX)
-            self.trade_news[market] = News()
-            await self._session.subscribe("trades", self._later(self._trade), market=market)
+        if market in self.trades:
+            return
+        self.trades[market] = deque(maxlen=TRADES_MAX)
+        news = self.trade_news[market] = News()
+
+        def end(error: SubscriptionEnded) -> None:
+            # Whoever asks next asks the server again.
+            del self.trades[market]
+            self._traded.pop(market, None)
+            news.end(error)
+
+        take = self._later(self._trade)
+        try:
+            await self._session.subscribe("trades", take, market=market, ended=end)
+        except CommandRejected:
+            self.trades.pop(market, None)
+            raise
 
     async def follow_account(self) -> None:
         """Hear of the account that the session is logged in for, and wait for how it stands."""
@@ -83,7 +113,9 @@ class Feeds:
             # Asking again brings a snapshot, and what comes after it.
             await self._session.request("subscribe", {"channel": "account"})
         elif not self._account_begun.is_set():
-            await self._session.subscribe("account", self._account_message)
+            await self._session.subscribe(
+                "account", self._account_message, ended=self._account_ended
+            )
         await self._account_begun.wait()
 
     async def until(self, sequence: int, within_s: float) -> None:
@@ -126,6 +158,9 @@ class Feeds:
 
     def _trade(self, message: Message, _time: int) -> None:
         market, known = message["market"], self._traded.get(message["market"])
+        if market not in self.trades:
+            # Told before the channel ended.
+            return
         for trade in message["trades"]:
             if known is not None and trade["sequence"] <= known:
                 continue
@@ -153,9 +188,24 @@ class Feeds:
         except FeedGap:
             # Whoever asks next starts it over; until then nothing of it is told.
             self._stale = True
-            self._account_begun.clear()
-            for news in (self.order_news, self.balance_news, self.position_news, self.fill_news):
-                news.add(None)
+            self._wake()
+
+    def _account_ended(self, _error: SubscriptionEnded) -> None:
+        """Let whoever asks next ask the server, and have its answer."""
+        self._stale = False
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let those who wait for news of the account look, and find that none is followed."""
+        self._account_begun.clear()
+        for news in (self.order_news, self.balance_news, self.position_news, self.fill_news):
+            news.add(None)
+
+    def _blinded(self, _error: SubscriptionEnded) -> None:
+        """Let those who wait for a block go on, and find out when they wait for the next."""
+        self._blind = True
+        told, self._told = self._told, asyncio.Event()
+        told.set()
 
     def _note(self, changes: Changes) -> None:
         for order in changes.orders.values():

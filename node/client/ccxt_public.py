@@ -148,8 +148,11 @@ class PublicMethods(Venue):
                 # The snapshot was told before the answer to what is asked after it.
                 await session.request("ping", {})
             book = self._books[name]
-            while self._book_seen.get(name) == book.seq:
+            while book.ended is None and self._book_seen.get(name) == book.seq:
                 await feeds.next_block()
+            if book.ended is not None:
+                # Whoever asks next asks the server again, and has its answer.
+                del self._books[name]
             self._book_seen[name] = book.seq
             shown = {"seq": book.seq, "bids": book.bids(limit), "asks": book.asks(limit)}
             return order_book_structure(market["symbol"], shown, await self._block_time())

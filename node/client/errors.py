@@ -12,6 +12,15 @@ class ConnectionLost(Unavailable):
     code = 2100
 
 
+class SubscriptionEnded(Unavailable):
+    """The server refused to renew a subscription (``channel``, ``market``, ``refusal`` its code).
+
+    Nothing more is told there; all other subscriptions go on. ``__cause__`` is what it said.
+    """
+
+    code = 2105
+
+
 def _types_by_code() -> dict[int, type[PlimsollError]]:
     found: dict[int, type[PlimsollError]] = {}
     for kind in vars(errors).values():

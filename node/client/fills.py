@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from node.types.errors import PlimsollError
 from node.types.feed_states import CANCELLED, FILL_STAGES, FILLED
 
 KEPT: Final = 10_000
@@ -39,11 +40,15 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
 
 
 class Fills:
-    """Give ``account`` and ``finality`` the messages of these channels."""
+    """Give ``account`` and ``finality`` the messages of these channels, and ``end`` their end.
+
+    ``ended``: one of the two is told no more, and why; what was told before stays.
+    """
 
     def __init__(self) -> None:
         self.fills: deque[Fill] = deque(maxlen=KEPT)
         self.orders: dict[int, OrderState] = {}
+        self.ended: PlimsollError | None = None
         self._done: OrderedDict[int, OrderState] = OrderedDict()
         self._reached = dict.fromkeys(_CURSORS, 0)
 
@@ -64,6 +69,10 @@ class Fills:
     def finality(self, message: dict[str, Any]) -> None:
         """Take in a message of ``finality``."""
         self._reached = {cursor: message[cursor] for cursor in _CURSORS}
+
+    def end(self, error: PlimsollError) -> None:
+        """Note that one of the channels has ended; the first reason stands."""
+        self.ended = self.ended or error
 
     def stage(self, sequence: int) -> str:
         """Return which of ``FILL_STAGES`` the fills of command ``sequence`` have reached."""

@@ -12,7 +12,7 @@ from typing import Any
 from sortedcontainers import SortedDict
 
 from node.codec.checksums import CHECKSUM_DEPTH, book_checksum, level_entry
-from node.types.errors import Unavailable
+from node.types.errors import PlimsollError, Unavailable
 
 
 class FeedGap(Unavailable):
@@ -47,12 +47,14 @@ class LocalBook:
     """One market's levels as the server last told them; prices and sizes stay decimal strings.
 
     ``seq`` is the log sequence up to which it is complete, and ``known`` whether it can be shown.
+    ``ended`` is why it never will be again.
     """
 
     def __init__(self, market: str) -> None:
         self.market = market
         self.seq = 0
         self.known = False
+        self.ended: PlimsollError | None = None
         # By price as a number, lowest first: strings do not sort as numbers, floats lose digits.
         self._bids: SortedDict[Decimal, Level] = SortedDict()
         self._asks: SortedDict[Decimal, Level] = SortedDict()
@@ -83,6 +85,10 @@ class LocalBook:
         )
         self.known = True
 
+    def end(self, error: PlimsollError) -> None:
+        """Show no more, and raise ``error`` instead: nobody tells how it goes on."""
+        self.known, self.ended = False, error
+
     def bids(self, depth: int | None = None) -> list[Level]:
         """Return (price, size) of the best ``depth`` bids, best first. Raises ``BookUnknown``."""
         self._require_known()
@@ -98,6 +104,8 @@ class LocalBook:
         return islice(reversed(levels) if side is self._bids else levels, depth)
 
     def _require_known(self) -> None:
+        if self.ended is not None:
+            raise self.ended
         if not self.known:
             raise BookUnknown(market=self.market)
 

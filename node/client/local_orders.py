@@ -10,6 +10,7 @@ from sortedcontainers import SortedDict
 
 from node.client.local_book import BookUnknown, FeedCrossed, FeedGap, Level, require_checksum
 from node.codec.checksums import CHECKSUM_DEPTH, order_entry
+from node.types.errors import PlimsollError
 
 
 class QueuedOrder(msgspec.Struct, frozen=True, gc=False):
@@ -29,12 +30,14 @@ class LocalOrders:
     """One market's orders in price-time priority as the server last told them.
 
     ``seq`` is the log sequence up to which it is complete, and ``known`` whether it can be shown.
+    ``ended`` is why it never will be again.
     """
 
     def __init__(self, market: str) -> None:
         self.market = market
         self.seq = 0
         self.known = False
+        self.ended: PlimsollError | None = None
         self._orders: dict[int, QueuedOrder] = {}
         self._queues: dict[str, SortedDict[Decimal, _Queue]] = {
             "buy": SortedDict(),
@@ -56,6 +59,10 @@ class LocalOrders:
         self._require_uncrossed()
         require_checksum(message["checksum"], self._entries("buy"), self._entries("sell"))
         self.known = True
+
+    def end(self, error: PlimsollError) -> None:
+        """Show no more, and raise ``error`` instead: nobody tells how it goes on."""
+        self.known, self.ended = False, error
 
     def orders(self, side: str, depth: int | None = None) -> list[QueuedOrder]:
         """Return the first ``depth`` orders of a side in priority. Raises ``BookUnknown``."""
@@ -121,6 +128,8 @@ class LocalOrders:
             yield order_entry(order.order_id, order.price, order.remaining)
 
     def _require_known(self) -> None:
+        if self.ended is not None:
+            raise self.ended
         if not self.known:
             raise BookUnknown(market=self.market)
 

@@ -4,12 +4,12 @@ One WebSocket and one task, inside the caller's ``async with``. When the connect
 asked and not answered fails with ``ConnectionLost``; sending the same signed action again is safe,
 because its nonce lets it happen once. The connection is made anew with a growing pause, the private
 feed is logged into again and every subscription renewed: where the server still knows what was told
-meanwhile it tells that, else it starts over with a snapshot. The same is done, and logged, after a
-message that cannot be read: no server may end its client by one.
+meanwhile it tells that, else it starts over with a snapshot; a subscription that it refuses ends
+alone (``channels``). The same is done, and logged, after a message that cannot be read: no server
+may end its client by one.
 """
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,7 +17,8 @@ import aiohttp
 import msgspec
 import structlog
 
-from node.client.errors import ConnectionLost, error_from_body
+from node.client.channels import ANSWER_S, Channels, is_final
+from node.client.errors import ConnectionLost, SubscriptionEnded
 from node.client.fee_limit import FeeLimit
 from node.client.fills import Fills
 from node.client.hello import MESSAGE_BYTES_MAX, UNREADABLE, hello_from, introduction
@@ -25,22 +26,28 @@ from node.client.local_book import LocalBook
 from node.client.local_orders import LocalOrders
 from node.client.nonces import Nonces
 from node.client.receipts import receipt_from_body
+from node.client.requests import Requests
 from node.client.rest_calls import call
-from node.client.subscription import Handler, Message, Subscription
+from node.client.subscription import Ended, Handler, Message, Subscription
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing
 from node.codec.json_actions import action_to_json
 from node.codec.receipts import verify_receipt
 from node.types.blocks import Domain
 from node.types.commands import SignedAction
-from node.types.errors import CommandRejected, FeeAboveMax, SinceAhead, Unavailable, WrongChain
+from node.types.errors import (
+    FeeAboveMax,
+    IntegrityError,
+    PlimsollError,
+    Unavailable,
+    WrongChain,
+)
 from node.types.ids import Address, hex_from_address
 from node.types.rules import Rules
 from node.types.units import MONEY_DECIMALS, Money, units_from_decimal
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
-ANSWER_S = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -65,17 +72,12 @@ class Session:
         self.connections = 0
         self._http = http
         self._url = url
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[Message]] = {}
-        self._asking: dict[asyncio.Future[Message], Subscription] = {}
-        self._channels: dict[tuple[str, ...], Subscription] = {}
+        self._requests = Requests()
+        self._channels = Channels(self.start, self._hang_up)
         self._wallet: Wallet | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._challenge = b""
         self._ready = asyncio.Event()
-        self._outbox: list[bytes] = []
-        self._filled = asyncio.Event()
-        self._outdated: asyncio.Queue[Subscription] = asyncio.Queue()
 
     def wallet(
         self,
@@ -140,34 +142,24 @@ class Session:
             # as soon as it is would ask for ever, and never let the reader have its turn.
             self._ready.clear()
             raise ConnectionLost(method=method)
-        request_id = next(self._ids)
-        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._waiting[request_id] = future
-        body = {"id": request_id, "method": method, "params": params}
-        if deadline_ms is not None:
-            body["deadline_ms"] = deadline_ms
-        self._outbox.append(msgspec.json.encode(body))
-        self._filled.set()
-        return future
+        return self._requests.add(method, params, deadline_ms)
 
     async def subscribe(
-        self, channel: str, handler: Handler, *, market: str = "", interval: str = ""
+        self,
+        channel: str,
+        handler: Handler,
+        *,
+        market: str = "",
+        interval: str = "",
+        ended: Ended | None = None,
     ) -> Subscription:
         """Let ``handler`` see every message of a channel, over reconnections too.
 
         It sees none twice, and none out of turn: what is missing is asked for first. A snapshot in
-        between means that more was missed than the server still knows.
+        between means that more was missed than the server still knows. If the server refuses to
+        renew it, ``ended`` is told so, and nothing more comes; everything else goes on.
         """
-        params = {"channel": channel, "market": market, "interval": interval}
-        subscription = Subscription({key: text for key, text in params.items() if text}, handler)
-        self._channels[channel, market, interval] = subscription
-        try:
-            await self._ask(subscription)
-        except CommandRejected:
-            # It would be refused after each reconnection as well.
-            del self._channels[channel, market, interval]
-            raise
-        return subscription
+        return await self._channels.add(channel, market, interval, handler, ended)
 
     async def login(self, wallet: Wallet) -> None:
         """Open the private feed of the wallet's account; done again after each reconnection."""
@@ -186,32 +178,38 @@ class Session:
     async def follow_book(self, market: str) -> LocalBook:
         """Return a book that follows the feed; whatever does not fit is asked for again."""
         book = LocalBook(market)
-        await self._follow("book", market, book.apply)
+        await self._follow("book", market, book)
         return book
 
     async def follow_orders(self, market: str) -> LocalOrders:
         """Return a book, order by order, that follows the feed likewise."""
         orders = LocalOrders(market)
-        await self._follow("orders", market, orders.apply)
+        await self._follow("orders", market, orders)
         return orders
 
     async def follow_fills(self) -> Fills:
         """Return orders and fills of the account that is logged in, from now on."""
         fills = Fills()
-        await self.subscribe("finality", fills.finality)
-        await self.subscribe("account", fills.account)
+        await self.subscribe("finality", fills.finality, ended=fills.end)
+        await self.subscribe("account", fills.account, ended=fills.end)
         return fills
 
-    async def _follow(self, channel: str, market: str, apply: Handler) -> None:
-        """Subscribe, and return once ``apply`` has taken in a snapshot."""
+    async def _follow(self, channel: str, market: str, reader: LocalBook | LocalOrders) -> None:
+        """Subscribe, and return once ``reader`` has taken in a snapshot."""
         begun = asyncio.Event()
 
         def take(message: Message) -> None:
-            apply(message)
+            reader.apply(message)
             begun.set()
 
-        await self.subscribe(channel, take, market=market)
+        def end(error: SubscriptionEnded) -> None:
+            reader.end(error)
+            begun.set()
+
+        subscription = await self.subscribe(channel, take, market=market, ended=end)
         await begun.wait()
+        if subscription.error is not None:
+            raise subscription.error
 
     async def ready(self) -> None:
         """Return as soon as there is a connection, with every subscription renewed."""
@@ -278,11 +276,9 @@ class Session:
 
     async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
-            await self._filled.wait()
-            self._filled.clear()
-            frames, self._outbox = self._outbox, []
+            await self._requests.filled()
             try:
-                for frame in frames:
+                for frame in self._requests.frames():
                     await socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
             except (aiohttp.ClientError, OSError):
                 # The connection broke under the frame: whoever reads is about to notice.
@@ -292,40 +288,30 @@ class Session:
     async def _renew(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Log in and subscribe as before; then start over each channel that falls behind."""
         try:
-            try:
-                if self._wallet is not None:
-                    await self._log_in()
-            except CommandRejected:
-                # Such as an agent's whose time is over: all but the private feed goes on.
-                _log.warning("login_refused", url=self._url, exc_info=True)
-                self._wallet = None
-                self._channels.pop(("account", "", ""), None)
-            for subscription in list(self._channels.values()):
-                await self._ask(subscription)
+            await self._log_in_again()
+            await self._channels.renew()
             self._ready.set()
-            while True:
-                await self._ask(await self._outdated.get())
-        except Unavailable:
+            await self._channels.mend()
+        except (Unavailable, IntegrityError):
             # What the server has no time for now is asked again over a new connection.
             await socket.close()
 
-    async def _ask(self, subscription: Subscription) -> None:
-        """Ask for a channel, to go on where it stands. Raises the server's error or its silence."""
-        subscription.asked = True
-        answer = self.start("subscribe", subscription.params)
-        self._asking[answer] = subscription
+    async def _log_in_again(self) -> None:
+        """Log in as before, if anyone did. Raises ``Unavailable``."""
         try:
-            async with asyncio.timeout(ANSWER_S):
-                await answer
-        except SinceAhead:
-            # Another past than the one that was followed: only what stands there is true.
-            subscription.start_over()
-            await self._ask(subscription)
-        except TimeoutError as silence:
-            # What was asked may have been lost, or its answer: a new connection begins clean.
-            if self._socket is not None:
-                await self._socket.close()
-            raise ConnectionLost(method="subscribe", waited_s=ANSWER_S) from silence
+            if self._wallet is not None:
+                await self._log_in()
+        except PlimsollError as refusal:
+            if not is_final(refusal):
+                raise
+            # Such as an agent's whose time is over: all but the private feed goes on.
+            _log.warning("login_refused", url=self._url, exc_info=True)
+            self._wallet = None
+            self._channels.end("account", refusal)
+
+    async def _hang_up(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
 
     async def _log_in(self) -> None:
         assert self._wallet is not None
@@ -335,39 +321,26 @@ class Session:
 
     def _take(self, message: Message) -> None:
         if "id" not in message:
-            name = (message.get(key, "") for key in ("channel", "market", "interval"))
-            known = self._channels.get(tuple(name))
-            if known is not None and known.take(message):
-                self._outdated.put_nowait(known)
+            self._channels.take(message)
             return
-        refused = error_from_body(message["error"]) if "error" in message else None
-        result = message["result"] if refused is None else {}
-        # Only an answer that could be read is one: else the future fails with the connection.
-        future = self._waiting.pop(message["id"], None)
-        if future is None or future.done():
+        answer = self._requests.take(message)
+        if answer is None:
             return
-        subscription = self._asking.pop(future, None)
-        if subscription is not None and refused is None:
-            # Now, not when whoever waits has its turn: the messages that follow rest on it.
-            subscription.answered(result)
-        if refused is not None:
-            if isinstance(refused, FeeAboveMax):
+        future, told = answer
+        if isinstance(told, PlimsollError):
+            if isinstance(told, FeeAboveMax):
                 # The answer names the price: the next action need not fail for it again.
-                self.fee_limit.quoted(Money(refused.price))
-            future.set_exception(refused)
+                self.fee_limit.quoted(Money(told.price))
+            future.set_exception(told)
         else:
-            future.set_result(result)
+            self._channels.answered(future, told)
+            future.set_result(told)
 
     def _disconnected(self) -> None:
         self._socket = None
         self._ready.clear()
-        self._outbox.clear()
-        self._asking.clear()
-        self._outdated = asyncio.Queue()
-        waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
-            if not future.done():
-                future.set_exception(ConnectionLost())
+        self._channels.disconnected()
+        self._requests.lose()
 
 
 @asynccontextmanager

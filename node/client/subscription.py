@@ -2,17 +2,21 @@
 
 A message that came already is dropped. Where one is missing, nothing more is handed on until the
 server has told what was missed, or how things stand; the session is told once to ask for that. The
-same holds where a reader finds that a message does not fit what it has.
+same holds where a reader finds that a message does not fit what it has. One that the server does
+not renew ends, and its reader learns why.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
+from node.client.errors import SubscriptionEnded
 from node.client.local_book import FeedCrossed, FeedGap, FeedMismatch
 from node.ports.api import RESUMABLE
+from node.types.errors import PlimsollError
 
 Message = dict[str, Any]
 Handler = Callable[[Message], None]
+Ended = Callable[[SubscriptionEnded], None]
 
 _UNFIT: Final = (FeedGap, FeedCrossed, FeedMismatch)
 
@@ -21,16 +25,20 @@ class Subscription:
     """What is asked for, who hears it, and ``seq``, the last message that was handed on.
 
     ``asked``: the server has been asked to go on, and has not answered yet. ``resumed`` and
-    ``begun`` count the answers that went on and those that began anew.
+    ``begun`` count the answers that went on and those that began anew. ``error``: why nothing more
+    will come.
     """
 
-    def __init__(self, params: Message, handler: Handler) -> None:
+    def __init__(self, params: Message, handler: Handler, ended: Ended | None = None) -> None:
+        """``handler`` hears the messages, ``ended`` that no more will come."""
+        self.error: SubscriptionEnded | None = None
         self.seq: int | None = None
         self.asked = False
         self.resumed = 0
         self.begun = 0
         self._params = params
         self._handler = handler
+        self._ended = ended
 
     @property
     def params(self) -> Message:
@@ -46,6 +54,14 @@ class Subscription:
             self.resumed += 1
         else:
             self.begun += 1
+
+    def end(self, refusal: PlimsollError) -> None:
+        """Tell the reader that the server tells no more, and why."""
+        named = {"channel": self._params["channel"], "market": self._params.get("market", "")}
+        self.error = SubscriptionEnded(**named, refusal=refusal.values.get("code", refusal.code))
+        self.error.__cause__ = refusal
+        if self._ended is not None:
+            self._ended(self.error)
 
     def start_over(self) -> None:
         """Forget where it stood."""

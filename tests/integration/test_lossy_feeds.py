@@ -226,8 +226,8 @@ def require_disturbed(stage: Scene) -> None:
     assert min(proxy.dropped, proxy.doubled, proxy.swapped, proxy.hung_up) > 0
     resumed = anew = 0
     for reader in stage.readers:
-        for (channel, _, _), subscription in reader.session._channels.items():
-            if channel in RESUMABLE:
+        for subscription in reader.session._channels:
+            if subscription.params["channel"] in RESUMABLE:
                 resumed += subscription.resumed
                 anew += subscription.begun - 1
     print(f"{resumed:,} resumed, {anew:,} begun anew")

@@ -7,7 +7,6 @@ import aiohttp
 import msgspec
 
 from node.app.node import Node
-from node.client.errors import ConnectionLost
 from node.client.session import Session
 from node.types.errors import PlimsollError
 from node.types.ids import address_from_hex
@@ -34,15 +33,10 @@ class DirectSession(Session):
         self, method: str, params: dict[str, Any], deadline_ms: int | None = None
     ) -> "asyncio.Future[dict[str, Any]]":
         """Hand in a request; return the future of its result."""
-        request_id = next(self._ids)
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiting[request_id] = future
-        envelope = {"id": request_id, "method": method, "params": params}
-        if deadline_ms is not None:
-            envelope["deadline_ms"] = deadline_ms
-        text = msgspec.json.encode(envelope).decode()
-        # Taken in on a turn of its own, as a message from a socket is.
-        asyncio.get_running_loop().call_soon(self._conversation.receive, text)
+        future = self._requests.add(method, params, deadline_ms)
+        for frame in self._requests.frames():
+            # Taken in on a turn of its own, as a message from a socket is.
+            asyncio.get_running_loop().call_soon(self._conversation.receive, frame.decode())
         return future
 
     def answered(self, message: dict[str, Any]) -> None:
@@ -51,10 +45,7 @@ class DirectSession(Session):
 
     def lost(self, error: PlimsollError) -> None:
         """Be hung up on: whoever waits hears that the connection is lost."""
-        waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
-            if not future.done():
-                future.set_exception(ConnectionLost(code=error.code))
+        self._requests.lose(code=error.code)
 
 
 class _Wire:

@@ -114,7 +114,7 @@ async def test_a_gap_starts_the_book_over_on_the_same_connection() -> None:
         await session.request("ping", {})
         assert asked == ["subscribe", 5, "ping"]
         assert session.connections == 1
-        assert session._waiting == {}
+        assert len(session._requests) == 0
 
 
 async def test_what_was_missed_is_asked_for_once_and_told_in_turn() -> None:

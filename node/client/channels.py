@@ -1,0 +1,161 @@
+"""What a session is subscribed to: asked for, handed on, renewed, and ended where it is refused.
+
+A connection that is new asks again for every channel, each from where it stands. What the server
+refuses for good ends alone; what it has no time for at all is asked for over yet another connection
+(``Unavailable`` goes to whoever holds the connection); a rate that is used up is waited for.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+import structlog
+
+from node.client.errors import ConnectionLost
+from node.client.retry import PATIENT
+from node.client.subscription import Ended, Handler, Message, Subscription
+from node.types.errors import (
+    IntegrityError,
+    Overloaded,
+    PlimsollError,
+    RateLimited,
+    SinceAhead,
+    Unavailable,
+)
+
+ANSWER_S: Final = 10.0
+
+Start = Callable[[str, Message], "asyncio.Future[Message]"]
+_Name = tuple[str, str, str]
+
+_log = structlog.get_logger(__name__)
+
+
+def is_final(refusal: PlimsollError) -> bool:
+    """Return whether a subscription that was refused so would be refused again.
+
+    One code may mean both: the queue that a connection shares with its other requests empties, the
+    number of its subscriptions does not.
+    """
+    if isinstance(refusal, Overloaded):
+        return refusal.values.get("queue") == "subscriptions"
+    return not isinstance(refusal, Unavailable | IntegrityError)
+
+
+class Channels:
+    """The subscriptions of one session, over all its connections."""
+
+    def __init__(self, start: Start, hang_up: Callable[[], Awaitable[None]]) -> None:
+        """``start`` sends a request, ``hang_up`` closes the connection."""
+        self._start = start
+        self._hang_up = hang_up
+        self._named: dict[_Name, Subscription] = {}
+        self._asking: dict[asyncio.Future[Message], Subscription] = {}
+        self._outdated: asyncio.Queue[Subscription] = asyncio.Queue()
+
+    async def add(
+        self, channel: str, market: str, interval: str, handler: Handler, ended: Ended | None
+    ) -> Subscription:
+        """Ask for a channel for the first time. Raises the server's error or ``ConnectionLost``."""
+        name = (channel, market, interval)
+        params = {"channel": channel, "market": market, "interval": interval}
+        given = {key: text for key, text in params.items() if text}
+        subscription = self._named[name] = Subscription(given, handler, ended)
+        try:
+            await self._ask(subscription)
+        except PlimsollError as refusal:
+            if is_final(refusal):
+                # It would be refused after each reconnection as well.
+                self._forget(subscription)
+            raise
+        return subscription
+
+    def __iter__(self) -> Iterator[Subscription]:
+        """Yield every subscription that has not ended."""
+        yield from tuple(self._named.values())
+
+    async def renew(self) -> None:
+        """Ask for every channel over a new connection. Raises ``Unavailable``."""
+        for subscription in self:
+            await self._ask_again(subscription)
+
+    async def mend(self) -> None:
+        """Start over each channel that falls behind, for ever. Raises ``Unavailable``."""
+        while True:
+            await self._ask_again(await self._outdated.get())
+
+    def end(self, channel: str, refusal: PlimsollError) -> None:
+        """End every subscription of ``channel``, for ``refusal``."""
+        for name, subscription in list(self._named.items()):
+            if name[0] == channel:
+                self._end(subscription, refusal)
+
+    def take(self, message: Message) -> None:
+        """Hand on a message of a channel; raises what its reader raises."""
+        channel, market, interval = (
+            message.get(key, "") for key in ("channel", "market", "interval")
+        )
+        known = self._named.get((channel, market, interval))
+        if known is not None and known.take(message):
+            self._outdated.put_nowait(known)
+
+    def answered(self, future: "asyncio.Future[Message]", result: Message) -> None:
+        """Take in the result of a request, if it was one of these.
+
+        Now, not when whoever waits has its turn: the messages that follow rest on it.
+        """
+        subscription = self._asking.get(future)
+        if subscription is not None:
+            subscription.answered(result)
+
+    def disconnected(self) -> None:
+        """Forget what fell behind on the connection that is gone: a new one asks for everything."""
+        self._outdated = asyncio.Queue()
+
+    async def _ask_again(self, subscription: Subscription) -> None:
+        """Ask for what was granted before; where it no longer is, end it and nothing else."""
+        for made in itertools.count(1):
+            if subscription not in self:
+                return
+            try:
+                await self._ask(subscription)
+            except RateLimited as refusal:
+                if made < PATIENT.attempts:
+                    await asyncio.sleep(PATIENT.pause(refusal, made, chance=0))
+                    continue
+                self._end(subscription, refusal)
+            except PlimsollError as refusal:
+                if not is_final(refusal):
+                    raise
+                self._end(subscription, refusal)
+            return
+
+    async def _ask(self, subscription: Subscription) -> None:
+        """Ask for a channel, to go on where it stands. Raises the server's error or its silence."""
+        subscription.asked = True
+        answer = self._start("subscribe", subscription.params)
+        self._asking[answer] = subscription
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await answer
+        except SinceAhead:
+            # Another past than the one that was followed: only what stands there is true.
+            subscription.start_over()
+            await self._ask(subscription)
+        except TimeoutError as silence:
+            # What was asked may have been lost, or its answer: a new connection begins clean.
+            await self._hang_up()
+            raise ConnectionLost(method="subscribe", waited_s=ANSWER_S) from silence
+        finally:
+            self._asking.pop(answer, None)
+
+    def _end(self, subscription: Subscription, refusal: PlimsollError) -> None:
+        self._forget(subscription)
+        subscription.end(refusal)
+        _log.warning("subscription_ended", error=str(subscription.error), refusal=str(refusal))
+
+    def _forget(self, subscription: Subscription) -> None:
+        self._named = {
+            name: known for name, known in self._named.items() if known is not subscription
+        }

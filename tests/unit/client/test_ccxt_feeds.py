@@ -1,0 +1,40 @@
+"""What the adapter follows, where the server does not go on telling it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from node.client.ccxt_feeds import Feeds
+from node.client.errors import SubscriptionEnded
+from tests.unit.client.test_channels import GONE, server
+from tests.unit.client.test_session import session_with
+from tests.unit.client.test_session_books import until_connected_again
+
+
+@pytest.mark.parametrize("channel", ["trades", "blocks"])
+async def test_who_waits_on_a_channel_that_ends_is_told_and_may_follow_it_again(
+    channel: str,
+) -> None:
+    asked: list[str] = []
+    refused: dict[str, list[dict[str, Any]]] = {channel: [GONE]}
+    behaviours = server([], leave_after=2), server(asked, refused=refused)
+    async with session_with(*behaviours) as session:
+        await session.ready()
+        feeds = Feeds(session)
+        await feeds.begin()
+        await feeds.follow_trades("BTC-PERP")
+        waits = feeds.trade_news["BTC-PERP"].take if channel == "trades" else feeds.next_block
+        waiting = asyncio.ensure_future(waits())
+        await until_connected_again(session)
+        if channel == "trades":
+            with pytest.raises(SubscriptionEnded):
+                await waiting
+            await feeds.follow_trades("BTC-PERP")
+        else:
+            await waiting
+            again = asyncio.ensure_future(feeds.next_block())
+            await session.request("ping", {})
+            assert not again.done()
+            again.cancel()
+        assert asked.count(channel) == 2
