@@ -7,7 +7,8 @@ import msgspec
 from node.codec.action_types import SIDE_NAMES, TRIGGER_NAMES
 from node.ports.api import Channel
 from node.publisher.account_events import AccountEvents
-from node.publisher.accounts import AccountMirror, Accounts, OpenOrder
+from node.publisher.account_mirror import AccountMirror, OpenOrder
+from node.publisher.accounts import Accounts
 from node.publisher.message import Fields, Framer, Message, joined, shown
 from node.types.durable import DurableBlock
 from node.types.ids import Address, Sequence, hex_from_address

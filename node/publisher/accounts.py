@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
-from node.types.commands import Action, Command, NewOrder, PlaceOrders, Side, Trigger
+from node.publisher.account_mirror import NEVER, NO_PRICE, AccountMirror, OpenOrder
+from node.types.commands import Action, Command, NewOrder, PlaceOrders, Trigger
 from node.types.durable import DurableBlock
 from node.types.events import (
     AgentChanged,
     BalanceChanged,
+    BlockOpened,
     CancelReason,
     Deleveraged,
     Deposited,
@@ -37,11 +39,9 @@ from node.types.feed_states import (
     RESTING,
     WAITING,
 )
-from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
-from node.types.units import Lots, Millis, Money, Ticks
-
-NEVER: Final = Millis(0)
-NO_PRICE: Final = Ticks(0)
+from node.types.ids import Address, OrderId, Sequence
+from node.types.rules import Limits
+from node.types.units import Lots, Millis
 
 _ARRIVALS: Final = (OrderAccepted, OrderAmended, OrderTriggered)
 
@@ -63,90 +63,17 @@ Touched = dict[Address, list[Happened]]
 """The accounts that a block touched, each with its events in order."""
 
 
-class OpenOrder:
-    """An order that rests in a book, or waits for its price; ``state`` is one of ``ORDER_STATES``.
-
-    ``trigger`` is ``NONE`` for one that rests; ``good_till`` and ``group`` are 0 where it has none.
-    ``text`` is what was last written of it, when it stood as ``told``.
-    """
-
-    __slots__ = (
-        "client_id",
-        "good_till",
-        "group",
-        "market",
-        "order_id",
-        "price",
-        "reduce_only",
-        "remaining",
-        "side",
-        "state",
-        "text",
-        "told",
-        "trigger",
-        "trigger_price",
-    )
-
-    def __init__(  # noqa: PLR0913 - an order has this many fields
-        self,
-        order_id: OrderId,
-        client_id: ClientOrderId,
-        market: MarketId,
-        side: Side,
-        price: Ticks,
-        remaining: Lots,
-        *,
-        reduce_only: bool,
-        state: str = RESTING,
-        good_till: Millis = NEVER,
-        group: int = 0,
-        trigger: Trigger = Trigger.NONE,
-        trigger_price: Ticks = NO_PRICE,
-    ) -> None:
-        self.order_id = order_id
-        self.client_id = client_id
-        self.market = market
-        self.side = side
-        self.price = price
-        self.remaining = remaining
-        self.reduce_only = reduce_only
-        self.state = state
-        self.good_till = good_till
-        self.group = group
-        self.trigger = trigger
-        self.trigger_price = trigger_price
-        self.text = b""
-        self.told: tuple[Ticks, Lots, str, Trigger] | None = None
-
-
-class AccountMirror:
-    """One account; ``positions`` are the open ones, ``nonces`` the highest each signer used.
-
-    ``sequence`` is that of the last command of the last block that touched it, or of the seed.
-    ``switch`` is its dead man's switch: when it cancels, and whether it does on a disconnect.
-    """
-
-    __slots__ = (
-        "agents", "free", "nonces", "orders", "positions", "reserved", "sequence", "switch",
-    )  # fmt: skip
-
-    def __init__(self, sequence: Sequence) -> None:
-        self.sequence = sequence
-        self.free = Money(0)
-        self.reserved = Money(0)
-        self.positions: dict[MarketId, PositionChanged] = {}
-        self.orders: dict[OrderId, OpenOrder] = {}
-        self.agents: dict[Address, Millis] = {}
-        self.nonces: dict[Address, int] = {}
-        self.switch: tuple[Millis, bool] = (NEVER, False)
-
-
 class Accounts:
     """All accounts, after the last block that was taken."""
 
-    __slots__ = ("_arriving", "_handlers", "_sequence", "_touched", "by_address")
+    __slots__ = (
+        "_arriving", "_handlers", "_limits", "_sequence", "_time", "_touched", "by_address",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits, time: Millis = NEVER) -> None:
+        """Follow a log with ``limits`` that stands at ``time``."""
+        self._limits = limits
+        self._time = time
         self.by_address: dict[Address, AccountMirror] = {}
         self._touched: Touched = {}
         # Of the block at hand: orders that are to fill, rest or end. ``remaining``: what is left.
@@ -155,6 +82,7 @@ class Accounts:
         self._handlers: dict[type, Callable[[Any], None]] = {
             AgentChanged: self._agent,
             BalanceChanged: self._balance,
+            BlockOpened: self._block_opened,
             Deleveraged: self._deleveraged,
             Filled: self._filled,
             OrderAmended: self._amended,
@@ -357,8 +285,12 @@ class Accounts:
         mirror = self._touch(event.account, event)
         mirror.switch = event.cancel_at, event.on_disconnect
 
+    def _block_opened(self, event: BlockOpened) -> None:
+        self._time = event.time
+
     def _agent(self, event: AgentChanged) -> None:
-        self._touch(event.account, event).agents[event.agent] = event.until
+        mirror = self._touch(event.account, event)
+        mirror.approve(event.agent, event.until, self._limits, self._time)
 
 
 def _after_fill(left: int) -> str:

@@ -1,6 +1,7 @@
 """Start-up: the mirrors begin as the state that recovery came out with."""
 
-from node.publisher.accounts import AccountMirror, Accounts, OpenOrder
+from node.publisher.account_mirror import AccountMirror, OpenOrder
+from node.publisher.accounts import Accounts
 from node.publisher.book_mirror import Resting
 from node.publisher.books import Books
 from node.publisher.marks import Marks
@@ -40,7 +41,7 @@ def marks_of(state: State) -> Marks:
 
 def accounts_of(state: State) -> Accounts:
     """Return the accounts as ``state`` has them."""
-    accounts = Accounts()
+    accounts = Accounts(state.rules.limits, Millis(state.time))
     for address, account in state.accounts.items():
         _fill(accounts.seed(address, Sequence(state.sequence)), account)
     return accounts

@@ -1,9 +1,10 @@
 """Let a key act for an account, for a time; or end that."""
 
+from collections.abc import Iterable
+
 from node.transition.authority import authorize
 from node.transition.effects import Effects
 from node.transition.nonces import NonceWindow
-from node.transition.state import Account
 from node.types.commands import ApproveAgent
 from node.types.errors import AgentRefused, TooManyAgents
 from node.types.events import AgentChanged
@@ -25,7 +26,8 @@ def approve_agent(effects: Effects, command: ApproveAgent) -> None:
     if agent in (NO_ADDRESS, account.address):
         raise AgentRefused(agent=agent)
     known = account.agents.get(agent)
-    forgotten = None if known else _forgettable(account, state.rules.limits, state.time)
+    ends = ((held.until, address) for address, held in account.agents.items())
+    forgotten = None if known else forgettable(ends, state.rules.limits, state.time)
     if known is None and forgotten is None:
         limit = state.rules.limits.agents_per_account
         if len(account.agents) >= limit:
@@ -38,9 +40,13 @@ def approve_agent(effects: Effects, command: ApproveAgent) -> None:
     authority.use(effects)
 
 
-def _forgettable(account: Account, limits: Limits, now: int) -> Address | None:
-    """Return the agent that ended longest ago, if all that it may have signed has expired."""
-    oldest = min(account.agents.items(), key=lambda item: (item[1].until, item[0]), default=None)
-    if oldest is None or oldest[1].until + limits.action_lifetime_ms >= now:
+def forgettable(ends: Iterable[tuple[Millis, Address]], limits: Limits, now: int) -> Address | None:
+    """Return the agent that ended longest ago, if all that it may have signed has expired.
+
+    ``ends`` are an account's agents with the end of each. Whoever mirrors the state asks this too:
+    no event tells that an agent was forgotten.
+    """
+    oldest = min(ends, default=None)
+    if oldest is None or oldest[0] + limits.action_lifetime_ms >= now:
         return None
-    return oldest[0]
+    return oldest[1]

@@ -151,7 +151,7 @@ class ApiNode:
             [self.leaves, self.mailbox],
         )
         zero = Sequence(0)
-        self.feeds = Feeds(RULES, Books(2), Accounts(), Marks(zero), text_frame, zero)
+        self.feeds = Feeds(RULES, Books(2), Accounts(RULES.limits), Marks(zero), text_frame, zero)
         self.publisher = Publisher(self.feeds, self.mailbox, clock, PublisherConfig(), zero)
         self.ingress = Ingress(
             self.gate, self.sequencer, ResultWriter(RULES).write, SIGNING, RULES, clock,

@@ -90,7 +90,7 @@ def test_a_state_rebuilt_between_blocks_goes_on_like_the_other(run: Run) -> None
 
 
 def test_what_the_publisher_keeps_is_the_state(run: Run) -> None:
-    books, accounts = Books(len(MARKETS)), Accounts()
+    books, accounts = Books(len(MARKETS)), Accounts(FAIR_RULES.limits)
     state, parent = State.genesis(FAIR_RULES, DOMAIN), GENESIS_PARENT
     for durable in run.blocks:
         replay(state, apply, durable.block, parent)
@@ -105,7 +105,12 @@ def test_what_the_publisher_keeps_is_the_state(run: Run) -> None:
 
 def test_an_account_followed_by_its_feed_has_the_orders_that_are_open(run: Run) -> None:
     feeds = Feeds(
-        FAIR_RULES, Books(len(MARKETS)), Accounts(), Marks(Sequence(0)), bytes, Sequence(0)
+        FAIR_RULES,
+        Books(len(MARKETS)),
+        Accounts(FAIR_RULES.limits),
+        Marks(Sequence(0)),
+        bytes,
+        Sequence(0),
     )
     followed = {Channel("account", account=one.address): LocalAccount() for one in TRADERS}
     for durable in run.blocks:

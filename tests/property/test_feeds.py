@@ -117,7 +117,7 @@ def test_books_rebuilt_from_the_feed_are_those_of_the_state(seed: int) -> None:
 def test_orders_of_the_account_feed_only_go_where_the_states_allow(seed: int) -> None:
     print(f"seed {seed}")
     state = fresh_state()
-    feeds = Feeds(RULES, Books(2), Accounts(), Marks(Sequence(0)), bytes, Sequence(0))
+    feeds = Feeds(RULES, Books(2), Accounts(RULES.limits), Marks(Sequence(0)), bytes, Sequence(0))
     accounts = [Channel("account", account=address) for address in ACCOUNTS]
     states: dict[int, str] = {}
     seen: Counter[str] = Counter()
@@ -145,7 +145,7 @@ def test_orders_of_the_account_feed_only_go_where_the_states_allow(seed: int) ->
 def test_trades_and_candles_are_those_of_the_log(seed: int) -> None:
     print(f"seed {seed}")
     state = fresh_state()
-    feeds = Feeds(RULES, Books(2), Accounts(), Marks(Sequence(0)), bytes, Sequence(0))
+    feeds = Feeds(RULES, Books(2), Accounts(RULES.limits), Marks(Sequence(0)), bytes, Sequence(0))
     trades, candles = Channel("trades", MARKETS[0]), Channel("candles", MARKETS[0], interval="5m")
     last, told, newest = dict.fromkeys((trades, candles), 0), [], dict[int, dict[str, Any]]()
     fills: list[tuple[int, Filled]] = []

@@ -36,7 +36,7 @@ def station(
 ) -> tuple[Publisher, Mailbox[DurableBlock]]:
     zero = Sequence(0)
     mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("publisher", 16))
-    feeds = Feeds(RULES, Books(2), Accounts(), Marks(zero), bytes, zero)
+    feeds = Feeds(RULES, Books(2), Accounts(RULES.limits), Marks(zero), bytes, zero)
     config = PublisherConfig(blocks_per_turn=blocks_per_turn, resume_messages=resume_messages)
     return Publisher(feeds, mailbox, HandClock(), config, zero), mailbox
 

@@ -1,0 +1,104 @@
+"""One account as its durable past left it: what it has, what is open, and who may act for it."""
+
+from typing import Final
+
+from node.transition.approve_agent import forgettable
+from node.types.commands import Side, Trigger
+from node.types.events import PositionChanged
+from node.types.feed_states import RESTING
+from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
+from node.types.rules import Limits
+from node.types.units import Lots, Millis, Money, Ticks
+
+NEVER: Final = Millis(0)
+NO_PRICE: Final = Ticks(0)
+
+
+class OpenOrder:
+    """An order that rests in a book, or waits for its price; ``state`` is one of ``ORDER_STATES``.
+
+    ``trigger`` is ``NONE`` for one that rests; ``good_till`` and ``group`` are 0 where it has none.
+    ``text`` is what was last written of it, when it stood as ``told``.
+    """
+
+    __slots__ = (
+        "client_id",
+        "good_till",
+        "group",
+        "market",
+        "order_id",
+        "price",
+        "reduce_only",
+        "remaining",
+        "side",
+        "state",
+        "text",
+        "told",
+        "trigger",
+        "trigger_price",
+    )
+
+    def __init__(  # noqa: PLR0913 - an order has this many fields
+        self,
+        order_id: OrderId,
+        client_id: ClientOrderId,
+        market: MarketId,
+        side: Side,
+        price: Ticks,
+        remaining: Lots,
+        *,
+        reduce_only: bool,
+        state: str = RESTING,
+        good_till: Millis = NEVER,
+        group: int = 0,
+        trigger: Trigger = Trigger.NONE,
+        trigger_price: Ticks = NO_PRICE,
+    ) -> None:
+        self.order_id = order_id
+        self.client_id = client_id
+        self.market = market
+        self.side = side
+        self.price = price
+        self.remaining = remaining
+        self.reduce_only = reduce_only
+        self.state = state
+        self.good_till = good_till
+        self.group = group
+        self.trigger = trigger
+        self.trigger_price = trigger_price
+        self.text = b""
+        self.told: tuple[Ticks, Lots, str, Trigger] | None = None
+
+
+class AccountMirror:
+    """One account; ``positions`` are the open ones, ``nonces`` the highest each signer used.
+
+    ``agents`` and ``nonces`` forget an agent when the state does, and so have its bounds.
+
+    ``sequence`` is that of the last command of the last block that touched it, or of the seed.
+    ``switch`` is its dead man's switch: when it cancels, and whether it does on a disconnect.
+    """
+
+    __slots__ = (
+        "agents", "free", "nonces", "orders", "positions", "reserved", "sequence", "switch",
+    )  # fmt: skip
+
+    def __init__(self, sequence: Sequence) -> None:
+        self.sequence = sequence
+        self.free = Money(0)
+        self.reserved = Money(0)
+        self.positions: dict[MarketId, PositionChanged] = {}
+        self.orders: dict[OrderId, OpenOrder] = {}
+        self.agents: dict[Address, Millis] = {}
+        self.nonces: dict[Address, int] = {}
+        self.switch: tuple[Millis, bool] = (NEVER, False)
+
+    def approve(self, agent: Address, until: Millis, limits: Limits, now: Millis) -> None:
+        """Let ``agent`` act until ``until``; forget the one that the state forgets for it."""
+        if agent not in self.agents:
+            ends = ((ended, known) for known, ended in self.agents.items())
+            forgotten = forgettable(ends, limits, now)
+            if forgotten is not None:
+                del self.agents[forgotten]
+                self.nonces.pop(forgotten, None)
+        self.agents[agent] = until

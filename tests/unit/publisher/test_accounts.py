@@ -1,0 +1,93 @@
+"""The mirror of an account forgets when the state does: its size has the state's bounds."""
+
+from node.publisher.accounts import Accounts
+from node.publisher.seed import accounts_of
+from node.transition.apply import apply
+from node.transition.state import State
+from node.types.commands import ApproveAgent, Command, Deposit, OpenBlock, SetSwitch
+from node.types.events import Rejected
+from node.types.ids import Address
+from node.types.units import Millis, Money
+from tests.examples import ALICE, DOLLAR, DOMAIN, RULES, START_MS
+from tests.property.test_mirrors import durable
+
+LIMITS = RULES.limits
+ONE_MORE = LIMITS.action_lifetime_ms + 2
+
+
+def agent(number: int) -> Address:
+    return Address(number.to_bytes(20, "big"))
+
+
+class Exchange:
+    """Alice's account in the state, and its mirror, which takes a block for each command."""
+
+    def __init__(self) -> None:
+        self.state = State.genesis(RULES, DOMAIN)
+        self.mirrors = accounts_of(self.state)
+        self._nonce = 0
+        self.pass_by(0)
+        self.apply(Deposit(0, ALICE.address, Money(DOLLAR)))
+
+    @property
+    def now(self) -> Millis:
+        return Millis(max(self.state.time, START_MS))
+
+    def pass_by(self, time_ms: int) -> None:
+        self.apply(OpenBlock(self.state.block + 1, Millis(self.now + time_ms)))
+
+    def approve(self, signer: Address, until: int) -> None:
+        self._nonce += 1
+        head = (ALICE.address, ALICE.address, self._nonce, Millis(self.now + 1), b"")
+        self.apply(ApproveAgent(*head, signer, Millis(until)))
+
+    def act(self, signer: Address, nonce: int) -> None:
+        head = (ALICE.address, signer, nonce, Millis(self.now + 1), b"")
+        self.apply(SetSwitch(*head, Millis(0), on_disconnect=True))
+
+    def apply(self, command: Command) -> None:
+        events = apply(self.state, command)
+        assert not isinstance(events[0], Rejected), events
+        self.mirrors.take(durable(self.state, [command], [events]))
+
+
+def sizes(accounts: Accounts) -> tuple[int, int]:
+    mirror = accounts.by_address[ALICE.address]
+    return len(mirror.agents), len(mirror.nonces)
+
+
+def test_agents_that_the_state_forgets_the_mirror_forgets_with_their_nonces() -> None:
+    exchange = Exchange()
+    for number in range(1, 20 * LIMITS.agents_per_account):
+        exchange.approve(agent(number), exchange.now + 1)
+        exchange.act(agent(number), 7)
+        exchange.pass_by(ONE_MORE)
+        held = exchange.state.accounts[ALICE.address].agents
+        mirror = exchange.mirrors.by_address[ALICE.address]
+        assert mirror.agents == {address: one.until for address, one in held.items()}
+        assert set(mirror.nonces) == {ALICE.address, *held}
+    assert sizes(exchange.mirrors) == (1, 2)
+
+
+def test_an_agent_that_comes_back_after_it_was_forgotten_counts_from_nothing() -> None:
+    exchange = Exchange()
+    first, second = agent(1), agent(2)
+    exchange.approve(first, exchange.now + 1)
+    exchange.act(first, 900)
+    exchange.pass_by(ONE_MORE)
+    exchange.approve(second, exchange.now + 1)
+    exchange.approve(first, exchange.now + 1)
+    assert first not in exchange.mirrors.by_address[ALICE.address].nonces
+    # So that what it asks for next is good.
+    exchange.act(first, 1)
+    assert exchange.mirrors.by_address[ALICE.address].nonces[first] == 1
+
+
+def test_a_mirror_that_begins_in_the_middle_forgets_the_same() -> None:
+    exchange = Exchange()
+    first, second = agent(1), agent(2)
+    exchange.approve(first, exchange.now + 1)
+    exchange.pass_by(ONE_MORE)
+    exchange.mirrors = accounts_of(exchange.state)
+    exchange.approve(second, exchange.now + 1)
+    assert set(exchange.mirrors.by_address[ALICE.address].agents) == {second}
