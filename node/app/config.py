@@ -17,6 +17,7 @@ from node.app.sections import Faults, in_range, read_section, read_toml
 from node.batcher.config import BatcherConfig, check_batcher_config
 from node.history.config import HistoryConfig, check_history_config
 from node.ingress.config import IngressConfig, check_ingress_config
+from node.publisher.account_messages import snapshot_bytes_max
 from node.publisher.config import PublisherConfig, check_publisher_config
 from node.risk.config import RiskConfig, check_risk_config
 from node.settlement.config import SettlementConfig, check_settlement_config
@@ -158,6 +159,7 @@ def read_config(path: Path, overrides: dict[str, dict[str, Any]] | None = None) 
         in_range(faults, "", top, {"drain_s": (0, 3_600)})
         if top.log_level not in ("debug", "info", "warning", "error"):
             faults.add("log_level", f"{top.log_level}: debug, info, warning or error allowed")
+    _check_outbox(rules, read["http"], faults)
     faults.raise_if_any()
     assert top is not None
     assert rules is not None
@@ -225,6 +227,18 @@ def _check_resumption(
             faults.add(
                 "publisher.resume_bytes",
                 f"{publisher.resume_bytes}, at most {highest} allowed: half of http.outbox_bytes",
+            )
+
+
+def _check_outbox(rules: Rules | None, http: HttpConfig | None, faults: Faults) -> None:
+    """An account is told in one message: where that does not fit, its owner is cut at every try."""
+    if rules is not None and http is not None:
+        lowest = snapshot_bytes_max(rules)
+        if http.outbox_bytes < lowest:
+            faults.add(
+                "http.outbox_bytes",
+                f"{http.outbox_bytes}, at least {lowest} allowed: the largest account of these"
+                " rules (limits.open_orders_per_account)",
             )
 
 

@@ -3,7 +3,7 @@
 A message that came already is dropped. Where one is missing, nothing more is handed on until the
 server has told what was missed, or how things stand; the session is told once to ask for that. The
 same holds where a reader finds that a message does not fit what it has. One that the server does
-not renew ends, and its reader learns why.
+not renew ends, and its reader learns why. Of a snapshot in parts the reader sees the whole.
 """
 
 from collections.abc import Callable
@@ -38,6 +38,7 @@ class Subscription:
         self.begun = 0
         self._params = params
         self._handler = handler
+        self._parts: list[Message] = []
         self._ended = ended
 
     @property
@@ -66,6 +67,7 @@ class Subscription:
     def start_over(self) -> None:
         """Forget where it stood."""
         self.seq = None
+        self._parts.clear()
 
     def take(self, message: Message) -> bool:
         """Hand on ``message`` if it follows; return whether the server is now to be asked.
@@ -79,6 +81,13 @@ class Subscription:
         if not self._follows(message, seq):
             # What is older than what was handed on came already.
             return self._ask() if self.seq is None or seq > self.seq else False
+        if "parts" in message:
+            if not self._fits(message):
+                return self._ask()
+            if message["part"] < message["parts"]:
+                return False
+            message = _whole(self._parts)
+        self._parts.clear()
         try:
             self._handler(message)
         except _UNFIT:
@@ -96,7 +105,25 @@ class Subscription:
             return self.seq is None or seq > self.seq
         return self.seq is not None and message["prev_seq"] == self.seq
 
+    def _fits(self, part: Message) -> bool:
+        """Return whether ``part`` is the next of its snapshot, and keep it."""
+        before = self._parts[-1] if self._parts and part["part"] > 1 else None
+        follows = (before["seq"], before["part"] + 1) if before else (part["seq"], 1)
+        if (part["seq"], part["part"]) != follows:
+            # One that came twice is none that is missing.
+            return before is not None and part == before
+        if part["part"] == 1:
+            self._parts.clear()
+        self._parts.append(part)
+        return True
+
     def _ask(self) -> bool:
         """Return whether this is the first time that it must be asked."""
         first, self.asked = not self.asked, True
         return first
+
+
+def _whole(parts: list[Message]) -> Message:
+    """Return the snapshot of which these are all parts."""
+    sides = {name: [entry for part in parts for entry in part[name]] for name in ("bids", "asks")}
+    return {**parts[-1], **sides}

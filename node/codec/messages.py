@@ -85,15 +85,18 @@ class BookMessage(BookAnswer, frozen=True):
     """A book whole (``snapshot``), or the new total size at each price that changed (``diff``).
 
     ``prev_seq`` is the ``seq`` of the message before: another one means that something is missing.
+    A large snapshot comes in ``parts``, numbered from 1, each with levels of its own.
     """
 
     channel: Literal["book"]
     type: Literal["snapshot", "diff"]
     prev_seq: Natural
+    part: Natural | None = None
+    parts: Natural | None = None
 
 
 class OrdersSnapshot(Struct, frozen=True, tag_field="type", tag="snapshot"):
-    """Every order of a book in priority: its id, price and what remains of it."""
+    """Every order of a book: id, price, what remains. A large one has ``parts``, as a book's."""
 
     channel: Literal["orders"]
     market: str
@@ -102,6 +105,8 @@ class OrdersSnapshot(Struct, frozen=True, tag_field="type", tag="snapshot"):
     checksum: Natural
     bids: tuple[tuple[Natural, Decimal, Decimal], ...]
     asks: tuple[tuple[Natural, Decimal, Decimal], ...]
+    part: Natural | None = None
+    parts: Natural | None = None
 
 
 class AddedOrder(Struct, frozen=True, tag_field="op", tag="add"):

@@ -1,6 +1,7 @@
 """The channel ``account``: what one account has, then what happens to it, in its owner's words."""
 
 from collections.abc import Container
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,23 @@ from node.types.rules import MarketRules, Rules
 from node.types.units import MONEY_DECIMALS, decimal_from_units
 
 _encode = msgspec.json.Encoder().encode
+
+_HEAD_BYTES: Final = 512
+_ORDER_BYTES: Final = 400
+_POSITION_BYTES: Final = 256
+_SIGNER_BYTES: Final = 72
+"""What each takes at most, with the longest numbers and names that there can be."""
+
+
+def snapshot_bytes_max(rules: Rules) -> int:
+    """Return what the snapshot of one account takes at most: the rules bound all that is in it."""
+    limits = rules.limits
+    return (
+        _HEAD_BYTES
+        + _ORDER_BYTES * limits.open_orders_per_account
+        + _POSITION_BYTES * len(rules.markets)
+        + _SIGNER_BYTES * (limits.agents_per_account + 1)
+    )
 
 
 class AccountMessages:

@@ -1,7 +1,8 @@
 """The channels of a book: ``book`` by level, ``orders`` by order, ``bbo`` the best of each side.
 
 ``book`` and ``orders`` chain: a snapshot, then diffs, each with the checksum of the whole after it.
-A ``bbo`` message is all there is to know; it comes once a block at most, and only after a change.
+A large snapshot is told in parts, none of which fills an outbox. A ``bbo`` message is all there is
+to know; it comes once a block at most, and only after a change.
 """
 
 from collections.abc import Container, Iterable
@@ -14,6 +15,7 @@ from node.ports.api import Channel
 from node.publisher.book_mirror import BookDiff, OrderChange, Resting
 from node.publisher.books import Books
 from node.publisher.message import Fields, Framer, Message, joined, shown, shown_levels
+from node.publisher.telling import in_parts
 from node.types.commands import Side
 from node.types.durable import DurableBlock
 from node.types.ids import MarketId, Sequence
@@ -32,7 +34,7 @@ class _Told:
         self.channel = channel
         self.sequence = sequence
         self.checksum: int | None = None
-        self.snapshot: bytes | None = None
+        self.snapshot: tuple[bytes, ...] | None = None
 
     def move(self, sequence: Sequence) -> Sequence:
         """Go on to ``sequence``; return where it stood."""
@@ -95,16 +97,17 @@ class BookMessages:
                     messages.append(self._framer.alone(best.channel, sequence, fields))
         return messages
 
-    def standing(self, channel: Channel) -> bytes:
-        """Return the frame that tells how ``book``, ``orders`` or ``bbo`` stands."""
+    def standing(self, channel: Channel) -> tuple[bytes, ...]:
+        """Return the frames that tell how ``book``, ``orders`` or ``bbo`` stands."""
         place = channel.market - 1
         if channel.kind == "bbo":
-            return self._framer.frame(self._bbo(channel.market))
+            return (self._framer.frame(self._bbo(channel.market)),)
         told = (self._book if channel.kind == "book" else self._orders)[place]
         if told.snapshot is None:
             whole = self.book_fields if channel.kind == "book" else self.orders_fields
             head = {"channel": channel.kind, "type": "snapshot", "prev_seq": told.sequence}
-            told.snapshot = self._framer.frame({**head, **whole(channel.market)})
+            parts = in_parts({**head, **whole(channel.market)})
+            told.snapshot = tuple(self._framer.frame(part) for part in parts)
         return told.snapshot
 
     def sequence(self, channel: Channel) -> Sequence:

@@ -73,7 +73,7 @@ class Feeds:
         """Return the frames that a new reader of ``channel`` begins with; finality has its own."""
         match channel.kind:
             case "book" | "orders" | "bbo":
-                return (self._of_books.standing(channel),)
+                return self._of_books.standing(channel)
             case "trades" | "candles":
                 return (self.of_tape.standing(channel),)
             case "account":

@@ -18,6 +18,7 @@ from node.publisher.history import History
 from node.publisher.message import Message
 from node.publisher.resumption import RecentMessages
 from node.publisher.subscriptions import Subscriptions
+from node.publisher.telling import Snapshots
 from node.types.durable import DurableBlock
 from node.types.errors import SinceAhead
 from node.types.ids import Address, Sequence
@@ -55,6 +56,7 @@ class Publisher:
         self._subscriptions = Subscriptions(config.channels_per_subscriber)
         self._recent = RecentMessages(config)
         self._last_told: dict[Channel, bytes] = {}
+        self._snapshots = Snapshots(self._standing, feeds.sequence, self._missed)
         self._mending: asyncio.TimerHandle | None = None
         self.history = History(config.history_commands)
         self.cursors = Cursors()
@@ -140,7 +142,16 @@ class Publisher:
                 missed = self._missed(channel, since)
                 if missed is not None:
                     return Opening(missed, resumed=True)
-        return Opening(self._first(channel), resumed=False)
+        if channel.kind not in RESUMABLE:
+            return Opening(self._first(channel), resumed=False)
+        telling = self._snapshots.begin(channel)
+        if len(telling.frames) <= 1:
+            return Opening(telling.frames, resumed=False)
+        # The other parts come as there is room, and what happens meanwhile after them.
+        first = telling.next()
+        self._subscriptions.go_on(subscriber, channel, telling)
+        self._mend_after(0)
+        return Opening((first,), resumed=False)
 
     def unsubscribe(self, subscriber: Subscriber, channel: Channel) -> None:
         """See ``node.ports.api.Feeds``."""
@@ -154,7 +165,8 @@ class Publisher:
         taken = self._subscriptions.push(message.channel, message.frame)
         self.pushed += taken
         if message.channel.kind in RESUMABLE:
-            self._recent.add(message, heard=bool(taken))
+            heard = bool(taken) or self._subscriptions.any_behind(message.channel)
+            self._recent.add(message, heard=heard)
 
     def _missed(self, channel: Channel, since: Sequence) -> tuple[bytes, ...] | None:
         """Return what was told after message ``since``; None where that is not known any more."""
@@ -175,12 +187,16 @@ class Publisher:
 
     def _mend(self) -> None:
         """Tell those who have caught up how things stand; look again soon while some have not."""
-        if not self._subscriptions.any_behind():
-            return
-        self.pushed += self._subscriptions.catch_up(self._standing)
-        if self._subscriptions.any_behind() and self._mending is None:
-            loop = asyncio.get_running_loop()
-            self._mending = loop.call_later(MEND_S, self._mend_later)
+        if self._subscriptions.any_behind():
+            self.pushed += self._subscriptions.catch_up(self._snapshots)
+        if self._subscriptions.any_behind():
+            self._mend_after(MEND_S)
+        else:
+            self._snapshots.forget()
+
+    def _mend_after(self, pause_s: float) -> None:
+        if self._mending is None:
+            self._mending = asyncio.get_running_loop().call_later(pause_s, self._mend_later)
 
     def _mend_later(self) -> None:
         self._mending = None

@@ -2,15 +2,18 @@
 
 A reader that is behind on a channel whose newest message tells all (``CONFLATED``) is set aside: it
 is told nothing more there until it has caught up, and then how things stand. On every other channel
-it must hear each message, and is cut once too much waits for it. Nobody waits for it either way.
+it must hear each message, and is cut once too much waits for it. One who is told a large snapshot
+is set aside too, on any channel, until it has all parts. Nobody waits for it either way.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from node.ports.api import CONFLATED, Channel, Subscriber
+from node.publisher.telling import Snapshots, Telling
 from node.types.errors import Overloaded, SlowReader
 
-_Readers = dict[Channel, dict[Subscriber, None]]
+_Readers = dict[Channel, dict[Subscriber, Telling | None]]
+"""``Telling``: what one who is set aside is told at the moment; None: nothing was begun."""
 
 
 class Subscriptions:
@@ -35,9 +38,9 @@ class Subscriptions:
         """Return the number of subscribers."""
         return len(self._channels)
 
-    def any_behind(self) -> bool:
-        """Return whether anyone waits to be told how a channel stands."""
-        return bool(self._behind)
+    def any_behind(self, channel: Channel | None = None) -> bool:
+        """Return whether anyone waits to be told how ``channel`` stands (None: any channel)."""
+        return bool(self._behind) if channel is None else channel in self._behind
 
     def add(self, subscriber: Subscriber, channel: Channel) -> None:
         """Let ``subscriber`` hear ``channel``. Raises ``Overloaded`` past its channels.
@@ -79,18 +82,44 @@ class Subscriptions:
             self._set_aside(channel, [reader for reader in readers if reader.behind])
         return self._push((frame,), tuple(readers))
 
-    def catch_up(self, standing: Callable[[Channel], tuple[bytes, ...]]) -> int:
-        """Tell those who were behind and are no more how things stand; return how many took it."""
+    def go_on(self, subscriber: Subscriber, channel: Channel, telling: Telling) -> None:
+        """Set ``subscriber`` aside until it has heard all parts of ``telling``."""
+        _take(self._readers, channel, subscriber)
+        self._behind.setdefault(channel, {})[subscriber] = telling
+
+    def catch_up(self, snapshots: Snapshots) -> int:
+        """Tell those who are set aside and have room how things stand; return how many took it.
+
+        Who has heard all of it hears what happened since, and every message from there.
+        """
         taken = 0
         for channel, waiting in tuple(self._behind.items()):
-            ready = [reader for reader in waiting if not reader.behind]
-            for reader in ready:
-                _take(self._behind, channel, reader)
-                self._readers.setdefault(channel, {})[reader] = None
-            if ready:
-                self.conflated += len(ready)
-                taken += self._push(standing(channel), ready)
+            for reader, begun in tuple(waiting.items()):
+                if not reader.behind:
+                    taken += self._tell(reader, channel, begun, snapshots)
         return taken
+
+    def _tell(
+        self, reader: Subscriber, channel: Channel, begun: Telling | None, snapshots: Snapshots
+    ) -> int:
+        if begun is None:
+            self.conflated += 1
+        if begun is None or snapshots.rest(channel, begun) is None:
+            begun = snapshots.begin(channel)
+            self.go_on(reader, channel, begun)
+        while not begun.done and not reader.behind:
+            if not self._push((begun.next(),), (reader,)):
+                return 0
+        if not begun.done:
+            return 0
+        since = snapshots.rest(channel, begun)
+        if since is None:
+            # Too much happened while it was told: it begins anew, with what is true by now.
+            self.go_on(reader, channel, snapshots.begin(channel))
+            return 0
+        _take(self._behind, channel, reader)
+        self._readers.setdefault(channel, {})[reader] = None
+        return self._push(since, (reader,))
 
     def _set_aside(self, channel: Channel, slow: list[Subscriber]) -> None:
         for reader in slow:

@@ -7,6 +7,7 @@ import pytest
 
 from node.app.config import NodeConfig, read_config, read_rules
 from node.app.sections import read_toml
+from node.publisher.account_messages import snapshot_bytes_max
 from node.types.errors import ConfigInvalid
 from node.types.rules import Limits
 
@@ -171,6 +172,23 @@ def test_rules_are_held_to_their_ranges(tmp_path: Path, old: str, new: str, key:
     (tmp_path / "rules.toml").write_text(text.replace(old, new, 1), "utf-8")
     faults = faults_of(tmp_path, 'rules = "rules.toml"')
     assert any(fault.startswith(key) for fault in faults), faults
+
+
+def test_the_largest_account_of_the_rules_must_fit_into_an_outbox(tmp_path: Path) -> None:
+    lowest = snapshot_bytes_max(read_rules(RULES))
+
+    def text(outbox_bytes: int) -> str:
+        return f"""
+rules = "{RULES}"
+[publisher]
+resume_bytes = 1_024
+[http]
+outbox_bytes = {outbox_bytes}
+"""
+
+    assert read_config(write(tmp_path, text(lowest))).http.outbox_bytes == lowest
+    (fault,) = faults_of(tmp_path, text(lowest - 1))
+    assert fault.startswith(f"http.outbox_bytes: {lowest - 1}, at least {lowest} allowed")
 
 
 def test_what_a_reader_missed_must_fit_into_its_outbox(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from node.ports.api import Channel
 from node.publisher.subscriptions import Subscriptions
+from node.publisher.telling import Snapshots
 from node.types.errors import Overloaded, SlowReader
-from node.types.ids import MarketId
+from node.types.ids import MarketId, Sequence
 
 BOOK = Channel("book", MarketId(1))
 MARKS = Channel("marks")
@@ -93,8 +94,9 @@ def test_the_channels_of_one_reader_are_bounded() -> None:
     assert MARKS not in subscriptions
 
 
-def standing(channel: Channel) -> tuple[bytes, ...]:
-    return (f"{channel.kind} stands".encode(),)
+standing = Snapshots(
+    lambda channel: (f"{channel.kind} stands".encode(),), lambda _: Sequence(0), lambda *_: ()
+)
 
 
 def test_a_reader_that_is_behind_is_told_how_things_stand_and_the_others_all() -> None:

@@ -1,0 +1,71 @@
+"""What the snapshot of an account takes at most: the check of the configuration rests on it."""
+
+import msgspec
+import pytest
+
+from node.publisher.account_messages import AccountMessages, snapshot_bytes_max
+from node.publisher.account_mirror import OpenOrder
+from node.publisher.accounts import Accounts
+from node.publisher.message import Framer
+from node.types.commands import Side, Trigger
+from node.types.events import PositionChanged
+from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
+from node.types.rules import Limits, Rules
+from node.types.units import MONEY_DECIMALS, Lots, Millis, Money, Ticks
+from tests.examples import ALICE, RULES
+
+MOST = 2**63 - 1
+
+
+def rules_of(tick_decimals: int, limits: Limits) -> Rules:
+    """Return rules of two markets with the longest symbols."""
+    markets = (
+        msgspec.structs.replace(
+            market,
+            symbol=chr(65 + place) * 32,
+            tick_decimals=tick_decimals,
+            lot_decimals=MONEY_DECIMALS - tick_decimals,
+        )
+        for place, market in enumerate(RULES.markets)
+    )
+    return msgspec.structs.replace(RULES, markets=tuple(markets), limits=limits)
+
+
+def longest_order(order_id: int) -> OpenOrder:
+    return OpenOrder(
+        OrderId(order_id),
+        ClientOrderId(2**64 - 1),
+        MarketId(1),
+        Side.SELL,
+        Ticks(MOST),
+        Lots(MOST),
+        reduce_only=False,
+        state="partly_filled",
+        good_till=Millis(MOST),
+        group=2**64 - 1,
+        trigger=Trigger.TAKE_PROFIT,
+        trigger_price=Ticks(MOST),
+    )
+
+
+@pytest.mark.parametrize("tick_decimals", [0, 3, MONEY_DECIMALS])
+@pytest.mark.parametrize("many", [1, 60])
+def test_no_account_takes_more_than_its_rules_allow(tick_decimals: int, many: int) -> None:
+    limits = Limits(open_orders_per_account=many, agents_per_account=many)
+    rules = rules_of(tick_decimals, limits)
+    accounts = Accounts(limits)
+    mirror = accounts.seed(ALICE.address, Sequence(MOST))
+    mirror.free = mirror.reserved = Money(-MOST)
+    mirror.switch = (Millis(MOST), False)
+    for number in range(many):
+        order_id = MOST - number
+        mirror.orders[OrderId(order_id)] = longest_order(order_id)
+    for market in range(1, len(rules.markets) + 1):
+        worst = (Lots(-MOST), Money(-MOST), Money(-MOST), -MOST)
+        mirror.positions[MarketId(market)] = PositionChanged(
+            ALICE.address, MarketId(market), *worst
+        )
+    for number in range(many + 1):
+        mirror.nonces[Address(number.to_bytes(20, "big"))] = MOST
+    snapshot = AccountMessages(rules, accounts, Framer(bytes)).standing(ALICE.address)
+    assert len(snapshot) <= snapshot_bytes_max(rules)
