@@ -10,7 +10,8 @@ orders an account, D deleverage steps, R reporters, M markets, A orders an aucti
     cancel_all   O cancels
     expire       O cancels
     trigger      as place
-    uncross      A arrivals + 3 A orders looked at 1 + C times + 2 A O that leave with them
+    uncross      A arrivals + 3 A orders looked at 1 + C times + 2 A O that close and leave
+                 + (C + 4) A others that are dead or cannot bear it + partners, one for each
     liquidate    O cancels + F steps + D counterparties + (F + D) O orders that leave with them
     oracle_round R reports x M markets
     funding      M markets
@@ -21,6 +22,11 @@ the maker's reduce-only orders, at most O of them: they were paid for when they 
 they leave in somebody else's command. They count as steps once the order is done, so that only the
 last order of an action overdraws. A fill-or-kill order's steps are rehearsed first, which makes two
 of each.
+
+Uncross drops, of the book's orders, at most 2 A whose time is over before it begins, and A that are
+found dead in the way of what is to rest at its end. Only one side of the book can trade: so at most
+A of it fail to bear their shares at each of C clearings (the next A take their place), and A once
+more when they are filled. Each of these, and each of the arrivals, may take a partner along.
 """
 
 from typing import Final
@@ -37,6 +43,8 @@ COLLECTED: Final = 3
 """The arrivals of an auction, and of each side of the book at most as many."""
 CLEARINGS: Final = 8
 """How often an auction is cleared at most, each time without who could not bear his share."""
+DEAD: Final = 3
+"""Of each side of the book before an auction, and of one when its arrivals rest: A at most."""
 
 
 class WorstCase(msgspec.Struct, frozen=True):
@@ -74,11 +82,12 @@ def worst_case(kind: Kind, rules: Rules) -> WorstCase:
             return WorstCase(kind, items=orders)
         case Kind.UNCROSS:
             arrivals = limits.orders_per_auction
+            dropped = (DEAD + CLEARINGS + 1) * arrivals
             return WorstCase(
                 kind,
                 items=arrivals,
                 steps=COLLECTED * arrivals * (1 + CLEARINGS),
-                leaving=2 * arrivals * orders,
+                leaving=2 * arrivals * orders + dropped + (arrivals + dropped),
             )
         case Kind.LIQUIDATE:
             steps, counterparties = limits.fills_per_order, limits.deleverage_steps

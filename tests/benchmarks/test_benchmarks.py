@@ -101,6 +101,12 @@ def test_the_worst_of_each_kind_applies_in_full() -> None:
     # Each of the makers drops all of its orders but the one that was filled.
     assert dearest.fills == limits.fills_per_order
     assert dearest.events > dearest.fills * (limits.open_orders_per_account - 1)
+    closing, dead, _ = (row for row in rows if row.kind == "uncross")
+    # Makers and arrivals, likewise.
+    assert closing.fills == limits.orders_per_auction
+    assert closing.events > 2 * closing.fills * (limits.open_orders_per_account - 1)
+    # Dead before it on both sides, and in the way at its end; each takes its partner along.
+    assert dead.events > 2 * 3 * limits.orders_per_auction
 
 
 @pytest.mark.lengthy

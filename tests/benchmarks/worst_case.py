@@ -124,6 +124,21 @@ class Siege:
         for begun in range(0, count, most):
             self.put(self.orders(account, *[order] * min(most, count - begun)))
 
+    def gather(self, account: Address, *orders: NewOrder) -> None:
+        """Let ``account`` place orders into an auction; one that has no room for them ends."""
+        limits = RULES.limits
+        for begun in range(0, len(orders), limits.items_per_action):
+            some = orders[begun : begun + limits.items_per_action]
+            arrived = len(self.state.market(MARKET).arrivals)
+            if arrived + len(some) > limits.orders_per_auction:
+                self.uncross()
+            self.put(self.orders(account, *some))
+
+    def uncross(self) -> None:
+        """End the auction, and open the next block."""
+        self.put(Uncross(MARKET))
+        self.put(OpenBlock(self.state.block + 1, Millis(self.state.time)))
+
     def makers_who_close(self, count: int) -> None:
         """Let ``count`` accounts offer all they hold, each with orders that then have no use."""
         seller = self.account()
@@ -282,10 +297,51 @@ def trigger(siege: Siege) -> Command:
 
 
 def uncross(siege: Siege) -> Command:
+    """As many arrivals as an auction holds, and as many makers; all close and drop all orders."""
+    most = RULES.limits.orders_per_auction
+    idle = RULES.limits.open_orders_per_account - 1
+    longs = [siege.account() for _ in range(most)]
+    shorts = [siege.account() for _ in range(most)]
+    for buyer, seller in zip(longs, shorts, strict=True):
+        siege.gather(buyer, order(Side.BUY, MIDDLE))
+        siege.gather(seller, order(Side.SELL, MIDDLE))
+    for accounts, side, far in ((longs, Side.SELL, FAR), (shorts, Side.BUY, -FAR)):
+        waits = order(side, MIDDLE + far, reduce_only=True)
+        for account in accounts:
+            siege.gather(account, *[waits] * idle)
+    for account in longs:
+        siege.gather(account, order(Side.SELL, MIDDLE))
+    siege.uncross()
+    for account in shorts:
+        siege.gather(account, order(Side.BUY, MIDDLE))
+    return Uncross(MARKET)
+
+
+def uncross_dead(siege: Siege) -> Command:
+    """All the dead that an auction may find, on both sides and in the way, each with a partner."""
+    most, over = RULES.limits.orders_per_auction, Millis(START_MS + 10)
+
+    def dying(count: int, side: Side, price: int, far: int) -> None:
+        dies = msgspec.structs.replace(order(side, price), good_till=over, group=1)
+        other = msgspec.structs.replace(order(side, price + far), group=1)
+        for _ in range(count):
+            siege.gather(siege.account(), dies, other)
+
+    dying(2 * most, Side.SELL, MIDDLE, FAR)
+    dying(most, Side.BUY, MIDDLE - 1, -FAR)
+    siege.uncross()
+    siege.put(OpenBlock(siege.state.block + 1, over))
+    for _ in range(most - 1):
+        siege.gather(siege.account(), order(Side.BUY, MIDDLE))
+    siege.gather(siege.account(), order(Side.SELL, MIDDLE - 1))
+    return Uncross(MARKET)
+
+
+def uncross_halves(siege: Siege) -> Command:
     """As many arrivals as an auction holds, half of them against the other half."""
     for number in range(RULES.limits.orders_per_auction):
         side = Side.SELL if number % 2 else Side.BUY
-        siege.put(siege.orders(siege.account(), order(side, MIDDLE)))
+        siege.gather(siege.account(), order(side, MIDDLE))
     return Uncross(MARKET)
 
 
@@ -306,7 +362,9 @@ CASES: Final[tuple[tuple[Kind, str, Callable[[Siege], Command]], ...]] = (
     (Kind.SWITCH, "a dead man's switch", switch),
     (Kind.EXPIRE, "all orders that an account may have", expire),
     (Kind.TRIGGER, "meets what a place may meet", trigger),
-    (Kind.UNCROSS, "all arrivals that an auction may have, half against half", uncross),
+    (Kind.UNCROSS, "all arrivals and makers it may have; each closes, drops its orders", uncross),
+    (Kind.UNCROSS, "all the dead that it may find, each with a partner", uncross_dead),
+    (Kind.UNCROSS, "all arrivals that it may have, half against half", uncross_halves),
 )
 """Every kind, and what makes it dear; the longest of a kind stands first."""
 
