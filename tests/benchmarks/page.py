@@ -43,7 +43,7 @@ def _section(section: Section, plots: list[dict[str, Any]]) -> str:
     rows = [msgspec.structs.asdict(row) for row in section.rows]
     drawn = ""
     for plot in _plots_of(rows):
-        drawn += f'<div class="plot" id="plot{len(plots)}"></div>'
+        drawn += f'<h3>{escape(plot["title"])}</h3><div class="plot" id="plot{len(plots)}"></div>'
         plots.append(plot)
     return f"<h2>{escape(section.title)}</h2>{drawn}{_table(rows)}"
 
@@ -58,18 +58,26 @@ def _plots_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         names = [row["engine"] for row in here]
         speed = [{"name": "operations a second", "y": [row["ops_per_s"] for row in here]}]
         pauses = [{"name": name, "y": [row[key] for row in here]} for key, name in PAUSES.items()]
-        title = f"{tape}: operations a second"
-        found.append({"title": title, "type": "bar", "names": names, "traces": speed})
-        title = f"{tape}: time of one operation, microseconds"
-        found.append({"title": title, "type": "scatter", "names": names, "traces": pauses})
+        for title, kind, unit, traces in (
+            (f"{tape}: speed", "bar", "operations a second", speed),
+            (f"{tape}: time of one operation", "scatter", "microseconds", pauses),
+        ):
+            plot = {"title": title, "type": kind, "unit": unit, "names": names, "traces": traces}
+            found.append(plot)
     return found
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
     columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
-    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in columns)
+    head = "".join(_head(name, rows[0][name]) for name in columns)
     body = "".join("<tr>" + "".join(map(_cell, map(row.get, columns))) + "</tr>" for row in rows)
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _head(name: str, first: object) -> str:
+    """Return the head of a column, aligned as the column is."""
+    texts = ' class="text"' if isinstance(first, str) else ""
+    return f"<th{texts}>{escape(name.replace('_', ' '))}</th>"
 
 
 def _cell(value: object) -> str:

@@ -5,13 +5,8 @@ from typing import Any, Final
 
 from node.planner.fee_replay import Replay
 from node.planner.fee_response import STABLE_BELOW, Demand, Response, loop_gain
+from node.simulation.plots import Chapter, Panel, Trace, plots_page
 
-_HEAD: Final = (
-    "<!doctype html><meta charset='utf-8'><title>Plimsoll: the price of work</title>"
-    "<meta name='viewport' content='width=device-width'>"
-    "<style>body{font-family:system-ui,sans-serif;margin:2rem auto;max-width:72rem}</style>"
-    "<h1>The price of work</h1>"
-)
 _EVERY: Final = 10
 """Points between two that are drawn: the plots are no finer than a screen."""
 
@@ -20,75 +15,51 @@ def write_page(
     file: Path, responses: list[tuple[Demand, Response]], ours: Replay, naive: Replay
 ) -> None:
     """Write the plots to ``file``. Raises ``OSError``."""
-    rush = (
-        "<p>A rush of five times the calm demand. The price settles while its loop gain k·τ stays"
-        f" below π/2 = {STABLE_BELOW:.2f}, and swings above it.</p>"
+    rush = Chapter(
+        "Five times the calm demand, for ten minutes. The price settles while its loop gain k·τ"
+        f" stays below π/2 = {STABLE_BELOW:.2f}, and swings above it.",
+        _steps(responses),
+        "A rush",
     )
-    day = (
-        "<p>15 December 2023: ten times the base fee, one batch in four L1 blocks, at most ten in"
-        " flight. Blue: forecast and load. Orange: the last posted cost.</p>"
+    day = Chapter(
+        "Ten times the base fee, one batch in four L1 blocks, at most ten in flight. Once the price"
+        " follows forecast and load, and once the last posted cost.",
+        _day(ours, naive),
+        "15 December 2023",
     )
-    steps = _steps(responses).to_html(full_html=False, include_plotlyjs=True)
-    days = _day(ours, naive).to_html(full_html=False, include_plotlyjs=False)
-    parts = (_HEAD, rush, steps, day, days)
-    file.write_text("".join(parts), encoding="utf-8")
+    file.write_text(plots_page("the price of work", [rush, day]), encoding="utf-8")
 
 
-def _figure(rows: int, titles: tuple[str, ...]) -> Any:
-    # Plotly takes half a second to load, which only a report is worth.
-    from plotly.subplots import make_subplots  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    return make_subplots(rows=rows, cols=1, shared_xaxes=True, subplot_titles=titles)
-
-
-def _steps(responses: list[tuple[Demand, Response]]) -> Any:
-    figure = _figure(2, ("price over its floor", "load, share of capacity"))
-    colours = ("#1f77b4", "#2ca02c", "#d62728")
-    for (demand, response), colour in zip(responses, colours, strict=True):
+def _steps(responses: list[tuple[Demand, Response]]) -> list[Panel]:
+    prices, loads = [], []
+    for tone, (demand, response) in enumerate(responses):
         name = f"delay {demand.delay_s:g} s: gain {loop_gain(demand):.2f}"
-        for row, series in ((1, response.price), (2, response.load)):
-            _line(figure, row, response.time_s, series, name, colour)
-    figure.update_yaxes(type="log", row=1, col=1)
-    figure.update_xaxes(title_text="seconds", row=2, col=1)
-    figure.update_layout(height=640)
-    return figure
+        prices.append(_line(name, response.time_s, response.price, tone))
+        loads.append(_line(name, response.time_s, response.load, tone))
+    return [
+        Panel("Price of a unit of work", "seconds", "times its floor", prices, log=True),
+        Panel("Load", "seconds", "share of capacity", loads),
+    ]
 
 
-def _day(ours: Replay, naive: Replay) -> Any:
-    titles = (
-        "messages held",
-        "batches in flight",
-        "price of a unit, millionths (dotted: what its gas cost then)",
-        "charged (full) and paid to L1 (dashed), quote units from the start",
-    )
-    figure = _figure(4, titles)
-    for day, name, colour in ((ours, "forecast", "#1f77b4"), (naive, "last cost", "#ff7f0e")):
-        for row, series in (
-            (1, day.held),
-            (2, day.in_flight),
-            (3, day.unit_price),
-            (4, day.charged),
-        ):
-            _line(figure, row, day.time_s / 60, series, name, colour)
-        _line(figure, 4, day.time_s / 60, day.paid, name, colour, "dash")
-    _line(figure, 3, ours.time_s / 60, ours.unit_cost, "cost", "#555555", "dot")
-    figure.update_yaxes(type="log", row=3, col=1)
-    figure.update_xaxes(title_text="minutes", row=4, col=1)
-    figure.update_layout(height=1_100)
-    return figure
+def _day(ours: Replay, naive: Replay) -> list[Panel]:
+    days = ((ours, "forecast and load", 0), (naive, "last posted cost", 1))
+    held, in_flight, unit, money = [], [], [], []
+    for day, name, tone in days:
+        minutes = day.time_s / 60
+        held.append(_line(name, minutes, day.held, tone))
+        in_flight.append(_line(name, minutes, day.in_flight, tone))
+        unit.append(_line(name, minutes, day.unit_price, tone))
+        money.append(_line(f"charged: {name}", minutes, day.charged, tone))
+        money.append(_line(f"paid to L1: {name}", minutes, day.paid, tone, "dash"))
+    unit.append(_line("what its gas cost then", ours.time_s / 60, ours.unit_cost, 5, "dot"))
+    return [
+        Panel("Messages that are not on L1", "minutes", "messages", held),
+        Panel("Batches in flight", "minutes", "batches", in_flight),
+        Panel("Price of a unit of work", "minutes", "millionths of a quote unit", unit, log=True),
+        Panel("Charged and paid from the start", "minutes", "quote units", money),
+    ]
 
 
-def _line(
-    figure: Any, row: int, x: Any, y: Any, name: str, colour: str, dash: str = "solid"
-) -> None:
-    figure.add_scatter(
-        x=x[::_EVERY].tolist(),
-        y=y[::_EVERY].tolist(),
-        name=name,
-        line={"color": colour, "dash": dash},
-        mode="lines",
-        legendgroup=name,
-        showlegend=row == 1,
-        row=row,
-        col=1,
-    )
+def _line(name: str, x: Any, y: Any, tone: int, dash: str = "solid") -> Trace:
+    return Trace(name, x[::_EVERY].tolist(), y[::_EVERY].tolist(), tone, dash)
