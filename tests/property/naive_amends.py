@@ -65,6 +65,8 @@ class Amending:
             raise errors.UnknownOrder(order_id=change.order_id, client_id=change.client_id)
         if order.market != change.market:
             raise errors.AmendInvalid(detail="the order is in another market")
+        if isinstance(order, Open) and order.gathered is not None:
+            raise errors.AmendInvalid(detail="the order waits for its auction")
         if exchange.is_dead(order):
             raise errors.OrderExpired(good_till=order.good_till, now=exchange.totals.time)
         return order

@@ -1,5 +1,6 @@
 """The auction as its rules read, slow and plain: every price is tried, every lot is counted."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 from node.matching.auction import Interest
@@ -16,10 +17,20 @@ def wanted(interests: list[Interest], side: Side, price: int) -> int:
     return sum(one.size for one in interests if one.side == side and trades_at(one, price))
 
 
-def price_and_size(interests: list[Interest], mark: int, low: int, high: int) -> tuple[int, int]:
+def prices_that_matter(interests: list[Interest], mark: int, low: int, high: int) -> set[int]:
+    """Return prices among which the auction's is: all others are like one of these.
+
+    Demand and supply change at limits alone, so of a stretch between two of them the ends matter,
+    and where the mark is nearest.
+    """
+    near = {one.price + step for one in interests for step in (-1, 0, 1)}
+    return {price for price in near | {mark, low, high} if low <= price <= high}
+
+
+def price_and_size(interests: list[Interest], mark: int, prices: Iterable[int]) -> tuple[int, int]:
     """Return the price and the size of the auction, (0, 0) where nothing trades."""
     tried = []
-    for price in range(low, high + 1):
+    for price in prices:
         demand = wanted(interests, Side.BUY, price)
         supply = wanted(interests, Side.SELL, price)
         volume = min(demand, supply)

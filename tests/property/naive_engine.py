@@ -5,10 +5,6 @@ rejected: that a rejection changes nothing is no property of its rules, but of t
 stand in one list; positions, queues and sums are looked up from scratch. Shared with ``node`` is
 the vocabulary alone: commands, events, errors, rules.
 
-It knows markets of continuous matching alone: every order type, amends, triggers, groups, times,
-switches. The other orderings, cancels first and auctions (``Uncross``), are not in it; they have
-``naive_auction`` and ``test_fair_order``.
-
 A new command is one more method, and one more row in ``_rule``.
 """
 
@@ -35,6 +31,7 @@ from node.types.commands import (
     SettleFunding,
     SignedAction,
     TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.errors import CommandRejected
@@ -62,6 +59,7 @@ from tests.property.naive_exchange import (
     Waiting,
 )
 from tests.property.naive_exchange_commands import ExchangeCommands
+from tests.property.naive_orderings import require_first_phase
 from tests.property.naive_orders import OrderEntry, require_fresh
 from tests.property.naive_trade import cancel_others, take_off
 from tests.property.naive_work import Work
@@ -87,6 +85,7 @@ class NaiveEngine(ExchangeCommands):
             Expire: self._expire,
             Disconnected: self._disconnected,
             TriggerOrder: self._trigger,
+            Uncross: self._uncross,
         }
 
     def apply(self, command: Command) -> tuple[Event, ...]:
@@ -151,7 +150,7 @@ class NaiveEngine(ExchangeCommands):
                 work.hold_back(command)
             try:
                 if isinstance(item, CancelOrder):
-                    self._cancel(owner, item)
+                    self._cancel(owner, item, command)
                 elif isinstance(item, AmendOrder):
                     Amending(exchange, owner, item, work).amend()
                 else:
@@ -170,10 +169,11 @@ class NaiveEngine(ExchangeCommands):
             exchange.events.append(ItemRejected(place, fault.code, name, fault.values))
         signer.used |= {command.nonce}
 
-    def _cancel(self, owner: Owner, cancel: CancelOrder) -> None:
+    def _cancel(self, owner: Owner, cancel: CancelOrder, action: PlaceOrders) -> None:
         order = self.exchange.named(owner.address, cancel.order_id, cancel.client_id)
         if order is None:
             raise errors.UnknownOrder(order_id=cancel.order_id, client_id=cancel.client_id)
+        require_first_phase(self.exchange, order, action)
         take_off(self.exchange, order, CancelReason.BY_ACCOUNT)
 
     def _cancel_all(self, command: CancelAll) -> None:
@@ -182,6 +182,8 @@ class NaiveEngine(ExchangeCommands):
         orders = self.exchange.open_of(owner.address, command.market)
         if not orders:
             raise errors.NothingToCancel(market=command.market)
+        for order in orders:
+            require_first_phase(self.exchange, order, command)
         for order in orders:
             take_off(self.exchange, order, CancelReason.BY_ACCOUNT)
         signer.used |= {command.nonce}

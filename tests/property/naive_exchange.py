@@ -5,7 +5,7 @@ Nothing is kept sorted, summed or indexed: whoever wants an order looks through 
 
 from dataclasses import dataclass, field, replace
 
-from node.types.commands import NewOrder, SelfTrade, Side, Trigger
+from node.types.commands import NewOrder, OrderType, SelfTrade, Side, Trigger
 from node.types.events import BalanceChanged, Event, PositionChanged
 from node.types.ids import Address, MarketId
 from node.types.rules import MarketRules, Rules
@@ -62,7 +62,8 @@ class Open:
     """An order; ``rank`` is its time, ``reserve`` the money that it holds back.
 
     ``size`` is what it was, less what it lost without a fill; from ``good_till`` on (0: never) it
-    is dead; ``batch`` is the block in which it came to rest.
+    is dead; ``batch`` is the block in which it came to rest. ``gathered`` is the type of one that
+    waits for its auction, None of one that rests.
     """
 
     order_id: int
@@ -81,6 +82,7 @@ class Open:
     good_till: int = 0
     group: int = 0
     batch: int = 0
+    gathered: OrderType | None = None
 
 
 @dataclass(eq=False)
@@ -162,6 +164,7 @@ class Listed:
     carry: int = 0
     premium_sum: int = 0
     samples: int = 0
+    taking_block: int = -1
 
 
 @dataclass
@@ -174,6 +177,7 @@ class Totals:
     block: int = 0
     sequence: int = 0
     next_order: int = 1
+    first_order: int = 1
     next_withdrawal: int = 1
     inbox: int = 0
     oracle_time: int = 0
@@ -244,8 +248,17 @@ class Exchange:
     def book(self, market: MarketId, side: Side) -> list[Open]:
         """Return the resting orders of one side: best price first, older first."""
         sign = -1 if side is Side.BUY else 1
-        mine = [one for one in self.orders if one.market == market and one.side is side]
+        mine = [
+            one
+            for one in self.orders
+            if one.market == market and one.side is side and one.gathered is None
+        ]
         return sorted(mine, key=lambda one: (sign * one.price, one.rank))
+
+    def gathered(self, market: MarketId) -> list[Open]:
+        """Return the orders that wait for the market's auction, oldest first."""
+        mine = [one for one in self.orders if one.market == market and one.gathered is not None]
+        return sorted(mine, key=lambda one: one.rank)
 
     def is_dead(self, order: Open | Waiting) -> bool:
         """Return whether the order's time is over."""
@@ -294,6 +307,23 @@ class Exchange:
     def reserved(self, account: Address) -> int:
         """Return what the account's open orders hold back."""
         return sum(one.reserve for one in self.orders if one.account == account)
+
+    def reserve_of(self, order: Open, own: "Open | Waiting | None" = None) -> int:
+        """Return what ``order`` holds back: for the lots that it may open, and no others.
+
+        It opens what is beyond the lots that are left to close; those that the account's other
+        orders on the same side will close, but for ``own``, are not there to be closed again.
+        """
+        held = self.position(order.account, order.market)
+        ahead = sum(
+            one.remaining
+            for one in self.orders_of(order.account, order.market)
+            if one.side is order.side and not one.reduce_only and one not in (order, own)
+        )
+        opening = order.remaining - max(0, held.reducible(order.side) - ahead)
+        exposure = abs(held.size) + order.remaining
+        market = self.markets[order.market - 1]
+        return rules_of.reserve(market.rules, order.price, opening, exposure, self.buffer(market))
 
     def mark_age(self, market: Listed) -> int:
         """Return the age of the mark in milliseconds."""

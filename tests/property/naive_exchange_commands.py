@@ -8,6 +8,7 @@ from node.types.commands import (
     OracleRound,
     SettleFunding,
     Side,
+    Uncross,
 )
 from node.types.events import (
     BlockOpened,
@@ -26,6 +27,7 @@ from tests.property.naive_exchange import (
     Owner,
 )
 from tests.property.naive_liquidation import liquidate
+from tests.property.naive_uncross import Uncrossing
 
 TIME_MAX = 2**63 - 1
 SAMPLE_MS = 1_000
@@ -45,6 +47,9 @@ class ExchangeCommands:
 
     def _open_block(self, command: OpenBlock) -> None:
         totals, fees = self.exchange.totals, self.exchange.rules.fees
+        for market in self.exchange.markets:
+            if self.exchange.gathered(market.market_id):
+                raise errors.AuctionPending(market=market.market_id)
         if command.number != totals.block + 1 or not totals.time <= command.time <= TIME_MAX:
             raise errors.BlockOutOfOrder(
                 number=command.number, expected=totals.block + 1, time=command.time, now=totals.time
@@ -61,6 +66,7 @@ class ExchangeCommands:
             low, high = rules_of.prices_of_work(fees, totals.fee, steps - 1)
             totals.fee_anchor = sorted((low, command.fee, high))[1]
         totals.block, totals.time = command.number, command.time
+        totals.first_order = totals.next_order
         totals.fee, totals.lag = command.fee, command.lag
         self.exchange.events.append(
             BlockOpened(command.number, command.time, command.fee, command.lag)
@@ -138,6 +144,9 @@ class ExchangeCommands:
             market.premium_sum = market.samples = 0
             market.funding_time = self._next_funding(market)
             self.exchange.events.append(FundingMoved(market.market_id, move, market.index))
+
+    def _uncross(self, command: Uncross) -> None:
+        Uncrossing(self.exchange, self._market(command.market)).run()
 
     def _liquidate(self, command: Liquidate) -> None:
         self._market(command.market)

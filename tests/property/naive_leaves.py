@@ -17,6 +17,9 @@ def leaves_of(exchange: Exchange) -> dict[bytes, bytes]:
             numbers = (held.entry, held.margin, held.funding)
             found[key] = _int(held.size, 8) + b"".join(_int(one, 16) for one in numbers)
     for order in exchange.orders:
+        if order.gathered is not None:
+            # It stands in no leaf before its auction.
+            continue
         first = order.price if order.side else UINT64_MAX - order.price
         place = _int(order.market, 2) + bytes([order.side]) + _int(first, 8)
         found[_key(b"\x03", place, _int(order.rank, 8))] = (

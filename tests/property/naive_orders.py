@@ -16,9 +16,16 @@ from node.types.events import (
     TriggerSet,
 )
 from node.types.ids import OrderId
+from node.types.rules import Ordering
 from node.types.units import Lots, Money, Ticks
 from tests.property import naive_rules as rules_of
 from tests.property.naive_exchange import MARK_MAX, Exchange, Listed, Open, Owner, Waiting
+from tests.property.naive_orderings import (
+    NEVER_TAKES,
+    check_gathering,
+    drawn_at_limit,
+    gather,
+)
 from tests.property.naive_trade import (
     FILLED,
     MET_OWN,
@@ -40,7 +47,6 @@ WHY_NOT_RESTING = {
     MET_OWN: CancelReason.SELF_TRADE,
 }
 TAKES_ONLY = {OrderType.IOC, OrderType.FOK, OrderType.MARKET}
-NEVER_TAKES = {OrderType.POST_ONLY, OrderType.SLIDE}
 
 
 class OrderEntry:
@@ -143,6 +149,12 @@ class OrderEntry:
     def _arrive(self, order: Open) -> None:
         exchange = self.exchange
         exchange.totals.next_order += 1
+        market = exchange.markets[order.market - 1]
+        if market.rules.ordering is Ordering.AUCTION:
+            gather(exchange, order, self.new.type)
+            return
+        if market.rules.ordering is Ordering.CANCELS_FIRST and self.new.type not in NEVER_TAKES:
+            market.taking_block = exchange.totals.block
         crossing = Crossing(exchange, order, self.per_fill)
         if not crossing.makers():
             rest(exchange, order)
@@ -164,6 +176,7 @@ class OrderEntry:
         """Return the order as it may enter, with what it would reserve."""
         new, own, exchange = self.new, self.own, self.exchange
         market = self._market()
+        auction = market.rules.ordering is Ordering.AUCTION
         reducible = exchange.position(self.owner.address, new.market).reducible(new.side)
         size = self._size(market, reducible)
         if not new.reduce_only:
@@ -185,12 +198,14 @@ class OrderEntry:
             self_trade=new.self_trade, good_till=new.good_till, rank=exchange.totals.next_order,
             group=new.group,
         )  # fmt: skip
+        if auction:
+            check_gathering(exchange, market, new.type)
         if meets and new.type is OrderType.POST_ONLY:
             raise errors.PostOnlyWouldCross(price=new.price, best=best)
-        if not meets and new.type in TAKES_ONLY:
+        if not meets and new.type in TAKES_ONLY and not auction:
             raise errors.NothingToTake(price=new.price, best=best)
         if not new.reduce_only:
-            order.reserve = self._reserve(market, order)
+            order.reserve = exchange.reserve_of(order, own)
             self._check_collateral(market, order)
         if new.type is OrderType.FOK and not self._would_fill(order):
             raise errors.FillOrKillUnfilled(size=size)
@@ -259,29 +274,15 @@ class OrderEntry:
         if len(group) > 1:
             raise errors.GroupFull(group=self.new.group)
 
-    def _reserve(self, market: Listed, order: Open) -> int:
-        """Return what ``order`` holds back: for the lots that it may open, and no others.
-
-        It opens what is beyond the lots that are left to close; those that the account's resting
-        orders on the same side will close are not there to be closed again.
-        """
-        held = self.exchange.position(order.account, order.market)
-        ahead = sum(
-            one.remaining
-            for one in self.exchange.orders_of(order.account, order.market)
-            if one.side is order.side and not one.reduce_only and one is not self.own
-        )
-        opening = order.remaining - max(0, held.reducible(order.side) - ahead)
-        exposure = abs(held.size) + order.remaining
-        buffer = self.exchange.buffer(market)
-        return rules_of.reserve(market.rules, order.price, opening, exposure, buffer)
-
     def _check_collateral(self, market: Listed, order: Open) -> None:
         held = self.exchange.position(order.account, order.market).size
         limit, lots = market.rules.max_size, order.remaining
         after = abs(held + (lots if order.side is Side.BUY else -lots))
         if after > limit and after > abs(held):
             raise errors.PositionTooLarge(size=after, limit=limit)
+        if market.rules.ordering is Ordering.AUCTION and self.new.type not in NEVER_TAKES:
+            drawn = drawn_at_limit(self.exchange, market, order)
+            order.reserve = max(order.reserve, drawn)
         free = self.owner.free + (self.own.reserve if isinstance(self.own, Open) else 0)
         if order.reserve > free:
             raise errors.InsufficientCollateral(
@@ -317,7 +318,7 @@ class OrderEntry:
             reason = CancelReason.REDUCE_ONLY if order.reduce_only else CancelReason.MARGIN
             order.reserve = 0
             if not order.reduce_only:
-                order.reserve = self._reserve(self.exchange.markets[order.market - 1], order)
+                order.reserve = self.exchange.reserve_of(order)
             held = self.exchange.position(order.account, order.market)
             may_reduce = held.reducible(order.side) > 0
             if may_reduce if order.reduce_only else order.reserve <= self.owner.free:

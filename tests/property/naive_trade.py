@@ -44,7 +44,7 @@ def take_off(exchange: Exchange, order: Open | Waiting, reason: CancelReason) ->
     exchange.orders.remove(order)
     exchange.owners[order.account].free += order.reserve
     exchange.balance_changed(order.account)
-    exchange.events.append(gone(order, reason, resting=True))
+    exchange.events.append(gone(order, reason, resting=order.gathered is None))
 
 
 def cancel_others(exchange: Exchange) -> int:
@@ -76,7 +76,9 @@ def shrink(exchange: Exchange, order: Open, left: int) -> None:
     reserve = reserve_left(market, order, held, lost, exchange.buffer(market))
     exchange.owners[order.account].free += order.reserve - reserve
     exchange.balance_changed(order.account)
-    exchange.events.append(amended(order, order.price, order.remaining, left, resting=True))
+    # One that waits for an auction has not stood in the book.
+    price, before = (order.price, order.remaining) if order.gathered is None else (0, 0)
+    exchange.events.append(amended(order, price, before, left, resting=True))
     order.reserve, order.remaining, order.size = reserve, left, order.size - lost
 
 

@@ -11,6 +11,7 @@ from node.types.errors import CommandRejected
 from node.types.events import (
     WorkCharged,
 )
+from node.types.rules import Ordering
 from node.types.units import Money
 from tests.property.naive_exchange import Exchange, Open, Owner, Waiting
 
@@ -46,13 +47,17 @@ class Work:
 
     def hold_back(self, command: PlaceOrders) -> None:
         """Take what the attempt costs, or note why no order that adds risk may enter."""
+        auctions = self.exchange.rules.ordered(Ordering.AUCTION)
         named = []
         for change in command.amends:
             order = self.exchange.named(self.owner.address, change.order_id, change.client_id)
-            self.charged += order is None or order in named or is_charged(order, change)
+            if order is None or order in named or is_charged(order, change):
+                anew = change.market in auctions and not isinstance(order, Waiting)
+                self.charged += 2 if anew else 1
             named.append(order)
         for new in command.orders:
-            self.charged += self.adds_risk(new) * (2 if new.trigger else 1)
+            later = new.trigger or new.market in auctions
+            self.charged += self.adds_risk(new) * (2 if later else 1)
         if not self.price or not self.charged:
             return
         owed, free = self.price * self.units, self.owner.free

@@ -40,11 +40,12 @@ from node.types.commands import (
     SignedAction,
     Trigger,
     TriggerOrder,
+    Uncross,
     Withdraw,
 )
 from node.types.fees import FeeRules
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId
-from node.types.rules import Bracket, Limits, MarketRules, Rules
+from node.types.rules import Bracket, Limits, MarketRules, Ordering, Rules
 from node.types.units import UINT64_MAX, Lots, Millis, Money, Ppm, Ticks
 
 T = TypeVar("T")
@@ -98,6 +99,18 @@ RULES = Rules(
 )
 
 
+MIXED = msgspec.structs.replace(
+    RULES,
+    name="mixed",
+    markets=tuple(
+        msgspec.structs.replace(_market(ordering.name, 200), ordering=ordering)
+        for ordering in Ordering
+    ),
+    limits=msgspec.structs.replace(RULES.limits, orders_per_auction=5),
+)
+"""A market of each ordering."""
+
+
 class Temper(msgspec.Struct, frozen=True):
     """What kind of day it is.
 
@@ -125,10 +138,14 @@ class RandomLog:
     """Draws the next command for ``state``, which the caller brings forward."""
 
     def __init__(self, seed: int, temper: Temper, state: State) -> None:
+        """Draw for the markets that ``state`` has."""
         self._random = Random(seed)
         self._temper = temper
         self._state = state
-        self._prices = [500_000, 300_000]
+        markets = len(state.markets)
+        self._prices = [500_000, 300_000, 400_000][:markets]
+        # In the last one most happens, where it is one of auctions.
+        self._drawn = (1, 1, 2) if markets == 2 else (1, 2, 3, 3)
         self._nonces: dict[tuple[Address, Address], int] = {}
         self._pending: list[Command] = [
             OpenBlock(1, Millis(START), RULES.fees.floor),
@@ -151,6 +168,8 @@ class RandomLog:
             (6, self._approve),
             (3, self._deposit),
         ]
+        if any(market.ordering is Ordering.AUCTION for market in state.markets):
+            self._kinds.append((4, self._uncross))
 
     def draw(self) -> Command:
         """Return the next command."""
@@ -169,7 +188,15 @@ class RandomLog:
         time = Millis(self._state.time + self._rarely(-1, wait))
         low, high = next_fees(self._state, time)
         fee = self._rarely(Money(high + 1), self._random.choice((low, high, high, self._state.fee)))
-        return OpenBlock(number, time, fee, Millis(self._random.randrange(10_000)))
+        block = OpenBlock(number, time, fee, Millis(self._random.randrange(10_000)))
+        closing = self._state.closing()
+        if not closing or self._chance(0.03):
+            return block
+        self._pending += [*closing[1:], block]
+        return closing[0]
+
+    def _uncross(self) -> Command:
+        return Uncross(self._market_id())
 
     def _deposit(self) -> Command:
         index = self._state.inbox_cursor + self._rarely(1, 0)
@@ -263,7 +290,7 @@ class RandomLog:
 
     def _order(self) -> NewOrder:
         market, temper = self._market_id(), self._temper
-        mark = self._prices[(market or 1) % 3 - 1]
+        mark = self._prices[(market or 1) % (len(self._prices) + 1) - 1]
         kind = self._random.choice((*[OrderType.GTC] * 3, *OrderType))
         side = self._random.choice(tuple(Side))
         price = max(1, int(mark * (1 + self._random.gauss(0, temper.depth))))
@@ -357,10 +384,11 @@ class RandomLog:
         return rare if self._chance(0.03) else usual
 
     def _market_id(self) -> MarketId:
-        return self._rarely(self._random.choice((MarketId(0), MarketId(3))), self._one_market())
+        unknown = (MarketId(0), MarketId(len(self._prices) + 1))
+        return self._rarely(self._random.choice(unknown), self._one_market())
 
     def _one_market(self) -> MarketId:
-        return MarketId(self._random.choice((1, 1, 2)))
+        return MarketId(self._random.choice(self._drawn))
 
     def _wealth(self) -> Money:
         dollars = self._random.choice(self._temper.wealth)

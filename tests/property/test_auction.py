@@ -37,7 +37,10 @@ def test_price_volume_and_shares_are_those_of_the_plain_auction(
     drawn: list[Interest], mark: int, reach: Reach
 ) -> None:
     clearing = clear(drawn, mark, reach)
-    price, size = naive_auction.price_and_size(drawn, mark, reach.low, reach.high)
+    prices = range(reach.low, reach.high + 1)
+    price, size = naive_auction.price_and_size(drawn, mark, prices)
+    some = naive_auction.prices_that_matter(drawn, mark, reach.low, reach.high)
+    assert naive_auction.price_and_size(drawn, mark, some) == (price, size)
     assert (clearing.price, clearing.size) == (price, size)
     assert clearing.shares == naive_auction.shares(drawn, price, size)
 

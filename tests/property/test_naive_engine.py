@@ -1,5 +1,6 @@
 """The transition is the naive engine: event by event, leaf by leaf, over every kind of command.
 
+In continuous markets alone, and in markets of each ordering beside one another.
 ``PLIMSOLL_COMMANDS`` and ``PLIMSOLL_SEED`` size and place the thorough run; a day that differs
 names its temper, its seed and the command.
 """
@@ -15,16 +16,19 @@ from node.transition.tree.tree import StateTree
 from node.types.commands import Command
 from node.types.events import Event, Rejected
 from node.types.hashing import keccak256
+from node.types.rules import Rules
 from tests.property import naive_rules
 from tests.property.naive_engine import NaiveEngine
 from tests.property.naive_leaves import leaves_of
 from tests.property.naive_tree import naive_root
-from tests.property.random_log import DOMAIN, RULES, TEMPERS, RandomLog
+from tests.property.random_log import DOMAIN, MIXED, RULES, TEMPERS, RandomLog
 
 DAY = 5_000
 """Commands a day; each begins with an empty exchange, so that withdrawals do not pile up."""
 HASH_EACH = 50
-KINDS = 14
+KINDS = {"random": 14, "mixed": 15}
+"""Of commands: without auctions there is no ``Uncross``."""
+BOTH = pytest.mark.parametrize("rules", [RULES, MIXED], ids=lambda rules: rules.name)
 COMMANDS = int(os.environ.get("PLIMSOLL_COMMANDS", "1000000"))
 FIRST_SEED = int(os.environ.get("PLIMSOLL_SEED", "1"))
 
@@ -37,10 +41,10 @@ def state_hash(leaves: dict[bytes, bytes]) -> bytes:
 class Day:
     """One seed's commands through both engines; ``seen`` counts what was applied and refused."""
 
-    def __init__(self, temper: str, seed: int) -> None:
-        self.name = f"{temper}, seed {seed}"
-        self.state = State.genesis(RULES, DOMAIN)
-        self.naive = NaiveEngine(RULES)
+    def __init__(self, temper: str, seed: int, rules: Rules) -> None:
+        self.name = f"{rules.name}, {temper}, seed {seed}"
+        self.state = State.genesis(rules, DOMAIN)
+        self.naive = NaiveEngine(rules)
         self.draw = RandomLog(seed, TEMPERS[temper], self.state).draw
         self.seen: Counter[tuple[str, bool]] = Counter()
         self.told: Counter[str] = Counter()
@@ -72,9 +76,10 @@ class Day:
         self.told.update({type(event).__name__ for event in happened})
 
 
+@BOTH
 @pytest.mark.parametrize("temper", sorted(TEMPERS))
-def test_the_transition_is_the_naive_engine(temper: str) -> None:
-    Day(temper, 9).run(600)
+def test_the_transition_is_the_naive_engine(temper: str, rules: Rules) -> None:
+    Day(temper, 9, rules).run(600)
 
 
 def test_a_rounding_the_other_way_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,31 +87,36 @@ def test_a_rounding_the_other_way_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
         naive_rules, "share", lambda rate, lots, price: abs(lots) * price * rate // 1_000_000
     )
     with pytest.raises(AssertionError):
-        Day("calm", 9).run(600)
+        Day("calm", 9, RULES).run(600)
 
 
 @pytest.mark.lengthy
+@BOTH
 @pytest.mark.parametrize("temper", sorted(TEMPERS))
-def test_the_transition_is_the_naive_engine_for_longer(temper: str) -> None:
+def test_the_transition_is_the_naive_engine_for_longer(temper: str, rules: Rules) -> None:
     """Every kind of command applies and is refused, and all that can be told is told."""
-    day = Day(temper, 10)
+    day = Day(temper, 10, rules)
     day.run(DAY)
     print(day.name, dict(day.told))
     assert {name for name, refused in day.seen if not refused} == {n for n, _ in day.seen}
-    assert len({name for name, _ in day.seen}) == KINDS
+    assert len({name for name, _ in day.seen}) == KINDS[rules.name]
 
 
 @pytest.mark.thorough
 # Several hundred thousand commands an hour of patience: the naive engine copies itself for each.
 @pytest.mark.timeout(4 * 3_600)
-def test_the_transition_is_the_naive_engine_for_a_million_commands() -> None:
+@BOTH
+def test_the_transition_is_the_naive_engine_for_a_million_commands(rules: Rules) -> None:
     tempers, played, seed = sorted(TEMPERS), 0, FIRST_SEED
     told: Counter[str] = Counter()
+    seen: Counter[tuple[str, bool]] = Counter()
     while played < COMMANDS:
-        day = Day(tempers[seed % len(tempers)], seed)
+        day = Day(tempers[seed % len(tempers)], seed, rules)
         commands = min(DAY, COMMANDS - played)
         day.run(commands)
         told += day.told
+        seen += day.seen
         played, seed = played + commands, seed + 1
-    print(f"{played:,} commands, seeds {FIRST_SEED} to {seed - 1}: {dict(told)}")
+    print(f"{rules.name}: {played:,} commands, seeds {FIRST_SEED} to {seed - 1}")
+    print(f"applied and refused: {dict(seen)}; told: {dict(told)}")
     assert told["Deleveraged"] > 0
