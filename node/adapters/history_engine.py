@@ -38,8 +38,11 @@ def open_engine(url: str, query_ms: int | None = None) -> sql.Engine:
     Nothing is connected to yet. Raises ``HistoryUnusable`` where the driver is not installed.
     """
     where = shown(url)
-    sqlite = sql.make_url(url).get_backend_name() == "sqlite"
-    connect: dict[str, Any] = {"timeout": _BUSY_S} if sqlite else {"connect_timeout": _CONNECT_S}
+    place = sql.make_url(url)
+    sqlite = place.get_backend_name() == "sqlite"
+    name, seconds = ("timeout", _BUSY_S) if sqlite else ("connect_timeout", _CONNECT_S)
+    # What is given here would go before what stands in the URL.
+    connect: dict[str, Any] = {} if name in place.query else {name: seconds}
     try:
         engine = sql.create_engine(url, connect_args=connect, pool_pre_ping=not sqlite)
     except ModuleNotFoundError as error:

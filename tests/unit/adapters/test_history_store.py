@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import sqlalchemy as sql
 
-from node.adapters.history_engine import shown, url_of
+from node.adapters.history_engine import open_engine, shown, url_of
 from node.adapters.history_store import HistoryStore
 from node.adapters.history_tables import PROGRESS
 from node.history.batches import batch_row
@@ -211,6 +211,16 @@ def test_a_locked_database_is_away_and_not_broken(tmp_path: Path) -> None:
             with pytest.raises(HistoryUnavailable):
                 store.append(first)
         assert store.append(first).sequence == first.last_sequence
+
+
+@pytest.mark.parametrize(("said", "ms"), [("", 5_000), ("?timeout=0.05", 50)])
+def test_how_long_a_lock_is_waited_for_is_the_urls_to_say(
+    tmp_path: Path, said: str, ms: int
+) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/h.sqlite{said}")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == ms
+    engine.dispose()
 
 
 def test_a_database_that_is_not_there_is_away(tmp_path: Path) -> None:
