@@ -110,7 +110,7 @@ async def test_hostile_clients_change_nothing_and_hinder_nobody(assault: Assault
     ],
 )
 async def test_who_sends_a_part_and_then_nothing_is_let_go(sent: bytes, answered: bytes) -> None:
-    async with running_node(HttpConfig(keepalive_s=1.0)) as node:
+    async with running_node(HttpConfig(keepalive_s=1.0, close_timeout_s=0.1)) as node:
         reader, writer = await asyncio.open_connection("127.0.0.1", node.server.port)
         writer.write(sent)
         async with asyncio.timeout(PATIENCE_S):

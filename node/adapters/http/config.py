@@ -48,7 +48,8 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A WebSocket that took nothing of what waits for so long, at most twice that, is cut; so is
     any other connection that took neither all of it nor 64 KiB."""
     close_timeout_s: float = 2.0
-    """How long a client may take to answer a close, before the connection is dropped."""
+    """How long a client may take to answer a close, or to send the rest of a body that has been
+    answered already, before the connection is dropped."""
     drain_timeout_s: float = 10.0
     """How long answers in flight are waited for when the server stops."""
     heartbeat_s: float = 30.0

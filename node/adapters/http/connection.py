@@ -70,6 +70,8 @@ class Connection(web.RequestHandler):
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=crowd.config.keepalive_s,
+            # What of a body comes after the answer is thrown away, and not waited for any longer.
+            lingering_time=crowd.config.close_timeout_s,
             logger=logger,
             access_log=None,  # type: ignore[arg-type]  # None: there is none.
         )
