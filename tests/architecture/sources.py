@@ -1,6 +1,7 @@
 """The project's Python files, parsed once for all the architecture tests."""
 
 import ast
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -45,7 +46,10 @@ class Source:
 @cache
 def sources_under(folder: str) -> tuple[Source, ...]:
     """Return every Python file under ``folder``, in the order of their paths."""
-    return tuple(
+    found = tuple(
         Source.parse(path.relative_to(TOP).as_posix(), path.read_text(encoding="utf-8"))
         for path in sorted((TOP / folder).rglob("*.py"))
     )
+    # Millions of nodes, kept for the run: each full collection of a later test would visit them.
+    gc.freeze()
+    return found

@@ -137,10 +137,10 @@ class TapeDraw:
         self.shadow.play([step])
 
 
-def mixed_tape(seed: int, operations: int) -> list[Step]:
-    """Return a tape of ``operations`` steps after a warm-up."""
+def mixed_tape(seed: int, operations: int, warm_orders: int = WARM_ORDERS) -> list[Step]:
+    """Return a tape of ``operations`` steps after ``warm_orders`` that rest."""
     draw = TapeDraw(seed)
-    for _ in range(WARM_ORDERS):
+    for _ in range(warm_orders):
         draw.rest()
     for _ in range(operations):
         chance = draw.random.random()

@@ -8,8 +8,18 @@ import pytest
 
 from node.capacity.kinds import Kind
 from tests.benchmarks import __main__ as command
+from tests.benchmarks import book
 from tests.benchmarks.admission import measure_admission
-from tests.benchmarks.book import MIXED, OURS, RECORDED, Course, Peer, measure_books
+from tests.benchmarks.book import (
+    ENGINES,
+    MIXED,
+    OURS,
+    RECORDED,
+    Course,
+    Engine,
+    Peer,
+    measure_books,
+)
 from tests.benchmarks.book_peers import BareBook
 from tests.benchmarks.book_tape import Plimsoll, Step, mixed_tape, volume_of
 from tests.benchmarks.burdens import Crowd, measure_burdens
@@ -19,17 +29,44 @@ from tests.benchmarks.whole import WholeSize, measure_whole
 from tests.benchmarks.worst_case import measure_worst_cases
 from tests.examples import RULES
 
+BARE = "bare dict and heap"
 
+
+@pytest.fixture
+def few_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the benchmark two engines that are always there and one that never is.
+
+    Some of the others take seconds for each tape, where they are installed.
+    """
+
+    def absent() -> Engine:
+        raise ModuleNotFoundError(name="absent")
+
+    engines = {OURS: ENGINES[OURS], BARE: ENGINES[BARE], "absent": Peer(absent)}
+    monkeypatch.setattr(book, "ENGINES", engines)
+
+
+@pytest.mark.usefixtures("few_engines")
 def test_the_book_is_measured_and_an_absent_engine_says_so() -> None:
-    ours, *others = measure_books(operations=300, rounds=2)
-    assert (ours.tape, ours.engine) == (MIXED, OURS)
+    rows = measure_books(operations=300, rounds=2)
+    ours, bare, absent = (row for row in rows if row.tape == MIXED)
+    assert (ours.engine, bare.engine) == (OURS, BARE)
     assert ours.ops_per_s
     assert ours.ratio == 1.0
     assert ours.p50_us is not None
     assert ours.worst_us is not None
     assert 0 < ours.p50_us <= ours.worst_us
-    assert all((row.ops_per_s is None) == (row.missing is not None) for row in others)
-    assert any(row.tape == RECORDED for row in others)
+    assert bare.ratio
+    assert absent.ops_per_s is None
+    assert str(absent.missing).startswith("not installed")
+    assert any(row.tape == RECORDED for row in rows)
+
+
+def test_every_engine_that_is_installed_trades_what_is_right() -> None:
+    tape = mixed_tape(1, operations=300, warm_orders=50)
+    faults = [Course(peer, tape, volume_of(tape)).fault for peer in ENGINES.values()]
+    assert faults[:2] == [None, None]
+    assert all(fault is None or fault.startswith("not installed") for fault in faults)
 
 
 def test_an_engine_that_trades_too_little_or_fails_says_so() -> None:
@@ -119,6 +156,7 @@ def test_what_the_exchange_weighs_is_measured() -> None:
     assert all(row.value >= 0 for row in rows if not row.what.startswith("batch: "))
 
 
+@pytest.mark.usefixtures("few_engines")
 def test_the_command_shows_a_table_and_writes_the_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
