@@ -4,12 +4,13 @@ Everything here goes the way that an operator goes: the command line, the ready 
 """
 
 import asyncio
+import io
 import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,6 +23,7 @@ from node.adapters.anvil import AnvilProcess, find_anvil
 from node.adapters.chain_process import ChainProcess
 from node.adapters.devnet.process import DevnetProcess
 from node.adapters.devnet.settings import DevnetSettings
+from node.app.cli import main
 
 SOURCE: Final = Path(__file__).resolve().parents[2]
 RULES_FILE: Final = SOURCE / "configs" / "rules.toml"
@@ -53,6 +55,7 @@ THOROUGHLY_ON_EACH_CHAIN = pytest.mark.parametrize(
 Sections = dict[str, dict[str, Any]]
 
 SWIFT: Final[Sections] = {
+    "history": {"enabled": False},
     "l1": {"finality_blocks": 2},
     "batcher": {"age_ms_max": 150},
     "settlement": {
@@ -62,7 +65,12 @@ SWIFT: Final[Sections] = {
         "inbox_confirmations": 1,
     },
 }
-"""A node that seals, posts and looks at L1 many times a second, so that tests need not wait."""
+"""A node that seals, posts and looks at L1 many times a second, so that tests need not wait.
+
+Its history is two more processes that nobody asks: ``WITH_HISTORY`` is for tests that do.
+"""
+
+WITH_HISTORY: Final[dict[str, Any]] = {"enabled": True}
 
 
 def swift(**sections: dict[str, Any]) -> Sections:
@@ -105,6 +113,24 @@ async def plimsoll(*arguments: object, within_s: float = WITHIN_S, **variables: 
             await process.wait()
     assert process.returncode is not None
     return Child(process.returncode, output.decode(), errors.decode())
+
+
+def plimsoll_here(*arguments: object) -> Child:
+    """Run a command in this process: a new one would spend seconds on importing everything.
+
+    It brings an event loop of its own, so beside a running one it needs a thread.
+    """
+    output, errors = io.StringIO(), io.StringIO()
+    told = sys.argv
+    sys.argv = ["plimsoll", *map(str, arguments)]
+    try:
+        with redirect_stdout(output), redirect_stderr(errors), pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        sys.argv = told
+    code = ended.value.code
+    assert isinstance(code, int)
+    return Child(code, output.getvalue(), errors.getvalue())
 
 
 async def ask_chain(url: str, method: str, *params: Any) -> Any:

@@ -1,5 +1,6 @@
 """A wrong set-up is told in one line with a stable code, and leaves nothing behind."""
 
+import asyncio
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -32,6 +33,7 @@ from tests.integration.daemon import (
     ask_chain,
     chain_process,
     plimsoll,
+    plimsoll_here,
     write_config,
 )
 
@@ -101,11 +103,12 @@ async def test_every_fault_of_a_configuration_is_told_at_once(tmp_path: Path) ->
 
 
 async def test_what_is_typed_wrong_is_no_difference_on_the_chain(tmp_path: Path) -> None:
-    child = await plimsoll(
-        *("verify", "--rpc", NOWHERE, "--rollup", "0x12", "--json", tmp_path / "r.json")
+    child = await asyncio.to_thread(
+        plimsoll_here,
+        *("verify", "--rpc", NOWHERE, "--rollup", "0x12", "--json", tmp_path / "r.json"),
     )
     require_told(child, ConfigInvalid, "rollup: 0x12", code=EXIT_SETUP)
-    child = await plimsoll("deposit", "1.1234567", "--node", NOWHERE)
+    child = await asyncio.to_thread(plimsoll_here, "deposit", "1.1234567", "--node", NOWHERE)
     require_told(child, ConfigInvalid, "amount: 1.1234567", code=EXIT_SETUP)
     assert not contents(tmp_path)
 
@@ -114,7 +117,7 @@ async def test_nobody_at_home_is_told(tmp_path: Path) -> None:
     child = await run(tmp_path, NOWHERE, "--port", 0)
     require_told(child, ChainUnavailable, code=EXIT_AWAY)
     assert [*contents(tmp_path)] == ["node.toml"]
-    child = await plimsoll("deposit", "1", "--node", NOWHERE)
+    child = await asyncio.to_thread(plimsoll_here, "deposit", "1", "--node", NOWHERE)
     assert (child.code, "error 2100: ConnectionLost" in child.errors) == (EXIT_AWAY, True)
     assert "Traceback" not in child.errors
 

@@ -53,7 +53,7 @@ from node.types.errors import NotFound
 from node.types.ids import ClientOrderId, MarketId, OrderId, hex_from_address
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.integration.conformance import Messages, Responses, closed_openapi
-from tests.integration.daemon import Daemon, node_on_chain, plimsoll, swift
+from tests.integration.daemon import WITH_HISTORY, Daemon, node_on_chain, plimsoll, swift
 
 SEED = 20_260_728
 
@@ -81,7 +81,8 @@ ANSWER_S = 20
 
 @asynccontextmanager
 async def node(folder: Path) -> AsyncIterator[Daemon]:
-    async with node_on_chain(folder, "py-evm", swift(faucet=FAUCET)) as (daemon, _):
+    sections = swift(faucet=FAUCET, history=WITH_HISTORY)
+    async with node_on_chain(folder, "py-evm", sections) as (daemon, _):
         yield daemon
 
 

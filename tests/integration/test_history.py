@@ -1,6 +1,5 @@
 """The history of a running node: written behind it, asked over REST, killed, rebuilt, exported."""
 
-import asyncio
 import os
 import signal
 import sqlite3
@@ -14,7 +13,16 @@ import pytest
 from node.adapters.history_store import drop_everything
 from node.types.history import TABLES
 from node.types.ids import hex_from_address
-from tests.integration.daemon import Child, Daemon, node_on_chain, plimsoll, swift, until
+from tests.integration.daemon import (
+    WITH_HISTORY,
+    Child,
+    Daemon,
+    node_on_chain,
+    plimsoll,
+    plimsoll_here,
+    swift,
+    until,
+)
 from tests.integration.load import Load, load_on
 from tests.unit.adapters.history_databases import POSTGRES, all_rows
 
@@ -93,7 +101,7 @@ async def require_views(daemon: Daemon, load: Load) -> None:
 @pytest.mark.lengthy
 async def test_what_is_written_live_is_what_journal_and_l1_give_again(tmp_path: Path) -> None:
     async with (
-        node_on_chain(tmp_path, "py-evm") as (daemon, _),
+        node_on_chain(tmp_path, "py-evm", swift(history=WITH_HISTORY)) as (daemon, _),
         load_on(daemon.url, daemon.rpc, seed=SEED) as load,
     ):
         async with load.running():
@@ -160,7 +168,7 @@ async def require_export(daemon: Daemon, folder: Path, live: Rows) -> None:
 @pytest.mark.lengthy
 async def test_a_database_that_is_away_holds_nobody_up_and_is_caught_up(tmp_path: Path) -> None:
     sections = swift(
-        history={"queue_blocks": 16, "blocks_per_group": 8, "gather_ms": 0},
+        history={**WITH_HISTORY, "queue_blocks": 16, "blocks_per_group": 8, "gather_ms": 0},
         batcher={"age_ms_max": 60, "snapshot_every_batches": 3},
     )
     async with (
@@ -207,7 +215,7 @@ async def test_a_killed_node_s_history_in_postgresql_is_what_l1_gives_again(
     tmp_path: Path,
 ) -> None:
     drop_everything(POSTGRES)
-    sections = swift(history={"url": POSTGRES})
+    sections = swift(history={**WITH_HISTORY, "url": POSTGRES})
     async with (
         node_on_chain(tmp_path, "py-evm", sections) as (daemon, _),
         load_on(daemon.url, daemon.rpc, seed=SEED) as load,
@@ -227,7 +235,7 @@ async def test_a_killed_node_s_history_in_postgresql_is_what_l1_gives_again(
 
 
 async def test_a_node_without_a_history_writes_and_answers_none(tmp_path: Path) -> None:
-    async with node_on_chain(tmp_path, "py-evm", swift(history={"enabled": False})) as (daemon, _):
+    async with node_on_chain(tmp_path, "py-evm") as (daemon, _):
         assert (await daemon.get("/stats"))["history"] is None
         assert (await daemon.get("/history/fills"))["error"]["name"] == "NotFound"
         await daemon.stop()
@@ -236,15 +244,12 @@ async def test_a_node_without_a_history_writes_and_answers_none(tmp_path: Path) 
 
 @pytest.mark.lengthy
 async def test_a_rebuild_beside_a_running_node_is_refused(tmp_path: Path) -> None:
-    async with node_on_chain(tmp_path, "py-evm") as (daemon, _):
+    async with node_on_chain(tmp_path, "py-evm", swift(history=WITH_HISTORY)) as (daemon, _):
         done = await rebuild(daemon, "auto", tmp_path / "other.sqlite")
         assert (done.code, "DataLocked" in done.errors) == (2, True)
 
 
 @pytest.mark.parametrize("arguments", [("--since", 5, "--until", 4), ("--data", "/nowhere")])
-async def test_an_export_that_cannot_be_says_so(
-    tmp_path: Path, arguments: tuple[object, ...]
-) -> None:
-    done = await plimsoll("export", "--to", tmp_path, "--data", tmp_path, *arguments)
+def test_an_export_that_cannot_be_says_so(tmp_path: Path, arguments: tuple[object, ...]) -> None:
+    done = plimsoll_here("export", "--to", tmp_path, "--data", tmp_path, *arguments)
     assert done.code == 2, done.errors
-    await asyncio.sleep(0)

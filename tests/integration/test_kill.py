@@ -27,10 +27,6 @@ SEED = int(os.environ.get("PLIMSOLL_SEED", "20190523"))
 RECEIPTS_CHECKED = 40
 """A restarted node answers for its last blocks; L1 answers for all of them at the end."""
 
-ONE_CHILD_EACH = swift(history={"enabled": False})
-"""Without the processes of the history, which start as the replica does; they are killed elsewhere
-(``test_history.py``)."""
-
 
 async def require_receipts(daemon: Daemon, acknowledged: list[dict[str, Any]]) -> None:
     """The restarted node itself must name the last acknowledgements as it did before."""
@@ -85,7 +81,8 @@ async def test_nothing_acknowledged_is_lost_however_often_the_node_is_killed(
 @pytest.mark.lengthy
 async def test_a_child_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
     async with (
-        node_on_chain(tmp_path, "py-evm", ONE_CHILD_EACH) as (daemon, _),
+        # Without a history, whose processes start as the replica does: test_history.py kills those.
+        node_on_chain(tmp_path, "py-evm") as (daemon, _),
         load_on(daemon.url, daemon.rpc, seed=SEED) as load,
     ):
         async with load.running():

@@ -1,13 +1,11 @@
 """The trader's commands against a whole node: what they do, write, and exit with."""
 
 import asyncio
-import io
 import os
 import re
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from node.app.cli import main
-from tests.integration.daemon import SOURCE, Child, Daemon, node_on_chain, plimsoll
+from tests.integration.daemon import SOURCE, Child, Daemon, node_on_chain, plimsoll, plimsoll_here
 from tests.integration.load import ETH_PRICE, load_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,7 +27,7 @@ async def exchange(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Da
     folder = tmp_path_factory.mktemp("exchange")
     async with (
         node_on_chain(folder, "py-evm") as (daemon, chain),
-        load_on(daemon.url, chain.url) as load,
+        load_on(daemon.url, chain.url, pause_s=0.2) as load,
         load.running(),
     ):
         where = ("--rpc", chain.url, "--faucet", "--json")
@@ -47,23 +44,8 @@ def answer(child: Child) -> dict[str, Any]:
     return body
 
 
-def run_here(arguments: tuple[object, ...]) -> Child:
-    """Run a command in this process: a new one would spend seconds on importing everything."""
-    output, errors = io.StringIO(), io.StringIO()
-    told = sys.argv
-    sys.argv = ["plimsoll", *map(str, arguments)]
-    try:
-        with redirect_stdout(output), redirect_stderr(errors), pytest.raises(SystemExit) as ended:
-            main()
-    finally:
-        sys.argv = told
-    code = ended.value.code
-    assert isinstance(code, int)
-    return Child(code, output.getvalue(), errors.getvalue())
-
-
 async def ask(exchange: Daemon, *arguments: object, code: int = 0) -> Child:
-    done = await asyncio.to_thread(run_here, (*arguments, "--node", exchange.url))
+    done = await asyncio.to_thread(plimsoll_here, *arguments, "--node", exchange.url)
     assert done.code == code, (done.output, done.errors)
     assert "Traceback" not in done.errors
     return done
@@ -232,8 +214,8 @@ async def test_an_agent_trades_for_its_owner_until_it_is_revoked(
     exchange: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "agent.key"
-    agent = answer(run_here(("keys", "new", file, "--json")))["address"]
-    owner = answer(run_here(("keys", "show", "--key", "dev:1", "--json")))["address"]
+    agent = answer(plimsoll_here("keys", "new", file, "--json"))["address"]
+    owner = answer(plimsoll_here("keys", "show", "--key", "dev:1", "--json"))["address"]
     await ask(exchange, "keys", "approve", agent, "--hours", "1")
     order = ("order", "ETH-PERP", "buy", "1", "2850", "--account", owner)
     monkeypatch.setenv("AGENT", file.read_text())
@@ -255,7 +237,7 @@ async def test_status_is_a_screen_or_json_and_its_code_tells_where_nobody_answer
     assert found["health"] == {"status": "ok", "reasons": []}
     assert set(found["finality"]) == {"posted", "safe", "final"}
     nobody = ("status", "--node", "http://127.0.0.1:1", "--quiet")
-    away = await asyncio.to_thread(run_here, nobody)
+    away = await asyncio.to_thread(plimsoll_here, *nobody)
     assert away.code == AWAY
     assert "error 2100: ConnectionLost" in away.errors
 

@@ -6,14 +6,26 @@ from pathlib import Path
 import pytest
 
 from tests.simulation import cross_version
-from tests.simulation.cross_version import compare, execute, execute_as_other, main, record
+from tests.simulation.cross_version import (
+    Recording,
+    compare,
+    execute,
+    execute_as_other,
+    main,
+    record,
+)
 
-RECORDING = record()
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return record()
 
 
-def test_an_interpreter_agrees_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interpreter_agrees_with_itself(
+    recording: Recording, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([sys.executable]) == 0
-    batches = sum(map(len, RECORDING.values()))
+    batches = sum(map(len, recording.values()))
     assert capsys.readouterr().out.splitlines()[-1] == f"{batches} passed, 0 failed"
 
 
@@ -29,8 +41,8 @@ def test_a_python_that_computes_something_else_fails(
     assert f"seed {cross_version.SEED}: calm, batch 0: " in said.err
 
 
-def test_the_first_difference_is_named() -> None:
-    roots = execute(RECORDING)
+def test_the_first_difference_is_named(recording: Recording) -> None:
+    roots = execute(recording)
     changed = {temper: list(found) for temper, found in roots.items()}
     changed["crashes"][1] = "other"
     count, difference = compare(roots, changed)
@@ -40,8 +52,8 @@ def test_the_first_difference_is_named() -> None:
     assert compare(roots, cut)[0] == sum(map(len, roots.values())) - 1
 
 
-def test_a_batch_that_another_python_cannot_execute_has_its_place() -> None:
-    batches = RECORDING["calm"]
+def test_a_batch_that_another_python_cannot_execute_has_its_place(recording: Recording) -> None:
+    batches = recording["calm"]
     roots = execute_as_other({"calm": [batches[0], batches[2]]})["calm"]
     assert roots[0] == execute({"calm": batches[:1]})["calm"][0]
     assert roots[1].startswith("StateDiverged(")

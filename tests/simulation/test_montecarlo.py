@@ -21,7 +21,7 @@ from node.planner.tides import Tide, run_hours
 from node.planner.waiting import Load, priority_mean_waits_s
 from tests.unit.planner.node_examples import BATCH, small_node
 
-SHORT = Plan(runs=RUNS_PER_CHUNK + 25, duration_s=60.0, stretch_events=400, seed=11)
+SHORT = Plan(runs=RUNS_PER_CHUNK + 5, duration_s=20.0, stretch_events=100, seed=11)
 
 
 def same(one: Outcome, other: Outcome) -> bool:
@@ -125,7 +125,7 @@ def test_a_full_chain_holds_back_the_knee() -> None:
     chain = Settlement(BATCH, in_flight_max=1, block_s=12.0)
     node = small_node(500.0, settlement=chain)
     assert node.limit().bottleneck == "l1"
-    knees = knees_per_s(node, Plan(runs=20, duration_s=1_200.0, seed=4))
+    knees = knees_per_s(node, Plan(runs=20, duration_s=1_200.0, step_s=2.0, seed=4))
     # A share of 1 % and one block of a hundred may be left unposted.
     assert (knees > 20_000 / 12 * 0.99).all()
     assert (knees < 20_000 / 12 * 1.04).all()
@@ -134,8 +134,9 @@ def test_a_full_chain_holds_back_the_knee() -> None:
 def test_one_batch_in_ten_included_takes_ten_blocks_and_then_finality() -> None:
     chain = Settlement(BATCH, in_flight_max=10, block_s=12.0, inclusion_probability=0.1)
     node = small_node(20.0, settlement=chain)
-    found = simulate(node, Plan(runs=40, duration_s=3_600.0, stretch_events=100, seed=5))
-    quick = simulate(small_node(20.0), Plan(runs=40, duration_s=600.0, stretch_events=100, seed=5))
+    plan = Plan(runs=40, duration_s=3_600.0, step_s=2.0, stretch_events=100, seed=5)
+    found = simulate(node, plan)
+    quick = simulate(small_node(20.0), msgspec.structs.replace(plan, duration_s=600.0))
     assert 12 * 64 < np.median(quick.finality_p50_s) < 12 * 64 + 24
     assert np.median(found.finality_p50_s) > np.median(quick.finality_p50_s) + 12
     assert (found.finality_p99_s > found.finality_p50_s).all()
