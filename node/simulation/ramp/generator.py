@@ -46,10 +46,11 @@ ROLE: Final = "ramp"
 """The accounts of the flow are the devnet's keys of this name."""
 
 EXPIRES_S: Final = 3_600
-TICK_S: Final = 0.000_4
+TICK_S: Final = 0.001
 """The shortest pause between two looks at what is due: what falls due within it leaves in one go.
 
-A pause for each action would cost the generator half a core at some thousand actions a second."""
+A pause for each action would cost the generator half a core at some thousand actions a second, and
+each look costs the machine that it shares with the node."""
 
 ASK_WINDOW: Final = 32
 """Requests without an answer on a connection, when there is no clock to follow."""

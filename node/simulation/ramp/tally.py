@@ -40,7 +40,8 @@ class Tally:
         self._due_s = due_s
         self._lanes = lanes
         self._answered_s = [0.0] * len(due_s)
-        self._errors: dict[int, _Error] = {}
+        # As they came: they are read when the run is over, and its machine free.
+        self._errors: dict[int, bytes] = {}
 
     def note(self, action: int, text: bytes) -> None:
         """Take the answer to ``action``; ``text`` follows the id in it."""
@@ -48,7 +49,7 @@ class Tally:
             return
         self._answered_s[action] = perf_counter()
         if not text.startswith(_RESULT):
-            self._errors[action] = _refusals.decode(b"{" + text).error
+            self._errors[action] = text
         self.left -= 1
 
     def sample(self, from_s: float, to_s: float, cpu_s: float) -> Sample:
@@ -76,12 +77,13 @@ class Tally:
         rejected = refused = lost = 0
         delays: list[int] = []
         for action in actions:
-            error = self._errors.get(action)
+            text = self._errors.get(action)
             if not self._answered_s[action]:
                 lost += 1
-            elif error is None:
+            elif text is None:
                 delays.append(round((self._answered_s[action] - self._due_s[action]) * _US))
             else:
+                error = _refusals.decode(b"{" + text).error
                 causes[_cause(error)] += 1
                 refused += error.code >= _FIRST_UNAVAILABLE
                 rejected += error.code < _FIRST_UNAVAILABLE
