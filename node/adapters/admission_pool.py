@@ -63,14 +63,6 @@ _SETTLED_NS: Final = 10_000_000_000
 
 Answer = Callable[[Admitted | PlimsollError], None]
 
-BEHIND: Final = "behind"
-
-
-def nobody_behind() -> Shed | None:
-    """Return None: no one behind the gate is late."""
-    return None
-
-
 _answers: Final = msgspec.msgpack.Decoder(tuple[int, list[Admission]])
 
 
@@ -110,15 +102,13 @@ class AdmissionPool:
         workers: int,
         limit: int = 4_096,
         delay: DelayLimits = DEFAULT_DELAY,
-        behind: Callable[[], Shed | None] = nobody_behind,
     ) -> None:
-        """``behind`` tells what those behind the gate say to what adds risk while they are late."""
+        """Start nothing yet."""
         self._setup = msgspec.msgpack.encode((domain.chain_id, domain.rollup, rules.encode()))
         self._clock = clock
         self._start = start
         self._limit = limit
         self._delay = delay
-        self._behind = behind
         self._reducing: FairQueue[int, _Message] = FairQueue(TURN_WORK, delay)
         self._ordinary: FairQueue[int, _Message] = FairQueue(TURN_WORK, delay)
         self._pressed = False
@@ -205,12 +195,6 @@ class AdmissionPool:
     def _require_in_time(self, origin: int, now_ns: int) -> None:
         """Raise ``Shed`` when what does not reduce risk must wait for the rest."""
         reducing, ordinary = self._reducing, self._ordinary
-        late = self._behind()
-        if late is not None:
-            # A signature is the dearest thing to check: not for what would be refused after it.
-            self.stage.turn_away(BEHIND)
-            self._count(BEHIND)
-            raise late
         if self._pressed:
             self._refuse_late("reducing_first", reducing.delay_ns(now_ns))
         for queue in (reducing, ordinary):

@@ -12,6 +12,7 @@ from node.ingress.door import Door, surroundings
 from node.ingress.presence import Presence
 from node.ingress.replies import Replies
 from node.ingress.service import Ingress
+from node.ingress.turnstile import Turnstile
 from node.publisher.feeds import Feeds
 from node.publisher.leaf_mirror import LeafMirror
 from node.publisher.preview import Previewer
@@ -46,7 +47,7 @@ def publisher_of(node: "Node", blocks: Mailbox[DurableBlock]) -> Publisher:
 
 
 def gate_of(node: "Node") -> AdmissionPool:
-    """Return the gate; it refuses what the lanes behind it would shed."""
+    """Return the gate."""
     base, config = node.base, node.config.sequencer
     return AdmissionPool(
         base.domain,
@@ -56,7 +57,6 @@ def gate_of(node: "Node") -> AdmissionPool:
         workers=max(1, config.signature_workers),
         limit=config.admission_limit,
         delay=delay_limits_of(config),
-        behind=node.sequencer.late_for_risk,
     )
 
 
@@ -72,6 +72,7 @@ def ingress_of(node: "Node") -> Ingress:
         base.rules,
         base.clock,
         AccountLimits(node.config.ingress, lambda action: is_entitled(base.state, action)),
+        Turnstile(node.sequencer.late, delay_limits_of(node.config.sequencer).interval_ns),
         Replies(render, base.recent),
     )
 

@@ -101,12 +101,14 @@ def is_entitled(state: State, action: Action) -> bool:
 def register_overload_figures(node: "Node") -> None:
     """Register what was turned away so that the rest is served in time."""
     capacity, sequencer, gate = node.capacity, node.sequencer, node.gate
+    ingress = node.ingress
     capacity.counter(
         "shed",
         "Requests refused or put out because others wait too long, by cause.",
         lambda: {
             **{(f"lane_{cause}",): count for cause, count in sequencer.shed.items()},
             **{(f"verification_{cause}",): count for cause, count in gate.shed.items()},
+            ("ingress_behind",): ingress.turned_back,
         },
         labels=("cause",),
     )
@@ -115,7 +117,7 @@ def register_overload_figures(node: "Node") -> None:
         "Requests whose deadline or expiry had passed when their turn came.",
         lambda: sequencer.expired + gate.expired,
     )
-    limits = node.ingress.limits
+    limits = ingress.limits
     capacity.counter(
         "account_weight",
         "Weight of actions that accounts asked for, by budget and by what became of it.",

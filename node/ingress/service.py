@@ -15,9 +15,10 @@ from node.codec.json_errors import encode_error, encode_rejection
 from node.codec.json_rounds import read_round
 from node.codec.signatures import authenticate
 from node.ingress.account_limits import AccountLimits
-from node.ingress.claim import claims_to_reduce
+from node.ingress.claim import claimed_lane
 from node.ingress.replies import Replies
 from node.ingress.session import Session
+from node.ingress.turnstile import Turnstile
 from node.ports.admission import Admitted, Gate, Passage
 from node.ports.api import SUCCESS, Answer, Meter
 from node.ports.clock import Clock
@@ -53,6 +54,10 @@ _WHO_SIGNED = frozenset(
 )
 """Rejections that a client understands only with the digest and with whom the signature names."""
 
+# Names of this module are found several times faster than members of an enum class.
+_REDUCING = Lane.REDUCING
+_RESTING = Lane.RESTING
+
 _NEVER_KNOWN = (ActionExpired, DeadlineExceeded, GateClosed, Overloaded, Shed)
 """What a claim may come to whose truth nobody has seen: it took up room all the same."""
 
@@ -61,10 +66,13 @@ class _Ticket:
     """One request on its way; its methods are what gate and sequencer call back.
 
     ``claimant`` is the session that said of it that it reduces risk, if it did. ``meter`` hears of
-    the account's budget; ``proven`` is what the gate found.
+    the account's budget; ``proven`` is what the gate found; ``lane`` is where it
+    said it belongs, once the gate has taken it on.
     """
 
-    __slots__ = ("_answer", "_ingress", "claimant", "deadline_ns", "meter", "proven", "spent_ns")
+    __slots__ = (
+        "_answer", "_ingress", "claimant", "deadline_ns", "lane", "meter", "proven", "spent_ns",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -76,6 +84,7 @@ class _Ticket:
     ) -> None:
         self._ingress = ingress
         self._answer = answer
+        self.lane: Lane | None = None
         self.claimant = claimant
         self.deadline_ns = deadline_ns
         self.meter = meter
@@ -184,6 +193,8 @@ class _Ticket:
     def _finish(self, code: int, body: bytes, started_ns: int) -> None:
         ingress = self._ingress
         ingress.open.discard(self)
+        if self.lane is not None:
+            ingress.turnstile.leave(self.lane)
         self._answer(code, body)
         self.spent_ns += ingress.clock.now_ns() - started_ns
         ingress.stage.busy(0, self.spent_ns, 1)
@@ -197,7 +208,7 @@ def _key_of(proven: Admitted) -> bytes:
 class Ingress:
     """Takes in actions and oracle rounds; every one of them gets exactly one answer."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - it stands between all of these
         self,
         gate: Gate,
         writer: Intake,
@@ -206,6 +217,7 @@ class Ingress:
         rules: Rules,
         clock: Clock,
         limits: AccountLimits,
+        turnstile: Turnstile,
         replies: Replies | None = None,
     ) -> None:
         """``render`` writes the JSON body of a result; ``replies`` are those of before."""
@@ -215,12 +227,16 @@ class Ingress:
         self.replies = Replies(render) if replies is None else replies
         self.clock = clock
         self.open: set[_Ticket] = set()
+        self.turnstile = turnstile
+        self.turned_back = 0
+        """Actions that were refused before their signature was checked, as their lane is late."""
         self.stage = Stage("ingress", capacity=None, held=self.open.__len__)
         self._gate = gate
         self._signing = signing
         self._rules = rules
         self._reporters = frozenset(rules.reporters)
         self._newest_round = 0
+        self._told: tuple[Shed | None, bytes] = (None, b"")
 
     def take_action(
         self,
@@ -236,13 +252,24 @@ class Ingress:
         Work on it began at ``started_ns``, with whatever the caller did before. Past
         ``deadline_ns`` it is not begun any more. ``meter`` hears of its account's budget.
         """
-        reduces = session.is_trusted(started_ns) and claims_to_reduce(raw)
+        lane = claimed_lane(raw)
+        reduces = lane is _REDUCING and session.is_trusted(started_ns)
+        if not reduces:
+            # Who is not believed to reduce risk waits with the first of those who do not.
+            lane = max(lane, _RESTING)
+            late = self.turnstile.refusal_of(lane, started_ns)
+            if late is not None:
+                self._turn_back(late, answer)
+                return
         ticket = self._enter(answer, session if reduces else None, deadline_ns, meter)
         try:
             self._gate.submit(raw, ticket.admitted, Passage(session.origin, reduces, deadline_ns))
         except PlimsollError as error:
             ticket.fail(error, started_ns)
         else:
+            # Whom the gate turned away was never on the way, and says nothing of how fast it goes.
+            ticket.lane = lane
+            self.turnstile.enter(lane)
             ticket.spent_ns += self.clock.now_ns() - started_ns
 
     def take_round(
@@ -271,6 +298,21 @@ class Ingress:
     def turn_away(self, error: PlimsollError) -> None:
         """Count a request that its own connection's limits kept out."""
         self.stage.turn_away(type(error).__name__)
+
+    def _turn_back(self, late: Shed, answer: Answer) -> None:
+        """Refuse an action as its lane would, at a fraction of the cost.
+
+        It has no ticket, its signature is not checked, and the answer is written once for all who
+        hear the same: at twice what a node carries every other message ends here, and what it costs
+        is taken from those that are served.
+        """
+        told, body = self._told
+        if told is not late:
+            body = encode_error(late)
+            self._told = (late, body)
+        self.turned_back += 1
+        self.stage.turn_away("Shed")
+        answer(late.code, body)
 
     def _enter(
         self,

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from node.types.commands import Command
 from node.types.durable import Outcome
-from node.types.errors import PlimsollError
+from node.types.errors import PlimsollError, Shed
 from node.types.lanes import Lane
 
 NEVER_NS = 1 << 63
@@ -33,3 +35,10 @@ class Intake(Protocol):
         ``deliver``.
         """
         ...
+
+
+class Late(msgspec.Struct, frozen=True, gc=False):
+    """A lane in which even a newcomer waits too long, and what it says to what adds risk."""
+
+    lane: Lane
+    refusal: Shed

@@ -10,9 +10,12 @@ until it has drained to half. So when a reducing submission is refused, nothing 
 waiting and none is taken in. The same holds within the room that one account has.
 
 *By delay, not by length.* A lane in which even a newcomer waits too long for its turn is late (see
-``node.capacity.delay_watch``). Then what adds risk is refused, in that lane and in those after it:
-TAKING closes first, because it is served last. An account is late by itself when it brings along
-more than its share gets done; only it is refused then.
+``node.capacity.delay_watch``). Then what adds risk is refused in the lanes after it: TAKING closes
+first, because it is served last. The late lane itself goes on taking while its next has waited for
+less than two intervals. Who stands before the lanes lets no more come to a late one than it gets
+done (see ``node.ingress.turnstile``), so what still comes has had its signature checked, and its
+turn is near. An account is late by itself when it brings along more than its share gets done; only
+it is refused then.
 
 *By share, not by speed.* Within a lane accounts take turns by work, and each may hold so many
 submissions. A full lane takes room from the account that has the most.
@@ -29,6 +32,7 @@ import msgspec
 from node.capacity.delay_watch import DelayLimits
 from node.capacity.fair_queue import FairQueue
 from node.capacity.stage import Stage
+from node.ports.intake import Late
 from node.sequencer.allowance import Allowances
 from node.sequencer.submission import Submission
 from node.types.errors import (
@@ -102,6 +106,8 @@ class Lanes:
         "_pressed",
         "_room",
         "_shared",
+        "_stands_ns",
+        "_told",
         "expired",
         "shed",
         "work",
@@ -132,6 +138,8 @@ class Lanes:
         # What waits in the lanes that accounts share.
         self._shared = 0
         self._late: _Line | None = None
+        self._told: Late | None = None
+        self._stands_ns = 2 * fairness.delay.interval_ns
         self._look_every_ns = fairness.delay.target_ns // 4
         self._look_again_ns = 0
         self.shed: dict[str, int] = {}
@@ -163,20 +171,23 @@ class Lanes:
         """Take new risk again."""
         self._cause = None
 
-    def late_for_risk(self, now_ns: int) -> Shed | None:
-        """Return what all who would add risk hear while lanes are late; None: some is taken.
+    def late(self, now_ns: int) -> Late | None:
+        """Return the most urgent lane that is late, and what it says to what adds risk.
 
         For who stands before the lanes: what they would shed need not be verified first. It is not
-        counted here, as nothing was offered. A closed gate is no matter of this: it lasts, and who
-        is not believed to reduce risk must be heard all the same.
+        counted here, as nothing was offered; the answer stays the same object for as long as it is
+        the same to all. A closed gate is no matter of this: it lasts, and who is not believed to
+        reduce risk must be heard all the same.
         """
-        if self._pressed:
-            reducing = self._lines[Lane.REDUCING]
-            return self._late_error(reducing, reducing.queue.delay_ns(now_ns))
         late = self._late_line(now_ns)
-        if late is not None and late.lane <= Lane.RESTING:
-            return self._late_error(late, late.queue.delay_ns(now_ns))
-        return None
+        if self._pressed:
+            late = self._lines[Lane.REDUCING]
+        if late is None:
+            return None
+        if self._told is None or self._told.lane is not late.lane:
+            delay_ns = late.queue.delay_ns(now_ns)
+            self._told = Late(late.lane, self._late_error(late, delay_ns))
+        return self._told
 
     def offer(self, submission: Submission, lane: Lane, now_ns: int) -> None:
         """Queue ``submission``.
@@ -284,7 +295,9 @@ class Lanes:
             raise self._shed(line, "reducing_first", reducing, reducing.queue.delay_ns(now_ns))
         late = self._late_line(now_ns)
         if late is not None and late.lane <= line.lane:
-            raise self._shed(line, "delay", late, late.queue.delay_ns(now_ns))
+            delay_ns = late.queue.delay_ns(now_ns)
+            if late is not line or delay_ns >= self._stands_ns:
+                raise self._shed(line, "delay", late, delay_ns)
         if line.queue.is_key_late(whose, now_ns):
             delay_ns = line.queue.delay_of_ns(whose, now_ns)
             raise self._shed(line, "account_delay", line, delay_ns)
@@ -293,6 +306,7 @@ class Lanes:
         """Return the most urgent lane that is late; often asked for, and looked up now and then."""
         if now_ns >= self._look_again_ns:
             self._look_again_ns = now_ns + self._look_every_ns
+            self._told = None
             lines = self._lines[Lane.LIQUIDATION :]
             self._late = next((line for line in lines if line.queue.is_late(now_ns)), None)
         return self._late

@@ -33,7 +33,7 @@ import structlog
 from node.capacity.stage import Stage
 from node.codec.receipts import BlockSigning
 from node.ports.clock import Clock
-from node.ports.intake import NEVER_NS, Deliver
+from node.ports.intake import NEVER_NS, Deliver, Late
 from node.ports.journal import Journal
 from node.ports.machine import State
 from node.ports.mailbox import Outlet
@@ -44,7 +44,7 @@ from node.sequencer.pace import Pace
 from node.sequencer.submission import Submission
 from node.types.commands import Action, Command, OpenBlock
 from node.types.durable import DurableBlock, Executed, Outcome
-from node.types.errors import IntegrityError, Overloaded, PlimsollError, Shed, ShuttingDown
+from node.types.errors import IntegrityError, Overloaded, PlimsollError, ShuttingDown
 from node.types.events import Rejected
 from node.types.lanes import Lane, lane_of
 
@@ -158,9 +158,9 @@ class Sequencer(Generic[State]):
         """Take new risk again."""
         self._lanes.open_gate()
 
-    def late_for_risk(self) -> Shed | None:
-        """Return what all who would add risk hear while lanes are late; None: some is taken."""
-        return self._lanes.late_for_risk(self._clock.now_ns())
+    def late(self) -> Late | None:
+        """Return the most urgent lane that is late, if one is."""
+        return self._lanes.late(self._clock.now_ns())
 
     @property
     def shed(self) -> dict[str, int]:

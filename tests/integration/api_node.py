@@ -28,6 +28,7 @@ from node.ingress.config import IngressConfig
 from node.ingress.door import Door, surroundings
 from node.ingress.presence import Presence
 from node.ingress.service import Ingress
+from node.ingress.turnstile import Turnstile
 from node.ports.admission import ORDINARY, Admitted, Passage
 from node.ports.terms import free_terms
 from node.publisher.accounts import Accounts
@@ -156,6 +157,7 @@ class ApiNode:
         self.ingress = Ingress(
             self.gate, self.sequencer, ResultWriter(RULES).write, SIGNING, RULES, clock,
             AccountLimits(ingress, lambda action: is_entitled(self.state, action)),
+            Turnstile(self.sequencer.late, 100_000_000),
         )  # fmt: skip
         self.door = Door(
             surroundings(

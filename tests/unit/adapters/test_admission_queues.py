@@ -36,7 +36,6 @@ class Bench:
 
     def __init__(self, limit: int = 100) -> None:
         self.clock = HandClock()
-        self.late: Shed | None = None
         self.pool = AdmissionPool(
             DOMAIN,
             RULES,
@@ -45,7 +44,6 @@ class Bench:
             workers=1,
             limit=limit,
             delay=DelayLimits(20, 100),
-            behind=lambda: self.late,
         )
         self.answers: list[tuple[str, Admitted | PlimsollError]] = []
 
@@ -128,17 +126,6 @@ async def test_a_late_gate_refuses_what_does_not_reduce() -> None:
     assert bench.pool.shed == {"delay": 1}
     assert bench.batch(10) == ["cancel", "first"]
     bench.submit("again", origin=2)
-
-
-async def test_what_would_be_shed_later_is_not_verified_first() -> None:
-    bench = Bench()
-    bench.late = Shed(queue="lane_resting", delay_ms=30, retry_after_ms=100)
-    assert bench.refused() is bench.late
-    assert bench.pool.shed == {"behind": 1}
-    bench.submit("reduces", reduces=True)
-    bench.late = None
-    bench.submit("adds")
-    assert bench.batch(10) == ["reduces", "adds"]
 
 
 async def test_only_the_connection_that_floods_is_late() -> None:

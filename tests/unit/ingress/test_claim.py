@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.codec.action_types import ORDER_TYPE_NAMES, TRIGGER_NAMES
 from node.codec.json_actions import ActionReader, action_to_json
-from node.ingress.claim import claims_to_reduce
+from node.ingress.claim import claimed_lane
 from node.types.lanes import Lane, lane_of
 from tests.unit.codec.example_actions import ACTIONS, RULES, signed
 
@@ -19,17 +20,25 @@ CANCEL = {"order_id": 7}
 @pytest.mark.parametrize("name", sorted(BODIES))
 def test_a_claim_is_what_the_lane_says(name: str) -> None:
     raw = msgspec.json.encode(BODIES[name])
-    assert claims_to_reduce(raw) == (lane_of(READER.read(raw)) is Lane.REDUCING)
+    assert claimed_lane(raw) is lane_of(READER.read(raw))
 
 
-@given(st.lists(st.booleans(), max_size=4), st.integers(0, 3))
-def test_a_bulk_claims_what_its_riskiest_order_is(reducing: list[bool], cancels: int) -> None:
-    orders = [{**ORDER, "reduce_only": reduces} for reduces in reducing]
+_TYPES = st.sampled_from(ORDER_TYPE_NAMES)
+_TRIGGERS = st.sampled_from([{}, *({"trigger": name} for name in TRIGGER_NAMES)])
+
+
+@given(st.lists(st.tuples(st.booleans(), _TYPES, _TRIGGERS), max_size=4), st.integers(0, 3))
+def test_a_bulk_claims_what_its_riskiest_order_is(
+    kinds: list[tuple[bool, str, dict[str, str]]], cancels: int
+) -> None:
+    orders = [
+        {**ORDER, "reduce_only": reduces, "type": kind, **waits} for reduces, kind, waits in kinds
+    ]
     body = {**BODIES["one_order"], "orders": orders, "cancels": [CANCEL] * cancels}
     if not orders and not cancels:
         return
     raw = msgspec.json.format(msgspec.json.encode(body), indent=2)
-    assert claims_to_reduce(raw) == (lane_of(READER.read(raw)) is Lane.REDUCING)
+    assert claimed_lane(raw) is lane_of(READER.read(raw))
 
 
 @pytest.mark.parametrize("amount", ["1", "0.000001", "-1", "-0.5", "0", "0.0", "00.10"])
@@ -37,11 +46,11 @@ def test_margin_is_topped_up_by_more_than_nothing(amount: str) -> None:
     head = {key: BODIES["one_order"][key] for key in ("account", "nonce", "expires", "signature")}
     body = {**head, "type": "adjust_margin", "market": ORDER["market"], "amount": amount}
     raw = msgspec.json.encode(body)
-    assert claims_to_reduce(raw) == (lane_of(READER.read(raw)) is Lane.REDUCING)
+    assert claimed_lane(raw) is lane_of(READER.read(raw))
 
 
 @pytest.mark.parametrize(
     "raw", [b"", b"{", b"[]", b"7", b'{"type":"deposit"}', b"\xff", b"[" * 60_000]
 )
 def test_what_cannot_be_read_claims_nothing(raw: bytes) -> None:
-    assert not claims_to_reduce(raw)
+    assert claimed_lane(raw) is Lane.TAKING

@@ -11,9 +11,10 @@ from node.ingress.account_limits import AccountLimits
 from node.ingress.config import IngressConfig
 from node.ingress.service import Ingress
 from node.ingress.session import CLAIMS_ON_CREDIT, Session
+from node.ingress.turnstile import Turnstile
 from node.ports.admission import ORDINARY, Admitted, Passage
 from node.ports.api import SUCCESS
-from node.ports.intake import NEVER_NS, Deliver
+from node.ports.intake import NEVER_NS, Deliver, Late
 from node.types.blocks import Block
 from node.types.commands import CancelAll, Command, OracleRound
 from node.types.durable import DurableBlock, Executed
@@ -48,6 +49,7 @@ ACTION = signed(
 )
 ADMITTED = Admitted(ACTION, SIGNING.digest(ACTION))
 RAW = b"{}"
+MS = 1_000_000
 PRICES = (Ticks(500_000), Ticks(20_000))
 
 
@@ -111,9 +113,11 @@ class Desk:
     def __init__(self) -> None:
         self.gate, self.intake = HandGate(), HandIntake()
         self.answers: list[tuple[int, str]] = []
+        self.late: Late | None = None
         self.ingress = Ingress(
             self.gate, self.intake, rendered, SIGNING, RULES, HandClock(),
             AccountLimits(IngressConfig(), lambda action: action.signer == action.account),
+            Turnstile(lambda: self.late, 100 * MS),
         )  # fmt: skip
         self.session = Session(IngressConfig(), origin=7)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from node.capacity.delay_watch import DelayLimits
-from node.sequencer.lanes import EXPIRED, Fairness, Lanes
+from node.sequencer.lanes import EXPIRED, GATED, Fairness, Lanes
 from node.sequencer.submission import Submission
 from node.types.commands import (
     CancelAll,
@@ -107,54 +107,78 @@ def test_a_crowd_past_its_deadline_does_not_hold_up_a_block() -> None:
 # --- delay ----------------------------------------------------------------------------------------
 
 
-def stand_late(bench: Bench, lane: Lane, until_ms: int = 200) -> None:
-    """Keep ``lane`` at a delay of 30 ms, from many accounts, up to a time."""
-    for at in range(0, until_ms, 10):
-        bench.offer(lane, Address(at.to_bytes(20, "big")), at * MS)
-        if at >= 30:
-            bench.take(1, at * MS)
+def stand_late(bench: Bench, lane: Lane, until_ms: int = 130) -> None:
+    """Let 40 accounts wait in ``lane`` from the start, and one be served every 10 ms."""
+    for place in range(40):
+        bench.offer(lane, Address(place.to_bytes(20, "big")), 0)
+    for at in range(10, until_ms, 10):
+        bench.take(1, at * MS)
 
 
-@pytest.mark.parametrize(
-    ("lane", "closed"), [(Lane.REDUCING, True), (Lane.RESTING, True), (Lane.TAKING, False)]
-)
-def test_who_stands_before_the_lanes_hears_what_all_would_hear(lane: Lane, closed: bool) -> None:
+@pytest.mark.parametrize("lane", [Lane.REDUCING, Lane.RESTING, Lane.TAKING])
+def test_who_stands_before_the_lanes_hears_which_is_late(lane: Lane) -> None:
     bench = Bench()
-    assert bench.lanes.late_for_risk(0) is None
-    stand_late(bench, lane, 130)
-    error = bench.lanes.late_for_risk(130 * MS)
-    assert (error is not None) == closed
-    if error is not None:
-        assert error.queue == f"lane_{lane.name.lower()}"
-        assert error.values == bench.refused(Lane.RESTING, now_ns=130 * MS).values
-    bench.take(1_000, 160 * MS)
-    assert bench.lanes.late_for_risk(160 * MS) is None
+    assert bench.lanes.late(0) is None
+    stand_late(bench, lane, 220)
+    late = bench.lanes.late(220 * MS)
+    assert late is not None
+    assert late.lane is lane
+    assert late.refusal.values == bench.refused(Lane.TAKING, now_ns=220 * MS).values
+    bench.take(1_000, 221 * MS)
+    assert bench.lanes.late(221 * MS) is None
+
+
+def test_what_all_hear_is_made_once() -> None:
+    bench = Bench()
+    stand_late(bench, Lane.RESTING)
+    late = bench.lanes.late(130 * MS)
+    assert bench.lanes.late(131 * MS) is late
+    later = bench.lanes.late(136 * MS)
+    assert later is not None
+    assert later.refusal.delay_ms == 136
+
+
+def test_when_what_reduces_must_go_first_that_is_what_is_told() -> None:
+    bench = Bench(limit=4)
+    for _ in range(5):
+        bench.offer(Lane.REDUCING)
+    late = bench.lanes.late(0)
+    assert late is not None
+    assert late.refusal.values == bench.refused(Lane.RESTING).values
+
+
+@pytest.mark.parametrize("lane", GATED)
+def test_a_late_lane_takes_what_was_verified_for_it_until_it_stands_still(lane: Lane) -> None:
+    bench = Bench()
+    stand_late(bench, lane)
+    bench.offer(lane, BOB, 199 * MS)
+    assert bench.refused(lane, MALLORY, 200 * MS).queue == f"lane_{lane.name.lower()}"
+    assert bench.lanes.shed == {"delay": 1}
 
 
 def test_a_closed_gate_is_told_behind_the_signature_only() -> None:
     bench = Bench()
     bench.lanes.close_gate("outage")
-    assert bench.lanes.late_for_risk(0) is None
+    assert bench.lanes.late(0) is None
 
 
 def test_a_late_lane_refuses_what_adds_risk_and_says_when_to_come_back() -> None:
     bench = Bench()
-    stand_late(bench, Lane.TAKING, 130)
-    error = bench.refused(Lane.TAKING, MALLORY, 140 * MS)
+    stand_late(bench, Lane.TAKING)
+    error = bench.refused(Lane.TAKING, MALLORY, 240 * MS)
     assert isinstance(error, Shed)
-    assert error.values == {"queue": "lane_taking", "delay_ms": 40, "retry_after_ms": 100}
-    bench.offer(Lane.RESTING, BOB, 140 * MS)
-    bench.offer(Lane.REDUCING, BOB, 140 * MS)
+    assert error.values == {"queue": "lane_taking", "delay_ms": 240, "retry_after_ms": 220}
+    bench.offer(Lane.RESTING, BOB, 240 * MS)
+    bench.offer(Lane.REDUCING, BOB, 240 * MS)
     assert bench.lanes.shed == {"delay": 1}
 
 
 def test_whoever_is_served_later_closes_first() -> None:
     bench = Bench()
-    stand_late(bench, Lane.RESTING, 130)
-    for lane in (Lane.TAKING, Lane.RESTING):
-        assert bench.refused(lane, MALLORY, 140 * MS).queue == "lane_resting"
+    stand_late(bench, Lane.RESTING)
+    assert bench.refused(Lane.TAKING, MALLORY, 140 * MS).queue == "lane_resting"
     stand = Bench()
-    stand_late(stand, Lane.REDUCING, 130)
+    stand_late(stand, Lane.REDUCING)
     assert stand.refused(Lane.TAKING, MALLORY, 140 * MS).queue == "lane_reducing"
     assert stand.refused(Lane.RESTING, MALLORY, 140 * MS).queue == "lane_reducing"
     stand.offer(Lane.REDUCING, MALLORY, 140 * MS)
@@ -162,10 +186,10 @@ def test_whoever_is_served_later_closes_first() -> None:
 
 def test_it_opens_again_once_the_queue_has_drained() -> None:
     bench = Bench()
-    stand_late(bench, Lane.TAKING, 130)
-    bench.refused(Lane.TAKING, MALLORY, 140 * MS)
-    bench.take(1_000, 141 * MS)
-    bench.offer(Lane.TAKING, MALLORY, 142 * MS)
+    stand_late(bench, Lane.TAKING)
+    bench.refused(Lane.TAKING, MALLORY, 240 * MS)
+    bench.take(1_000, 241 * MS)
+    bench.offer(Lane.TAKING, MALLORY, 242 * MS)
 
 
 def test_a_burst_that_drains_sheds_nothing() -> None:
