@@ -293,9 +293,10 @@ class Sequencer(Generic[State]):
                 return False
             self._to_build.clear()
             await self._to_build.wait()
-        if not self._built:
-            # At zero this still lets everyone speak who is ready to.
-            await asyncio.sleep(0 if self._stopping else self._limits.gather_ms / 1000)
+        # At zero this still lets everyone speak who is ready to: what a durable block brings about
+        # (a liquidation) is in the next block that is built, ahead or not.
+        ahead = bool(self._built) or self._stopping
+        await asyncio.sleep(0 if ahead else self._limits.gather_ms / 1000)
         return True
 
     def _enough_waits(self) -> bool:

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
+from node.types.blocks import Block
 from node.types.durable import Executed
 from node.types.errors import IntegrityError, ShuttingDown
+from node.types.lanes import Lane
+from tests.unit.sequencer.surroundings import MemoryJournal
 from tests.unit.sequencer.test_service import Bench, HeldJournal, running
-from tests.unit.sequencer.toy_machine import FATAL
+from tests.unit.sequencer.toy_machine import FATAL, pay
 
 
 async def settled() -> None:
@@ -57,3 +60,37 @@ async def test_what_is_being_written_outlives_a_failure_behind_it() -> None:
     with pytest.raises(ShuttingDown):
         await queued
     bench.assert_conserved()
+
+
+class StepJournal(MemoryJournal):
+    """A journal whose disk takes one block for each permission."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.permissions = asyncio.Semaphore(0)
+
+    async def append(self, block: Block) -> None:
+        await self.permissions.acquire()
+        await super().append(block)
+
+
+async def test_what_a_durable_block_brings_about_is_in_the_next_that_is_built() -> None:
+    journal = StepJournal()
+    async with running(Bench(journal, block_work=4)) as bench:
+        flow = [bench.pay(index, lane=Lane.REDUCING) for index in range(20)]
+        await settled()
+        assert bench.state.block == 2
+
+        async def liquidate() -> None:
+            await bench.outlet.wait()
+            await bench.pay(99, lane=Lane.LIQUIDATION)
+
+        urgent = asyncio.create_task(liquidate())
+        await settled()
+        journal.permissions.release()
+        await settled()
+        assert bench.state.block == 3
+        for _ in range(20):
+            journal.permissions.release()
+        await asyncio.gather(urgent, *flow)
+    assert pay(99) in journal.blocks[2].commands
