@@ -154,6 +154,11 @@ class Lanes:
         return sum(line.queue.count for line in self._lines)
 
     @property
+    def liquidations(self) -> int:
+        """Return how many liquidations wait."""
+        return self._lines[Lane.LIQUIDATION].queue.count
+
+    @property
     def stages(self) -> tuple[Stage, ...]:
         """Return the counters of each lane, in the lanes' order."""
         return tuple(line.stage for line in self._lines)
@@ -174,14 +179,11 @@ class Lanes:
     def late(self, now_ns: int) -> Late | None:
         """Return the most urgent lane that is late, and what it says to what adds risk.
 
-        For who stands before the lanes: what they would shed need not be verified first. It is not
-        counted here, as nothing was offered; the answer stays the same object for as long as it is
-        the same to all. A closed gate is no matter of this: it lasts, and who is not believed to
-        reduce risk must be heard all the same.
+        For who stands before the lanes: what they would shed need not be verified first. The answer
+        stays the same object while it is the same to all. A closed gate is no matter of this: it
+        lasts, and who is not believed to reduce risk must be heard all the same.
         """
-        late = self._late_line(now_ns)
-        if self._pressed:
-            late = self._lines[Lane.REDUCING]
+        late = self._lines[Lane.REDUCING] if self._pressed else self._late_line(now_ns)
         if late is None:
             return None
         if self._told is None or self._told.lane is not late.lane:

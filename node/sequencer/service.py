@@ -18,13 +18,14 @@ away) must close the gate well before its outlet is full, so that reducing risk 
 outlet means that a station has stopped working, and then the exchange stops rather than forget.
 
 Anything that fails here and is not a rejection ends the process. The state may then be ahead of the
-journal by two blocks: nothing of them was told to anyone, and a restart replays the journal.
+journal by a few blocks: nothing of them was told to anyone, and a restart replays the journal.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Ordered
+from itertools import chain
 from typing import Generic
 
 import msgspec
@@ -53,6 +54,9 @@ ASKERS = 8
 
 UNWRITTEN_MAX = 2
 """Blocks built and not yet durable: the one that is being written, and the next."""
+
+UNWRITTEN_URGENT_MAX = 4
+"""Likewise while liquidations wait: they are not to wait for the disk."""
 
 _log = structlog.get_logger(__name__)
 
@@ -213,7 +217,7 @@ class Sequencer(Generic[State]):
             chosen, submission.whose = Lane.TAKING, STRANGERS
         self._lanes.offer(submission, chosen, self._clock.now_ns())
         self._in_flight[submission.key] = submission
-        if self._lanes.work >= self._enough:
+        if self._lanes.work >= self._enough or chosen is Lane.LIQUIDATION:
             self._to_build.set()
 
     def submit(
@@ -273,12 +277,10 @@ class Sequencer(Generic[State]):
             raise fault
 
     async def _build_blocks(self) -> None:
+        clock = self._clock
         while await self._some_wait():
             submissions = self._lanes.take(
-                self._pace.budget(),
-                self._clock.now_ns(),
-                self._clock.now_ms(),
-                self._insight.reserve_work(),
+                self._pace.budget(), clock.now_ns(), clock.now_ms(), self._insight.reserve_work()
             )
             if submissions:  # Otherwise all of them were past their deadlines.
                 self._in_hand = submissions
@@ -303,9 +305,12 @@ class Sequencer(Generic[State]):
         """Return whether the next block is to be built now.
 
         With nothing to be written, for whatever waits. During a write, for what fills a block: the
-        rest is better off in company. With a block waiting behind the write, for nothing.
+        rest is better off in company. With a block waiting behind the write, for liquidations.
         """
+        if self._lanes.liquidations and len(self._built) < UNWRITTEN_URGENT_MAX:
+            return True
         if len(self._built) >= UNWRITTEN_MAX:
+            self._enough = 1 << 62  # More than can wait: no other work is worth a look.
             return False
         self._enough = self._pace.budget() if self._built else 1
         return self._lanes.work >= self._enough
@@ -379,10 +384,8 @@ class Sequencer(Generic[State]):
 
     def _abandon(self, unknown: IntegrityError) -> None:
         """Tell everyone who still waits that there will be no outcome."""
-        for built in self._built:
-            for submission in built.submissions:
-                self._deliver(submission, unknown)
-        for submission in self._in_hand:
+        begun = (self._in_hand, *(built.submissions for built in self._built))
+        for submission in chain.from_iterable(begun):
             self._deliver(submission, unknown)
         for submission in self._lanes.drain(self._clock.now_ns()):
             self._deliver(submission, ShuttingDown())

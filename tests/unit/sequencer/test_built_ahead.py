@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from node.sequencer.service import UNWRITTEN_MAX, UNWRITTEN_URGENT_MAX
 from node.types.blocks import Block
-from node.types.durable import Executed
+from node.types.durable import Executed, Outcome
 from node.types.errors import IntegrityError, ShuttingDown
 from node.types.lanes import Lane
 from tests.unit.sequencer.surroundings import MemoryJournal
@@ -94,3 +95,26 @@ async def test_what_a_durable_block_brings_about_is_in_the_next_that_is_built() 
             journal.permissions.release()
         await asyncio.gather(urgent, *flow)
     assert pay(99) in journal.blocks[2].commands
+
+
+async def test_liquidations_do_not_wait_for_the_disk() -> None:
+    journal = HeldJournal()
+    async with running(Bench(journal, block_work=2)) as bench:
+        others = [bench.pay(0)]
+        await journal.begun.wait()
+        others += [bench.pay(index, lane=Lane.TAKING) for index in range(1, 10)]
+        await settled()
+        assert bench.state.block == UNWRITTEN_MAX
+        urgent: list[asyncio.Future[Outcome]] = []
+        for block in range(UNWRITTEN_MAX + 1, UNWRITTEN_URGENT_MAX + 1):
+            urgent.append(bench.pay(100 + block, lane=Lane.LIQUIDATION))
+            await settled()
+            assert bench.state.block == block
+        # There is an end to it: what nobody was told of is held in memory alone.
+        urgent.append(bench.pay(99, lane=Lane.LIQUIDATION))
+        await settled()
+        assert bench.state.block == UNWRITTEN_URGENT_MAX
+        assert not any(outcome.done() for outcome in (*others, *urgent))
+        journal.release.set()
+        await asyncio.gather(*others, *urgent)
+    assert [block.commands[1] for block in journal.blocks[2:5]] == [pay(103), pay(104), pay(99)]
