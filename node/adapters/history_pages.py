@@ -1,7 +1,10 @@
-"""Answers to questions about the history: pages of rows as JSON, the newest first.
+"""Answers to questions about the history: pages of rows as JSON, the newest or the oldest first.
 
 A page ends where the next begins: at the key of its last row. Rows that are added meanwhile come
-before the first page and move no row from one page to another.
+at the newest end, and move no row from one page to another.
+
+Times become keys before anything is read: a table's time never falls while its key grows, so the
+first key of a time is found by halving, and no index over times has to be written.
 """
 
 from time import monotonic
@@ -21,6 +24,9 @@ from node.types.rules import Rules
 _STEPS_BETWEEN_LOOKS: Final = 10_000
 """Instructions of SQLite between two looks at the clock: some tenths of a millisecond."""
 _MS: Final = 1_000
+
+KeyRange = tuple[int | None, int | None]
+"""The lowest key, of its first column, and the one past the highest; None: there is no bound."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -51,7 +57,8 @@ class HistoryPages:
             with told_as_ours(self._where), self._engine.connect() as connection:
                 self._limit(connection, begun)
                 written = connection.execute(sql.select(PROGRESS.c.sequence)).scalar_one()
-                found = connection.execute(_chosen(table, question)).mappings().all()
+                chosen = _chosen(table, question, _range(connection, table, question))
+                found = connection.execute(chosen).mappings().all()
         except HistoryUnavailable:
             waited_ms = int((monotonic() - begun) * _MS)
             if waited_ms >= self._query_ms:
@@ -75,26 +82,67 @@ class HistoryPages:
             driver.set_progress_handler(lambda: monotonic() > until, _STEPS_BETWEEN_LOOKS)
 
 
-def _chosen(table: Table, question: Question) -> Any:
+def _range(connection: sql.Connection, table: Table, question: Question) -> KeyRange:
+    """Return the keys whose rows are of the time that is asked for."""
+    since, until = question.since, question.until
+    return (
+        None if since is None else _first_key(connection, table, since),
+        None if until is None else _first_key(connection, table, until + 1),
+    )
+
+
+def _first_key(connection: sql.Connection, table: Table, time: int) -> int:
+    """Return the lowest key, of its first column, from which on no row is older than ``time``."""
+    columns = SQL_TABLES[table.name].c
+    key = columns[table.key[0]]
+    least = sql.bindparam("least", type_=sql.BigInteger())
+    next_row = sql.select(key, columns.time).where(key >= least).order_by(key).limit(1)
+    low = 0
+    high = (connection.execute(sql.select(sql.func.max(key))).scalar_one() or 0) + 1
+    while low < high:
+        middle = (low + high) // 2
+        found = connection.execute(next_row, {"least": middle}).first()
+        if found is None or found[1] >= time:
+            high = middle
+        else:
+            low = found[0] + 1
+    return low
+
+
+def _chosen(table: Table, question: Question, keys: KeyRange) -> Any:
     """Return the statement; an account's rows are looked up by each column that may name it."""
     if question.account is None or len(table.accounts) == 1:
         owner = table.accounts[0] if question.account is not None else None
-        return _page(table, question, owner)
-    # One range of an index for each column, and of these again the newest.
-    parts = [_page(table, question, owner).subquery() for owner in table.accounts]
+        return _page(table, question, keys, owner)
+    # One range of an index for each column, and of these again the first.
+    parts = [_page(table, question, keys, owner).subquery() for owner in table.accounts]
     both = sql.union_all(*(sql.select(part) for part in parts)).subquery()
-    newest = [both.c[name].desc() for name in table.key]
-    return sql.select(both).order_by(*newest).limit(question.limit)
+    return sql.select(both).order_by(*_order(both, table, question)).limit(question.limit)
 
 
-def _page(table: Table, question: Question, owner: str | None) -> sql.Select[Any]:
-    columns = SQL_TABLES[table.name].c
+def _order(rows: Any, table: Table, question: Question) -> list[Any]:
+    key = [rows.c[name] for name in table.key]
+    return [one.asc() if question.oldest_first else one.desc() for one in key]
+
+
+def _page(table: Table, question: Question, keys: KeyRange, owner: str | None) -> sql.Select[Any]:
+    rows = SQL_TABLES[table.name]
+    columns, first = rows.c, rows.c[table.key[0]]
     chosen = sql.select(*(columns[column.name] for column in table.columns))
     if owner is not None:
         chosen = chosen.where(columns[owner] == question.account)
     if question.market is not None:
         chosen = chosen.where(columns.market == question.market)
-    key = [columns[name] for name in table.key]
-    if question.before is not None:
-        chosen = chosen.where(sql.tuple_(*key) < sql.tuple_(*map(sql.literal, question.before)))
-    return chosen.order_by(*(column.desc() for column in key)).limit(question.limit)
+    if question.word is not None:
+        chosen = chosen.where(columns[table.told_apart_by] == question.word)
+    if question.number is not None:
+        chosen = chosen.where(first == question.number)
+    if keys[0] is not None:
+        chosen = chosen.where(first >= keys[0])
+    if keys[1] is not None:
+        chosen = chosen.where(first < keys[1])
+    if question.behind is not None:
+        key = sql.tuple_(*(columns[name] for name in table.key))
+        last = sql.tuple_(*map(sql.literal, question.behind))
+        chosen = chosen.where(key > last if question.oldest_first else key < last)
+    return chosen.order_by(*_order(rows, table, question)).limit(question.limit)

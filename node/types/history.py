@@ -65,18 +65,34 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """One table; its rows are ordered by ``key``, ``accounts`` are the columns that say whose."""
+    """One table; its rows are ordered by ``key``, ``accounts`` are the columns that say whose.
+
+    ``told_apart_by`` is the column of few ``words`` by which rows can be asked for, empty where
+    there is none. Where rows have a ``time``, it never falls while the key grows.
+    """
 
     name: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     accounts: tuple[str, ...] = ()
     about: str = ""
+    told_apart_by: str = ""
+    words: tuple[str, ...] = ()
 
     @property
     def by_market(self) -> bool:
         """Return whether each row belongs to a market."""
         return any(column.unit is Unit.MARKET for column in self.columns)
+
+    @property
+    def timed(self) -> bool:
+        """Return whether each row says when it came."""
+        return any(column.name == "time" for column in self.columns)
+
+    @property
+    def number(self) -> str | None:
+        """Return the column whose number names one row, None where it takes several columns."""
+        return self.key[0] if len(self.key) == 1 else None
 
     @property
     def ordinal(self) -> str:
@@ -148,6 +164,8 @@ ORDERS: Final = Table(
     ),
     ("account",),
     "Every order and what has become of it: waiting, resting, filled or cancelled (reason).",
+    "status",
+    ("waiting", "resting", "filled", "cancelled"),
 )
 KEPT_UNLESS_TOLD: Final = (
     "price",
@@ -228,6 +246,8 @@ TRANSFERS: Final = Table(
     ),
     ("account",),
     "Deposits (number: of the inbox) and withdrawals (number: their id).",
+    "kind",
+    ("deposit", "withdrawal"),
 )
 WORK: Final = Table(
     "work",
@@ -360,14 +380,21 @@ class HistoryMark(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Question(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Which rows of ``table`` are asked for: up to ``limit``, the newest first.
+    """Which rows of ``table`` are asked for: up to ``limit``, the newest first or the oldest.
 
-    ``before`` is the key of the row before which to begin (None: at the newest), ``account`` and
-    ``market`` leave out all others' (None: nobody's).
+    ``behind`` is the key of the row behind which to go on, in that order (None: begin). All else
+    leaves out other rows, and None leaves out none: ``account``, ``market``, ``word`` (in the
+    column ``told_apart_by``), ``number`` (the one that names the row), and the times that rows are
+    not older than (``since``) and not newer than (``until``).
     """
 
     table: str
     limit: int
     account: str | None = None
     market: int | None = None
-    before: tuple[int, ...] | None = None
+    behind: tuple[int, ...] | None = None
+    oldest_first: bool = False
+    since: int | None = None
+    until: int | None = None
+    word: str | None = None
+    number: int | None = None

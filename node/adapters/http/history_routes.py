@@ -1,12 +1,12 @@
-"""The REST routes of the history: pages of rows, the newest first.
+"""The REST routes of the history: pages of rows, the newest first or the oldest.
 
 ====================================  ==========================================================
-GET /history/fills                    ?account= &market= &limit= &cursor=
-GET /history/orders                   likewise: every order, with what has become of it
+GET /history/fills                    ?account= &market= &since= &until= &order= &limit= &cursor=
+GET /history/orders                   likewise, ?status= &order_id=: every order and its fate
 GET /history/funding                  payments to positions; /history/funding_moves: of the index
 GET /history/liquidations             and /history/deleveragings
-GET /history/transfers                deposits and withdrawals; /history/work: what work cost
-GET /history/batches                  of the log, with where they stand on L1
+GET /history/transfers                deposits and withdrawals, ?kind=; /history/work: its cost
+GET /history/batches                  ?number=: of the log, with where they stand on L1
 ====================================  ==========================================================
 
 Nothing here is private, as nothing is in ``/account`` and ``/orders``: all of it can be rebuilt
@@ -35,6 +35,11 @@ _PARTS: Final = 4
 
 TOLD: Final = tuple(table for table in TABLES.values() if table.name != "positions")
 """The tables that are asked for here; what positions stand now is told by ``/account``."""
+
+OLDEST, NEWEST = "oldest", "newest"
+"""Which end ``order`` begins at."""
+
+_INT64_MAX: Final = 2**63 - 1
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -82,9 +87,7 @@ class HistoryAsked:
 
         Raises ``MalformedMessage``, ``MalformedAddress``, ``UnknownMarket``.
         """
-        known = {"limit", "cursor"}
-        known |= {"account"} if table.accounts else set()
-        known |= {"market"} if table.by_market else set()
+        known = allowed(table)
         unknown = sorted(set(asked) - known)
         if unknown:
             raise MalformedMessage(detail=f"allowed: {', '.join(sorted(known))}", text=unknown[0])
@@ -97,7 +100,12 @@ class HistoryAsked:
             limit=self._limit(asked.get("limit")),
             account=None if account is None else hex_from_address(address_from_hex(account)),
             market=None if market is None else self._markets[market],
-            before=None if cursor is None else key_of(table, cursor),
+            behind=None if cursor is None else key_of(table, cursor),
+            oldest_first=_one_of((NEWEST, OLDEST), "order", asked) == OLDEST,
+            since=_integer("since", asked),
+            until=_integer("until", asked),
+            word=_one_of(table.words, table.told_apart_by, asked),
+            number=None if table.number is None else _integer(table.number, asked),
         )
 
     def _limit(self, text: str | None) -> int:
@@ -109,3 +117,30 @@ class HistoryAsked:
                 return limit
         detail = f"limit is an integer from 1 to {self._rows_max}"
         raise MalformedMessage(detail=detail, text=text[:40])
+
+
+def allowed(table: Table) -> set[str]:
+    """Return the parameters that mean something for ``table``."""
+    known = {"limit", "cursor", "order"}
+    known |= {"account"} if table.accounts else set()
+    known |= {"market"} if table.by_market else set()
+    known |= {"since", "until"} if table.timed else set()
+    known |= {table.told_apart_by} if table.told_apart_by else set()
+    known |= {table.number} if table.number else set()
+    return known
+
+
+def _one_of(words: tuple[str, ...], name: str, asked: Mapping[str, str]) -> str | None:
+    text = asked.get(name)
+    if text is None or text in words:
+        return text
+    raise MalformedMessage(detail=f"{name} is one of {', '.join(words)}", text=text[:40])
+
+
+def _integer(name: str, asked: Mapping[str, str]) -> int | None:
+    text = asked.get(name)
+    if text is None:
+        return None
+    if text.isascii() and text.isdecimal() and len(text) <= 19 and int(text) < _INT64_MAX:
+        return int(text)
+    raise MalformedMessage(detail=f"{name} is an integer below 2^63 - 1", text=text[:40])

@@ -1,11 +1,11 @@
 """The REST endpoints of the history, made of its tables: one entry for each that is told."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from node.adapters.http.history_routes import TOLD
+from node.adapters.http.history_routes import NEWEST, OLDEST, TOLD
 from node.app.contract.endpoint import ADDRESS, SYMBOL, Endpoint, Parameter
 from node.app.contract.errors import Errors
 from node.codec.answers import Account, Decimal, Hash
@@ -28,6 +28,8 @@ _TYPES: Final[dict[Unit, Any]] = {
 }
 """What ``node.types.history_units.readable`` makes of a value of each unit."""
 
+_WHOLE: Final = (0, 2**63 - 2)
+
 _ERRORS: Final[Errors] = (
     tree.MalformedMessage,
     tree.MalformedAddress,
@@ -48,16 +50,32 @@ def _endpoint(table: Table) -> Endpoint:
             Annotated[int, Meta(ge=1, le=HistoryConfig().page_rows_max)],
             "rows of the page; the operator may have set another bound",
         ),
-        Parameter("cursor", "query", str, "`next` of the page before"),
+        Parameter("cursor", "query", str, "`next` of the page before, asked with the same `order`"),
+        Parameter("order", "query", Literal[NEWEST, OLDEST], "which end to begin at; else newest"),
     ]
     if table.accounts:
         asked.append(Parameter("account", "query", ADDRESS, "only rows that name this account"))
     if table.by_market:
         asked.append(Parameter("market", "query", SYMBOL, "only rows of this market"))
+    if table.timed:
+        asked.append(
+            Parameter("since", "query", int, "only rows of this millisecond or later", _WHOLE)
+        )
+        asked.append(
+            Parameter("until", "query", int, "only rows of this millisecond or earlier", _WHOLE)
+        )
+    if table.told_apart_by:
+        asked.append(
+            Parameter(
+                table.told_apart_by, "query", Literal[table.words], "only rows with this word"
+            )
+        )
+    if table.number:
+        asked.append(Parameter(table.number, "query", int, "only the row with this number", _WHOLE))
     return Endpoint(
         "get",
         f"/history/{table.name}",
-        f"{table.about} The newest first.",
+        table.about,
         _page_of(table),
         parameters=tuple(asked),
         errors=_ERRORS,
@@ -77,8 +95,8 @@ def _page_of(table: Table) -> Any:
         [("rows", tuple[row, ...]), ("next", str | None), ("sequence", int)],  # type: ignore[valid-type]
         frozen=True,
         namespace={
-            "__doc__": "Rows, the newest first; `next` is the cursor of the page behind them, null"
-            " on the last one; history is written up to command `sequence`."
+            "__doc__": "Rows, in the order asked for; `next` is the cursor of the page behind them,"
+            " null on the last one; history is written up to command `sequence`."
         },
     )
 

@@ -12,7 +12,7 @@ from node.adapters import history_pages
 from node.adapters.history_pages import HistoryPages
 from node.codec.history_cursor import key_of
 from node.types.errors import DeadlineExceeded, HistoryUnavailable
-from node.types.history import TABLES, Question
+from node.types.history import FROM_THE_LOG, TABLES, Question
 from node.types.ids import hex_from_address
 from tests.property.random_log import ACCOUNTS, RULES
 from tests.unit.adapters.history_databases import EACH_DATABASE, fresh_url, opened, some_blocks
@@ -57,8 +57,8 @@ def every_page(pages: HistoryPages, question: Question) -> list[dict[str, Any]]:
         rows += page["rows"]
         if page["next"] is None:
             return rows
-        before = key_of(TABLES[question.table], page["next"])
-        question = msgspec.structs.replace(question, before=before)
+        behind = key_of(TABLES[question.table], page["next"])
+        question = msgspec.structs.replace(question, behind=behind)
 
 
 @pytest.mark.parametrize("table", [name for name in TABLES if name not in ("positions", "batches")])
@@ -90,6 +90,60 @@ def test_an_account_s_rows_are_found_by_whichever_column_names_it(
         assert mine
 
 
+@pytest.mark.parametrize("table", [table.name for table in FROM_THE_LOG if table.timed])
+def test_the_oldest_first_are_the_newest_first_turned_round(
+    pages: HistoryPages, table: str
+) -> None:
+    newest = every_page(pages, Question(table, 10_000))
+    assert every_page(pages, Question(table, 3, oldest_first=True)) == newest[::-1]
+
+
+@pytest.mark.parametrize("table", [table.name for table in FROM_THE_LOG if table.timed])
+def test_times_bound_what_is_found_and_both_ends_belong_to_it(
+    pages: HistoryPages, table: str
+) -> None:
+    whole = ask(pages, Question(table, 10_000))["rows"]
+    times = sorted({row["time"] for row in whole})
+    for since in (0, times[0], times[len(times) // 2], times[-1], times[-1] + 1):
+        for until in (0, times[0], times[len(times) // 2] + 1, times[-1]):
+            wanted = [row for row in whole if since <= row["time"] <= until]
+            question = Question(table, 4, since=since, until=until)
+            assert every_page(pages, question) == wanted
+            question = msgspec.structs.replace(question, oldest_first=True)
+            assert every_page(pages, question) == wanted[::-1]
+    assert every_page(pages, Question(table, 4, since=times[1]))
+    assert every_page(pages, Question(table, 4, until=times[0]))
+
+
+@pytest.mark.parametrize("table", ["orders", "transfers"])
+def test_rows_of_one_word_are_found(pages: HistoryPages, table: str) -> None:
+    whole = ask(pages, Question(table, 10_000))["rows"]
+    column, words = TABLES[table].told_apart_by, TABLES[table].words
+    assert {row[column] for row in whole} <= set(words)
+    for word in words:
+        wanted = [row for row in whole if row[column] == word]
+        assert every_page(pages, Question(table, 3, word=word)) == wanted
+    account = hex_from_address(ACCOUNTS[0])
+    assert every_page(pages, Question(table, 3, account=account, word=words[0])) == [
+        row for row in whole if (row["account"], row[column]) == (account, words[0])
+    ]
+
+
+def test_one_order_is_found_by_its_number(pages: HistoryPages) -> None:
+    whole = ask(pages, Question("orders", 10_000))["rows"]
+    wanted = whole[len(whole) // 2]
+    assert ask(pages, Question("orders", 5, number=wanted["order_id"]))["rows"] == [wanted]
+    nobody = Question("orders", 5, account="0x" + "00" * 20, number=wanted["order_id"])
+    assert ask(pages, nobody)["rows"] == []
+    assert ask(pages, Question("orders", 5, number=2**62))["rows"] == []
+
+
+def test_times_of_a_history_without_rows_find_nothing(url: str) -> None:
+    with opened(url), reading(url) as pages:
+        page = ask(pages, Question("fills", 5, since=1, until=2))
+    assert (page["rows"], page["next"]) == ([], None)
+
+
 def test_rows_that_come_meanwhile_move_no_row_of_a_later_page(url: str) -> None:
     groups = list(groups_of(BLOCKS, 20))
     with opened(url) as store, reading(url) as pages:
@@ -100,7 +154,7 @@ def test_rows_that_come_meanwhile_move_no_row_of_a_later_page(url: str) -> None:
         cursor = key_of(TABLES["fills"], first["next"])
         for group in groups[2:]:
             store.append(group)
-        rest = every_page(pages, Question("fills", 5, before=cursor))
+        rest = every_page(pages, Question("fills", 5, behind=cursor))
     assert first["rows"] + rest == before
     assert len(before) > 5
 

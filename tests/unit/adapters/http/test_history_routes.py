@@ -11,7 +11,15 @@ from node.adapters.http.history_routes import HistoryAsked
 from node.adapters.http.rest import errors_as_json
 from node.codec.history_cursor import cursor_of
 from node.types.errors import MalformedAddress, MalformedMessage, Overloaded, UnknownMarket
-from node.types.history import BATCHES, FILLS, FUNDING_MOVES, ORDERS, TABLES, Question
+from node.types.history import (
+    BATCHES,
+    FILLS,
+    FUNDING_MOVES,
+    ORDERS,
+    TABLES,
+    TRANSFERS,
+    Question,
+)
 from tests.examples import ALICE, RULES
 
 ADDRESS = "0x" + ALICE.address.hex()
@@ -47,6 +55,15 @@ def test_every_parameter_finds_its_place() -> None:
     cursor = cursor_of(FILLS, {"sequence": 9, "place": 2})
     query = {"account": ADDRESS.upper(), "market": "ETH-PERP", "limit": "500", "cursor": cursor}
     assert asked().question(FILLS, query) == Question("fills", 500, ADDRESS, 2, (9, 2))
+    times = {"since": "5", "until": "9", "order": "oldest"}
+    assert asked().question(FILLS, times) == Question(
+        "fills", 100, oldest_first=True, since=5, until=9
+    )
+    assert asked().question(FILLS, {"order": "newest"}) == Question("fills", 100)
+    one = {"status": "filled", "order_id": "7"}
+    assert asked().question(ORDERS, one) == Question("orders", 100, word="filled", number=7)
+    assert asked().question(TRANSFERS, {"kind": "deposit"}).word == "deposit"
+    assert asked().question(BATCHES, {"number": "3"}).number == 3
 
 
 @pytest.mark.parametrize("limit", ["0", "501", "-1", "1.5", "", "9" * 30, "١"])
@@ -61,8 +78,17 @@ def test_a_limit_lies_within_its_bounds(limit: str) -> None:
         (BATCHES, {"account": ADDRESS}),
         (BATCHES, {"market": "BTC-PERP"}),
         (FUNDING_MOVES, {"account": ADDRESS}),
-        (ORDERS, {"since": "1"}),
+        (BATCHES, {"since": "1"}),
+        (BATCHES, {"until": "1"}),
+        (FILLS, {"number": "1"}),
+        (FILLS, {"status": "filled"}),
         (ORDERS, {"cursor": "00"}),
+        (ORDERS, {"order": "oldest first"}),
+        (ORDERS, {"status": "gone"}),
+        (ORDERS, {"order_id": "-1"}),
+        (ORDERS, {"since": "yesterday"}),
+        (ORDERS, {"until": str(2**63 - 1)}),
+        (TRANSFERS, {"kind": ""}),
     ],
 )
 def test_what_a_table_cannot_be_asked_is_refused(table: object, query: dict[str, str]) -> None:
