@@ -23,7 +23,8 @@ class Order(msgspec.Struct):
     """One order. ``amount`` and ``filled`` are None where it was open before anybody listened.
 
     ``ended`` is None while it rests, else why it does not: ``filled`` or a reason of the exchange.
-    Times are those of blocks, in milliseconds; 0: before anybody listened. ``trigger`` is ``stop``,
+    Times are those of blocks, in milliseconds; 0: before anybody listened. ``sequence`` is the
+    command that changed it last (0: none that anybody heard of). ``trigger`` is ``stop``,
     ``take_profit``, or empty; it stays once ``trigger_price`` was met. ``good_till`` 0 is never, or
     not told.
     """
@@ -46,13 +47,18 @@ class Order(msgspec.Struct):
     trigger: str = ""
     trigger_price: Decimal = Decimal(0)
     good_till: int = 0
+    sequence: int = 0
     told: Message = msgspec.field(default_factory=dict)
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False):
-    """One fill of one of the account's orders. ``key`` is its place: sequence and number."""
+    """One fill of the account; ``order_id`` is 0 where a liquidation took for it.
+
+    ``key`` is the trade's name, the same for both sides and in the exchange's history.
+    """
 
     key: str
+    sequence: int
     order_id: int
     market: str
     side: str
@@ -73,11 +79,20 @@ class Changes(msgspec.Struct):
     balance: bool = False
 
 
+def trade_name(sequence: int, taker_order: int, maker_order: int) -> str:
+    """Return what names a trade: the command that made it, and its orders (0: a liquidation's)."""
+    return f"{sequence}-{taker_order}-{maker_order}"
+
+
 class LocalAccount:
-    """The account as the feed last told it; amounts are decimals in units of the market."""
+    """The account as the feed last told it; amounts are decimals in units of the market.
+
+    Of what came behind the command ``whole_since`` all fills and ended orders are here.
+    """
 
     def __init__(self) -> None:
         self.seq = 0
+        self.whole_since = 0
         self.free = Decimal(0)
         self.reserved = Decimal(0)
         self.positions: dict[str, Message] = {}
@@ -96,8 +111,8 @@ class LocalAccount:
             raise FeedGap(expected=self.seq, found=message["prev_seq"])
         self.seq = message["seq"]
         changes = Changes()
-        for number, event in enumerate(message["events"]):
-            self._take(event, f"{self.seq}-{number}", time, changes)
+        for event in message["events"]:
+            self._take(event, time, changes)
         return changes
 
     def order(self, order_id: int) -> Order | None:
@@ -113,7 +128,7 @@ class LocalAccount:
     def _begin(self, message: Message) -> Changes:
         """Start over; orders that went while nobody listened have ended, and nobody knows how."""
         before = self.open
-        self.seq = message["seq"]
+        self.seq = self.whole_since = message["seq"]
         self.free, self.reserved = Decimal(message["free"]), Decimal(message["reserved"])
         self.positions = {held["market"]: held for held in message["positions"]}
         self.open = {}
@@ -137,7 +152,7 @@ class LocalAccount:
             good_till=told.get("good_till", 0), told=told,
         )  # fmt: skip
 
-    def _take(self, event: Message, key: str, time: int, changes: Changes) -> None:
+    def _take(self, event: Message, time: int, changes: Changes) -> None:
         match event["event"]:
             case "balance":
                 self.free, self.reserved = Decimal(event["free"]), Decimal(event["reserved"])
@@ -151,7 +166,7 @@ class LocalAccount:
                 order = self._accepted(event, time)
                 changes.orders[order.order_id] = order
             case "filled" | "cancelled" | "rested" | "amended" | "triggered":
-                self._progress(event, key, time, changes)
+                self._progress(event, time, changes)
             case _:
                 # Deposits, withdrawals, work: their sums come as a balance. Agents and the switch.
                 pass
@@ -169,19 +184,21 @@ class LocalAccount:
             Decimal(event["price"]), size,
             amount=size, filled=Decimal(0), time=time, changed=time,
             trigger=event.get("trigger", ""), trigger_price=Decimal(event.get("trigger_price", 0)),
-            told=event,
+            sequence=event["sequence"], told=event,
         )  # fmt: skip
         return order
 
-    def _progress(self, event: Message, key: str, time: int, changes: Changes) -> None:
+    def _progress(self, event: Message, time: int, changes: Changes) -> None:
+        if event["event"] == "filled":
+            changes.fills.append(self._fill(event, time))
         order = self.open.get(event["order_id"])
         if order is None:
+            # A liquidation takes without an order.
             return
-        order.changed, order.told = time, event
+        order.changed, order.sequence, order.told = time, event["sequence"], event
         changes.orders[order.order_id] = order
         if event["event"] == "filled":
-            fill = self._filled(order, event, key, time)
-            changes.fills.append(fill)
+            self._fill_order(order, event, time)
             if not order.remaining:
                 self._end(order, "filled")
         elif event["event"] == "cancelled":
@@ -195,7 +212,7 @@ class LocalAccount:
             order.price, order.remaining = Decimal(event["price"]), Decimal(event["remaining"])
             _measure(order)
 
-    def _filled(self, order: Order, event: Message, key: str, time: int) -> Fill:
+    def _fill_order(self, order: Order, event: Message, time: int) -> None:
         price, size, fee = (Decimal(event[name]) for name in ("price", "size", "fee"))
         # Not so much less each time: an auction tells first what it leaves, and then the fills.
         order.remaining = Decimal(event["remaining"])
@@ -205,12 +222,19 @@ class LocalAccount:
         if order.filled is not None:
             order.filled += size
             _measure(order)
+
+    def _fill(self, event: Message, time: int) -> Fill:
+        price, size, fee = (Decimal(event[name]) for name in ("price", "size", "fee"))
+        own, other, sequence = event["order_id"], event["counter_order"], event["sequence"]
+        orders = (other, own) if event["role"] == "maker" else (own, other)
+        key = trade_name(sequence, *orders)
         fill = self.fills[key] = Fill(
-            key, order.order_id, order.market, event["side"], event["role"], price, size, fee,
+            key, sequence, own, event["market"], event["side"], event["role"], price, size, fee,
             time, event,
         )  # fmt: skip
         if len(self.fills) > ENDED_MAX:
-            self.fills.popitem(last=False)
+            _, forgotten = self.fills.popitem(last=False)
+            self.whole_since = max(self.whole_since, forgotten.sequence)
         return fill
 
     def _end(self, order: Order, reason: str) -> None:
@@ -218,7 +242,8 @@ class LocalAccount:
         self.open.pop(order.order_id, None)
         self.ended[order.order_id] = order
         if len(self.ended) > ENDED_MAX:
-            self.ended.popitem(last=False)
+            _, forgotten = self.ended.popitem(last=False)
+            self.whole_since = max(self.whole_since, forgotten.sequence)
 
 
 def _measure(order: Order) -> None:

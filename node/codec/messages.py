@@ -290,13 +290,11 @@ class TriggeredEvent(OrderEvent, frozen=True, tag="triggered"):
 
 
 class FilledEvent(AccountEvent, frozen=True, tag="filled"):
-    """A fill; without ``state`` and ``remaining`` where a liquidation took.
-
-    ``auction``: at the one price of an auction.
-    """
+    """A fill against ``counter_order``; what a liquidation took has ``order_id`` 0 and no state."""
 
     role: Literal["maker", "taker"]
     order_id: Natural
+    counter_order: Natural
     market: str
     side: Side
     price: Decimal

@@ -161,6 +161,7 @@ class AccountEvents:
             "event": "filled",
             "role": "maker" if making else "taker",
             "order_id": event.maker_order if making else event.taker_order,
+            "counter_order": event.taker_order if making else event.maker_order,
             "market": market.symbol,
             "side": SIDE_NAMES[side],
             "price": _price(event.price, market),

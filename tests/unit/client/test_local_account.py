@@ -20,7 +20,8 @@ SNAPSHOT = {
 
 
 def update(*events: dict[str, Any], seq: int = 9, before: int = 7) -> dict[str, Any]:
-    return {"type": "update", "seq": seq, "prev_seq": before, "events": list(events)}
+    named = [{"sequence": seq, **event} for event in events]
+    return {"type": "update", "seq": seq, "prev_seq": before, "events": named}
 
 
 def accepted(number: int, size: str = "3") -> dict[str, Any]:
@@ -31,11 +32,12 @@ def accepted(number: int, size: str = "3") -> dict[str, Any]:
 
 
 def filled(
-    number: int, size: str, price: str = "11", role: str = "taker", left: str = "0"
+    number: int, size: str, price: str = "11", role: str = "taker", left: str = "0", other: int = 2
 ) -> dict[str, Any]:
     return {
-        "event": "filled", "role": role, "order_id": number, "market": "BTC-PERP", "side": "sell",
-        "price": price, "size": size, "fee": "0.1", "remaining": left,
+        "event": "filled", "role": role, "order_id": number, "counter_order": other,
+        "market": "BTC-PERP", "side": "sell", "price": price, "size": size, "fee": "0.1",
+        "remaining": left,
     }  # fmt: skip
 
 
@@ -70,7 +72,7 @@ def test_a_snapshot_is_how_things_stand() -> None:
 def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
     account = followed()
     changes = account.apply(
-        update(accepted(6), filled(6, "1", left="2"), filled(6, "2", "12")), 1_000
+        update(accepted(6), filled(6, "1", left="2"), filled(6, "2", "12", other=3)), 1_000
     )
     order = account.order(6)
     assert order is changes.orders[6]
@@ -78,7 +80,7 @@ def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
     assert (order.remaining, order.ended) == (Decimal(0), "filled")
     assert (order.cost, order.fee) == (Decimal(35), Decimal("0.2"))
     assert (order.time, order.traded, order.changed) == (1_000, 1_000, 1_000)
-    assert [fill.key for fill in changes.fills] == ["9-1", "9-2"]
+    assert [fill.key for fill in changes.fills] == ["9-6-2", "9-6-3"]
     assert 6 not in account.open
 
 
@@ -95,7 +97,7 @@ def test_what_is_left_of_an_order_that_may_not_rest_is_told_with_its_reason() ->
 
 def test_a_position_that_is_closed_is_gone_and_the_balance_new() -> None:
     account = followed()
-    closed = LONG | {"event": "position", "size": "0"}
+    closed = LONG | {"event": "position", "size": "0", "sequence": 9}
     balance = {"event": "balance", "free": "101.5", "reserved": "0"}
     changes = account.apply(update(closed, balance), 1)
     assert account.positions == {}
@@ -150,6 +152,32 @@ def test_memory_is_bounded() -> None:
     assert len(account.ended) == len(account.fills) == ENDED_MAX
     assert account.order(10) is None
     assert account.order(10 + ENDED_MAX) is not None
+    # What was forgotten last is the last of which not everything is here any more.
+    assert account.whole_since == 10 + 49
+
+
+def test_what_came_behind_a_snapshot_is_known_whole() -> None:
+    account = followed()
+    assert account.whole_since == 7
+    account.apply(update(accepted(6), seq=9), 1_000)
+    assert (account.whole_since, account.open[6].sequence) == (7, 9)
+    account.apply(SNAPSHOT | {"seq": 20, "orders": []}, 0)
+    assert account.whole_since == 20
+
+
+def test_what_a_liquidation_takes_is_a_fill_without_an_order() -> None:
+    account = followed()
+    changes = account.apply(update(filled(0, "1", other=4)), 1_000)
+    [fill] = changes.fills
+    assert (fill.key, fill.order_id, fill.sequence) == ("9-0-4", 0, 9)
+    assert changes.orders == {}
+
+
+def test_a_trade_has_one_name_on_both_its_sides() -> None:
+    taking, making = followed(), followed()
+    taking.apply(update(accepted(6), filled(6, "1", left="2", other=5)), 1_000)
+    making.apply(update(filled(5, "1", role="maker", left="1", other=6)), 1_000)
+    assert list(taking.fills) == list(making.fills) == ["9-6-5"]
 
 
 WAITING = {
