@@ -1,11 +1,10 @@
-"""The account's half of the adapter: balance, positions, orders and fills, asked and watched."""
+"""The account's half of the adapter: balance, positions and open orders, and what is watched."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from node.client.ccxt_errors import OrderNotFound, translated
+from node.client.ccxt_errors import translated
 from node.client.ccxt_feeds import Feeds
-from node.client.ccxt_orders import order_number
 from node.client.ccxt_public import PublicMethods, within
 from node.client.ccxt_structures import (
     balance_structure,
@@ -72,49 +71,6 @@ class AccountMethods(PublicMethods):
         name = None if symbol is None else self.market(symbol)["id"]
         orders = [one for one in feeds.account.open.values() if name in {None, one.market}]
         return within([self._shown_order(one) for one in orders], since, limit)
-
-    async def fetch_order(
-        self,
-        id: str,  # noqa: A002 - CCXT's name
-        symbol: str | None = None,  # noqa: ARG002 - an id says all
-        params: Structure | None = None,
-    ) -> Structure:
-        """Return an order that is open, or has ended since the account is followed."""
-        require_none(params)
-        order = (await self._private()).order(order_number(id))
-        if order is None:
-            raise OrderNotFound(f"plimsoll: no order {id} is open or has ended lately")
-        return self._shown_order(order)
-
-    async def fetch_closed_orders(
-        self,
-        symbol: str | None = None,
-        since: int | None = None,
-        limit: int | None = None,
-        params: Structure | None = None,
-    ) -> list[Structure]:
-        """Return the orders that were filled since the account is followed, the oldest first."""
-        require_none(params)
-        feeds = await self._private()
-        name = None if symbol is None else self.market(symbol)["id"]
-        ended = [one for one in feeds.account.ended.values() if name in {None, one.market}]
-        shown = [self._shown_order(one) for one in ended]
-        return within([one for one in shown if one["status"] == "closed"], since, limit)
-
-    async def fetch_my_trades(
-        self,
-        symbol: str | None = None,
-        since: int | None = None,
-        limit: int | None = None,
-        params: Structure | None = None,
-    ) -> list[Structure]:
-        """Return the account's fills since it is followed, the oldest first."""
-        require_none(params)
-        feeds = await self._private()
-        name = None if symbol is None else self.market(symbol)["id"]
-        fills = [fill for fill in feeds.fills() if name in {None, fill.market}]
-        shown = [own_trade_structure(self._symbol_of(one.market), one, self.quote) for one in fills]
-        return within(shown, since, limit)
 
     async def watch_orders(
         self,
@@ -200,6 +156,7 @@ class AccountMethods(PublicMethods):
         rules = self._rules_of(name)
         return position_structure(self._symbol_of(name), told, held, rules, marks.times[name])
 
-    def _shown_order(self, order: Order) -> Structure:
-        asked = self._asked.get(order.order_id, {})
-        return order_structure(self._symbol_of(order.market), order, asked, self.quote)
+    def _shown_order(self, order: Order, asked: Structure | None = None) -> Structure:
+        """Return an order; ``asked`` is what somebody else knows that it was asked to be."""
+        known = (asked or {}) | self._asked.get(order.order_id, {})
+        return order_structure(self._symbol_of(order.market), order, known, self.quote)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from node.client.ccxt_account import AccountMethods
 from node.client.ccxt_errors import (
     ArgumentsRequired,
     BadRequest,
@@ -33,9 +32,8 @@ from node.client.ccxt_orders import (
     rejected_structure,
     wish_of,
 )
-from node.client.ccxt_structures import (
-    margin_structure,
-)
+from node.client.ccxt_past import PastMethods
+from node.client.ccxt_structures import margin_structure
 from node.client.ccxt_venue import Structure, also_in_camel_case, require_none
 from node.client.local_account import ENDED_MAX, Order
 from node.client.marks import worst_price
@@ -51,7 +49,7 @@ FEED_S: Final = 2.0
 
 
 @also_in_camel_case
-class PlimsollExchange(AccountMethods):
+class PlimsollExchange(PastMethods):
     """See the module and ``Venue``. Every method raises the errors of ``ccxt_errors``."""
 
     # --- orders -------------------------------------------------------------------------------
@@ -265,7 +263,7 @@ class PlimsollExchange(AccountMethods):
         market = self.market(wish.symbol)
         if "error" in item:
             return rejected_structure(market["symbol"], wish, item, result["time"])
-        self._asked[item["order_id"]] = asked_of(new)
+        self._asked[item["order_id"]] = asked_of(new.type, reduce_only=new.reduce_only)
         if len(self._asked) > ENDED_MAX:
             self._asked.popitem(last=False)
         assert self._feeds is not None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from node.client.errors import SubscriptionEnded
-from node.client.local_account import Changes, Fill, LocalAccount, Order
+from node.client.local_account import Changes, LocalAccount, Order
 from node.client.local_book import FeedGap
 from node.client.session import Session
 from node.client.subscription import Message
@@ -130,10 +130,6 @@ class Feeds:
     def order(self, order_id: int) -> Order | None:
         """Return an order of the account that is open or has ended lately."""
         return self.account.order(order_id)
-
-    def fills(self) -> list[Fill]:
-        """Return the account's fills since it is followed, the oldest first."""
-        return list(self.account.fills.values())
 
     def account_fields(self) -> Message:
         """Return the account's collateral and positions in the form in which the node shows it."""

@@ -8,7 +8,7 @@ import msgspec
 from node.client.ccxt_errors import ArgumentsRequired, InvalidOrder, NotSupported
 from node.client.ccxt_numbers import Number
 from node.client.local_account import Order
-from node.types.commands import NewOrder, OrderType, Side, Trigger
+from node.types.commands import OrderType, Side, Trigger
 from node.types.units import UINT64_MAX
 
 Structure = dict[str, Any]
@@ -20,7 +20,10 @@ _TIMES: Final = {
     "PO": OrderType.POST_ONLY,
 }
 _GOOD_TILL: Final = "GTD"
-_TIME_OF: Final = {kind: time for time, kind in _TIMES.items()} | {OrderType.MARKET: "IOC"}
+_TIME_OF: Final = {kind: time for time, kind in _TIMES.items()} | {
+    OrderType.MARKET: "IOC",
+    OrderType.SLIDE: "PO",
+}
 _STOPS: Final = {
     "triggerPrice": None,
     "stopLossPrice": Trigger.STOP,
@@ -152,13 +155,13 @@ def order_number(text: object) -> int:
     return int(digits)
 
 
-def asked_of(new: NewOrder) -> Structure:
-    """Return what the exchange does not tell of an order afterwards, and its sender knows."""
+def asked_of(kind: OrderType, *, reduce_only: bool) -> Structure:
+    """Return what the feeds do not tell of an order, and its sender and the history know."""
     return {
-        "type": "market" if new.type is OrderType.MARKET else "limit",
-        "timeInForce": _TIME_OF[new.type],
-        "postOnly": new.type is OrderType.POST_ONLY,
-        "reduceOnly": new.reduce_only,
+        "type": "market" if kind is OrderType.MARKET else "limit",
+        "timeInForce": _TIME_OF[kind],
+        "postOnly": _TIME_OF[kind] == "PO",
+        "reduceOnly": reduce_only,
     }
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from node.client.ccxt_numbers import iso8601
-from node.client.local_account import Fill, Order
+from node.client.local_account import Fill, Order, trade_name
 from node.client.valuation import Valued
 from node.types.rules import MarketRules
 from node.types.units import MONEY_DECIMALS, PPM_ONE
@@ -82,7 +82,8 @@ def trade_structure(symbol: str, trade: Structure, time: int) -> Structure:
     """Return a public trade; its side is the taker's."""
     price, size = Decimal(trade["price"]), Decimal(trade["size"])
     return {
-        "id": f"{trade['taker_order']}-{trade['maker_order']}", "order": None,
+        "id": trade_name(trade["sequence"], trade["taker_order"], trade["maker_order"]),
+        "order": None,
         "timestamp": time, "datetime": iso8601(time), "symbol": symbol, "type": None,
         "side": trade["taker_side"], "takerOrMaker": "taker",
         "price": float(price), "amount": float(size), "cost": float(price * size),
@@ -94,7 +95,7 @@ def own_trade_structure(symbol: str, fill: Fill, quote: str) -> Structure:
     """Return a fill of one of the account's own orders, with its fee."""
     fee = {"cost": float(fill.fee), "currency": quote}
     return {
-        "id": fill.key, "order": str(fill.order_id),
+        "id": fill.key, "order": str(fill.order_id) if fill.order_id else None,
         "timestamp": fill.time, "datetime": iso8601(fill.time), "symbol": symbol, "type": None,
         "side": fill.side, "takerOrMaker": fill.role,
         "price": float(fill.price), "amount": float(fill.size),
@@ -123,7 +124,7 @@ def order_structure(symbol: str, order: Order, asked: Structure, quote: str) -> 
         "remaining": float(order.remaining),
         "cost": None if filled is None else float(order.cost),
         "average": float(order.cost / filled) if filled else None,
-        "status": _status(order), "fee": fee, "fees": [] if fee is None else [dict(fee)],
+        "status": status_of(order), "fee": fee, "fees": [] if fee is None else [dict(fee)],
         "trades": [], "info": order.told,
     }  # fmt: skip
 
@@ -187,6 +188,44 @@ def margin_structure(
     }  # fmt: skip
 
 
+def funding_structure(symbol: str, row: Structure, quote: str) -> Structure:
+    """Return a payment of funding to a position; one that it paid is below zero."""
+    time = row["time"]
+    return {
+        "info": row, "symbol": symbol, "code": quote, "timestamp": time,
+        "datetime": iso8601(time), "id": f"{row['sequence']}-{row['place']}",
+        "amount": float(row["amount"]), "rate": None, "type": None,
+    }  # fmt: skip
+
+
+def liquidation_structure(symbol: str, row: Structure) -> Structure:
+    """Return a liquidation; its prices are those of its fills, and its side is told by nothing."""
+    time, contracts = row["time"], float(row["closed"])
+    return {
+        "info": row, "symbol": symbol, "contracts": contracts, "contractSize": 1.0,
+        "price": None, "side": None, "baseValue": contracts, "quoteValue": None,
+        "timestamp": time, "datetime": iso8601(time),
+    }  # fmt: skip
+
+
+def transaction_structure(row: Structure, quote: str, final: int) -> Structure:
+    """Return a deposit or a withdrawal, which is ``ok`` once its command is ``final`` on L1.
+
+    L1 names its own transaction of each; the exchange's log knows of none.
+    """
+    time, account, kind = row["time"], row["account"], row["kind"]
+    done = kind == "deposit" or row["sequence"] <= final
+    return {
+        "info": row, "id": str(row["number"]), "txid": None, "timestamp": time,
+        "datetime": iso8601(time), "network": None, "address": account,
+        "addressTo": account, "addressFrom": account if kind == "deposit" else None,
+        "tag": None, "tagTo": None, "tagFrom": None, "type": kind,
+        "amount": float(row["amount"]), "currency": quote, "status": "ok" if done else "pending",
+        "updated": None, "internal": False, "comment": None,
+        "fee": {"cost": 0.0, "currency": quote},
+    }  # fmt: skip
+
+
 def candle_structure(candle: Structure) -> list[float]:
     """Return a candle as CCXT's list: its start in milliseconds, the four prices, the volume."""
     named = ("open", "high", "low", "close", "volume")
@@ -203,7 +242,8 @@ def _trigger_prices(order: Order) -> Structure:
     }  # fmt: skip
 
 
-def _status(order: Order) -> str:
+def status_of(order: Order) -> str:
+    """Return CCXT's word for how an order stands."""
     if order.ended is None:
         return "open"
     return "closed" if order.ended == _CLOSED else "canceled"

@@ -28,7 +28,7 @@ from node.types.units import Millis
 Structure = dict[str, Any]
 T = TypeVar("T")
 
-HAS: Final[dict[str, bool | str]] = {
+HAS: Final[dict[str, bool]] = {
     "spot": False, "margin": False, "swap": True, "future": False, "option": False,
     "ws": True,
     "addMargin": True, "cancelAllOrders": True, "cancelAllOrdersAfter": True,
@@ -36,18 +36,22 @@ HAS: Final[dict[str, bool | str]] = {
     "createMarketOrder": True, "createLimitOrder": True, "createPostOnlyOrder": True,
     "createReduceOnlyOrder": True, "createStopOrder": True, "createTriggerOrder": True,
     "createStopLossOrder": True, "createTakeProfitOrder": True,
-    "deposit": False, "editOrder": True, "fetchBalance": True, "fetchClosedOrders": "emulated",
-    "fetchCurrencies": False, "fetchFundingRate": False, "fetchFundingRateHistory": False,
-    "fetchMarkets": True, "fetchMyTrades": "emulated", "fetchOHLCV": True,
-    "fetchOpenOrders": True, "fetchOrder": "emulated", "fetchOrderBook": True,
-    "fetchOrders": False, "fetchPosition": True, "fetchPositions": True, "fetchStatus": True,
+    "deposit": False, "editOrder": True, "fetchBalance": True, "fetchCanceledOrders": True,
+    "fetchClosedOrders": True, "fetchCurrencies": False, "fetchDeposits": True,
+    "fetchDepositsWithdrawals": True, "fetchFundingHistory": True, "fetchFundingRate": False,
+    "fetchFundingRateHistory": False,
+    "fetchLedger": False, "fetchLiquidations": True, "fetchMarkets": True,
+    "fetchMyLiquidations": True, "fetchMyTrades": True, "fetchOHLCV": True,
+    "fetchOpenOrders": True, "fetchOrder": True, "fetchOrderBook": True,
+    "fetchOrders": True, "fetchPosition": True, "fetchPositions": True, "fetchStatus": True,
     "fetchTicker": True, "fetchTickers": True, "fetchTime": True, "fetchTrades": True,
-    "reduceMargin": True, "setLeverage": False, "setMarginMode": False, "transfer": False,
+    "fetchWithdrawals": True, "reduceMargin": True, "setLeverage": False,
+    "setMarginMode": False, "transfer": False,
     "watchBalance": True, "watchMyTrades": True, "watchOHLCV": False, "watchOrderBook": True,
     "watchOrders": True, "watchPositions": True, "watchTicker": False, "watchTrades": True,
     "withdraw": False,
 }  # fmt: skip
-"""What there is, by CCXT's names. ``emulated``: of what was seen since it was first asked for."""
+"""What there is, by CCXT's names; what has been (``ccxt_past``), of a node that keeps a history."""
 
 
 def also_in_camel_case(kind: type[T]) -> type[T]:

@@ -10,6 +10,7 @@ import msgspec
 
 from node.adapters.http.config import HttpConfig
 from node.adapters.http.framing import text_frame
+from node.adapters.http.history_routes import HistoryAsked
 from node.adapters.http.probes import Probes
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
@@ -73,6 +74,7 @@ from tests.examples import (
     signed,
 )
 from tests.integration.conformance import messages
+from tests.integration.kept_history import KeptHistory
 from tests.unit.sequencer.surroundings import MemoryJournal, TestKey
 
 BTC = MarketId(1)
@@ -130,7 +132,13 @@ class InlineGate:
 class ApiNode:
     """The stations, wired as the app wires them."""
 
-    def __init__(self, http: HttpConfig, ingress: IngressConfig, lane_limit: int) -> None:
+    def __init__(
+        self,
+        http: HttpConfig,
+        ingress: IngressConfig,
+        lane_limit: int,
+        history: KeptHistory | None = None,
+    ) -> None:
         clock = StillClock()
         self.entered: list[Address] = []
         self.left: list[Address] = []
@@ -138,6 +146,7 @@ class ApiNode:
         self.leaves = LeafMirror(self.state.leaves())
         self.gate = InlineGate()
         self.journal = MemoryJournal()
+        self.history = history
         self.funding_blocks = 0
         self.mailbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("publisher", 64))
         self.sequencer = Sequencer(
@@ -149,7 +158,7 @@ class ApiNode:
             BlockSigning(DOMAIN),
             clock,
             SequencerLimits(lanes=dict.fromkeys(Lane, lane_limit)),
-            [self.leaves, self.mailbox],
+            [one for one in (self.leaves, self.mailbox, history) if one is not None],
         )
         zero = Sequence(0)
         self.feeds = Feeds(RULES, Books(2), Accounts(RULES.limits), Marks(zero), text_frame, zero)
@@ -177,7 +186,14 @@ class ApiNode:
         )
         self.faults: Iterable[str] = ()
         self.traffic = Traffic()
-        probes = Probes(
+        asked = None if history is None else HistoryAsked(history, RULES, 1_000, waiting_max=64)
+        self.server = HttpServer(
+            http, self.door, views, self._probes(), self.traffic, history=asked
+        )
+        self._nonces = {ALICE: 0, BOB: 0, CAROL: 0}
+
+    def _probes(self) -> Probes:
+        return Probes(
             lambda: self.faults,
             lambda: {"stages": 9},
             lambda: b"plimsoll_up 1\n",
@@ -187,8 +203,6 @@ class ApiNode:
             openapi_text,
             asyncapi_text,
         )
-        self.server = HttpServer(http, self.door, views, probes, self.traffic)
-        self._nonces = {ALICE: 0, BOB: 0, CAROL: 0}
 
     @property
     def url(self) -> str:
@@ -247,13 +261,16 @@ async def running_node(
     lane_limit: int = 1_000,
     *,
     funded: bool = True,
+    history: KeptHistory | None = None,
 ) -> AsyncIterator[ApiNode]:
     """Run a funded node; at the end every counter must conserve.
 
     One that is not ``funded`` has an empty log: a test may make up the blocks that it tells of.
     """
     base = http or HttpConfig()
-    node = ApiNode(msgspec.structs.replace(base, port=0), ingress or IngressConfig(), lane_limit)
+    node = ApiNode(
+        msgspec.structs.replace(base, port=0), ingress or IngressConfig(), lane_limit, history
+    )
     await node.server.start()
     running = [
         asyncio.create_task(work)

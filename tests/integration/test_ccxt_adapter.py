@@ -27,10 +27,12 @@ from node.client.ccxt_errors import (
     OrderNotFillable,
     OrderNotFound,
 )
+from node.client.ccxt_structures import liquidation_structure, transaction_structure
 from node.client.ccxt_venue import HAS
 from tests.architecture.sources import TOP
 from tests.examples import ALICE, BOB, MALLORY, START_MS, Person
 from tests.integration.api_node import ApiNode, running_node
+from tests.integration.kept_history import KeptHistory
 
 BTC, ETH = "BTC/USDC:USDC", "ETH/USDC:USDC"
 MARK = 5_000.0
@@ -49,8 +51,16 @@ async def trading(node: ApiNode, person: Person) -> AsyncIterator[PlimsollExchan
 
 @asynccontextmanager
 async def two_traders() -> AsyncIterator[tuple[PlimsollExchange, PlimsollExchange]]:
+    async with two_traders_of(None) as traders:
+        yield traders
+
+
+@asynccontextmanager
+async def two_traders_of(
+    history: KeptHistory | None,
+) -> AsyncIterator[tuple[PlimsollExchange, PlimsollExchange]]:
     async with (
-        running_node() as node,
+        running_node(history=history) as node,
         trading(node, ALICE) as alice,
         trading(node, BOB) as bob,
     ):
@@ -166,7 +176,7 @@ async def test_refusals_have_the_names_of_ccxt() -> None:
             await bob.create_order(BTC, "limit", "buy", 1, 4_000, {"timeInForce": "IOC"})
         with pytest.raises(OrderNotFound):
             await bob.cancel_order("4711")
-        with pytest.raises(OrderNotFound):
+        with pytest.raises(NotSupported):
             await bob.fetch_order("4711")
         with pytest.raises(BadSymbol):
             await bob.fetch_ticker("DOGE/USDC:USDC")
@@ -257,9 +267,26 @@ def test_has_tells_exactly_what_there_is() -> None:
 ABOVE = {"triggerPrice": 5_100, "triggerDirection": "ascending", "goodTillDate": START_MS + 1}
 
 
+LIQUIDATION = {
+    "sequence": 9, "place": 0, "block": 2, "time": START_MS, "account": "0x" + "1" * 40,
+    "market": "BTC-PERP", "closed": "0.5", "remaining": "0", "fee": "1", "shortfall": "0",
+}  # fmt: skip
+WITHDRAWAL = {
+    "sequence": 9, "place": 0, "block": 2, "time": START_MS, "kind": "withdrawal", "number": 1,
+    "account": "0x" + "1" * 40, "amount": "5.5",
+}  # fmt: skip
+
+
 async def structures() -> tuple[list[Structure], list[Structure], PlimsollExchange]:
     """Return the markets, and one case of everything that the adapter makes."""
-    async with two_traders() as (alice, bob):
+    with KeptHistory.made() as history:
+        return await structures_with(history)
+
+
+async def structures_with(
+    history: KeptHistory,
+) -> tuple[list[Structure], list[Structure], PlimsollExchange]:
+    async with two_traders_of(history) as (alice, bob):
         await bob.fetch_trades(BTC)
         resting = await limit(alice, "sell", 0.5, 5_001)
         await alice.create_order(BTC, "limit", "buy", 2, 4_990, {"postOnly": True})
@@ -279,11 +306,17 @@ async def structures() -> tuple[list[Structure], list[Structure], PlimsollExchan
             ("order", await alice.create_order(BTC, "market", "buy", 1, None, ABOVE)),
             *(("ohlcv", candle) for candle in await bob.fetch_ohlcv(BTC)),
             *(("order", order) for order in await alice.fetch_open_orders()),
+            *(("order", order) for order in await alice.fetch_orders()),
+            *(("order", order) for order in await alice.fetch_canceled_orders()),
+            *(("order", order) for order in await bob.fetch_closed_orders()),
+            *(("deposit_withdrawal", one) for one in await bob.fetch_deposits()),
             *(("position", one) for one in await bob.fetch_positions()),
             *(("position", one) for one in await alice.fetch_positions()),
             ("balance", await bob.fetch_balance()),
             ("balance", await alice.watch_balance()),
             ("margin_modification", await bob.reduce_margin(BTC, 10)),
+            ("liquidation", liquidation_structure(BTC, LIQUIDATION)),
+            ("deposit_withdrawal", transaction_structure(WITHDRAWAL, "USDC", 0)),
         ]
         markets = [entry for kind, entry in cases if kind == "market"]
         named = [{"kind": kind, "entry": entry, "symbol": BTC} for kind, entry in cases]
@@ -319,7 +352,7 @@ async def test_ccxts_own_validators_have_nothing_against_it() -> None:
     assert [fault for fault in verdict["faults"] if fault] == []
     assert {case["kind"] for case in cases} == {
         "market", "order_book", "ticker", "trade", "order", "position", "balance", "ohlcv",
-        "margin_modification",
+        "margin_modification", "deposit_withdrawal", "liquidation",
     }  # fmt: skip
     assert len(cases) >= 16
     # Numbers come out as CCXT itself would write them, and names are names that CCXT has.

@@ -133,14 +133,3 @@ async def test_trades_of_before_are_fetched_and_those_of_later_watched() -> None
         [late] = await bob.watch_trades(BTC)
         assert (late["amount"], late["timestamp"]) == (0.3, START_MS)
         assert await bob.fetch_trades(BTC) == [early, late]
-
-
-async def test_closed_orders_are_those_that_were_filled() -> None:
-    async with two_traders() as (alice, bob):
-        offered = await limit(alice, "sell", 1, 5_001)
-        dropped = await limit(alice, "sell", 1, 5_002)
-        await bob.create_order(BTC, "market", "buy", 1)
-        await alice.cancel_order(dropped["id"])
-        [closed] = await alice.fetch_closed_orders(BTC)
-        assert (closed["id"], closed["status"], closed["filled"]) == (offered["id"], "closed", 1.0)
-        assert await alice.fetch_closed_orders(ETH) == []

@@ -34,6 +34,7 @@ from node.adapters.http.history_routes import TOLD
 from node.app.cli.money import until_taken_in
 from node.app.contract.rest_table import ENDPOINTS
 from node.app.contract.socket_table import FEEDS
+from node.client.ccxt_adapter import PlimsollExchange
 from node.client.session import Session, connect
 from node.client.wallet import Wallet
 from node.codec.json_actions import action_to_json
@@ -302,6 +303,21 @@ async def ask_everything(url: str, session: Session, owner: Wallet) -> None:
     assert answered | {"/oracle_round"} == {endpoint.path for endpoint in ENDPOINTS}
 
 
+async def look_back(url: str, key: DevKey) -> None:
+    """Ask by CCXT's methods for what was before the connection, and at once for what it did."""
+    async with PlimsollExchange({"url": url, "privateKey": key.secret.hex()}) as adapter:
+        trades = await adapter.fetch_my_trades("BTC-PERP")
+        assert len({one["id"] for one in trades}) == len(trades) > 0
+        assert (await adapter.fetch_order(trades[0]["order"]))["filled"] >= trades[0]["amount"]
+        [deposit] = await adapter.fetch_deposits()
+        assert (deposit["status"], deposit["amount"] > 0) == ("ok", True)
+        before = await adapter.fetch_canceled_orders("BTC-PERP")
+        placed = await adapter.create_order("BTC-PERP", "limit", "buy", 0.01, 59_000)
+        await adapter.cancel_order(placed["id"])
+        after = await adapter.fetch_canceled_orders("BTC-PERP")
+        assert [one["id"] for one in after] == [*(one["id"] for one in before), placed["id"]]
+
+
 async def until_shown(session: Session, sequence: int) -> None:
     """Wait until the node's publisher has come to a command."""
     async with asyncio.timeout(ANSWER_S):
@@ -340,6 +356,7 @@ async def test_everything_that_is_said_is_documented(tmp_path: Path) -> None:
             await listener.call("ping", {})
             await listener.call("unsubscribe", {"channel": "marks"})
             await ask_everything(daemon.url, session, owner)
+            await look_back(daemon.url, keys[0])
             while not {"hello", *(feed.name for feed in FEEDS)} <= spoken.seen:
                 await listener.read()
 

@@ -1,0 +1,161 @@
+"""The node's history as CCXT's methods ask for it: since, until, a limit, and pages behind pages.
+
+``GET /history/…`` tells what is written so far, and up to which command that is (``sequence``).
+What a connection has heard and the history not yet lies behind it: whoever joins the two takes from
+the connection only what is newer, and has nothing twice.
+"""
+
+import asyncio
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from node.client.ccxt_errors import BadRequest, ExchangeNotAvailable, NotSupported, translated
+from node.client.ccxt_orders import asked_of
+from node.client.local_account import Fill, Order, trade_name
+from node.client.session import Session
+from node.client.subscription import Message
+from node.types.commands import OrderType
+from node.types.errors import HistoryUnavailable, NotFound
+
+ROWS: Final = 100
+"""Rows of a page, and of an answer where nobody asks for another number."""
+
+CALLS: Final = 10
+CALL_ROWS: Final = 1_000
+"""``paginate`` reads up to so many calls of so many rows, unless ``paginationCalls`` says else."""
+
+BEHIND_S: Final = 5.0
+PAUSE_S: Final = 0.1
+"""How long the history may take to reach what is needed of it, and when it is asked again."""
+
+Params = dict[str, Any]
+
+
+class Span(msgspec.Struct, frozen=True):
+    """What is asked for of a time: both ends belong to it, None is no end.
+
+    As CCXT has it, ``limit`` counts from ``since`` on where that is told, else back from the end.
+    """
+
+    since: int | None
+    until: int | None
+    limit: int
+
+    def holds(self, time: int) -> bool:
+        """Return whether ``time`` lies within."""
+        begun = self.since is None or time >= self.since
+        return begun and (self.until is None or time <= self.until)
+
+    def cut(self, items: list[Any]) -> list[Any]:
+        """Return those that ``limit`` leaves of ``items``, the oldest of which come first."""
+        return items[-self.limit :] if self.since is None else items[: self.limit]
+
+
+class Past(msgspec.Struct, frozen=True):
+    """Rows, the oldest first; everything up to command ``sequence`` is among what they are of."""
+
+    rows: list[Message]
+    sequence: int
+
+
+def span_of(since: int | None, limit: int | None, params: Params | None) -> Span:
+    """Return what is asked for. Params: until, paginate, paginationCalls.
+
+    Raises ``BadRequest`` for other params, and for what is no time or no number of rows.
+    """
+    asked = dict(params or {})
+    until, paginate = asked.pop("until", None), asked.pop("paginate", False)
+    calls = asked.pop("paginationCalls", CALLS)
+    if asked:
+        raise BadRequest(f"plimsoll: unknown params {sorted(asked)}")
+    for name, number, least in (
+        ("since", since, 0), ("until", until, 0), ("limit", limit, 1), ("paginationCalls", calls, 1)
+    ):  # fmt: skip
+        if number is not None and (type(number) is not int or number < least):
+            raise BadRequest(f"plimsoll: {name} is an integer from {least}")
+    most = calls * CALL_ROWS if paginate else ROWS
+    return Span(since, until, most if limit is None else limit)
+
+
+async def read(
+    session: Session, table: str, span: Span, *, reached: int = 0, **asked: object
+) -> Past:
+    """Return the rows of ``table`` that are asked for, of a history that has come to ``reached``.
+
+    Raises ``NotSupported`` where the node keeps no history, ``ExchangeNotAvailable`` where it does
+    not answer or is behind for long.
+    """
+    forward = span.since is not None
+    named = {
+        "since": span.since,
+        "until": span.until,
+        "order": "oldest" if forward else "newest",
+        "limit": min(span.limit, ROWS),
+        **asked,
+    }
+    query = {name: value for name, value in named.items() if value is not None}
+    page = await _reaching(session, table, query, reached)
+    sequence, rows = page["sequence"], page["rows"]
+    while page["next"] is not None and len(rows) < span.limit:
+        page = await _page(session, table, query | {"cursor": page["next"]})
+        rows += page["rows"]
+    rows = rows[: span.limit]
+    return Past(rows if forward else rows[::-1], sequence)
+
+
+async def _reaching(
+    session: Session, table: str, query: dict[str, object], reached: int
+) -> Message:
+    """Return the first page, once the history is written up to ``reached``."""
+    waited = 0.0
+    while (page := await _page(session, table, query))["sequence"] < reached:
+        if waited >= BEHIND_S:
+            values = {"sequence": page["sequence"], "needed": reached}
+            told = f"plimsoll: the history is behind: {values}"
+            raise ExchangeNotAvailable(told, HistoryUnavailable.code, values)
+        await asyncio.sleep(PAUSE_S)
+        waited += PAUSE_S
+    return page
+
+
+async def _page(session: Session, table: str, query: dict[str, object]) -> Message:
+    with translated():
+        try:
+            return await session.get(f"/history/{table}?{urlencode(query)}")
+        except NotFound as error:
+            told = "plimsoll: this node keeps no history"
+            raise NotSupported(told, error.code, error.values) from error
+
+
+def fill_of_row(row: Message, account: str) -> Fill:
+    """Return a fill as ``account`` sees it, which is its maker or its taker."""
+    making = row["maker"] == account
+    role = "maker" if making else "taker"
+    taker_order = row["taker_order"] or 0
+    side = row["taker_side"] if not making else "sell" if row["taker_side"] == "buy" else "buy"
+    return Fill(
+        trade_name(row["sequence"], taker_order, row["maker_order"]), row["sequence"],
+        row["maker_order"] if making else taker_order, row["market"], side, role,
+        Decimal(row["price"]), Decimal(row["size"]), Decimal(row[f"{role}_fee"]), row["time"], row,
+    )  # fmt: skip
+
+
+def order_of_row(row: Message) -> Order:
+    """Return an order as the history tells of it; only of a filled one it tells the last trade."""
+    closed, filled = row["closed_time"] or 0, row["status"] == "filled"
+    return Order(
+        row["order_id"], row["client_id"] or 0, row["market"], row["side"], Decimal(row["price"]),
+        Decimal(row["remaining"]), amount=Decimal(row["size"]), filled=Decimal(row["filled"]),
+        cost=Decimal(row["value"]), fee=Decimal(row["fees"]), time=row["time"],
+        traded=closed if filled else 0, changed=closed or row["triggered_time"] or 0,
+        reduce_only=row["reduce_only"], ended="filled" if filled else row["reason"],
+        trigger=row["trigger"] or "", trigger_price=Decimal(row["trigger_price"] or 0), told=row,
+    )  # fmt: skip
+
+
+def asked_of_row(row: Message) -> Params:
+    """Return what was asked for of an order besides amount and price."""
+    return asked_of(OrderType[row["type"].upper()], reduce_only=row["reduce_only"])
