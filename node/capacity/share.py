@@ -7,7 +7,7 @@ from node.types.errors import RateLimited
 
 SHARE: Final = 20
 """The work takes at most one part in so many of the time,"""
-BURST_NS: Final = 50_000_000
+BURST_NS: Final = 200_000_000
 """and so much at once after a silence."""
 
 _NS_PER_MS: Final = 1_000_000

@@ -53,10 +53,9 @@ ASKERS = 8
 """How many may wait for the outcome of one and the same action."""
 
 UNWRITTEN_MAX = 2
-"""Blocks built and not yet durable: the one that is being written, and the next."""
-
 UNWRITTEN_URGENT_MAX = 4
-"""Likewise while liquidations wait: they are not to wait for the disk."""
+"""Blocks built and not yet durable: the one that is being written, and the next. While liquidations
+wait there may be more: they do not wait for the disk."""
 
 _log = structlog.get_logger(__name__)
 
@@ -297,8 +296,9 @@ class Sequencer(Generic[State]):
             await self._to_build.wait()
         # At zero this still lets everyone speak who is ready to: what a durable block brings about
         # (a liquidation) is in the next block that is built, ahead or not.
-        ahead = bool(self._built) or self._stopping
-        await asyncio.sleep(0 if ahead else self._limits.gather_ms / 1000)
+        pause_s = 0 if self._built or self._stopping else self._limits.gather_ms / 1000
+        if pause_s or not self._lanes.liquidations:
+            await asyncio.sleep(pause_s)
         return True
 
     def _enough_waits(self) -> bool:
