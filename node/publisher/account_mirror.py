@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import msgspec
+
 from node.transition.approve_agent import forgettable
 from node.types.commands import Side, Trigger
 from node.types.events import PositionChanged
@@ -14,60 +16,27 @@ NEVER: Final = Millis(0)
 NO_PRICE: Final = Ticks(0)
 
 
-class OpenOrder:
+class OpenOrder(msgspec.Struct, eq=False, gc=False):
     """An order that rests in a book, or waits for its price; ``state`` is one of ``ORDER_STATES``.
 
     ``trigger`` is ``NONE`` for one that rests; ``good_till`` and ``group`` are 0 where it has none.
     ``text`` is what was last written of it, when it stood as ``told``.
     """
 
-    __slots__ = (
-        "client_id",
-        "good_till",
-        "group",
-        "market",
-        "order_id",
-        "price",
-        "reduce_only",
-        "remaining",
-        "side",
-        "state",
-        "text",
-        "told",
-        "trigger",
-        "trigger_price",
-    )
-
-    def __init__(  # noqa: PLR0913 - an order has this many fields
-        self,
-        order_id: OrderId,
-        client_id: ClientOrderId,
-        market: MarketId,
-        side: Side,
-        price: Ticks,
-        remaining: Lots,
-        *,
-        reduce_only: bool,
-        state: str = RESTING,
-        good_till: Millis = NEVER,
-        group: int = 0,
-        trigger: Trigger = Trigger.NONE,
-        trigger_price: Ticks = NO_PRICE,
-    ) -> None:
-        self.order_id = order_id
-        self.client_id = client_id
-        self.market = market
-        self.side = side
-        self.price = price
-        self.remaining = remaining
-        self.reduce_only = reduce_only
-        self.state = state
-        self.good_till = good_till
-        self.group = group
-        self.trigger = trigger
-        self.trigger_price = trigger_price
-        self.text = b""
-        self.told: tuple[Ticks, Lots, str, Trigger] | None = None
+    order_id: OrderId
+    client_id: ClientOrderId
+    market: MarketId
+    side: Side
+    price: Ticks
+    remaining: Lots
+    reduce_only: bool
+    state: str = RESTING
+    good_till: Millis = NEVER
+    group: int = 0
+    trigger: Trigger = Trigger.NONE
+    trigger_price: Ticks = NO_PRICE
+    text: bytes = b""
+    told: tuple[Ticks, Lots, str, Trigger] | None = None
 
 
 class AccountMirror:

@@ -7,11 +7,12 @@ markets are watched anew from the state as it is, as after a restart of the node
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 from node.capacity.histogram import Distribution
 from node.ports.clock import Clock
 from node.risk.config import RiskConfig
-from node.risk.market import RiskEvent
+from node.risk.market import RISK_EVENTS, RiskEvent
 from node.risk.monitor import Monitor
 from node.risk.report import HeldFigures, MarketFigures, RiskReport, risk_report
 from node.risk.shard import Parcel, Shard, ShardEvent, ShardFigures, ShardLost, Turn
@@ -115,12 +116,13 @@ class RiskFleet:
     def _split(self, events: Iterable[Event]) -> list[list[ShardEvent]]:
         shares: list[list[ShardEvent]] = [[] for _ in self._shards]
         for event in events:
-            if isinstance(event, BlockOpened):
+            if type(event) in RISK_EVENTS:
+                told = cast("RiskEvent", event)
+                self.events[told.market] += 1
+                shares[self.placement[told.market]].append(told)
+            elif isinstance(event, BlockOpened):
                 for share in shares:
                     share.append(event)
-            elif isinstance(event, RiskEvent):
-                self.events[event.market] += 1
-                shares[self.placement[event.market]].append(event)
         return shares
 
     async def _turn(self, place: int, share: list[ShardEvent], now_ns: int) -> Turn:

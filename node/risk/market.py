@@ -6,6 +6,7 @@ depend on how many blocks are read at once.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Final, get_args
 
 from node.risk.audit import Audit
 from node.risk.book import Holding, MarketView
@@ -28,6 +29,9 @@ from node.types.ids import Address
 
 RiskEvent = MarkMoved | FundingMoved | PositionChanged | Liquidated | Deleveraged
 """What may move a position's trigger, or tells what became of a proposal."""
+
+RISK_EVENTS: Final[frozenset[type]] = frozenset(get_args(RiskEvent))
+"""The same, for every event of every block: most are none, which ``isinstance`` finds out late."""
 
 
 class MarketWatch:

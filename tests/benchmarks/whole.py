@@ -91,7 +91,7 @@ class WholeSize(msgspec.Struct, frozen=True):
 
 
 WINDOW: Final = 64
-WINDOW_LEAST: Final = 4
+WINDOW_LEAST: Final = 8
 """Actions without an answer on a connection: of single orders, and of the largest bulks.
 
 With fewer single orders than that, the node waits for the disk where a sync takes milliseconds."""
