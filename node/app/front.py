@@ -20,6 +20,7 @@ from node.publisher.results import ResultWriter
 from node.publisher.seed import accounts_of, books_of, marks_of
 from node.publisher.service import Publisher
 from node.publisher.views import PublicViews
+from node.sequencer.pace import WORK_MIN
 from node.types.durable import DurableBlock
 from node.types.ids import Sequence
 
@@ -72,7 +73,9 @@ def ingress_of(node: "Node") -> Ingress:
         base.rules,
         base.clock,
         AccountLimits(node.config.ingress, lambda action: is_entitled(base.state, action)),
-        Turnstile(node.sequencer.late, delay_limits_of(node.config.sequencer).interval_ns),
+        Turnstile(
+            node.sequencer.late, delay_limits_of(node.config.sequencer).interval_ns, WORK_MIN
+        ),
         Replies(render, base.recent),
     )
 

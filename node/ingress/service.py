@@ -67,11 +67,12 @@ class _Ticket:
 
     ``claimant`` is the session that said of it that it reduces risk, if it did. ``meter`` hears of
     the account's budget; ``proven`` is what the gate found; ``lane`` is where it
-    said it belongs, once the gate has taken it on.
+    said it belongs, once the gate has taken it on, and ``origin`` by whom.
     """
 
     __slots__ = (
-        "_answer", "_ingress", "claimant", "deadline_ns", "lane", "meter", "proven", "spent_ns",
+        "_answer", "_ingress", "claimant", "deadline_ns", "lane", "meter", "origin", "proven",
+        "spent_ns",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +86,7 @@ class _Ticket:
         self._ingress = ingress
         self._answer = answer
         self.lane: Lane | None = None
+        self.origin = 0
         self.claimant = claimant
         self.deadline_ns = deadline_ns
         self.meter = meter
@@ -194,7 +196,7 @@ class _Ticket:
         ingress = self._ingress
         ingress.open.discard(self)
         if self.lane is not None:
-            ingress.turnstile.leave(self.lane)
+            ingress.turnstile.leave(self.lane, self.origin, done=self.proven is not None)
         self._answer(code, body)
         self.spent_ns += ingress.clock.now_ns() - started_ns
         ingress.stage.busy(0, self.spent_ns, 1)
@@ -257,7 +259,7 @@ class Ingress:
         if not reduces:
             # Who is not believed to reduce risk waits with the first of those who do not.
             lane = max(lane, _RESTING)
-            late = self.turnstile.refusal_of(lane, started_ns)
+            late = self.turnstile.refusal_of(lane, session.origin, started_ns)
             if late is not None:
                 self._turn_back(late, answer)
                 return
@@ -268,8 +270,8 @@ class Ingress:
             ticket.fail(error, started_ns)
         else:
             # Whom the gate turned away was never on the way, and says nothing of how fast it goes.
-            ticket.lane = lane
-            self.turnstile.enter(lane)
+            ticket.lane, ticket.origin = lane, session.origin
+            self.turnstile.enter(lane, session.origin)
             ticket.spent_ns += self.clock.now_ns() - started_ns
 
     def take_round(

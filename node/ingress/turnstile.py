@@ -7,6 +7,10 @@ answer, stays below what was answered within the last interval. By Little's law 
 then answered within an interval. (The conservation of packets: Jacobson, Congestion Avoidance and
 Control, 1988.)
 
+*By share.* Where more knock than come in, a connection that has less on its way than an equal part
+of the pace comes in even then, for up to twice the pace in all: whoever knocks a thousand times a
+second cannot keep out who knocks once.
+
 What counts is what an action claims (``node.ingress.claim``), coming and going. Were it the lane
 that it turned out to belong to, a stranger's actions would come in by one lane, be done in another,
 and leave the first one nothing.
@@ -15,21 +19,30 @@ Pure: every time is an argument.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from node.ports.intake import Late
 from node.types.errors import Shed
 from node.types.lanes import Lane
 
+CLOSES_FOR: Final = 3
+"""Intervals for which a lane that was late closes those behind it, however long it is held."""
+
 
 class _Flow:
     """What goes to one lane: how much is on its way, and how much was answered lately."""
 
-    __slots__ = ("_began_ns", "_before", "_lately", "answered", "held_until_ns", "on_way", "told")
+    __slots__ = (
+        "_began_ns", "_before", "_lately", "answered", "by_origin", "held_until_ns",
+        "late_until_ns", "on_way", "told",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.on_way = 0
+        self.by_origin: dict[int, int] = {}
         self.answered = 0
         self.held_until_ns = 0
+        self.late_until_ns = 0
         self.told: Shed | None = None
         self._began_ns = 0
         self._before = 0
@@ -43,41 +56,58 @@ class _Flow:
             self._lately = (self.answered - self._before) * interval_ns // elapsed_ns
             self._before, self._began_ns = self.answered, now_ns
 
-    def is_full(self) -> bool:
+    def is_full(self, origin: int, least: int) -> bool:
         """Return whether as many are on their way as were answered in this interval, or the last.
 
-        Never while none is: where nobody is let in nobody is answered, and it would stay so.
+        At least ``least``: where nobody is let in nobody is answered, and it would stay so. For who
+        has less than its share of that on its way, it is full at twice as many.
         """
-        pace = max(1, self._lately, self.answered - self._before)
-        return self.on_way >= pace
+        pace = max(least, self._lately, self.answered - self._before)
+        if self.on_way < pace:
+            return False
+        own = self.by_origin.get(origin, 0)
+        origins = len(self.by_origin) + (not own)
+        return own >= max(1, pace // origins) or self.on_way >= 2 * pace
 
 
 class Turnstile:
     """Counts what is on its way to each lane, and refuses what a late lane has no time for."""
 
-    __slots__ = ("_flows", "_interval_ns", "_late")
+    __slots__ = ("_flows", "_interval_ns", "_late", "_least")
 
-    def __init__(self, late: Callable[[], Late | None], interval_ns: int) -> None:
-        """``late`` tells the most urgent late lane; the same object while it is the same to all."""
+    def __init__(self, late: Callable[[], Late | None], interval_ns: int, least: int = 1) -> None:
+        """``late`` tells the most urgent late lane; the same object while it is the same to all.
+
+        No lane is held to a pace below ``least`` an interval.
+        """
         self._late = late
         self._interval_ns = interval_ns
+        self._least = least
         self._flows = tuple(_Flow() for _ in Lane)
 
-    def enter(self, lane: Lane) -> None:
-        """Count one on its way to ``lane``."""
-        self._flows[lane].on_way += 1
+    def enter(self, lane: Lane, origin: int) -> None:
+        """Count one on its way to ``lane``, by the connection ``origin``."""
+        flow = self._flows[lane]
+        flow.on_way += 1
+        flow.by_origin[origin] = flow.by_origin.get(origin, 0) + 1
 
-    def leave(self, lane: Lane) -> None:
-        """Count its answer, whatever it is."""
+    def leave(self, lane: Lane, origin: int, *, done: bool) -> None:
+        """Count its answer; ``done``: it came as far as the lane, and tells how fast that goes."""
         flow = self._flows[lane]
         flow.on_way -= 1
-        flow.answered += 1
+        flow.answered += done
+        left = flow.by_origin[origin] - 1
+        if left:
+            flow.by_origin[origin] = left
+        else:
+            del flow.by_origin[origin]
 
-    def refusal_of(self, lane: Lane, now_ns: int) -> Shed | None:
+    def refusal_of(self, lane: Lane, origin: int, now_ns: int) -> Shed | None:
         """Return what one more for ``lane``, which adds risk, hears; None: it is let in.
 
         A lane is held to its pace for as long as any had to be refused: those let in may all be
-        verified still, and the lane in time for want of them.
+        verified still, and the lane in time for want of them. It closes those behind it for
+        ``CLOSES_FOR`` intervals after it was late, and no longer: knocking alone closes nothing.
         """
         flow = self._flows[lane]
         flow.begin_interval(now_ns, self._interval_ns)
@@ -87,11 +117,12 @@ class Turnstile:
                 return late.refusal
             if late.lane is lane:
                 flow.held_until_ns = now_ns + self._interval_ns
+                flow.late_until_ns = now_ns + CLOSES_FOR * self._interval_ns
                 flow.told = late.refusal
         for urgent in self._flows[Lane.RESTING : lane]:
-            if now_ns < urgent.held_until_ns:
+            if now_ns < min(urgent.held_until_ns, urgent.late_until_ns):
                 return urgent.told
-        if now_ns >= flow.held_until_ns or not flow.is_full():
+        if now_ns >= flow.held_until_ns or not flow.is_full(origin, self._least):
             return None
         flow.held_until_ns = now_ns + self._interval_ns
         return flow.told

@@ -267,7 +267,7 @@ class Sequencer(Generic[State]):
                     await self._build_blocks()
                 except IntegrityError as error:
                     # What was built before is sound, and on its way to the disk.
-                    fault = error
+                    fault, self._stopping = error, True
                 self._all_built = True
                 self._to_write.set()
         except BaseExceptionGroup as failed:

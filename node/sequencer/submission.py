@@ -60,6 +60,6 @@ def work_of(command: Command) -> int:
     if isinstance(command, PlaceOrders):
         rehearsed = sum(order.type is OrderType.FOK for order in command.orders)
         items = len(command.orders) + len(command.cancels) + len(command.amends)
-        return items + (REHEARSAL_WORK - 1) * rehearsed
+        return max(1, items + (REHEARSAL_WORK - 1) * rehearsed)
     # Of these, each may go through every order of an account, or through every market.
     return 10 if isinstance(command, _MANY) else 1

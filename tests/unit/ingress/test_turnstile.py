@@ -21,18 +21,18 @@ class Bench:
         self.late: Late | None = None
         self.turnstile = Turnstile(lambda: self.late, INTERVAL_NS)
 
-    def is_let_in(self, lane: Lane, at_ms: float) -> bool:
-        if self.turnstile.refusal_of(lane, round(at_ms * MS)) is not None:
+    def is_let_in(self, lane: Lane, at_ms: float, origin: int = 0) -> bool:
+        if self.turnstile.refusal_of(lane, origin, round(at_ms * MS)) is not None:
             return False
-        self.turnstile.enter(lane)
+        self.turnstile.enter(lane, origin)
         return True
 
-    def burst(self, lane: Lane, at_ms: float, count: int) -> int:
-        return sum(self.is_let_in(lane, at_ms) for _ in range(count))
+    def burst(self, lane: Lane, at_ms: float, count: int, origin: int = 0) -> int:
+        return sum(self.is_let_in(lane, at_ms, origin) for _ in range(count))
 
-    def answer(self, lane: Lane, count: int) -> None:
+    def answer(self, lane: Lane, count: int, origin: int = 0, *, done: bool = True) -> None:
         for _ in range(count):
-            self.turnstile.leave(lane)
+            self.turnstile.leave(lane, origin, done=done)
 
 
 def late(lane: Lane) -> Late:
@@ -75,8 +75,10 @@ def test_a_lane_is_held_to_its_pace_until_nobody_had_to_be_refused() -> None:
     for at_ms in (99, 198, 297):
         assert not bench.is_let_in(Lane.RESTING, at_ms)
         assert not bench.is_let_in(Lane.TAKING, at_ms)
+    # Who knocks on goes on being held, but closes nothing to others.
+    assert not bench.is_let_in(Lane.RESTING, 396)
     assert bench.is_let_in(Lane.TAKING, 397)
-    assert bench.burst(Lane.RESTING, 397, 100) == 100
+    assert bench.burst(Lane.RESTING, 496, 100) == 100
 
 
 def test_where_nobody_is_let_in_one_is() -> None:
@@ -108,8 +110,29 @@ def test_at_twice_what_gets_done_no_turn_is_wasted_and_everybody_waits_for_an_in
         if at % 10 == 9:
             for _ in range(min(10, len(waiting))):
                 waited = at - waiting.popleft()
-                bench.turnstile.leave(Lane.RESTING)
+                bench.answer(Lane.RESTING, 1)
                 if at >= 1_000:
                     longest, served = max(longest, waited), served + 1
     assert served == 2_000
     assert longest <= 120
+
+
+def test_whoever_knocks_most_cannot_keep_out_who_knocks_seldom() -> None:
+    bench = Bench()
+    assert bench.burst(Lane.RESTING, 0, 40, origin=1) == 40
+    bench.answer(Lane.RESTING, 40, origin=1)
+    bench.late = late(Lane.RESTING)
+    assert bench.burst(Lane.RESTING, 100, 999, origin=1) == 40
+    assert bench.burst(Lane.RESTING, 100, 999, origin=2) == 20
+    assert bench.burst(Lane.RESTING, 100, 999, origin=3) == 13
+    assert bench.burst(Lane.RESTING, 100, 999, origin=1) == 0
+    # The crowd has an end as well.
+    assert sum(bench.is_let_in(Lane.RESTING, 100, origin) for origin in range(4, 99)) == 7
+
+
+def test_what_the_gate_finds_to_be_a_lie_says_nothing_of_the_pace() -> None:
+    bench = Bench()
+    bench.burst(Lane.RESTING, 0, 50)
+    bench.answer(Lane.RESTING, 50, done=False)
+    bench.late = late(Lane.RESTING)
+    assert bench.burst(Lane.RESTING, 100, 99) == 1
