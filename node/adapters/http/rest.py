@@ -173,10 +173,6 @@ class Rest:
         application.router.add_get("/load", self._load)
         application.router.add_get("/telemetry", self._telemetry)
         application.router.add_get("/fee", self._fee)
-        application.router.add_get("/openapi.json", self._viewing(lambda _: self._probes.openapi()))
-        application.router.add_get(
-            "/asyncapi.json", self._viewing(lambda _: self._probes.asyncapi())
-        )
 
     def _asking(self, take: Take) -> Handler:
         async def handle(request: web.Request) -> web.Response:
