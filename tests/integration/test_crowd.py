@@ -134,6 +134,20 @@ async def test_the_reserve_waits_for_no_body() -> None:
         node.gate.release()
 
 
+async def test_who_waits_for_its_own_body_makes_room() -> None:
+    config = HttpConfig(plain_connections=2)
+    head = b"POST /action HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+    async with running_node(config) as node, lines(node, 2) as silent:
+        for line in silent:
+            line[1].write(head)
+        served = node.server._runner.server
+        assert served is not None
+        await until(lambda: served.requests_count == 2)
+        async with lines(node, 1) as (late,):
+            assert b" 200 " in await ask(late, "/rules")
+            assert node.server.crowd.turned_away["made_room"] == 1
+
+
 async def test_sockets_of_one_address_are_bounded() -> None:
     config = HttpConfig(origin_connections=1)
     async with running_node(config) as node, talking_to(node), aiohttp.ClientSession() as session:

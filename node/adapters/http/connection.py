@@ -193,7 +193,6 @@ def seated(crowd: Crowd) -> Middleware:
     @web.middleware
     async def in_its_place(request: web.Request, handler: Handler) -> web.StreamResponse:
         connection = connection_of(request)
-        connection.begin()
         # A body could take its time, in a place that others need.
         served = request.path in OPERATORS and not request.can_read_body
         if connection.refusal is not None and not served:
@@ -202,6 +201,13 @@ def seated(crowd: Crowd) -> Middleware:
         return await handler(request)
 
     return in_its_place
+
+
+@web.middleware
+async def at_work(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Begin, once all of the request is in: who waits for its body may have to make room."""
+    connection_of(request).begin()
+    return await handler(request)
 
 
 def connection_of(request: web.BaseRequest) -> Connection:

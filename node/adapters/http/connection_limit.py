@@ -63,6 +63,7 @@ class ConnectionLimit:
 
     def rest(self, guest: Guest) -> None:
         """Note that ``guest`` idles from now on, if it has a place."""
+        self.work(guest)  # Its idling begins anew, also if its request was refused before any work.
         address = self._guests.get(guest)
         if address is not None:
             self._idle[guest] = None

@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 
 from node.adapters.http.body_deadline import body_deadline
 from node.adapters.http.config import HttpConfig
-from node.adapters.http.connection import Connection, Crowd, connection_of, seated
+from node.adapters.http.connection import Connection, Crowd, at_work, connection_of, seated
 from node.adapters.http.history_routes import HistoryAsked
 from node.adapters.http.origin_guard import origin_guard
 from node.adapters.http.page_files import Page
@@ -87,6 +87,7 @@ class HttpServer:
                 seated(self.crowd),
                 origin_guard(config),
                 body_deadline(config.keepalive_s),
+                at_work,
             ],
             client_max_size=config.message_bytes,
         )
