@@ -32,6 +32,10 @@ class Share:
         if over_ns > 0:
             raise RateLimited(of=self._of, retry_after_ms=-(-over_ns // _NS_PER_MS))
 
+    def held_ns(self, now_ns: int) -> int:
+        """Return how much of what was done the time since has not paid for, rounded down."""
+        return max(0, self._empty_at_ns - now_ns) // self._part
+
     def spent(self, begun_ns: int, ended_ns: int) -> None:
         """Count work that took from ``begun_ns`` to ``ended_ns``."""
         start_ns = max(self._empty_at_ns, begun_ns)
@@ -43,6 +47,13 @@ def work_within(shares: tuple[Share, ...], work: Callable[[], T], now_ns: Callab
     begun_ns = now_ns()
     for share in shares:
         share.require(begun_ns)
+    return work_counted(shares, work, begun_ns, now_ns)
+
+
+def work_counted(
+    shares: tuple[Share, ...], work: Callable[[], T], begun_ns: int, now_ns: Callable[[], int]
+) -> T:
+    """Return what ``work`` makes, and count it against all ``shares``, even where none fits."""
     try:
         return work()
     finally:

@@ -8,9 +8,9 @@ may be a connection of its own. Behind a proxy all clients have one address, and
 from collections import OrderedDict
 from itertools import count
 
-from node.capacity.share import Share
 from node.ingress.config import IngressConfig
-from node.ingress.session import READING_PART, Household, Session
+from node.ingress.reading import Readers
+from node.ingress.session import Household, Session
 from node.types.networks import network_of
 
 PEERS_MAX = 4_096
@@ -33,7 +33,7 @@ class Peers:
     def __init__(self, config: IngressConfig) -> None:
         self._config = config
         self._origins = count(1)
-        self._everyone = Share("reading", READING_PART)
+        self._readers = Readers()
         self._peers: OrderedDict[str, _Peer] = OrderedDict()
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class Peers:
         if peer is not None:
             self._peers.move_to_end(address)
             return peer
-        household = Household(self._config, self._everyone)
+        household = Household(self._config, self._readers)
         peer = _Peer(household, Session(self._config, next(self._origins), household))
         self._peers[address] = peer
         if len(self._peers) > PEERS_MAX:

@@ -9,18 +9,14 @@ and the connection is closed.
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from node.capacity.share import Share, work_within
 from node.ingress.config import IngressConfig
+from node.ingress.reading import Readers, Reading
 from node.types.errors import Overloaded, RateLimited
 
 _NS_PER_SECOND = 1_000_000_000
 _NS_PER_MS = 1_000_000
-
-READING_PART: Final = 4
-"""What all addresses together may have worked out to read is at most one part in so many of the
-loop's time; one address has a fifth of that."""
 
 T = TypeVar("T")
 
@@ -76,10 +72,9 @@ class Household:
 
     __slots__ = ("costly", "distrusted_until_ns", "reading")
 
-    def __init__(self, config: IngressConfig, everyone: Share | None = None) -> None:
-        """``everyone`` is the share of all that is read, by whomever."""
-        of_all = Share("reading", READING_PART) if everyone is None else everyone
-        self.reading = (Share("reading"), of_all)
+    def __init__(self, config: IngressConfig, readers: Readers | None = None) -> None:
+        """``readers`` is what all that is read counts against; None: nobody else reads."""
+        self.reading = Reading(Readers() if readers is None else readers)
         self.costly = LeakyBucket(config.costly_per_s, config.costly_per_s)
         # How long a *new* connection is not believed: opening another one restores no trust, and
         # the neighbours that were connected before keep theirs.
@@ -147,7 +142,7 @@ class Session:
 
         How things stand can be much: what it takes to write it is measured, and counted when done.
         """
-        return work_within(self._household.reading, work, now_ns)
+        return self._household.reading.read(work, now_ns)
 
     def is_trusted(self, now_ns: int) -> bool:
         """Return whether a claim to reduce risk is believed until it is checked."""

@@ -4,6 +4,7 @@ import pytest
 
 from node.ingress.config import IngressConfig
 from node.ingress.peers import PEERS_MAX, Peers
+from node.ingress.session import Session
 from node.types.errors import RateLimited
 
 MS = 1_000_000
@@ -68,3 +69,45 @@ def test_a_network_of_its_own_addresses_shares_what_is_costly() -> None:
     with pytest.raises(RateLimited):
         peers.session_of("2001:db8::2").spend(0)
     assert len(peers) == 1
+
+
+class Clock:
+    """Reads the time, and lets work take some."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def works(self) -> None:
+        self.now_ns += MS
+
+    def reads(self, session: Session) -> bool:
+        """Return whether a millisecond of reading was worked out."""
+        try:
+            session.read(self.works, lambda: self.now_ns)
+        except RateLimited:
+            return False
+        return True
+
+
+def play(addresses: int) -> tuple[Clock, Peers, int]:
+    """Let so many addresses read all they can for 20 s; return for how long that took the loop."""
+    clock, peers = Clock(), Peers(IngressConfig())
+    greedy, worked_ns = [peers.connect(str(number)) for number in range(addresses)], 0
+    while clock.now_ns < 20_000 * MS:
+        begun_ns = clock.now_ns
+        for session in greedy:
+            clock.reads(session)
+        worked_ns += clock.now_ns - begun_ns
+        clock.now_ns += MS
+    return clock, peers, worked_ns
+
+
+def test_who_has_read_nothing_is_heard_while_a_few_read_all_they_can() -> None:
+    clock, peers, _ = play(addresses=8)
+    for number in range(50):
+        assert clock.reads(peers.connect(f"honest {number}"))
+
+
+def test_however_many_read_they_leave_half_of_the_time() -> None:
+    _, _, worked_ns = play(addresses=60)
+    assert worked_ns <= 10_000 * MS + 202 * MS
