@@ -89,3 +89,11 @@ def test_no_limit_is_ever_passed(seed: int) -> None:
         inside = {caller: address for caller, address in inside.items() if not caller.gone}
         assert len(limit) == len(inside) <= 8
         assert all(list(inside.values()).count(address) <= 3 for address in "abcdef")
+
+
+def test_who_was_just_answered_begins_to_idle_anew() -> None:
+    limit = ConnectionLimit("plain", limit=2, each=2)
+    answered, silent = seat(limit, "a", idle=True), seat(limit, "b", idle=True)
+    limit.rest(answered)  # Refused before any work began.
+    seat(limit, "c")
+    assert (answered.gone, silent.gone) == (False, True)
