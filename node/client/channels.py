@@ -2,18 +2,19 @@
 
 A connection that is new asks again for every channel, each from where it stands. What the server
 refuses for good ends alone; what it has no time for at all is asked for over yet another connection
-(``Unavailable`` goes to whoever holds the connection); a rate that is used up is waited for.
+(``Unavailable`` goes to whoever holds the connection); a rate that is used up is waited for, as
+long as it takes, while the others are asked for.
 """
 
 import asyncio
-import itertools
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 import structlog
 
 from node.client.errors import ConnectionLost
-from node.client.retry import PATIENT
+from node.client.retry import retry_after_s
 from node.client.subscription import Ended, Handler, Message, Subscription
 from node.types.errors import (
     IntegrityError,
@@ -25,9 +26,15 @@ from node.types.errors import (
 )
 
 ANSWER_S: Final = 10.0
+FIRST_PAUSE_S: Final = 0.025
+LONGEST_PAUSE_S: Final = 4.0
+_DOUBLINGS_MAX: Final = 10
+"""From the shortest pause to beyond the longest: higher powers would only overflow."""
 
 Start = Callable[[str, Message], "asyncio.Future[Message]"]
 _Name = tuple[str, str, str]
+_Attempt = tuple[Subscription, int]
+"""What is to be asked for, and for which time (from 1)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -43,6 +50,17 @@ def is_final(refusal: PlimsollError) -> bool:
     return not isinstance(refusal, Unavailable | IntegrityError)
 
 
+def pause(refusal: RateLimited, made: int, chance: float) -> float:
+    """Return how many seconds to wait after attempt ``made`` (from 1) was refused so.
+
+    The server names the moment at which one request would fit, and the same one to everybody who
+    was refused with it. So the pause doubles, and up to its whole length is added by ``chance``
+    (0 … 1): those who lost their connections together do not come back together for ever.
+    """
+    first = max(retry_after_s(refusal), FIRST_PAUSE_S)
+    return min(first * 2.0 ** min(made - 1, _DOUBLINGS_MAX), LONGEST_PAUSE_S) * (1 + chance)
+
+
 class Channels:
     """The subscriptions of one session, over all its connections."""
 
@@ -52,7 +70,8 @@ class Channels:
         self._hang_up = hang_up
         self._named: dict[_Name, Subscription] = {}
         self._asking: dict[asyncio.Future[Message], Subscription] = {}
-        self._outdated: asyncio.Queue[Subscription] = asyncio.Queue()
+        self._outdated: asyncio.Queue[_Attempt] = asyncio.Queue()
+        self._chance = random.Random()  # noqa: S311 - it spreads pauses, and guards nothing
 
     async def add(
         self, channel: str, market: str, interval: str, handler: Handler, ended: Ended | None
@@ -64,10 +83,12 @@ class Channels:
         subscription = self._named[name] = Subscription(given, handler, ended)
         try:
             await self._ask(subscription)
-        except PlimsollError as refusal:
-            if is_final(refusal):
-                # It would be refused after each reconnection as well.
-                self._forget(subscription)
+        except ConnectionLost:
+            # Not refused: the next connection asks for it.
+            raise
+        except PlimsollError:
+            # The caller knows that it has none, and asks again if it wants one.
+            self._forget(subscription)
             raise
         return subscription
 
@@ -77,13 +98,16 @@ class Channels:
 
     async def renew(self) -> None:
         """Ask for every channel over a new connection. Raises ``Unavailable``."""
+        left = set(self)
         for subscription in self:
-            await self._ask_again(subscription)
+            self._outdated.put_nowait((subscription, 1))
+        while left:
+            left.discard(await self._mend_one())
 
     async def mend(self) -> None:
         """Start over each channel that falls behind, for ever. Raises ``Unavailable``."""
         while True:
-            await self._ask_again(await self._outdated.get())
+            await self._mend_one()
 
     def end(self, channel: str, refusal: PlimsollError) -> None:
         """End every subscription of ``channel``, for ``refusal``."""
@@ -98,7 +122,7 @@ class Channels:
         )
         known = self._named.get((channel, market, interval))
         if known is not None and known.take(message):
-            self._outdated.put_nowait(known)
+            self._outdated.put_nowait((known, 1))
 
     def answered(self, future: "asyncio.Future[Message]", result: Message) -> None:
         """Take in the result of a request, if it was one of these.
@@ -113,23 +137,28 @@ class Channels:
         """Forget what fell behind on the connection that is gone: a new one asks for everything."""
         self._outdated = asyncio.Queue()
 
-    async def _ask_again(self, subscription: Subscription) -> None:
-        """Ask for what was granted before; where it no longer is, end it and nothing else."""
-        for made in itertools.count(1):
-            if subscription not in self:
-                return
-            try:
-                await self._ask(subscription)
-            except RateLimited as refusal:
-                if made < PATIENT.attempts:
-                    await asyncio.sleep(PATIENT.pause(refusal, made, chance=0))
-                    continue
-                self._end(subscription, refusal)
-            except PlimsollError as refusal:
-                if not is_final(refusal):
-                    raise
-                self._end(subscription, refusal)
-            return
+    async def _mend_one(self) -> Subscription | None:
+        """Ask for the next channel that waits for it; return it if it need not be asked for again.
+
+        It was granted before; where it no longer is, it ends and nothing else.
+        """
+        subscription, made = await self._outdated.get()
+        if subscription not in self:
+            return subscription
+        try:
+            await self._ask(subscription)
+        except RateLimited as refusal:
+            # It comes back at the end of the queue: those behind it do not wait for it. What comes
+            # back after the connection has ended finds the queue of that connection, and nobody.
+            wait_s = pause(refusal, made, self._chance.random())
+            again = subscription, made + 1
+            asyncio.get_running_loop().call_later(wait_s, self._outdated.put_nowait, again)
+            return None
+        except PlimsollError as refusal:
+            if not is_final(refusal):
+                raise
+            self._end(subscription, refusal)
+        return subscription
 
     async def _ask(self, subscription: Subscription) -> None:
         """Ask for a channel, to go on where it stands. Raises the server's error or its silence."""

@@ -23,6 +23,12 @@ _PASSES = (GateClosed, Overloaded, RateLimited, Shed, ShuttingDown)
 """
 
 
+def retry_after_s(error: PlimsollError) -> float:
+    """Return after how many seconds the node asks to come back; 0 if it does not say."""
+    asked = error.values.get("retry_after_ms")
+    return asked / 1_000 if isinstance(asked, int | float) and asked > 0 else 0.0
+
+
 class RetryPolicy(msgspec.Struct, frozen=True, gc=False):
     """At most ``attempts`` in all, begun within ``within_s`` seconds of the first.
 
@@ -41,12 +47,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, gc=False):
 
         ``chance`` is drawn from 0 … 1 by the caller.
         """
-        asked = error.values.get("retry_after_ms")
-        if isinstance(asked, int | float) and asked > 0:
-            base = asked / 1_000
-        else:
-            base = min(self.pause_s * 2 ** (made - 1), self.pause_max_s)
-        return base * (1 + chance / 2)
+        usual = min(self.pause_s * 2 ** (made - 1), self.pause_max_s)
+        return (retry_after_s(error) or usual) * (1 + chance / 2)
 
 
 NEVER = RetryPolicy(attempts=1)

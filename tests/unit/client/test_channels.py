@@ -8,6 +8,8 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from node.client import channels
+from node.client.channels import pause
 from node.client.errors import SubscriptionEnded
 from node.types.errors import (
     LoginRequired,
@@ -120,18 +122,39 @@ async def test_a_rate_that_is_used_up_is_waited_for_on_the_same_connection() -> 
         assert (session.connections, renewed.error) == (2, None)
 
 
-async def test_a_rate_that_stays_used_up_ends_the_subscription() -> None:
+async def test_a_rate_that_stays_used_up_is_waited_for_as_long_as_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[str] = []
     told: list[SubscriptionEnded] = []
-    refused = {"marks": [LIMITED] * 99}
-    behaviours = server([], leave_after=1), server(asked, refused=refused)
+    monkeypatch.setattr(channels, "FIRST_PAUSE_S", 0.001, raising=False)
+    monkeypatch.setattr(channels, "LONGEST_PAUSE_S", 0.001, raising=False)
+    behaviours = server([], leave_after=1), server(asked, refused={"marks": [LIMITED] * 30})
     async with session_with(*behaviours) as session:
         await session.ready()
-        await session.subscribe("marks", print, ended=told.append)
+        renewed = await session.subscribe("marks", print, ended=told.append)
         await until_connected_again(session)
-        assert [error.refusal for error in told] == [RateLimited.code]
-        assert len(asked) == 99 - len(refused["marks"])
-        assert await session.request("ping", {}) == {"resumed": False}
+        assert (asked, told) == (["marks"] * 31, [])
+        assert (session.connections, renewed.error) == (2, None)
+
+
+async def test_a_rate_that_is_used_up_holds_up_no_other_channel() -> None:
+    asked: list[str] = []
+    behaviours = server([], leave_after=3), server(asked, refused={"marks": [LIMITED]})
+    async with session_with(*behaviours) as session:
+        await session.ready()
+        for channel in ("marks", "fee", "blocks"):
+            await session.subscribe(channel, print)
+        await until_connected_again(session)
+        assert asked == ["marks", "fee", "blocks", "marks"]
+
+
+def test_pauses_double_from_the_servers_hint_up_to_their_limit_and_spread_by_chance() -> None:
+    soon = RateLimited(retry_after_ms=1)
+    pauses = [pause(soon, made, chance=0) for made in (1, 2, 3, 4, 9, 5_000)]
+    assert pauses == pytest.approx([0.025, 0.05, 0.1, 0.2, 4.0, 4.0])
+    assert pause(RateLimited(retry_after_ms=300), 2, chance=0) == pytest.approx(0.6)
+    assert pause(RateLimited(), 2, chance=1) == pytest.approx(0.1)
 
 
 async def test_what_the_server_has_no_time_for_now_is_asked_for_anew() -> None:
@@ -169,6 +192,21 @@ async def test_a_first_refusal_is_the_callers_and_leaves_nothing_to_renew() -> N
             await session.subscribe("account", print)
         with pytest.raises(Overloaded):
             await session.subscribe("bbo", print, market="BTC-PERP")
+        await until_connected_again(session)
+        await session.request("ping", {})
+        assert asked == ["ping"]
+
+
+@pytest.mark.parametrize("refusal", [LIMITED, BUSY], ids=["limited", "busy"])
+async def test_a_first_refusal_that_may_pass_leaves_nothing_to_renew_either(
+    refusal: dict[str, Any],
+) -> None:
+    asked: list[str] = []
+    behaviours = server([], refused={"marks": [refusal]}, leave_after=1), server(asked)
+    async with session_with(*behaviours) as session:
+        await session.ready()
+        with pytest.raises((RateLimited, Overloaded)):
+            await session.subscribe("marks", print)
         await until_connected_again(session)
         await session.request("ping", {})
         assert asked == ["ping"]
