@@ -14,7 +14,7 @@ from node.client.local_account import Changes, LocalAccount, Order
 from node.client.local_book import FeedGap
 from node.client.session import Session
 from node.client.subscription import Message
-from node.types.errors import CommandRejected
+from node.types.errors import PlimsollError
 
 TRADES_MAX: Final = 1_000
 """Public trades of a market, and changes nobody has asked for yet; the oldest go first."""
@@ -29,14 +29,14 @@ class News:
     def __init__(self) -> None:
         self._items: deque[Any] = deque(maxlen=TRADES_MAX)
         self._some = asyncio.Event()
-        self._ended: SubscriptionEnded | None = None
+        self._ended: PlimsollError | None = None
 
     def add(self, item: Any) -> None:
         """Keep ``item`` for whoever looks next."""
         self._items.append(item)
         self._some.set()
 
-    def end(self, error: SubscriptionEnded) -> None:
+    def end(self, error: PlimsollError) -> None:
         """Let whoever looks from now on have ``error``."""
         self._ended = error
         self._some.set()
@@ -94,17 +94,18 @@ class Feeds:
         self.trades[market] = deque(maxlen=TRADES_MAX)
         news = self.trade_news[market] = News()
 
-        def end(error: SubscriptionEnded) -> None:
-            # Whoever asks next asks the server again.
-            del self.trades[market]
-            self._traded.pop(market, None)
+        def end(error: PlimsollError) -> None:
+            # Whoever asks next asks the server again; if somebody has, this is no more his.
+            if self.trade_news[market] is news:
+                self.trades.pop(market, None)
+                self._traded.pop(market, None)
             news.end(error)
 
         take = self._later(self._trade)
         try:
             await self._session.subscribe("trades", take, market=market, ended=end)
-        except CommandRejected:
-            self.trades.pop(market, None)
+        except PlimsollError as refusal:
+            end(refusal)
             raise
 
     async def follow_account(self) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from node.client.ccxt_feeds import Feeds
 from node.client.errors import SubscriptionEnded
-from tests.unit.client.test_channels import GONE, server
+from node.types.errors import RateLimited
+from tests.unit.client.test_channels import GONE, LIMITED, server
 from tests.unit.client.test_session import session_with
 from tests.unit.client.test_session_books import until_connected_again
 
@@ -38,3 +39,20 @@ async def test_who_waits_on_a_channel_that_ends_is_told_and_may_follow_it_again(
             assert not again.done()
             again.cancel()
         assert asked.count(channel) == 2
+
+
+async def test_trades_that_were_refused_for_now_are_asked_for_again() -> None:
+    asked: list[str] = []
+    async with session_with(server(asked, refused={"trades": [LIMITED]})) as session:
+        await session.ready()
+        feeds = Feeds(session)
+        first = asyncio.ensure_future(feeds.follow_trades("BTC-PERP"))
+        await asyncio.sleep(0)
+        # It relies on the one that asks already, and must not wait for ever.
+        await feeds.follow_trades("BTC-PERP")
+        second = asyncio.ensure_future(feeds.trade_news["BTC-PERP"].take())
+        for refused in (first, second):
+            with pytest.raises(RateLimited):
+                await refused
+        await feeds.follow_trades("BTC-PERP")
+        assert asked == ["trades", "trades"]
