@@ -80,6 +80,13 @@ def _refusals(points: list[RampPoint]) -> list[Trace]:
 def _utilization(points: list[RampPoint]) -> list[Trace]:
     names = sorted({name for point in points for name in point.utilization})
     return [
-        _trace(name, points, [point.utilization.get(name) for point in points], tone)
+        # There are more of them than tones: those of the second round are dashed.
+        _trace(
+            name,
+            points,
+            [point.utilization.get(name) for point in points],
+            tone,
+            "dash" if tone >= TONES else "solid",
+        )
         for tone, name in enumerate(names)
     ]
