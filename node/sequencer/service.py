@@ -1,12 +1,12 @@
 """The one writer: submissions in, durable blocks and their outcomes out.
 
     offer ─▶ lanes ─▶ build (apply) ─▶ sign ─▶ [built] ─▶ journal ─▶ outcomes ─▶ outlets
-             └── one task, ahead by a block at most ──┘└────── another task ──────┘
+             └── one task, ahead by few blocks ──┘     └────── another task ──────┘
 
 While the journal writes, the loop is free and the lanes fill: what has gathered by then is the next
 block, so blocks grow with the load and commits are shared without anyone deciding it. Once more has
-gathered than a block may hold, waiting gains nothing: the next block is built while this one is
-still being written, so that a slow disk and a busy processor do not wait for each other.
+gathered than a block may hold, or a liquidation waits, waiting gains nothing: the next block is
+built while this one is still being written, so that disk and processor do not wait for each other.
 ``gather_ms`` lets a block wait for company: the time that an auction has.
 
 Nobody hears of a command before its block is durable: not its sender, not the stations behind. The
