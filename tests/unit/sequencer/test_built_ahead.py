@@ -50,6 +50,8 @@ async def test_what_is_being_written_outlives_a_failure_behind_it() -> None:
     broken, queued = bench.pay(2, FATAL), bench.pay(3)
     await settled()
     assert not broken.done()
+    with pytest.raises(ShuttingDown):
+        bench.pay(4)
     journal.release.set()
     with pytest.raises(IntegrityError):
         await task
