@@ -218,19 +218,6 @@ class HistoryStore:
             connection.execute(sql.insert(MARKETS), list(_markets(self._rules)))
 
 
-def drop_everything(url: str) -> None:
-    """Drop every table of the history, whosever and of whatever version it is.
-
-    Raises ``HistoryUnavailable``.
-    """
-    engine = open_engine(url)
-    try:
-        with told_as_ours(shown(url)):
-            _drop_all(engine)
-    finally:
-        engine.dispose()
-
-
 def _drop_all(engine: sql.Engine) -> None:
     """Drop every table; the progress last, as it says that the others are a history's."""
     METADATA.drop_all(engine, [table for table in METADATA.sorted_tables if table is not PROGRESS])

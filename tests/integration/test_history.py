@@ -10,7 +10,6 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from node.adapters.history_store import drop_everything
 from node.types.history import TABLES
 from node.types.ids import hex_from_address
 from tests.integration.daemon import (
@@ -24,7 +23,7 @@ from tests.integration.daemon import (
     until,
 )
 from tests.integration.load import Load, load_on
-from tests.unit.adapters.history_databases import POSTGRES, all_rows
+from tests.unit.adapters.history_databases import ON_POSTGRES, all_rows, empty_postgres
 
 SEED = 20190523
 
@@ -210,12 +209,17 @@ async def stage_of(daemon: Daemon) -> dict[str, Any]:
     return next(stage for stage in stages if stage["name"] == "history")
 
 
-@pytest.mark.skipif(not POSTGRES, reason="PLIMSOLL_TEST_POSTGRES names no database")
+@ON_POSTGRES
 async def test_a_killed_node_s_history_in_postgresql_is_what_l1_gives_again(
     tmp_path: Path,
 ) -> None:
-    drop_everything(POSTGRES)
-    sections = swift(history={**WITH_HISTORY, "url": POSTGRES})
+    with empty_postgres() as url:
+        await require_the_same_again(url, tmp_path)
+
+
+async def require_the_same_again(url: str, tmp_path: Path) -> None:
+    """Kill a node whose history is at ``url``, and make the history anew from L1."""
+    sections = swift(history={**WITH_HISTORY, "url": url})
     async with (
         node_on_chain(tmp_path, "py-evm", sections) as (daemon, _),
         load_on(daemon.url, daemon.rpc, seed=SEED) as load,
@@ -230,8 +234,7 @@ async def test_a_killed_node_s_history_in_postgresql_is_what_l1_gives_again(
         await daemon.stop()
         done = await rebuild(daemon, "l1", tmp_path / "again.sqlite")
         assert done.code == 0, done.errors
-        require_equal(all_rows(POSTGRES), rows_of(tmp_path / "again.sqlite"), batches=True)
-    drop_everything(POSTGRES)
+        require_equal(all_rows(url), rows_of(tmp_path / "again.sqlite"), batches=True)
 
 
 async def test_a_node_without_a_history_writes_and_answers_none(tmp_path: Path) -> None:

@@ -3,17 +3,21 @@
 ``PLIMSOLL_TEST_POSTGRES=postgresql+psycopg://user@host/database``; its tables are dropped.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import pytest
 import sqlalchemy as sql
 
 from node.adapters.data_folder import Identity
-from node.adapters.history_store import HistoryStore, drop_everything
-from node.adapters.history_tables import SQL_TABLES
+from node.adapters.history_engine import open_engine
+from node.adapters.history_store import HistoryStore
+from node.adapters.history_tables import METADATA, SQL_TABLES
 from node.types.history import RecordedBlock
 from tests.property.random_log import DOMAIN, RULES
 from tests.property.test_mirrors import blocks_of, fresh_state
@@ -22,11 +26,7 @@ from tests.unit.history.recorded_blocks import chained
 POSTGRES = os.environ.get("PLIMSOLL_TEST_POSTGRES", "")
 IDENTITY = Identity.of(DOMAIN, RULES)
 
-# One server, one database: tests of both workers of a parallel run would meet there.
-ON_POSTGRES = (
-    pytest.mark.skipif(not POSTGRES, reason="PLIMSOLL_TEST_POSTGRES names no database"),
-    pytest.mark.xdist_group("postgres"),
-)
+ON_POSTGRES = pytest.mark.skipif(not POSTGRES, reason="PLIMSOLL_TEST_POSTGRES names no database")
 EACH_DATABASE = ["sqlite", pytest.param("postgresql", marks=ON_POSTGRES)]
 
 
@@ -35,9 +35,24 @@ def fresh_url(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder}/history.sqlite"
         return
-    drop_everything(POSTGRES)
-    yield POSTGRES
-    drop_everything(POSTGRES)
+    with empty_postgres() as url:
+        yield url
+
+
+@contextmanager
+def empty_postgres() -> Iterator[str]:
+    """Give the URL of the database, empty, to one test of all processes of a run at a time."""
+    with (Path(gettempdir()) / "plimsoll-test-postgres.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _drop_everything()
+        yield POSTGRES
+        _drop_everything()
+
+
+def _drop_everything() -> None:
+    engine = open_engine(POSTGRES)
+    METADATA.drop_all(engine)
+    engine.dispose()
 
 
 def opened(url: str) -> HistoryStore:
