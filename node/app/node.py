@@ -169,6 +169,7 @@ class Node:
             Balancer(self.risk, config.risk, base.clock),
             self._watched,
             self._propose,
+            self.sequencer.hasten,
             base.clock,
             config.risk.blocks_per_turn,
         )

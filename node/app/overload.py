@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from node.app.config import SequencerConfig
 from node.capacity.delay_watch import DelayLimits
+from node.sequencer.insight import Insight
 from node.sequencer.lanes import Fairness
-from node.sequencer.service import Insight, SequencerLimits
+from node.sequencer.service import SequencerLimits
 from node.sequencer.submission import work_of
 from node.transition.state import State
 from node.types.commands import Action, Liquidate

@@ -39,14 +39,19 @@ class RiskService:
         balancer: Balancer,
         blocks: BlockInlet,
         submit: Callable[[Liquidate], None],
+        hasten: Callable[[], None],
         clock: Clock,
         blocks_per_turn: int,
     ) -> None:
-        """Wire the loop; ``submit`` queues a command or raises ``Unavailable``."""
+        """Wire the loop; ``submit`` queues a command or raises ``Unavailable``.
+
+        ``hasten`` is called once all that a turn proposes is queued.
+        """
         self._fleet = fleet
         self._balancer = balancer
         self._blocks = blocks
         self._submit = submit
+        self._hasten = hasten
         self._clock = clock
         self._blocks_per_turn = blocks_per_turn
 
@@ -63,13 +68,16 @@ class RiskService:
         blocks = self._blocks.take(self._blocks_per_turn, started_ns)
         # Delays count from the log's times, which the wall clock gave: milliseconds.
         unix_ns = self._clock.now_ms() * _NANOS_PER_MILLI
-        for command in await self._fleet.on_events(_events_of(blocks), unix_ns):
+        proposals = await self._fleet.on_events(_events_of(blocks), unix_ns)
+        for command in proposals:
             try:
                 self._submit(command)
             except Unavailable:
                 # The lane is full: the position stays known, and the next turn proposes it again.
                 await self._fleet.refused(command)
         self._blocks.stage.busy(started_ns, self._clock.now_ns(), len(blocks))
+        if proposals:
+            self._hasten()
         if self._balancer.due:
             for move in self._balancer.plan():
                 _log.info("market_moved", market=move.market, source=move.source, to=move.target)

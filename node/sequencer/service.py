@@ -7,6 +7,7 @@ While the journal writes, the loop is free and the lanes fill: what has gathered
 block, so blocks grow with the load and commits are shared without anyone deciding it. Once more has
 gathered than a block may hold, or a liquidation waits, waiting gains nothing: the next block is
 built while this one is still being written, so that disk and processor do not wait for each other.
+Liquidations do not even wait for this task's turn of the loop (see ``hasten``).
 ``gather_ms`` lets a block wait for company: the time that an auction has.
 
 Nobody hears of a command before its block is durable: not its sender, not the stations behind. The
@@ -23,7 +24,7 @@ journal by a few blocks: nothing of them was told to anyone, and a restart repla
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Sequence as Ordered
 from itertools import chain
 from typing import Generic
@@ -40,6 +41,7 @@ from node.ports.machine import State
 from node.ports.mailbox import Outlet
 from node.ports.signer import Signer
 from node.sequencer.builder import Builder, Unsigned
+from node.sequencer.insight import NO_INSIGHT, Insight
 from node.sequencer.lanes import DEFAULT_FAIRNESS, STRANGERS, Fairness, Lanes
 from node.sequencer.pace import Pace
 from node.sequencer.submission import Submission
@@ -72,33 +74,6 @@ class SequencerLimits(msgspec.Struct, frozen=True):
     block_ms: float = 3.0
     gather_ms: int = 0
     fairness: Fairness = DEFAULT_FAIRNESS
-
-
-def everyone_may_act(_action: Action) -> bool:
-    """Return True: for a log whose accounts nobody knows before they are in it."""
-    return True
-
-
-def nothing_reserved() -> int:
-    """Return 0: for a log that liquidates nothing."""
-    return 0
-
-
-class Insight(msgspec.Struct, frozen=True):
-    """What the sequencer cannot know, since it orders commands without knowing what they mean.
-
-    ``may_act`` tells whether an action's signer may act for its account. Those who may not wait in
-    the last lane and share one place in it, so that keys that cost nothing gain nothing.
-    ``reserve_work`` is the work of the liquidations that may come up while a block is built.
-    ``busy_ns`` tells how long the loop's thread has worked; without it the clock is taken for it.
-    """
-
-    may_act: Callable[[Action], bool] = everyone_may_act
-    reserve_work: Callable[[], int] = nothing_reserved
-    busy_ns: Callable[[], int] | None = None
-
-
-NO_INSIGHT = Insight()
 
 
 class _Built(msgspec.Struct, frozen=True, gc=False):
@@ -142,6 +117,7 @@ class Sequencer(Generic[State]):
         # The waiting work at which the next block is worth building; see ``_enough_waits``.
         self._enough = 1
         self._stopping = False
+        self._fault: IntegrityError | None = None
         self._all_built = False
         self._in_transition = 0
         self._in_journal = 0
@@ -219,6 +195,14 @@ class Sequencer(Generic[State]):
         if self._lanes.work >= self._enough or chosen is Lane.LIQUIDATION:
             self._to_build.set()
 
+    def hasten(self) -> None:
+        """Build a block at once if liquidations wait, in the caller's turn of the loop.
+
+        Until the sequencer's own comes, everybody else has had theirs: milliseconds under load.
+        """
+        if self._fault is None and self._liquidations_may_go():
+            self._build_next()
+
     def submit(
         self, command: Command, command_id: bytes, lane: Lane | None = None
     ) -> "asyncio.Future[Outcome]":
@@ -259,38 +243,40 @@ class Sequencer(Generic[State]):
             self._abandon(unknown)
 
     async def _build_and_commit(self) -> None:
-        fault: IntegrityError | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._commit_blocks())
-                try:
-                    await self._build_blocks()
-                except IntegrityError as error:
-                    # What was built before is sound, and on its way to the disk.
-                    fault, self._stopping = error, True
+                while await self._some_wait():
+                    self._build_next()
+                # After a fault as well: what was built before is sound, and on its way to the disk.
                 self._all_built = True
                 self._to_write.set()
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        if fault is not None:
-            raise fault
+        if self._fault is not None:
+            raise self._fault
 
-    async def _build_blocks(self) -> None:
+    def _build_next(self) -> None:
+        """Build a block of what waits; a fault is noted, and is the end of taking anything on."""
         clock = self._clock
-        while await self._some_wait():
-            submissions = self._lanes.take(
-                self._pace.budget(), clock.now_ns(), clock.now_ms(), self._insight.reserve_work()
-            )
-            if submissions:  # Otherwise all of them were past their deadlines.
-                self._in_hand = submissions
+        submissions = self._lanes.take(
+            self._pace.budget(), clock.now_ns(), clock.now_ms(), self._insight.reserve_work()
+        )
+        if submissions:  # Otherwise all of them were past their deadlines.
+            self._in_hand = submissions
+            try:
                 self._built.append(self._build(submissions))
-                self._in_hand = []
-                self._to_write.set()
+            except IntegrityError as error:
+                self._fault, self._stopping = error, True
+                self._to_build.set()
+                return
+            self._in_hand = []
+            self._to_write.set()
 
     async def _some_wait(self) -> bool:
-        """Return True once enough submissions wait for a block, False at the end."""
+        """Return True once enough submissions wait for a block, False at the end or a fault."""
         while not self._enough_waits():
-            if self._stopping and not len(self._lanes):
+            if self._stopping and (self._fault or not len(self._lanes)):
                 return False
             self._to_build.clear()
             await self._to_build.wait()
@@ -299,7 +285,7 @@ class Sequencer(Generic[State]):
         pause_s = 0 if self._built or self._stopping else self._limits.gather_ms / 1000
         if pause_s or not self._lanes.liquidations:
             await asyncio.sleep(pause_s)
-        return True
+        return self._fault is None
 
     def _enough_waits(self) -> bool:
         """Return whether the next block is to be built now.
@@ -307,13 +293,16 @@ class Sequencer(Generic[State]):
         With nothing to be written, for whatever waits. During a write, for what fills a block: the
         rest is better off in company. With a block waiting behind the write, for liquidations.
         """
-        if self._lanes.liquidations and len(self._built) < UNWRITTEN_URGENT_MAX:
+        if self._liquidations_may_go():
             return True
         if len(self._built) >= UNWRITTEN_MAX:
             self._enough = 1 << 62  # More than can wait: no other work is worth a look.
             return False
         self._enough = self._pace.budget() if self._built else 1
         return self._lanes.work >= self._enough
+
+    def _liquidations_may_go(self) -> bool:
+        return self._lanes.liquidations > 0 and len(self._built) < UNWRITTEN_URGENT_MAX
 
     async def _commit_blocks(self) -> None:
         """Make each block durable, and then tell of it."""

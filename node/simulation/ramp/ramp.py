@@ -220,33 +220,14 @@ def _measured(
 
 def liquidations_of(window: Telemetry) -> Liquidations | None:
     """Return how long liquidations waited in the window, None where there were none."""
-    lane = window.stage(LIQUIDATION_LANE)
-    if lane is None or not lane.waiting.count:
+    lane, risk = window.stage(LIQUIDATION_LANE), window.stage("risk")
+    if lane is None or risk is None or not lane.waiting.count:
         return None
     return Liquidations(
         proposed=lane.waiting.count,
         wait_ms=quantiles_ms(lane.waiting),
-        formula_ms=between_turns_ms(window),
+        turn_ms=quantiles_ms(risk.service),
     )
-
-
-def between_turns_ms(window: Telemetry) -> Delays:
-    """Return how long a proposal should wait by the formula: for what stands before the next turn.
-
-    The risk processor works off a block as soon as it is durable, while the writer lets everyone
-    speak before its next turn, which empties this lane first. So a proposal never meets a turn, and
-    the residual of one (Cobham 1954) is an upper bound only: it waits for the rest of the risk
-    processor's own work on the block, half of it on average, and for the publisher's, which comes
-    next on the loop. Quantiles are those of the latter.
-    """
-    risk, publisher = window.stage("risk"), window.stage("publisher")
-    if risk is None or publisher is None or not (risk.service.count and publisher.service.count):
-        return dict.fromkeys(QUANTILES)
-    rest_ms = risk.service.total / risk.service.count / 2 / _NS_PER_MS
-    return {
-        name: None if told is None else told + rest_ms
-        for name, told in quantiles_ms(publisher.service).items()
-    }
 
 
 def quantiles_ms(histogram: HistogramCounts) -> Delays:

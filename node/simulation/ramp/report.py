@@ -117,7 +117,7 @@ def _row(point: RampPoint) -> Iterable[str]:
     else:
         yield (
             f"{_ms(waited.wait_ms['p99'])} of {waited.proposed:,}"
-            f" (formula {_ms(waited.formula_ms['p99'])})"
+            f" (turns {_ms(waited.turn_ms['p99'])})"
         )
 
 

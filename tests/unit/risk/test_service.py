@@ -46,6 +46,7 @@ class Lane:
     def __init__(self) -> None:
         self.is_open = True
         self.taken: list[Liquidate] = []
+        self.hastened: list[int] = []
         self.arrived = asyncio.Event()
 
     def submit(self, command: Liquidate) -> None:
@@ -53,6 +54,9 @@ class Lane:
             raise Overloaded(queue="liquidation", limit=0)
         self.taken.append(command)
         self.arrived.set()
+
+    def hasten(self) -> None:
+        self.hastened.append(len(self.taken))
 
 
 def durable(number: int, *events: Event) -> DurableBlock:
@@ -86,7 +90,7 @@ async def station(lane: Lane) -> tuple[RiskService, Mailbox[DurableBlock], RiskF
     )
     await fleet.start()
     balancer = Balancer(fleet, CONFIG, clock)
-    return RiskService(fleet, balancer, mailbox, lane.submit, clock, 2), mailbox, fleet
+    return RiskService(fleet, balancer, mailbox, lane.submit, lane.hasten, clock, 2), mailbox, fleet
 
 
 async def report_of(fleet: RiskFleet) -> RiskReport:
@@ -117,6 +121,17 @@ async def test_a_turn_takes_its_limit_and_counts_its_work() -> None:
     assert await service.turn() == 1
     assert mailbox.stage.service.count == mailbox.stage.done == 3
     assert mailbox.stage.conserved()
+
+
+async def test_all_that_a_turn_proposes_is_hastened_together() -> None:
+    lane = Lane()
+    service, mailbox, _ = await station(lane)
+    mailbox.offer(durable(1, position(1, 100, 1_000, 0), position(2, 100, 1_000, 0)), 0)
+    await service.turn()
+    assert lane.hastened == []
+    mailbox.offer(durable(2, mark(999)), 0)
+    await service.turn()
+    assert (len(lane.taken), lane.hastened) == (2, [2])
 
 
 async def test_what_a_full_lane_refused_is_handed_in_when_it_is_open() -> None:

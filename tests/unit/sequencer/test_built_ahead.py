@@ -65,6 +65,29 @@ async def test_what_is_being_written_outlives_a_failure_behind_it() -> None:
     bench.assert_conserved()
 
 
+async def test_a_failure_in_haste_is_the_end_of_it_too() -> None:
+    journal = HeldJournal()
+    bench = Bench(journal, block_work=1)
+    task = asyncio.create_task(bench.sequencer.run())
+    sound = bench.pay(1)
+    await journal.begun.wait()
+    broken = bench.pay(2, FATAL, lane=Lane.LIQUIDATION)
+    bench.sequencer.hasten()
+    with pytest.raises(ShuttingDown):
+        bench.pay(3)
+    bench.sequencer.hasten()
+    await settled()
+    assert not broken.done()
+    journal.release.set()
+    with pytest.raises(IntegrityError):
+        await task
+    assert isinstance(await sound, Executed)
+    assert len(journal.blocks) == 1
+    with pytest.raises(IntegrityError):
+        await broken
+    bench.assert_conserved()
+
+
 class StepJournal(MemoryJournal):
     """A journal whose disk takes one block for each permission."""
 
@@ -120,3 +143,24 @@ async def test_liquidations_do_not_wait_for_the_disk() -> None:
         journal.release.set()
         await asyncio.gather(*others, *urgent)
     assert [block.commands[1] for block in journal.blocks[2:5]] == [pay(103), pay(104), pay(99)]
+
+
+async def test_haste_builds_what_liquidates_at_once_and_nothing_else() -> None:
+    journal = HeldJournal()
+    async with running(Bench(journal, block_work=4)) as bench:
+        first = bench.pay(0)
+        await journal.begun.wait()
+        other = bench.pay(1, lane=Lane.TAKING)
+        bench.sequencer.hasten()
+        assert bench.state.block == 1
+        urgent = [bench.pay(index, lane=Lane.LIQUIDATION) for index in (10, 11)]
+        bench.sequencer.hasten()
+        assert bench.state.block == 2
+        for block in range(3, UNWRITTEN_URGENT_MAX + 2):
+            urgent.append(bench.pay(100 + block, lane=Lane.LIQUIDATION))
+            bench.sequencer.hasten()
+        assert bench.state.block == UNWRITTEN_URGENT_MAX
+        bench.assert_conserved()
+        journal.release.set()
+        await asyncio.gather(first, other, *urgent)
+    assert journal.blocks[1].commands[1:] == (pay(10), pay(11), pay(1))

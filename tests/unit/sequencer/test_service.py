@@ -11,13 +11,8 @@ from node.capacity.queue import BoundedQueue
 from node.codec.receipts import BlockSigning, verify_receipt
 from node.ports.intake import Deliver, Intake
 from node.sequencer.builder import Builder
-from node.sequencer.service import (
-    ASKERS,
-    NO_INSIGHT,
-    Insight,
-    Sequencer,
-    SequencerLimits,
-)
+from node.sequencer.insight import NO_INSIGHT, Insight
+from node.sequencer.service import ASKERS, Sequencer, SequencerLimits
 from node.types.blocks import GENESIS_PARENT, Block
 from node.types.commands import OpenBlock, Withdraw
 from node.types.durable import DurableBlock, Executed, Outcome

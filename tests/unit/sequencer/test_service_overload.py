@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from node.sequencer.service import Insight
+from node.sequencer.insight import Insight
 from node.types.commands import CancelAll
 from node.types.durable import Executed, Outcome
 from node.types.errors import DeadlineExceeded, PlimsollError, Shed

@@ -42,28 +42,19 @@ def window(*stages: StageCounters) -> Telemetry:
     return msgspec.structs.replace(EMPTY, window_ns=1_000 * MS, stages=stages)
 
 
-def test_waits_stand_beside_what_stood_before_them() -> None:
+def test_waits_stand_beside_the_turns_that_bound_them() -> None:
     lane = stage("lane_liquidation", waits_ms=(1.0, 2.0, 7.0))
-    risk, publisher = stage("risk", works_ms=(0.4, 0.8)), stage("publisher", works_ms=(1.0, 3.0))
-    found = liquidations_of(window(risk, publisher, lane))
+    found = liquidations_of(window(stage("risk", works_ms=(0.4, 8.0)), lane))
     assert found is not None
     assert found.proposed == 3
     assert found.wait_ms["p50"] == pytest.approx(2.0, rel=1 / 32)
     assert found.wait_ms["p99"] == pytest.approx(7.0, rel=1 / 32)
-    # Half of the risk processor's mean work, and then the publisher's.
-    assert found.formula_ms["p50"] == pytest.approx(0.3 + 1.0, rel=1 / 32)
-    assert found.formula_ms["p99"] == pytest.approx(0.3 + 3.0, rel=1 / 32)
-
-
-def test_a_formula_needs_blocks_that_were_worked_off() -> None:
-    lane = stage("lane_liquidation", waits_ms=(1.0,))
-    found = liquidations_of(window(stage("risk"), stage("publisher"), lane))
-    assert found is not None
-    assert found.formula_ms == {"p50": None, "p99": None, "p999": None}
+    assert found.turn_ms["p50"] == pytest.approx(0.4, rel=1 / 32)
+    assert found.turn_ms["p99"] == pytest.approx(8.0, rel=1 / 32)
 
 
 def test_no_liquidations_are_told_where_there_were_none() -> None:
-    assert liquidations_of(window(stage("lane_liquidation"))) is None
+    assert liquidations_of(window(stage("risk"), stage("lane_liquidation"))) is None
     assert liquidations_of(window()) is None
 
 
