@@ -16,22 +16,21 @@ Initial margin is the bracket's rate and the ``buffer`` for the age of the data
 (``node.margin.staleness``): what opens must have both, and what is released must leave both.
 """
 
+import msgspec
+
 from node.margin.position import Position, initial_margin, maintenance_margin
 from node.types.rules import MarketRules
 from node.types.units import PPM_ONE, Money
 
 
-class Effect:
+class Effect(msgspec.Struct, gc=False):
     """The account's numbers after the fill; ``fee`` is what it paid, in all."""
 
-    __slots__ = ("entry", "fee", "free", "margin", "size")
-
-    def __init__(self, size: int, entry: int, margin: int, free: int, fee: Money) -> None:
-        self.size = size
-        self.entry = entry
-        self.margin = margin
-        self.free = free
-        self.fee = fee
+    size: int
+    entry: int
+    margin: int
+    free: int
+    fee: Money
 
 
 def fill_effect(  # noqa: PLR0913, PLR0917 - a fill has this many facts
@@ -50,7 +49,7 @@ def fill_effect(  # noqa: PLR0913, PLR0917 - a fill has this many facts
     ``free`` is the free collateral that may be drawn upon, the order's freed reserve included.
     Returns None where the account cannot bear the fill.
     """
-    fee = Money(-(-price * abs(lots) * fee_rate // PPM_ONE))
+    fee: Money = -(-price * abs(lots) * fee_rate // PPM_ONE)  # type: ignore[assignment]  # A call.
     size = position.size
     margin = position.margin - size * (funding - position.funding)
     after = Effect(size, position.entry, margin, free, fee)

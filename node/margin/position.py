@@ -63,7 +63,7 @@ class Position:
     def reducible(self, side: int) -> Lots:
         """Return how many lots an order on ``side`` (0 buy, 1 sell) could close."""
         size = self.size if side else -self.size
-        return Lots(size) if size > 0 else NO_LOTS
+        return size if size > 0 else NO_LOTS  # type: ignore[return-value]  # Lots() costs a call.
 
     def bankruptcy_price(self, index: int, backing: int = 0) -> Ticks:
         """Return the worst price at which closing everything leaves nothing owed.
@@ -85,13 +85,15 @@ def initial_margin(rules: MarketRules, size: int, price: int, buffer: int = 0) -
     see ``node.margin.staleness``.
     """
     size = abs(size)
-    return Money(-(-size * price * (rules.bracket(size).initial + buffer) // PPM_ONE))
+    rate = rules.bracket(size).initial + buffer
+    return -(-size * price * rate // PPM_ONE)  # type: ignore[return-value]  # Money() costs a call.
 
 
 def maintenance_margin(rules: MarketRules, size: int, price: int) -> Money:
     """Return what a position of ``size`` lots (signed) needs to be kept; rounded up."""
     size = abs(size)
-    return Money(-(-size * price * rules.bracket(size).maintenance // PPM_ONE))
+    rate = rules.bracket(size).maintenance
+    return -(-size * price * rate // PPM_ONE)  # type: ignore[return-value]  # As above.
 
 
 def order_reserve(
@@ -108,4 +110,5 @@ def order_reserve(
     rate = rules.bracket(exposure).initial + buffer
     maker_fee, taker_fee = rules.maker_fee, rules.taker_fee
     fee = maker_fee if maker_fee > taker_fee else taker_fee
-    return Money(-(-value * rate // PPM_ONE) - (-value * fee // PPM_ONE))
+    margin = -(-value * rate // PPM_ONE)
+    return margin - (-value * fee // PPM_ONE)  # type: ignore[return-value]  # As above.

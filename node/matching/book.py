@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
+import msgspec
+
 from node.types.commands import SelfTrade, Side
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId
 from node.types.units import Lots, Millis, Money, Ticks
@@ -31,7 +33,7 @@ _BUY: Final = Side.BUY
 _CANCEL_MAKER: Final = SelfTrade.CANCEL_MAKER
 
 
-class Order:
+class Order(msgspec.Struct, eq=False):
     """An order on its way into the book or resting in it; equal to itself alone.
 
     ``size`` is the whole order, ``remaining`` what is not filled yet. ``rank`` is its place in the
@@ -44,62 +46,25 @@ class Order:
     neighbours in the queue.
     """
 
-    __slots__ = (
-        "account",
-        "after",
-        "batch",
-        "before",
-        "client_id",
-        "good_till",
-        "group",
-        "level",
-        "market",
-        "order_id",
-        "post_only",
-        "price",
-        "rank",
-        "reduce_only",
-        "remaining",
-        "reserve",
-        "self_trade",
-        "side",
-        "size",
-    )
-
-    def __init__(  # noqa: PLR0913, PLR0917 - an order has this many fields
-        self,
-        order_id: OrderId,
-        client_id: ClientOrderId,
-        account: Address,
-        market: MarketId,
-        side: Side,
-        price: Ticks,
-        remaining: Lots,
-        reduce_only: bool = False,  # noqa: FBT002 - keywords cost a tenth of a placed order
-        reserve: Money = NOTHING_RESERVED,
-        post_only: bool = False,  # noqa: FBT002
-        self_trade: SelfTrade = _CANCEL_MAKER,
-        good_till: Millis = NEVER,
-        group: int = 0,
-    ) -> None:
-        self.order_id = order_id
-        self.rank: int = order_id
-        self.client_id = client_id
-        self.account = account
-        self.market = market
-        self.side = side
-        self.price = price
-        self.size = self.remaining = remaining
-        self.reduce_only = reduce_only
-        self.reserve = reserve
-        self.post_only = post_only
-        self.self_trade = self_trade
-        self.good_till = good_till
-        self.group = group
-        self.batch = 0
-        self.level: Level | None = None
-        self.before: Order | None = None
-        self.after: Order | None = None
+    order_id: OrderId
+    rank: int
+    client_id: ClientOrderId
+    account: Address
+    market: MarketId
+    side: Side
+    price: Ticks
+    size: Lots
+    remaining: Lots
+    reduce_only: bool = False
+    reserve: Money = NOTHING_RESERVED
+    post_only: bool = False
+    self_trade: SelfTrade = _CANCEL_MAKER
+    good_till: Millis = NEVER
+    group: int = 0
+    batch: int = 0
+    level: "Level | None" = None
+    before: "Order | None" = None
+    after: "Order | None" = None
 
     def __repr__(self) -> str:
         return f"Order({self.order_id}: {self.side.name} {self.remaining} @ {self.price})"

@@ -5,7 +5,6 @@ from node.matching.book import Order
 from node.transition.state import Account, State
 from node.transition.waiting import Waiting
 from node.types.events import BalanceChanged, Event, PositionChanged
-from node.types.units import Lots, Money
 
 
 class Effects:
@@ -55,18 +54,12 @@ class Effects:
             events.append(_position_event(position))
         for account in self._accounts:
             touched.accounts.add(account)
-            events.append(
-                BalanceChanged(account.address, Money(account.free), Money(account.reserved))
-            )
+            free, reserved = account.free, account.reserved
+            events.append(BalanceChanged(account.address, free, reserved))  # type: ignore[arg-type]  # Money() costs a call.
         return tuple(events)
 
 
 def _position_event(position: Position) -> PositionChanged:
-    return PositionChanged(
-        position.account,
-        position.market,
-        Lots(position.size),
-        Money(position.entry),
-        Money(position.margin),
-        position.funding,
-    )
+    # Lots() and Money() would cost a call each.
+    size, entry, margin = position.size, position.entry, position.margin
+    return PositionChanged(position.account, position.market, size, entry, margin, position.funding)  # type: ignore[arg-type]  # Money() costs a call.

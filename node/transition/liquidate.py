@@ -116,11 +116,13 @@ def _closing_order(state: State, market: Market, position: Position, equity: int
     side = Side.SELL if position.size > 0 else Side.BUY
     return Order(
         OrderId(0),
+        0,
         NO_CLIENT_ID,
         position.account,
         market.market_id,
         side,
         price,
+        size,
         size,
         reduce_only=True,
     )

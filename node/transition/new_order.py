@@ -97,7 +97,7 @@ def admit(
         raise FillOrKillUnfilled(size=size)
     order_id = OrderId(state.next_order_id) if own is None else own.order_id
     order = Order(
-        order_id, new.client_id, account.address, new.market, new.side, price, size,
+        order_id, order_id, new.client_id, account.address, new.market, new.side, price, size, size,
         new.reduce_only, reserve, new.type is not _GTC and new.type in POST_ONLY_TYPES,
         new.self_trade, new.good_till, new.group,
     )  # fmt: skip

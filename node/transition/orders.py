@@ -25,7 +25,7 @@ def rest_order(effects: Effects, account: Account, order: Order) -> None:
     account.free -= order.reserve
     account.hold(order)
     order.batch = state.block
-    state.market(order.market).book.add(order)
+    state.markets[order.market - 1].book.add(order)
     state.touched.orders.add(order)
     effects.account_changed(account)
     effects.events.append(
@@ -48,7 +48,7 @@ def remove_order(effects: Effects, order: Order, reason: CancelReason) -> None:
     """Take an order out of its book, or out of its auction, and free what it reserved."""
     state, resting = effects.state, order.level is not None
     if resting:
-        state.market(order.market).book.remove(order)
+        state.markets[order.market - 1].book.remove(order)
     else:
         state.leave_auction(order)
     order_left(effects, order, reason, resting=resting)

@@ -56,7 +56,7 @@ def would_fill(
             owner = _copy_account(stage, state.accounts[maker.account], new.market)
         _copy_order(stage, owner, maker)
     order = Order(
-        OrderId(0), new.client_id, account.address, new.market, new.side, price, size,
+        OrderId(0), 0, new.client_id, account.address, new.market, new.side, price, size, size,
         reduce_only=new.reduce_only, self_trade=new.self_trade,
     )  # fmt: skip
     return Trade(Effects(stage), copy, taker, order, per_fill).run(limit) is Stop.FILLED
@@ -96,9 +96,9 @@ def _copy_account(stage: State, account: Account, market: MarketId) -> Account:
 
 def _copy_order(stage: State, owner: Account, order: Order) -> None:
     copy = Order(
-        order.order_id, order.client_id, order.account, order.market, order.side, order.price,
-        order.remaining, reduce_only=order.reduce_only, reserve=order.reserve,
-        good_till=order.good_till, group=order.group,
+        order.order_id, order.rank, order.client_id, order.account, order.market, order.side,
+        order.price, order.size, order.remaining, reduce_only=order.reduce_only,
+        reserve=order.reserve, good_till=order.good_till, group=order.group,
     )  # fmt: skip
     stage.market(order.market).book.add(copy)
     owner.hold(copy)

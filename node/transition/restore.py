@@ -116,13 +116,15 @@ def _order_from(key: bytes, value: bytes) -> Order:
     (account, order_id, client_id, remaining, size, flags, reserve, good_till, group, batch) = (
         ORDER.unpack(value)
     )
-    order = Order(
+    return Order(
         OrderId(order_id),
+        rank,
         ClientOrderId(client_id),
         Address(account),
         MarketId(market),
         Side(side),
         Ticks(priority if side else UINT64_MAX - priority),
+        Lots(size),
         Lots(remaining),
         reduce_only=bool(flags & 1),
         reserve=Money(int.from_bytes(reserve, "big")),
@@ -130,9 +132,8 @@ def _order_from(key: bytes, value: bytes) -> Order:
         self_trade=SelfTrade(flags >> 2),
         good_till=Millis(good_till),
         group=group,
+        batch=batch,
     )
-    order.rank, order.size, order.batch = rank, Lots(size), batch
-    return order
 
 
 def _waiting_from(key: bytes, value: bytes) -> Waiting:

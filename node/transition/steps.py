@@ -21,7 +21,8 @@ class Steps:
     @property
     def most(self) -> int:
         """Return how many steps the next order may take."""
-        return min(self._each, self.left)
+        each, left = self._each, self.left
+        return each if each < left else left
 
     @property
     def most_tried(self) -> int:

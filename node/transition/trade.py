@@ -162,6 +162,7 @@ class Trade:
         self, maker: Order, price: Ticks, size: Lots, maker_fee: Money, taker_fee: Money
     ) -> None:
         order = self._order
+        left: Lots = maker.remaining - size  # type: ignore[assignment]  # Lots() costs a call.
         self._effects.events.append(
             Filled(
                 order.market,
@@ -172,7 +173,7 @@ class Trade:
                 maker.account,
                 order.account,
                 order.side,
-                Lots(maker.remaining - size),
+                left,
                 maker_fee,
                 taker_fee,
             )

@@ -82,6 +82,9 @@ class MarketRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def bracket(self, size: int) -> Bracket:
         """Return the bracket of a position of ``size`` lots (unsigned, at most ``max_size``)."""
+        first = self.brackets[0]
+        if size <= first.max_size:  # As nearly all are.
+            return first
         for bracket in self.brackets:
             if size <= bracket.max_size:
                 return bracket

@@ -77,7 +77,7 @@ class Plimsoll:
                 book.remove(orders.pop(step.number))
                 continue
             number, side, price, size, account = step
-            order = Order(number, NO_CLIENT_ID, account, MARKET, side, price, size)
+            order = Order(number, number, NO_CLIENT_ID, account, MARKET, side, price, size, size)
             self.taker_id = number
             cross(book, order, MAX_FILLS, self)
             if order.remaining:

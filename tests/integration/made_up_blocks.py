@@ -120,7 +120,7 @@ class MadeUpBlocks:
         size = Lots(self._random.randrange(1, 50) * 10)
         self._orders += 1
         number, market_id = OrderId(self._orders), MarketId(market + 1)
-        order = Order(number, NOTHING, account, market_id, side, price, size)
+        order = Order(number, number, NOTHING, account, market_id, side, price, size, size)
         events.append(OrderAccepted(0, number, NOTHING, account, market_id, side, price, size))
         notes = _Notes(order)
         cross(self.books[market], order, 100, notes)

@@ -99,11 +99,13 @@ class Twins:
         good_till = self.now + life if life else 0
         order = Order(
             OrderId(len(self.orders) + 1),
+            len(self.orders) + 1,
             ClientOrderId(0),
             Address(bytes([account]) * 20),
             MarketId(1),
             side,
             Ticks(price),
+            Lots(size),
             Lots(size),
             self_trade=mode,
             good_till=Millis(good_till),

@@ -228,4 +228,5 @@ def _order(event: TapeEvent) -> Order:
     price = event.price
     if event.type is OrderType.MARKET and not price:
         price = HIGHEST_PRICE if event.side is Side.BUY else LOWEST_PRICE
-    return Order(event.id, NO_CLIENT_ID, event.account, MARKET, event.side, price, event.size)
+    number, size = event.id, event.size
+    return Order(number, number, NO_CLIENT_ID, event.account, MARKET, event.side, price, size, size)

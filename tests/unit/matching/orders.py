@@ -19,11 +19,13 @@ def order(
     owner = order_id if account is None else account
     return Order(
         OrderId(order_id),
+        order_id,
         NO_CLIENT_ID,
         Address(owner.to_bytes(20, "big")),
         MarketId(1),
         side,
         Ticks(price),
+        Lots(size),
         Lots(size),
         self_trade=mode,
         good_till=Millis(good_till),
