@@ -92,9 +92,9 @@ class WholeSize(msgspec.Struct, frozen=True):
 
 WINDOW: Final = 64
 WINDOW_LEAST: Final = 8
-"""Actions without an answer on a connection: of single orders, and of the largest bulks.
+"""Actions without an answer on a connection, to begin with: single orders, and the largest bulks.
 
-With fewer single orders than that, the node waits for the disk where a sync takes milliseconds."""
+Where a node is slow they are more than it lets wait, and the generator learns it from refusals."""
 REFUSED_MAX: Final = 0.05
 """A node at saturation sheds a little; a run that is refused more than that measures refusals."""
 
@@ -130,7 +130,6 @@ class NodeUnderLoad:
 
     async def _load(self, actions: int, orders: int, times: list[float]) -> Outcome:
         drawn = placements(self._random, self._wallets, actions, orders, _expiry())
-        # Far more at a time would wait longer than the node lets anything wait (20 ms): it sheds.
         window = max(WINDOW_LEAST, WINDOW // orders)
         plan = Plan(self._port, frames(drawn, self._session.rules), window=window, times_s=times)
         outcome = await _generate(plan)

@@ -31,8 +31,9 @@ _ID_AT: Final = len(b'{"id":')
 class Plan(msgspec.Struct, frozen=True):
     """``frames``, the ids of their requests being their places.
 
-    With ``times_s``, each goes out at its time after the start, answered or not (open loop); with
-    none, each connection keeps ``window`` requests unanswered until all are sent (closed loop).
+    With ``times_s``, each goes out at its time after the start, answered or not (open loop). With
+    none, each connection keeps requests unanswered until all are sent (closed loop): ``window`` of
+    them at first, half as many after a refusal, one more for each window that was answered.
     """
 
     port: int
@@ -76,14 +77,20 @@ class Tally:
 
 
 class Connection(asyncio.Protocol):
-    """One WebSocket; for each answer it sends the next of ``queue``, which may be empty."""
+    """One WebSocket, which sends the requests of ``queue``, if any, as answers come in."""
 
-    def __init__(self, tally: Tally, queue: Sequence[int], frames: Sequence[bytes]) -> None:
+    def __init__(
+        self, tally: Tally, queue: Sequence[int], frames: Sequence[bytes], window: int
+    ) -> None:
         self.greeted = asyncio.Event()
         self._tally = tally
         self._queue = queue
         self._frames = frames
+        self._window = float(window)
+        self._unanswered = 0
         self._next = 0
+        # The last request of those that were under way when the window was halved.
+        self._halved_at = -1
         self._unread = b""
         self._upgraded = False
 
@@ -109,14 +116,17 @@ class Connection(asyncio.Protocol):
             start, begin = frame
             answers += self._take(data, start, begin)
         self._unread = data[begin:]
+        self._unanswered -= answers
         if answers:
-            self.send_next(answers)
+            self.fill_window()
 
-    def send_next(self, count: int) -> None:
-        """Send the next ``count`` requests of the queue in one write."""
-        requests = self._queue[self._next : self._next + count]
+    def fill_window(self) -> None:
+        """Send what the window has room for, in one write."""
+        room = int(self._window) - self._unanswered
+        requests = self._queue[self._next : self._next + room] if room > 0 else ()
         if requests:
             self._next += len(requests)
+            self._unanswered += len(requests)
             now, sent_at = perf_counter(), self._tally.sent_at
             for request in requests:
                 sent_at[request] = now
@@ -137,7 +147,13 @@ class Connection(asyncio.Protocol):
             return False
         comma = data.index(b",", start)
         request = int(data[start + _ID_AT : comma])
-        self._tally.note(request, faulty=data.find(b'"error"', comma, end) >= 0)
+        faulty = data.find(b'"error"', comma, end) >= 0
+        self._tally.note(request, faulty=faulty)
+        if not faulty:
+            self._window += 1 / self._window
+        elif request > self._halved_at:
+            self._window = max(1.0, self._window / 2)
+            self._halved_at = self._queue[self._next - 1] if self._next else request
         return True
 
 
@@ -167,7 +183,7 @@ async def run(plan: Plan) -> Outcome:
             await _keep_time(plan, tally, links, started)
         else:
             for link in links:
-                link.send_next(plan.window)
+                link.fill_window()
         await tally.complete.wait()
     cpu_s = process_time() - cpu_started
     for link in links:
@@ -189,7 +205,7 @@ async def _connect(plan: Plan, tally: Tally) -> list[Connection]:
     links = []
     for number in range(plan.connections):
         queue = () if plan.times_s else places[number :: plan.connections]
-        make = partial(Connection, tally, queue, plan.frames)
+        make = partial(Connection, tally, queue, plan.frames, plan.window)
         _, link = await loop.create_connection(make, "127.0.0.1", plan.port)
         await link.greeted.wait()
         links.append(link)
