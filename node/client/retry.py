@@ -32,9 +32,10 @@ def retry_after_s(error: PlimsollError) -> float:
 class RetryPolicy(msgspec.Struct, frozen=True, gc=False):
     """At most ``attempts`` in all, begun within ``within_s`` seconds of the first.
 
-    Between two of them lies what the node asks for (``retry_after_ms``), or else ``pause_s``, which
-    doubles up to ``pause_max_s``; up to half of it is added by chance, so that clients that were
-    refused together do not come back together.
+    Between two of them lies what the node asks for (``retry_after_ms``), and at least ``pause_s``,
+    which doubles up to ``pause_max_s``: the node tells everybody the same moment, and who came too
+    late for it once more stays away longer. Up to half of it is added by chance, so that clients
+    that were refused together do not come back together.
     """
 
     attempts: int = 6
@@ -47,8 +48,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, gc=False):
 
         ``chance`` is drawn from 0 … 1 by the caller.
         """
-        usual = min(self.pause_s * 2 ** (made - 1), self.pause_max_s)
-        return (retry_after_s(error) or usual) * (1 + chance / 2)
+        usual = min(self.pause_s * 2.0 ** (made - 1), self.pause_max_s)
+        return max(retry_after_s(error), usual) * (1 + chance / 2)
 
 
 NEVER = RetryPolicy(attempts=1)

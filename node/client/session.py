@@ -10,6 +10,7 @@ may end its client by one.
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -48,8 +49,19 @@ from node.types.units import MONEY_DECIMALS, Money, units_from_decimal
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
+_DOUBLINGS_MAX = 10
 
 _log = structlog.get_logger(__name__)
+
+
+def reconnect_pause_s(lost: int, chance: float) -> float:
+    """Return how long to wait after the ``lost``-th connection in a row (from 1) that failed.
+
+    Up to its whole length is added by ``chance`` (0 … 1): a server that restarts would otherwise
+    meet all its clients at once, again and again.
+    """
+    doubled = FIRST_PAUSE_S * 2.0 ** min(lost - 1, _DOUBLINGS_MAX)
+    return min(doubled, LONGEST_PAUSE_S) * (1 + chance)
 
 
 class Session:
@@ -78,6 +90,7 @@ class Session:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._challenge = b""
         self._ready = asyncio.Event()
+        self._chance = random.Random()  # noqa: S311 - it spreads pauses, and guards nothing
 
     def wallet(
         self,
@@ -220,23 +233,23 @@ class Session:
 
         Raises ``WrongChain`` if a hello names another rollup or another sequencer than the first.
         """
-        pause = FIRST_PAUSE_S
+        lost = 0
         while True:
+            lost += 1
             try:
                 async with self._http.ws_connect(
                     self._url + "/ws", max_msg_size=MESSAGE_BYTES_MAX, heartbeat=20
                 ) as socket:
                     await self._serve(socket)
                     if self._ready.is_set():
-                        pause = FIRST_PAUSE_S
+                        lost = 1
             except ConnectionLost:
                 _log.warning("server_unreadable", url=self._url, exc_info=True)
             except (aiohttp.ClientError, OSError, TimeoutError):
                 pass
             finally:
                 self._disconnected()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+            await asyncio.sleep(reconnect_pause_s(lost, self._chance.random()))
 
     async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Speak over one connection until it ends. Raises ``ConnectionLost`` if it is garbled."""

@@ -69,7 +69,13 @@ def test_what_is_about_the_request_does_not(kind: type[PlimsollError]) -> None:
 def test_the_node_says_how_long_to_wait_and_chance_adds_to_it() -> None:
     shed = Shed(queue="taking", retry_after_ms=400)
     assert PATIENT.pause(shed, 1, 0.0) == pytest.approx(0.4)
-    assert PATIENT.pause(shed, 5, 1.0) == pytest.approx(0.6)
+    assert PATIENT.pause(shed, 1, 1.0) == pytest.approx(0.6)
+
+
+def test_who_is_refused_again_stays_away_longer_than_the_node_says() -> None:
+    shed = Shed(queue="taking", retry_after_ms=400)
+    pauses = [PATIENT.pause(shed, made, 0.0) for made in (3, 4, 5, 6)]
+    assert pauses == pytest.approx([0.4, 0.4, 0.8, 1.6])
 
 
 def test_without_a_word_of_the_node_pauses_double_up_to_their_limit() -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from node.client.errors import ConnectionLost
-from node.client.session import Session, connect
+from node.client.session import Session, connect, reconnect_pause_s
 from node.types.errors import WrongChain, WrongSigner
 from tests.examples import DOMAIN, RULES
 from tests.unit.sequencer.surroundings import TestKey
@@ -235,3 +235,9 @@ async def test_another_sequencer_ends_the_session() -> None:
         with pytest.raises(WrongChain) as wrong:
             await stay(url)
     assert wrong.value.values == {"expected": SEQUENCER, "found": b"\x66" * 20}
+
+
+def test_pauses_between_connections_double_up_to_their_limit_and_spread_by_chance() -> None:
+    pauses = [reconnect_pause_s(lost, 0.0) for lost in (1, 2, 3, 6, 7, 5_000)]
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 3.2, 5.0, 5.0])
+    assert reconnect_pause_s(2, 1.0) == pytest.approx(0.4)
