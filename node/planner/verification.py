@@ -6,17 +6,18 @@ from typing import Any
 import msgspec
 
 from node.capacity.telemetry import Telemetry
-from node.planner.predict import Ceiling, Prediction
+from node.planner.predict import BACKGROUND, Ceiling, Prediction
 
 ERROR_MAX = 0.10
 """What a prediction of a knee may be off."""
 DELAY_ERROR_MAX = 0.25
 """What a prediction of a delay may be off."""
 NOT_RESOURCES = frozenset(("machine", "generator", "ramp", "chain", "node"))
-MACHINE_FULL = 0.9
-"""What all cores together give at the most: the share of two cores that was busy in seven ramps at
-and past the knee (0.88 … 0.92). Stations that hand work to one another leave a core idle while the
-next of them wakes up, so the rest is never had. It is a measured constant, not a derived one."""
+MACHINE_FULL = 0.83
+"""What all cores together give at the most to what is not in the background: of two cores it took
+0.80 … 0.87 at and past the knee, in eight ramps. Stations that hand work to one another leave a
+core idle while the next of them wakes up, and only the background makes something of that. It is a
+measured constant, not a derived one."""
 FULL_WITHIN = 0.03
 """A machine so near to ``MACHINE_FULL`` counts as full, whatever single processes still had."""
 
@@ -73,7 +74,8 @@ class MixVerdict(msgspec.Struct, frozen=True):
     next_bottleneck: str | None
     ceilings: tuple[Ceiling, ...]
     utilization: dict[str, float]
-    """At the lowest rate that was not carried: busy shares of a core, ``machine`` of all cores."""
+    """At the lowest rate that was not carried: busy shares of a core, ``machine`` of all cores,
+    without what works in the background."""
     delays: tuple[DelayCheck, ...]
     calibrated_below: float
     """The greatest busy share of the loop, or of any process, in the windows that counted."""
@@ -132,14 +134,15 @@ def busiest(utilization: Mapping[str, float]) -> str:
     """Return what was full, by the names of the predictions' resources.
 
     ``utilization`` holds the busy share of a core for each process, and of all cores as
-    ``machine``. A full machine is named before any process: then none of them could get more.
+    ``machine``, without what works in the background. A full machine is named before any process:
+    then none of them could get more.
     """
     if utilization.get("machine", 0.0) >= MACHINE_FULL - FULL_WITHIN:
         return "machine"
     resources = {
         name.partition("_")[0] if name != "event_loop" else name: share
         for name, share in utilization.items()
-        if name not in NOT_RESOURCES
+        if name not in NOT_RESOURCES and name not in BACKGROUND
     }
     return max(resources, key=lambda name: resources[name], default="unknown")
 

@@ -30,7 +30,7 @@ from node.app.knee import write_knee
 from node.capacity.loadline import Knee as ShownKnee
 from node.capacity.loadline import KneeRange
 from node.planner.calibration import Calibration, calibrate
-from node.planner.predict import FlowShape, Prediction, Surroundings, predict_knee
+from node.planner.predict import BACKGROUND, FlowShape, Prediction, Surroundings, predict_knee
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
 from node.planner.responses import DelayLaws, DelayPoint, fit_delays
 from node.planner.verification import (
@@ -337,10 +337,11 @@ async def _delays(
 
 
 def utilization_of(point: RampPoint) -> dict[str, float]:
-    """Return the busy shares of a point, the machine's among them."""
+    """Return the busy shares of a point; the machine's is without what works in the background."""
     shares = dict(point.utilization)
     if point.machine is not None:
-        shares["machine"] = point.machine
+        background = sum(shares.get(name, 0.0) for name in BACKGROUND)
+        shares["machine"] = point.machine - background / cores()
     return shares
 
 

@@ -36,6 +36,7 @@ class KnownNode(msgspec.Struct, frozen=True):
     action_us: float = 100.0
     verify_us: float = 60.0
     replica_us: float = 30.0
+    history_us: float = 0.0
     noise: float = 0.0
 
     def knee_per_s(self, around: Surroundings) -> float:
@@ -66,6 +67,7 @@ class KnownNode(msgspec.Struct, frozen=True):
                 "node": loop,
                 "verification_0": ns(actions * self.verify_us),
                 "replica": ns(actions * self.replica_us),
+                "history": ns(actions * self.history_us),
             },
             journal=JournalCounters(count, 200 * actions, ns(count * 250 + actions)),
             messages=MessageCounters(actions, actions, 900 * actions),
@@ -133,6 +135,15 @@ def test_processes_that_share_too_few_cores_are_full_together() -> None:
     # 100 + 60 + 30 + 80 us, and about 0.075 cores that do not depend on the load.
     assert found.bottleneck == "machine"
     assert found.p50 == pytest.approx((2 - 0.075) / 270e-6, rel=0.05)
+
+
+def test_what_works_in_the_background_fills_nothing_up() -> None:
+    around = Surroundings(cores=2.0)
+    for history_us in (60.0, 180.0):
+        found = predict_knee(KnownNode(history_us=history_us).calibrated(), ONE, around)
+        alone = predict_knee(KnownNode().calibrated(), ONE, around)
+        assert found.p50 == pytest.approx(alone.p50, rel=0.01)
+        assert "history" not in {ceiling.resource for ceiling in found.ceilings}
 
 
 def test_a_chain_that_falls_behind_binds_sooner_the_longer_the_load_lasts() -> None:
