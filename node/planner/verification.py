@@ -78,7 +78,7 @@ class MixVerdict(msgspec.Struct, frozen=True):
     without what works in the background."""
     delays: tuple[DelayCheck, ...]
     calibrated_below: float
-    """The greatest busy share of the loop, or of any process, in the windows that counted."""
+    """The highest rate that the calibration saw, over the measured knee."""
     windows: int
     strangers: float | None
     slower: float | None = None

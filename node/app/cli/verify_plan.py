@@ -1,7 +1,7 @@
 """``plimsoll plan --verify``: a node's knee, predicted from its quiet hours, then measured.
 
-    quiet: rates from a tiny one up, while nothing is half busy ─▶ calibration ─▶ knee
-           rates up to 45 % of the knee that was predicted ─▶ how delays grow
+    quiet: rates from a tiny one up, while nothing is half busy ─▶ a first knee
+           rates up to 38 % of that one ─▶ calibration ─▶ the knee, and how delays grow
     ramp:  the same node, the same flow, to its knee and past it ─▶ measured
     both ─▶ verdict
 
@@ -9,9 +9,14 @@ The knee is not known to the first part, nor anything else from above half load.
 what the node's own telemetry said of the rate before. At each level actions come one by one and in
 clusters: while a cluster is worked off, the node does what it does when it is full (long turns,
 shared reads and writes), though it is idle most of the time. Costs at full load are thus *seen*.
+
+A node that is nearly always idle costs more for each action, and how much more changes within
+minutes. So the smallest rates only tell how far up the quiet part may go: the knee is computed from
+the clusters, and from what lies below half of the first one.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, median
@@ -29,7 +34,7 @@ from rich.table import Table
 from node.app.knee import write_knee
 from node.capacity.loadline import Knee as ShownKnee
 from node.capacity.loadline import KneeRange
-from node.planner.calibration import Calibration, calibrate
+from node.planner.calibration import calibrate
 from node.planner.predict import BACKGROUND, FlowShape, Prediction, Surroundings, predict_knee
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
 from node.planner.responses import DelayLaws, DelayPoint, fit_delays
@@ -66,11 +71,11 @@ AIM: Final = 0.42
 LEVELS: Final = (0.3, 0.6, 1.0)
 """Of the highest rate, at each size of the clusters."""
 CLUSTERS: Final = {Mix.SINGLE: (8, 32, 96), Mix.CANCEL: (8, 32, 96), Mix.BULK: (2, 5, 12)}
-"""How many actions come at a time; even the largest are served before a lane would shed them."""
+"""How many actions come at a time; even the largest are served before a lane sheds them."""
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
 """Of the measured knee: where delays are told and measured."""
-QUIET_SHARES: Final = (0.15, 0.25, 0.35, 0.45)
-"""Of the predicted knee: where the delays' growth is seen. All lie below half load."""
+QUIET_SHARES: Final = (0.1, 0.2, 0.3, 0.38) * 2
+"""Of the first knee: below half load even where that one is a quarter too high."""
 OVER_S: Final = 6.0
 """A window's length, in seconds. A quiet node seals a batch every two seconds, and what replica and
 chain spend on it must not hang on whether one more or one less fell into the window; a busy node
@@ -164,10 +169,17 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
     """Return the verdict on one mix. Raises ``NothingCarried``, ``MeasurementInvalid``."""
     async with ramp_of(target, mix, settings) as running:
         quiet = await quiet_hours(running, mix, tell)
-        calibration = calibrate(rejoined([measured.window for measured in quiet.all]))
-        shape, around = shape_of(quiet.all), around_of(quiet.all)
+        first = predict_knee(
+            calibrate(rejoined([measured.window for measured in quiet.all])),
+            shape_of(quiet.all),
+            around_of(quiet.all, math.inf),
+        )
+        tell(f"{mix.value}: about {first.p50:,.0f}/s; now below half of that")
+        loaded = [measured async for measured in _loaded(running, first.p50)]
+        seen = [*quiet.clusters, *loaded]
+        calibration = calibrate(rejoined([measured.window for measured in seen]), load_max=1.0)
+        shape, around = shape_of(seen), around_of(seen, first.p50)
         prediction = predict_knee(calibration, shape, around)
-        loaded = [measured async for measured in _loaded(running, prediction.p50)]
         laws = delay_laws(quiet.ones, loaded, prediction)
         tell(f"{mix.value}: predicted {prediction.p50:,.0f}/s; now the ramp")
         searched: list[RampPoint] = []
@@ -189,10 +201,10 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         (knee.low, knee.per_s, knee.high),
         utilization_of(full),
         checks,
-        calibrated_below=max(load_of(m.window) for m in used_of(calibration, quiet.all)),
+        calibrated_below=max(measured.point.offered_per_s for measured in seen) / knee.per_s,
         windows=calibration.source.windows,
-        strangers=strangers_of(quiet.all),
-        slower=slower_of([measured.point for measured in quiet.all], searched),
+        strangers=strangers_of(seen),
+        slower=slower_of([measured.point for measured in seen], searched),
     )
 
 
@@ -236,8 +248,11 @@ def shape_of(windows: Sequence[Measured]) -> FlowShape:
     return FlowShape(shares, items / total)
 
 
-def around_of(windows: Sequence[Measured]) -> Surroundings:
-    """Return what shares the machine with the node: the generator, the chain, the ramp itself."""
+def around_of(windows: Sequence[Measured], rate: float) -> Surroundings:
+    """Return what shares the machine with the node: the generator, the chain, the ramp itself.
+
+    ``rate``: about how many actions a second are sent at full load, for the generator's wakes.
+    """
     resamples = resamples_of(len(windows), np.random.default_rng(_SEED))
     seconds = np.array([measured.window.window_ns / _NS_PER_S for measured in windows])
     actions = np.array([_actions_of(measured) for measured in windows])
@@ -247,7 +262,7 @@ def around_of(windows: Sequence[Measured]) -> Surroundings:
         {"command": actions, "wake": wakes},
         resamples,
     )
-    laws = {"generator": _at_full_load(generator)}
+    laws = {"generator": _at_full_load(generator, rate)}
     for name in sorted({name for measured in windows for name in measured.beside_s}):
         spent_s = np.array([measured.beside_s.get(name, 0.0) for measured in windows])
         laws[name] = fit_linear(spent_s, {"command": actions, "second": seconds}, resamples)
@@ -256,10 +271,10 @@ def around_of(windows: Sequence[Measured]) -> Surroundings:
     return Surroundings(cores=MACHINE_FULL * cores(), beside=laws)
 
 
-def _at_full_load(generator: LinearLaw) -> LinearLaw:
-    """Return the law over second and command: at full load it wakes as often as it can."""
-    wake_s = generator.coefficient("wake")
-    wakes_per_s = 1 / (TICK_S + wake_s)
+def _at_full_load(generator: LinearLaw, rate: float) -> LinearLaw:
+    """Return the law over second and command: it wakes at each tick in which an action is due."""
+    tick_s = TICK_S + generator.coefficient("wake")
+    wakes_per_s = -math.expm1(-rate * tick_s) / tick_s
     scale = np.array([wakes_per_s if term == "wake" else 1.0 for term in generator.terms])
     return msgspec.structs.replace(
         generator,
@@ -272,12 +287,6 @@ def _at_full_load(generator: LinearLaw) -> LinearLaw:
 def _actions_of(measured: Measured) -> float:
     kinds = measured.window.kinds
     return float(sum(kind.commands for kind in kinds if kind.kind not in NOT_OF_THE_FLOW))
-
-
-def used_of(calibration: Calibration, windows: Sequence[Measured]) -> list[Measured]:
-    """Return the windows that the calibration may have used: none is busier than its bound."""
-    bound = calibration.source.load_max
-    return [measured for measured in windows if load_of(measured.window) <= bound]
 
 
 def strangers_of(windows: Sequence[Measured]) -> float | None:
