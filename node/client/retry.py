@@ -16,6 +16,7 @@ from node.types.errors import (
     ShuttingDown,
 )
 
+_DOUBLINGS_MAX = 32
 _PASSES = (GateClosed, Overloaded, RateLimited, Shed, ShuttingDown)
 """What the node says of itself and not of the action: the same one may be taken on later.
 
@@ -48,7 +49,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, gc=False):
 
         ``chance`` is drawn from 0 … 1 by the caller.
         """
-        usual = min(self.pause_s * 2.0 ** (made - 1), self.pause_max_s)
+        usual = min(self.pause_s * 2.0 ** min(made - 1, _DOUBLINGS_MAX), self.pause_max_s)
         return max(retry_after_s(error), usual) * (1 + chance / 2)
 
 

@@ -11,7 +11,7 @@ Every resource has its own law, and the node's is the least (``node.planner.laws
 | verification | its busiest process takes a second of a second |
 | replica | likewise: it executes every batch again |
 | journal | the largest group takes as long to write as to gather |
-| machine | all processes but those in the background, and the load generator, take all cores |
+| machine | all processes but those in the background take all cores, with the load generator |
 | l1 | batches leave no faster than the chain has room, plus what may wait over the horizon |
 
 What is fixed for a second, a block or a read is shared by more actions the higher the load is, so
@@ -40,9 +40,13 @@ bulks by 0.14 (five of each). A law that holds exactly in its own windows meets 
 
 MODEL_SEED = 2_026
 
-BACKGROUND = frozenset(("history",))
-"""Processes of the lowest priority, whose work may wait. On a full machine they take what nobody
-else can use, and are behind for the rest: they fill nothing up."""
+
+def works_in_background(process: str) -> bool:
+    """Return whether ``process`` has the lowest priority, and work that may wait: the history's.
+
+    On a full machine it takes what nobody else can use, and is behind for the rest.
+    """
+    return process.partition("_")[0] == "history"
 
 
 class FlowShape(msgspec.Struct, frozen=True):
@@ -142,7 +146,7 @@ def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> 
     limits = {"event_loop": _limit(*_loop(calibration, still, moving), 1.0)}
     pools: dict[str, list[Vector]] = {}
     for name, law in calibration.processes.items():
-        if name != "node" and name not in BACKGROUND:
+        if name != "node" and not works_in_background(name):
             pools.setdefault(name.partition("_")[0], []).append(
                 _limit(*_process(law, still, moving), 1.0)
             )
@@ -193,7 +197,7 @@ def _process(law: LinearLaw, still: Work, one: Work) -> tuple[Vector, Vector]:
 def _machine(calibration: Calibration, mix: FlowShape, around: Surroundings) -> Vector | None:
     """Return the actions a second at which all that shares the machine takes all of its cores."""
     cores = around.cores if around.cores is not None else float(calibration.source.cores)
-    of_node = [law for name, law in calibration.processes.items() if name not in BACKGROUND]
+    of_node = [law for name, law in calibration.processes.items() if not works_in_background(name)]
     laws = [*of_node, *around.beside.values()]
     if not laws or not cores:
         return None

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 
 from node.capacity.telemetry import Telemetry
-from node.planner.predict import BACKGROUND, Ceiling, Prediction
+from node.planner.predict import Ceiling, Prediction, works_in_background
 
 ERROR_MAX = 0.10
 """What a prediction of a knee may be off."""
+BELOW = 0.5
+"""Of the measured knee: what a prediction may have seen."""
 DELAY_ERROR_MAX = 0.25
 """What a prediction of a delay may be off."""
 NOT_RESOURCES = frozenset(("machine", "generator", "ramp", "chain", "node"))
@@ -86,8 +88,8 @@ class MixVerdict(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Return whether the prediction was right within ``ERROR_MAX``."""
-        return abs(self.error_ratio) <= ERROR_MAX
+        """Return whether it was a prediction, made below half load, and right within a tenth."""
+        return abs(self.error_ratio) <= ERROR_MAX and self.calibrated_below <= BELOW
 
 
 def verdict_of(  # noqa: PLR0913 - a verdict is all of this
@@ -142,7 +144,7 @@ def busiest(utilization: Mapping[str, float]) -> str:
     resources = {
         name.partition("_")[0] if name != "event_loop" else name: share
         for name, share in utilization.items()
-        if name not in NOT_RESOURCES and name not in BACKGROUND
+        if name not in NOT_RESOURCES and not works_in_background(name)
     }
     return max(resources, key=lambda name: resources[name], default="unknown")
 

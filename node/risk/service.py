@@ -69,20 +69,25 @@ class RiskService:
         # Delays count from the log's times, which the wall clock gave: milliseconds.
         unix_ns = self._clock.now_ms() * _NANOS_PER_MILLI
         proposals = await self._fleet.on_events(_events_of(blocks), unix_ns)
-        for command in proposals:
-            try:
-                self._submit(command)
-            except Unavailable:
-                # The lane is full: the position stays known, and the next turn proposes it again.
-                await self._fleet.refused(command)
+        refused = [command for command in proposals if not self._is_queued(command)]
         self._blocks.stage.busy(started_ns, self._clock.now_ns(), len(blocks))
         if proposals:
             self._hasten()
+        for command in refused:
+            await self._fleet.refused(command)
         if self._balancer.due:
             for move in self._balancer.plan():
                 _log.info("market_moved", market=move.market, source=move.source, to=move.target)
                 await self._fleet.move(move.market, move.target)
         return len(blocks)
+
+    def _is_queued(self, command: Liquidate) -> bool:
+        """Propose ``command``; False: the lane is full, and the next turn proposes it again."""
+        try:
+            self._submit(command)
+        except Unavailable:
+            return False
+        return True
 
 
 def _events_of(blocks: Iterable[DurableBlock]) -> Iterator[Event]:

@@ -117,7 +117,7 @@ class Sequencer(Generic[State]):
         # The waiting work at which the next block is worth building; see ``_enough_waits``.
         self._enough = 1
         self._stopping = False
-        self._fault: IntegrityError | None = None
+        self._fault: Exception | None = None
         self._all_built = False
         self._in_transition = 0
         self._in_journal = 0
@@ -198,9 +198,10 @@ class Sequencer(Generic[State]):
     def hasten(self) -> None:
         """Build a block at once if liquidations wait, in the caller's turn of the loop.
 
-        Until the sequencer's own comes, everybody else has had theirs: milliseconds under load.
+        Until the sequencer's own comes, everybody else has had theirs: milliseconds under load. It
+        does nothing where blocks gather: nobody may end an auction's time by being liquidated.
         """
-        if self._fault is None and self._liquidations_may_go():
+        if self._fault is None and not self._limits.gather_ms and self._liquidations_may_go():
             self._build_next()
 
     def submit(
@@ -266,7 +267,8 @@ class Sequencer(Generic[State]):
             self._in_hand = submissions
             try:
                 self._built.append(self._build(submissions))
-            except IntegrityError as error:
+            # Whatever it is and whoever asked for the block: none may be built after it.
+            except Exception as error:  # noqa: BLE001
                 self._fault, self._stopping = error, True
                 self._to_build.set()
                 return
@@ -275,17 +277,22 @@ class Sequencer(Generic[State]):
 
     async def _some_wait(self) -> bool:
         """Return True once enough submissions wait for a block, False at the end or a fault."""
-        while not self._enough_waits():
-            if self._stopping and (self._fault or not len(self._lanes)):
-                return False
-            self._to_build.clear()
-            await self._to_build.wait()
-        # At zero this still lets everyone speak who is ready to: what a durable block brings about
-        # (a liquidation) is in the next block that is built, ahead or not.
-        pause_s = 0 if self._built or self._stopping else self._limits.gather_ms / 1000
-        if pause_s or not self._lanes.liquidations:
+        while self._fault is None:
+            if not self._enough_waits():
+                if self._stopping and not len(self._lanes):
+                    return False
+                self._to_build.clear()
+                await self._to_build.wait()
+                continue
+            # At zero this still lets everyone speak who is ready to: what a durable block brings
+            # about (a liquidation) is in the next block that is built, ahead or not.
+            pause_s = 0 if self._built or self._stopping else self._limits.gather_ms / 1000
+            if not pause_s and self._lanes.liquidations:
+                return True
             await asyncio.sleep(pause_s)
-        return self._fault is None
+            if self._enough_waits():  # Blocks may have been built in haste meanwhile.
+                return self._fault is None
+        return False
 
     def _enough_waits(self) -> bool:
         """Return whether the next block is to be built now.

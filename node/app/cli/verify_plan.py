@@ -19,24 +19,29 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
-from statistics import fmean, median
 from time import time
 from typing import Annotated, Final
 
 import msgspec
-import numpy as np
 import typer
 import uvloop
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from node.app.cli.verify_windows import (
+    around_of,
+    shape_of,
+    slower_of,
+    strangers_at,
+    strangers_of,
+    utilization_of,
+)
 from node.app.knee import write_knee
 from node.capacity.loadline import Knee as ShownKnee
 from node.capacity.loadline import KneeRange
-from node.planner.calibration import calibrate
-from node.planner.predict import BACKGROUND, FlowShape, Prediction, Surroundings, predict_knee
-from node.planner.regression import LinearLaw, fit_linear, resamples_of
+from node.planner.calibration import Calibration, calibrate
+from node.planner.predict import Prediction, predict_knee
 from node.planner.responses import DelayLaws, DelayPoint, fit_delays
 from node.planner.verification import (
     MACHINE_FULL,
@@ -56,7 +61,6 @@ from node.simulation.ramp.command import (
     target_for,
     until_terminated,
 )
-from node.simulation.ramp.generator import TICK_S
 from node.simulation.ramp.machine import cores
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.points import RampPoint
@@ -80,13 +84,11 @@ OVER_S: Final = 6.0
 """A window's length, in seconds. A quiet node seals a batch every two seconds, and what replica and
 chain spend on it must not hang on whether one more or one less fell into the window; a busy node
 seals several in a second, and each one delays what comes meanwhile."""
-NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
 
 HALF: Final = 0.5
 
 _NS_PER_S: Final = 1_000_000_000
 _MS_PER_S: Final = 1_000
-_SEED: Final = 11
 
 
 class VerifyReport(msgspec.Struct, frozen=True):
@@ -176,10 +178,8 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         )
         tell(f"{mix.value}: about {first.p50:,.0f}/s; now below half of that")
         loaded = [measured async for measured in _loaded(running, first.p50)]
-        seen = [*quiet.clusters, *loaded]
-        calibration = calibrate(rejoined([measured.window for measured in seen]), load_max=1.0)
+        seen, calibration, prediction = predicted_below_half([*quiet.clusters, *loaded], first.p50)
         shape, around = shape_of(seen), around_of(seen, first.p50)
-        prediction = predict_knee(calibration, shape, around)
         laws = delay_laws(quiet.ones, loaded, prediction)
         tell(f"{mix.value}: predicted {prediction.p50:,.0f}/s; now the ramp")
         searched: list[RampPoint] = []
@@ -208,6 +208,24 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
     )
 
 
+def predicted_below_half(
+    windows: Sequence[Measured], first_per_s: float
+) -> tuple[list[Measured], Calibration, Prediction]:
+    """Return the windows below half of the knee that they tell, what they tell, and that knee.
+
+    ``first_per_s`` is about where it lies. Raises ``MeasurementInvalid`` where too few are left.
+    """
+    seen, bound = list(windows), math.inf
+    while True:
+        calibration = calibrate(rejoined([measured.window for measured in seen]), load_max=1.0)
+        prediction = predict_knee(calibration, shape_of(seen), around_of(seen, first_per_s))
+        bound = min(bound, HALF * prediction.p50)
+        below = [measured for measured in seen if measured.point.offered_per_s <= bound]
+        if len(below) == len(seen):
+            return seen, calibration, prediction
+        seen = below
+
+
 async def quiet_hours(running: Ramp, mix: Mix, tell: Teller) -> Quiet:
     """Measure below half load, from a tiny rate up; how far up, only the node's load tells."""
     ones: list[Measured] = []
@@ -232,78 +250,6 @@ async def quiet_hours(running: Ramp, mix: Mix, tell: Teller) -> Quiet:
         ]
         highest *= min(max(AIM / max(load_of(clusters[-1].window), 1e-3), 1.0), CLIMB)
     return Quiet(ones, clusters)
-
-
-def shape_of(windows: Sequence[Measured]) -> FlowShape:
-    """Return what one action of the flow is, as the node's own telemetry counted it."""
-    commands: dict[str, float] = {}
-    items = 0.0
-    for measured in windows:
-        for kind in measured.window.kinds:
-            if kind.kind not in NOT_OF_THE_FLOW:
-                commands[kind.kind] = commands.get(kind.kind, 0.0) + kind.commands
-                items += kind.items
-    total = sum(commands.values())
-    shares = {kind: count / total for kind, count in commands.items() if count}
-    return FlowShape(shares, items / total)
-
-
-def around_of(windows: Sequence[Measured], rate: float) -> Surroundings:
-    """Return what shares the machine with the node: the generator, the chain, the ramp itself.
-
-    ``rate``: about how many actions a second are sent at full load, for the generator's wakes.
-    """
-    resamples = resamples_of(len(windows), np.random.default_rng(_SEED))
-    seconds = np.array([measured.window.window_ns / _NS_PER_S for measured in windows])
-    actions = np.array([_actions_of(measured) for measured in windows])
-    wakes = np.array([float(measured.wakes) for measured in windows])
-    generator = fit_linear(
-        np.array([measured.generator_s for measured in windows]),
-        {"command": actions, "wake": wakes},
-        resamples,
-    )
-    laws = {"generator": _at_full_load(generator, rate)}
-    for name in sorted({name for measured in windows for name in measured.beside_s}):
-        spent_s = np.array([measured.beside_s.get(name, 0.0) for measured in windows])
-        laws[name] = fit_linear(spent_s, {"command": actions, "second": seconds}, resamples)
-    # Strangers are left out: a node that wants more takes it from them, and nobody knows how much.
-    # The verdict tells how many there were.
-    return Surroundings(cores=MACHINE_FULL * cores(), beside=laws)
-
-
-def _at_full_load(generator: LinearLaw, rate: float) -> LinearLaw:
-    """Return the law over second and command: it wakes at each tick in which an action is due."""
-    tick_s = TICK_S + generator.coefficient("wake")
-    wakes_per_s = -math.expm1(-rate * tick_s) / tick_s
-    scale = np.array([wakes_per_s if term == "wake" else 1.0 for term in generator.terms])
-    return msgspec.structs.replace(
-        generator,
-        terms=tuple("second" if term == "wake" else term for term in generator.terms),
-        coefficients=tuple((np.asarray(generator.coefficients) * scale).tolist()),
-        replicates=tuple(tuple((np.asarray(row) * scale).tolist()) for row in generator.replicates),
-    )
-
-
-def _actions_of(measured: Measured) -> float:
-    kinds = measured.window.kinds
-    return float(sum(kind.commands for kind in kinds if kind.kind not in NOT_OF_THE_FLOW))
-
-
-def strangers_of(windows: Sequence[Measured]) -> float | None:
-    """Return the share of all cores that others took, the mean of the windows; None: unknown."""
-    shares = [
-        measured.strangers_s * _NS_PER_S / measured.window.window_ns / cores()
-        for measured in windows
-        if measured.strangers_s is not None
-    ]
-    return fmean(shares) if shares else None
-
-
-def slower_of(quiet: Sequence[RampPoint], ramped: Sequence[RampPoint]) -> float | None:
-    """Return how many times as long the yardstick took while ramping as before; None: untimed."""
-    before = [point.yardstick_ms for point in quiet if point.yardstick_ms is not None]
-    after = [point.yardstick_ms for point in ramped if point.yardstick_ms is not None]
-    return median(after) / median(before) if before and after else None
 
 
 async def _loaded(running: Ramp, knee_per_s: float) -> AsyncIterator[Measured]:
@@ -343,23 +289,6 @@ async def _delays(
             predicted = {"p50": laws.p50.at(rate), "p99": laws.p99.at(rate)}
             measured = {name: value for name, value in point.delay_ms.items() if value is not None}
             yield delay_check(share, rate, predicted, measured)
-
-
-def utilization_of(point: RampPoint) -> dict[str, float]:
-    """Return the busy shares of a point; the machine's is without what works in the background."""
-    shares = dict(point.utilization)
-    if point.machine is not None:
-        background = sum(shares.get(name, 0.0) for name in BACKGROUND)
-        shares["machine"] = point.machine - background / cores()
-    return shares
-
-
-def strangers_at(point: RampPoint) -> float:
-    """Return the cores that others took at a point; none where the kernel does not tell."""
-    if point.machine is None:
-        return 0.0
-    ours = sum(share for name, share in point.utilization.items() if name != "event_loop")
-    return min(max(point.machine * cores() - ours, 0.0), cores() - 0.1)
 
 
 def shown_knee(verdict: MixVerdict) -> ShownKnee:

@@ -30,13 +30,11 @@ class Liquidations(msgspec.Struct, frozen=True):
     """The most urgent lane of clients' risk during a point.
 
     ``wait_ms`` is from a proposal's entering the lane to its being taken out, as the node counted
-    it: to the bucket, at most 1/32 too long. ``turn_ms`` are the turns of the risk processor, in
-    which both happen: as long as the disk keeps up, none waits longer than the turn that it is of.
+    it: to the bucket, at most 1/32 too long.
     """
 
     proposed: int
     wait_ms: Delays
-    turn_ms: Delays
 
 
 class RampPoint(msgspec.Struct, frozen=True):

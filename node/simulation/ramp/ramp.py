@@ -220,14 +220,10 @@ def _measured(
 
 def liquidations_of(window: Telemetry) -> Liquidations | None:
     """Return how long liquidations waited in the window, None where there were none."""
-    lane, risk = window.stage(LIQUIDATION_LANE), window.stage("risk")
-    if lane is None or risk is None or not lane.waiting.count:
+    lane = window.stage(LIQUIDATION_LANE)
+    if lane is None or not lane.waiting.count:
         return None
-    return Liquidations(
-        proposed=lane.waiting.count,
-        wait_ms=quantiles_ms(lane.waiting),
-        turn_ms=quantiles_ms(risk.service),
-    )
+    return Liquidations(proposed=lane.waiting.count, wait_ms=quantiles_ms(lane.waiting))
 
 
 def quantiles_ms(histogram: HistogramCounts) -> Delays:

@@ -115,10 +115,7 @@ def _row(point: RampPoint) -> Iterable[str]:
     if waited is None:
         yield "–"
     else:
-        yield (
-            f"{_ms(waited.wait_ms['p99'])} of {waited.proposed:,}"
-            f" (turns {_ms(waited.turn_ms['p99'])})"
-        )
+        yield f"{_ms(waited.wait_ms['p99'])} of {waited.proposed:,}"
 
 
 def _ms(value: float | None) -> str:

@@ -80,5 +80,5 @@ def test_who_is_refused_again_stays_away_longer_than_the_node_says() -> None:
 
 def test_without_a_word_of_the_node_pauses_double_up_to_their_limit() -> None:
     policy = RetryPolicy(pause_s=0.1, pause_max_s=0.5)
-    pauses = [policy.pause(Overloaded(), made, 0.0) for made in (1, 2, 3, 4, 9)]
+    pauses = [policy.pause(Overloaded(), made, 0.0) for made in (1, 2, 3, 4, 5_000)]
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.5])

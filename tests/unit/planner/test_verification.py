@@ -2,6 +2,7 @@
 
 from random import Random
 
+import msgspec
 import pytest
 
 from node.planner.predict import Ceiling, Prediction
@@ -44,6 +45,12 @@ def test_the_error_is_of_the_prediction(
     assert found.error_ratio == pytest.approx(error, abs=1e-3)
     assert (found.holds, found.inside) == (holds, inside)
     assert (found.bottleneck.predicted, found.bottleneck.measured) == ("event_loop", "event_loop")
+
+
+def test_what_saw_more_than_half_load_is_no_prediction() -> None:
+    found = msgspec.structs.replace(verdict(1_000.0), calibrated_below=0.51)
+    assert found.error_ratio == 0.0
+    assert not found.holds
 
 
 def test_a_machine_that_slowed_down_is_told_from_a_wrong_law() -> None:

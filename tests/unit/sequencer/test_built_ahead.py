@@ -9,7 +9,7 @@ from node.types.blocks import Block
 from node.types.durable import Executed, Outcome
 from node.types.errors import IntegrityError, ShuttingDown
 from node.types.lanes import Lane
-from tests.unit.sequencer.surroundings import MemoryJournal
+from tests.unit.sequencer.surroundings import MemoryJournal, TestKey
 from tests.unit.sequencer.test_service import Bench, HeldJournal, running
 from tests.unit.sequencer.toy_machine import FATAL, pay
 
@@ -164,3 +164,65 @@ async def test_haste_builds_what_liquidates_at_once_and_nothing_else() -> None:
         journal.release.set()
         await asyncio.gather(first, other, *urgent)
     assert journal.blocks[1].commands[1:] == (pay(10), pay(11), pay(1))
+
+
+class BrokenKey(TestKey):
+    """A key that fails at its second signature."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.signed = 0
+
+    def sign(self, digest: bytes) -> bytes:
+        self.signed += 1
+        if self.signed == 2:
+            raise RuntimeError("the key is gone")
+        return super().sign(digest)
+
+
+async def test_no_block_follows_one_that_failed_in_haste_whatever_failed() -> None:
+    journal = HeldJournal()
+    bench = Bench(journal, block_work=2, key=BrokenKey())
+    task = asyncio.create_task(bench.sequencer.run())
+    sound = bench.pay(1)
+    await journal.begun.wait()
+    lost = [bench.pay(index, lane=Lane.LIQUIDATION) for index in range(2, 9)]
+    bench.sequencer.hasten()
+    bench.sequencer.hasten()
+    await settled()
+    journal.release.set()
+    with pytest.raises(RuntimeError, match="the key is gone"):
+        await task
+    assert isinstance(await sound, Executed)
+    assert [block.number for block in journal.blocks] == [1]
+    ends = await asyncio.gather(*lost, return_exceptions=True)
+    assert {type(end) for end in ends} == {IntegrityError, ShuttingDown}
+
+
+async def test_haste_does_not_end_the_time_in_which_a_block_gathers() -> None:
+    async with running(Bench(MemoryJournal(), gather_ms=20)) as bench:
+        first = bench.pay(1)
+        await settled()
+        urgent = bench.pay(2, lane=Lane.LIQUIDATION)
+        bench.sequencer.hasten()
+        assert bench.state.block == 0
+        await asyncio.gather(first, urgent)
+        assert bench.state.block == 1
+
+
+async def test_what_was_built_in_haste_counts_for_the_others() -> None:
+    journal = HeldJournal()
+    async with running(Bench(journal, block_work=1)) as bench:
+        first = bench.pay(0)
+        await journal.begun.wait()
+        # A full block waits and the sequencer lets everybody speak before it builds it.
+        other = bench.pay(1, lane=Lane.TAKING)
+        await asyncio.sleep(0)
+        urgent = []
+        for index in range(10, 10 + UNWRITTEN_URGENT_MAX):
+            urgent.append(bench.pay(index, lane=Lane.LIQUIDATION))
+            bench.sequencer.hasten()
+        await settled()
+        assert bench.state.block == UNWRITTEN_URGENT_MAX
+        journal.release.set()
+        await asyncio.gather(first, other, *urgent)

@@ -78,10 +78,11 @@ class Bench:
         block_work: int = 512,
         gather_ms: int = 0,
         insight: Insight = NO_INSIGHT,
+        key: TestKey | None = None,
     ) -> None:
         self.journal = journal or MemoryJournal()
         self.state = Ledger()
-        self.key = TestKey()
+        self.key = key or TestKey()
         self.clock = HandClock()
         self.outlet = Mailbox[DurableBlock](BoundedQueue("outlet", outlet_limit))
         limits = SequencerLimits(

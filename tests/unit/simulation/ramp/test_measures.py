@@ -42,19 +42,17 @@ def window(*stages: StageCounters) -> Telemetry:
     return msgspec.structs.replace(EMPTY, window_ns=1_000 * MS, stages=stages)
 
 
-def test_waits_stand_beside_the_turns_that_bound_them() -> None:
+def test_waits_of_liquidations_are_those_of_their_lane() -> None:
     lane = stage("lane_liquidation", waits_ms=(1.0, 2.0, 7.0))
     found = liquidations_of(window(stage("risk", works_ms=(0.4, 8.0)), lane))
     assert found is not None
     assert found.proposed == 3
     assert found.wait_ms["p50"] == pytest.approx(2.0, rel=1 / 32)
     assert found.wait_ms["p99"] == pytest.approx(7.0, rel=1 / 32)
-    assert found.turn_ms["p50"] == pytest.approx(0.4, rel=1 / 32)
-    assert found.turn_ms["p99"] == pytest.approx(8.0, rel=1 / 32)
 
 
 def test_no_liquidations_are_told_where_there_were_none() -> None:
-    assert liquidations_of(window(stage("risk"), stage("lane_liquidation"))) is None
+    assert liquidations_of(window(stage("lane_liquidation"))) is None
     assert liquidations_of(window()) is None
 
 

@@ -2,7 +2,7 @@
 
 from time import thread_time
 
-from node.app.cli.verify_plan import slower_of
+from node.app.cli.verify_windows import slower_of
 from node.simulation.ramp.points import RampPoint
 from node.simulation.ramp.yardstick import REPEATS, _work, yardstick_ms
 

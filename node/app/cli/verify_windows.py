@@ -1,0 +1,111 @@
+"""What measured windows of a node tell the planner, and what its verdict must know of them."""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, median
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from node.planner.predict import FlowShape, Surroundings, works_in_background
+from node.planner.regression import LinearLaw, fit_linear, resamples_of
+from node.planner.verification import MACHINE_FULL
+from node.simulation.ramp.generator import TICK_S
+from node.simulation.ramp.machine import cores
+from node.simulation.ramp.points import RampPoint
+from node.simulation.ramp.ramp import Measured
+
+NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
+
+_NS_PER_S: Final = 1_000_000_000
+_SEED: Final = 11
+
+
+def shape_of(windows: Sequence[Measured]) -> FlowShape:
+    """Return what one action of the flow is, as the node's own telemetry counted it."""
+    commands: dict[str, float] = {}
+    items = 0.0
+    for measured in windows:
+        for kind in measured.window.kinds:
+            if kind.kind not in NOT_OF_THE_FLOW:
+                commands[kind.kind] = commands.get(kind.kind, 0.0) + kind.commands
+                items += kind.items
+    total = sum(commands.values())
+    shares = {kind: count / total for kind, count in commands.items() if count}
+    return FlowShape(shares, items / total)
+
+
+def around_of(windows: Sequence[Measured], rate: float) -> Surroundings:
+    """Return what shares the machine with the node: the generator, the chain, the ramp itself.
+
+    ``rate``: about how many actions a second are sent at full load, for the generator's wakes.
+    """
+    resamples = resamples_of(len(windows), np.random.default_rng(_SEED))
+    seconds = np.array([measured.window.window_ns / _NS_PER_S for measured in windows])
+    actions = np.array([_actions_of(measured) for measured in windows])
+    wakes = np.array([float(measured.wakes) for measured in windows])
+    generator = fit_linear(
+        np.array([measured.generator_s for measured in windows]),
+        {"command": actions, "wake": wakes},
+        resamples,
+    )
+    laws = {"generator": _at_full_load(generator, rate)}
+    for name in sorted({name for measured in windows for name in measured.beside_s}):
+        spent_s = np.array([measured.beside_s.get(name, 0.0) for measured in windows])
+        laws[name] = fit_linear(spent_s, {"command": actions, "second": seconds}, resamples)
+    # Strangers are left out: a node that wants more takes it from them, and nobody knows how much.
+    # The verdict tells how many there were.
+    return Surroundings(cores=MACHINE_FULL * cores(), beside=laws)
+
+
+def _at_full_load(generator: LinearLaw, rate: float) -> LinearLaw:
+    """Return the law over second and command: it wakes at each tick in which an action is due."""
+    tick_s = TICK_S + generator.coefficient("wake")
+    wakes_per_s = -math.expm1(-rate * tick_s) / tick_s
+    scale = np.array([wakes_per_s if term == "wake" else 1.0 for term in generator.terms])
+    return msgspec.structs.replace(
+        generator,
+        terms=tuple("second" if term == "wake" else term for term in generator.terms),
+        coefficients=tuple((np.asarray(generator.coefficients) * scale).tolist()),
+        replicates=tuple(tuple((np.asarray(row) * scale).tolist()) for row in generator.replicates),
+    )
+
+
+def _actions_of(measured: Measured) -> float:
+    kinds = measured.window.kinds
+    return float(sum(kind.commands for kind in kinds if kind.kind not in NOT_OF_THE_FLOW))
+
+
+def strangers_of(windows: Sequence[Measured]) -> float | None:
+    """Return the share of all cores that others took, the mean of the windows; None: unknown."""
+    shares = [
+        measured.strangers_s * _NS_PER_S / measured.window.window_ns / cores()
+        for measured in windows
+        if measured.strangers_s is not None
+    ]
+    return fmean(shares) if shares else None
+
+
+def slower_of(quiet: Sequence[RampPoint], ramped: Sequence[RampPoint]) -> float | None:
+    """Return how many times as long the yardstick took while ramping as before; None: untimed."""
+    before = [point.yardstick_ms for point in quiet if point.yardstick_ms is not None]
+    after = [point.yardstick_ms for point in ramped if point.yardstick_ms is not None]
+    return median(after) / median(before) if before and after else None
+
+
+def utilization_of(point: RampPoint) -> dict[str, float]:
+    """Return the busy shares of a point; the machine's is without what works in the background."""
+    shares = dict(point.utilization)
+    if point.machine is not None:
+        background = sum(shares[name] for name in shares if works_in_background(name))
+        shares["machine"] = point.machine - background / cores()
+    return shares
+
+
+def strangers_at(point: RampPoint) -> float:
+    """Return the cores that others took at a point; none where the kernel does not tell."""
+    if point.machine is None:
+        return 0.0
+    ours = sum(share for name, share in point.utilization.items() if name != "event_loop")
+    return min(max(point.machine * cores() - ours, 0.0), cores() - 0.1)
