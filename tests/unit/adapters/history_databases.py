@@ -1,23 +1,24 @@
 """Databases to test the history on: SQLite always, PostgreSQL where one is named.
 
-``PLIMSOLL_TEST_POSTGRES=postgresql+psycopg://user@host/database``; its tables are dropped.
+``PLIMSOLL_TEST_POSTGRES=postgresql+psycopg://user@host/database``, or ``scripts/with-postgres``.
+Each test has a schema of its own there, so tests may run beside each other.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sql
+from sqlalchemy.schema import CreateSchema, DropSchema
 
 from node.adapters.data_folder import Identity
 from node.adapters.history_engine import open_engine
 from node.adapters.history_store import HistoryStore
-from node.adapters.history_tables import METADATA, SQL_TABLES
+from node.adapters.history_tables import SQL_TABLES
 from node.types.history import RecordedBlock
 from tests.property.random_log import DOMAIN, RULES
 from tests.property.test_mirrors import blocks_of, fresh_state
@@ -41,18 +42,19 @@ def fresh_url(kind: str, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def empty_postgres() -> Iterator[str]:
-    """Give the URL of the database, empty, to one test of all processes of a run at a time."""
-    with (Path(gettempdir()) / "plimsoll-test-postgres.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _drop_everything()
-        yield POSTGRES
-        _drop_everything()
-
-
-def _drop_everything() -> None:
+    """Give the URL of a new schema of the database, and drop it in the end."""
+    schema = f"plimsoll_{uuid4().hex}"
     engine = open_engine(POSTGRES)
-    METADATA.drop_all(engine)
-    engine.dispose()
+    with engine.begin() as connection:
+        connection.execute(CreateSchema(schema))
+    try:
+        own = {"options": f"-csearch_path={schema}"}
+        url = sql.make_url(POSTGRES).update_query_dict(own)
+        yield url.render_as_string(hide_password=False)
+    finally:
+        with engine.begin() as connection:
+            connection.execute(DropSchema(schema, cascade=True))
+        engine.dispose()
 
 
 def opened(url: str) -> HistoryStore:
