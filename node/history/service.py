@@ -28,7 +28,7 @@ from node.ports.clock import Clock
 from node.ports.history import HistoryWriter
 from node.types.durable import DurableBlock
 from node.types.errors import PlimsollError, ShuttingDown, StateDiverged
-from node.types.history import HistoryMark
+from node.types.history import HistoryMark, Row
 from node.types.ids import Sequence
 
 BEHIND: Final = "behind"
@@ -90,6 +90,7 @@ class HistoryService:
         It begins parted: what was durable before the start may still be to be written.
         """
         self._hand: list[DurableBlock] = []
+        self._news: list[Row] = []
         self._blocks = make_mailbox(self._hand.__len__)
         self._writer = writer
         self._ledger = ledger
@@ -116,7 +117,7 @@ class HistoryService:
     @property
     def settled(self) -> bool:
         """Return whether everything that is known is written, or cannot be for now."""
-        return bool(self.fault) or not (self.behind or self._ledger.unwritten)
+        return bool(self.fault) or not (self.behind or self._news or self._ledger.unwritten)
 
     # --- the sequencer's side --------------------------------------------------------------------
 
@@ -208,13 +209,15 @@ class HistoryService:
             raise StateDiverged(where="history", sequence=self.mark.sequence, log=until)
 
     async def _put_batches(self) -> None:
-        rows = self._ledger.take()
-        if rows:
+        self._news = self._ledger.take()
+        if self._news:
             try:
-                await self._writer.put_batches(rows)
+                await self._writer.put_batches(self._news)
             except BaseException:
-                self._ledger.give_back(rows)
+                self._ledger.give_back(self._news)
                 raise
+            finally:
+                self._news = []
 
     def _reached(self, mark: HistoryMark) -> None:
         """Note where history ends, and that the writer works."""

@@ -243,6 +243,19 @@ async def test_news_of_batches_survives_an_error(monkeypatch: pytest.MonkeyPatch
         await bench.until(lambda: bool(bench.writer.batches))
 
 
+async def test_it_is_not_settled_while_news_of_batches_is_being_written() -> None:
+    async with at_work(Writer()) as bench:
+        await joined(bench)
+        bench.writer.answers.clear()
+        bench.ledger.sealed(batch(2))
+        await bench.until(lambda: not bench.ledger.unwritten)
+        # A node that stops now would cancel the writing.
+        assert not bench.service.settled
+        bench.writer.answers.set()
+        await bench.until(lambda: bench.service.settled)
+        assert [row["number"] for row in bench.writer.batches] == [2]
+
+
 def test_its_mark_begins_before_the_first_command() -> None:
     bench = Bench(Writer(), 7, QUICK)
     assert (bench.service.behind, bench.service.parted) == (7, True)
