@@ -343,7 +343,12 @@ class Node:
             )
             self.batcher.stop()
             await batcher
-            await self._until(lambda: self.history.settled and not self.standings.unposted)
+            await self._until(
+                lambda: (
+                    not (self.standings.unposted or self.settlement.unaccounted)
+                    and self.history.settled
+                )
+            )
             for task in (gate, *others):
                 task.cancel()
 

@@ -138,6 +138,11 @@ class SettlementService:
         return self._tracker.in_flight
 
     @property
+    def unaccounted(self) -> int:
+        """Return the batches on L1 whose receipt is not found yet; ``included`` tells of them."""
+        return len(self._uncounted)
+
+    @property
     def held_back(self) -> str:
         """Return why the last look sent nothing (more): ``fees``, ``inbox``; empty if it did."""
         return self._tracker.held_back

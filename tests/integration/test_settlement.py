@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
@@ -64,6 +65,21 @@ async def test_batches_go_all_the_way_and_are_counted(pier: Pier) -> None:
     assert pier.service.pressure.batches == 0
     assert 6 * 100_000 < spending.gas_used < 6 * 250_000
     assert (spending.wei > spending.gas_used, spending.failed_wei) == (True, 0)
+
+
+async def test_a_batch_on_l1_is_unaccounted_for_until_its_receipt_is_found(
+    pier: Pier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+    pier.service.included = lambda index, _receipt: found.append(index)
+    with monkeypatch.context() as patched:
+        patched.setattr(pier.chain, "receipt", AsyncMock(return_value=None))
+        pier.seal()
+        await pier.turns(3, mine=True)
+        assert Standing.POSTED in pier.standings(0)
+        assert (pier.service.unaccounted, found) == (1, [])
+    await pier.turns(1)
+    assert (pier.service.unaccounted, found) == (0, [0])
 
 
 @pytest.mark.parametrize(("length", "roots"), [(0, 0), (4_000, 12), (120_000, 5)])
