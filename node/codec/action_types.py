@@ -62,6 +62,8 @@ STRUCTS: Final[dict[str, Fields]] = {
         ("clientId", "uint64"),
         ("priceTicks", "uint64"),
         ("sizeLots", "uint64"),
+        ("triggerPrice", "uint64"),
+        ("goodTill", "uint64"),
     ),
     "Cancel": (("orderId", "uint64"), ("clientId", "uint64")),
     "PlaceOrders": (

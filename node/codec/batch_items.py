@@ -28,6 +28,9 @@ from node.types.units import UINT64_MAX, Lots, Millis, Ticks
 _BY_ORDER_ID: Final = 1
 _BY_CLIENT_ID: Final = 2
 _NAMED_MAX: Final = _BY_ORDER_ID | _BY_CLIENT_ID
+_NEW_TRIGGER_PRICE: Final = 4
+_NEW_END: Final = 8
+_AMEND_FORM_MAX: Final = _NAMED_MAX | _NEW_TRIGGER_PRICE | _NEW_END
 
 _REDUCE_ONLY: Final = 1 << 4
 _HAS_CLIENT_ID: Final = 1 << 5
@@ -54,39 +57,55 @@ _EXTRAS: Final = tuple(
 
 def write_cancels(cancels: Sequence[CancelOrder], owners: Sequence[Address], out: Columns) -> None:
     """Put ``cancels``, each by the account of the same place, into their columns of ``out``."""
+    out["cancel.form"] = [_names_of(cancel) for cancel in cancels]
     _write_names("cancel", cancels, owners, out)
 
 
 def read_cancels(owners: Sequence[Address], columns: ColumnReader) -> list[CancelOrder]:
     """Return a cancel for each of ``owners``. Raises ``BatchMalformed``."""
-    return [
-        CancelOrder(OrderId(order_id), ClientOrderId(client_id))
-        for order_id, client_id in _read_names("cancel", owners, columns)
-    ]
+    forms = columns.take("cancel.form", len(owners), _NAMED_MAX)
+    return [CancelOrder(*ids) for ids in _read_names("cancel", owners, forms, columns)]
 
 
 def write_amends(amends: Sequence[AmendOrder], owners: Sequence[Address], out: Columns) -> None:
     """Put ``amends``, each by the account of the same place, into their columns of ``out``."""
+    out["amend.form"] = [
+        _names_of(amend)
+        | bool(amend.trigger_price) * _NEW_TRIGGER_PRICE
+        | bool(amend.good_till) * _NEW_END
+        for amend in amends
+    ]
     _write_names("amend", amends, owners, out)
     out["amend.market"] = markets = [amend.market for amend in amends]
     out["amend.price"] = deltas(markets, [amend.price for amend in amends])
     out["amend.size"] = [amend.size for amend in amends]
+    out["amend.trigger_price"] = _trigger_prices(amends)
+    out["amend.good_till"] = _times(amends)
 
 
 def read_amends(owners: Sequence[Address], columns: ColumnReader) -> list[AmendOrder]:
     """Return an amend for each of ``owners``. Raises ``BatchMalformed``."""
     count = len(owners)
-    names = _read_names("amend", owners, columns)
+    forms = columns.take("amend.form", count, _AMEND_FORM_MAX)
+    names = _read_names("amend", owners, forms, columns)
     markets = columns.take("amend.market", count, MARKET_ID_MAX)
     prices = undeltas(markets, columns.take("amend.price", count))
     require_within("amend.price", prices, 0, UINT64_MAX)
     sizes = columns.take("amend.size", count, UINT64_MAX)
+    trigger_prices = _read_trigger_prices("amend", prices, forms, _NEW_TRIGGER_PRICE, columns)
+    times = _read_times("amend", forms, _NEW_END, columns)
     return [
         AmendOrder(
-            MarketId(market), Ticks(price), Lots(size), OrderId(order_id), ClientOrderId(client_id)
+            MarketId(market),
+            Ticks(price),
+            Lots(size),
+            order_id,
+            client_id,
+            Ticks(trigger_price),
+            Millis(good_till),
         )
-        for (order_id, client_id), market, price, size in zip(
-            names, markets, prices, sizes, strict=True
+        for (order_id, client_id), market, price, size, trigger_price, good_till in zip(
+            names, markets, prices, sizes, trigger_prices, times, strict=True
         )
     ]
 
@@ -108,11 +127,8 @@ def write_orders(orders: Sequence[NewOrder], owners: Sequence[Address], out: Col
     out["order.size"] = [order.size for order in orders]
     out["order.client_id"] = _present_deltas(owners, [order.client_id for order in orders])
     out["order.extras"] = [extra for extra in extras if extra]
-    times = [order.good_till for order in orders if order.good_till]
-    out["order.good_till"] = deltas(one_key(len(times)), times)
-    out["order.trigger_price"] = [
-        zigzag(order.trigger_price - order.price) for order in orders if order.trigger_price
-    ]
+    out["order.good_till"] = _times(orders)
+    out["order.trigger_price"] = _trigger_prices(orders)
     # Both orders of a group have its number, and the next group has the next one.
     out["order.group"] = _present_deltas(owners, [order.group for order in orders], step=0)
 
@@ -167,11 +183,9 @@ def _read_extras(
     """Give the orders at ``places`` what they have besides."""
     sums = columns.take("order.extras", len(places), _EXTRAS_MAX)
     require_within("order.extras", sums, 1, _EXTRAS_MAX)
-    times = _read_present(
-        "order.good_till", one_key(len(sums)), sums, _HAS_GOOD_TILL, columns, step=0
-    )
+    times = _read_times("order", sums, _HAS_GOOD_TILL, columns)
     prices = [orders[place].price for place in places]
-    trigger_prices = _read_trigger_prices(prices, sums, columns)
+    trigger_prices = _read_trigger_prices("order", prices, sums, _HAS_TRIGGER_PRICE, columns)
     accounts = [owners[place] for place in places]
     groups = _read_present("order.group", accounts, sums, _HAS_GROUP, columns, step=0)
     for place, extras, good_till, trigger_price, group in zip(
@@ -191,24 +205,41 @@ def _read_extras(
         )
 
 
+def _times(items: Sequence[NewOrder] | Sequence[AmendOrder]) -> list[int]:
+    times = [item.good_till for item in items if item.good_till]
+    return deltas(one_key(len(times)), times)
+
+
+def _read_times(name: str, forms: Sequence[int], flag: int, columns: ColumnReader) -> Sequence[int]:
+    """Return the time of each row; 0 where the row's form lacks ``flag``."""
+    return _read_present(f"{name}.good_till", one_key(len(forms)), forms, flag, columns, step=0)
+
+
+def _trigger_prices(items: Sequence[NewOrder] | Sequence[AmendOrder]) -> list[int]:
+    return [zigzag(item.trigger_price - item.price) for item in items if item.trigger_price]
+
+
 def _read_trigger_prices(
-    prices: Sequence[int], sums: Sequence[int], columns: ColumnReader
+    name: str, prices: Sequence[int], forms: Sequence[int], flag: int, columns: ColumnReader
 ) -> list[int]:
-    """Return the trigger price of each row, measured from the order's own; 0 where it has none."""
-    count = sum(bool(extras & _HAS_TRIGGER_PRICE) for extras in sums)
-    codes = iter(columns.take("order.trigger_price", count))
+    """Return the trigger price of each row, measured from its price; 0 where it lacks ``flag``."""
+    name = f"{name}.trigger_price"
+    codes = iter(columns.take(name, sum(bool(form & flag) for form in forms)))
     values = [
-        price + unzigzag(next(codes)) if extras & _HAS_TRIGGER_PRICE else None
-        for price, extras in zip(prices, sums, strict=True)
+        price + unzigzag(next(codes)) if form & flag else None
+        for price, form in zip(prices, forms, strict=True)
     ]
-    present = [value for value in values if value is not None]
-    require_within("order.trigger_price", present, 1, UINT64_MAX)
+    require_within(name, [value for value in values if value is not None], 1, UINT64_MAX)
     return [value or 0 for value in values]
 
 
 def _book_sides(markets: Sequence[int], forms: Sequence[int]) -> list[int]:
     """Return one key for each order: prices lie close to others on the same side of a book."""
     return [market << 1 | form & 1 for market, form in zip(markets, forms, strict=True)]
+
+
+def _names_of(item: CancelOrder | AmendOrder) -> int:
+    return bool(item.order_id) * _BY_ORDER_ID | bool(item.client_id) * _BY_CLIENT_ID
 
 
 def _write_names(
@@ -218,17 +249,13 @@ def _write_names(
     out: Columns,
 ) -> None:
     """Put the ids by which ``items`` name their orders into the columns of ``name``."""
-    out[f"{name}.form"] = [
-        bool(item.order_id) * _BY_ORDER_ID | bool(item.client_id) * _BY_CLIENT_ID for item in items
-    ]
     out[f"{name}.order_id"] = _present_deltas(owners, [item.order_id for item in items])
     out[f"{name}.client_id"] = _present_deltas(owners, [item.client_id for item in items])
 
 
 def _read_names(
-    name: str, owners: Sequence[Address], columns: ColumnReader
+    name: str, owners: Sequence[Address], forms: Sequence[int], columns: ColumnReader
 ) -> Iterator[tuple[OrderId, ClientOrderId]]:
-    forms = columns.take(f"{name}.form", len(owners), _NAMED_MAX)
     order_ids = _read_present(f"{name}.order_id", owners, forms, _BY_ORDER_ID, columns)
     client_ids = _read_present(f"{name}.client_id", owners, forms, _BY_CLIENT_ID, columns)
     return (

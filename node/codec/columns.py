@@ -4,6 +4,8 @@
     column 0, column 1, …                       (varints)
 
 Values of one kind stand together: that is what makes them small and alike, and a compressor happy.
+The rare columns stand behind all others, with a directory of their own, and only in a batch that
+has a value for one of them: without, not even their lengths are posted.
 """
 
 from collections.abc import Sequence
@@ -75,6 +77,7 @@ COLUMNS: Final = (
 )
 """In the order of the format; docs/PROTOCOL.md says what each one holds."""
 
+RARE_COLUMNS: Final = ("amend.trigger_price", "amend.good_till")
 
 CODE_MAX: Final = 2 * UINT64_MAX + 2
 """The largest zigzag-coded difference of two 64-bit values, with a step of one."""
@@ -126,9 +129,11 @@ def one_key(count: int) -> bytes:
 
 
 def columns_to_bytes(columns: Columns) -> list[bytes]:
-    """Return the directory, then each column, as they follow each other."""
-    encoded = [encode_varints(columns[name]) for name in COLUMNS]
-    return [encode_varints([len(column) for column in encoded]), *encoded]
+    """Return the directory, then each column, as they follow each other; so with rare ones."""
+    parts = _behind_directory(columns, COLUMNS)
+    if any(columns[name] for name in RARE_COLUMNS):
+        parts += _behind_directory(columns, RARE_COLUMNS)
+    return parts
 
 
 class ColumnReader:
@@ -137,13 +142,22 @@ class ColumnReader:
     __slots__ = ("_columns",)
 
     def __init__(self, data: bytes) -> None:
-        lengths, place = _directory(data)
-        self._columns: dict[str, bytes] = {}
-        for name, length in zip(COLUMNS, lengths, strict=True):
-            self._columns[name] = data[place : place + length]
-            place += length
+        self._columns = dict.fromkeys(RARE_COLUMNS, b"")
+        place = self._read(COLUMNS, data, 0)
+        if place < len(data):
+            place = self._read(RARE_COLUMNS, data, place)
+            if not any(self._columns[name] for name in RARE_COLUMNS):
+                raise BatchMalformed(detail="the rare columns are all empty")
         if place != len(data):
             raise BatchMalformed(detail=f"columns end at {place}, their bytes at {len(data)}")
+
+    def _read(self, names: Sequence[str], data: bytes, place: int) -> int:
+        """Cut out the columns whose directory begins at ``place``; return where they end."""
+        lengths, place = _directory(data, place, len(names))
+        for name, length in zip(names, lengths, strict=True):
+            self._columns[name] = data[place : place + length]
+            place += length
+        return place
 
     def all(self, name: str, high: int = CODE_MAX) -> list[int]:
         """Return all values of column ``name``. Raises ``BatchMalformed`` for one over ``high``."""
@@ -173,13 +187,18 @@ def require_within(name: str, values: Sequence[int], low: int, high: int) -> Non
         raise BatchMalformed(detail=f"{name}: a value outside {low} … {high}")
 
 
-def _directory(data: bytes) -> tuple[list[int], int]:
-    """Return the columns' lengths, and where the directory ends."""
-    place = 0
-    for _ in COLUMNS:
+def _behind_directory(columns: Columns, names: Sequence[str]) -> list[bytes]:
+    encoded = [encode_varints(columns[name]) for name in names]
+    return [encode_varints([len(column) for column in encoded]), *encoded]
+
+
+def _directory(data: bytes, start: int, count: int) -> tuple[list[int], int]:
+    """Return the lengths of the ``count`` columns from ``start``, and where the directory ends."""
+    place = start
+    for _ in range(count):
         while place < len(data) and data[place] >= 0x80:
             place += 1
         place += 1
     if place > len(data):
         raise BatchMalformed(detail="the directory of the columns is cut off")
-    return decode_varints(data[:place]), place
+    return decode_varints(data[start:place]), place

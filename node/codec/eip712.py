@@ -203,6 +203,8 @@ class Signing:
             amend.client_id,
             amend.price,
             amend.size,
+            amend.trigger_price,
+            amend.good_till,
         )
 
     def _market_hash(self, market: MarketId) -> bytes:

@@ -1,12 +1,13 @@
 """The items of a bulk action in JSON, both ways: cancels, amends, orders.
 
     {"order_id": 7}
-    {"client_id": 3, "market": "BTC-PERP", "price": "60000.5", "size": "0.02"}
+    {"client_id": 3, "market": "BTC-PERP", "price": "60000.5", "size": "0.02",
+     "trigger_price": "59500", "good_till": 1760000060000}
     {"market": "BTC-PERP", "side": "sell", "type": "market", "price": "57000", "size": "0.01",
      "reduce_only": true, "client_id": 4, "self_trade": "cancel_taker", "good_till": 1760000060000,
      "trigger": "stop", "trigger_price": "58000", "group": 9}
 
-Whatever of an order stands after ``size`` may be left out.
+Whatever of an order or an amend stands after ``size`` may be left out.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ from node.types.rules import Rules
 from node.types.units import (
     UINT64_MAX,
     Lots,
+    Millis,
     Ticks,
     decimal_from_units,
     units_from_decimal,
@@ -58,13 +60,18 @@ class CancelBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tr
 
 
 class AmendBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """One amend: exactly one of the two ids; price and size as they shall be."""
+    """One amend: exactly one of the two ids; price and size as they shall be.
+
+    ``trigger_price`` and ``good_till`` of 0, or left out, stay as they are.
+    """
 
     market: str
     price: str
     size: str
     order_id: int = 0
     client_id: int = 0
+    trigger_price: str = _NO_PRICE
+    good_till: int = 0
 
 
 class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -120,6 +127,8 @@ class ItemReader:
             Lots(uint64("size", units_from_decimal(body.size, lot_decimals))),
             order_id,
             client_id,
+            Ticks(uint64("trigger_price", units_from_decimal(body.trigger_price, tick_decimals))),
+            Millis(uint64("good_till", body.good_till)),
         )
 
     def order(self, body: OrderBody) -> NewOrder:
@@ -199,15 +208,20 @@ def cancel_to_json(cancel: CancelOrder) -> dict[str, int]:
 
 
 def amend_to_json(amend: AmendOrder, rules: Rules) -> dict[str, Any]:
-    """Return the body of ``amend``. Raises ``UnknownMarket``."""
+    """Return the body of ``amend``, without what it keeps. Raises ``UnknownMarket``."""
     symbol = symbol_of(amend.market, rules)
     market = rules.market(amend.market)
-    return {
+    body: dict[str, Any] = {
         **_name_to_json(amend),
         "market": symbol,
         "price": decimal_from_units(amend.price, market.tick_decimals),
         "size": decimal_from_units(amend.size, market.lot_decimals),
     }
+    if amend.trigger_price:
+        body["trigger_price"] = decimal_from_units(amend.trigger_price, market.tick_decimals)
+    if amend.good_till:
+        body["good_till"] = amend.good_till
+    return body
 
 
 def order_to_json(order: NewOrder, rules: Rules) -> dict[str, Any]:

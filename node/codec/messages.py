@@ -267,10 +267,12 @@ class CancelledEvent(OrderEvent, frozen=True, tag="cancelled"):
 
 
 class AmendedEvent(OrderEvent, frozen=True, tag="amended"):
-    """An order as it is now. Not ``resting``: it arrives anew, and its fills follow."""
+    """An order as it is now. Not ``resting``: it arrives anew. ``good_till`` 0: it has no end."""
 
     client_id: Natural
     resting: bool
+    good_till: Natural
+    trigger_price: Decimal | UnsetType = UNSET
 
 
 class WaitingEvent(OrderEvent, frozen=True, tag="waiting"):

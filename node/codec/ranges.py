@@ -122,6 +122,8 @@ def _check_items(action: PlaceOrders) -> None:
         _uint64("size", amend.size)
         _uint64("order_id", amend.order_id)
         _uint64("client_id", amend.client_id)
+        _uint64("trigger_price", amend.trigger_price)
+        _uint64("good_till", amend.good_till)
     for order in action.orders:
         _market(order.market)
         _uint64("price", order.price)

@@ -132,6 +132,9 @@ class Gathering:
         """Note what an open order is now; one that lost its place arrives anew."""
         row = self._order(event.order_id)
         row["price"] = min(event.price, INTEGER_MAX)
+        # What one waited for stays in its row once it has arrived.
+        if event.trigger_price:
+            row["trigger_price"] = event.trigger_price
         self._leave(row, event.remaining)
         if not event.resting:
             self._arriving[event.order_id] = (row, self._happened.sequence)

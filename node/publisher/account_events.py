@@ -117,7 +117,7 @@ class AccountEvents:
     def _amended(self, event: OrderAmended, _account: Address) -> Fields:
         """Return what an order is now; ``resting`` false: it arrives anew, and fills follow."""
         market = self._rules.market(event.market)
-        return {
+        fields: Fields = {
             "event": "amended",
             "order_id": event.order_id,
             "client_id": event.client_id,
@@ -125,7 +125,11 @@ class AccountEvents:
             "side": SIDE_NAMES[event.side],
             "price": _price(event.price, market),
             "resting": event.resting,
+            "good_till": event.good_till,
         }
+        if event.trigger_price:
+            fields["trigger_price"] = _price(event.trigger_price, market)
+        return fields
 
     def _waiting(self, event: TriggerSet, _account: Address) -> Fields:
         market = self._rules.market(event.market)

@@ -99,7 +99,9 @@ class AccountMessages:
 
     def _order_text(self, order: OpenOrder) -> bytes:
         """Return the order as JSON, written again only where it stands otherwise than last time."""
-        stands = (order.price, order.remaining, order.state, order.trigger)
+        stands = (
+            order.price, order.remaining, order.state, order.trigger_price, order.good_till,
+        )  # fmt: skip
         if order.told != stands:
             order.text, order.told = _encode(self._order(order)), stands
         return order.text

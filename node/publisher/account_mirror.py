@@ -36,7 +36,7 @@ class OpenOrder(msgspec.Struct, eq=False, gc=False):
     trigger: Trigger = Trigger.NONE
     trigger_price: Ticks = NO_PRICE
     text: bytes = b""
-    told: tuple[Ticks, Lots, str, Trigger] | None = None
+    told: tuple[Ticks, Lots, str, Ticks, Millis] | None = None
 
 
 class AccountMirror:

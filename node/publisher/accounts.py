@@ -231,6 +231,7 @@ class Accounts:
         # One that waits for an auction is not shown yet.
         order = orders.get(event.order_id) or self._arriving[event.order_id]
         order.price, order.remaining = event.price, event.remaining
+        order.trigger_price, order.good_till = event.trigger_price, event.good_till
         if not event.resting:
             # What was filled of it before stays filled, wherever it goes.
             if order.state != PARTLY_FILLED:

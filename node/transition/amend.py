@@ -1,9 +1,10 @@
-"""An open order changes its price or its size, and keeps its ids.
+"""An open order changes its price, its size, its end or what it waits for, and keeps its ids.
 
 The size counts what is filled already, so a fill on the way cannot make the order larger than its
-owner meant. One that only loses size keeps its place in the queue. Any other has to pass all that
-an arriving order has to, with what it reserves itself counted as free; then it leaves its place and
-arrives anew, behind all others of its price.
+owner meant; where nothing is left of it the order is cancelled, whatever else was asked. One that
+only loses size, or ends at another time, keeps its place in the queue. Any other has to pass all
+that an arriving order has to, with what it reserves itself counted as free; then it leaves its
+place and arrives anew, behind all others of its price.
 """
 
 import msgspec
@@ -14,15 +15,15 @@ from node.transition.arrival import arrive
 from node.transition.effects import Effects
 from node.transition.new_order import admit
 from node.transition.orders import amended, cancel_order, shrink_order
-from node.transition.set_trigger import check_waiting_size
+from node.transition.set_trigger import check_trigger, check_waiting_size
 from node.transition.state import Account, State
 from node.transition.steps import Steps
 from node.transition.waiting import Waiting
-from node.transition.work_fee import WorkFee, is_charged, left_after
+from node.transition.work_fee import WorkFee, has_new_terms, is_charged, left_after
 from node.types.commands import AmendOrder, NewOrder, OrderType
 from node.types.errors import AmendInvalid, NotionalTooSmall, OrderExpired, UnknownOrder
 from node.types.events import CancelReason
-from node.types.units import Lots, Money, Ticks
+from node.types.units import Lots, Millis, Money
 
 
 def amend(
@@ -34,18 +35,17 @@ def amend(
     if left <= 0:
         cancel_order(effects, order, CancelReason.AMENDED)
         return 0
-    if change.price == order.price and left == order.remaining:
-        raise AmendInvalid(detail="nothing would change")
+    _check(effects.state, order, change, left)
     if work and work.fault is not None and is_charged(order, change):
         raise work.fault
     if isinstance(order, Waiting):
         _rewrite(effects, order, change)
         return 0
-    if change.price == order.price and left < order.remaining:
-        _shrink(effects, account, order, Lots(left))
+    if change.price == order.price and left <= order.remaining:
+        _stay(effects, account, order, Lots(left), change.good_till or order.good_till)
         return 0
     per_fill = work.per_fill if work and not order.reduce_only else NO_MONEY
-    return _move(effects, account, order, change.price, Lots(left), per_fill, steps)
+    return _move(effects, account, order, change, Lots(left), per_fill, steps)
 
 
 def _find(state: State, account: Account, change: AmendOrder) -> Order | Waiting:
@@ -61,22 +61,54 @@ def _find(state: State, account: Account, change: AmendOrder) -> Order | Waiting
     return order
 
 
+def _check(state: State, order: Order | Waiting, change: AmendOrder, left: int) -> None:
+    """Raise unless ``change`` asks for something that ``order`` can have."""
+    if change.trigger_price and not isinstance(order, Waiting):
+        raise AmendInvalid(detail="the order does not wait for a price")
+    if 0 < change.good_till <= state.time:
+        raise OrderExpired(good_till=change.good_till, now=state.time)
+    same_lots = change.price == order.price and left == order.remaining
+    if same_lots and not has_new_terms(order, change):
+        raise AmendInvalid(detail="nothing would change")
+
+
 def _rewrite(effects: Effects, waiting: Waiting, change: AmendOrder) -> None:
-    """Amend an order that waits: the rules of its entry, and no place to lose."""
+    """Amend an order that waits: the rules of its entry, and no place to lose.
+
+    Only another price to wait for is held to the mark: the one that it has may be met already, a
+    moment before it arrives.
+    """
     state = effects.state
-    new = msgspec.structs.replace(waiting.new, price=change.price, size=change.size)
-    check_waiting_size(state.market(waiting.market), new)
+    market = state.market(waiting.market)
+    new = msgspec.structs.replace(
+        waiting.new,
+        price=change.price,
+        size=change.size,
+        trigger_price=change.trigger_price or waiting.trigger_price,
+        good_till=change.good_till or waiting.good_till,
+    )
+    check_waiting_size(market, new)
+    if new.trigger_price != waiting.trigger_price:
+        check_trigger(state, market, new)
     waiting.new = new
     state.touched.waiting.add(waiting)
     effects.events.append(amended(waiting, 0, 0, change.size, resting=True))
 
 
-def _shrink(effects: Effects, account: Account, order: Order, left: Lots) -> None:
-    """Take lots off an order that keeps its place. What stays must be worth its minimum."""
+def _stay(effects: Effects, account: Account, order: Order, left: Lots, good_till: Millis) -> None:
+    """Take lots off an order that keeps its place, or move its end.
+
+    What stays must be worth its minimum, unless fills alone have left so little.
+    """
     market = effects.state.market(order.market)
     taken = order.remaining - left
-    if order.price * left < market.rules.min_notional:
+    if taken and order.price * left < market.rules.min_notional:
         raise NotionalTooSmall(notional=order.price * left, minimum=market.rules.min_notional)
+    order.good_till = good_till
+    if not taken:
+        effects.state.touched.orders.add(order)
+        effects.events.append(amended(order, order.price, left, left, resting=True))
+        return
     shrink_order(effects, account, order, left)
     market.book.reduce(order, taken)
     order.size = Lots(order.size - taken)
@@ -86,7 +118,7 @@ def _move(
     effects: Effects,
     account: Account,
     order: Order,
-    price: Ticks,
+    change: AmendOrder,
     left: Lots,
     per_fill: Money,
     steps: Steps,
@@ -98,12 +130,12 @@ def _move(
         order.market,
         order.side,
         kind,
-        price,
+        change.price,
         left,
         order.reduce_only,
         order.client_id,
         order.self_trade,
-        order.good_till,
+        change.good_till or order.good_till,
         group=order.group,
     )
     moved, crosses = admit(state, account, new, per_fill, steps, order)

@@ -6,6 +6,7 @@ under way: matching must find the book as it left it.
 """
 
 from operator import attrgetter
+from typing import Final
 
 from node.margin.position import NO_MONEY, Position, order_reserve
 from node.matching.book import Order
@@ -15,6 +16,8 @@ from node.transition.waiting import Waiting
 from node.types.events import CancelReason, OrderAmended, OrderCancelled, OrderRested
 from node.types.ids import MarketId
 from node.types.units import Lots, Money, Ticks
+
+NO_PRICE: Final = Ticks(0)
 
 _age = attrgetter("order_id")
 
@@ -127,7 +130,7 @@ def cancelled(order: Order | Waiting, reason: CancelReason, *, resting: bool) ->
 def amended(
     order: Order | Waiting, price_before: int, remaining_before: int, left: int, *, resting: bool
 ) -> OrderAmended:
-    """Return the event that tells how ``order``, whose price is the new one, was changed."""
+    """Return the event that tells how ``order``, of which all but its lots is new, was changed."""
     return OrderAmended(
         order.order_id,
         order.client_id,
@@ -139,6 +142,8 @@ def amended(
         order.price,
         Lots(left),
         resting,
+        order.trigger_price if isinstance(order, Waiting) else NO_PRICE,
+        order.good_till,
     )
 
 

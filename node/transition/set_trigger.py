@@ -65,13 +65,18 @@ def _check(state: State, account: Account, new: NewOrder) -> None:
     if 0 < new.good_till <= state.time:
         raise OrderExpired(good_till=new.good_till, now=state.time)
     check_waiting_size(market, new)
+    check_trigger(state, market, new)
+    check_ids(state, account, new)
+
+
+def check_trigger(state: State, market: Market, new: NewOrder) -> None:
+    """Raise ``MarkStale`` without a mark, ``TriggerInvalid`` where nothing is to be waited for."""
     if not market.mark:
         age = market.mark_age(state.time)
         raise MarkStale(market=new.market, age_ms=age, limit=market.rules.mark_stale_ms)
     is_price = 0 < new.trigger_price < MAX_MARK
     if not (new.trigger and is_price) or is_met(new, market.mark):
         raise TriggerInvalid(trigger_price=new.trigger_price, mark=market.mark)
-    check_ids(state, account, new)
 
 
 def check_waiting_size(market: Market, new: NewOrder) -> None:

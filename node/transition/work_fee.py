@@ -2,9 +2,9 @@
 
 An order in an auction pays twice, and nothing for its fills. One that waits for a trigger pays
 twice at once, and for its fills later: at the price of that block or at its sender's limit, the
-lower of them. An amend pays like an order, unless it takes half or more off what is left, at the
-same price: lot by lot, the fee for one order would pay for a log of any length. Into an auction it
-pays twice as well.
+lower of them. An amend pays like an order, unless all that it does is to take half or more off what
+is left: lot by lot, or with an end that is moved to and fro, the fee for one order would pay for a
+log of any length. Into an auction it pays twice as well.
 
 Paid is the attempt. An order that is refused inside an action that applies is charged like any
 other, because it stands on L1 and was looked at. A fill-or-kill order that is killed has walked the
@@ -23,8 +23,9 @@ beside them take effect.
 
 from collections.abc import Container
 
-from node.matching.book import Order
+from node.matching.book import NEVER, Order
 from node.transition.effects import Effects
+from node.transition.orders import NO_PRICE
 from node.transition.state import Account
 from node.transition.waiting import Waiting
 from node.types.commands import AmendOrder, NewOrder, PlaceOrders
@@ -117,7 +118,18 @@ def is_charged(order: Order | Waiting, change: AmendOrder) -> bool:
     if order.reduce_only:
         return False
     left = left_after(order, change)
-    return left > 0 and (change.price != order.price or 2 * left > order.remaining)
+    return left > 0 and (
+        change.price != order.price or 2 * left > order.remaining or has_new_terms(order, change)
+    )
+
+
+def has_new_terms(order: Order | Waiting, change: AmendOrder) -> bool:
+    """Return whether ``change`` moves the price that ``order`` waits for, or its end."""
+    waits_for = order.trigger_price if isinstance(order, Waiting) else NO_PRICE
+    return (
+        change.trigger_price not in (NO_PRICE, waits_for)
+        or change.good_till not in (NEVER, order.good_till)
+    )  # fmt: skip
 
 
 def left_after(order: Order | Waiting, change: AmendOrder) -> int:

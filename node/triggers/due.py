@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
 
+import msgspec
 from sortedcontainers import SortedList
 
 from node.triggers.ladder import Ladder, Waiter
@@ -45,6 +46,7 @@ from node.types.units import Millis
 Proposal = TriggerOrder | Expire | Disconnected
 
 _NOBODY: Final = OrderId(0)
+_NO_TIME: Final = Millis(0)
 
 
 class _Alarm(IntEnum):
@@ -96,7 +98,7 @@ class DueBook:
         """Take in a durable block."""
         for command, events in zip(block.block.commands, block.events, strict=True):
             if isinstance(command, PlaceOrders):
-                if self._is_watching or any(map(_is_watched, command.orders)):
+                if self._is_watching or _watches(command):
                     self._take_placed(command, events)
             elif isinstance(command, OracleRound):
                 for event in events:
@@ -219,6 +221,8 @@ class DueBook:
         """Take back a proposal that was refused: the order waits for the next mark."""
         waiter = self._waiters.get(proposal.order_id)
         if waiter is not None:
+            # An amend may have let it wait for another price since it was proposed.
+            self._ladders[waiter.market].discard(waiter)
             self._ladders[waiter.market].add(waiter)
 
     # --- events ----------------------------------------------------------------------------------
@@ -259,18 +263,36 @@ class DueBook:
                 if not event.maker_remaining:
                     self._forget(event.maker_order)
             case OrderRested():
-                limit = self._limits.get(event.order_id)
-                if limit:
-                    self.expect(event.order_id, event.account, limit)
+                limit = self._limits.pop(event.order_id, _NO_TIME)
+                self.expect(event.order_id, event.account, limit)
             case OrderTriggered():
                 self._leave(event.order_id)
             case OrderAmended():
-                if not event.resting:
-                    self._leave(event.order_id)
+                self._take_amended(event)
             case SwitchChanged():
                 self.switch(event.account, event.cancel_at, event.on_disconnect)
             case _:
                 pass
+
+    def _take_amended(self, event: OrderAmended) -> None:
+        """Watch the new price or the new end of an order, and no more the old one."""
+        order_id = event.order_id
+        if not event.resting:
+            self._forget(order_id)
+            self._limits[order_id] = event.good_till
+            return
+        waiter = self._waiters.get(order_id)
+        if waiter is not None and waiter.price != event.trigger_price:
+            ladder = self._ladders[waiter.market]
+            ladder.discard(waiter)
+            waiter = msgspec.structs.replace(waiter, price=event.trigger_price)
+            self._waiters[order_id] = waiter
+            ladder.add(waiter)
+        before, _ = self._times.get(order_id, (_NO_TIME, event.account))
+        # The end of one that waits for its auction is watched once it rests.
+        if event.good_till != before and order_id not in self._limits:
+            self._forget_time(order_id)
+            self.expect(order_id, event.account, event.good_till)
 
     def _wait_as(self, event: TriggerSet, order: NewOrder) -> None:
         waiter = Waiter(
@@ -298,6 +320,9 @@ class DueBook:
         waiter = self._waiters.pop(order_id, None)
         if waiter is not None:
             self._ladders[waiter.market].discard(waiter)
+        self._forget_time(order_id)
+
+    def _forget_time(self, order_id: OrderId) -> None:
         limit = self._times.pop(order_id, None)
         if limit is not None:
             self._alarms.discard((limit[0], _Alarm.ORDER, order_id, limit[1]))
@@ -316,5 +341,8 @@ class DueBook:
                 del self._overdue[account]
 
 
-def _is_watched(order: NewOrder) -> bool:
-    return order.good_till != 0 or order.trigger != 0
+def _watches(command: PlaceOrders) -> bool:
+    """Return whether something of ``command`` has an end, or waits."""
+    return any(order.good_till or order.trigger for order in command.orders) or any(
+        change.good_till for change in command.amends
+    )

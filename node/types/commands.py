@@ -98,7 +98,9 @@ class AmendOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Changes an open order of ``market``, which keeps its ids; named as in ``CancelOrder``.
 
     ``size`` is the order's whole size, what is filled already included: a fill on the way cannot
-    make it larger than its owner meant. It keeps its place in the queue if only its size falls.
+    make it larger than its owner meant. ``trigger_price`` is of one that waits. 0 keeps that price,
+    or the end: ``good_till`` moves an end, or sets one, and takes none away. The order keeps its
+    place in the queue unless its price changes or its size grows.
     """
 
     market: MarketId
@@ -106,6 +108,8 @@ class AmendOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
     size: Lots
     order_id: OrderId = OrderId(0)
     client_id: ClientOrderId = ClientOrderId(0)
+    trigger_price: Ticks = Ticks(0)
+    good_till: Millis = Millis(0)
 
 
 class CancelOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -110,6 +110,9 @@ class OrderAmended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1
     for its price, outside the book. ``resting``: it stands in the very place still, with
     ``remaining`` lots. Otherwise it left the book, to arrive at ``price`` with ``remaining`` lots;
     its fills follow, and ``OrderRested`` where it rests again.
+
+    ``trigger_price`` is what it waits for (0: nothing), ``good_till`` when it ends (0: never), each
+    as it is from now on.
     """
 
     order_id: OrderId
@@ -122,6 +125,8 @@ class OrderAmended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1
     price: Ticks
     remaining: Lots
     resting: bool
+    trigger_price: Ticks
+    good_till: Millis
 
 
 class TriggerSet(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=19):

@@ -168,15 +168,9 @@ ORDERS: Final = Table(
     ("waiting", "resting", "filled", "cancelled"),
 )
 KEPT_UNLESS_TOLD: Final = (
-    "price",
-    "rested",
-    "status",
-    "reason",
-    "closed_sequence",
-    "closed_time",
-    "triggered_sequence",
-    "triggered_time",
-)
+    "price", "trigger_price", "rested", "status", "reason", "closed_sequence", "closed_time",
+    "triggered_sequence", "triggered_time",
+)  # fmt: skip
 """The columns of an order that stay as they were where a change says None of them."""
 
 FUNDING: Final = Table(

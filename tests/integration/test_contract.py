@@ -250,20 +250,28 @@ async def change_orders(session: Session, listener: Listener, owner: Wallet) -> 
     stop = replace(
         order(Side.SELL, price=500_000), trigger=Trigger.STOP, trigger_price=Ticks(510_000)
     )
-    target = replace(stop, trigger=Trigger.TAKE_PROFIT, trigger_price=Ticks(700_000))
+    target = replace(
+        stop,
+        trigger=Trigger.TAKE_PROFIT,
+        trigger_price=Ticks(700_000),
+        client_id=ClientOrderId(8),
+    )
     pair = tuple(replace(one, reduce_only=True, group=5) for one in (stop, target))
     slide = order(Side.BUY, OrderType.SLIDE, 560_000)
     mine = AmendOrder(
         MarketId(1), Ticks(571_000), Lots(900), OrderId(0), client_id=ClientOrderId(7)
     )
+    moved = AmendOrder(
+        MarketId(1), target.price, target.size, OrderId(0), ClientOrderId(8), Ticks(710_000), until
+    )
     statuses = []
-    for orders, amends in (((quote, slide, *pair), ()), ((), (mine,))):
+    for orders, amends in (((quote, slide, *pair), ()), ((), (mine, moved))):
         action = owner.place(
             orders, amends=amends, expires=Millis(now() + 60_000), max_fee=Money(10**6)
         )
         answer = await listener.call("action", action_to_json(action, session.rules))
         statuses += [item["status"] for item in answer["result"]["results"]]
-    assert statuses == ["resting", "resting", "waiting", "waiting", "amended"]
+    assert statuses == ["resting", "resting", "waiting", "waiting", "amended", "amended"]
     # How they all stand is told to whoever comes now.
     await listener.call("subscribe", {"channel": "account"})
 

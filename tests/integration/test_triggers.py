@@ -9,8 +9,9 @@ from typing import Any, Final
 import pytest
 
 from node.client.session import connect
-from node.types.commands import NewOrder, OrderType, SelfTrade, Side, Trigger
-from node.types.ids import ClientOrderId, hex_from_address
+from node.types.commands import AmendOrder, NewOrder, OrderType, SelfTrade, Side, Trigger
+from node.types.errors import PlimsollError
+from node.types.ids import ClientOrderId, OrderId, hex_from_address
 from node.types.units import Lots, Millis, Ticks
 from tests.integration.daemon import Daemon, node_on_chain, swift, until
 from tests.integration.load import (
@@ -76,6 +77,25 @@ class Scene:
         result = await self.alice.place(*orders)
         return [item["status"] for item in result["results"]]
 
+    async def amend(self, *changes: AmendOrder) -> list[str]:
+        """Let Alice amend, over her WebSocket; return the statuses, or the errors' names."""
+        action = self.alice.wallet.place((), (), amends=changes, expires=expiry())
+        try:
+            result = await self.alice.send(action)
+        except PlimsollError as error:
+            return [type(error).__name__]
+        return [item["status"] for item in result["results"]]
+
+
+def amendment(
+    order_id: int, placed: NewOrder, *, trigger_price: int = 0, good_till: int = 0
+) -> AmendOrder:
+    """Return what moves the trigger price or the end of an order, and nothing else."""
+    return AmendOrder(
+        placed.market, placed.price, placed.size, OrderId(order_id), ClientOrderId(0),
+        Ticks(trigger_price), Millis(good_till),
+    )  # fmt: skip
+
 
 @asynccontextmanager
 async def scene(folder: Path) -> AsyncIterator[Scene]:
@@ -132,6 +152,46 @@ async def test_orders_come_due_by_price_by_time_and_by_absence(tmp_path: Path) -
         await it.place(conditional(FAR))
         await it.alice.send(wallet.set_switch(on_disconnect=True, expires=expiry()))
         await it.until_open(0)
+
+
+async def test_amended_orders_come_due_by_their_new_price_and_their_new_end(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as it:
+        await it.bob.place(order(Side.SELL, BTC_PRICE + 1_000, 100))
+        start = now_ms()
+        stop = conditional(
+            BTC_PRICE + 1_000, trigger_price=BTC_PRICE + 500, good_till=start + 60_000
+        )
+        ending = conditional(FAR, good_till=start + 60_000)
+        lasting = conditional(FAR)
+        assert await it.place(stop, ending, lasting) == ["waiting", "resting", "resting"]
+        orders = (await it.until_open(3))["orders"]
+        numbers = [one["order_id"] for one in sorted(orders, key=lambda one: one["order_id"])]
+        ends = now_ms() + SOON_MS
+        assert (
+            await it.amend(
+                amendment(numbers[0], stop, trigger_price=BTC_PRICE + 700),
+                amendment(numbers[1], ending, good_till=ends + 120_000),
+                amendment(numbers[2], lasting, good_till=ends),
+            )
+            == ["amended"] * 3
+        )
+
+        # One that had no end has one, and one that had one has a later one.
+        orders = (await it.until_open(2))["orders"]
+        assert now_ms() >= ends
+        waiting, resting = sorted(orders, key=lambda one: one["order_id"])
+        assert (waiting["trigger_price"], resting["good_till"]) == ("60070", ends + 120_000)
+
+        # The old trigger price lets nothing arrive; the new one does.
+        await it.load.reporters.tell(BTC_PRICE + 500)
+        late = await it.amend(amendment(numbers[0], stop, trigger_price=BTC_PRICE + 500))
+        assert late == ["TriggerInvalid"]
+        assert (await it.account(it.alice))["positions"] == []
+        await it.load.reporters.tell(BTC_PRICE + 700)
+        account = await it.until_open(1)
+        assert [position["size"] for position in account["positions"]] == ["0.001"]
 
 
 @pytest.mark.lengthy

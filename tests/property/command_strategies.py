@@ -81,13 +81,15 @@ def amends(
 ) -> st.SearchStrategy[AmendOrder]:
     """Return amends; a well-formed one names exactly one of its ids, as a cancel does."""
     return st.builds(
-        lambda name, market, price, size: AmendOrder(
-            market, price, size, name.order_id, name.client_id
+        lambda name, market, price, size, trigger_price, good_till: AmendOrder(
+            market, price, size, name.order_id, name.client_id, trigger_price, good_till
         ),
         cancels(well_formed=well_formed),
         market_ids(markets),
         uint64s,
         uint64s,
+        st.just(0) | uint64s,
+        st.just(0) | times,
     )
 
 

@@ -14,13 +14,13 @@ from node.types.events import (
 from node.types.ids import ClientOrderId
 from node.types.units import Lots, Millis
 from tests.property.naive_exchange import Exchange, Open, Owner, Waiting
-from tests.property.naive_orders import OrderEntry, check_waiting_size
+from tests.property.naive_orders import OrderEntry, check_trigger, check_waiting_size
 from tests.property.naive_trade import (
     amended,
     shrink,
     take_off,
 )
-from tests.property.naive_work import Work, is_charged, left_after
+from tests.property.naive_work import Work, is_charged, left_after, new_terms
 
 
 class Amending:
@@ -40,23 +40,51 @@ class Amending:
         if left <= 0:
             take_off(exchange, order, CancelReason.AMENDED)
             return
-        if same_price and left == order.remaining:
+        self._check_terms(order)
+        if same_price and left == order.remaining and not new_terms(order, change):
             raise errors.AmendInvalid(detail="nothing would change")
         if self.work.fault is not None and is_charged(order, change):
             raise self.work.fault
         market = exchange.markets[order.market - 1]
         if isinstance(order, Waiting):
-            new = msgspec.structs.replace(order.new, price=change.price, size=change.size)
-            check_waiting_size(market, new)
-            order.new = new
-            exchange.events.append(amended(order, 0, 0, order.size, resting=True))
-        elif same_price and left < order.remaining:
-            minimum = market.rules.min_notional
-            if order.price * left < minimum:
-                raise errors.NotionalTooSmall(notional=order.price * left, minimum=minimum)
-            shrink(exchange, order, left)
-        else:
+            self._rewrite(order)
+        elif not same_price or left > order.remaining:
             self._move(order, left)
+        else:
+            minimum = market.rules.min_notional
+            if left < order.remaining and order.price * left < minimum:
+                raise errors.NotionalTooSmall(notional=order.price * left, minimum=minimum)
+            order.good_till = self._good_till(order)
+            if left < order.remaining:
+                shrink(exchange, order, left)
+            else:
+                exchange.events.append(amended(order, order.price, left, left, resting=True))
+
+    def _check_terms(self, order: Open | Waiting) -> None:
+        """Only what waits has a trigger price to change, and no new end lies in the past."""
+        change, now = self.change, self.exchange.totals.time
+        if change.trigger_price and not isinstance(order, Waiting):
+            raise errors.AmendInvalid(detail="the order does not wait for a price")
+        if change.good_till and change.good_till <= now:
+            raise errors.OrderExpired(good_till=change.good_till, now=now)
+
+    def _good_till(self, order: Open | Waiting) -> Millis:
+        return self.change.good_till or Millis(order.good_till)
+
+    def _rewrite(self, order: Waiting) -> None:
+        """Let an order that waits be another one, which could be placed as it is."""
+        change, old = self.change, order.new
+        market = self.exchange.markets[order.market - 1]
+        new = msgspec.structs.replace(
+            old, price=change.price, size=change.size, good_till=self._good_till(order)
+        )
+        if change.trigger_price:
+            new = msgspec.structs.replace(new, trigger_price=change.trigger_price)
+        check_waiting_size(market, new)
+        if new.trigger_price != old.trigger_price:
+            check_trigger(self.exchange, market, new)
+        order.new = new
+        self.exchange.events.append(amended(order, 0, 0, order.size, resting=True))
 
     def _found(self) -> Open | Waiting:
         exchange, change = self.exchange, self.change
@@ -81,7 +109,7 @@ class Amending:
             order.reduce_only,
             ClientOrderId(order.client_id),
             order.self_trade,
-            Millis(order.good_till),
+            self._good_till(order),
             group=order.group,
         )
         OrderEntry(self.exchange, self.owner, new, self.work, order).move()

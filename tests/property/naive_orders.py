@@ -15,7 +15,7 @@ from node.types.events import (
     OrderTriggered,
     TriggerSet,
 )
-from node.types.ids import OrderId
+from node.types.ids import NO_ADDRESS, OrderId
 from node.types.rules import Ordering
 from node.types.units import Lots, Money, Ticks
 from tests.property import naive_rules as rules_of
@@ -128,15 +128,10 @@ class OrderEntry:
             raise self.work.fault
         market = self._market()
         check_waiting_size(market, new)
-        if not market.mark:
-            age, limit = exchange.mark_age(market), market.rules.mark_stale_ms
-            raise errors.MarkStale(market=new.market, age_ms=age, limit=limit)
+        check_trigger(exchange, market, new)
+        self._check_ids()
         number = exchange.totals.next_order
         waiting = Waiting(number, self.owner.address, new, Money(self.work.max_fee))
-        known = new.trigger is not Trigger.NONE and 0 < new.trigger_price < MARK_MAX
-        if not known or waiting.is_met(market.mark):
-            raise errors.TriggerInvalid(trigger_price=new.trigger_price, mark=market.mark)
-        self._check_ids()
         exchange.totals.next_order += 1
         exchange.waiting.append(waiting)
         exchange.events.append(
@@ -339,6 +334,16 @@ def check_waiting_size(market: Listed, new: NewOrder) -> None:
     minimum = 1 if new.reduce_only else market.rules.min_notional
     if price * new.size < minimum:
         raise errors.NotionalTooSmall(notional=price * new.size, minimum=minimum)
+
+
+def check_trigger(exchange: Exchange, market: Listed, new: NewOrder) -> None:
+    """Refuse a price to wait for that no mark can have, or that this one has met."""
+    if not market.mark:
+        age, limit = exchange.mark_age(market), market.rules.mark_stale_ms
+        raise errors.MarkStale(market=new.market, age_ms=age, limit=limit)
+    known = new.trigger is not Trigger.NONE and 0 < new.trigger_price < MARK_MAX
+    if not known or Waiting(0, NO_ADDRESS, new, Money(0)).is_met(market.mark):
+        raise errors.TriggerInvalid(trigger_price=new.trigger_price, mark=market.mark)
 
 
 def _triggered(waiting: Waiting, price: int, size: int, mark: int) -> OrderTriggered:

@@ -9,7 +9,7 @@ from node.types.events import (
     OrderRested,
 )
 from node.types.ids import Address, ClientOrderId, OrderId
-from node.types.units import Lots, Money, Ticks
+from node.types.units import Lots, Millis, Money, Ticks
 from tests.property import naive_rules as rules_of
 from tests.property.naive_exchange import Exchange, Held, Listed, Open, Waiting
 from tests.property.naive_rules import Fill, Holding
@@ -86,9 +86,11 @@ def amended(
     order: Open | Waiting, price_before: int, before: int, left: int, *, resting: bool
 ) -> OrderAmended:
     """Return the event that tells how ``order`` was changed."""
+    waits_for = order.new.trigger_price if isinstance(order, Waiting) else 0
     return OrderAmended(
         OrderId(order.order_id), ClientOrderId(order.client_id), order.account, order.market,
         order.side, Ticks(price_before), Lots(before), Ticks(order.price), Lots(left), resting,
+        Ticks(waits_for), Millis(order.good_till),
     )  # fmt: skip
 
 

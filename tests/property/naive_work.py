@@ -97,7 +97,15 @@ def left_after(order: Open | Waiting, change: AmendOrder) -> int:
 
 
 def is_charged(order: Open | Waiting, change: AmendOrder) -> bool:
-    """Return whether the amend is paid for; to take half or more off what is left is free."""
+    """Return whether the amend is paid for; just to take half or more off what is left is free."""
     left = left_after(order, change)
     halves = change.price == order.price and 2 * left <= order.remaining
-    return not order.reduce_only and left > 0 and not halves
+    only_halves = halves and not new_terms(order, change)
+    return not order.reduce_only and left > 0 and not only_halves
+
+
+def new_terms(order: Open | Waiting, change: AmendOrder) -> bool:
+    """Return whether the amend names another trigger price or another end than the order has."""
+    waits_for = order.new.trigger_price if isinstance(order, Waiting) else 0
+    keeps_price = change.trigger_price in {0, waits_for}
+    return not keeps_price or change.good_till not in {0, order.good_till}

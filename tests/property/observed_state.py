@@ -51,6 +51,8 @@ class OpenOrder(msgspec.Struct, frozen=True):
     remaining: int
     reduce_only: bool
     group: int
+    good_till: int
+    trigger_price: int
 
 
 def _open_orders(account: Account) -> list[OpenOrder]:
@@ -58,7 +60,7 @@ def _open_orders(account: Account) -> list[OpenOrder]:
     return [
         OpenOrder(
             one.order_id, one.client_id, one.price, one.size, one.remaining, one.reduce_only,
-            one.group,
+            one.group, one.good_till, one.trigger_price if isinstance(one, Waiting) else 0,
         )
         for one in every
     ]  # fmt: skip
@@ -263,7 +265,9 @@ def _weight(new: NewOrder, account: bytes, before: Observed) -> int:
 def _costs(order: OpenOrder, change: AmendOrder) -> bool:
     left = change.size - (order.size - order.remaining)
     halves = change.price == order.price and left <= order.remaining // 2
-    return not (order.reduce_only or left <= 0 or halves)
+    keeps = change.trigger_price in {0, order.trigger_price}
+    keeps &= change.good_till in {0, order.good_till}
+    return not (order.reduce_only or left <= 0 or (halves and keeps))
 
 
 def _named(held: list[OpenOrder], name: CancelOrder | AmendOrder) -> OpenOrder | None:

@@ -47,6 +47,7 @@ from node.types.fees import FeeRules
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId
 from node.types.rules import Bracket, Limits, MarketRules, Ordering, Rules
 from node.types.units import UINT64_MAX, Lots, Millis, Money, Ppm, Ticks
+from tests.property.tempers import Temper
 
 T = TypeVar("T")
 
@@ -109,29 +110,6 @@ MIXED = msgspec.structs.replace(
     limits=msgspec.structs.replace(RULES.limits, orders_per_auction=5),
 )
 """A market of each ordering."""
-
-
-class Temper(msgspec.Struct, frozen=True):
-    """What kind of day it is.
-
-    ``swing`` is the usual relative move of a price between rounds and ``crash`` the chance that one
-    is thirty times as large; ``pause`` the chance that a block comes so late that marks are stale
-    and agents' actions expire. ``depth`` is how far from the mark orders stand, ``wealth`` the
-    deposits in dollars.
-    """
-
-    swing: float = 0.002
-    crash: float = 0.02
-    pause: float = 0.01
-    depth: float = 0.01
-    wealth: tuple[int, ...] = (50, 1_000, 100_000)
-
-
-CALM = Temper()
-CRASHES = Temper(swing=0.003, crash=0.3, wealth=(2_000, 20_000))
-THIN = Temper(crash=0.2, depth=0.1, wealth=(500, 9_000))
-LONG = Temper(pause=0.3)
-TEMPERS = {"calm": CALM, "crashes": CRASHES, "thin": THIN, "long": LONG}
 
 
 class RandomLog:
@@ -306,23 +284,30 @@ class RandomLog:
 
     def _with_more(self, new: NewOrder, mark: int) -> NewOrder:
         """Return ``new`` with some of what few orders have: a mode, a time, a trigger, a group."""
-        now, random = self._state.time, self._random
-        good_till = random.choice((0, 0, 0, now + random.choice((-1, 0, 1, 300, 2_000, 20_000))))
+        random = self._random
+        good_till = random.choice((0, 0, 0, self._end()))
         trigger, trigger_price = Trigger.NONE, self._rarely(mark, 0)
         if self._chance(0.3):
             trigger = random.choice((Trigger.STOP, Trigger.TAKE_PROFIT))
-            upward = (trigger is Trigger.STOP) == (new.side is Side.BUY)
-            away = abs(random.gauss(0, self._temper.swing)) * self._rarely(-1, 1)
-            trigger_price = int(mark * (1 + away if upward else 1 - away))
-            trigger_price = self._rarely(random.choice((0, 2**48)), trigger_price)
+            trigger_price = self._trigger_price(new.side, trigger, mark)
         return msgspec.structs.replace(
             new,
             self_trade=random.choice(tuple(SelfTrade)),
-            good_till=Millis(max(0, good_till)),
+            good_till=Millis(good_till),
             trigger=trigger,
             trigger_price=Ticks(trigger_price),
             group=random.choice((0, 0, 1, 2)),
         )
+
+    def _end(self) -> int:
+        return max(0, self._state.time + self._random.choice((-1, 0, 1, 300, 2_000, 20_000)))
+
+    def _trigger_price(self, side: Side, trigger: Trigger, mark: int) -> int:
+        """Return a price that the mark has mostly not met."""
+        upward = (trigger is Trigger.STOP) == (side is Side.BUY)
+        away = abs(self._random.gauss(0, self._temper.swing)) * self._rarely(-1, 1)
+        price = int(mark * (1 + away if upward else 1 - away))
+        return self._rarely(self._random.choice((0, 2**48)), price)
 
     def _amend(self, address: Address) -> AmendOrder:
         """Name an open order, and what it shall be: mostly not far from what it is."""
@@ -342,8 +327,15 @@ class RandomLog:
         name = (order.order_id, ClientOrderId(0))
         if order.client_id and self._chance(0.5):
             name = (OrderId(0), order.client_id)
+        trigger_price = self._rarely(mark, 0)
+        if isinstance(order, Waiting):
+            another = self._trigger_price(order.side, order.trigger, mark)
+            trigger_price = random.choice((0, order.trigger_price, another, another))
+        good_till = random.choice((0, 0, 0, 0, order.good_till, self._end()))
         market = self._rarely(self._market_id(), order.market)
-        return AmendOrder(market, Ticks(price), Lots(size), *name)
+        return AmendOrder(
+            market, Ticks(price), Lots(size), *name, Ticks(trigger_price), Millis(good_till)
+        )
 
     def _cancel(self, address: Address) -> CancelOrder:
         account = self._state.accounts.get(address)

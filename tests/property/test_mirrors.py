@@ -20,7 +20,8 @@ from node.types.durable import DurableBlock
 from node.types.events import Deleveraged, Event, Filled, Liquidated, Rejected
 from node.types.ids import MarketId, Sequence
 from node.types.units import Millis
-from tests.property.random_log import ACCOUNTS, CRASHES, DOMAIN, RULES, RandomLog
+from tests.property.random_log import ACCOUNTS, DOMAIN, RULES, RandomLog
+from tests.property.tempers import CRASHES
 
 SEEDS = range(6)
 BLOCKS = 120

@@ -21,7 +21,8 @@ from tests.property import naive_rules
 from tests.property.naive_engine import NaiveEngine
 from tests.property.naive_leaves import leaves_of
 from tests.property.naive_tree import naive_root
-from tests.property.random_log import DOMAIN, MIXED, RULES, TEMPERS, RandomLog
+from tests.property.random_log import DOMAIN, MIXED, RULES, RandomLog
+from tests.property.tempers import TEMPERS
 
 DAY = 5_000
 """Commands a day; each begins with an empty exchange, so that withdrawals do not pile up."""

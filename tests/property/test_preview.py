@@ -20,7 +20,8 @@ from node.types.errors import UnknownMarket
 from node.types.events import BalanceChanged, Event, Filled, ItemRejected, Rejected, WorkCharged
 from node.types.ids import Address, ClientOrderId, MarketId
 from node.types.units import MONEY_DECIMALS, Lots, Millis, Money, Ticks, units_from_decimal
-from tests.property.random_log import ACCOUNTS, DOMAIN, RULES, TEMPERS, RandomLog
+from tests.property.random_log import ACCOUNTS, DOMAIN, RULES, RandomLog
+from tests.property.tempers import TEMPERS
 
 SEEDS = range(4)
 STEPS = 1_200

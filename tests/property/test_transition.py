@@ -15,7 +15,8 @@ from node.types.commands import Command, SignedAction
 from node.types.events import CancelReason, Event, ItemRejected, OrderCancelled, Rejected
 from tests.property.command_strategies import commands
 from tests.property.observed_state import Observed, Watch
-from tests.property.random_log import DOMAIN, RULES, TEMPERS, RandomLog
+from tests.property.random_log import DOMAIN, RULES, RandomLog
+from tests.property.tempers import TEMPERS
 
 STEPS = 1_000
 DAYS = [(temper, seed) for temper in TEMPERS for seed in (1, 2, 3)]

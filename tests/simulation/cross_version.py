@@ -28,7 +28,8 @@ from node.transition.state import State
 from node.types.commands import Action, Command, OpenBlock, OracleRound, PlaceOrders, Uncross
 from node.types.events import Rejected
 from node.types.hashing import keccak256
-from tests.property.random_log import DOMAIN, RULES, TEMPERS, RandomLog
+from tests.property.random_log import DOMAIN, RULES, RandomLog
+from tests.property.tempers import TEMPERS
 
 TOP: Final = Path(__file__).resolve().parents[2]
 SEED: Final = 7

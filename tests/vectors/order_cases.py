@@ -1,4 +1,4 @@
-"""The curated cases of the complete order: its time, trigger, group, amends and blocks in order.
+"""The curated cases of the complete order: its time, trigger, group, and blocks in order.
 
 Two orderings of a block are rules of what happens *within* it, which no leaf tells. Their cases
 bring the commands that come before in the same block, beginning with its ``OpenBlock``.
@@ -7,7 +7,6 @@ bring the commands that come before in the same block, beginning with its ``Open
 import msgspec
 
 from node.types.commands import (
-    AmendOrder,
     CancelOrder,
     Command,
     Disconnected,
@@ -15,7 +14,6 @@ from node.types.commands import (
     NewOrder,
     OpenBlock,
     OrderType,
-    PlaceOrders,
     SelfTrade,
     SetSwitch,
     Side,
@@ -23,9 +21,9 @@ from node.types.commands import (
     TriggerOrder,
     Uncross,
 )
-from node.types.ids import ClientOrderId, MarketId, OrderId
+from node.types.ids import OrderId
 from node.types.rules import Ordering
-from node.types.units import Lots, Millis, Money, Ticks
+from node.types.units import Millis, Ticks
 from tests.examples import ALICE, BOB, CAROL, RULES, Person
 from tests.unit.transition.exchange import BTC, BUY, COIN, SELL, Exchange, order
 from tests.vectors.cases import (
@@ -37,8 +35,6 @@ from tests.vectors.cases import (
     case,
     funded,
     long_of_ten,
-    paying,
-    priced,
     quoted,
 )
 
@@ -66,14 +62,6 @@ def await_mark(exchange: Exchange, person: Person, waiting: NewOrder) -> None:
 def later(exchange: Exchange, duration_ms: int = 5_000) -> Millis:
     """Return the time ``duration_ms`` from now."""
     return Millis(exchange.state.time + duration_ms)
-
-
-def amending(
-    exchange: Exchange, person: Person, price: int, size: int, order_id: int, market: int = BTC
-) -> PlaceOrders:
-    """Return the action that amends one order."""
-    change = AmendOrder(MarketId(market), Ticks(price), Lots(size), OrderId(order_id))
-    return PlaceOrders(*exchange.head(person), (), (), Money(0), (change,))
 
 
 def opening(exchange: Exchange) -> OpenBlock:
@@ -259,66 +247,6 @@ def _() -> Before:
     exchange = funded()
     exchange.place(ALICE, but(BID, group=7), but(BID, group=7))
     return exchange, exchange.orders(ALICE, but(BID, group=7))
-
-
-# --- amends ---------------------------------------------------------------------------------------
-
-
-@case("place_orders/an_amend_keeps_its_place")
-def _() -> Before:
-    exchange = quoted()
-    exchange.place(BOB, order(SELL, COIN, 101_00))
-    return exchange, amending(exchange, ALICE, 101_00, COIN // 2, 1)
-
-
-@case("place_orders/an_amend_goes_to_the_end_of_its_price")
-def _() -> Before:
-    exchange = quoted()
-    exchange.place(BOB, order(SELL, COIN, 101_00))
-    return exchange, amending(exchange, ALICE, 101_00, 2 * COIN, 1)
-
-
-@case("place_orders/an_amend_crosses")
-def _() -> Before:
-    exchange = quoted()
-    return exchange, amending(exchange, CAROL, 101_00, 3 * COIN, 3)
-
-
-@case("place_orders/an_amend_to_what_is_filled_cancels")
-def _() -> Before:
-    exchange = quoted()
-    exchange.place(BOB, order(BUY, COIN // 2, 101_00))
-    return exchange, amending(exchange, ALICE, 101_00, COIN // 2, 1)
-
-
-@case("place_orders/an_amend_of_a_waiting_order_by_client_id")
-def _() -> Before:
-    exchange = funded()
-    await_mark(exchange, ALICE, stop(BUY, 105_00, GTC, client_id=ClientOrderId(8)))
-    change = AmendOrder(BTC, Ticks(106_00), Lots(2 * COIN), client_id=ClientOrderId(8))
-    return exchange, PlaceOrders(*exchange.head(ALICE), (), (), Money(0), (change,))
-
-
-@case("place_orders/an_amend_in_another_market")
-def _() -> Before:
-    exchange = quoted()
-    return exchange, amending(exchange, ALICE, 101_00, COIN // 2, 1, market=2)
-
-
-@case("place_orders/a_post_only_order_is_not_amended_across")
-def _() -> Before:
-    exchange = quoted()
-    exchange.place(BOB, order(BUY, COIN, 98_00, POST_ONLY))
-    return exchange, amending(exchange, BOB, 101_00, COIN, 4)
-
-
-@case("place_orders/waiting_and_amending_are_charged")
-def _() -> Before:
-    exchange = priced()
-    exchange.do(paying(exchange, ALICE, BID))
-    change = AmendOrder(BTC, Ticks(98_00), Lots(COIN), OrderId(1))
-    fields = exchange.head(ALICE)
-    return exchange, PlaceOrders(*fields, (), (stop(BUY, 105_00),), Money(1_000), (change,))
 
 
 # --- the dead man's switch ------------------------------------------------------------------------

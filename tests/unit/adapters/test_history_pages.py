@@ -18,7 +18,7 @@ from tests.property.random_log import ACCOUNTS, RULES
 from tests.unit.adapters.history_databases import EACH_DATABASE, fresh_url, opened, some_blocks
 from tests.unit.history.recorded_blocks import groups_of
 
-BLOCKS = some_blocks(80)
+BLOCKS = some_blocks(80, seed=4)
 
 
 @pytest.fixture(params=EACH_DATABASE)

@@ -29,7 +29,8 @@ from node.types.hashing import keccak256
 from node.types.history import Question
 from node.types.ids import Sequence
 from node.types.units import Millis
-from tests.property.random_log import CRASHES, DOMAIN, RULES, RandomLog
+from tests.property.random_log import DOMAIN, RULES, RandomLog
+from tests.property.tempers import CRASHES
 
 IDENTITY = Identity.of(DOMAIN, RULES)
 BLOCKS = 60

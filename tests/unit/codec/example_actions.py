@@ -128,6 +128,14 @@ ACTIONS: dict[str, SignedAction] = {
         (
             AmendOrder(BTC, Ticks(600_010), Lots(500), order_id=OrderId(7)),
             AmendOrder(ETH, Ticks(299_990), Lots(6), client_id=ClientOrderId(3)),
+            AmendOrder(
+                BTC,
+                Ticks(600_010),
+                Lots(500),
+                order_id=OrderId(9),
+                trigger_price=Ticks(595_000),
+                good_till=Millis(NOON + 7_200_000),
+            ),
         ),
     ),
     "set_switch": SetSwitch(*HEAD, Millis(NOON + 30_000), True),

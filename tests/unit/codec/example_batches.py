@@ -1,7 +1,7 @@
 """Batches made by hand: columns that say what a test wants them to say, and a frame around them."""
 
 from node.codec.batch import VERSION
-from node.codec.columns import COLUMNS, Columns, Kind, columns_to_bytes
+from node.codec.columns import COLUMNS, RARE_COLUMNS, Columns, Kind, columns_to_bytes
 from node.codec.varint import encode_varints
 from tests.unit.codec.example_actions import OWNER
 
@@ -10,7 +10,8 @@ NO_ADDRESSES = b"\x00"
 
 def framed(columns: Columns, tail: bytes = NO_ADDRESSES) -> bytes:
     """Return a stored batch with ``columns``; those not named are empty."""
-    body = b"".join(columns_to_bytes({name: columns.get(name, []) for name in COLUMNS}))
+    names = (*COLUMNS, *RARE_COLUMNS)
+    body = b"".join(columns_to_bytes({name: columns.get(name, []) for name in names}))
     return bytes([VERSION, 0]) + encode_varints([len(body)]) + body + tail
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from node.codec.batch import VERSION, BatchLimits, decode_batch, encode_batch
-from node.codec.columns import COLUMNS, ColumnReader, Columns, Kind, columns_to_bytes
+from node.codec.columns import COLUMNS, RARE_COLUMNS, ColumnReader, Columns, Kind, columns_to_bytes
 from node.codec.commands import encode_command
 from node.codec.varint import encode_varints
 from node.types.commands import (
@@ -211,7 +211,8 @@ def test_a_bomb_is_not_unpacked() -> None:
 
 
 def test_a_deflate_stream_without_end_is_malformed() -> None:
-    columns = b"".join(columns_to_bytes({name: [] for name in COLUMNS}))
+    names = (*COLUMNS, *RARE_COLUMNS)
+    columns = b"".join(columns_to_bytes({name: [] for name in names}))
     assert decode_batch(deflated(columns)) == ()
     with pytest.raises(BatchMalformed):
         decode_batch(deflated(columns, finish=False))
@@ -230,7 +231,18 @@ def test_a_stored_batch_has_the_same_limit() -> None:
         decode_batch(framed(ORDER, SIGNED), BatchLimits(column_bytes=8))
 
 
-@pytest.mark.parametrize("data", [b"", bytes(len(COLUMNS) - 1), bytes(len(COLUMNS) + 1)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        bytes(len(COLUMNS) - 1),
+        bytes(len(COLUMNS) + 1),
+        # The rare columns: all of them empty, cut off, and with a byte too many behind.
+        bytes(len(COLUMNS) + 2),
+        bytes(len(COLUMNS)) + b"\x00\x01",
+        bytes(len(COLUMNS)) + b"\x00\x01\x01\x00",
+    ],
+)
 def test_the_directory_of_the_columns_is_exact(data: bytes) -> None:
     with pytest.raises(BatchMalformed):
         ColumnReader(data)

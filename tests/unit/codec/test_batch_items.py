@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from node.codec.batch import decode_batch, encode_batch
-from node.codec.columns import Columns, Kind
+from node.codec.columns import COLUMNS, RARE_COLUMNS, Columns, Kind, columns_to_bytes
 from node.types.commands import (
     AmendOrder,
     CancelAll,
@@ -52,6 +52,33 @@ def test_amends_name_their_action_and_the_others_say_nothing() -> None:
         PlaceOrders(OWNER, OWNER, 5, NOON, bytes(65), (), (), Money(5), (first,)),
     )
     assert decode_batch(encode_batch(log)) == log
+
+
+def test_what_an_amend_keeps_costs_nothing_and_what_it_moves_few_bytes() -> None:
+    def size(*amends: AmendOrder) -> int:
+        log = [
+            PlaceOrders(OWNER, OWNER, nonce, NOON, bytes(65), (), (), Money(5), (amend,))
+            for nonce, amend in enumerate(amends, start=1)
+        ]
+        assert decode_batch(encode_batch(log)) == tuple(log)
+        return len(encode_batch(log))
+
+    plain = [AmendOrder(BTC, Ticks(600_000), Lots(5), OrderId(7 + n)) for n in range(1_000)]
+    moved = [
+        msgspec.structs.replace(
+            amend, trigger_price=Ticks(599_000), good_till=Millis(NOON + 60_000 * place)
+        )
+        for place, amend in enumerate(plain)
+    ]
+    assert size(*plain) < size(*moved) < size(*plain) + 64
+
+
+def test_the_bytes_of_a_batch_without_moved_terms_name_no_rare_column() -> None:
+    names = (*COLUMNS, *RARE_COLUMNS)
+    plain = columns_to_bytes({name: AMENDING.get(name, []) for name in names})
+    assert len(plain) == len(COLUMNS) + 1
+    moved = columns_to_bytes({name: MOVING.get(name, []) for name in names})
+    assert len(moved) == len(plain) + 1 + len(RARE_COLUMNS)
 
 
 def test_a_switch_set_again_and_again_costs_two_bytes_and_its_expiry() -> None:
@@ -153,6 +180,45 @@ def test_a_hand_made_amend_is_read() -> None:
     assert action.amends == (AmendOrder(BTC, Ticks(1), Lots(1), OrderId(7)),)
 
 
+MOVING: Columns = {
+    **AMENDING,
+    "amend.form": [1 | 4 | 8],
+    "amend.trigger_price": [4],
+    "amend.good_till": [10],
+}
+
+
+def test_a_hand_made_amend_of_a_trigger_price_and_an_end_is_read() -> None:
+    (action,) = decode_batch(framed(MOVING, SIGNED))
+    assert isinstance(action, PlaceOrders)
+    amend = AmendOrder(BTC, Ticks(1), Lots(1), OrderId(7), ClientOrderId(0), Ticks(3), Millis(5))
+    assert action.amends == (amend,)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"amend.form": [1]},
+        {"amend.form": [1 | 4]},
+        {"amend.form": [1 | 8]},
+        {"amend.trigger_price": []},
+        {"amend.trigger_price": [4, 4]},
+        {"amend.trigger_price": [1]},
+        {"amend.trigger_price": [3]},
+        {"amend.trigger_price": [2**65]},
+        {"amend.good_till": []},
+        {"amend.good_till": [10, 10]},
+        {"amend.good_till": [0]},
+        {"amend.good_till": [1]},
+        {"amend.good_till": [2**65 + 2]},
+    ],
+    ids=lambda columns: f"{columns}",
+)
+def test_what_an_amend_moves_must_be_there_as_often_as_it_is_said(columns: Columns) -> None:
+    with pytest.raises(BatchMalformed):
+        decode_batch(framed({**MOVING, **columns}, SIGNED))
+
+
 @pytest.mark.parametrize(
     "columns",
     [
@@ -160,7 +226,11 @@ def test_a_hand_made_amend_is_read() -> None:
         {"amend.action": [1]},
         {"amend.action": [2**70 - 1]},
         {"amend.action": [0, 0]},
-        {"amend.form": [4]},
+        {"amend.form": [16]},
+        {"amend.form": [5]},
+        {"amend.form": [9]},
+        {"amend.trigger_price": [2]},
+        {"amend.good_till": [2]},
         {"amend.form": [2]},
         {"amend.order_id": [1]},
         {"amend.order_id": [0, 0]},

@@ -115,7 +115,15 @@ OUT_OF_RANGE: list[tuple[str, Command]] = [
     ),
     *(
         (field, amending(msgspec.structs.replace(AMEND, **{field: value})))
-        for field in ("market", "price", "size", "order_id", "client_id")
+        for field in (
+            "market",
+            "price",
+            "size",
+            "order_id",
+            "client_id",
+            "trigger_price",
+            "good_till",
+        )
         for value in (-1, UINT64_MAX + 1)
     ),
     ("cancel_at", SetSwitch(*HEAD, Millis(-1))),

@@ -94,7 +94,8 @@ def test_the_type_of_an_action_names_the_structs_it_holds() -> None:
     assert encode_type("PlaceOrders") == (
         "PlaceOrders(address account,uint64 nonce,uint64 expires,Cancel[] cancels,Amend[] amends,"
         "Order[] orders,uint64 maxFee)"
-        "Amend(string market,uint64 orderId,uint64 clientId,uint64 priceTicks,uint64 sizeLots)"
+        "Amend(string market,uint64 orderId,uint64 clientId,uint64 priceTicks,uint64 sizeLots,"
+        "uint64 triggerPrice,uint64 goodTill)"
         "Cancel(uint64 orderId,uint64 clientId)"
         "Order(string market,string side,string orderType,uint64 priceTicks,uint64 sizeLots,"
         "bool reduceOnly,uint64 clientId,string selfTrade,uint64 goodTill,string trigger,"

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from node.codec.json_actions import ActionReader, action_to_json
+from node.codec.json_items import amend_to_json
 from node.types.commands import (
     AmendOrder,
     NewOrder,
@@ -25,7 +26,7 @@ from node.types.errors import (
 )
 from node.types.ids import NO_ADDRESS, ClientOrderId, OrderId
 from node.types.units import UINT64_MAX, Lots, Millis, Ticks
-from tests.unit.codec.example_actions import ACTIONS, BTC, BUY, OWNER, RULES, STOP
+from tests.unit.codec.example_actions import ACTIONS, BTC, BUY, NOON, OWNER, RULES, STOP
 
 PLAIN = {"market": "BTC-PERP", "side": "buy", "type": "gtc", "price": "60000.5", "size": "0.01"}
 AMEND = {"order_id": 7, "market": "BTC-PERP", "price": "60000.5", "size": "0.01"}
@@ -117,6 +118,15 @@ def test_an_amend_names_its_order_by_either_id() -> None:
     assert by_order.signer == NO_ADDRESS
 
 
+def test_an_amend_may_name_another_trigger_price_and_end() -> None:
+    body = {**AMEND, "trigger_price": "59500.1", "good_till": NOON}
+    (amend,) = read(type="place_orders", amends=[body]).amends
+    assert (amend.trigger_price, amend.good_till) == (595_001, NOON)
+    assert amend_to_json(amend, RULES) == body
+    kept = msgspec.structs.replace(amend, trigger_price=Ticks(0), good_till=Millis(0))
+    assert amend_to_json(kept, RULES) == AMEND
+
+
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
@@ -126,6 +136,10 @@ def test_an_amend_names_its_order_by_either_id() -> None:
         ({"market": "DOGE-PERP"}, UnknownMarket),
         ({"price": "1.23"}, MalformedNumber),
         ({"size": "-0.01"}, ValueOutOfRange),
+        ({"trigger_price": "1.23"}, MalformedNumber),
+        ({"trigger_price": "-1"}, ValueOutOfRange),
+        ({"good_till": -1}, ValueOutOfRange),
+        ({"good_till": "1"}, MalformedMessage),
         ({"side": "buy"}, MalformedMessage),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from node.codec.action_types import STRUCTS, encode_type
 from node.codec.batch import DEFAULT_LIMITS
-from node.codec.columns import COLUMNS, Kind
+from node.codec.columns import COLUMNS, RARE_COLUMNS, Kind
 from node.codec.json_actions import MESSAGE_BYTES_MAX
 
 PAGE = (Path(__file__).parents[3] / "docs" / "PROTOCOL.md").read_text(encoding="utf-8")
@@ -13,7 +13,9 @@ PAGE = (Path(__file__).parents[3] / "docs" / "PROTOCOL.md").read_text(encoding="
 
 def test_the_columns_stand_in_their_order() -> None:
     rows = re.findall(r"^\| (\d+) \| ([\w.]+) \|", PAGE, re.MULTILINE)
-    assert rows == [(str(place), name) for place, name in enumerate(COLUMNS, start=1)]
+    names = (*COLUMNS, *RARE_COLUMNS)
+    assert rows == [(str(place), name) for place, name in enumerate(names, start=1)]
+    assert f"columns 1 … {len(COLUMNS)} in bytes" in PAGE
 
 
 def test_every_signed_struct_is_spelt_out() -> None:

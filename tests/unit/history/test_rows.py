@@ -108,10 +108,12 @@ def triggered(order_id: int, price: int, size: int) -> OrderTriggered:
     )
 
 
-def amended(order_id: int, price: int, left: int, *, resting: bool) -> OrderAmended:
+def amended(
+    order_id: int, price: int, left: int, *, resting: bool, waits_for: int = 0
+) -> OrderAmended:
     return OrderAmended(
         OrderId(order_id), ClientOrderId(0), ALICE, BTC, Side.BUY, Ticks(500), Lots(10),
-        Ticks(price), Lots(left), resting,
+        Ticks(price), Lots(left), resting, Ticks(waits_for), Millis(0),
     )  # fmt: skip
 
 
@@ -191,11 +193,16 @@ def test_an_order_waits_arrives_with_less_and_rests() -> None:
     assert parts(row, "status", "trigger", "trigger_price", "remaining", "rested") == (
         "waiting", "stop", 510, 10, None
     )  # fmt: skip
-    (change,) = log.group((SETTLE, (amended(1, 505, 8, resting=True),))).order_changes
+    moved = amended(1, 505, 8, resting=True, waits_for=511)
+    (change,) = log.group((SETTLE, (moved,))).order_changes
     # It still waits: what is not told stays as it was.
-    assert parts(change, "price", "remaining", "status", "triggered_sequence") == (
-        505, 8, None, None
-    )  # fmt: skip
+    assert parts(change, "price", "remaining", "trigger_price", "status", "triggered_sequence") == (
+        505,
+        8,
+        511,
+        None,
+        None,
+    )
     events = (triggered(1, 505, 6), filled(7, 1, 2, 3), rested(1, 4))
     group = log.group((placing(buying()), (accepted(7), rested(7, 5))), (SETTLE, events))
     change = group.order_changes[0]
@@ -203,6 +210,8 @@ def test_an_order_waits_arrives_with_less_and_rests() -> None:
         1, 2, 7, 4, 4, "resting"
     )  # fmt: skip
     assert parts(change, "triggered_sequence", "triggered_time") == (8, TIME)
+    (change,) = log.group((SETTLE, (amended(1, 505, 3, resting=True),))).order_changes
+    assert parts(change, "remaining", "trigger_price") == (3, None)
 
 
 def test_a_waiting_order_that_is_refused_on_arrival_is_closed() -> None:

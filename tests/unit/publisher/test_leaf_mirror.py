@@ -9,7 +9,8 @@ from node.transition.state import State
 from node.types.commands import Side
 from node.types.ids import MarketId
 from node.types.units import UINT64_MAX
-from tests.property.random_log import ACCOUNTS, AGENTS, DOMAIN, RULES, TEMPERS, RandomLog
+from tests.property.random_log import ACCOUNTS, AGENTS, DOMAIN, RULES, RandomLog
+from tests.property.tempers import TEMPERS
 
 MARKETS = (MarketId(1), MarketId(2))
 ANY = UINT64_MAX.to_bytes(8, "big")
@@ -38,7 +39,7 @@ def told(mirror: LeafMirror) -> dict[bytes, bytes]:
 @pytest.mark.parametrize("temper", sorted(TEMPERS))
 def test_the_mirror_is_the_state(temper: str) -> None:
     state = State.genesis(RULES, DOMAIN)
-    log = RandomLog(3, TEMPERS[temper], state)
+    log = RandomLog(6, TEMPERS[temper], state)
     mirror, later = LeafMirror(state.leaves()), None
     for step in range(900):
         apply(state, log.draw())

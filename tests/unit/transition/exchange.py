@@ -92,9 +92,17 @@ def target(
     return order(side, size, price, kind, trigger=trigger, trigger_price=Ticks(at), **more)
 
 
-def amendment(order_id: int, price: int, size: int, market: int = BTC) -> AmendOrder:
-    """Return what makes of an open order one of ``size`` lots in all at ``price``."""
-    return AmendOrder(MarketId(market), Ticks(price), Lots(size), OrderId(order_id))
+def amendment(
+    order_id: int, price: int, size: int, market: int = BTC, *, at: int = 0, good_till: int = 0
+) -> AmendOrder:
+    """Return what makes of an open order one of ``size`` lots in all at ``price``.
+
+    ``at`` is the mark that it waits for from then on, ``good_till`` its new end; 0 keeps them.
+    """
+    return AmendOrder(
+        MarketId(market), Ticks(price), Lots(size), OrderId(order_id), ClientOrderId(0),
+        Ticks(at), Millis(good_till),
+    )  # fmt: skip
 
 
 class Exchange:

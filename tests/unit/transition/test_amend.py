@@ -227,6 +227,8 @@ def test_a_dead_order_can_only_be_cancelled(exchange: Exchange) -> None:
     exchange.wait(50)
     smaller = exchange.orders(ALICE, amends=(amendment(first, 99_00, COIN),))
     exchange.refused(smaller, OrderExpired)
+    revived = exchange.orders(ALICE, amends=(amendment(first, 99_00, COIN, good_till=end + 99),))
+    assert exchange.refused(revived, OrderExpired) == {"good_till": end, "now": end}
 
 
 # --- orders that wait -----------------------------------------------------------------------------

@@ -94,6 +94,32 @@ def test_an_amend_pays_unless_it_takes_half_off_at_its_price(
     assert change(exchange, amendment(first, price, lots)) == expected
 
 
+def test_moving_an_end_or_a_trigger_price_pays_whatever_else_it_does(exchange: Exchange) -> None:
+    end = exchange.state.time + 1_000
+    first = placed(exchange, order(BUY, 8 * COIN, 99_00, good_till=end))
+    once = [(units(orders=1), FLOOR)]
+    for later in (end + 1, end + 2):
+        assert change(exchange, amendment(first, 99_00, 8 * COIN, good_till=later)) == once
+    assert change(exchange, amendment(first, 99_00, 2 * COIN, good_till=end)) == once
+    # The end that it has is no other one.
+    assert change(exchange, amendment(first, 99_00, COIN, good_till=end)) == []
+    waiting = placed(exchange, stop(BUY, 4 * COIN, 106_00, at=105_00))
+    assert change(exchange, amendment(waiting, 106_00, 4 * COIN, at=104_00)) == once
+    assert change(exchange, amendment(waiting, 106_00, COIN, at=103_00)) == once
+    unpaid = exchange.orders(ALICE, amends=(amendment(first, 99_00, COIN, good_till=end + 1),))
+    exchange.refused(unpaid, FeeAboveMax)
+
+
+def test_a_reduce_only_order_moves_its_end_and_its_trigger_price_for_free(
+    exchange: Exchange,
+) -> None:
+    exchange.do(exchange.orders(BOB, order(SELL, COIN, 100_00), max_fee=LIMIT))
+    exchange.do(exchange.orders(ALICE, order(BUY, COIN, 100_00), max_fee=LIMIT))
+    waiting = placed(exchange, stop(SELL, COIN, 90_00, at=95_00, reduce_only=True))
+    end = exchange.state.time + 1_000
+    assert change(exchange, amendment(waiting, 90_00, COIN, at=96_00, good_till=end)) == []
+
+
 def test_a_free_amend_needs_no_limit_and_a_dear_one_does(exchange: Exchange) -> None:
     first = placed(exchange, order(BUY, 4 * COIN, 99_00))
     moved = exchange.orders(ALICE, amends=(amendment(first, 98_00, COIN),))

@@ -4,6 +4,7 @@ import pytest
 
 from node.triggers.due import DueBook
 from node.types.commands import (
+    AmendOrder,
     CancelAll,
     CancelOrder,
     Disconnected,
@@ -15,6 +16,7 @@ from node.types.commands import (
 )
 from node.types.events import (
     CancelReason,
+    Event,
     Filled,
     OrderAmended,
     OrderCancelled,
@@ -52,6 +54,24 @@ def gone(order_id: int) -> OrderCancelled:
         OrderId(order_id), NO_CLIENT, ALICE.address, BTC, Side.BUY, Ticks(100), Lots(1),
         CancelReason.BY_ACCOUNT, resting=True,
     )  # fmt: skip
+
+
+def amended(
+    order_id: int, good_till: int = 0, *, resting: bool = True, waits_for: int = 0
+) -> OrderAmended:
+    return OrderAmended(
+        OrderId(order_id), NO_CLIENT, ALICE.address, BTC, Side.BUY, Ticks(100), Lots(1), Ticks(99),
+        Lots(1), resting, Ticks(waits_for), Millis(good_till),
+    )  # fmt: skip
+
+
+def amending(order_id: int, good_till: int = 0) -> PlaceOrders:
+    """Return an action with one amend."""
+    change = AmendOrder(
+        BTC, Ticks(99), Lots(1), OrderId(order_id), NO_CLIENT, good_till=Millis(good_till)
+    )
+    account = ALICE.address
+    return PlaceOrders(account, account, 3, START_MS, bytes(65), (), (), Money(0), (change,))
 
 
 def now(book: DueBook, at: int = START_MS) -> list[object]:
@@ -154,17 +174,77 @@ def test_an_order_that_is_filled_is_forgotten() -> None:
 def test_an_order_that_moves_or_is_triggered_keeps_its_time() -> None:
     book, order = due_book(), limit(LATER)
     book.take(durable(placed(order, events=(accepted(7, order), rested(7)))))
-    moved = OrderAmended(
-        OrderId(7), NO_CLIENT, ALICE.address, BTC, Side.BUY, Ticks(100), Lots(1), Ticks(99),
-        Lots(1), resting=False,
-    )  # fmt: skip
-    book.take(durable(placed(events=(moved, rested(7)))))
+    book.take(durable(placed(events=(amended(7, LATER, resting=False), rested(7)))))
     assert book.next_ms == LATER
     triggered = OrderTriggered(
         OrderId(7), ALICE.address, BTC, Side.BUY, Ticks(100), Lots(1), Ticks(100)
     )
     book.take(durable((TriggerOrder(ALICE.address, OrderId(7)), (triggered, rested(7)))))
     assert now(book, LATER) == [Expire(ALICE.address)]
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_an_amended_end_is_due_at_the_new_time_alone(*, moves: bool) -> None:
+    book, order = due_book(), limit(LATER)
+    entry = placed(order, events=(accepted(7, order), rested(7)))
+    events: tuple[Event, ...] = (amended(7, LATER + 1_000, resting=not moves),)
+    events += (rested(7),) * moves
+    # In the very block in which it came, too.
+    book.take(durable(entry, (amending(7, LATER + 1_000), events)))
+    assert now(book, LATER) == []
+    assert now(book, LATER + 1_000) == [Expire(ALICE.address)]
+
+
+def test_an_end_that_has_come_due_and_is_moved_is_proposed_no_more() -> None:
+    book, order = due_book(), limit(LATER)
+    book.take(durable(placed(order, events=(accepted(7, order), rested(7)))))
+    assert now(book, LATER) == [Expire(ALICE.address)]
+    book.take(durable((amending(7, LATER + 1_000), (amended(7, LATER + 1_000),))))
+    assert now(book, LATER + 999) == []
+    assert now(book, LATER + 1_000) == [Expire(ALICE.address)]
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_an_end_is_given_to_an_order_that_nobody_watched(*, moves: bool) -> None:
+    book = due_book()
+    events: tuple[Event, ...] = (amended(7, LATER, resting=not moves),)
+    events += (rested(7),) * moves
+    book.take(durable((amending(7, LATER), events)))
+    assert now(book, LATER) == [Expire(ALICE.address)]
+    book.take(durable((amending(7), (gone(7),))))
+    assert (len(book), now(book, 2 * LATER)) == (0, [])
+
+
+def test_an_order_that_shrinks_before_its_auction_is_watched_once_it_rests() -> None:
+    book, order = due_book(), limit(LATER)
+    action, _ = placed(order, events=())
+    shrinks = (accepted(7, order), amended(7, LATER))
+    book.take(durable((action, shrinks), (Uncross(BTC), ())))
+    assert len(book) == 0
+    book.take(durable((action, shrinks), (Uncross(BTC), (rested(7),))))
+    assert book.next_ms == LATER
+
+
+def test_an_amended_trigger_price_is_waited_for_and_the_old_one_no_more() -> None:
+    book, order = due_book(), stop(100)
+    book.take(durable(placed(order, events=(trigger_set(7, order),))))
+    book.take(durable((amending(7), (amended(7, waits_for=110),)), marked(109)))
+    assert now(book) == []
+    book.take(durable(marked(110)))
+    assert now(book) == [TriggerOrder(ALICE.address, OrderId(7))]
+    assert len(book) == 1
+
+
+def test_a_proposal_that_an_amend_overtook_is_made_once_at_the_new_price() -> None:
+    book, order = due_book(), stop(100)
+    book.take(durable(placed(order, events=(trigger_set(7, order),)), marked(100)))
+    (proposal,) = book.proposals(START_MS, 100)
+    book.take(durable((amending(7), (amended(7, waits_for=110),))))
+    assert isinstance(proposal, TriggerOrder)
+    book.not_met(proposal)
+    book.take(durable(marked(110)))
+    assert book.met == 1
+    assert now(book) == [proposal]
 
 
 def test_a_switch_is_due_at_its_time_and_not_after_it_was_moved() -> None:
