@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from node.client.ccxt_errors import (
     ArgumentsRequired,
     BadRequest,
@@ -27,6 +29,7 @@ from node.client.ccxt_orders import (
     Wish,
     asked_of,
     client_id_of,
+    end_of,
     order_number,
     order_of_result,
     rejected_structure,
@@ -106,13 +109,15 @@ class PlimsollExchange(PastMethods):
         price: Number | None = None,
         params: Structure | None = None,
     ) -> Structure:
-        """Change amount and price of an open limit order (None: as it is), which keeps its id.
+        """Change amount and price of an open order (None: as it is), which keeps its id.
 
-        The amount is the whole one, with what is filled. ``clientOrderId`` in params may name it.
+        The amount is the whole one, with what is filled. Params: clientOrderId may name the order,
+        goodTillDate is its new end, triggerPrice what it waits for from now on.
         """
         asked = dict(params or {})
         number = None if id is None else order_number(id)
         client_id = client_id_of(asked.pop("clientOrderId", None))
+        waits_for, ends = asked.pop("triggerPrice", None), asked.pop("goodTillDate", None)
         require_none(asked)
         if (number is None) == (client_id == 0):
             raise ArgumentsRequired("plimsoll: an edit names an id, or a clientOrderId in params")
@@ -120,9 +125,15 @@ class PlimsollExchange(PastMethods):
         order = feeds.account.named(number, client_id)
         if order is None:
             raise OrderNotFound(f"plimsoll: no order {id or client_id} is open")
-        if (type, side, self.market(symbol)["id"]) != ("limit", order.side, order.market):
-            raise InvalidOrder("plimsoll: an edit changes the amount and price of a limit order")
+        kind = self._shown_order(order)["type"]
+        if (type, side, self.market(symbol)["id"]) != (kind, order.side, order.market):
+            raise InvalidOrder("plimsoll: an edit changes neither type, nor side, nor market")
         amend = self._amend(symbol, order, amount, price)
+        if ends is not None:
+            amend = msgspec.structs.replace(amend, good_till=Millis(end_of(ends)))
+        if waits_for is not None:
+            slips = kind == "market" and price is None
+            amend = self._with_trigger(symbol, amend, waits_for, slips=slips, buys=side == "buy")
         with translated():
             result = await (await self.trader()).place(amends=(amend,))
             await feeds.until(result["sequence"], FEED_S)
@@ -241,6 +252,17 @@ class PlimsollExchange(PastMethods):
             lots_of(str(whole), rules),
             OrderId(order.order_id),
         )
+
+    def _with_trigger(
+        self, symbol: str, amend: AmendOrder, waits_for: Number, *, slips: bool, buys: bool
+    ) -> AmendOrder:
+        """Return ``amend`` with another price to wait for; where it ``slips``, its own goes along.
+
+        That is a market order's, of which nobody named a price: only the slippage is meant.
+        """
+        ticks = self._ticks(symbol, waits_for)
+        price = worst_price(ticks, buys, self.slippage) if slips else amend.price
+        return msgspec.structs.replace(amend, price=price, trigger_price=ticks)
 
     def _ticks(self, symbol: str, price: Number) -> Ticks:
         ticks = ticks_of(self.price_to_precision(symbol, price), self._rules_of(symbol))

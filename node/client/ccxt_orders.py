@@ -111,8 +111,11 @@ def _kind(kind: str, params: Structure) -> OrderType:
 def _good_till(params: Structure) -> int:
     """Return the time in milliseconds from which on the order is gone; 0 for never."""
     told, wanted = params.get("goodTillDate"), params.get("timeInForce") == _GOOD_TILL
-    if told is None and not wanted:
-        return 0
+    return 0 if told is None and not wanted else end_of(told)
+
+
+def end_of(told: object) -> int:
+    """Return a ``goodTillDate`` as the number that it is here."""
     if type(told) is not int or not 0 < told <= UINT64_MAX:
         raise InvalidOrder("plimsoll: GTD needs a goodTillDate, in milliseconds since 1970")
     return told

@@ -144,6 +144,7 @@ class LocalAccount:
     def _known(self, order: Order | None, told: Message) -> Order:
         price, remaining = Decimal(told["price"]), Decimal(told["remaining"])
         if order is not None and (order.price, order.remaining) == (price, remaining):
+            _note_terms(order, told)
             return order
         return Order(
             told["order_id"], told["client_id"], told["market"], told["side"], price, remaining,
@@ -209,6 +210,7 @@ class LocalAccount:
             order.price, order.remaining = Decimal(event["price"]), Decimal(event["size"])
             order.amount = order.remaining
         else:
+            _note_terms(order, event)
             order.price, order.remaining = Decimal(event["price"]), Decimal(event["remaining"])
             _measure(order)
 
@@ -244,6 +246,12 @@ class LocalAccount:
         if len(self.ended) > ENDED_MAX:
             _, forgotten = self.ended.popitem(last=False)
             self.whole_since = max(self.whole_since, forgotten.sequence)
+
+
+def _note_terms(order: Order, told: Message) -> None:
+    """Take over the end and the price to wait for, which an amend moves, where they are told."""
+    order.good_till = told.get("good_till", order.good_till)
+    order.trigger_price = Decimal(told.get("trigger_price", order.trigger_price))
 
 
 def _measure(order: Order) -> None:

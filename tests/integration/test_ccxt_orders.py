@@ -74,6 +74,41 @@ async def test_an_edit_changes_amount_and_price_and_keeps_the_id() -> None:
         assert (gone["status"], gone["info"]["reason"]) == ("canceled", "amended")
 
 
+@pytest.mark.parametrize(("kind", "worst"), [("market", 5_460.0), ("limit", 5_150.0)])
+async def test_an_edit_moves_what_an_order_waits_for_and_when_it_ends(
+    kind: str, worst: float
+) -> None:
+    async with two_traders() as (alice, _):
+        price = 5_150 if kind == "limit" else None
+        placed = await alice.create_order(BTC, kind, "buy", 1, price, {"triggerPrice": 5_100})
+        params = {"triggerPrice": 5_200, "goodTillDate": START_MS + MINUTE_MS}
+        moved = await alice.edit_order(placed["id"], BTC, kind, "buy", None, None, params)
+        assert (moved["id"], moved["triggerPrice"]) == (placed["id"], 5_200.0)
+        assert (moved["price"], moved["amount"]) == (worst, 1.0)
+        [told] = (await (await alice.session()).get(f"/orders/{await alice.account()}"))["orders"]
+        assert (told["trigger_price"], told["good_till"]) == ("5200", START_MS + MINUTE_MS)
+        with pytest.raises(InvalidOrder) as refused:
+            await alice.edit_order(
+                placed["id"], BTC, kind, "buy", None, None, {"triggerPrice": MARK - 1}
+            )
+        assert refused.value.code == 1217
+
+
+async def test_an_edit_moves_the_end_of_an_order_that_rests() -> None:
+    async with two_traders() as (alice, _):
+        placed = await limit(alice, "buy", 2, 4_990)
+        until = {"goodTillDate": START_MS + MINUTE_MS}
+        await alice.edit_order(placed["id"], BTC, "limit", "buy", None, None, until)
+        [told] = (await (await alice.session()).get(f"/orders/{await alice.account()}"))["orders"]
+        assert (told["good_till"], told["remaining"]) == (START_MS + MINUTE_MS, "2")
+        for wrong, kind in (
+            ({"goodTillDate": "soon"}, "limit"),
+            ({"triggerPrice": 5_200}, "limit"),
+        ):
+            with pytest.raises((InvalidOrder, BadRequest)):
+                await alice.edit_order(placed["id"], BTC, kind, "buy", None, None, wrong)
+
+
 async def test_an_edit_says_what_it_cannot_do() -> None:
     async with two_traders() as (alice, _):
         placed = await limit(alice, "buy", 2, 4_990)

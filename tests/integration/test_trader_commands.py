@@ -108,6 +108,38 @@ async def test_an_order_is_amended_by_either_number_and_keeps_both(exchange: Dae
     await ask(exchange, "cancel", number)
 
 
+async def test_an_amend_moves_what_a_stop_waits_for_and_when_it_ends(exchange: Daemon) -> None:
+    placed = await ask(
+        exchange, "order", "ETH-PERP", "buy", "1.5", "3150", "--stop", "3100", "--json"
+    )
+    number = answer(placed)["results"][0]["order_id"]
+    done = await ask(exchange, "amend", number, "--trigger-price", "3120", "--good-till", "1h")
+    assert "amended" in done.output
+    [order] = answer(await ask(exchange, "orders", "--json"))["orders"]
+    assert (order["trigger_price"], order["price"], order["remaining"]) == ("3120", "3150", "1.5")
+    first = order["good_till"]
+    await ask(exchange, "amend", number, "--good-till", "2h")
+    [order] = answer(await ask(exchange, "orders", "--json"))["orders"]
+    assert order["good_till"] > first
+    assert order["trigger_price"] == "3120"
+    met = await ask(exchange, "amend", number, "--trigger-price", "2900", code=REFUSED)
+    assert "error 1217: TriggerInvalid" in met.errors
+    await ask(exchange, "cancel", number)
+
+
+async def test_the_size_of_an_order_that_is_filled_in_part_has_to_be_named(
+    exchange: Daemon,
+) -> None:
+    placed = await ask(exchange, "order", "ETH-PERP", "sell", "2", "3010", "--json")
+    number = answer(placed)["results"][0]["order_id"]
+    await ask(exchange, "order", "ETH-PERP", "buy", "0.5", "3010", "--key", "dev:2")
+    slip = await ask(exchange, "amend", number, "--good-till", "1h", code=WRONG)
+    assert "size: is missing" in slip.errors
+    done = await ask(exchange, "amend", number, "--good-till", "1h", "--size", "2", "--json")
+    assert answer(done)["results"][0]["remaining"] == "1.5"
+    await ask(exchange, "cancel", number)
+
+
 async def test_a_stop_and_its_partner_wait_and_the_cancel_of_one_ends_both(
     exchange: Daemon,
 ) -> None:

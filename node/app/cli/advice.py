@@ -33,7 +33,7 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.NothingToCancel.code: "nothing is open there: plimsoll orders",
     errors.TooManyOpenOrders.code: "cancel some first: plimsoll cancel",
     errors.OrderExpired.code: "name a later --good-till, in the exchange's time",
-    errors.TriggerInvalid.code: "name a --stop or --take-profit that the mark has yet to reach",
+    errors.TriggerInvalid.code: "name a --stop (or --trigger-price) that the mark has yet to reach",
     errors.GroupFull.code: "name another --group, or cancel one of its two orders first",
     errors.AmendInvalid.code: "look at the order as it stands: plimsoll orders",
     errors.OutOfPhase.code: "send the cancel again; it comes first in the next block",

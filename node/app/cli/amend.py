@@ -18,14 +18,15 @@ from node.app.cli.options import (
     print_json,
     read_key,
 )
-from node.app.cli.order_options import MaxFeeOption
-from node.app.cli.trade import EXPIRES_S, open_trader, tell_results
+from node.app.cli.order_options import GoodTillOption, MaxFeeOption
+from node.app.cli.trade import EXPIRES_S, open_trader, read_end, tell_results
 from node.app.cli.trade_tables import moment
 from node.client.session import Session, connect
 from node.client.trader import wall_clock_ms
 from node.client.wallet import NEVER
 from node.types.commands import AmendOrder
 from node.types.errors import ConfigInvalid, UnknownOrder
+from node.types.feed_states import PARTLY_FILLED
 from node.types.ids import Address, ClientOrderId, OrderId, hex_from_address
 from node.types.units import UINT64_MAX, Lots, Millis, Ticks
 
@@ -36,7 +37,9 @@ class _Wish(msgspec.Struct, frozen=True, kw_only=True):
     order_id: int
     client_id: int
     price: str | None
-    size: str
+    size: str | None
+    trigger_price: str | None
+    good_till: Millis
     max_fee: str | None
 
 
@@ -52,9 +55,15 @@ def amend(  # noqa: PLR0913 - each is an option of the command line
     ] = 0,
     *,
     size: Annotated[
-        str, typer.Option(help="Its whole size from now on; what is filled already counts.")
-    ],
+        str | None,
+        typer.Option(help="Its whole size from now on; what is filled counts. Default: as it is."),
+    ] = None,
     price: Annotated[str | None, typer.Option(help="Its price; default: as it is.")] = None,
+    trigger_price: Annotated[
+        str | None,
+        typer.Option(help="The mark that it waits for; its --price stays unless it is named too."),
+    ] = None,
+    good_till: GoodTillOption = None,
     client_id: Annotated[
         int, typer.Option(min=0, max=UINT64_MAX, help="The order, by your own number.")
     ] = 0,
@@ -64,17 +73,25 @@ def amend(  # noqa: PLR0913 - each is an option of the command line
     node: NodeOption = DEFAULT_NODE,
     json: JsonOption = False,
 ) -> None:
-    """Change price and size of an open order, which keeps its numbers.
+    """Change an open order, which keeps its numbers.
 
-    It keeps its place in the queue as well if only its size falls.
+    It keeps its place in the queue as well if only its size falls or its end moves.
 
     Example: plimsoll amend 1207 --size 0.02
 
     Example: plimsoll amend --client-id 7 --size 0.02 --price 60010.5
+
+    Example: plimsoll amend 1208 --trigger-price 57500 --good-till 2d
     """
     if bool(order_id) == bool(client_id):
         raise ConfigInvalid(faults=("amend: an order number, or --client-id: one of them allowed",))
-    wish = _Wish(order_id=order_id, client_id=client_id, price=price, size=size, max_fee=max_fee)
+    if (size, price, trigger_price, good_till) == (None,) * 4:
+        fault = "amend: --size, --price, --trigger-price, --good-till: at least one of them allowed"
+        raise ConfigInvalid(faults=(fault,))
+    wish = _Wish(
+        order_id=order_id, client_id=client_id, price=price, size=size,
+        trigger_price=trigger_price, good_till=read_end(good_till), max_fee=max_fee,
+    )  # fmt: skip
     result = asyncio.run(_amend(wish, read_key(key), account, node))
     tell_results(result, as_json=json)
 
@@ -125,16 +142,29 @@ async def _amend(wish: _Wish, secret: bytes, account: str, node: str) -> dict[st
     async with connect(node) as session:
         trader = await open_trader(session, secret, account, EXPIRES_S)
         order = await _open_order(session, trader.wallet.account, wish)
-        market_id, rules = read_market(order["market"], session.rules)
-        new = AmendOrder(
-            market_id,
-            Ticks(read_units("price", wish.price or order["price"], rules.tick_decimals)),
-            Lots(read_units("size", wish.size, rules.lot_decimals)),
-            OrderId(wish.order_id),
-            ClientOrderId(wish.client_id),
-        )
+        new = _change(wish, order, session)
         max_fee = None if wish.max_fee is None else read_money("max_fee", wish.max_fee)
         return await trader.place(amends=(new,), max_fee=max_fee)
+
+
+def _change(wish: _Wish, order: dict[str, Any], session: Session) -> AmendOrder:
+    """Return what is meant; ``order`` is as it stands."""
+    size = wish.size
+    if size is None and order["state"] == PARTLY_FILLED:
+        raise ConfigInvalid(faults=("size: is missing, and some of the order is filled",))
+    market_id, rules = read_market(order["market"], session.rules)
+    trigger_price = 0
+    if wish.trigger_price is not None:
+        trigger_price = read_units("trigger_price", wish.trigger_price, rules.tick_decimals)
+    return AmendOrder(
+        market_id,
+        Ticks(read_units("price", wish.price or order["price"], rules.tick_decimals)),
+        Lots(read_units("size", size or order["remaining"], rules.lot_decimals)),
+        OrderId(wish.order_id),
+        ClientOrderId(wish.client_id),
+        Ticks(trigger_price),
+        wish.good_till,
+    )
 
 
 async def _open_order(session: Session, account: Address, wish: _Wish) -> dict[str, Any]:

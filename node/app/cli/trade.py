@@ -132,7 +132,7 @@ def order(  # noqa: PLR0913 - each is an option of the command line
         market=market, side=side, size=size, price=price,
         kind=kind or (TypeName.MARKET if price is None else TypeName.GTC),
         slippage=Decimal(str(slippage)), reduce_only=reduce_only, client_id=client_id,
-        self_trade=self_trade, good_till=_end(good_till), stop=stop, take_profit=take_profit,
+        self_trade=self_trade, good_till=read_end(good_till), stop=stop, take_profit=take_profit,
         group=group, max_fee=max_fee, expires_s=expires_s, deadline_ms=deadline_ms, retry=retry,
     )  # fmt: skip
     if price is None and wish.kind is not TypeName.MARKET:
@@ -217,8 +217,8 @@ async def _order(wish: _Wish, secret: bytes, account: str, node: str) -> dict[st
         )
 
 
-def _end(good_till: str | None) -> Millis:
-    """Return when an order ends; 0 for never."""
+def read_end(good_till: str | None) -> Millis:
+    """Return when an order ends; 0 where nothing was typed."""
     return Millis(0) if good_till is None else read_moment("good_till", good_till, wall_clock_ms())
 
 

@@ -41,8 +41,9 @@ def filled(
     }  # fmt: skip
 
 
-def amended(number: int, left: str, price: str = "11") -> dict[str, Any]:
-    return {"event": "amended", "order_id": number, "price": price, "remaining": left}
+def amended(number: int, left: str, price: str = "11", **more: Any) -> dict[str, Any]:
+    told = {"event": "amended", "order_id": number, "price": price, "remaining": left}
+    return told | {"good_till": 0} | more
 
 
 def cancelled(number: int, remaining: str, reason: str) -> dict[str, Any]:
@@ -196,6 +197,30 @@ def test_an_order_waits_arrives_smaller_and_is_filled() -> None:
     account.apply(update(triggered, filled(6, "2", "9"), seq=11, before=9), 2_000)
     assert (order.price, order.amount, order.filled) == (Decimal("8.5"), Decimal(2), Decimal(2))
     assert (order.ended, order.trigger, order.changed) == ("filled", "stop", 2_000)
+
+
+def test_an_amended_order_waits_for_its_new_price_and_ends_at_its_new_time() -> None:
+    account = followed()
+    account.apply(update(WAITING), 1_000)
+    order = account.order(6)
+    assert order is not None
+    moved = amended(6, "3", "9", trigger_price="8", good_till=5_000)
+    account.apply(update(moved, seq=11, before=9), 2_000)
+    assert (order.trigger, order.trigger_price, order.good_till) == ("stop", Decimal(8), 5_000)
+    triggered = {"event": "triggered", "order_id": 6, "price": "9", "size": "3", "mark": "8"}
+    later = amended(6, "3", "9", good_till=6_000)
+    account.apply(update(triggered, later, seq=13, before=11), 3_000)
+    assert (order.trigger_price, order.good_till) == (Decimal(8), 6_000)
+
+
+def test_an_order_whose_end_moved_while_nobody_listened_is_known_with_its_fills() -> None:
+    account = followed()
+    account.apply(update(accepted(6), filled(6, "1", left="2")), 1_000)
+    stands = RESTING | {"order_id": 6, "price": "11", "remaining": "2", "good_till": 5_000}
+    account.apply(SNAPSHOT | {"seq": 20, "orders": [stands]}, 2_000)
+    order = account.order(6)
+    assert order is not None
+    assert (order.good_till, order.filled) == (5_000, Decimal(1))
 
 
 def test_an_amended_order_counts_what_was_filled_to_its_size() -> None:

@@ -143,6 +143,8 @@ def test_a_market_orders_worst_price_is_rounded_toward_the_mark() -> None:
         ["order", "BTC-PERP", "buy", "1", "2", "--stop", "3", "--take-profit", "1"],
         ["amend", "--size", "1"],
         ["amend", "7", "--client-id", "7", "--size", "1"],
+        ["amend", "7"],
+        ["amend", "7", "--good-till", "1"],
         ["switch"],
         ["switch", "--off", "--in", "30s"],
         ["switch", "--off", "--on-disconnect"],
