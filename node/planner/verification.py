@@ -40,7 +40,11 @@ class Bottlenecks(msgspec.Struct, frozen=True):
 
 
 class DelayCheck(msgspec.Struct, frozen=True):
-    """Delays at ``share`` of the measured knee, in milliseconds, predicted and measured."""
+    """Delays at one load, in milliseconds, predicted and measured.
+
+    ``share`` of the predicted knee, and of the measured one; ``rate`` is the latter, in actions a
+    second.
+    """
 
     share: float
     rate: float

@@ -19,6 +19,7 @@ from node.app.cli.verify_plan import VerifyReport, verify_plan
 from node.planner.verification import DELAY_ERROR_MAX, MixVerdict
 from node.simulation.ramp.command import RampOptions
 from node.simulation.ramp.messages import Mix
+from node.simulation.ramp.ramp import WINDOW_S
 
 RUNS: Final = 10
 OF_TEN: Final = 0.9
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="prove", description="How often a prediction holds.")
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--mix", type=Mix, action="append", choices=list(Mix))
-    parser.add_argument("--window", type=float, default=1.5, help="seconds for each point")
+    parser.add_argument("--window", type=float, default=WINDOW_S, help="seconds for each point")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all verdicts there")
     chosen = parser.parse_args(arguments)
     console = Console()

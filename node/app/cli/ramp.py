@@ -9,6 +9,7 @@ from node.app.cli.arguments import require_places
 from node.simulation.ramp.command import RampOptions
 from node.simulation.ramp.command import ramp as run_ramp
 from node.simulation.ramp.messages import Mix
+from node.simulation.ramp.ramp import WINDOW_S
 from node.simulation.ramp.target import CONFIG
 from node.types.errors import ConfigInvalid
 
@@ -40,7 +41,7 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     ] = None,
     first: Annotated[float, typer.Option(help="Actions a second to begin with.")] = 250.0,
     highest: Annotated[float, typer.Option(help="Actions a second never to exceed.")] = 50_000.0,
-    window: Annotated[float, typer.Option(help="Seconds for which each point counts.")] = 2.0,
+    window: Annotated[float, typer.Option(help="Seconds for which each point counts.")] = WINDOW_S,
     within: Annotated[float, typer.Option(help="Seconds after which to give up.")] = 1_800.0,
     accounts: Annotated[int, typer.Option(help="Accounts that trade.")] = 200,
     connections: Annotated[int, typer.Option(help="WebSocket connections.")] = 8,

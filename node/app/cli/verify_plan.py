@@ -34,6 +34,7 @@ from node.app.cli.verify_windows import (
     shape_of,
     slower_of,
     strangers_at,
+    strangers_in,
     strangers_of,
     utilization_of,
 )
@@ -77,13 +78,18 @@ LEVELS: Final = (0.3, 0.6, 1.0)
 CLUSTERS: Final = {Mix.SINGLE: (8, 32, 96), Mix.CANCEL: (8, 32, 96), Mix.BULK: (2, 5, 12)}
 """How many actions come at a time; even the largest are served before a lane sheds them."""
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
-"""Of the measured knee: where delays are told and measured."""
+"""Loads at which delays are told and measured: of the predicted knee, and of the measured one. The
+error of the knee has a figure of its own, and would count twice at one and the same rate."""
 QUIET_SHARES: Final = (0.1, 0.2, 0.3, 0.38) * 2
 """Of the first knee: below half load even where that one is a quarter too high."""
 OVER_S: Final = 6.0
 """A window's length, in seconds. A quiet node seals a batch every two seconds, and what replica and
 chain spend on it must not hang on whether one more or one less fell into the window; a busy node
 seals several in a second, and each one delays what comes meanwhile."""
+
+STRANGERS_MAX: Final = 0.03
+"""The share of the machine that others may use in a window of the quiet part. With more of them the
+same work costs more: what it shares caches with changes all the time."""
 
 HALF: Final = 0.5
 
@@ -109,6 +115,13 @@ class Quiet(msgspec.Struct, frozen=True):
     def all(self) -> list[Measured]:
         """Return every window."""
         return [*self.ones, *self.clusters]
+
+    def below(self, bound_per_s: float) -> "Quiet":
+        """Return the windows in which at most ``bound_per_s`` were sent."""
+        return Quiet(
+            [measured for measured in self.ones if measured.point.offered_per_s <= bound_per_s],
+            [measured for measured in self.clusters if measured.point.offered_per_s <= bound_per_s],
+        )
 
 
 Teller = Callable[[str], None]
@@ -174,12 +187,14 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         first = predict_knee(
             calibrate(rejoined([measured.window for measured in quiet.all])),
             shape_of(quiet.all),
-            around_of(quiet.all, math.inf),
+            around_of(quiet.all, quiet.ones, math.inf),
         )
         tell(f"{mix.value}: about {first.p50:,.0f}/s; now below half of that")
         loaded = [measured async for measured in _loaded(running, first.p50)]
-        seen, calibration, prediction = predicted_below_half([*quiet.clusters, *loaded], first.p50)
-        shape, around = shape_of(seen), around_of(seen, first.p50)
+        seen, calibration, prediction = predicted_below_half(
+            Quiet(loaded, quiet.clusters), first.p50
+        )
+        shape, around = shape_of(seen.all), around_of(seen.all, seen.ones, first.p50)
         laws = delay_laws(quiet.ones, loaded, prediction)
         tell(f"{mix.value}: predicted {prediction.p50:,.0f}/s; now the ramp")
         searched: list[RampPoint] = []
@@ -201,27 +216,27 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         (knee.low, knee.per_s, knee.high),
         utilization_of(full),
         checks,
-        calibrated_below=max(measured.point.offered_per_s for measured in seen) / knee.per_s,
+        calibrated_below=max(measured.point.offered_per_s for measured in seen.all) / knee.per_s,
         windows=calibration.source.windows,
-        strangers=strangers_of(seen),
-        slower=slower_of([measured.point for measured in seen], searched),
+        strangers=strangers_of(seen.all),
+        slower=slower_of([measured.point for measured in seen.all], searched),
     )
 
 
-def predicted_below_half(
-    windows: Sequence[Measured], first_per_s: float
-) -> tuple[list[Measured], Calibration, Prediction]:
+def predicted_below_half(quiet: Quiet, first_per_s: float) -> tuple[Quiet, Calibration, Prediction]:
     """Return the windows below half of the knee that they tell, what they tell, and that knee.
 
     ``first_per_s`` is about where it lies. Raises ``MeasurementInvalid`` where too few are left.
     """
-    seen, bound = list(windows), math.inf
+    seen, bound = quiet, math.inf
     while True:
-        calibration = calibrate(rejoined([measured.window for measured in seen]), load_max=1.0)
-        prediction = predict_knee(calibration, shape_of(seen), around_of(seen, first_per_s))
+        windows = seen.all
+        calibration = calibrate(rejoined([measured.window for measured in windows]), load_max=1.0)
+        around = around_of(windows, seen.ones, first_per_s)
+        prediction = predict_knee(calibration, shape_of(windows), around)
         bound = min(bound, HALF * prediction.p50)
-        below = [measured for measured in seen if measured.point.offered_per_s <= bound]
-        if len(below) == len(seen):
+        below = seen.below(bound)
+        if len(below.all) == len(windows):
             return seen, calibration, prediction
         seen = below
 
@@ -232,29 +247,35 @@ async def quiet_hours(running: Ramp, mix: Mix, tell: Teller) -> Quiet:
     rate = FIRST_PER_S
     while True:
         tell(f"{mix.value}, quiet: {rate:,.0f}/s")
-        measured = await running.measure(rate, window_s=OVER_S)
+        measured = await undisturbed(running, rate)
         ones.append(measured)
         load = max(load_of(measured.window), 1e-3)
         if load * CLIMB > AIM:
             break
         rate *= CLIMB
     highest = rate * AIM / load
-    ones += [await running.measure(level * highest, window_s=OVER_S) for level in LEVELS]
+    ones += [await undisturbed(running, level * highest) for level in LEVELS]
     clusters: list[Measured] = []
     for size in CLUSTERS[mix]:
         # In clusters the same work costs less, so the same load is reached at a higher rate.
         tell(f"{mix.value}, quiet: {highest:,.0f}/s in clusters of {size}")
-        clusters += [
-            await running.measure(level * highest, cluster=size, window_s=OVER_S)
-            for level in LEVELS
-        ]
+        clusters += [await undisturbed(running, level * highest, size) for level in LEVELS]
         highest *= min(max(AIM / max(load_of(clusters[-1].window), 1e-3), 1.0), CLIMB)
     return Quiet(ones, clusters)
 
 
+async def undisturbed(running: Ramp, rate: float, cluster: int = 1) -> Measured:
+    """Return a window of the quiet part, or the less disturbed of two where others had used it."""
+    window = await running.measure(rate, cluster=cluster, window_s=OVER_S)
+    if strangers_in(window) <= STRANGERS_MAX:
+        return window
+    again = await running.measure(rate, cluster=cluster, window_s=OVER_S)
+    return min(window, again, key=strangers_in)
+
+
 async def _loaded(running: Ramp, knee_per_s: float) -> AsyncIterator[Measured]:
     for share in QUIET_SHARES:
-        yield await running.measure(share * knee_per_s, window_s=OVER_S)
+        yield await undisturbed(running, share * knee_per_s)
 
 
 def delay_laws(
@@ -285,10 +306,10 @@ async def _delays(
     for share in DELAY_SHARES:
         rate = share * knee_per_s
         point = (await running.measure(rate, share=share, window_s=OVER_S)).point
-        if rate < laws.p50.knee_per_s:
-            predicted = {"p50": laws.p50.at(rate), "p99": laws.p99.at(rate)}
-            measured = {name: value for name, value in point.delay_ms.items() if value is not None}
-            yield delay_check(share, rate, predicted, measured)
+        told = share * laws.p50.knee_per_s
+        predicted = {"p50": laws.p50.at(told), "p99": laws.p99.at(told)}
+        measured = {name: value for name, value in point.delay_ms.items() if value is not None}
+        yield delay_check(share, rate, predicted, measured)
 
 
 def shown_knee(verdict: MixVerdict) -> ShownKnee:

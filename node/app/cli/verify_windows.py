@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, median
+from statistics import fmean
 from typing import Final
 
 import msgspec
@@ -36,21 +36,16 @@ def shape_of(windows: Sequence[Measured]) -> FlowShape:
     return FlowShape(shares, items / total)
 
 
-def around_of(windows: Sequence[Measured], rate: float) -> Surroundings:
+def around_of(windows: Sequence[Measured], ones: Sequence[Measured], rate: float) -> Surroundings:
     """Return what shares the machine with the node: the generator, the chain, the ramp itself.
 
-    ``rate``: about how many actions a second are sent at full load, for the generator's wakes.
+    ``ones``: windows in which actions came one by one, as they do when the node is ramped; they
+    alone tell what the generator takes. ``rate``: about how many are sent a second at full load.
     """
     resamples = resamples_of(len(windows), np.random.default_rng(_SEED))
     seconds = np.array([measured.window.window_ns / _NS_PER_S for measured in windows])
     actions = np.array([_actions_of(measured) for measured in windows])
-    wakes = np.array([float(measured.wakes) for measured in windows])
-    generator = fit_linear(
-        np.array([measured.generator_s for measured in windows]),
-        {"command": actions, "wake": wakes},
-        resamples,
-    )
-    laws = {"generator": _at_full_load(generator, rate)}
+    laws = {"generator": _generator(ones, rate)}
     for name in sorted({name for measured in windows for name in measured.beside_s}):
         spent_s = np.array([measured.beside_s.get(name, 0.0) for measured in windows])
         laws[name] = fit_linear(spent_s, {"command": actions, "second": seconds}, resamples)
@@ -59,16 +54,23 @@ def around_of(windows: Sequence[Measured], rate: float) -> Surroundings:
     return Surroundings(cores=MACHINE_FULL * cores(), beside=laws)
 
 
-def _at_full_load(generator: LinearLaw, rate: float) -> LinearLaw:
-    """Return the law over second and command: it wakes at each tick in which an action is due."""
-    tick_s = TICK_S + generator.coefficient("wake")
+def _generator(ones: Sequence[Measured], rate: float) -> LinearLaw:
+    """Return the generator's law at ``rate``: what it takes for all that is due when it wakes up.
+
+    It wakes at each tick in which an action is due. A wake costs less, not more, on a full machine,
+    where it sends several actions: the processor is warm. So actions are not charged besides.
+    """
+    wake = fit_linear(
+        np.array([measured.generator_s for measured in ones]),
+        {"second": np.array([float(measured.wakes) for measured in ones])},
+        resamples_of(len(ones), np.random.default_rng(_SEED)),
+    )
+    tick_s = TICK_S + wake.coefficient("second")
     wakes_per_s = -math.expm1(-rate * tick_s) / tick_s
-    scale = np.array([wakes_per_s if term == "wake" else 1.0 for term in generator.terms])
     return msgspec.structs.replace(
-        generator,
-        terms=tuple("second" if term == "wake" else term for term in generator.terms),
-        coefficients=tuple((np.asarray(generator.coefficients) * scale).tolist()),
-        replicates=tuple(tuple((np.asarray(row) * scale).tolist()) for row in generator.replicates),
+        wake,
+        coefficients=tuple(cost * wakes_per_s for cost in wake.coefficients),
+        replicates=tuple(tuple(cost * wakes_per_s for cost in row) for row in wake.replicates),
     )
 
 
@@ -87,11 +89,16 @@ def strangers_of(windows: Sequence[Measured]) -> float | None:
     return fmean(shares) if shares else None
 
 
+def strangers_in(measured: Measured) -> float:
+    """Return the share of all cores that others took in a window; none where nobody knows."""
+    return strangers_of([measured]) or 0.0
+
+
 def slower_of(quiet: Sequence[RampPoint], ramped: Sequence[RampPoint]) -> float | None:
     """Return how many times as long the yardstick took while ramping as before; None: untimed."""
     before = [point.yardstick_ms for point in quiet if point.yardstick_ms is not None]
     after = [point.yardstick_ms for point in ramped if point.yardstick_ms is not None]
-    return median(after) / median(before) if before and after else None
+    return fmean(after) / fmean(before) if before and after else None
 
 
 def utilization_of(point: RampPoint) -> dict[str, float]:

@@ -19,7 +19,7 @@ from node.simulation.ramp.knee import SearchLimits
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.page import write_page
 from node.simulation.ramp.points import RampPoint
-from node.simulation.ramp.ramp import ACCOUNTS, CONNECTIONS, RampSettings, ramp_of
+from node.simulation.ramp.ramp import ACCOUNTS, CONNECTIONS, WINDOW_S, RampSettings, ramp_of
 from node.simulation.ramp.report import Machine, MixReport, RampReport, mix_report, tables
 from node.simulation.ramp.target import (
     CONFIG,
@@ -64,7 +64,7 @@ class RampOptions(msgspec.Struct, frozen=True, kw_only=True):
     mixes: tuple[Mix, ...] = (Mix.SINGLE,)
     first_per_s: float = 250.0
     highest_per_s: float = 50_000.0
-    window_s: float = 2.0
+    window_s: float = WINDOW_S
     within_s: float = 1_800.0
     accounts: int = ACCOUNTS
     connections: int = CONNECTIONS

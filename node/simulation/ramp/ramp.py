@@ -21,6 +21,8 @@ from node.simulation.ramp.yardstick import yardstick_ms
 SHARES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 ACCOUNTS: Final = 200
 CONNECTIONS: Final = 8
+WINDOW_S: Final = 4.0
+"""Long enough for several seals and a few changes of the machine's own speed."""
 READS_APART_S: Final = 0.25
 
 LIQUIDATION_LANE: Final = "lane_liquidation"
@@ -33,7 +35,7 @@ _PPM: Final = 1_000_000
 class RampSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``window_s``: what counts of a point, after ``warm_s`` and before ``grace_s``, in seconds."""
 
-    window_s: float = 2.0
+    window_s: float = WINDOW_S
     warm_s: float = 0.5
     grace_s: float = 3.0
     accounts: int = ACCOUNTS

@@ -1,17 +1,19 @@
 """What windows say to the planner: what is full, how often one wakes, what is below half."""
 
 import math
+from collections.abc import Sequence
 from random import Random
+from typing import cast
 
 import msgspec
 import pytest
 
-from node.app.cli.verify_plan import HALF, predicted_below_half
-from node.app.cli.verify_windows import around_of, utilization_of
+from node.app.cli.verify_plan import HALF, Quiet, predicted_below_half, undisturbed
+from node.app.cli.verify_windows import around_of, strangers_in, utilization_of
 from node.simulation.ramp.generator import TICK_S
 from node.simulation.ramp.machine import cores
 from node.simulation.ramp.points import RampPoint
-from node.simulation.ramp.ramp import Measured
+from node.simulation.ramp.ramp import Measured, Ramp
 from tests.unit.planner.test_predict import KnownNode
 
 POINT = RampPoint(1.0, 1.0, 1.0, {}, {}, {})
@@ -40,27 +42,63 @@ def test_a_machine_is_as_full_as_what_is_not_in_the_background_makes_it() -> Non
 
 
 def test_a_generator_wakes_for_each_tick_in_which_something_is_due() -> None:
-    windows = [measured(rate, rate / 2) for rate in (100.0, 200.0, 400.0)]
+    ones = [measured(rate, rate / 2) for rate in (100.0, 200.0, 400.0)]
+    # What it takes to send in clusters says nothing of how it sends at full load.
+    cluster = msgspec.structs.replace(ones[0], wakes=1, generator_s=1.0)
     tick_s = TICK_S + WAKE_S
 
     def taken(rate: float) -> float:
-        generator = around_of(windows, rate).beside["generator"]
+        generator = around_of([*ones, cluster], ones, rate).beside["generator"]
         return generator.at({"second": 1.0, "command": rate})
 
-    # Actions and wakes are one amount here, so that all of it goes by the action.
-    assert taken(100.0) == pytest.approx(100 * WAKE_S, rel=0.01)
-    apart = [msgspec.structs.replace(one, wakes=50, generator_s=50 * WAKE_S) for one in windows]
-    generator = around_of(apart, math.inf).beside["generator"]
-    assert generator.coefficient("second") == pytest.approx(WAKE_S / tick_s, rel=0.01)
-    generator = around_of(apart, 500.0).beside["generator"]
-    assert generator.coefficient("second") == pytest.approx(
-        WAKE_S * (1 - math.exp(-500 * tick_s)) / tick_s, rel=0.01
-    )
+    assert taken(500.0) == pytest.approx(WAKE_S * (1 - math.exp(-500 * tick_s)) / tick_s, rel=1e-6)
+    assert taken(math.inf) == pytest.approx(WAKE_S / tick_s, rel=1e-6)
 
 
 def test_what_lies_above_half_of_the_knee_is_left_out_of_it() -> None:
-    low = [measured(rate, rate / 40) for rate in range(200, 2_000, 200)]
-    seen, _, prediction = predicted_below_half([*low, measured(40_000.0, 1_000.0)], 8_000.0)
-    assert seen == low
-    assert max(one.point.offered_per_s for one in seen) <= HALF * prediction.p50
-    assert prediction.p50 > 2 * low[-1].point.offered_per_s
+    rates = range(200, 2_000, 200)
+    low = Quiet(
+        ones=[measured(rate, rate / 40) for rate in rates],
+        clusters=[measured(rate, rate / 80) for rate in rates],
+    )
+    too_high = measured(40_000.0, 1_000.0)
+    for quiet in (
+        Quiet([*low.ones, too_high], low.clusters),
+        Quiet(low.ones, [too_high, *low.clusters]),
+    ):
+        seen, _, prediction = predicted_below_half(quiet, 8_000.0)
+        assert seen == low
+        assert max(one.point.offered_per_s for one in seen.all) <= HALF * prediction.p50
+        assert prediction.p50 > 2 * rates[-1]
+
+
+class Measuring:
+    """A ramp in which others take ``strangers`` of the machine, one window after the other."""
+
+    def __init__(self, strangers: Sequence[float | None]) -> None:
+        self._strangers = iter(strangers)
+
+    async def measure(self, rate: float, *, cluster: int, window_s: float) -> Measured:
+        """Return a window of two seconds at ``rate``, whatever was asked for."""
+        del window_s
+        window = measured(rate, rate / (2 * cluster))
+        share = next(self._strangers)
+        taken_s = None if share is None else share * cores() * window.window.window_ns / 1e9
+        return msgspec.structs.replace(window, strangers_s=taken_s)
+
+
+@pytest.mark.parametrize(
+    ("strangers", "counts"),
+    [
+        ((0.01, 0.0), 0.01),
+        ((0.3, 0.02), 0.02),
+        ((0.3, 0.2, 0.0), 0.2),
+        ((0.2, 0.3, 0.0), 0.2),
+        ((None, 0.0), 0.0),
+    ],
+)
+async def test_a_window_that_others_disturbed_is_measured_again_once(
+    strangers: tuple[float | None, ...], counts: float
+) -> None:
+    window = await undisturbed(cast("Ramp", Measuring(strangers)), 100.0)
+    assert strangers_in(window) == pytest.approx(counts)

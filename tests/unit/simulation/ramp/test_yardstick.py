@@ -15,8 +15,7 @@ def test_the_reading_is_that_of_one_repetition() -> None:
     started = thread_time()
     told_ms = yardstick_ms()
     spent_ms = (thread_time() - started) * 1_000
-    # At least the upper half of the repetitions took as long as their median.
-    assert 0 < told_ms * (REPEATS // 2 + 1) <= spent_ms
+    assert 0 < told_ms * REPEATS <= spent_ms
 
 
 def point(yardstick_ms: float | None) -> RampPoint:
@@ -25,4 +24,6 @@ def point(yardstick_ms: float | None) -> RampPoint:
 
 def test_a_machine_is_as_much_slower_as_the_same_work_takes_longer() -> None:
     assert slower_of([point(2.0), point(None)], [point(3.0), point(3.0)]) == 1.5
+    # At two speeds, one of them for a third of the time: neither is the machine's.
+    assert slower_of([point(2.0)], [point(2.0), point(2.0), point(5.0)]) == 1.5
     assert slower_of([point(None)], [point(3.0)]) is None
