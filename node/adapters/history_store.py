@@ -22,10 +22,9 @@ from node.types.history import (
     SCHEMA_VERSION,
     HistoryMark,
     Holder,
-    Position,
     Row,
-    RowGroup,
 )
+from node.types.history_rows import Position, RowGroup
 from node.types.ids import Sequence
 from node.types.rules import Rules
 from node.types.units import Millis, Money
@@ -111,11 +110,13 @@ class HistoryStore:
     def positions(self) -> dict[Holder, Position]:
         """Return the open positions there. Raises ``HistoryUnavailable``."""
         columns = _positions.c
-        chosen = sql.select(columns.account, columns.market, columns.size, columns.funding_index)
+        chosen = sql.select(
+            columns.account, columns.market, columns.size, columns.entry, columns.funding_index
+        )
         with told_as_ours(self.where), self._engine.begin() as connection:
             return {
-                (account, market): Position(size, Money(funding))
-                for account, market, size, funding in connection.execute(chosen)
+                (account, market): Position(size, Money(entry), Money(funding))
+                for account, market, size, entry, funding in connection.execute(chosen)
             }
 
     def append(self, group: RowGroup) -> HistoryMark:

@@ -34,7 +34,8 @@ from node.types.commands import Command, OpenBlock
 from node.types.errors import ChainUnavailable, StateDiverged, WrongChain
 from node.types.events import Event, Rejected
 from node.types.hashing import keccak256
-from node.types.history import HistoryMark, RecordedBlock, Row
+from node.types.history import HistoryMark, Row
+from node.types.history_rows import RecordedBlock
 from node.types.ids import Address, Sequence
 from node.types.marks import Standing
 from node.types.rules import Rules

@@ -18,7 +18,7 @@ from node.transition.apply import apply
 from node.transition.state import State
 from node.types.blocks import GENESIS_PARENT, Block
 from node.types.errors import HistoryGap
-from node.types.history import RecordedBlock
+from node.types.history_rows import RecordedBlock
 from node.types.ids import Sequence
 from node.types.rules import Rules
 

@@ -15,7 +15,8 @@ from node.adapters.history_store import HistoryStore
 from node.app.history_replay import LogPlace, LogReplay
 from node.history.record import Recorder, decode_blocks
 from node.types.errors import HistoryGap, PlimsollError
-from node.types.history import HistoryMark, RecordedBlock, Row
+from node.types.history import HistoryMark, Row
+from node.types.history_rows import RecordedBlock
 from node.types.ids import Sequence
 from node.types.rules import Rules
 

@@ -6,11 +6,13 @@ from typing import Final
 
 import msgspec
 
-from node.history.rows import HANDLERS, Gathering
+from node.history.gathering import Gathering
+from node.history.rows import HANDLERS
 from node.types.commands import Command, NewOrder, PlaceOrders
 from node.types.durable import DurableBlock
 from node.types.events import Event
-from node.types.history import Happened, Holder, Position, RecordedBlock, RowGroup
+from node.types.history import Holder
+from node.types.history_rows import Happened, Position, RecordedBlock, RowGroup
 from node.types.ids import Sequence
 
 _RECORDED: Final = frozenset(HANDLERS)
@@ -55,7 +57,7 @@ def happenings(
 
 
 class Recorder:
-    """Makes rows of blocks; keeps the open positions, from which payments of funding follow."""
+    """Makes rows of blocks; keeps the open positions, from which funding and gains follow."""
 
     def __init__(self, positions: dict[Holder, Position]) -> None:
         """Go on from ``positions``."""
@@ -69,7 +71,7 @@ class Recorder:
             assert last is None or block.first_sequence == last.last_sequence + 1
             first = first or block
             last = block
-            gathering.take(block)
+            gathering.take(block, HANDLERS)
         assert first is not None
         assert last is not None
         group = RowGroup(

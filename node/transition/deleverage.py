@@ -90,7 +90,7 @@ def _hand_over(effects: Effects, market: Market, position: Position, counterpart
             counterparty.address,
             market.market_id,
             Lots(abs(share.lots)),
-            Money(abs(share.value)),
+            Money(share.value if share.lots > 0 else -share.value),
         )
     )
     if not other.size:

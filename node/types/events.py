@@ -236,7 +236,10 @@ class Liquidated(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=12)
 
 
 class Deleveraged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=13):
-    """``size`` lots of a bankrupt position went to ``counterparty`` for ``value`` in all."""
+    """``size`` lots of a bankrupt position went to ``counterparty`` for ``value`` in all.
+
+    Below zero where a short owed so much funding that no price above zero leaves it nothing owed.
+    """
 
     account: Address
     counterparty: Address

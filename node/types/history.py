@@ -12,16 +12,14 @@ from typing import Final
 
 import msgspec
 
-from node.types.commands import NewOrder
-from node.types.events import Event
 from node.types.ids import Sequence
-from node.types.units import Millis, Money
+from node.types.units import Millis
 
 Row = dict[str, int | str | None]
 Holder = tuple[str, int]
 """An account, as ``0x`` and 40 lower-case digits, and a market: who holds a position, and where."""
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Another one means other tables: they are then made anew from the log (``history rebuild``)."""
 
 
@@ -127,6 +125,8 @@ FILLS: Final = Table(
         Column("taker_order", Unit.COUNT, optional=True),
         Column("maker_fee", Unit.MONEY),
         Column("taker_fee", Unit.MONEY),
+        Column("maker_realized", Unit.MONEY),
+        Column("taker_realized", Unit.MONEY),
         Column("auction", Unit.FLAG),
     ),
     ("maker", "taker"),
@@ -206,13 +206,17 @@ LIQUIDATIONS: Final = Table(
         *_PLACED,
         Column("account", Unit.ADDRESS),
         Column("market", Unit.MARKET),
+        Column("side", Unit.WORD),
         Column("closed", Unit.SIZE),
+        Column("value", Unit.MONEY),
+        Column("deleveraged", Unit.SIZE),
+        Column("deleveraged_value", Unit.MONEY),
         Column("remaining", Unit.SIZE),
         Column("fee", Unit.MONEY),
         Column("shortfall", Unit.MONEY),
     ),
     ("account",),
-    "Positions that failed maintenance: what went into the book, fee, what the fund paid.",
+    "Positions that failed maintenance: what was closed and for what, fee, what the fund paid.",
 )
 DELEVERAGINGS: Final = Table(
     "deleveragings",
@@ -224,6 +228,8 @@ DELEVERAGINGS: Final = Table(
         Column("market", Unit.MARKET),
         Column("size", Unit.SIZE),
         Column("value", Unit.MONEY),
+        Column("realized", Unit.MONEY),
+        Column("counterparty_realized", Unit.MONEY),
     ),
     ("account", "counterparty"),
     "Lots of a bankrupt position that were handed to an opposing one.",
@@ -301,63 +307,6 @@ FROM_THE_LOG: Final = (
 """The tables whose rows are a function of the log."""
 
 TABLES: Final = {table.name: table for table in (*FROM_THE_LOG, BATCHES)}
-
-
-class Happened(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What command ``sequence`` did, as far as history tells of it.
-
-    ``orders`` are those that it wanted to place, behind so many items of other kinds (``ahead``).
-    """
-
-    sequence: Sequence
-    ahead: int
-    orders: tuple[NewOrder, ...]
-    events: tuple[Event, ...]
-
-
-class RecordedBlock(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A durable block, as history takes it in; ``happened`` leaves out what has no rows."""
-
-    number: int
-    time: Millis
-    first_sequence: Sequence
-    last_sequence: Sequence
-    parent: bytes
-    hash: bytes
-    happened: tuple[Happened, ...]
-
-
-class Position(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What must be known of an open position to tell what it is next paid: lots and index."""
-
-    size: int
-    funding: Money
-
-
-class RowGroup(msgspec.Struct, frozen=True):
-    """The rows of some blocks in a row: what one transaction writes, whole or not at all.
-
-    ``rows`` are new, by table. ``order_changes`` are of orders that have a row already: ``filled``,
-    ``value`` and ``fees`` are what came on top, ``remaining`` is what is left, and None is what
-    stays as it was. An order's size is at all times what is filled and what remains. ``positions``
-    are as they stand at the end, None where one was closed.
-    """
-
-    first_sequence: Sequence
-    last_sequence: Sequence
-    block: int
-    time: Millis
-    parent: bytes
-    hash: bytes
-    rows: dict[str, list[Row]]
-    order_changes: list[Row]
-    positions: dict[Holder, Row | None]
-
-    @property
-    def count(self) -> int:
-        """Return how many rows the group writes."""
-        new = sum(map(len, self.rows.values()))
-        return new + len(self.order_changes) + len(self.positions)
 
 
 class HistoryMark(msgspec.Struct, frozen=True, gc=False, array_like=True):

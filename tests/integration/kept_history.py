@@ -11,7 +11,8 @@ from node.adapters.history_pages import HistoryPages
 from node.adapters.history_store import HistoryStore
 from node.history.record import Recorder, recorded
 from node.types.durable import DurableBlock
-from node.types.history import Question, RecordedBlock
+from node.types.history import Question
+from node.types.history_rows import RecordedBlock
 from tests.examples import DOMAIN, RULES
 
 QUERY_MS = 5_000

@@ -151,10 +151,11 @@ def _deleverage(exchange: Exchange, market: Listed, bankrupt: Held) -> int:
         exchange.balance_changed(other.account)
         exchange.position_changed(other)
         exchange.position_changed(bankrupt)
+        value = heir.value if heir.lots > 0 else -heir.value
         exchange.events.append(
             Deleveraged(
                 bankrupt.account, other.account, market.market_id,
-                Lots(abs(heir.lots)), Money(abs(heir.value)),
+                Lots(abs(heir.lots)), Money(value),
             )
         )  # fmt: skip
         if not other.size:

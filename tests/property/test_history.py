@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from node.history.gathering import INTEGER_MAX
 from node.history.record import decode_blocks, encode_blocks
-from node.history.rows import INTEGER_MAX
-from node.transition.state import State
+from node.transition.state import Account, State
 from node.types.events import OrderCancelled
-from node.types.history import KEPT_UNLESS_TOLD, RecordedBlock, Row, RowGroup
+from node.types.history import KEPT_UNLESS_TOLD, Row
+from node.types.history_rows import RecordedBlock, RowGroup
 from node.types.ids import hex_from_address
 from node.types.rules import Ordering
 from tests.property.fair_log import FairLog
@@ -243,3 +244,67 @@ def test_random_logs_reach_what_is_rare() -> None:
         if len(rare) == 2:
             return
     raise AssertionError(rare)
+
+
+def test_what_changed_each_account_s_money_adds_up_to_what_it_has(
+    log: tuple[State, list[RecordedBlock]], fair_log: tuple[State, list[RecordedBlock]]
+) -> None:
+    for state, blocks in (log, fair_log):
+        tables = Tables(groups_of(blocks, 7))
+        assert {owner: amount for owner, amount in changes_of(tables).items() if amount} == {
+            hex_from_address(account.address): amount
+            for account in state.accounts.values()
+            if (amount := money_of(account))
+        }
+
+
+def changes_of(tables: Tables) -> Counter[str]:
+    """Return what all rows together have changed of each account's money."""
+    changed: Counter[str] = Counter()
+
+    def add(table: str, owner: str, *gains: str, less: tuple[str, ...] = ()) -> None:
+        for row in tables.rows[table]:
+            gain = sum(int(row[name] or 0) for name in gains)
+            changed[str(row[owner])] += gain - sum(int(row[name] or 0) for name in less)
+
+    add("fills", "maker", "maker_realized", less=("maker_fee",))
+    add("fills", "taker", "taker_realized", less=("taker_fee",))
+    add("funding", "account", "amount")
+    add("liquidations", "account", "shortfall", less=("fee",))
+    add("deleveragings", "account", "realized")
+    add("deleveragings", "counterparty", "counterparty_realized")
+    add("work", "account", less=("amount",))
+    for row in tables.rows["transfers"]:
+        sign = 1 if row["kind"] == "deposit" else -1
+        changed[str(row["account"])] += sign * int(row["amount"] or 0)
+    return changed
+
+
+def money_of(account: Account) -> int:
+    """Return an account's collateral: free, reserved by orders, and the margin of positions."""
+    margins = sum(position.margin for position in account.positions.values())
+    return account.free + account.reserved + margins
+
+
+def test_a_liquidation_tells_what_was_closed_and_for_what(
+    log: tuple[State, list[RecordedBlock]],
+) -> None:
+    _, blocks = log
+    tables = Tables(groups_of(blocks, 7))
+    closed: Counter[Any] = Counter()
+    for row in tables.rows["fills"]:
+        if row["taker_order"] is None:
+            side = row["taker_side"]
+            closed[row["sequence"], side, "closed"] += int(row["size"] or 0)
+            closed[row["sequence"], side, "value"] += int(row["value"] or 0)
+    for row in tables.rows["deleveragings"]:
+        closed[row["sequence"], "deleveraged"] += int(row["size"] or 0)
+        closed[row["sequence"], "deleveraged_value"] += int(row["value"] or 0)
+    told: Counter[Any] = Counter()
+    for row in tables.rows["liquidations"]:
+        for name in ("closed", "value"):
+            told[row["sequence"], row["side"], name] += int(row[name] or 0)
+        for name in ("deleveraged", "deleveraged_value"):
+            told[row["sequence"], name] += int(row[name] or 0)
+    assert +told == +closed
+    assert tables.total("liquidations", "deleveraged")

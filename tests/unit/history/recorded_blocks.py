@@ -8,7 +8,7 @@ from node.history.record import Recorder, recorded
 from node.types.blocks import GENESIS_PARENT
 from node.types.durable import DurableBlock
 from node.types.hashing import keccak256
-from node.types.history import RecordedBlock, RowGroup
+from node.types.history_rows import RecordedBlock, RowGroup
 
 
 def chained(blocks: Iterable[DurableBlock]) -> Iterator[RecordedBlock]:

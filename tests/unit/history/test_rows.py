@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
+from node.history.gathering import INTEGER_MAX
 from node.history.record import Recorder, happenings
-from node.history.rows import INTEGER_MAX
 from node.types.blocks import GENESIS_PARENT
 from node.types.commands import (
     AmendOrder,
@@ -23,9 +23,11 @@ from node.types.commands import (
 from node.types.events import (
     BalanceChanged,
     CancelReason,
+    Deleveraged,
     Event,
     Filled,
     FundingMoved,
+    Liquidated,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
@@ -36,7 +38,8 @@ from node.types.events import (
     TriggerSet,
     Uncrossed,
 )
-from node.types.history import Happened, RecordedBlock, Row, RowGroup
+from node.types.history import Row
+from node.types.history_rows import Happened, RecordedBlock, RowGroup
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence, hex_from_address
 from node.types.units import UINT64_MAX, Lots, Millis, Money, Ticks
 
@@ -128,8 +131,8 @@ def cancelled(order_id: int, remaining: int, reason: CancelReason) -> OrderCance
     )  # fmt: skip
 
 
-def position(size: int, funding: int) -> PositionChanged:
-    return PositionChanged(ALICE, BTC, Lots(size), Money(0), Money(50), funding)
+def position(size: int, funding: int, entry: int = 0, account: Address = ALICE) -> PositionChanged:
+    return PositionChanged(account, BTC, Lots(size), Money(entry), Money(50), funding)
 
 
 def parts(row: Row, *names: str) -> tuple[object, ...]:
@@ -291,6 +294,60 @@ def test_funding_is_paid_on_what_was_held_before() -> None:
     assert row["amount"] == 24
     group = log.group((SETTLE, (position(1, 999),)))
     assert "funding" not in group.rows
+
+
+def sold_by_liquidation(size: int, price: int) -> Filled:
+    fill = filled(1, 0, size, 10 - size)
+    return msgspec.structs.replace(fill, maker=BOB, taker=ALICE, price=Ticks(price))
+
+
+def test_a_fill_tells_what_each_side_gained_on_what_it_closed() -> None:
+    """Alice, the maker, buys at 500: short 4, she closes them and opens 6. Bob opens."""
+    log = Log()
+    log.group((SETTLE, (position(-4, 0, entry=-2_200),)))
+    log.group((placing(buying()), (accepted(1), rested(1, 10))))
+    (row,) = log.group((SETTLE, (filled(1, 0, 10, 0), position(6, 0, entry=3_000)))).rows["fills"]
+    assert parts(row, "maker_realized", "taker_realized") == (200, 0)
+
+
+def test_what_fills_of_one_command_gain_goes_by_what_the_earlier_ones_left() -> None:
+    """Of an entry value of 1,001 for 3 lots go 333, 334 and 334: no unit is lost."""
+    log = Log()
+    log.group((SETTLE, (position(3, 0, entry=1_001),)))
+    log.group((placing(buying()), (accepted(1, account=BOB), rested(1, 10))))
+    events: tuple[Event, ...] = (*[sold_by_liquidation(1, 300)] * 3, position(0, 0))
+    rows = log.group((SETTLE, events)).rows["fills"]
+    assert [row["taker_realized"] for row in rows] == [-33, -34, -34]
+
+
+def test_a_liquidation_tells_side_and_value_of_all_that_it_closed() -> None:
+    log = Log()
+    log.group((SETTLE, (position(5, 0, entry=2_500), position(-9, 0, -4_600, BOB))))
+    log.group((placing(buying()), (accepted(1, account=BOB), rested(1, 10))))
+    handed = Deleveraged(ALICE, BOB, BTC, Lots(2), Money(901))
+    told = Liquidated(ALICE, BTC, Lots(3), Lots(0), Money(0), Money(7))
+    events = (told, sold_by_liquidation(1, 470), sold_by_liquidation(2, 460), handed)
+    after = (position(0, 0), position(-4, 0, -2_044, BOB))
+    group = log.group((SETTLE, (*events, *after)))
+    (row,) = group.rows["liquidations"]
+    assert parts(row, "side", "closed", "value", "deleveraged", "deleveraged_value") == (
+        "sell", 3, 1_390, 2, 901
+    )  # fmt: skip
+    (row,) = group.rows["deleveragings"]
+    # Alice's two lots had cost 1,000. Bob had sold nine for 4,600; of what his six left had
+    # brought in, 3,066, these two are 1,022.
+    assert parts(row, "realized", "counterparty_realized") == (-99, 121)
+
+
+def test_a_short_is_bought_back() -> None:
+    log = Log()
+    log.group((SETTLE, (position(-5, 0, -2_500), position(5, 0, 2_400, BOB))))
+    handed = Deleveraged(ALICE, BOB, BTC, Lots(5), Money(2_600))
+    told = Liquidated(ALICE, BTC, Lots(0), Lots(0), Money(0), Money(0))
+    group = log.group((SETTLE, (told, handed, position(0, 0), position(0, 0, account=BOB))))
+    assert group.rows["liquidations"][0]["side"] == "buy"
+    (row,) = group.rows["deleveragings"]
+    assert parts(row, "realized", "counterparty_realized") == (-100, 200)
 
 
 def test_a_group_that_is_not_kept_leaves_positions_as_they_were() -> None:

@@ -53,6 +53,20 @@ def test_shorts_are_handed_to_longs_with_the_lowest_entry() -> None:
     assert handed(exchange) == [(CAROL.address, COIN), (ALICE.address, COIN)]
 
 
+def test_a_short_that_owes_more_funding_than_it_sold_for_is_handed_over_below_zero() -> None:
+    exchange = Exchange()
+    for person in (ALICE, BOB):
+        exchange.fund(person, 10_000)
+    exchange.trade(ALICE, BOB, COIN, 100_00)
+    for person in (ALICE, BOB):
+        exchange.position(person).funding += 15_000
+    exchange.mark(100_00)
+    exchange.do(exchange.liquidate(BOB))
+    # Sold for 100 with a margin of 10, and owes 150: closed at zero, it is paid 40 to be rid of it.
+    (told,) = exchange.told(Deleveraged)
+    assert (told.size, told.value) == (COIN, -40 * DOLLAR)
+
+
 def test_the_steps_are_bounded_and_the_rest_waits() -> None:
     exchange = bankrupt_long((ALICE, 1, 100_00), (CAROL, 1, 102_00), (DAVE, 1, 101_00), steps=2)
     exchange.mark(80_00)
