@@ -7,7 +7,7 @@ the connection only what is newer, and has nothing twice.
 
 import asyncio
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlencode
 
 import msgspec
@@ -83,27 +83,67 @@ def span_of(since: int | None, limit: int | None, params: Params | None) -> Span
 async def read(
     session: Session, table: str, span: Span, *, reached: int = 0, **asked: object
 ) -> Past:
-    """Return the rows of ``table`` that are asked for, of a history that has come to ``reached``.
+    """Return the rows of ``table`` that are asked for, as ``Pages`` has them."""
+    pages = await Pages.begin(session, table, span, reached=reached, **asked)
+    rows = await pages.first(span.limit)
+    return Past(rows[::-1] if span.since is None else rows, pages.sequence)
 
-    Raises ``NotSupported`` where the node keeps no history, ``ExchangeNotAvailable`` where it does
-    not answer or is behind for long.
+
+class Pages:
+    """The rows of a table that are asked for, page behind page as they are needed.
+
+    They come oldest first where the span has a beginning, else newest first. All rows up to command
+    ``sequence`` are among them; of later ones only some may be.
     """
-    forward = span.since is not None
-    named = {
-        "since": span.since,
-        "until": span.until,
-        "order": "oldest" if forward else "newest",
-        "limit": min(span.limit, ROWS),
-        **asked,
-    }
-    query = {name: value for name, value in named.items() if value is not None}
-    page = await _reaching(session, table, query, reached)
-    sequence, rows = page["sequence"], page["rows"]
-    while page["next"] is not None and len(rows) < span.limit:
-        page = await _page(session, table, query | {"cursor": page["next"]})
-        rows += page["rows"]
-    rows = rows[: span.limit]
-    return Past(rows if forward else rows[::-1], sequence)
+
+    def __init__(
+        self, session: Session, table: str, query: dict[str, object], page: Message
+    ) -> None:
+        """Begin with the first ``page`` that ``query`` brought."""
+        self.sequence: int = page["sequence"]
+        self._session, self._table, self._query = session, table, query
+        self._rows: list[Message] = page["rows"]
+        self._next: str | None = page["next"]
+        self._taken = 0
+
+    @classmethod
+    async def begin(
+        cls, session: Session, table: str, span: Span, *, reached: int, **asked: object
+    ) -> Self:
+        """Ask for the first page, of a history that has come to ``reached``.
+
+        Raises ``NotSupported`` where the node keeps no history, ``ExchangeNotAvailable`` where it
+        does not answer or is behind for long.
+        """
+        named = {
+            "since": span.since,
+            "until": span.until,
+            "order": "newest" if span.since is None else "oldest",
+            "limit": min(span.limit, ROWS),
+            **asked,
+        }
+        query = {name: value for name, value in named.items() if value is not None}
+        return cls(session, table, query, await _reaching(session, table, query, reached))
+
+    async def first(self, count: int) -> list[Message]:
+        """Return the first ``count`` rows, fewer where there are no more."""
+        while len(self._rows) < count and self._next is not None:
+            page = await _page(self._session, self._table, self._query | {"cursor": self._next})
+            self._rows += page["rows"]
+            self._next = page["next"]
+        return self._rows[:count]
+
+    async def head(self) -> int | None:
+        """Return the command of the next row that nobody took, None where there is none."""
+        rows = await self.first(self._taken + 1)
+        return rows[self._taken]["sequence"] if len(rows) > self._taken else None
+
+    async def take(self, sequence: int) -> list[Message]:
+        """Return the next rows, as long as they are of the command ``sequence``."""
+        begin = self._taken
+        while await self.head() == sequence:
+            self._taken += 1
+        return self._rows[begin : self._taken]
 
 
 async def _reaching(

@@ -1,4 +1,4 @@
-"""The adapter's methods that look back: orders that ended, fills, funding, liquidations, transfers.
+"""The adapter's methods that look back: ended orders, fills, funding, liquidations, the ledger.
 
 They read the node's history. Of fills and orders the connection knows what the history does not yet
 tell, and it is joined to it; all else is asked for until the history has come as far as the
@@ -6,8 +6,9 @@ connection. So nothing that this program has heard of is missing, and nothing is
 """
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 
-from node.client import ccxt_history
+from node.client import ccxt_history, ccxt_ledger
 from node.client.ccxt_account import AccountMethods
 from node.client.ccxt_errors import BadRequest, NotSupported, OrderNotFound, translated
 from node.client.ccxt_history import (
@@ -21,7 +22,9 @@ from node.client.ccxt_history import (
 from node.client.ccxt_orders import order_number
 from node.client.ccxt_structures import (
     funding_structure,
+    ledger_structure,
     liquidation_structure,
+    money_of,
     own_trade_structure,
     status_of,
     transaction_structure,
@@ -180,6 +183,33 @@ class PastMethods(AccountMethods):
         """Return deposits and withdrawals, the oldest first."""
         return await self._transfers(code, span_of(since, limit, params), None)
 
+    async def fetch_ledger(
+        self,
+        code: str | None = None,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Structure | None = None,
+    ) -> list[Structure]:
+        """Return every change of the account's money, the oldest first.
+
+        What it had before and after is told where the answer reaches to the newest change.
+        """
+        span = span_of(since, limit, params)
+        await self._require_quote(code)
+        account, shown, seen = await self.account(), await self._shown(), await self._seen()
+        with translated():
+            session = await self.session()
+        at = int(shown["seq"])
+        ledger = await ccxt_ledger.read(session, span, account, reached=max(seen, at))
+        changes = ledger.changes
+        told: list[tuple[Decimal, Decimal] | None] = [None] * len(changes)
+        if ledger.whole:
+            told = [*ccxt_ledger.balances(changes, money_of(shown), at)]
+        return [
+            ledger_structure(change, account, self.quote, balance)
+            for change, balance in zip(changes, told, strict=True)
+        ]
+
     async def _orders(self, symbol: str | None, span: Span, status: str | None) -> list[Structure]:
         market = await self._named(symbol)
         heard = await self._heard()
@@ -195,12 +225,15 @@ class PastMethods(AccountMethods):
         return span.cut([found[number] for number in sorted(found)])
 
     async def _transfers(self, code: str | None, span: Span, kind: str | None) -> list[Structure]:
-        await self.load_markets()
-        if code not in {None, self.quote}:
-            raise BadRequest(f"plimsoll: there is no {code} here, only {self.quote}")
+        await self._require_quote(code)
         past = await self._read("transfers", span, await self._seen(), kind=kind)
         final = await self._final(past.rows)
         return [transaction_structure(row, self.quote, final) for row in past.rows]
+
+    async def _require_quote(self, code: str | None) -> None:
+        await self.load_markets()
+        if code not in {None, self.quote}:
+            raise BadRequest(f"plimsoll: there is no {code} here, only {self.quote}")
 
     async def _final(self, rows: Iterable[Message]) -> int:
         """Return the last command that is final on L1, where a withdrawal needs to know."""

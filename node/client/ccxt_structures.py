@@ -7,6 +7,7 @@ reading; what is sent never comes from them (``ccxt_numbers``). ``info`` is what
 from decimal import Decimal
 from typing import Any, Final
 
+from node.client.ccxt_ledger import Change
 from node.client.ccxt_numbers import iso8601
 from node.client.local_account import Fill, Order, trade_name
 from node.client.valuation import Valued
@@ -16,6 +17,13 @@ from node.types.units import MONEY_DECIMALS, PPM_ONE
 Structure = dict[str, Any]
 
 _CLOSED: Final = "filled"
+
+_LEDGER_TYPES: Final = {
+    "trade": "trade", "deleveraging": "trade", "trading_fee": "fee", "liquidation_fee": "fee",
+    "work": "fee", "funding": "fee", "deposit": "transaction", "withdrawal": "transaction",
+    "insurance": "transfer",
+}  # fmt: skip
+"""CCXT's words for the kinds of changes; its validator knows only these and three more."""
 
 
 def market_structure(info: Structure, rules: MarketRules, quote: str) -> Structure:
@@ -160,15 +168,19 @@ def position_structure(
     }  # fmt: skip
 
 
+def money_of(account: Structure) -> Decimal:
+    """Return what an account has: free, held back by orders, and as the margin of positions."""
+    margins = (Decimal(position["margin"]) for position in account["positions"])
+    return Decimal(account["free"]) + Decimal(account["reserved"]) + sum(margins, Decimal(0))
+
+
 def balance_structure(account: Structure, quote: str) -> Structure:
     """Return what an account has on the exchange, without what its positions would bring in.
 
     ``used`` is held back by orders and as the margin of positions.
     """
-    free = Decimal(account["free"])
-    margins = (Decimal(position["margin"]) for position in account["positions"])
-    used = Decimal(account["reserved"]) + sum(margins, Decimal(0))
-    told = {"free": float(free), "used": float(used), "total": float(free + used)}
+    free, total = Decimal(account["free"]), money_of(account)
+    told = {"free": float(free), "used": float(total - free), "total": float(total)}
     return {
         "info": account, "timestamp": None, "datetime": None,
         quote: told,
@@ -199,12 +211,34 @@ def funding_structure(symbol: str, row: Structure, quote: str) -> Structure:
 
 
 def liquidation_structure(symbol: str, row: Structure) -> Structure:
-    """Return a liquidation; its prices are those of its fills, and its side is told by nothing."""
-    time, contracts = row["time"], float(row["closed"])
+    """Return a liquidation: all that was closed, in the book and by deleveraging.
+
+    The price is the average of both, None where nothing was closed; the side is that which closes.
+    """
+    time = row["time"]
+    contracts = Decimal(row["closed"]) + Decimal(row["deleveraged"])
+    value = Decimal(row["value"]) + Decimal(row["deleveraged_value"])
     return {
-        "info": row, "symbol": symbol, "contracts": contracts, "contractSize": 1.0,
-        "price": None, "side": None, "baseValue": contracts, "quoteValue": None,
+        "info": row, "symbol": symbol, "contracts": float(contracts), "contractSize": 1.0,
+        "price": float(value / contracts) if contracts else None, "side": row["side"],
+        "baseValue": float(contracts), "quoteValue": float(value),
         "timestamp": time, "datetime": iso8601(time),
+    }  # fmt: skip
+
+
+def ledger_structure(
+    change: Change, account: str, quote: str, balance: tuple[Decimal, Decimal] | None
+) -> Structure:
+    """Return a change of the account's money; ``balance`` is what it had before and after."""
+    time = change.row["time"]
+    before, after = (None, None) if balance is None else map(float, balance)
+    return {
+        "info": {**change.row, "kind": change.kind}, "id": change.name, "timestamp": time,
+        "datetime": iso8601(time), "direction": "in" if change.amount > 0 else "out",
+        "account": account, "referenceId": change.reference,
+        "referenceAccount": change.counterparty, "type": _LEDGER_TYPES[change.kind],
+        "currency": quote, "amount": float(abs(change.amount)), "before": before, "after": after,
+        "status": "ok", "fee": {"cost": 0.0, "currency": quote},
     }  # fmt: skip
 
 

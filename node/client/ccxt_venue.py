@@ -40,7 +40,7 @@ HAS: Final[dict[str, bool]] = {
     "fetchClosedOrders": True, "fetchCurrencies": False, "fetchDeposits": True,
     "fetchDepositsWithdrawals": True, "fetchFundingHistory": True, "fetchFundingRate": False,
     "fetchFundingRateHistory": False,
-    "fetchLedger": False, "fetchLiquidations": True, "fetchMarkets": True,
+    "fetchLedger": True, "fetchLiquidations": True, "fetchMarkets": True,
     "fetchMyLiquidations": True, "fetchMyTrades": True, "fetchOHLCV": True,
     "fetchOpenOrders": True, "fetchOrder": True, "fetchOrderBook": True,
     "fetchOrders": True, "fetchPosition": True, "fetchPositions": True, "fetchStatus": True,

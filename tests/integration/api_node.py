@@ -87,13 +87,15 @@ Body = dict[str, Any]
 
 
 class StillClock:
-    """Measures real time, but always stamps the same."""
+    """Measures real time, but always stamps the same, ``ahead_ms`` behind the start."""
+
+    ahead_ms = 0
 
     def now_ns(self) -> int:
         return int(asyncio.get_running_loop().time() * 1e9)
 
     def now_ms(self) -> Millis:
-        return START_MS
+        return Millis(START_MS + self.ahead_ms)
 
 
 class InlineGate:
@@ -139,7 +141,7 @@ class ApiNode:
         lane_limit: int,
         history: KeptHistory | None = None,
     ) -> None:
-        clock = StillClock()
+        self.clock = clock = StillClock()
         self.entered: list[Address] = []
         self.left: list[Address] = []
         self.state = State.genesis(RULES, DOMAIN)

@@ -15,8 +15,8 @@ import ccxt.pro
 
 NOW_MS = 1_760_000_060_000
 KINDS = (
-    "balance", "deposit_withdrawal", "liquidation", "margin_modification", "market", "ohlcv",
-    "order", "order_book", "position", "ticker", "trade", "trading_fee",
+    "balance", "deposit_withdrawal", "ledger_entry", "liquidation", "margin_modification",
+    "market", "ohlcv", "order", "order_book", "position", "ticker", "trade", "trading_fee",
 )  # fmt: skip
 
 MAY_BE_NONE = {"deposit_withdrawal": {"allowNull": ["txid", "network", "updated"]}}
@@ -43,7 +43,7 @@ def arguments(kind: str, entry: Any, symbol: str) -> tuple[Any, ...]:
             return entry, symbol, NOW_MS
         case "liquidation":
             return entry, symbol
-        case "deposit_withdrawal":
+        case "deposit_withdrawal" | "ledger_entry":
             return entry, entry["currency"], NOW_MS
         case _:
             return (entry,)

@@ -269,8 +269,10 @@ ABOVE = {"triggerPrice": 5_100, "triggerDirection": "ascending", "goodTillDate":
 
 LIQUIDATION = {
     "sequence": 9, "place": 0, "block": 2, "time": START_MS, "account": "0x" + "1" * 40,
-    "market": "BTC-PERP", "closed": "0.5", "remaining": "0", "fee": "1", "shortfall": "0",
+    "market": "BTC-PERP", "side": "sell", "closed": "0.5", "value": "0.5", "deleveraged": "0.5",
+    "deleveraged_value": "0.5", "remaining": "0", "fee": "1", "shortfall": "0",
 }  # fmt: skip
+"""At a price of 1: CCXT's validator holds ``baseValue`` against contracts times price as well."""
 WITHDRAWAL = {
     "sequence": 9, "place": 0, "block": 2, "time": START_MS, "kind": "withdrawal", "number": 1,
     "account": "0x" + "1" * 40, "amount": "5.5",
@@ -310,6 +312,7 @@ async def structures_with(
             *(("order", order) for order in await alice.fetch_canceled_orders()),
             *(("order", order) for order in await bob.fetch_closed_orders()),
             *(("deposit_withdrawal", one) for one in await bob.fetch_deposits()),
+            *(("ledger_entry", one) for one in await bob.fetch_ledger()),
             *(("position", one) for one in await bob.fetch_positions()),
             *(("position", one) for one in await alice.fetch_positions()),
             ("balance", await bob.fetch_balance()),
@@ -353,6 +356,7 @@ async def test_ccxts_own_validators_have_nothing_against_it() -> None:
     assert {case["kind"] for case in cases} == {
         "market", "order_book", "ticker", "trade", "order", "position", "balance", "ohlcv",
         "margin_modification", "deposit_withdrawal", "liquidation",
+        "ledger_entry",
     }  # fmt: skip
     assert len(cases) >= 16
     # Numbers come out as CCXT itself would write them, and names are names that CCXT has.

@@ -100,9 +100,17 @@ def test_funding_that_was_paid_is_below_zero() -> None:
     assert (payment["amount"], payment["code"], payment["id"]) == (-1.25, "USDC", "2045-0")
 
 
-def test_a_liquidation_tells_its_contracts() -> None:
-    told = liquidation_structure(BTC, PLACED | {"closed": "0.5"})
-    assert (told["contracts"], told["baseValue"], told["price"]) == (0.5, 0.5, None)
+def test_a_liquidation_tells_all_that_was_closed_and_its_average_price() -> None:
+    closed = {"side": "buy", "closed": "0.5", "value": "2500", "deleveraged": "0.1"}
+    told = liquidation_structure(BTC, PLACED | closed | {"deleveraged_value": "530"})
+    assert (told["contracts"], told["baseValue"], told["side"]) == (0.6, 0.6, "buy")
+    assert (told["price"], told["quoteValue"]) == (5_050.0, 3_030.0)
+
+
+def test_a_liquidation_that_only_cancelled_orders_has_no_price() -> None:
+    nothing = {"side": "buy", "closed": "0", "value": "0", "deleveraged": "0"}
+    told = liquidation_structure(BTC, PLACED | nothing | {"deleveraged_value": "0"})
+    assert (told["contracts"], told["price"], told["quoteValue"]) == (0.0, None, 0.0)
 
 
 @pytest.mark.parametrize(
