@@ -1,8 +1,11 @@
 """Where the knee is: a search by rates, pure, so that it can be tried on curves that are known.
 
-    climb      ×2 from a low rate until a point is not carried (asked twice: a hiccup is no knee)
+    climb      ×2 from a low rate until one is not carried
     approach   the goodput of that point is about the capacity: try there
     bracket    halve what lies between the highest carried and the lowest not carried rate
+
+Two windows of three decide about a rate: a hiccup is no knee, and a lucky moment is none either.
+(While climbing, the first window that is carried is enough.)
 
 A rate is carried when goodput is at least ``goodput_share`` of what was offered and the p99 of the
 delay stays under ``p99_ms_max``. The knee is the geometric middle of the last bracket. Past it the
@@ -11,10 +14,13 @@ for the next rate, so that cannot mislead it.
 """
 
 import math
+from typing import Final
 
 import msgspec
 
 from node.simulation.ramp.points import RampPoint
+
+_DECISIVE: Final = 2
 
 
 class SearchLimits(msgspec.Struct, frozen=True):
@@ -26,7 +32,7 @@ class SearchLimits(msgspec.Struct, frozen=True):
     resolution: float = 1.06
     goodput_share: float = 0.98
     p99_ms_max: float = 250.0
-    points_max: int = 24
+    points_max: int = 32
 
 
 class Knee(msgspec.Struct, frozen=True):
@@ -49,7 +55,8 @@ class KneeSearch:
         self._low = 0.0
         self._high = math.inf
         self._guess: float | None = None
-        self._doubted: float | None = None
+        self._rate = 0.0
+        self._windows: list[bool] = []
         self._points = 0
 
     def carried(self, point: RampPoint) -> bool:
@@ -63,8 +70,8 @@ class KneeSearch:
         limits, low, high = self._limits, self._low, self._high
         if self._points >= limits.points_max or low >= limits.highest_per_s:
             return None
-        if self._doubted is not None:
-            return self._doubted
+        if self._windows:
+            return self._rate
         if math.isinf(high):
             return min(max(low * limits.climb, limits.first_per_s), limits.highest_per_s)
         if low and high <= low * limits.resolution:
@@ -76,16 +83,19 @@ class KneeSearch:
     def note(self, point: RampPoint) -> None:
         """Take in what was measured at the rate that was asked for."""
         self._points += 1
-        rate = point.wanted_per_s
-        if self.carried(point):
-            self._doubted = self._guess = None
+        rate = self._rate = point.wanted_per_s
+        climbing = math.isinf(self._high)
+        self._windows.append(self.carried(point))
+        yes = self._windows.count(True)
+        if yes == _DECISIVE or (climbing and self._windows == [True]):
+            self._guess = None
             self._low = max(self._low, rate)
-        elif self._doubted is None:
-            self._doubted = rate
-        else:
-            self._doubted = None
-            self._guess = self._approach(point) if math.isinf(self._high) else None
+        elif len(self._windows) - yes == _DECISIVE:
+            self._guess = self._approach(point) if climbing else None
             self._high = min(self._high, rate)
+        else:
+            return
+        self._windows.clear()
 
     def knee(self) -> Knee:
         """Return what is known so far. Raises ``ValueError`` when no rate was carried."""
