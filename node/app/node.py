@@ -338,17 +338,13 @@ class Node:
             await self.server.stop()
             self.sequencer.stop()
             await writer
+            deadline = asyncio.get_running_loop().time() + self.config.drain_s
             await self._until(
-                lambda: not (len(self._told) or len(self._watched) or len(self._timed))
+                deadline, lambda: not (len(self._told) or len(self._watched) or len(self._timed))
             )
             self.batcher.stop()
             await batcher
-            await self._until(
-                lambda: (
-                    not (self.standings.unposted or self.settlement.unaccounted)
-                    and self.history.settled
-                )
-            )
+            await self._until(deadline, self._is_drained)
             for task in (gate, *others):
                 task.cancel()
 
@@ -356,13 +352,23 @@ class Node:
         """Begin to stop; ``run`` returns when everything accepted is on L1, or in time."""
         self.stopping.set()
 
-    async def _until(self, reached: Callable[[], bool]) -> None:
+    def _is_drained(self) -> bool:
+        """Return whether every batch is posted, and the history knows what it can know of them."""
+        settlement = self.settlement
+        if self.config.history.enabled and settlement.unaccounted and not settlement.chain_away:
+            return False
+        return not self.standings.unposted and self.history.settled
+
+    async def _until(self, deadline: float, reached: Callable[[], bool]) -> None:
         """Wait for what nobody announces: it happens once, at the end."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.config.drain_s
         while not reached():
-            if loop.time() > deadline:
-                _log.warning("drain_cut_short", unposted=self.standings.unposted)
+            if asyncio.get_running_loop().time() > deadline:
+                _log.warning(
+                    "drain_cut_short",
+                    unposted=self.standings.unposted,
+                    without_receipt=self.settlement.unaccounted,
+                    history_settled=self.history.settled,
+                )
                 return
             await asyncio.sleep(_DRAIN_STEP_S)
 

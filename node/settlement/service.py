@@ -103,6 +103,7 @@ class SettlementService:
         self._taken_ns: dict[int, int] = {}
         self._receipts: dict[int, L1Receipt] = {}
         self._uncounted: dict[int, int] = {}
+        self._final_uncounted: set[int] = set()
         self._spent = Spending(0, 0, 0)
         self._sent = 0
         self._rehearsed = False
@@ -304,6 +305,8 @@ class SettlementService:
             elif mark.standing is Standing.FINAL:
                 self.stage.leave()
                 self._add_up(self._receipts.pop(index, None))
+                if index in self._uncounted:
+                    self._final_uncounted.add(index)
             _log.info(
                 _STANDS_AS[mark.standing],
                 batch=index,
@@ -329,18 +332,29 @@ class SettlementService:
             topics = (BATCH_POSTED, index.to_bytes(32, "big"))
             logs = await self._chain.logs(self._contracts.rollup, topics, block, block)
             receipt = await self._chain.receipt(logs[0].transaction) if logs else None
-            if receipt is None:
+            if receipt is None and index not in self._final_uncounted:
                 continue
             del self._uncounted[index]
+            if receipt is None:
+                # It is final, and the endpoint has let go of it already.
+                self._final_uncounted.discard(index)
+                continue
+            self._note_receipt(index, receipt)
+
+    def _note_receipt(self, index: int, receipt: L1Receipt) -> None:
+        if index in self._final_uncounted:
+            self._final_uncounted.discard(index)
+            self._add_up(receipt)
+        else:
             self._receipts[index] = receipt
-            self.included(index, receipt)
-            _log.info(
-                "batch_cost",
-                batch=index,
-                transaction=receipt.transaction.hex(),
-                gas_used=receipt.gas_used,
-                wei=receipt.fee,
-            )
+        self.included(index, receipt)
+        _log.info(
+            "batch_cost",
+            batch=index,
+            transaction=receipt.transaction.hex(),
+            gas_used=receipt.gas_used,
+            wei=receipt.fee,
+        )
 
     def _add_up(self, receipt: L1Receipt | None) -> None:
         if receipt is not None:

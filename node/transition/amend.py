@@ -20,7 +20,7 @@ from node.transition.state import Account, State
 from node.transition.steps import Steps
 from node.transition.waiting import Waiting
 from node.transition.work_fee import WorkFee, has_new_terms, is_charged, left_after
-from node.types.commands import AmendOrder, NewOrder, OrderType
+from node.types.commands import AmendOrder, NewOrder, OrderType, Side
 from node.types.errors import AmendInvalid, NotionalTooSmall, OrderExpired, UnknownOrder
 from node.types.events import CancelReason
 from node.types.units import Lots, Millis, Money
@@ -36,7 +36,7 @@ def amend(
         cancel_order(effects, order, CancelReason.AMENDED)
         return 0
     _check(effects.state, order, change, left)
-    if work and work.fault is not None and is_charged(order, change):
+    if work and work.fault is not None and is_charged(account, order, change):
         raise work.fault
     if isinstance(order, Waiting):
         _rewrite(effects, order, change)
@@ -90,9 +90,20 @@ def _rewrite(effects: Effects, waiting: Waiting, change: AmendOrder) -> None:
     check_waiting_size(market, new)
     if new.trigger_price != waiting.trigger_price:
         check_trigger(state, market, new)
+        _check_reach(new)
     waiting.new = new
     state.touched.waiting.add(waiting)
     effects.events.append(amended(waiting, 0, 0, change.size, resting=True))
+
+
+def _check_reach(new: NewOrder) -> None:
+    """Raise ``AmendInvalid`` for a market order whose worst price its new trigger price is past.
+
+    It would be used up on arrival. Who placed it so may have meant it; who moved it so has not.
+    """
+    past = new.trigger_price - new.price
+    if new.type is OrderType.MARKET and (past > 0 if new.side is Side.BUY else past < 0):
+        raise AmendInvalid(detail="a market order's worst price must go along with its trigger")
 
 
 def _stay(effects: Effects, account: Account, order: Order, left: Lots, good_till: Millis) -> None:

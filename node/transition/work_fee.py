@@ -4,7 +4,7 @@ An order in an auction pays twice, and nothing for its fills. One that waits for
 twice at once, and for its fills later: at the price of that block or at its sender's limit, the
 lower of them. An amend pays like an order, unless all that it does is to take half or more off what
 is left: lot by lot, or with an end that is moved to and fro, the fee for one order would pay for a
-log of any length. Into an auction it pays twice as well.
+log of any length. In a market of auctions it pays twice as well.
 
 Paid is the attempt. An order that is refused inside an action that applies is charged like any
 other, because it stands on L1 and was looked at. A fill-or-kill order that is killed has walked the
@@ -78,12 +78,12 @@ class WorkFee:
 
     def book(self, effects: Effects, fills: int) -> None:
         """Give the exchange what was held back; ``fills`` have paid for themselves as they came."""
-        if not self._paid:
+        amount = Money(self._paid + fills * self.per_fill)
+        if not amount:
             return
         effects.state.fees += self._paid
         effects.account_changed(self._account)
         units = self._units + fills * self._units_of_fill
-        amount = Money(self._paid + fills * self.per_fill)
         effects.events.append(WorkCharged(self._account.address, units, self._price, amount))
 
 
@@ -113,9 +113,9 @@ def adds_risk(account: Account, new: NewOrder) -> bool:
     return position is None or not position.reducible(new.side)
 
 
-def is_charged(order: Order | Waiting, change: AmendOrder) -> bool:
+def is_charged(account: Account, order: Order | Waiting, change: AmendOrder) -> bool:
     """Return whether amending ``order`` like this is to be paid for."""
-    if order.reduce_only:
+    if not adds_risk(account, order.new) if isinstance(order, Waiting) else order.reduce_only:
         return False
     left = left_after(order, change)
     return left > 0 and (
@@ -142,14 +142,15 @@ def _charged_amends(
 ) -> int:
     """Count the amends that are to be paid for, as things stand before the first of them.
 
-    Into an auction an order goes anew, and its fills there are free: that counts twice, as an order
-    does. The second of one order is always among them: what it finds is not what stands there now.
+    In a market of auctions one counts twice, as an order does: it may go into an auction anew, and
+    its fills there are free. The second of one order is always among them: what it finds is not
+    what stands there now.
     """
     charged = 0
     seen: set[Order | Waiting] = set()
     for change in amends:
         order = account.named(change.order_id, change.client_id)
-        if order is None or order in seen or is_charged(order, change):
+        if order is None or order in seen or is_charged(account, order, change):
             again = change.market in auctions and not isinstance(order, Waiting)
             charged += _TWICE if again else 1
         if order is not None:

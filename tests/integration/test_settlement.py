@@ -82,6 +82,18 @@ async def test_a_batch_on_l1_is_unaccounted_for_until_its_receipt_is_found(
     assert (pier.service.unaccounted, found) == (0, [0])
 
 
+async def test_a_receipt_that_an_endpoint_has_let_go_of_is_waited_for_no_longer_than_finality(
+    pier: Pier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pier.chain, "receipt", AsyncMock(return_value=None))
+    pier.seal()
+    await pier.turns(3, mine=True)
+    assert pier.service.unaccounted == 1
+    await pier.turns(5, mine=True)
+    assert pier.standings(0) == ALL_THE_WAY
+    assert (pier.service.unaccounted, pier.service.spending.gas_used) == (0, 0)
+
+
 @pytest.mark.parametrize(("length", "roots"), [(0, 0), (4_000, 12), (120_000, 5)])
 async def test_the_formula_bounds_the_gas_closely(pier: Pier, length: int, roots: int) -> None:
     data = random.Random(length).randbytes(length)

@@ -7,6 +7,7 @@ from node.types.commands import (
     AmendOrder,
     NewOrder,
     OrderType,
+    Side,
 )
 from node.types.events import (
     CancelReason,
@@ -20,7 +21,7 @@ from tests.property.naive_trade import (
     shrink,
     take_off,
 )
-from tests.property.naive_work import Work, is_charged, left_after, new_terms
+from tests.property.naive_work import Work, left_after, new_terms
 
 
 class Amending:
@@ -43,7 +44,7 @@ class Amending:
         self._check_terms(order)
         if same_price and left == order.remaining and not new_terms(order, change):
             raise errors.AmendInvalid(detail="nothing would change")
-        if self.work.fault is not None and is_charged(order, change):
+        if self.work.fault is not None and self.work.is_charged(order, change):
             raise self.work.fault
         market = exchange.markets[order.market - 1]
         if isinstance(order, Waiting):
@@ -83,6 +84,12 @@ class Amending:
         check_waiting_size(market, new)
         if new.trigger_price != old.trigger_price:
             check_trigger(self.exchange, market, new)
+            reaches = new.price >= new.trigger_price
+            if new.side is Side.SELL:
+                reaches = new.price <= new.trigger_price
+            if new.type is OrderType.MARKET and not reaches:
+                detail = "a market order's worst price must go along with its trigger"
+                raise errors.AmendInvalid(detail=detail)
         order.new = new
         self.exchange.events.append(amended(order, 0, 0, order.size, resting=True))
 

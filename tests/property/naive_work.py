@@ -51,7 +51,7 @@ class Work:
         named = []
         for change in command.amends:
             order = self.exchange.named(self.owner.address, change.order_id, change.client_id)
-            if order is None or order in named or is_charged(order, change):
+            if order is None or order in named or self.is_charged(order, change):
                 anew = change.market in auctions and not isinstance(order, Waiting)
                 self.charged += 2 if anew else 1
             named.append(order)
@@ -75,18 +75,25 @@ class Work:
         reduces = held is not None and held.reducible(new.side) > 0
         return not new.reduce_only or (new.trigger is not Trigger.NONE and not reduces)
 
+    def is_charged(self, order: Open | Waiting, change: AmendOrder) -> bool:
+        """Return whether the amend is paid for; just to take half or more off is free."""
+        free = not self.adds_risk(order.new) if isinstance(order, Waiting) else order.reduce_only
+        left = left_after(order, change)
+        halves = change.price == order.price and 2 * left <= order.remaining
+        return not free and left > 0 and not (halves and not new_terms(order, change))
+
     def take(self, steps: int) -> None:
         """Count steps; the last order may have overdrawn them."""
         self.steps_left = max(0, self.steps_left - steps)
 
     def book(self) -> None:
         """Give the exchange what was paid, and tell of it with the fills that paid on their own."""
-        if not self.paid:
+        amount = Money(self.paid + self.fills * self.per_fill)
+        if not amount:
             return
         self.exchange.totals.fees += self.paid
         self.exchange.balance_changed(self.owner.address)
         units = self.units + self.fills * self.exchange.rules.fees.per_fill
-        amount = Money(self.paid + self.fills * self.per_fill)
         told = WorkCharged(self.owner.address, units, Money(self.price), amount)
         self.exchange.events.append(told)
 
@@ -94,14 +101,6 @@ class Work:
 def left_after(order: Open | Waiting, change: AmendOrder) -> int:
     """Return what is open of ``order`` afterwards: its new size without what is filled."""
     return change.size - (order.size - order.remaining)
-
-
-def is_charged(order: Open | Waiting, change: AmendOrder) -> bool:
-    """Return whether the amend is paid for; just to take half or more off what is left is free."""
-    left = left_after(order, change)
-    halves = change.price == order.price and 2 * left <= order.remaining
-    only_halves = halves and not new_terms(order, change)
-    return not order.reduce_only and left > 0 and not only_halves
 
 
 def new_terms(order: Open | Waiting, change: AmendOrder) -> bool:

@@ -15,6 +15,7 @@ from node.simulation.ramp.generator import TICK_S
 from node.simulation.ramp.machine import cores
 from node.simulation.ramp.points import RampPoint
 from node.simulation.ramp.ramp import Measured
+from node.types.errors import MeasurementInvalid
 
 NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
 
@@ -59,7 +60,10 @@ def _generator(ones: Sequence[Measured], rate: float) -> LinearLaw:
 
     It wakes at each tick in which an action is due. A wake costs less, not more, on a full machine,
     where it sends several actions: the processor is warm. So actions are not charged besides.
+    Raises ``MeasurementInvalid`` without ``ones``.
     """
+    if not ones:
+        raise MeasurementInvalid(faults=("no window below half load with actions one by one",))
     wake = fit_linear(
         np.array([measured.generator_s for measured in ones]),
         {"second": np.array([float(measured.wakes) for measured in ones])},

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from node.transition.state import State
-from node.types.commands import NewOrder, OrderType
+from node.types.commands import NewOrder, OrderType, Side
 from node.types.errors import (
     AmendInvalid,
     MarkStale,
@@ -168,6 +168,26 @@ def test_a_market_order_that_waits_is_measured_at_its_new_trigger_price(
     first = exchange.wait_for(ALICE, stop(BUY, small + 1, 110_00, at=105_00, kind=OrderType.MARKET))
     change = amendment(first, 110_00, small, at=102_00)
     exchange.refused(exchange.orders(ALICE, amends=(change,)), NotionalTooSmall)
+
+
+@pytest.mark.parametrize(("side", "at", "beyond"), [(BUY, 105_00, 111_00), (SELL, 95_00, 89_00)])
+def test_a_market_order_is_not_moved_to_where_its_worst_price_would_refuse_it(
+    exchange: Exchange, side: Side, at: int, beyond: int
+) -> None:
+    """Who moves the trigger price alone means the protection to go along, and not to be gone."""
+    worst = 110_00 if side is BUY else 90_00
+    first = exchange.wait_for(ALICE, stop(side, COIN, worst, at=at, kind=OrderType.MARKET))
+    change = exchange.orders(ALICE, amends=(amendment(first, worst, COIN, at=beyond),))
+    exchange.refused(change, AmendInvalid)
+    exchange.amend(ALICE, amendment(first, worst, COIN, at=worst))
+    exchange.amend(ALICE, amendment(first, beyond, COIN, at=beyond))
+    assert exchange.account(ALICE).waiting[first].trigger_price == beyond
+
+
+def test_a_limit_order_may_rest_beyond_what_it_waited_for(exchange: Exchange) -> None:
+    first = exchange.wait_for(ALICE, stop(BUY, COIN, 106_00, at=105_00))
+    exchange.amend(ALICE, amendment(first, 106_00, COIN, at=107_00))
+    assert exchange.account(ALICE).waiting[first].trigger_price == 107_00
 
 
 def test_without_a_mark_nothing_new_is_waited_for() -> None:

@@ -31,6 +31,7 @@ from node.types.events import (
 )
 from node.types.fees import FeeRules, fee_range
 from node.types.ids import OrderId
+from node.types.rules import Rules
 from node.types.units import Millis, Money
 from tests.examples import ALICE, BOB, CAROL, RULES, START_MS, Person
 from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order
@@ -45,8 +46,8 @@ GTC, IOC, FOK, POST_ONLY, *_ = OrderType
 class Priced(Exchange):
     """An exchange that charges for work, at its floor unless a block says otherwise."""
 
-    def __init__(self) -> None:
-        super().__init__(PRICED)
+    def __init__(self, rules: Rules = PRICED) -> None:
+        super().__init__(rules)
         for person in (ALICE, BOB, CAROL):
             self.fund(person, 1_000)
 
@@ -136,6 +137,15 @@ def test_a_taker_pays_for_each_maker_it_meets(exchange: Priced) -> None:
     maker_fees = sum(event.maker_fee for event in exchange.told(Filled))
     margin = exchange.position(BOB).margin
     assert exchange.account(BOB).free + exchange.account(BOB).reserved == bob - maker_fees - margin
+
+
+def test_where_fills_alone_cost_what_they_paid_is_told() -> None:
+    fees = msgspec.structs.replace(FEES, per_action=0, per_order=0, per_fill=3)
+    exchange = Priced(msgspec.structs.replace(RULES, fees=fees))
+    assert exchange.paid(BOB, exchange.orders(BOB, order(SELL, COIN, 100_10))) == 0
+    assert exchange.told(WorkCharged) == []
+    taking = exchange.orders(ALICE, order(BUY, COIN, 101_00, IOC))
+    assert exchange.paid(ALICE, taking) == 3 * FLOOR
 
 
 def test_what_reduces_is_free_at_any_price(exchange: Priced) -> None:

@@ -120,6 +120,19 @@ def test_a_reduce_only_order_moves_its_end_and_its_trigger_price_for_free(
     assert change(exchange, amendment(waiting, 90_00, COIN, at=96_00, good_till=end)) == []
 
 
+def test_a_reduce_only_order_without_a_position_pays_for_each_amend(exchange: Exchange) -> None:
+    """It could be moved to and fro for ever, and there is nothing that it protects."""
+    waiting = placed(exchange, stop(SELL, COIN, 90_00, at=95_00, reduce_only=True))
+    end = exchange.state.time + 1_000
+    for move in (
+        amendment(waiting, 90_00, COIN, at=96_00),
+        amendment(waiting, 90_00, COIN, good_till=end),
+        amendment(waiting, 91_00, COIN),
+    ):
+        assert change(exchange, move) == [(units(orders=1), FLOOR)]
+    assert exchange.account(ALICE).waiting[waiting].good_till == end
+
+
 def test_a_free_amend_needs_no_limit_and_a_dear_one_does(exchange: Exchange) -> None:
     first = placed(exchange, order(BUY, 4 * COIN, 99_00))
     moved = exchange.orders(ALICE, amends=(amendment(first, 98_00, COIN),))

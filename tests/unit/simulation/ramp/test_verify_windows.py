@@ -14,6 +14,7 @@ from node.simulation.ramp.generator import TICK_S
 from node.simulation.ramp.machine import cores
 from node.simulation.ramp.points import RampPoint
 from node.simulation.ramp.ramp import Measured, Ramp
+from node.types.errors import MeasurementInvalid
 from tests.unit.planner.test_predict import KnownNode
 
 POINT = RampPoint(1.0, 1.0, 1.0, {}, {}, {})
@@ -70,6 +71,11 @@ def test_what_lies_above_half_of_the_knee_is_left_out_of_it() -> None:
         assert seen == low
         assert max(one.point.offered_per_s for one in seen.all) <= HALF * prediction.p50
         assert prediction.p50 > 2 * rates[-1]
+
+
+def test_a_generator_of_which_nothing_is_known_is_not_told_to_cost_nothing() -> None:
+    with pytest.raises(MeasurementInvalid, match="one by one"):
+        around_of([measured(100.0, 50.0)], [], 1_000.0)
 
 
 class Measuring:
