@@ -44,6 +44,7 @@ from node.client.subscription import Message
 from node.client.valuation import lots_of, ticks_of
 from node.types.commands import AmendOrder, CancelOrder, NewOrder, Side
 from node.types.errors import NothingToCancel
+from node.types.feed_states import RESTING, WAITING
 from node.types.ids import EVERY_MARKET, ClientOrderId, OrderId
 from node.types.units import MONEY_DECIMALS, Millis, Money, Ticks
 
@@ -243,9 +244,9 @@ class PlimsollExchange(PastMethods):
         self, symbol: str, order: Order, amount: Number | None, price: Number | None
     ) -> AmendOrder:
         rules = self._rules_of(symbol)
-        if amount is None and order.amount is None:
+        whole = _whole(order) if amount is None else self.amount_to_precision(symbol, amount)
+        if whole is None:
             raise ArgumentsRequired("plimsoll: nobody has told how large the order once was")
-        whole = order.amount if amount is None else self.amount_to_precision(symbol, amount)
         return AmendOrder(
             self._market_id(symbol),
             self._ticks(symbol, order.price if price is None else price),
@@ -330,6 +331,13 @@ class PlimsollExchange(PastMethods):
         with translated():
             result = await (await self.trader()).adjust_margin(self._market_id(symbol), money)
         return margin_structure(self.market(symbol)["symbol"], kind, amount, self.quote, result)
+
+
+def _whole(order: Order) -> Decimal | None:
+    """Return how large an open order is, what is filled included; None where nobody has told."""
+    # Of one that was open before anybody listened only this is sure: all of it is left.
+    untouched = order.told.get("state") in {WAITING, RESTING}
+    return order.remaining if untouched else order.amount
 
 
 def _tells_more(item: Message) -> bool:

@@ -8,8 +8,9 @@ from node.client.ccxt_errors import (
     InvalidOrder,
     OrderNotFound,
 )
-from tests.examples import START_MS
-from tests.integration.test_ccxt_adapter import BTC, ETH, MARK, limit, two_traders
+from tests.examples import ALICE, BOB, START_MS
+from tests.integration.api_node import running_node
+from tests.integration.test_ccxt_adapter import BTC, ETH, MARK, limit, trading, two_traders
 
 MINUTE_MS = 60_000
 
@@ -107,6 +108,33 @@ async def test_an_edit_moves_the_end_of_an_order_that_rests() -> None:
         ):
             with pytest.raises((InvalidOrder, BadRequest)):
                 await alice.edit_order(placed["id"], BTC, kind, "buy", None, None, wrong)
+
+
+async def test_an_order_from_before_the_connection_is_edited_while_nothing_of_it_is_filled() -> (
+    None
+):
+    async with running_node() as node, trading(node, BOB) as bob:
+        async with trading(node, ALICE) as alice:
+            rests = await limit(alice, "buy", 2, 4_990)
+            stop = {"triggerPrice": 5_100}
+            waits = await alice.create_order(BTC, "limit", "buy", 3, 5_150, stop)
+        async with trading(node, ALICE) as alice:
+            ends, stop = {"goodTillDate": START_MS + MINUTE_MS}, {"triggerPrice": 5_120}
+            await alice.edit_order(rests["id"], BTC, "limit", "buy", None, None, ends)
+            await alice.edit_order(waits["id"], BTC, "limit", "buy", None, None, stop)
+            shown = await (await alice.session()).get(f"/orders/{await alice.account()}")
+            told = {str(one["order_id"]): one for one in shown["orders"]}
+            assert (told[rests["id"]]["good_till"], told[rests["id"]]["remaining"]) == (
+                ends["goodTillDate"], "2",
+            )  # fmt: skip
+            assert (told[waits["id"]]["trigger_price"], told[waits["id"]]["remaining"]) == (
+                "5120", "3",
+            )  # fmt: skip
+            await limit(bob, "sell", 0.5, 4_990)
+        # What is left is not its size any more, and how large it was is not told.
+        async with trading(node, ALICE) as alice:
+            with pytest.raises(ArgumentsRequired):
+                await alice.edit_order(rests["id"], BTC, "limit", "buy", None, None, ends)
 
 
 async def test_an_edit_says_what_it_cannot_do() -> None:
