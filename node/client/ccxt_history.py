@@ -127,16 +127,14 @@ class Pages:
 
     async def first(self, count: int) -> list[Message]:
         """Return the first ``count`` rows, fewer where there are no more."""
-        while len(self._rows) < count and self._next is not None:
-            page = await _page(self._session, self._table, self._query | {"cursor": self._next})
-            self._rows += page["rows"]
-            self._next = page["next"]
+        await self._load(count)
         return self._rows[:count]
 
     async def head(self) -> int | None:
         """Return the command of the next row that nobody took, None where there is none."""
-        rows = await self.first(self._taken + 1)
-        return rows[self._taken]["sequence"] if len(rows) > self._taken else None
+        # Not by ``first``, which copies: this is asked once for every row.
+        await self._load(self._taken + 1)
+        return self._rows[self._taken]["sequence"] if len(self._rows) > self._taken else None
 
     async def take(self, sequence: int) -> list[Message]:
         """Return the next rows, as long as they are of the command ``sequence``."""
@@ -144,6 +142,13 @@ class Pages:
         while await self.head() == sequence:
             self._taken += 1
         return self._rows[begin : self._taken]
+
+    async def _load(self, count: int) -> None:
+        """Ask for pages until ``count`` rows are here, or there are no more."""
+        while len(self._rows) < count and self._next is not None:
+            page = await _page(self._session, self._table, self._query | {"cursor": self._next})
+            self._rows += page["rows"]
+            self._next = page["next"]
 
 
 async def _reaching(
