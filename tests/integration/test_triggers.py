@@ -72,6 +72,20 @@ class Scene:
         found: dict[str, Any] = await until(f"Alice has {count} orders", reached)
         return found
 
+    async def until_alone_waits(self, order_id: int) -> None:
+        """Wait until of Alice's orders this one, and no other, waits for a price."""
+
+        async def reached() -> bool:
+            orders = (await self.account(self.alice))["orders"]
+            return {one["order_id"] for one in orders if "trigger" in one} == {order_id}
+
+        await until(f"of Alice's orders {order_id} alone waits", reached)
+
+    async def tried(self) -> int:
+        """Return how often the transition was asked to let a waiting order arrive."""
+        kinds = (await self.daemon.get("/telemetry"))["kinds"]
+        return sum(int(kind["commands"]) for kind in kinds if kind["kind"] == "trigger")
+
     async def place(self, *orders: NewOrder) -> list[str]:
         """Let Alice place ``orders``; return their statuses."""
         result = await self.alice.place(*orders)
@@ -184,13 +198,22 @@ async def test_amended_orders_come_due_by_their_new_price_and_their_new_end(
         waiting, resting = sorted(orders, key=lambda one: one["order_id"])
         assert (waiting["trigger_price"], resting["good_till"]) == ("60070", ends + 120_000)
 
-        # The old trigger price lets nothing arrive; the new one does.
+        # The old trigger price lets nothing arrive. Another stop waits for it, of a younger order:
+        # once that has arrived, the mark was seen and the amended one's turn is over.
+        witness = conditional(FAR, trigger_price=BTC_PRICE + 500)
+        assert await it.place(witness) == ["waiting"]
+        await it.until_open(3)
         await it.load.reporters.tell(BTC_PRICE + 500)
+        await it.until_alone_waits(numbers[0])
+        account = await it.account(it.alice)
+        assert (len(account["orders"]), account["positions"]) == (3, [])
+        assert await it.tried() == 1
         late = await it.amend(amendment(numbers[0], stop, trigger_price=BTC_PRICE + 500))
         assert late == ["TriggerInvalid"]
-        assert (await it.account(it.alice))["positions"] == []
+
+        # The new one does.
         await it.load.reporters.tell(BTC_PRICE + 700)
-        account = await it.until_open(1)
+        account = await it.until_open(2)
         assert [position["size"] for position in account["positions"]] == ["0.001"]
 
 
