@@ -53,6 +53,9 @@ class OpenOrder(msgspec.Struct, frozen=True):
     group: int
     good_till: int
     trigger_price: int
+    account: bytes
+    market: int
+    side: Side
 
 
 def _open_orders(account: Account) -> list[OpenOrder]:
@@ -61,6 +64,7 @@ def _open_orders(account: Account) -> list[OpenOrder]:
         OpenOrder(
             one.order_id, one.client_id, one.price, one.size, one.remaining, one.reduce_only,
             one.group, one.good_till, one.trigger_price if isinstance(one, Waiting) else 0,
+            one.account, one.market, one.side,
         )
         for one in every
     ]  # fmt: skip
@@ -249,25 +253,30 @@ def _charged_items(command: PlaceOrders, before: Observed) -> int:
     seen = []
     for change in command.amends:
         order = _named(held, change)
-        charged += order is None or order in seen or _costs(order, change)
+        charged += order is None or order in seen or _costs(order, change, before)
         seen.append(order)
     return charged
 
 
 def _weight(new: NewOrder, account: bytes, before: Observed) -> int:
-    size = before.position(account, new.market)[0]
-    closing = size > 0 if new.side is Side.SELL else size < 0
     if new.trigger:
-        return 0 if new.reduce_only and closing else 2
+        return 0 if new.reduce_only and _closes(new.side, account, new.market, before) else 2
     return 0 if new.reduce_only else 1
 
 
-def _costs(order: OpenOrder, change: AmendOrder) -> bool:
+def _closes(side: Side, account: bytes, market: int, before: Observed) -> bool:
+    size = before.position(account, market)[0]
+    return size > 0 if side is Side.SELL else size < 0
+
+
+def _costs(order: OpenOrder, change: AmendOrder, before: Observed) -> bool:
     left = change.size - (order.size - order.remaining)
     halves = change.price == order.price and left <= order.remaining // 2
     keeps = change.trigger_price in {0, order.trigger_price}
     keeps &= change.good_till in {0, order.good_till}
-    return not (order.reduce_only or left <= 0 or (halves and keeps))
+    # What rests and reduces has a position; what waits may have lost it, or never had one.
+    free = order.reduce_only and _closes(order.side, order.account, order.market, before)
+    return not (free or left <= 0 or (halves and keeps))
 
 
 def _named(held: list[OpenOrder], name: CancelOrder | AmendOrder) -> OpenOrder | None:
