@@ -64,13 +64,12 @@ async def test_a_connection_that_breaks_costs_what_was_on_its_way_and_no_more() 
 async def test_a_real_node_takes_the_flow_twice(tmp_path: Path) -> None:
     async with node_on_chain(tmp_path, "devnet") as (daemon, chain):
         first = await replayed(Load(url=daemon.url, rpc=chain.url))
-        again = await replayed(Load(url=daemon.url, speed=FASTEST, window=32))
+        again = await replayed(Load(url=daemon.url, speed=FASTEST, window=8))
         stats = await daemon.stop()
     for report in (first, again):
         assert_conserved(report, first.offered)
         assert report.lost == 0
-        # A busy machine sheds some of what comes as fast as it can.
-        assert report.accepted > report.offered * 0.5
+        assert report.accepted > report.offered * 0.8
         assert not {"NonceUsed", "NonceTooFar", "BadSignature", "UnknownAccount"} & set(
             report.refusals
         )
