@@ -1,7 +1,6 @@
 """The account's half of the adapter: balance, positions and open orders, and what is watched."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from node.client.ccxt_errors import translated
 from node.client.ccxt_feeds import Feeds
@@ -15,22 +14,11 @@ from node.client.ccxt_structures import (
 from node.client.ccxt_venue import Structure, require_none
 from node.client.local_account import Order
 from node.client.subscription import Message
-from node.client.trader import wall_clock_ms
 from node.client.valuation import value
-from node.types.units import Millis
 
 
 class AccountMethods(PublicMethods):
     """What the holder of a key sees of his account."""
-
-    def __init__(
-        self,
-        config: Structure | None = None,
-        *,
-        now_ms: Callable[[], Millis] = wall_clock_ms,
-    ) -> None:
-        super().__init__(config, now_ms=now_ms)
-        self._asked: OrderedDict[int, Structure] = OrderedDict()
 
     async def fetch_balance(self, params: Structure | None = None) -> Structure:
         """Return the collateral: free, and used by orders and positions."""
@@ -156,7 +144,5 @@ class AccountMethods(PublicMethods):
         rules = self._rules_of(name)
         return position_structure(self._symbol_of(name), told, held, rules, marks.times[name])
 
-    def _shown_order(self, order: Order, asked: Structure | None = None) -> Structure:
-        """Return an order; ``asked`` is what somebody else knows that it was asked to be."""
-        known = (asked or {}) | self._asked.get(order.order_id, {})
-        return order_structure(self._symbol_of(order.market), order, known, self.quote)
+    def _shown_order(self, order: Order) -> Structure:
+        return order_structure(self._symbol_of(order.market), order, self.quote)

@@ -27,9 +27,9 @@ from node.client.ccxt_feeds import Feeds
 from node.client.ccxt_numbers import Number, exact, iso8601, truncated, units
 from node.client.ccxt_orders import (
     Wish,
-    asked_of,
     client_id_of,
     end_of,
+    kind_of,
     order_number,
     order_of_result,
     rejected_structure,
@@ -38,13 +38,12 @@ from node.client.ccxt_orders import (
 from node.client.ccxt_past import PastMethods
 from node.client.ccxt_structures import margin_structure
 from node.client.ccxt_venue import Structure, also_in_camel_case, require_none
-from node.client.local_account import ENDED_MAX, Order
+from node.client.local_account import Order
 from node.client.marks import worst_price
 from node.client.subscription import Message
 from node.client.valuation import lots_of, ticks_of
 from node.types.commands import AmendOrder, CancelOrder, NewOrder, Side
 from node.types.errors import NothingToCancel
-from node.types.feed_states import RESTING, WAITING
 from node.types.ids import EVERY_MARKET, ClientOrderId, OrderId
 from node.types.units import MONEY_DECIMALS, Millis, Money, Ticks
 
@@ -126,7 +125,7 @@ class PlimsollExchange(PastMethods):
         order = feeds.account.named(number, client_id)
         if order is None:
             raise OrderNotFound(f"plimsoll: no order {id or client_id} is open")
-        kind = self._shown_order(order)["type"]
+        kind = kind_of(order.type)["type"]
         if (type, side, self.market(symbol)["id"]) != (kind, order.side, order.market):
             raise InvalidOrder("plimsoll: an edit changes neither type, nor side, nor market")
         amend = self._amend(symbol, order, amount, price)
@@ -244,9 +243,7 @@ class PlimsollExchange(PastMethods):
         self, symbol: str, order: Order, amount: Number | None, price: Number | None
     ) -> AmendOrder:
         rules = self._rules_of(symbol)
-        whole = _whole(order) if amount is None else self.amount_to_precision(symbol, amount)
-        if whole is None:
-            raise ArgumentsRequired("plimsoll: nobody has told how large the order once was")
+        whole = order.amount if amount is None else self.amount_to_precision(symbol, amount)
         return AmendOrder(
             self._market_id(symbol),
             self._ticks(symbol, order.price if price is None else price),
@@ -286,19 +283,11 @@ class PlimsollExchange(PastMethods):
         market = self.market(wish.symbol)
         if "error" in item:
             return rejected_structure(market["symbol"], wish, item, result["time"])
-        self._asked[item["order_id"]] = asked_of(new.type, reduce_only=new.reduce_only)
-        if len(self._asked) > ENDED_MAX:
-            self._asked.popitem(last=False)
         assert self._feeds is not None
         order = self._feeds.order(item["order_id"])
         if order is None:
             decimals = self._rules_of(wish.symbol).tick_decimals
-            price = Decimal(new.price).scaleb(-decimals)
-            side = wish.side.name.lower()
-            order = order_of_result(item, market["id"], side, price, result["time"])
-            if new.trigger:
-                order.trigger = new.trigger.name.lower()
-                order.trigger_price = Decimal(new.trigger_price).scaleb(-decimals)
+            order = order_of_result(item, new, market["id"], decimals, result["time"])
         return self._shown_order(order) | {"info": item}
 
     async def _cancel(
@@ -331,13 +320,6 @@ class PlimsollExchange(PastMethods):
         with translated():
             result = await (await self.trader()).adjust_margin(self._market_id(symbol), money)
         return margin_structure(self.market(symbol)["symbol"], kind, amount, self.quote, result)
-
-
-def _whole(order: Order) -> Decimal | None:
-    """Return how large an open order is, what is filled included; None where nobody has told."""
-    # Of one that was open before anybody listened only this is sure: all of it is left.
-    untouched = order.told.get("state") in {WAITING, RESTING}
-    return order.remaining if untouched else order.amount
 
 
 def _tells_more(item: Message) -> bool:

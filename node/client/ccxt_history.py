@@ -13,11 +13,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from node.client.ccxt_errors import BadRequest, ExchangeNotAvailable, NotSupported, translated
-from node.client.ccxt_orders import asked_of
 from node.client.local_account import Fill, Order, trade_name
 from node.client.session import Session
 from node.client.subscription import Message
-from node.types.commands import OrderType
 from node.types.errors import HistoryUnavailable, NotFound
 
 ROWS: Final = 100
@@ -192,15 +190,11 @@ def order_of_row(row: Message) -> Order:
     """Return an order as the history tells of it; only of a filled one it tells the last trade."""
     closed, filled = row["closed_time"] or 0, row["status"] == "filled"
     return Order(
-        row["order_id"], row["client_id"] or 0, row["market"], row["side"], Decimal(row["price"]),
-        Decimal(row["remaining"]), amount=Decimal(row["size"]), filled=Decimal(row["filled"]),
+        row["order_id"], row["client_id"] or 0, row["market"], row["side"], row["type"],
+        Decimal(row["price"]), Decimal(row["remaining"]), Decimal(row["size"]),
+        Decimal(row["filled"]),
         cost=Decimal(row["value"]), fee=Decimal(row["fees"]), time=row["time"],
         traded=closed if filled else 0, changed=closed or row["triggered_time"] or 0,
         reduce_only=row["reduce_only"], ended="filled" if filled else row["reason"],
         trigger=row["trigger"] or "", trigger_price=Decimal(row["trigger_price"] or 0), told=row,
     )  # fmt: skip
-
-
-def asked_of_row(row: Message) -> Params:
-    """Return what was asked for of an order besides amount and price."""
-    return asked_of(OrderType[row["type"].upper()], reduce_only=row["reduce_only"])

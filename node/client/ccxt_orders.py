@@ -8,7 +8,8 @@ import msgspec
 from node.client.ccxt_errors import ArgumentsRequired, InvalidOrder, NotSupported
 from node.client.ccxt_numbers import Number
 from node.client.local_account import Order
-from node.types.commands import OrderType, Side, Trigger
+from node.codec.action_types import ORDER_TYPE_NAMES, SIDE_NAMES, TRIGGER_NAMES
+from node.types.commands import NewOrder, OrderType, Side, Trigger
 from node.types.units import UINT64_MAX
 
 Structure = dict[str, Any]
@@ -20,9 +21,10 @@ _TIMES: Final = {
     "PO": OrderType.POST_ONLY,
 }
 _GOOD_TILL: Final = "GTD"
-_TIME_OF: Final = {kind: time for time, kind in _TIMES.items()} | {
-    OrderType.MARKET: "IOC",
-    OrderType.SLIDE: "PO",
+_MARKET: Final = ORDER_TYPE_NAMES[OrderType.MARKET]
+_TIME_OF: Final = {ORDER_TYPE_NAMES[kind]: time for time, kind in _TIMES.items()} | {
+    _MARKET: "IOC",
+    ORDER_TYPE_NAMES[OrderType.SLIDE]: "PO",
 }
 _STOPS: Final = {
     "triggerPrice": None,
@@ -158,24 +160,31 @@ def order_number(text: object) -> int:
     return int(digits)
 
 
-def asked_of(kind: OrderType, *, reduce_only: bool) -> Structure:
-    """Return what the feeds do not tell of an order, and its sender and the history know."""
+def kind_of(name: str) -> Structure:
+    """Return how CCXT calls an order's type, which has ``name`` in feeds and history."""
+    time = _TIME_OF[name]
     return {
-        "type": "market" if kind is OrderType.MARKET else "limit",
-        "timeInForce": _TIME_OF[kind],
-        "postOnly": _TIME_OF[kind] == "PO",
-        "reduceOnly": reduce_only,
+        "type": "market" if name == _MARKET else "limit",
+        "timeInForce": time,
+        "postOnly": time == "PO",
     }
 
 
-def order_of_result(item: Structure, market: str, side: str, price: Decimal, time: int) -> Order:
-    """Return an order as its action's result tells of it; what its fills cost is not in there."""
+def order_of_result(item: Structure, new: NewOrder, market: str, decimals: int, time: int) -> Order:
+    """Return ``new`` as its action's result tells of it; what its fills cost is not in there.
+
+    A price of ``market`` has ``decimals``.
+    """
     filled, remaining = Decimal(item["filled"]), Decimal(item["remaining"])
     status = item["status"]
     ended = None if status in _OPEN else "filled" if status == "filled" else item["reason"]
     return Order(
-        item["order_id"], item["client_id"], market, side, price, remaining,
-        amount=filled + remaining, filled=filled, time=time, changed=time, ended=ended, told=item,
+        item["order_id"], item["client_id"], market, SIDE_NAMES[new.side],
+        ORDER_TYPE_NAMES[new.type], Decimal(new.price).scaleb(-decimals), remaining,
+        filled + remaining, filled, cost=None if filled else Decimal(0), time=time, changed=time,
+        reduce_only=new.reduce_only, ended=ended,
+        trigger=TRIGGER_NAMES[new.trigger] if new.trigger else "",
+        trigger_price=Decimal(new.trigger_price).scaleb(-decimals), told=item,
     )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ from node.client.ccxt_errors import BadRequest, NotSupported, OrderNotFound, tra
 from node.client.ccxt_history import (
     Past,
     Span,
-    asked_of_row,
     fill_of_row,
     order_of_row,
     span_of,
@@ -220,8 +219,7 @@ class PastMethods(AccountMethods):
         fits = _fitting(market, span, status)
         for order in told:
             if order.sequence > past.sequence and _is_whole(order) and fits(order):
-                row = rows.get(order.order_id)
-                found[order.order_id] = self._shown_order(order, row and asked_of_row(row))
+                found[order.order_id] = self._shown_order(order)
         return span.cut([found[number] for number in sorted(found)])
 
     async def _transfers(self, code: str | None, span: Span, kind: str | None) -> list[Structure]:
@@ -266,12 +264,12 @@ class PastMethods(AccountMethods):
         return None if symbol is None else str((await self._loaded(symbol))["id"])
 
     def _order_of(self, row: Message) -> Structure:
-        return self._shown_order(order_of_row(row), asked_of_row(row))
+        return self._shown_order(order_of_row(row))
 
 
 def _is_whole(order: Order) -> bool:
     """Return whether all of the order's life was heard of, so that its sums are right."""
-    return order.filled is not None and order.ended != "unknown"
+    return order.cost is not None and order.ended != "unknown"
 
 
 def _needed(heard: LocalAccount | None, told: Iterable[Order]) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from node.client.ccxt_ledger import Change
 from node.client.ccxt_numbers import iso8601
+from node.client.ccxt_orders import kind_of
 from node.client.local_account import Fill, Order, trade_name
 from node.client.valuation import Valued
 from node.types.rules import MarketRules
@@ -111,27 +112,23 @@ def own_trade_structure(symbol: str, fill: Fill, quote: str) -> Structure:
     }  # fmt: skip
 
 
-def order_structure(symbol: str, order: Order, asked: Structure, quote: str) -> Structure:
-    """Return an order. ``asked`` are ``type``, ``timeInForce``, ``postOnly`` where it was ours."""
-    filled = order.filled
-    traded = filled is not None and filled > 0
-    fee = {"cost": float(order.fee), "currency": quote} if traded else None
+def order_structure(symbol: str, order: Order, quote: str) -> Structure:
+    """Return an order; what its fills cost is None where not all of them were heard of."""
+    filled, cost = order.filled, order.cost
+    fee = {"cost": float(order.fee), "currency": quote} if filled and cost is not None else None
     time = order.time or None
     return {
         "id": str(order.order_id),
         "clientOrderId": str(order.client_id) if order.client_id else None,
         "timestamp": time, "datetime": iso8601(time),
         "lastTradeTimestamp": order.traded or None, "lastUpdateTimestamp": order.changed or None,
-        "symbol": symbol, "type": asked.get("type", "limit"),
-        "timeInForce": asked.get("timeInForce"), "postOnly": asked.get("postOnly"),
-        "reduceOnly": asked.get("reduceOnly", order.reduce_only),
+        "symbol": symbol, **kind_of(order.type), "reduceOnly": order.reduce_only,
         "side": order.side, "price": float(order.price),
         **_trigger_prices(order),
-        "amount": None if order.amount is None else float(order.amount),
-        "filled": None if filled is None else float(filled),
+        "amount": float(order.amount), "filled": float(filled),
         "remaining": float(order.remaining),
-        "cost": None if filled is None else float(order.cost),
-        "average": float(order.cost / filled) if filled else None,
+        "cost": None if cost is None else float(cost),
+        "average": float(cost / filled) if filled and cost is not None else None,
         "status": status_of(order), "fee": fee, "fees": [] if fee is None else [dict(fee)],
         "trades": [], "info": order.told,
     }  # fmt: skip

@@ -20,8 +20,9 @@ Message = dict[str, Any]
 
 
 class Order(msgspec.Struct):
-    """One order. ``amount`` and ``filled`` are None where it was open before anybody listened.
+    """One order; ``type`` is what it was sent as, or ``gtc`` or ``post_only`` once it rests.
 
+    ``cost``, what its fills were worth, is None where it was open before anybody listened.
     ``ended`` is None while it rests, else why it does not: ``filled`` or a reason of the exchange.
     Times are those of blocks, in milliseconds; 0: before anybody listened. ``sequence`` is the
     command that changed it last (0: none that anybody heard of). ``trigger`` is ``stop``,
@@ -33,16 +34,17 @@ class Order(msgspec.Struct):
     client_id: int
     market: str
     side: str
+    type: str
     price: Decimal
     remaining: Decimal
-    amount: Decimal | None
-    filled: Decimal | None
-    cost: Decimal = Decimal(0)
+    amount: Decimal
+    filled: Decimal = Decimal(0)
+    cost: Decimal | None = Decimal(0)
     fee: Decimal = Decimal(0)
     time: int = 0
     traded: int = 0
     changed: int = 0
-    reduce_only: bool | None = None
+    reduce_only: bool = False
     ended: str | None = None
     trigger: str = ""
     trigger_price: Decimal = Decimal(0)
@@ -142,13 +144,15 @@ class LocalAccount:
         return changes
 
     def _known(self, order: Order | None, told: Message) -> Order:
-        price, remaining = Decimal(told["price"]), Decimal(told["remaining"])
-        if order is not None and (order.price, order.remaining) == (price, remaining):
+        stands = tuple(Decimal(told[name]) for name in ("price", "remaining", "filled"))
+        if order is not None and (order.price, order.remaining, order.filled) == stands:
             _note_terms(order, told)
             return order
+        price, remaining, filled = stands
         return Order(
-            told["order_id"], told["client_id"], told["market"], told["side"], price, remaining,
-            amount=None, filled=None, reduce_only=told["reduce_only"],
+            told["order_id"], told["client_id"], told["market"], told["side"], told["type"],
+            price, remaining, filled + remaining, filled,
+            cost=None, reduce_only=told["reduce_only"],
             trigger=told.get("trigger", ""), trigger_price=Decimal(told.get("trigger_price", 0)),
             good_till=told.get("good_till", 0), told=told,
         )  # fmt: skip
@@ -181,9 +185,9 @@ class LocalAccount:
     def _accepted(self, event: Message, time: int) -> Order:
         size = Decimal(event["size"])
         order = self.open[event["order_id"]] = Order(
-            event["order_id"], event["client_id"], event["market"], event["side"],
-            Decimal(event["price"]), size,
-            amount=size, filled=Decimal(0), time=time, changed=time,
+            event["order_id"], event["client_id"], event["market"], event["side"], event["type"],
+            Decimal(event["price"]), size, size,
+            time=time, changed=time, reduce_only=event["reduce_only"],
             trigger=event.get("trigger", ""), trigger_price=Decimal(event.get("trigger_price", 0)),
             sequence=event["sequence"], told=event,
         )  # fmt: skip
@@ -212,18 +216,18 @@ class LocalAccount:
         else:
             _note_terms(order, event)
             order.price, order.remaining = Decimal(event["price"]), Decimal(event["remaining"])
-            _measure(order)
+            order.amount = order.filled + order.remaining
 
     def _fill_order(self, order: Order, event: Message, time: int) -> None:
         price, size, fee = (Decimal(event[name]) for name in ("price", "size", "fee"))
         # Not so much less each time: an auction tells first what it leaves, and then the fills.
         order.remaining = Decimal(event["remaining"])
-        order.cost += price * size
+        order.filled += size
+        order.amount = order.filled + order.remaining
+        if order.cost is not None:
+            order.cost += price * size
         order.fee += fee
         order.traded = time
-        if order.filled is not None:
-            order.filled += size
-            _measure(order)
 
     def _fill(self, event: Message, time: int) -> Fill:
         price, size, fee = (Decimal(event[name]) for name in ("price", "size", "fee"))
@@ -252,9 +256,3 @@ def _note_terms(order: Order, told: Message) -> None:
     """Take over the end and the price to wait for, which an amend moves, where they are told."""
     order.good_till = told.get("good_till", order.good_till)
     order.trigger_price = Decimal(told.get("trigger_price", order.trigger_price))
-
-
-def _measure(order: Order) -> None:
-    """Let the amount be what was filled and what is left, where all fills were heard of."""
-    if order.filled is not None:
-        order.amount = order.filled + order.remaining

@@ -20,6 +20,9 @@ Account = Annotated[str, Meta(pattern=r"^0x[0-9a-f]{40}$")]
 Natural = Annotated[int, Meta(ge=0)]
 
 Side = Literal["buy", "sell"]
+OrderTypeName = Literal["gtc", "ioc", "fok", "post_only", "market", "post_only_slide"]
+"""The names of ``OrderType``."""
+
 Reason = Literal[
     "by_account",
     "immediate_remainder",
@@ -183,8 +186,9 @@ class SwitchAnswer(Struct, frozen=True):
 
 
 class OpenOrderAnswer(Struct, frozen=True):
-    """An order that rests or waits for its price.
+    """An order that rests or waits for its price; its whole size is ``filled`` and ``remaining``.
 
+    ``type`` of one that rests is ``gtc`` or ``post_only``, of one that waits what it was sent as.
     ``good_till`` and ``group`` are left out where it has none, ``trigger`` and ``trigger_price``
     where it does not wait.
     """
@@ -195,6 +199,8 @@ class OpenOrderAnswer(Struct, frozen=True):
     side: Side
     price: Decimal
     remaining: Decimal
+    filled: Decimal
+    type: OrderTypeName
     reduce_only: bool
     state: OrderState
     good_till: Natural = 0

@@ -22,6 +22,7 @@ from node.codec.action_types import (
     SIDE_NAMES,
     TRIGGER_NAMES,
 )
+from node.codec.answers import OrderTypeName
 from node.codec.ranges import require_range
 from node.types.commands import (
     AmendOrder,
@@ -79,7 +80,7 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
 
     market: str
     side: Literal["buy", "sell"]
-    type: Literal["gtc", "ioc", "fok", "post_only", "market", "post_only_slide"]
+    type: OrderTypeName
     price: str
     size: str
     reduce_only: bool = False

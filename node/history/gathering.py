@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from node.codec.action_types import ORDER_TYPE_NAMES
 from node.margin.realized import Realized
-from node.types.commands import OrderType, Side, Trigger
+from node.types.commands import Side, Trigger
 from node.types.events import (
     CancelReason,
     OrderAccepted,
@@ -28,7 +29,6 @@ from node.types.units import Money
 
 SIDES: Final = {side: side.name.lower() for side in Side}
 TRIGGERS: Final = {trigger: trigger.name.lower() for trigger in Trigger}
-TYPES: Final = {kind: kind.name.lower() for kind in OrderType}
 REASONS: Final = {reason: reason.name.lower() for reason in CancelReason}
 
 WAITING: Final = "waiting"
@@ -231,7 +231,7 @@ class Gathering:
             "client_id": str(event.client_id) if event.client_id else None,
             "market": event.market,
             "side": SIDES[event.side],
-            "type": TYPES[order.type],
+            "type": ORDER_TYPE_NAMES[order.type],
             "reduce_only": int(order.reduce_only),
             "price": min(event.price, INTEGER_MAX),
             "size": event.size,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from node.codec.action_types import SIDE_NAMES, TRIGGER_NAMES
+from node.codec.action_types import ORDER_TYPE_NAMES, SIDE_NAMES, TRIGGER_NAMES
 from node.publisher.accounts import Happened
 from node.types.events import (
     AgentChanged,
@@ -65,6 +65,9 @@ class AccountEvents:
         if happened.state:
             fields["state"] = happened.state
             fields["remaining"] = _size(happened.left, self._rules.market(event.market))
+        if happened.new is not None:
+            fields["type"] = ORDER_TYPE_NAMES[happened.new.type]
+            fields["reduce_only"] = happened.new.reduce_only
         return fields
 
     def position(self, event: PositionChanged, _account: Address) -> Fields:

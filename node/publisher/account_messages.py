@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from node.codec.action_types import SIDE_NAMES, TRIGGER_NAMES
+from node.codec.action_types import ORDER_TYPE_NAMES, SIDE_NAMES, TRIGGER_NAMES
 from node.ports.api import Channel
 from node.publisher.account_events import AccountEvents
 from node.publisher.account_mirror import AccountMirror, OpenOrder
@@ -19,7 +19,7 @@ from node.types.units import MONEY_DECIMALS, decimal_from_units
 _encode = msgspec.json.Encoder().encode
 
 _HEAD_BYTES: Final = 512
-_ORDER_BYTES: Final = 400
+_ORDER_BYTES: Final = 480
 _POSITION_BYTES: Final = 256
 _SIGNER_BYTES: Final = 72
 """What each takes at most, with the longest numbers and names that there can be."""
@@ -100,7 +100,8 @@ class AccountMessages:
     def _order_text(self, order: OpenOrder) -> bytes:
         """Return the order as JSON, written again only where it stands otherwise than last time."""
         stands = (
-            order.price, order.remaining, order.state, order.trigger_price, order.good_till,
+            order.price, order.remaining, order.filled, order.state, order.trigger_price,
+            order.good_till,
         )  # fmt: skip
         if order.told != stands:
             order.text, order.told = _encode(self._order(order)), stands
@@ -116,6 +117,8 @@ class AccountMessages:
             "side": SIDE_NAMES[order.side],
             "price": shown(order.price, market.tick_decimals),
             "remaining": shown(order.remaining, market.lot_decimals),
+            "filled": shown(order.filled, market.lot_decimals),
+            "type": ORDER_TYPE_NAMES[order.type],
             "reduce_only": order.reduce_only,
             "state": order.state,
         }

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from node.transition.approve_agent import forgettable
-from node.types.commands import Side, Trigger
+from node.types.commands import OrderType, Side, Trigger
 from node.types.events import PositionChanged
 from node.types.feed_states import RESTING
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
@@ -14,11 +14,13 @@ from node.types.units import Lots, Millis, Money, Ticks
 
 NEVER: Final = Millis(0)
 NO_PRICE: Final = Ticks(0)
+NO_LOTS: Final = Lots(0)
 
 
 class OpenOrder(msgspec.Struct, eq=False, gc=False):
     """An order that rests in a book, or waits for its price; ``state`` is one of ``ORDER_STATES``.
 
+    ``type`` is what it was sent as while it waits; what rests is ``GTC`` or ``POST_ONLY``.
     ``trigger`` is ``NONE`` for one that rests; ``good_till`` and ``group`` are 0 where it has none.
     ``text`` is what was last written of it, when it stood as ``told``.
     """
@@ -29,14 +31,16 @@ class OpenOrder(msgspec.Struct, eq=False, gc=False):
     side: Side
     price: Ticks
     remaining: Lots
+    type: OrderType
     reduce_only: bool
+    filled: Lots = NO_LOTS
     state: str = RESTING
     good_till: Millis = NEVER
     group: int = 0
     trigger: Trigger = Trigger.NONE
     trigger_price: Ticks = NO_PRICE
     text: bytes = b""
-    told: tuple[Ticks, Lots, str, Ticks, Millis] | None = None
+    told: tuple[Ticks, Lots, Lots, str, Ticks, Millis] | None = None
 
 
 class AccountMirror:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from node.publisher.account_mirror import NEVER, NO_PRICE, AccountMirror, OpenOrder
-from node.types.commands import Action, Command, NewOrder, PlaceOrders, Trigger
+from node.types.commands import Action, Command, NewOrder, OrderType, PlaceOrders, Trigger
 from node.types.durable import DurableBlock
 from node.types.events import (
     AgentChanged,
@@ -50,13 +50,14 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
     """An event as one account sees it: which command made it, and how its order stands after it.
 
     ``state`` is one of ``ORDER_STATES``, and ``left`` the lots still to be filled; an empty state
-    means that the event is of no order of the account.
+    means that the event is of no order of the account. ``new`` is the order of one that entered.
     """
 
     sequence: Sequence
     event: Event
     state: str = ""
     left: int = 0
+    new: NewOrder | None = None
 
 
 Touched = dict[Address, list[Happened]]
@@ -142,9 +143,14 @@ class Accounts:
         nonces[action.signer] = max(action.nonce, nonces.get(action.signer, 0))
 
     def _touch(
-        self, address: Address, event: Event, state: str = "", left: int = 0
+        self,
+        address: Address,
+        event: Event,
+        state: str = "",
+        left: int = 0,
+        new: NewOrder | None = None,
     ) -> AccountMirror:
-        happened = Happened(self._sequence, event, state, left)
+        happened = Happened(self._sequence, event, state, left, new)
         events = self._touched.get(address)
         if events is None:
             self._touched[address] = [happened]
@@ -179,8 +185,8 @@ class Accounts:
                     _end_in_place(events, order, address)
 
     def _accepted(self, event: OrderAccepted, command: Command) -> None:
-        self._touch(event.account, event, ACCEPTED, event.size)
         order = _item(command, event.item)
+        self._touch(event.account, event, ACCEPTED, event.size, order)
         self._arriving[event.order_id] = OpenOrder(
             event.order_id,
             event.client_id,
@@ -188,7 +194,8 @@ class Accounts:
             event.side,
             event.price,
             event.size,
-            reduce_only=order.reduce_only,
+            order.type,
+            order.reduce_only,
             state=ACCEPTED,
             good_till=order.good_till,
             group=order.group,
@@ -196,7 +203,7 @@ class Accounts:
 
     def _trigger_set(self, event: TriggerSet, command: Command) -> None:
         order = _item(command, event.item)
-        mirror = self._touch(event.account, event, WAITING, event.size)
+        mirror = self._touch(event.account, event, WAITING, event.size, order)
         mirror.orders[event.order_id] = OpenOrder(
             event.order_id,
             event.client_id,
@@ -204,7 +211,8 @@ class Accounts:
             event.side,
             event.price,
             event.size,
-            reduce_only=order.reduce_only,
+            order.type,
+            order.reduce_only,
             state=WAITING,
             good_till=order.good_till,
             group=order.group,
@@ -222,6 +230,9 @@ class Accounts:
         order = self._arriving.pop(event.order_id)
         if order.state == ACCEPTED:
             order.state = RESTING
+        if order.type is OrderType.SLIDE:
+            # It has slid, and is like any other that never takes.
+            order.type = OrderType.POST_ONLY
         order.price, order.remaining = event.price, event.remaining
         mirror = self._touch(event.account, event, order.state, event.remaining)
         mirror.orders[event.order_id] = order
@@ -256,6 +267,7 @@ class Accounts:
         if order is None:  # A liquidation takes without an order.
             self._touch(event.taker, event)
             return
+        order.filled = Lots(order.filled + event.size)
         order.state = _after_fill(order.remaining)
         self._touch(event.taker, event, order.state, order.remaining)
 
@@ -263,7 +275,8 @@ class Accounts:
         left = event.maker_remaining
         orders = self._touch(event.maker, event, _after_fill(left), left).orders
         order = orders.get(event.maker_order) or self._arriving[event.maker_order]
-        order.remaining, order.state = left, _after_fill(left)
+        order.remaining, order.filled = left, Lots(order.filled + event.size)
+        order.state = _after_fill(left)
         if not left:
             orders.pop(event.maker_order, None)
 

@@ -6,7 +6,7 @@ from node.publisher.book_mirror import Resting
 from node.publisher.books import Books
 from node.publisher.marks import Marks
 from node.transition.state import Account, State
-from node.types.commands import Side
+from node.types.commands import OrderType, Side
 from node.types.events import PositionChanged
 from node.types.feed_states import PARTLY_FILLED, RESTING, WAITING
 from node.types.ids import Sequence
@@ -68,7 +68,9 @@ def _fill(mirror: AccountMirror, account: Account) -> None:
             Side(order.side),
             order.price,
             order.remaining,
-            reduce_only=order.reduce_only,
+            OrderType.POST_ONLY if order.post_only else OrderType.GTC,
+            order.reduce_only,
+            Lots(order.size - order.remaining),
             state=RESTING if order.remaining == order.size else PARTLY_FILLED,
             good_till=order.good_till,
             group=order.group,
@@ -81,7 +83,8 @@ def _fill(mirror: AccountMirror, account: Account) -> None:
             Side(waiting.side),
             waiting.price,
             waiting.size,
-            reduce_only=waiting.reduce_only,
+            waiting.new.type,
+            waiting.reduce_only,
             state=WAITING,
             good_till=waiting.good_till,
             group=waiting.group,

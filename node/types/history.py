@@ -19,7 +19,7 @@ Row = dict[str, int | str | None]
 Holder = tuple[str, int]
 """An account, as ``0x`` and 40 lower-case digits, and a market: who holds a position, and where."""
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Another one means other tables: they are then made anew from the log (``history rebuild``)."""
 
 

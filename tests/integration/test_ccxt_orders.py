@@ -110,9 +110,7 @@ async def test_an_edit_moves_the_end_of_an_order_that_rests() -> None:
                 await alice.edit_order(placed["id"], BTC, kind, "buy", None, None, wrong)
 
 
-async def test_an_order_from_before_the_connection_is_edited_while_nothing_of_it_is_filled() -> (
-    None
-):
+async def test_an_order_from_before_the_connection_is_edited_like_any_other() -> None:
     async with running_node() as node, trading(node, BOB) as bob:
         async with trading(node, ALICE) as alice:
             rests = await limit(alice, "buy", 2, 4_990)
@@ -131,10 +129,31 @@ async def test_an_order_from_before_the_connection_is_edited_while_nothing_of_it
                 "5120", "3",
             )  # fmt: skip
             await limit(bob, "sell", 0.5, 4_990)
-        # What is left is not its size any more, and how large it was is not told.
         async with trading(node, ALICE) as alice:
-            with pytest.raises(ArgumentsRequired):
-                await alice.edit_order(rests["id"], BTC, "limit", "buy", None, None, ends)
+            ends = {"goodTillDate": START_MS + 2 * MINUTE_MS}
+            kept = await alice.edit_order(rests["id"], BTC, "limit", "buy", None, None, ends)
+            assert (kept["amount"], kept["filled"], kept["remaining"]) == (2.0, 0.5, 1.5)
+            # Of what its fill was worth nothing was heard.
+            assert (kept["cost"], kept["average"], kept["fee"]) == (None, None, None)
+
+
+async def test_what_kind_of_order_somebody_else_placed_is_told() -> None:
+    async with running_node() as node:
+        async with trading(node, ALICE) as alice:
+            only = {"postOnly": True, "clientOrderId": "5"}
+            await alice.create_order(BTC, "limit", "buy", 2, 4_990, only)
+            stop = {"triggerPrice": 5_100}
+            waits = await alice.create_order(BTC, "market", "buy", 1, None, stop)
+        async with trading(node, ALICE) as later:
+            quoted, stopped = await later.fetch_open_orders(BTC)
+            for told, kind, time in ((quoted, "limit", "PO"), (stopped, "market", "IOC")):
+                assert (told["type"], told["timeInForce"]) == (kind, time)
+                assert told["reduceOnly"] is False
+            # A market order's worst price goes along, however long ago it was placed.
+            moved = await later.edit_order(
+                waits["id"], BTC, "market", "buy", None, None, {"triggerPrice": 5_200}
+            )
+            assert (moved["triggerPrice"], moved["price"]) == (5_200.0, 5_460.0)
 
 
 async def test_an_edit_says_what_it_cannot_do() -> None:

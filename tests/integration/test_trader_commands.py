@@ -127,16 +127,18 @@ async def test_an_amend_moves_what_a_stop_waits_for_and_when_it_ends(exchange: D
     await ask(exchange, "cancel", number)
 
 
-async def test_the_size_of_an_order_that_is_filled_in_part_has_to_be_named(
+async def test_an_order_that_is_filled_in_part_keeps_its_size_unless_that_is_named(
     exchange: Daemon,
 ) -> None:
     placed = await ask(exchange, "order", "ETH-PERP", "sell", "2", "3010", "--json")
     number = answer(placed)["results"][0]["order_id"]
     await ask(exchange, "order", "ETH-PERP", "buy", "0.5", "3010", "--key", "dev:2")
-    slip = await ask(exchange, "amend", number, "--good-till", "1h", code=WRONG)
-    assert "size: is missing" in slip.errors
-    done = await ask(exchange, "amend", number, "--good-till", "1h", "--size", "2", "--json")
+    done = await ask(exchange, "amend", number, "--good-till", "1h", "--json")
     assert answer(done)["results"][0]["remaining"] == "1.5"
+    [order] = answer(await ask(exchange, "orders", "--json"))["orders"]
+    assert (order["type"], order["filled"], order["remaining"]) == ("gtc", "0.5", "1.5")
+    less = await ask(exchange, "amend", number, "--size", "1.6", "--json")
+    assert answer(less)["results"][0]["remaining"] == "1.1"
     await ask(exchange, "cancel", number)
 
 

@@ -1,6 +1,7 @@
 """``plimsoll amend`` and ``plimsoll switch``: what becomes of orders that stand already."""
 
 import asyncio
+from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
@@ -26,7 +27,6 @@ from node.client.trader import wall_clock_ms
 from node.client.wallet import NEVER
 from node.types.commands import AmendOrder
 from node.types.errors import ConfigInvalid, UnknownOrder
-from node.types.feed_states import PARTLY_FILLED
 from node.types.ids import Address, ClientOrderId, OrderId, hex_from_address
 from node.types.units import UINT64_MAX, Lots, Millis, Ticks
 
@@ -149,17 +149,17 @@ async def _amend(wish: _Wish, secret: bytes, account: str, node: str) -> dict[st
 
 def _change(wish: _Wish, order: dict[str, Any], session: Session) -> AmendOrder:
     """Return what is meant; ``order`` is as it stands."""
-    size = wish.size
-    if size is None and order["state"] == PARTLY_FILLED:
-        raise ConfigInvalid(faults=("size: is missing, and some of the order is filled",))
     market_id, rules = read_market(order["market"], session.rules)
+    # A size is the whole one, what is filled included.
+    told = str(Decimal(order["filled"]) + Decimal(order["remaining"]))
+    size = read_units("size", wish.size or told, rules.lot_decimals)
     trigger_price = 0
     if wish.trigger_price is not None:
         trigger_price = read_units("trigger_price", wish.trigger_price, rules.tick_decimals)
     return AmendOrder(
         market_id,
         Ticks(read_units("price", wish.price or order["price"], rules.tick_decimals)),
-        Lots(read_units("size", size or order["remaining"], rules.lot_decimals)),
+        Lots(size),
         OrderId(wish.order_id),
         ClientOrderId(wish.client_id),
         Ticks(trigger_price),

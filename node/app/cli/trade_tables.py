@@ -52,20 +52,22 @@ def orders_table(account: dict[str, Any]) -> Table:
     """Return the open orders of an account; one that waits tells the mark that it waits for."""
     table = _table(f"open orders of {account['account']}")
     columns = (
-        "order", "client id", "market", "side", "price", "remaining", "reduce only", "waits for",
-        "group", "until",
+        "order", "client id", "market", "side", "type", "price", "remaining", "filled",
+        "waits for", "group", "until",
     )  # fmt: skip
     for name in columns:
-        table.add_column(name, justify="right" if name in {"price", "remaining"} else "left")
+        numeric = name in {"price", "remaining", "filled"}
+        table.add_column(name, justify="right" if numeric else "left")
     for order in account["orders"]:
         table.add_row(
             str(order["order_id"]),
             str(order["client_id"] or NOTHING),
             order["market"],
             side_text(order["side"]),
+            order["type"].replace("_", " ") + (", reduce only" if order["reduce_only"] else ""),
             order["price"],
             order["remaining"],
-            "yes" if order["reduce_only"] else "no",
+            order["filled"],
             _waits_for(order),
             str(order.get("group", NOTHING)),
             moment(order["good_till"]) if "good_till" in order else NOTHING,

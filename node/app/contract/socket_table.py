@@ -11,7 +11,7 @@ from msgspec import Struct
 from node.app.contract import errors
 from node.app.contract.errors import Errors
 from node.capacity.loadline import LoadLine
-from node.codec import answers, messages
+from node.codec import account_feed, answers, messages
 from node.codec.json_actions import Body
 from node.codec.json_rounds import RoundBody
 from node.ingress.conversation import ChannelParams, LoginParams, NoParams
@@ -116,7 +116,7 @@ FEEDS: Final[tuple[Feed, ...]] = (
     Feed(
         "account",
         "All that happens to the account that is logged in.",
-        (messages.AccountSnapshot, messages.AccountUpdate),
+        (account_feed.AccountSnapshot, account_feed.AccountUpdate),
     ),
     Feed("load", "The load line, every half second.", (LoadMessage,)),
     Feed("fee", "The price of work, every half second.", (messages.FeeMessage,)),

@@ -9,7 +9,6 @@ from node.client.ccxt_history import (
     CALL_ROWS,
     ROWS,
     Span,
-    asked_of_row,
     fill_of_row,
     order_of_row,
     span_of,
@@ -21,6 +20,7 @@ from node.client.ccxt_structures import (
     own_trade_structure,
     transaction_structure,
 )
+from node.codec.action_types import ORDER_TYPE_NAMES
 from node.types.commands import OrderType
 
 MAKER, TAKER, BTC = "0x" + "1" * 40, "0x" + "2" * 40, "BTC/USDC:USDC"
@@ -41,7 +41,7 @@ ORDER: dict[str, Any] = {
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:
-    return order_structure(BTC, order_of_row(row), asked_of_row(row), "USDC")
+    return order_structure(BTC, order_of_row(row), "USDC")
 
 
 def test_a_fill_is_told_from_either_side() -> None:
@@ -87,7 +87,7 @@ def test_an_order_that_waits_is_open_and_says_for_what() -> None:
 
 @pytest.mark.parametrize("kind", list(OrderType))
 def test_every_type_of_order_has_ccxt_s_words(kind: OrderType) -> None:
-    order = shown(ORDER | {"type": kind.name.lower(), "reduce_only": True})
+    order = shown(ORDER | {"type": ORDER_TYPE_NAMES[kind], "reduce_only": True})
     assert order["type"] == ("market" if kind is OrderType.MARKET else "limit")
     assert order["timeInForce"] in {"GTC", "IOC", "FOK", "PO"}
     assert order["postOnly"] is (order["timeInForce"] == "PO")

@@ -10,7 +10,7 @@ from node.client.local_book import FeedGap
 
 RESTING = {
     "order_id": 5, "client_id": 0, "market": "BTC-PERP", "side": "buy", "price": "10",
-    "remaining": "2", "reduce_only": False,
+    "remaining": "2", "filled": "1", "type": "gtc", "reduce_only": False,
 }  # fmt: skip
 LONG = {"market": "BTC-PERP", "size": "1", "entry": "10", "margin": "1", "funding": "0"}
 SNAPSHOT = {
@@ -27,7 +27,7 @@ def update(*events: dict[str, Any], seq: int = 9, before: int = 7) -> dict[str, 
 def accepted(number: int, size: str = "3") -> dict[str, Any]:
     return {
         "event": "accepted", "order_id": number, "client_id": 8, "market": "BTC-PERP",
-        "side": "sell", "price": "11", "size": size,
+        "side": "sell", "price": "11", "size": size, "type": "ioc", "reduce_only": True,
     }  # fmt: skip
 
 
@@ -65,9 +65,10 @@ def test_a_snapshot_is_how_things_stand() -> None:
     assert account.positions == {"BTC-PERP": LONG}
     order = account.order(5)
     assert order is not None
-    # How large it once was, nobody has told.
-    assert (order.amount, order.filled, order.ended) == (None, None, None)
-    assert order.remaining == 2
+    assert (order.amount, order.filled, order.remaining) == (Decimal(3), Decimal(1), Decimal(2))
+    # What its fill was worth, nobody has told.
+    assert (order.cost, order.ended) == (None, None)
+    assert (order.type, order.reduce_only) == ("gtc", False)
 
 
 def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
@@ -77,6 +78,7 @@ def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
     )
     order = account.order(6)
     assert order is changes.orders[6]
+    assert (order.type, order.reduce_only) == ("ioc", True)
     assert order.amount == order.filled == 3
     assert (order.remaining, order.ended) == (Decimal(0), "filled")
     assert (order.cost, order.fee) == (Decimal(35), Decimal("0.2"))
@@ -125,7 +127,7 @@ def test_a_message_too_few_is_a_gap() -> None:
 def test_after_a_break_what_is_gone_has_ended_and_what_stands_keeps_its_story() -> None:
     account = followed()
     account.apply(update(accepted(6)), 1_000)
-    kept = RESTING | {"order_id": 6, "price": "11", "remaining": "3"}
+    kept = RESTING | {"order_id": 6, "price": "11", "remaining": "3", "filled": "0"}
     changes = account.apply(SNAPSHOT | {"seq": 20, "orders": [kept]}, 0)
     order, gone = account.order(6), account.order(5)
     assert order is not None
@@ -140,8 +142,19 @@ def test_a_fill_that_nobody_heard_of_leaves_no_wrong_sums() -> None:
     account.apply(SNAPSHOT | {"seq": 20, "orders": [RESTING | {"order_id": 6}]}, 0)
     order = account.order(6)
     assert order is not None
-    assert (order.amount, order.filled) == (None, None)
-    assert order.remaining == 2
+    assert (order.amount, order.filled, order.remaining) == (Decimal(3), Decimal(1), Decimal(2))
+    assert order.cost is None
+
+
+def test_a_fill_and_an_amend_that_nobody_heard_of_are_no_quiet_order() -> None:
+    account = followed()
+    account.apply(update(accepted(6)), 1_000)
+    # One lot was filled, and one was added: what is left says nothing of either.
+    stands = RESTING | {"order_id": 6, "price": "11", "remaining": "3"}
+    account.apply(SNAPSHOT | {"seq": 20, "orders": [stands]}, 0)
+    order = account.order(6)
+    assert order is not None
+    assert (order.amount, order.filled, order.cost) == (Decimal(4), Decimal(1), None)
 
 
 def test_memory_is_bounded() -> None:
@@ -183,7 +196,8 @@ def test_a_trade_has_one_name_on_both_its_sides() -> None:
 
 WAITING = {
     "event": "waiting", "order_id": 6, "client_id": 8, "market": "BTC-PERP", "side": "sell",
-    "trigger": "stop", "trigger_price": "9", "price": "8", "size": "3",
+    "trigger": "stop", "trigger_price": "9", "price": "8", "size": "3", "type": "market",
+    "reduce_only": False,
 }  # fmt: skip
 
 
@@ -197,6 +211,7 @@ def test_an_order_waits_arrives_smaller_and_is_filled() -> None:
     account.apply(update(triggered, filled(6, "2", "9"), seq=11, before=9), 2_000)
     assert (order.price, order.amount, order.filled) == (Decimal("8.5"), Decimal(2), Decimal(2))
     assert (order.ended, order.trigger, order.changed) == ("filled", "stop", 2_000)
+    assert order.type == "market"
 
 
 def test_an_amended_order_waits_for_its_new_price_and_ends_at_its_new_time() -> None:
@@ -232,7 +247,7 @@ def test_an_amended_order_counts_what_was_filled_to_its_size() -> None:
     assert order is not None
     assert older is not None
     assert (order.price, order.remaining, order.amount) == (Decimal(12), Decimal(4), Decimal(5))
-    assert (older.price, older.remaining, older.amount) == (Decimal(9), Decimal(4), None)
+    assert (older.price, older.remaining, older.amount) == (Decimal(9), Decimal(4), Decimal(5))
 
 
 def test_an_order_that_rested_and_is_filled_by_an_auction_is_counted_once() -> None:

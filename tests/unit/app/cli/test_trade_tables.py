@@ -70,18 +70,22 @@ def test_a_cancel_of_everything_is_one_line_however_much_it_was() -> None:
 def test_open_orders_have_their_own_numbers_or_a_dash() -> None:
     order = {
         "order_id": 3, "client_id": 0, "market": "BTC-PERP", "side": "sell", "price": "60001.5",
-        "remaining": "0.25", "reduce_only": True,
+        "remaining": "0.25", "filled": "0.5", "type": "gtc", "reduce_only": True,
     }  # fmt: skip
     waiting = order | {
-        "client_id": 9, "trigger": "take_profit", "trigger_price": "61000", "group": 4,
+        "client_id": 9, "type": "post_only_slide", "reduce_only": False, "filled": "0",
+        "trigger": "take_profit", "trigger_price": "61000", "group": 4,
         "good_till": 1_760_000_000_000,
     }  # fmt: skip
     account = {"account": "0xab", "orders": [order, waiting]}
     assert cells(orders_table(account)) == [
-        ["3", "–", "BTC-PERP", "sell", "60001.5", "0.25", "yes", "–", "–", "–"],
         [
-            "3", "9", "BTC-PERP", "sell", "60001.5", "0.25", "yes", "take profit 61000", "4",
-            "2025-10-09 08:53:20 UTC",
+            "3", "–", "BTC-PERP", "sell", "gtc, reduce only", "60001.5", "0.25", "0.5", "–", "–",
+            "–",
+        ],
+        [
+            "3", "9", "BTC-PERP", "sell", "post only slide", "60001.5", "0.25", "0",
+            "take profit 61000", "4", "2025-10-09 08:53:20 UTC",
         ],
     ]  # fmt: skip
 
