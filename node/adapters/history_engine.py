@@ -46,7 +46,7 @@ def open_engine(url: str, query_ms: int | None = None) -> sql.Engine:
     try:
         engine = sql.create_engine(url, connect_args=connect, pool_pre_ping=not sqlite)
     except ModuleNotFoundError as error:
-        detail = f"{error.name} is not installed: pip install 'plimsoll[postgresql]'"
+        detail = f"{error.name} is not installed; from the checkout: pip install '.[postgresql]'"
         raise HistoryUnusable(where=where, detail=detail) from None
     if sqlite:
         _prepare_sqlite(engine, query_ms)

@@ -6,7 +6,7 @@ order. Only when somebody scrapes are they translated, so that the hot path pays
 ==============================================  =========================================
 plimsoll_stage_items_total{stage, outcome}      in, out, refused
 plimsoll_stage_held_items{stage}                measured: in = out + held + refused
-plimsoll_shed_total{stage, cause}               refused, by cause
+plimsoll_stage_refused_items_total              {stage, cause}: of ``refused``, which
 plimsoll_stage_service_seconds{stage}           histogram
 plimsoll_stage_wait_seconds{stage}              histogram
 plimsoll_stage_busy_seconds_total{stage}        summed over servers
@@ -92,8 +92,8 @@ def _item_families(stages: tuple[StageSnapshot, ...]) -> Iterator[Family]:
     held = GaugeMetricFamily(
         PREFIX + "stage_held_items", "Items inside, as measured.", labels=["stage"]
     )
-    shed = CounterMetricFamily(
-        PREFIX + "shed", "Items refused, by cause.", labels=["stage", "cause"]
+    refused = CounterMetricFamily(
+        PREFIX + "stage_refused_items", "Items refused, by cause.", labels=["stage", "cause"]
     )
     for stage in stages:
         items.add_metric([stage.name, "in"], stage.arrived)
@@ -101,8 +101,8 @@ def _item_families(stages: tuple[StageSnapshot, ...]) -> Iterator[Family]:
         items.add_metric([stage.name, "refused"], sum(stage.refused.values()))
         held.add_metric([stage.name], stage.held)
         for cause, count in stage.refused.items():
-            shed.add_metric([stage.name, cause], count)
-    yield from (items, held, shed)
+            refused.add_metric([stage.name, cause], count)
+    yield from (items, held, refused)
 
 
 def _time_families(stages: tuple[StageSnapshot, ...]) -> Iterator[Family]:

@@ -10,7 +10,7 @@ ticks and lots. Times are those of blocks, in milliseconds. An answer of the exc
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Final
 
 import msgspec
@@ -24,6 +24,7 @@ from node.client.ccxt_errors import (
     translated,
 )
 from node.client.ccxt_feeds import Feeds
+from node.client.ccxt_kinds import OrderKinds
 from node.client.ccxt_numbers import Number, exact, iso8601, truncated, units
 from node.client.ccxt_orders import (
     Wish,
@@ -52,7 +53,7 @@ FEED_S: Final = 2.0
 
 
 @also_in_camel_case
-class PlimsollExchange(PastMethods):
+class PlimsollExchange(OrderKinds, PastMethods):
     """See the module and ``Venue``. Every method raises the errors of ``ccxt_errors``."""
 
     # --- orders -------------------------------------------------------------------------------
@@ -132,8 +133,10 @@ class PlimsollExchange(PastMethods):
         if ends is not None:
             amend = msgspec.structs.replace(amend, good_till=Millis(end_of(ends)))
         if waits_for is not None:
-            slips = kind == "market" and price is None
-            amend = self._with_trigger(symbol, amend, waits_for, slips=slips, buys=side == "buy")
+            ticks = self._ticks(symbol, waits_for)
+            amend = msgspec.structs.replace(amend, trigger_price=ticks)
+            if kind == "market" and price is None and order.trigger_price:
+                amend = msgspec.structs.replace(amend, price=_as_far(order, ticks))
         with translated():
             result = await (await self.trader()).place(amends=(amend,))
             await feeds.until(result["sequence"], FEED_S)
@@ -251,17 +254,6 @@ class PlimsollExchange(PastMethods):
             OrderId(order.order_id),
         )
 
-    def _with_trigger(
-        self, symbol: str, amend: AmendOrder, waits_for: Number, *, slips: bool, buys: bool
-    ) -> AmendOrder:
-        """Return ``amend`` with another price to wait for; where it ``slips``, its own goes along.
-
-        That is a market order's, of which nobody named a price: only the slippage is meant.
-        """
-        ticks = self._ticks(symbol, waits_for)
-        price = worst_price(ticks, buys, self.slippage) if slips else amend.price
-        return msgspec.structs.replace(amend, price=price, trigger_price=ticks)
-
     def _ticks(self, symbol: str, price: Number) -> Ticks:
         ticks = ticks_of(self.price_to_precision(symbol, price), self._rules_of(symbol))
         if ticks <= 0:
@@ -320,6 +312,16 @@ class PlimsollExchange(PastMethods):
         with translated():
             result = await (await self.trader()).adjust_margin(self._market_id(symbol), money)
         return margin_structure(self.market(symbol)["symbol"], kind, amount, self.quote, result)
+
+
+def _as_far(order: Order, trigger_price: Ticks) -> Ticks:
+    """Return the worst price as far from ``trigger_price`` as it was, rounded toward that.
+
+    A market order that waits means a slippage: its worst price goes along.
+    """
+    exact = trigger_price * order.price / order.trigger_price
+    rounding = ROUND_DOWN if order.side == "buy" else ROUND_UP
+    return Ticks(max(1, int(exact.to_integral_value(rounding))))
 
 
 def _tells_more(item: Message) -> bool:

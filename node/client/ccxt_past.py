@@ -269,7 +269,7 @@ class PastMethods(AccountMethods):
 
 def _is_whole(order: Order) -> bool:
     """Return whether all of the order's life was heard of, so that its sums are right."""
-    return order.cost is not None and order.ended != "unknown"
+    return order.time > 0 and order.cost is not None and order.ended != "unknown"
 
 
 def _needed(heard: LocalAccount | None, told: Iterable[Order]) -> int:

@@ -64,7 +64,8 @@ def also_in_camel_case(kind: type[T]) -> type[T]:
             if "_" in name and not name.startswith("_") and callable(member):
                 first, *others = name.split("_")
                 parts = (part.upper() if part == "ohlcv" else part.capitalize() for part in others)
-                setattr(kind, first + "".join(parts), member)
+                # What a base only declares, ``kind`` has itself.
+                setattr(kind, first + "".join(parts), getattr(kind, name))
     return kind
 
 

@@ -16,13 +16,17 @@ from node.client.local_book import FeedGap
 ENDED_MAX: Final = 1_000
 """Orders that have ended, and fills, that are kept; the oldest go first."""
 
+_SLIDES: Final = "post_only_slide"
+_SLID: Final = "post_only"
+"""What a sliding order is once it rests: one that never takes."""
+
 Message = dict[str, Any]
 
 
 class Order(msgspec.Struct):
     """One order; ``type`` is what it was sent as, or ``gtc`` or ``post_only`` once it rests.
 
-    ``cost``, what its fills were worth, is None where it was open before anybody listened.
+    ``cost``, what its fills were worth, is None where some of them were not heard of.
     ``ended`` is None while it rests, else why it does not: ``filled`` or a reason of the exchange.
     Times are those of blocks, in milliseconds; 0: before anybody listened. ``sequence`` is the
     command that changed it last (0: none that anybody heard of). ``trigger`` is ``stop``,
@@ -144,15 +148,18 @@ class LocalAccount:
         return changes
 
     def _known(self, order: Order | None, told: Message) -> Order:
-        stands = tuple(Decimal(told[name]) for name in ("price", "remaining", "filled"))
-        if order is not None and (order.price, order.remaining, order.filled) == stands:
+        price, remaining = Decimal(told["price"]), Decimal(told["remaining"])
+        filled = Decimal(told["filled"])
+        if order is not None and order.filled == filled:
+            # No fill was missed; what else has changed is told here.
+            order.price, order.remaining, order.amount = price, remaining, filled + remaining
+            order.type, order.told = told["type"], told
             _note_terms(order, told)
             return order
-        price, remaining, filled = stands
         return Order(
             told["order_id"], told["client_id"], told["market"], told["side"], told["type"],
             price, remaining, filled + remaining, filled,
-            cost=None, reduce_only=told["reduce_only"],
+            cost=None if filled else Decimal(0), reduce_only=told["reduce_only"],
             trigger=told.get("trigger", ""), trigger_price=Decimal(told.get("trigger_price", 0)),
             good_till=told.get("good_till", 0), told=told,
         )  # fmt: skip
@@ -208,12 +215,15 @@ class LocalAccount:
                 self._end(order, "filled")
         elif event["event"] == "cancelled":
             order.remaining = Decimal(event["remaining"])
+            order.amount = order.filled + order.remaining
             self._end(order, event["reason"])
         elif event["event"] == "triggered":
             # A market order's price and a reduce-only order's size are known only now.
             order.price, order.remaining = Decimal(event["price"]), Decimal(event["size"])
             order.amount = order.remaining
         else:
+            if event["event"] == "rested" and order.type == _SLIDES:
+                order.type = _SLID
             _note_terms(order, event)
             order.price, order.remaining = Decimal(event["price"]), Decimal(event["remaining"])
             order.amount = order.filled + order.remaining

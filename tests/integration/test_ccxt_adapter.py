@@ -256,9 +256,10 @@ def test_has_tells_exactly_what_there_is() -> None:
     there = {name for name in methods if "_" not in name}
     told = {name for name, has in HAS.items() if has and name.startswith(("fetch", "watch"))}
     assert {name for name in there if name.startswith(("fetch", "watch"))} == told
-    assert {name for name in there if name.startswith("cancel")} == {
-        name for name, has in HAS.items() if has and name.startswith("cancel")
-    }
+    for verb in ("cancel", "create"):
+        assert {name for name in there if name.startswith(verb)} == {
+            name for name, has in HAS.items() if has and name.startswith(verb)
+        }
     for name in methods:
         if "_" in name:
             assert getattr(PlimsollExchange, camel(name)) is getattr(PlimsollExchange, name)

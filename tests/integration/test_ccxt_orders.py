@@ -41,6 +41,24 @@ async def test_an_order_waits_for_its_price(
         assert (await alice.cancel_order(placed["id"]))["status"] == "canceled"
 
 
+async def test_every_kind_of_order_has_a_method_of_its_own() -> None:
+    async with two_traders() as (alice, bob):
+        quote = await alice.create_limit_order(BTC, "sell", 1, 5_010)
+        assert (await bob.create_market_order(BTC, "buy", 1))["status"] == "closed"
+        kept = await alice.create_post_only_order(BTC, "limit", "buy", 1, 4_990)
+        assert (quote["timeInForce"], kept["timeInForce"], kept["postOnly"]) == ("GTC", "PO", True)
+        less = await alice.create_reduce_only_order(BTC, "limit", "buy", 0.5, 4_980)
+        assert less["reduceOnly"] is True
+        waits = await alice.create_trigger_order(BTC, "limit", "sell", 0.5, 4_900, 4_950)
+        same = await alice.create_stop_order(BTC, "limit", "sell", 0.5, 4_900, 4_950)
+        loss = await alice.create_stop_loss_order(BTC, "market", "buy", 0.5, None, 5_100)
+        gain = await alice.create_take_profit_order(BTC, "market", "buy", 0.5, None, 4_900)
+        assert waits["stopLossPrice"] == same["stopLossPrice"] == 4_950.0
+        assert (loss["stopLossPrice"], gain["takeProfitPrice"]) == (5_100.0, 4_900.0)
+        with pytest.raises(ArgumentsRequired):
+            await alice.create_stop_loss_order(BTC, "market", "buy", 0.5)
+
+
 async def test_a_price_that_the_mark_has_met_already_is_no_condition() -> None:
     async with two_traders() as (alice, _):
         with pytest.raises(InvalidOrder) as refused:
@@ -142,18 +160,18 @@ async def test_what_kind_of_order_somebody_else_placed_is_told() -> None:
         async with trading(node, ALICE) as alice:
             only = {"postOnly": True, "clientOrderId": "5"}
             await alice.create_order(BTC, "limit", "buy", 2, 4_990, only)
-            stop = {"triggerPrice": 5_100}
+            stop = {"triggerPrice": 5_100, "slippage": 0.01}
             waits = await alice.create_order(BTC, "market", "buy", 1, None, stop)
         async with trading(node, ALICE) as later:
             quoted, stopped = await later.fetch_open_orders(BTC)
             for told, kind, time in ((quoted, "limit", "PO"), (stopped, "market", "IOC")):
                 assert (told["type"], told["timeInForce"]) == (kind, time)
                 assert told["reduceOnly"] is False
-            # A market order's worst price goes along, however long ago it was placed.
+            # Its worst price goes along, as far away as whoever placed it wanted.
             moved = await later.edit_order(
                 waits["id"], BTC, "market", "buy", None, None, {"triggerPrice": 5_200}
             )
-            assert (moved["triggerPrice"], moved["price"]) == (5_200.0, 5_460.0)
+            assert (moved["triggerPrice"], moved["price"]) == (5_200.0, 5_252.0)
 
 
 async def test_an_edit_says_what_it_cannot_do() -> None:

@@ -108,3 +108,5 @@ async def check_knee(daemon: Daemon) -> None:
         'plimsoll_processor_seconds_total{process="replica"}',
     ):
         assert sample in metrics
+    families = [line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE")]
+    assert sorted(families) == sorted(set(families)), "two metrics have one name"

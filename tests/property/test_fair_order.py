@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from node.client.local_account import LocalAccount
+from node.client.local_account import Order as LocalOrder
 from node.ports.api import Channel
 from node.publisher.accounts import Accounts
 from node.publisher.books import Books
@@ -118,10 +119,20 @@ def test_an_account_followed_by_its_feed_has_the_orders_that_are_open(run: Run) 
             followed[message.channel].apply(msgspec.json.decode(message.frame), 0)
         for channel, account in followed.items():
             shown_orders = msgspec.json.decode(feeds.account_fields(channel.account)["orders"])
-            assert {number: order.remaining for number, order in account.open.items()} == {
-                order["order_id"]: Decimal(order["remaining"]) for order in shown_orders
-            }
+            assert {number: _stands(order) for number, order in account.open.items()} == {
+                order["order_id"]: (
+                    order["type"], order["reduce_only"], Decimal(order["price"]),
+                    Decimal(order["filled"]), Decimal(order["remaining"]),
+                )
+                for order in shown_orders
+            }  # fmt: skip
+            for order in account.open.values():
+                assert order.amount == order.filled + order.remaining
             assert {order.ended for order in account.open.values()} <= {None}
+
+
+def _stands(order: LocalOrder) -> tuple[str, bool, Decimal, Decimal, Decimal]:
+    return order.type, order.reduce_only, order.price, order.filled, order.remaining
 
 
 def test_every_auction_has_one_price_and_keeps_every_limit(run: Run) -> None:

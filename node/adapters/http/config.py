@@ -42,7 +42,7 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The most of either kind from one address. Behind a proxy all clients have the proxy's."""
     message_bytes: int = 66_560
     """The longest message or body: that of the longest action, and its envelope."""
-    outbox_bytes: int = 4 << 20
+    outbox_bytes: int = 5 << 20
     """What may wait for one reader; past it the connection is cut (``SlowReader``)."""
     write_timeout_s: float = 10.0
     """A WebSocket that took nothing of what waits for so long, at most twice that, is cut; so is

@@ -53,7 +53,9 @@ def cluster(address: str) -> Iterator[Crew]:
     try:
         library = import_module("distributed")
     except ImportError:
-        fault = "--scheduler: distributed is not installed: pip install 'plimsoll[cluster]'"
+        fault = (
+            "--scheduler: distributed is not installed; from the checkout: pip install '.[cluster]'"
+        )
         raise ConfigInvalid(faults=(fault,)) from None
     try:
         client = library.Client(address, timeout=CONNECT_S, set_as_default=False)

@@ -94,7 +94,7 @@ def book(
     once: Annotated[bool, typer.Option("--once", help="Show it as it stands, and end.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show a market's book, live until Ctrl-C; with --json a line for each change.
+    """Show a market's book, live until Ctrl-C; with --json a line when it has changed.
 
     Example: plimsoll book BTC-PERP --depth 5
 

@@ -50,8 +50,8 @@ def test_items_conserve_in_what_is_exported() -> None:
     assert value_of(seen, "stage_items_total", stage="match", outcome="out") == 3
     assert value_of(seen, "stage_items_total", stage="match", outcome="refused") == 3
     assert value_of(seen, "stage_held_items", stage="match") == 1
-    assert value_of(seen, "shed_total", stage="match", cause="expired") == 1
-    assert value_of(seen, "shed_total", stage="match", cause="full") == 2
+    assert value_of(seen, "stage_refused_items_total", stage="match", cause="expired") == 1
+    assert value_of(seen, "stage_refused_items_total", stage="match", cause="full") == 2
     assert value_of(seen, "queue_depth", stage="match") == 1
     assert value_of(seen, "queue_peak_depth", stage="match") == 5
     assert value_of(seen, "queue_capacity", stage="match") == 8

@@ -146,6 +146,36 @@ def test_a_fill_that_nobody_heard_of_leaves_no_wrong_sums() -> None:
     assert order.cost is None
 
 
+def test_an_order_that_nobody_had_touched_is_known_with_all_its_fills() -> None:
+    account = LocalAccount()
+    account.apply(SNAPSHOT | {"orders": [RESTING | {"filled": "0"}]}, 0)
+    account.apply(update(filled(5, "2", "10", role="maker")), 1_000)
+    order = account.order(5)
+    assert order is not None
+    assert (order.filled, order.cost, order.time) == (Decimal(2), Decimal(20), 0)
+
+
+def test_what_only_was_amended_while_nobody_listened_keeps_its_story() -> None:
+    account = followed()
+    account.apply(update(accepted(6), filled(6, "1", left="2")), 1_000)
+    stands = RESTING | {"order_id": 6, "price": "12", "remaining": "4"}
+    account.apply(SNAPSHOT | {"seq": 20, "orders": [stands]}, 0)
+    order = account.order(6)
+    assert order is not None
+    assert (order.price, order.amount, order.cost) == (Decimal(12), Decimal(5), Decimal(11))
+    assert (order.time, order.traded) == (1_000, 1_000)
+
+
+def test_a_sliding_order_is_one_that_never_takes_once_it_rests() -> None:
+    account = followed()
+    slides = accepted(6) | {"type": "post_only_slide"}
+    rested = {"event": "rested", "order_id": 6, "price": "12", "remaining": "3"}
+    account.apply(update(slides), 1_000)
+    assert account.open[6].type == "post_only_slide"
+    account.apply(update(rested, seq=11, before=9), 2_000)
+    assert account.open[6].type == "post_only"
+
+
 def test_a_fill_and_an_amend_that_nobody_heard_of_are_no_quiet_order() -> None:
     account = followed()
     account.apply(update(accepted(6)), 1_000)
@@ -263,13 +293,14 @@ def test_an_order_that_rested_and_is_filled_by_an_auction_is_counted_once() -> N
 
 
 def test_what_an_order_lost_to_its_own_account_is_no_part_of_its_amount() -> None:
-    account = followed()
     rested = {"event": "rested", "order_id": 6, "price": "11", "remaining": "4"}
-    # It met three lots of its own between the fill and its rest.
-    account.apply(update(accepted(6, "10"), filled(6, "3", left="7"), rested), 1_000)
-    order = account.order(6)
-    assert order is not None
-    assert (order.amount, order.filled, order.remaining) == (Decimal(7), Decimal(3), Decimal(4))
+    # It met three lots of its own between the fill and its rest, or its end.
+    for end in (rested, cancelled(6, "4", "immediate_remainder")):
+        account = followed()
+        account.apply(update(accepted(6, "10"), filled(6, "3", left="7"), end), 1_000)
+        order = account.order(6)
+        assert order is not None
+        assert (order.amount, order.filled, order.remaining) == (Decimal(7), Decimal(3), Decimal(4))
 
 
 def test_a_waiting_order_is_in_a_snapshot_and_found_by_either_number() -> None:
