@@ -16,8 +16,8 @@ Every resource has its own law, and the node's is the least (``node.planner.laws
 
 What is fixed for a second, a block or a read is shared by more actions the higher the load is, so
 costs per action at low load must not be carried over. The calibration tells these parts from each
-other, and at the knee a block holds all that a turn takes: ``block_work`` or what the lanes let
-through in ``turn_s_max``.
+other, and at the knee a block holds all that a turn takes: ``block_work``, what is applied in
+``block_s_max``, or what the lanes let through in ``turn_s_max``.
 """
 
 from collections.abc import Mapping
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from node.planner.calibration import Calibration, Work, amounts_of
 from node.planner.laws import node_limit
 from node.planner.regression import LinearLaw
+from node.planner.service_law import TRANSITION
 
 Vector = NDArray[np.float64]
 
@@ -77,6 +78,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     """
 
     block_work: float = 512.0
+    block_s_max: float = 0.003
+    """``sequencer.block_ms_max``: a block takes no more than is applied in so long."""
     turn_s_max: float = 0.02
     """About the longest turn of the writer: the delay at which its lanes begin to shed."""
     cores: float | None = None
@@ -142,7 +145,8 @@ def predict_knee(
 
 def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> dict[str, Vector]:
     """Return each resource's limit in actions a second, by replicate."""
-    still, moving = _ends(mix, around)
+    group = _group(calibration, mix, around)
+    still, moving = _ends(mix, around, group)
     limits = {"event_loop": _limit(*_loop(calibration, still, moving), 1.0)}
     pools: dict[str, list[Vector]] = {}
     for name, law in calibration.processes.items():
@@ -152,10 +156,10 @@ def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> 
             )
     # Workers of a pool share its load, as their laws saw it: the busiest is the first to be full.
     limits |= {name: np.min(np.stack(workers), axis=0) for name, workers in pools.items()}
-    machine = _machine(calibration, mix, around)
+    machine = _machine(calibration, around, still, moving)
     if machine is not None:
         limits["machine"] = machine
-    journal = _journal(calibration, mix, around)
+    journal = _journal(calibration, group)
     if journal is not None:
         limits["journal"] = journal
     if around.l1_commands_per_s is not None:
@@ -172,15 +176,25 @@ def _bounded(limit: Vector) -> Vector:
     return np.where(finite, limit, limit[finite].max())
 
 
-def _ends(mix: FlowShape, around: Surroundings) -> tuple[Work, Work]:
+def _group(calibration: Calibration, mix: FlowShape, around: Surroundings) -> float:
+    """Return how many actions the largest block holds: by their work, and by the time they take."""
+    by_work = around.block_work / mix.items
+    action_s = sum(
+        share * law.mean_s
+        for kind, share in mix.commands.items()
+        if (law := calibration.service(TRANSITION, kind)) is not None
+    )
+    return min(by_work, max(1.0, around.block_s_max / action_s)) if action_s > 0 else by_work
+
+
+def _ends(mix: FlowShape, around: Surroundings, group: float) -> tuple[Work, Work]:
     """Return the work of a second without actions, and with one more action a second.
 
     At the knee a turn holds all it may, so blocks are those of full turns, and at least as many as
     the longest turn allows.
     """
-    each = mix.items / around.block_work
     still = mix.work(0.0, 1 / around.turn_s_max)
-    one = mix.work(1.0, 1 / around.turn_s_max + each)
+    one = mix.work(1.0, 1 / around.turn_s_max + 1 / group)
     return still, one
 
 
@@ -194,14 +208,15 @@ def _process(law: LinearLaw, still: Work, one: Work) -> tuple[Vector, Vector]:
     return fixed, law.replicates_at(amounts_of(one)) - fixed
 
 
-def _machine(calibration: Calibration, mix: FlowShape, around: Surroundings) -> Vector | None:
+def _machine(
+    calibration: Calibration, around: Surroundings, still: Work, one: Work
+) -> Vector | None:
     """Return the actions a second at which all that shares the machine takes all of its cores."""
     cores = around.cores if around.cores is not None else float(calibration.source.cores)
     of_node = [law for name, law in calibration.processes.items() if not works_in_background(name)]
     laws = [*of_node, *around.beside.values()]
     if not laws or not cores:
         return None
-    still, one = _ends(mix, around)
     parts = [_process(law, still, one) for law in laws]
     length = max(fixed.size for fixed, _ in parts)
     fixed = sum((_spread(part, length) for part, _ in parts), np.zeros(length))
@@ -209,11 +224,10 @@ def _machine(calibration: Calibration, mix: FlowShape, around: Surroundings) -> 
     return _limit(fixed, each, cores)
 
 
-def _journal(calibration: Calibration, mix: FlowShape, around: Surroundings) -> Vector | None:
-    """Return n / (a + b n) for the largest group n, in actions."""
+def _journal(calibration: Calibration, group: float) -> Vector | None:
+    """Return n / (a + b n) for the largest ``group`` n, in actions."""
     if calibration.journal is None:
         return None
-    group = min(around.block_work / mix.items, 1e9)
     commit_s = calibration.journal.replicates_at({"block": 1.0, "command": group})
     with np.errstate(divide="ignore"):
         return np.asarray(np.where(commit_s > 0, group / commit_s, np.inf), dtype=np.float64)

@@ -9,7 +9,7 @@ from node.app.cli.arguments import require_places
 from node.simulation.ramp.command import RampOptions
 from node.simulation.ramp.command import ramp as run_ramp
 from node.simulation.ramp.messages import Mix
-from node.simulation.ramp.ramp import WINDOW_S
+from node.simulation.ramp.ramp import ACCOUNTS, WINDOW_S
 from node.simulation.ramp.target import CONFIG
 from node.types.errors import ConfigInvalid
 
@@ -43,7 +43,7 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     highest: Annotated[float, typer.Option(help="Actions a second never to exceed.")] = 50_000.0,
     window: Annotated[float, typer.Option(help="Seconds for which each point counts.")] = WINDOW_S,
     within: Annotated[float, typer.Option(help="Seconds after which to give up.")] = 1_800.0,
-    accounts: Annotated[int, typer.Option(help="Accounts that trade.")] = 200,
+    accounts: Annotated[int, typer.Option(help="Accounts that trade.")] = ACCOUNTS,
     connections: Annotated[int, typer.Option(help="WebSocket connections.")] = 8,
     seed: Annotated[int, typer.Option(help="Of the flow and of its times.")] = 1,
     data: DataOption = None,

@@ -19,7 +19,11 @@ from node.simulation.ramp.wave import Wave
 from node.simulation.ramp.yardstick import yardstick_ms
 
 SHARES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
-ACCOUNTS: Final = 200
+ACCOUNTS: Final = 500
+"""So many that within a window none of them fills what rules allow one to have open.
+
+A bulk of twenty leaves 15 orders in the book; what is refused then would count as the node's limit.
+"""
 CONNECTIONS: Final = 8
 WINDOW_S: Final = 4.0
 """Long enough for several seals and a few changes of the machine's own speed."""

@@ -110,6 +110,8 @@ def _row(point: RampPoint) -> Iterable[str]:
     for name in ("p50", "p99", "p999"):
         yield _ms(point.delay_ms[name])
     refused = {name: lane.refused + lane.lost for name, lane in point.lanes.items()}
+    # Not for want of room: the flow itself broke a rule, and too many of these spoil a point.
+    refused["by rules"] = sum(lane.rejected for lane in point.lanes.values())
     yield ", ".join(f"{name} {count:,}" for name, count in refused.items() if count) or "none"
     waited = point.liquidations
     if waited is None:

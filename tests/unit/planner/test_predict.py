@@ -43,7 +43,13 @@ class KnownNode(msgspec.Struct, frozen=True):
         """Return the loop's limit when turns are full."""
         blocks = 1 / around.turn_s_max
         left_us = 1e6 - self.second_us - blocks * self.block_us
-        return left_us / (self.action_us + self.block_us / around.block_work)
+        group = min(around.block_work, around.block_s_max * 1e6 / self.transition_us)
+        return left_us / (self.action_us + self.block_us / group)
+
+    @property
+    def transition_us(self) -> float:
+        """Return what an action takes to be applied, a part of ``action_us``."""
+        return self.action_us * 0.3
 
     def window(self, rate: float, blocks: float, random: Random) -> Telemetry:
         """Return two seconds at ``rate`` actions in ``blocks`` blocks a second."""
@@ -52,7 +58,7 @@ class KnownNode(msgspec.Struct, frozen=True):
         def ns(us: float) -> int:
             return round(us * US * max(0.0, random.gauss(1, self.noise)))
 
-        transition = ns(actions * self.action_us * 0.3)
+        transition = ns(actions * self.transition_us)
         making = ns(count * self.block_us * 0.5)
         loop = ns(2 * self.second_us + count * self.block_us + actions * self.action_us)
         return Telemetry(
@@ -95,6 +101,13 @@ def test_the_knee_of_a_node_without_noise_is_found_though_blocks_are_small_below
     assert found.p5 < found.p50 < found.p95
     # A cost per action taken over from the lowest load would miss it by four fifths.
     assert found.p50 > 4 * 1e6 / (node.action_us + node.block_us)
+
+
+def test_a_block_holds_no_more_than_is_applied_in_its_time() -> None:
+    node, short = KnownNode(), Surroundings(block_s_max=0.0003)
+    found = predict_knee(node.calibrated(), ONE, short)
+    assert found.p50 == pytest.approx(node.knee_per_s(short), rel=0.03)
+    assert node.knee_per_s(short) < 0.8 * node.knee_per_s(Surroundings())
 
 
 @pytest.mark.parametrize("seed", range(8))
