@@ -84,20 +84,8 @@ class OrderKinds(ABC):
         asked = _waiting("triggerPrice", triggerPrice, params)
         return await self.create_order(symbol, type, side, amount, price, asked)
 
-    async def create_stop_order(
-        self,
-        symbol: str,
-        type: str,  # noqa: A002 - CCXT's name
-        side: str,
-        amount: Number,
-        price: Number | None = None,
-        triggerPrice: Number | None = None,  # noqa: N803 - CCXT's name
-        params: Structure | None = None,
-    ) -> Structure:
-        """Place what CCXT calls a trigger order by its older name."""
-        return await self.create_trigger_order(
-            symbol, type, side, amount, price, triggerPrice, params
-        )
+    create_stop_order = create_trigger_order
+    """CCXT's older name of it."""
 
     async def create_stop_loss_order(
         self,

@@ -12,12 +12,14 @@ from typing import Any, Final
 import msgspec
 
 from node.client.local_book import FeedGap
+from node.codec.action_types import ORDER_TYPE_NAMES
+from node.types.commands import OrderType
 
 ENDED_MAX: Final = 1_000
 """Orders that have ended, and fills, that are kept; the oldest go first."""
 
-_SLIDES: Final = "post_only_slide"
-_SLID: Final = "post_only"
+_SLIDES: Final = ORDER_TYPE_NAMES[OrderType.SLIDE]
+_SLID: Final = ORDER_TYPE_NAMES[OrderType.POST_ONLY]
 """What a sliding order is once it rests: one that never takes."""
 
 Message = dict[str, Any]

@@ -1,4 +1,4 @@
-"""What the node says over a WebSocket, as types; see ``node.codec.answers``.
+"""What the node says over a WebSocket, as types; the account's are in ``account_feed``.
 
 Feeds are written by hand, once for all readers; tests hold what they say against these types.
 """
