@@ -1,7 +1,9 @@
 """Processor time of the node's processes, as the kernel accounts for it.
 
 Linux tells it in ``/proc/<pid>/stat``, in ticks of a hundredth of a second (proc(5), fields 14 and
-15). Where there is no such file (another system, a process that has just ended) nothing is added.
+15), and how long a thread was ready and had no core in ``/proc/thread-self/schedstat`` (the
+kernel's scheduler/sched-stats, second number). Where there is no such file (another system, a
+process that has just ended) nothing is added.
 """
 
 import os
@@ -13,6 +15,8 @@ from typing import Final
 _NS_PER_TICK: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _USER_TICKS: Final = 11
 """The place of ``utime`` behind the name of the program, which may hold spaces; system is next."""
+
+_SCHEDULING: Final = Path("/proc/thread-self/schedstat")
 
 OWN: Final = "node"
 """The name of the process that asks: the loop and all of its threads."""
@@ -58,6 +62,17 @@ def spent_ns_of(pid: int) -> int | None:
         return None
     fields = text.rpartition(")")[2].split()
     return (int(fields[_USER_TICKS]) + int(fields[_USER_TICKS + 1])) * _NS_PER_TICK
+
+
+def waited_ns() -> int:
+    """Return how long the calling thread was ready to run and had no core; 0 if nobody tells.
+
+    Some 20 us: the file is made when it is read.
+    """
+    try:
+        return int(_SCHEDULING.read_bytes().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def cores() -> int:

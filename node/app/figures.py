@@ -19,6 +19,7 @@ def register_figures(node: "Node") -> None:
     _register_settlement(node)
     _register_risk(node)
     _register_triggers(node)
+    _register_loop(node)
     _register_exchange(node)
     register_history_figures(node)
 
@@ -168,6 +169,26 @@ def _register_risk(node: "Node") -> None:
     )
 
 
+def _register_loop(node: "Node") -> None:
+    capacity = node.capacity
+    capacity.distribution(
+        "loop_lag_seconds",
+        "How late the event loop ran what was due.",
+        node.loop_lag.lag_ns.snapshot,
+        per_unit=_NS,
+    )
+    capacity.counter(
+        "loop_seconds",
+        "Time of the event loop's thread, by what it did: it worked, or waited for a core.",
+        lambda: {
+            ("busy",): (loop := node.meters.loop()).busy_ns,
+            ("waiting",): loop.waited_ns,
+        },
+        labels=("state",),
+        per_unit=_NS,
+    )
+
+
 def _register_exchange(node: "Node") -> None:
     capacity, state, tally = node.capacity, node.base.state, node.tally
     capacity.gauge(
@@ -175,12 +196,6 @@ def _register_exchange(node: "Node") -> None:
         "Age of the oldest mark.",
         lambda: max(market.mark_age(node.base.clock.now_ms()) for market in state.markets),
         per_unit=_MS,
-    )
-    capacity.distribution(
-        "loop_lag_seconds",
-        "How late the event loop ran what was due.",
-        node.loop_lag.lag_ns.snapshot,
-        per_unit=_NS,
     )
     capacity.gauge("accounts", "Accounts of the exchange.", lambda: len(state.accounts))
     capacity.gauge(

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from node.adapters.file_journal import SegmentFile, SyncedFile
+from node.adapters.process_times import waited_ns
 from node.adapters.replica_process import ReplicaProcess
 from node.adapters.replica_session import Position, ReplicaSetup
 from node.adapters.system_clock import SystemClock
@@ -49,8 +50,10 @@ class ReplicaHost(Sealer, Protocol):
 
 
 class Platform(msgspec.Struct, frozen=True):
-    """``busy_ns``: how long the event loop's thread has worked, from an arbitrary start.
+    """What differs between a machine and a simulation of one.
 
+    ``busy_ns``: how long the event loop's thread has worked, from an arbitrary start;
+    ``waited_ns``: how long it was ready and had no core. Both are asked in that thread.
     ``start_worker`` starts what recovers signatures, ``open_file`` opens the journal's newest
     segment, ``make_replica`` makes what re-executes batches.
     """
@@ -58,6 +61,7 @@ class Platform(msgspec.Struct, frozen=True):
     clock: Clock
     apply: Apply[State]
     busy_ns: Callable[[], int]
+    waited_ns: Callable[[], int]
     start_worker: StartWorker
     open_file: Callable[[Path], SegmentFile]
     make_replica: Callable[[ReplicaSetup], ReplicaHost]
@@ -70,6 +74,7 @@ def this_machine(signature_workers: int) -> Platform:
         clock=SystemClock(),
         apply=apply,
         busy_ns=time.thread_time_ns,
+        waited_ns=waited_ns,
         start_worker=processes if signature_workers else start_inline,
         open_file=SyncedFile,
         make_replica=ReplicaProcess,

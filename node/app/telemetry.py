@@ -64,8 +64,9 @@ class Meters:
         """Start to count now."""
         self._node = node
         self._started_ns = node.base.clock.now_ns()
-        self._busy_ns = node.base.platform.busy_ns
-        self._loop_ns = self._busy_ns()
+        platform = node.base.platform
+        self._loop_clocks = (platform.busy_ns, platform.waited_ns)
+        self._loop_began_ns = platform.busy_ns(), platform.waited_ns()
         self._times = ProcessTimes(self._pids)
         self.kinds = KindMeter(node.base.clock.now_ns)
         self.traffic = Traffic()
@@ -82,11 +83,7 @@ class Meters:
             stages=(),
             kinds=self.kinds.kinds(),
             blocks=self.kinds.blocks(),
-            loop=LoopCounters(
-                busy_ns=self.loop_ns(),
-                elapsed_ns=window_ns,
-                turns=self.kinds.turns,
-            ),
+            loop=self.loop(),
             processes=self.processes(),
             journal=JournalCounters(
                 appends=journal.fsync_ns.count,
@@ -97,9 +94,16 @@ class Meters:
             l1=self._l1(),
         )
 
-    def loop_ns(self) -> int:
-        """Return the processor time of the event loop's thread since the start, in nanoseconds."""
-        return self._busy_ns() - self._loop_ns
+    def loop(self) -> LoopCounters:
+        """Return what the thread of the event loop did since the start (some 20 us)."""
+        busy_ns, waited_ns = self._loop_clocks
+        busy_then_ns, waited_then_ns = self._loop_began_ns
+        return LoopCounters(
+            busy_ns=busy_ns() - busy_then_ns,
+            elapsed_ns=self._node.base.clock.now_ns() - self._started_ns,
+            turns=self.kinds.turns,
+            waited_ns=waited_ns() - waited_then_ns,
+        )
 
     def processes(self) -> dict[str, int]:
         """Return the processor time of each process of the node, in nanoseconds."""

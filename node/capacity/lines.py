@@ -6,7 +6,8 @@ of them is the node's (forced flow law; Denning and Buzen 1978).
 
 - loop: stages that share one event loop share its time. With v_s visits of S_s seconds each, the
   limit is 1 / sum(v_s S_s). What the loop does with nobody there (timers, looks at L1) is taken off
-  first: (1 - U_0) / ((U - U_0) / rate), where U_0 is its utilization when nothing came in.
+  first: (1 - U_0) / ((U - U_0) / rate), where U_0 is its utilization when nothing came in. A loop
+  that is ready and has no core is not free either: S holds the wait for one.
 - machine: the same with all processes together and its cores in place of 1.
 - pools: c / S. A process that works in batches: 1 / S, S being its processor time for an item.
 - journal: one block is built and made durable before the next is begun, so with n the largest
@@ -33,12 +34,13 @@ MILLIS = 1_000
 class Work(msgspec.Struct, frozen=True):
     """What the machine did over ``elapsed_s`` for ``items``; times are seconds of processor.
 
-    ``loop_idle`` and ``machine_idle`` are the utilizations, in cores, when nothing came in.
+    ``loop_taken_s`` holds besides what the loop's thread waited for a core. ``loop_idle`` and
+    ``machine_idle`` are the utilizations, in cores, when nothing came in.
     """
 
     elapsed_s: float
     items: int
-    loop_busy_s: float
+    loop_taken_s: float
     machine_busy_s: float
     cores: int
     loop_idle: float = 0.0
@@ -80,7 +82,7 @@ class Chain(msgspec.Struct, frozen=True):
 
 def loop_limit(work: Work) -> Limit | None:
     """Return the limit of the event loop; None where nothing came in or nothing took time."""
-    return _shared("loop", "(1 - U0) / sum(v S)", work, work.loop_busy_s, work.loop_idle, 1)
+    return _shared("loop", "(1 - U0) / sum(v S)", work, work.loop_taken_s, work.loop_idle, 1)
 
 
 def machine_limit(work: Work) -> Limit | None:

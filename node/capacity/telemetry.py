@@ -145,14 +145,21 @@ class LoopCounters(msgspec.Struct, frozen=True):
 
     ``busy_ns`` is the processor time that the kernel charged to it: a loop that waits in its
     selector is charged nothing, so this is all that ran on it, counted by a stage or not.
-    ``elapsed_ns`` is the time that went by. On a machine with too few cores the thread also waits
-    for a core, which no clock of its own can see: then ``busy_ns`` stays below ``elapsed_ns`` on a
-    loop that never rests. ``turns`` counts the blocks' turns of the writer, empty ones included.
+    ``elapsed_ns`` is the time that went by. On a machine with too few cores the thread is also
+    ready without getting one: ``waited_ns``, 0 where the kernel does not tell. A loop that never
+    rests has spent all of its time in the two. ``turns`` counts the blocks' turns of the writer,
+    empty ones included.
     """
 
     busy_ns: int
     elapsed_ns: int
     turns: int
+    waited_ns: int = 0
+
+    @property
+    def taken_ns(self) -> int:
+        """Return what is gone of the loop's time: it worked, or waited for a core."""
+        return self.busy_ns + self.waited_ns
 
 
 class JournalCounters(msgspec.Struct, frozen=True):

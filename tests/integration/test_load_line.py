@@ -65,6 +65,7 @@ def check_counters(gained: Telemetry, load: Load) -> None:
     assert gained.blocks.count == gained.journal.appends >= 1
     assert gained.journal.bytes > 100 * gained.journal.appends
     assert 0 < gained.loop.busy_ns <= gained.loop.elapsed_ns
+    assert 0 <= gained.loop.waited_ns <= gained.loop.elapsed_ns
     assert {"node", "verification_0", "replica"} <= set(gained.processes)
     assert gained.processes["node"] >= gained.loop.busy_ns // 2
     assert gained.messages.incoming >= 120 - load.refused

@@ -2,8 +2,12 @@
 
 import os
 import time
+from pathlib import Path
 
-from node.adapters.process_times import OWN, ProcessTimes, cores, named, spent_ns_of
+import pytest
+
+from node.adapters import process_times
+from node.adapters.process_times import OWN, ProcessTimes, cores, named, spent_ns_of, waited_ns
 
 
 def test_a_replaced_worker_keeps_what_the_first_one_spent() -> None:
@@ -52,3 +56,20 @@ def test_the_kernel_tells_of_this_process_and_of_none_that_is_gone() -> None:
     assert ProcessTimes(dict).read()[OWN] > 0
     assert cores() >= 1
     assert named("worker", [7, 8]) == {"worker_0": 7, "worker_1": 8}
+
+
+@pytest.mark.parametrize(("text", "waited"), [("1500 2500 3\n", 2_500), ("", 0), ("1 x 2", 0)])
+def test_the_second_number_of_the_kernel_is_what_a_thread_waited(
+    text: str, waited: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "schedstat"
+    told.write_text(text)
+    monkeypatch.setattr(process_times, "_SCHEDULING", told)
+    assert waited_ns() == waited
+
+
+def test_where_nobody_tells_of_waiting_there_was_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_times, "_SCHEDULING", tmp_path / "nothing")
+    assert waited_ns() == 0

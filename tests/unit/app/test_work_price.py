@@ -8,6 +8,7 @@ import pytest
 
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.work_price import WorkPrice
+from node.capacity.telemetry import LoopCounters
 from node.transition.apply import apply
 from node.transition.open_block import next_fees
 from node.transition.state import State
@@ -41,7 +42,7 @@ class Machine:
             base=SimpleNamespace(
                 rules=state.rules, state=state, clock=clock, lag=lag, journal=journal
             ),
-            meters=SimpleNamespace(loop_ns=lambda: self.loop),
+            meters=SimpleNamespace(loop=lambda: LoopCounters(self.loop // 2, 0, 0, self.loop // 2)),
             risk=SimpleNamespace(busy_ns=[0]),
             standings=SimpleNamespace(da_bytes=0, unposted=0, reached=dict.fromkeys(Standing, 0)),
             settlement=self,

@@ -37,7 +37,7 @@ CHAIN = Chain(
 
 
 def work(**figures: float) -> Work:
-    known = {"elapsed_s": 10.0, "items": 1_000, "loop_busy_s": 4.0, "machine_busy_s": 10.0}
+    known = {"elapsed_s": 10.0, "items": 1_000, "loop_taken_s": 4.0, "machine_busy_s": 10.0}
     return Work(**{**known, "cores": 2, **figures})  # type: ignore[arg-type]
 
 
@@ -68,7 +68,7 @@ def test_processes_share_the_cores() -> None:
 
 
 @pytest.mark.parametrize(
-    "figures", [{"items": 0}, {"loop_busy_s": 0.0}, {"loop_idle": 1.0}, {"loop_idle": 0.4}]
+    "figures", [{"items": 0}, {"loop_taken_s": 0.0}, {"loop_idle": 1.0}, {"loop_idle": 0.4}]
 )
 def test_what_a_window_cannot_tell_is_no_limit(figures: dict[str, float]) -> None:
     assert loop_limit(work(**figures)) is None
