@@ -7,12 +7,16 @@ Every resource has its own law, and the node's is the least (``node.planner.laws
 
 | Resource | Full when |
 |---|---|
-| event_loop | Σ of all that runs on it takes one second of a second |
+| event_loop | what runs on it, and its wait for a core, take ``LOOP_FULL`` of a second |
 | verification | its busiest process takes a second of a second |
 | replica | likewise: it executes every batch again |
 | journal | the largest group takes as long to write as to gather |
-| machine | all processes but those in the background take all cores, with the load generator |
+| machine | all processes but those in the background take all cores, with what is beside them |
 | l1 | batches leave no faster than the chain has room, plus what may wait over the horizon |
+
+The loop shares the cores. With L its own time of a second, O that of all others and c cores, it
+waits for L Oᶜ/c!: so often does it find them all taken, to first order, where the others come
+independently of one another.
 
 What is fixed for a second, a block or a read is shared by more actions the higher the load is, so
 costs per action at low load must not be carried over. The calibration tells these parts from each
@@ -20,6 +24,7 @@ other, and at the knee a block holds all that a turn takes: ``block_work``, what
 ``block_s_max``, or what the lanes let through in ``turn_s_max``.
 """
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -34,6 +39,13 @@ from node.planner.service_law import TRANSITION
 Vector = NDArray[np.float64]
 
 QUANTILES = (0.05, 0.5, 0.95)
+LOOP_FULL = 0.93
+"""What work and waiting take of the loop's time where the knee lies: 0.91 … 0.93 in four ramps, of
+singles and of bulks. Past the knee it is 0.95 … 0.98. The rest is chance: arrivals come as they
+like, and a node that is to answer 98 % of them in time is idle now and then."""
+
+HALVINGS = 50
+
 MODEL_ERROR = 0.12
 """What moves between two measurements of one and the same node, as a relative standard deviation:
 measured knees of one flow scattered by so much on one machine within a day, singles by 0.12 and
@@ -147,7 +159,9 @@ def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> 
     """Return each resource's limit in actions a second, by replicate."""
     group = _group(calibration, mix, around)
     still, moving = _ends(mix, around, group)
-    limits = {"event_loop": _limit(*_loop(calibration, still, moving), 1.0)}
+    everyone = _everyone(calibration, around, still, moving)
+    cores = around.cores if around.cores is not None else float(calibration.source.cores)
+    limits = {"event_loop": _loop_limit(_loop(calibration, still, moving), everyone, cores)}
     pools: dict[str, list[Vector]] = {}
     for name, law in calibration.processes.items():
         if name != "node" and not works_in_background(name):
@@ -156,9 +170,8 @@ def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> 
             )
     # Workers of a pool share its load, as their laws saw it: the busiest is the first to be full.
     limits |= {name: np.min(np.stack(workers), axis=0) for name, workers in pools.items()}
-    machine = _machine(calibration, around, still, moving)
-    if machine is not None:
-        limits["machine"] = machine
+    if cores:
+        limits["machine"] = _limit(*everyone, cores)
     journal = _journal(calibration, group)
     if journal is not None:
         limits["journal"] = journal
@@ -208,20 +221,42 @@ def _process(law: LinearLaw, still: Work, one: Work) -> tuple[Vector, Vector]:
     return fixed, law.replicates_at(amounts_of(one)) - fixed
 
 
-def _machine(
+def _everyone(
     calibration: Calibration, around: Surroundings, still: Work, one: Work
-) -> Vector | None:
-    """Return the actions a second at which all that shares the machine takes all of its cores."""
-    cores = around.cores if around.cores is not None else float(calibration.source.cores)
+) -> tuple[Vector, Vector]:
+    """Return what all that shares the machine takes, but in the background: fixed, each action."""
     of_node = [law for name, law in calibration.processes.items() if not works_in_background(name)]
-    laws = [*of_node, *around.beside.values()]
-    if not laws or not cores:
-        return None
-    parts = [_process(law, still, one) for law in laws]
-    length = max(fixed.size for fixed, _ in parts)
-    fixed = sum((_spread(part, length) for part, _ in parts), np.zeros(length))
-    each = sum((_spread(part, length) for _, part in parts), np.zeros(length))
-    return _limit(fixed, each, cores)
+    parts = [_process(law, still, one) for law in (*of_node, *around.beside.values())]
+    length = max((fixed.size for fixed, _ in parts), default=1)
+    return (
+        sum((_spread(part, length) for part, _ in parts), np.zeros(length)),
+        sum((_spread(part, length) for _, part in parts), np.zeros(length)),
+    )
+
+
+def _loop_limit(
+    loop: tuple[Vector, Vector], everyone: tuple[Vector, Vector], cores: float
+) -> Vector:
+    """Return the rate at which L (1 + Oᶜ/c!) is ``LOOP_FULL``; both are told as fixed, each action.
+
+    By halving: the left side grows with the rate, and is at least L.
+    """
+    length = max(loop[0].size, everyone[0].size)
+    fixed, each = (_spread(part, length) for part in loop)
+    fixed_all, each_all = (_spread(part, length) for part in everyone)
+    high = _limit(fixed, each, LOOP_FULL)
+    if not cores:
+        return high
+    low = np.zeros(length)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for _ in range(HALVINGS):
+            rate = (low + high) / 2
+            taken = fixed + rate * each
+            others = np.maximum(fixed_all + rate * each_all - taken, 0.0)
+            waits = np.exp(cores * np.log(others) - math.lgamma(cores + 1))
+            full = taken * (1 + waits) > LOOP_FULL
+            low, high = np.where(full, low, rate), np.where(full, rate, high)
+    return high
 
 
 def _journal(calibration: Calibration, group: float) -> Vector | None:

@@ -15,13 +15,8 @@ BELOW = 0.5
 DELAY_ERROR_MAX = 0.25
 """What a prediction of a delay may be off."""
 NOT_RESOURCES = frozenset(("machine", "generator", "ramp", "chain", "node"))
-MACHINE_FULL = 0.83
-"""What all cores together give at the most to what is not in the background: of two cores it took
-0.80 … 0.87 at and past the knee, in eight ramps. Stations that hand work to one another leave a
-core idle while the next of them wakes up, and only the background makes something of that. It is a
-measured constant, not a derived one."""
-FULL_WITHIN = 0.03
-"""A machine so near to ``MACHINE_FULL`` counts as full, whatever single processes still had."""
+MACHINE_FULL = 0.97
+"""From this share on, all cores are what is full, whatever single processes still had."""
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -139,11 +134,11 @@ def verdict_of(  # noqa: PLR0913 - a verdict is all of this
 def busiest(utilization: Mapping[str, float]) -> str:
     """Return what was full, by the names of the predictions' resources.
 
-    ``utilization`` holds the busy share of a core for each process, and of all cores as
-    ``machine``, without what works in the background. A full machine is named before any process:
-    then none of them could get more.
+    ``utilization`` holds the busy share of a core for each process, of all cores as ``machine``,
+    without what works in the background, and of the loop what work and waiting for a core took. A
+    full machine is named before any process: then none of them could get more.
     """
-    if utilization.get("machine", 0.0) >= MACHINE_FULL - FULL_WITHIN:
+    if utilization.get("machine", 0.0) >= MACHINE_FULL:
         return "machine"
     resources = {
         name.partition("_")[0] if name != "event_loop" else name: share
@@ -182,6 +177,30 @@ def rejoined(windows: Sequence[Telemetry]) -> list[Telemetry]:
         total["at_ns"] = total["window_ns"]
         reads.append(msgspec.convert(total, Telemetry, strict=False))
     return reads
+
+
+def slowed(window: Telemetry, factor: float) -> Telemetry:
+    """Return ``window`` as if all that the node did in it had taken ``factor`` times as long.
+
+    The clock, the disk and the chain are not the processor's: their times stay.
+    """
+
+    def times(ns: int, power: int = 1) -> int:
+        return round(ns * factor**power)
+
+    replace = msgspec.structs.replace
+    loop, blocks = window.loop, window.blocks
+    return replace(
+        window,
+        stages=tuple(replace(stage, busy_ns=times(stage.busy_ns)) for stage in window.stages),
+        kinds=tuple(
+            replace(kind, total_ns=times(kind.total_ns), square_ns2=times(kind.square_ns2, power=2))
+            for kind in window.kinds
+        ),
+        blocks=replace(blocks, total_ns=times(blocks.total_ns)),
+        loop=replace(loop, busy_ns=times(loop.busy_ns), waited_ns=times(loop.waited_ns)),
+        processes={name: times(spent) for name, spent in window.processes.items()},
+    )
 
 
 def _scaled(part: Any, factor: int) -> Any:

@@ -31,6 +31,9 @@ from rich.table import Table
 
 from node.app.cli.verify_windows import (
     around_of,
+    at_one_speed,
+    beside_strangers,
+    near,
     shape_of,
     slower_of,
     strangers_at,
@@ -45,7 +48,6 @@ from node.planner.calibration import Calibration, calibrate
 from node.planner.predict import Prediction, predict_knee
 from node.planner.responses import DelayLaws, DelayPoint, fit_delays
 from node.planner.verification import (
-    MACHINE_FULL,
     DelayCheck,
     MixVerdict,
     delay_check,
@@ -62,7 +64,6 @@ from node.simulation.ramp.command import (
     target_for,
     until_terminated,
 )
-from node.simulation.ramp.machine import cores
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.points import RampPoint
 from node.simulation.ramp.ramp import Measured, Ramp, RampSettings, ramp_of
@@ -80,8 +81,8 @@ CLUSTERS: Final = {Mix.SINGLE: (8, 32, 96), Mix.CANCEL: (8, 32, 96), Mix.BULK: (
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
 """Loads at which delays are told and measured: of the predicted knee, and of the measured one. The
 error of the knee has a figure of its own, and would count twice at one and the same rate."""
-QUIET_SHARES: Final = (0.1, 0.2, 0.3, 0.38) * 2
-"""Of the first knee: below half load even where that one is a quarter too high."""
+QUIET_SHARES: Final = (0.1, 0.2, 0.28, 0.34) * 2
+"""Of the first knee: below half load even where that one is too high by almost a half."""
 OVER_S: Final = 6.0
 """A window's length, in seconds. A quiet node seals a batch every two seconds, and what replica and
 chain spend on it must not hang on whether one more or one less fell into the window; a busy node
@@ -184,18 +185,17 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
     """Return the verdict on one mix. Raises ``NothingCarried``, ``MeasurementInvalid``."""
     async with ramp_of(target, mix, settings) as running:
         quiet = await quiet_hours(running, mix, tell)
-        first = predict_knee(
-            calibrate(rejoined([measured.window for measured in quiet.all])),
-            shape_of(quiet.all),
-            around_of(quiet.all, quiet.ones, math.inf),
-        )
+        first = first_knee(quiet)
         tell(f"{mix.value}: about {first.p50:,.0f}/s; now below half of that")
         loaded = [measured async for measured in _loaded(running, first.p50)]
+        # The machine had many speeds meanwhile, and the node one cost.
+        told = at_one_speed([*quiet.ones, *loaded, *quiet.clusters])
+        climbed = len(quiet.ones)
         seen, calibration, prediction = predicted_below_half(
-            Quiet(loaded, quiet.clusters), first.p50
+            Quiet(told[climbed : climbed + len(loaded)], told[climbed + len(loaded) :]), first.p50
         )
         shape, around = shape_of(seen.all), around_of(seen.all, seen.ones, first.p50)
-        laws = delay_laws(quiet.ones, loaded, prediction)
+        laws = delay_laws(told[: climbed + len(loaded)], prediction)
         tell(f"{mix.value}: predicted {prediction.p50:,.0f}/s; now the ramp")
         searched: list[RampPoint] = []
         try:
@@ -208,19 +208,26 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         key=lambda point: point.wanted_per_s,
         default=searched[-1],
     )
-    left = msgspec.structs.replace(around, cores=MACHINE_FULL * cores() - strangers_at(full))
     return verdict_of(
         mix.value,
         prediction,
-        predict_knee(calibration, shape, left).p50,
+        predict_knee(calibration, shape, beside_strangers(around, strangers_at(full))).p50,
         (knee.low, knee.per_s, knee.high),
         utilization_of(full),
         checks,
         calibrated_below=max(measured.point.offered_per_s for measured in seen.all) / knee.per_s,
         windows=calibration.source.windows,
         strangers=strangers_of(seen.all),
-        slower=slower_of([measured.point for measured in seen.all], searched),
+        slower=slower_of([measured.point for measured in seen.all], near(searched, knee.per_s)),
     )
+
+
+def first_knee(quiet: Quiet) -> Prediction:
+    """Return about where the knee lies. Raises ``MeasurementInvalid``."""
+    told = at_one_speed(quiet.all)
+    ones = told[: len(quiet.ones)]
+    calibration = calibrate(rejoined([measured.window for measured in told]))
+    return predict_knee(calibration, shape_of(told), around_of(told, ones, math.inf))
 
 
 def predicted_below_half(quiet: Quiet, first_per_s: float) -> tuple[Quiet, Calibration, Prediction]:
@@ -278,16 +285,14 @@ async def _loaded(running: Ramp, knee_per_s: float) -> AsyncIterator[Measured]:
         yield await undisturbed(running, share * knee_per_s)
 
 
-def delay_laws(
-    ones: Sequence[Measured], loaded: Sequence[Measured], prediction: Prediction
-) -> DelayLaws | None:
-    """Return the laws of the delay that agree with the windows in which actions came one by one.
+def delay_laws(ones: Sequence[Measured], prediction: Prediction) -> DelayLaws | None:
+    """Return the laws of the delay that agree with ``ones``, in which actions came one by one.
 
     None where those do not lie as they must: then the knee is not where it was predicted.
     """
     points = [
         DelayPoint(measured.point.offered_per_s, p50, p99)
-        for measured in (*ones, *loaded)
+        for measured in ones
         if measured.point.offered_per_s < HALF * prediction.p50
         and (p50 := measured.point.delay_ms["p50"]) is not None
         and (p99 := measured.point.delay_ms["p99"]) is not None

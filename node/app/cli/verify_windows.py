@@ -10,7 +10,7 @@ import numpy as np
 
 from node.planner.predict import FlowShape, Surroundings, works_in_background
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
-from node.planner.verification import MACHINE_FULL
+from node.planner.verification import slowed
 from node.simulation.ramp.generator import TICK_S
 from node.simulation.ramp.machine import cores
 from node.simulation.ramp.points import RampPoint
@@ -18,6 +18,8 @@ from node.simulation.ramp.ramp import Measured
 from node.types.errors import MeasurementInvalid
 
 NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
+
+NEAR: Final = 0.25
 
 _NS_PER_S: Final = 1_000_000_000
 _SEED: Final = 11
@@ -52,7 +54,42 @@ def around_of(windows: Sequence[Measured], ones: Sequence[Measured], rate: float
         laws[name] = fit_linear(spent_s, {"command": actions, "second": seconds}, resamples)
     # Strangers are left out: a node that wants more takes it from them, and nobody knows how much.
     # The verdict tells how many there were.
-    return Surroundings(cores=MACHINE_FULL * cores(), beside=laws)
+    return Surroundings(cores=cores(), beside=laws)
+
+
+def beside_strangers(around: Surroundings, taken: float) -> Surroundings:
+    """Return the same with others who take so many cores besides."""
+    strangers = LinearLaw(("second",), (taken,), ((taken,),), 0.0)
+    return msgspec.structs.replace(around, beside={**around.beside, "strangers": strangers})
+
+
+def at_one_speed(windows: Sequence[Measured]) -> list[Measured]:
+    """Return what ``windows`` would have cost at the machine's mean speed in all of them.
+
+    A window in which the yardstick took a tenth longer cost a tenth more, whatever the node did.
+    Those without a yardstick stay as they are.
+    """
+    readings = [m.point.yardstick_ms for m in windows if m.point.yardstick_ms is not None]
+    if not readings:
+        return list(windows)
+    return [_at_speed(measured, fmean(readings)) for measured in windows]
+
+
+def _at_speed(measured: Measured, yardstick_ms: float) -> Measured:
+    point = measured.point
+    if point.yardstick_ms is None:
+        return measured
+    factor = yardstick_ms / point.yardstick_ms
+    delay_ms = {
+        name: delay if delay is None else delay * factor for name, delay in point.delay_ms.items()
+    }
+    return msgspec.structs.replace(
+        measured,
+        point=msgspec.structs.replace(point, delay_ms=delay_ms, yardstick_ms=yardstick_ms),
+        window=slowed(measured.window, factor),
+        generator_s=measured.generator_s * factor,
+        beside_s={name: spent * factor for name, spent in measured.beside_s.items()},
+    )
 
 
 def _generator(ones: Sequence[Measured], rate: float) -> LinearLaw:
@@ -96,6 +133,11 @@ def strangers_of(windows: Sequence[Measured]) -> float | None:
 def strangers_in(measured: Measured) -> float:
     """Return the share of all cores that others took in a window; none where nobody knows."""
     return strangers_of([measured]) or 0.0
+
+
+def near(points: Sequence[RampPoint], knee_per_s: float) -> list[RampPoint]:
+    """Return those within a quarter of the knee: they decided where it lies."""
+    return [point for point in points if abs(point.wanted_per_s / knee_per_s - 1) <= NEAR]
 
 
 def slower_of(quiet: Sequence[RampPoint], ramped: Sequence[RampPoint]) -> float | None:

@@ -42,8 +42,9 @@ class RampPoint(msgspec.Struct, frozen=True):
 
     ``offered_per_s`` is what was due within it; ``share`` of the knee is None while it is sought.
     ``late_ms`` is how late the generator itself sent. ``utilization`` is the busy share of one core
-    for each process, the generator among them; ``machine`` that of all cores, whoever used them.
-    ``yardstick_ms`` is what a known piece of work took right before and right after.
+    for each process, the generator among them, and of the ``event_loop`` what it worked or waited
+    for a core; ``machine`` that of all cores, whoever used them.
+    ``yardstick_ms`` is what a known piece of work took within the window, on average.
     """
 
     wanted_per_s: float

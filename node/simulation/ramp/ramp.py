@@ -1,7 +1,8 @@
 """A ramp over one mix of one node: points are measured, the knee found, the curve drawn past it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter, process_time
 from typing import Final
@@ -16,7 +17,7 @@ from node.simulation.ramp.messages import Fire, Mix, Prepare, Sample
 from node.simulation.ramp.points import QUANTILES, Delays, Liquidations, RampPoint, point_of
 from node.simulation.ramp.target import Target
 from node.simulation.ramp.wave import Wave
-from node.simulation.ramp.yardstick import yardstick_ms
+from node.simulation.ramp.yardstick import Yardstick
 
 SHARES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 ACCOUNTS: Final = 500
@@ -28,6 +29,8 @@ CONNECTIONS: Final = 8
 WINDOW_S: Final = 4.0
 """Long enough for several seals and a few changes of the machine's own speed."""
 READS_APART_S: Final = 0.25
+COMPARED: Final = 3
+"""Windows of each of two points that are compared: one of a few seconds tells of the machine."""
 
 LIQUIDATION_LANE: Final = "lane_liquidation"
 
@@ -139,17 +142,15 @@ class Ramp:
         if opened:
             await self._wave.ready()
         await self._generator.prepare(Prepare(rate, seconds, cluster))
-        before_ms = yardstick_ms()
         async with asyncio.TaskGroup() as group:
             firing = group.create_task(
                 self._generator.fire(Fire(settings.warm_s, settings.grace_s))
             )
             if opened:
                 group.create_task(self._wave.run(seconds))
-            window, spent = await self._watch(window_s)
+            window, spent, yardstick = await self._watch(window_s)
         measured = _measured(firing.result(), rate, share, window, spent)
-        yardstick = (before_ms + yardstick_ms()) / 2
-        point = msgspec.structs.replace(measured.point, yardstick_ms=yardstick)
+        point = msgspec.structs.replace(measured.point, yardstick_ms=yardstick.mean_ms)
         return msgspec.structs.replace(measured, point=point)
 
     async def find(self, progress: Progress) -> Knee:
@@ -162,30 +163,35 @@ class Ramp:
         return search.knee()
 
     async def curve(self, knee_per_s: float, progress: Progress) -> list[RampPoint]:
-        """Return the points at the shares of the knee that the settings name."""
-        points = []
-        for share in self._settings.shares:
-            found = await self.measure(
-                share * knee_per_s, share=share, wave=self._settings.liquidations
-            )
-            progress("curve", found.point)
-            points.append(found.point)
-        return points
+        """Return the points at the shares of the knee that the settings name.
 
-    async def _watch(self, window_s: float) -> tuple[Telemetry, _Processors]:
-        """Return the node's counters over the window, and what processors did in it."""
+        The knee and the highest share are compared, so they are measured ``COMPARED`` times, by
+        turns: a machine whose speed moves is then the same to both.
+        """
+        shares, liquidations = self._settings.shares, self._settings.liquidations
+        compared = sorted({1.0, max(shares)} & set(shares))
+        found: dict[float, list[Measured]] = {share: [] for share in shares}
+        for share in (*shares, *compared * (COMPARED - 1)):
+            measured = await self.measure(share * knee_per_s, share=share, wave=liquidations)
+            progress("curve", measured.point)
+            found[share].append(measured)
+        return [middle_of(found[share]) for share in shares]
+
+    async def _watch(self, window_s: float) -> tuple[Telemetry, _Processors, Yardstick]:
+        """Return the node's counters over the window, what processors did in it, and how fast."""
         warm_s = self._settings.warm_s
         started = perf_counter()
         await asyncio.sleep(warm_s)
         pid = self._target.pid
         before, processors = await self._target.telemetry(), _Processors.now(pid)
-        await asyncio.sleep(max(0.0, started + warm_s + window_s - perf_counter()))
+        yardstick = Yardstick()
+        await yardstick.read_for(started + warm_s + window_s - perf_counter())
         after = await self._target.telemetry()
         while after.at_ns == before.at_ns:
             # The node works its answer out anew only now and then, and less often when it is busy.
             await asyncio.sleep(READS_APART_S)
             after = await self._target.telemetry()
-        return after.since(before), _Processors.now(pid).since(processors)
+        return after.since(before), _Processors.now(pid).since(processors), yardstick
 
 
 @asynccontextmanager
@@ -216,20 +222,32 @@ def _measured(
     point = msgspec.structs.replace(
         point_of(sample, rate),
         share=share,
-        liquidations=liquidations_of(window),
-        utilization={**shares, "event_loop": window.loop.busy_ns / window.window_ns},
+        liquidations=liquidations_of([window]),
+        utilization={**shares, "event_loop": window.loop.taken_ns / window.window_ns},
         machine=None if machine_s is None else machine_s / (window_s * window.cores),
     )
     strangers_s = None if machine_s is None else max(0.0, machine_s - sum(everyone_s.values()))
     return Measured(point, window, generator_s, sample.wakes, beside_s, strangers_s)
 
 
-def liquidations_of(window: Telemetry) -> Liquidations | None:
-    """Return how long liquidations waited in the window, None where there were none."""
-    lane = window.stage(LIQUIDATION_LANE)
-    if lane is None or not lane.waiting.count:
+def middle_of(windows: Sequence[Measured]) -> RampPoint:
+    """Return the point of middling goodput, with the liquidations of all ``windows``."""
+    points = sorted((measured.point for measured in windows), key=lambda one: one.goodput_per_s)
+    return msgspec.structs.replace(
+        points[len(points) // 2],
+        liquidations=liquidations_of([measured.window for measured in windows]),
+    )
+
+
+def liquidations_of(windows: Sequence[Telemetry]) -> Liquidations | None:
+    """Return how long liquidations waited in the windows, None where there were none."""
+    waits = [lane.waiting for window in windows if (lane := window.stage(LIQUIDATION_LANE))]
+    count = sum(wait.count for wait in waits)
+    if not count:
         return None
-    return Liquidations(proposed=lane.waiting.count, wait_ms=quantiles_ms(lane.waiting))
+    buckets = sum((Counter(wait.buckets) for wait in waits), Counter[int]())
+    together = HistogramCounts(buckets=dict(buckets), total=sum(wait.total for wait in waits))
+    return Liquidations(proposed=count, wait_ms=quantiles_ms(together))
 
 
 def quantiles_ms(histogram: HistogramCounts) -> Delays:

@@ -32,8 +32,9 @@ class Machine(msgspec.Struct, frozen=True):
 class MixReport(msgspec.Struct, frozen=True):
     """One mix. ``points`` are at shares of the knee, ``search`` those that found it.
 
-    ``kept_share`` is the goodput at the highest share over that at the knee: below 1 the node is
-    retrograde. ``refused_lanes`` are the lanes in which anything was refused in ``points``.
+    ``kept_share`` is the goodput at the highest share over that at the knee, each the middle one of
+    its windows: below 1 the node is retrograde. ``refused_lanes`` are the lanes in which anything
+    was refused in ``points``.
     """
 
     mix: Mix

@@ -25,7 +25,7 @@ from node.types.ids import MarketId, hex_from_address
 from node.types.units import PPM_ONE, Lots, Millis, Ticks
 
 MARKET: Final = MarketId(2)
-GROUPS: Final = 12
+GROUPS: Final = 48
 OF_A_GROUP: Final = 4
 FALL: Final = 0.028
 """How far one wave goes down: the way from initial to maintenance margin, and a little more."""

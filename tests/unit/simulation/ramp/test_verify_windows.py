@@ -9,7 +9,14 @@ import msgspec
 import pytest
 
 from node.app.cli.verify_plan import HALF, Quiet, predicted_below_half, undisturbed
-from node.app.cli.verify_windows import around_of, strangers_in, utilization_of
+from node.app.cli.verify_windows import (
+    around_of,
+    at_one_speed,
+    beside_strangers,
+    strangers_in,
+    utilization_of,
+)
+from node.planner.verification import slowed
 from node.simulation.ramp.generator import TICK_S
 from node.simulation.ramp.machine import cores
 from node.simulation.ramp.points import RampPoint
@@ -76,6 +83,53 @@ def test_what_lies_above_half_of_the_knee_is_left_out_of_it() -> None:
 def test_a_generator_of_which_nothing_is_known_is_not_told_to_cost_nothing() -> None:
     with pytest.raises(MeasurementInvalid, match="one by one"):
         around_of([measured(100.0, 50.0)], [], 1_000.0)
+
+
+def test_windows_of_a_slow_and_of_a_fast_machine_tell_the_same_node() -> None:
+    plain = measured(400.0, 200.0)
+    node = KnownNode()
+    slow = msgspec.structs.replace(
+        plain,
+        point=msgspec.structs.replace(plain.point, delay_ms={"p50": 6.0, "p99": None}),
+        window=slowed(node.window(400.0, 200.0, Random(1)), 1.5),
+        generator_s=1.5 * plain.generator_s,
+        beside_s={"ramp": 1.5 * 0.02},
+    )
+    windows = [
+        msgspec.structs.replace(
+            window, point=msgspec.structs.replace(window.point, yardstick_ms=yardstick_ms)
+        )
+        for window, yardstick_ms in ((plain, 2.0), (slow, 3.0))
+    ]
+    fast, same = at_one_speed(windows)
+    assert fast.window.loop.busy_ns == pytest.approx(same.window.loop.busy_ns)
+    assert fast.window.loop.busy_ns == pytest.approx(1.25 * plain.window.loop.busy_ns)
+    assert fast.window.processes == pytest.approx(same.window.processes)
+    assert [kind.total_ns for kind in fast.window.kinds] == pytest.approx(
+        [kind.total_ns for kind in same.window.kinds]
+    )
+    assert fast.generator_s == pytest.approx(same.generator_s)
+    assert fast.beside_s == pytest.approx(same.beside_s)
+    assert same.point.delay_ms == {"p50": pytest.approx(5.0), "p99": None}
+    # The clock and the disk have no part in it.
+    assert fast.window.window_ns == plain.window.window_ns
+    assert fast.window.journal == plain.window.journal
+
+
+def test_windows_that_nobody_timed_stay_as_they_are() -> None:
+    untimed = measured(400.0, 200.0)
+    assert at_one_speed([untimed]) == [untimed]
+    timed = msgspec.structs.replace(
+        untimed, point=msgspec.structs.replace(untimed.point, yardstick_ms=2.0)
+    )
+    assert at_one_speed([untimed, timed]) == [untimed, timed]
+
+
+def test_strangers_hold_cores_beside_the_node() -> None:
+    around = around_of([measured(100.0, 50.0)] * 3, [measured(100.0, 50.0)], 1_000.0)
+    beside = beside_strangers(around, 0.4).beside
+    assert beside["strangers"].at({"second": 1.0, "command": 500.0}) == 0.4
+    assert {"generator", "ramp"} < set(beside)
 
 
 class Measuring:
