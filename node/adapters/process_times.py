@@ -1,4 +1,4 @@
-"""Processor time of the node's processes, as the kernel accounts for it.
+"""Processor time of the node's processes, and a thread's wait for it, as the kernel accounts.
 
 Linux tells it in ``/proc/<pid>/stat``, in ticks of a hundredth of a second (proc(5), fields 14 and
 15), and how long a thread was ready and had no core in ``/proc/thread-self/schedstat`` (the
@@ -64,15 +64,15 @@ def spent_ns_of(pid: int) -> int | None:
     return (int(fields[_USER_TICKS]) + int(fields[_USER_TICKS + 1])) * _NS_PER_TICK
 
 
-def waited_ns() -> int:
-    """Return how long the calling thread was ready to run and had no core; 0 if nobody tells.
+def waited_ns() -> int | None:
+    """Return how long the calling thread was ready to run and had no core; None: nobody tells.
 
     Some 20 us: the file is made when it is read.
     """
     try:
         return int(_SCHEDULING.read_bytes().split()[1])
     except (OSError, IndexError, ValueError):
-        return 0
+        return None
 
 
 def cores() -> int:

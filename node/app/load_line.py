@@ -134,7 +134,7 @@ class LoadWatch:
     def _note_idle(self, recent: Telemetry) -> None:
         """Remember what the node spends with nobody there, as the last quiet window says."""
         if recent.window_ns >= SPAN_NS and items_of(recent) == 0:
-            self._loop_idle = recent.loop.taken_ns / recent.window_ns
+            self._loop_idle = recent.loop.busy_ns / recent.window_ns
             self._machine_idle = sum(recent.processes.values()) / recent.window_ns
 
     def _rank(self, told: Telemetry, costs: tuple[StageReport, ...]) -> list[Limit]:
@@ -143,7 +143,8 @@ class LoadWatch:
         work = Work(
             elapsed_s=told.window_ns / NS_PER_SECOND,
             items=items,
-            loop_taken_s=told.loop.taken_ns / NS_PER_SECOND,
+            loop_busy_s=told.loop.busy_ns / NS_PER_SECOND,
+            loop_waited_s=told.loop.waited_ns / NS_PER_SECOND,
             machine_busy_s=sum(told.processes.values()) / NS_PER_SECOND,
             cores=told.cores,
             loop_idle=self._loop_idle,

@@ -53,7 +53,8 @@ class Platform(msgspec.Struct, frozen=True):
     """What differs between a machine and a simulation of one.
 
     ``busy_ns``: how long the event loop's thread has worked, from an arbitrary start;
-    ``waited_ns``: how long it was ready and had no core. Both are asked in that thread.
+    ``waited_ns``: how long it was ready and had no core, None where nobody tells. Both are asked in
+    that thread.
     ``start_worker`` starts what recovers signatures, ``open_file`` opens the journal's newest
     segment, ``make_replica`` makes what re-executes batches.
     """
@@ -61,7 +62,7 @@ class Platform(msgspec.Struct, frozen=True):
     clock: Clock
     apply: Apply[State]
     busy_ns: Callable[[], int]
-    waited_ns: Callable[[], int]
+    waited_ns: Callable[[], int | None]
     start_worker: StartWorker
     open_file: Callable[[Path], SegmentFile]
     make_replica: Callable[[ReplicaSetup], ReplicaHost]

@@ -6,8 +6,8 @@ of them is the node's (forced flow law; Denning and Buzen 1978).
 
 - loop: stages that share one event loop share its time. With v_s visits of S_s seconds each, the
   limit is 1 / sum(v_s S_s). What the loop does with nobody there (timers, looks at L1) is taken off
-  first: (1 - U_0) / ((U - U_0) / rate), where U_0 is its utilization when nothing came in. A loop
-  that is ready and has no core is not free either: S holds the wait for one.
+  first: (1 - U_0) / ((U - U_0) / rate), where U_0 is its utilization when nothing came in. While
+  the loop is ready and has no core its time passes too: each second of work takes 1 + W/L.
 - machine: the same with all processes together and its cores in place of 1.
 - pools: c / S. A process that works in batches: 1 / S, S being its processor time for an item.
 - journal: one block is built and made durable before the next is begun, so with n the largest
@@ -34,17 +34,18 @@ MILLIS = 1_000
 class Work(msgspec.Struct, frozen=True):
     """What the machine did over ``elapsed_s`` for ``items``; times are seconds of processor.
 
-    ``loop_taken_s`` holds besides what the loop's thread waited for a core. ``loop_idle`` and
-    ``machine_idle`` are the utilizations, in cores, when nothing came in.
+    ``loop_waited_s`` is what the loop was ready without a core. ``loop_idle`` and ``machine_idle``
+    are the utilizations, in cores, when nothing came in.
     """
 
     elapsed_s: float
     items: int
-    loop_taken_s: float
+    loop_busy_s: float
     machine_busy_s: float
     cores: int
     loop_idle: float = 0.0
     machine_idle: float = 0.0
+    loop_waited_s: float = 0.0
 
 
 class Commits(msgspec.Struct, frozen=True):
@@ -82,7 +83,12 @@ class Chain(msgspec.Struct, frozen=True):
 
 def loop_limit(work: Work) -> Limit | None:
     """Return the limit of the event loop; None where nothing came in or nothing took time."""
-    return _shared("loop", "(1 - U0) / sum(v S)", work, work.loop_taken_s, work.loop_idle, 1)
+    limit = _shared("loop", "(1 - U0) / sum(v S)", work, work.loop_busy_s, work.loop_idle, 1)
+    if limit is None or not work.loop_waited_s:
+        return limit
+    longer = 1 + work.loop_waited_s / work.loop_busy_s
+    told = f"{limit.law} / {longer:.2f}, the wait for a core"
+    return msgspec.structs.replace(limit, limit_per_s=limit.limit_per_s / longer, law=told)
 
 
 def machine_limit(work: Work) -> Limit | None:

@@ -147,8 +147,8 @@ class LoopCounters(msgspec.Struct, frozen=True):
     selector is charged nothing, so this is all that ran on it, counted by a stage or not.
     ``elapsed_ns`` is the time that went by. On a machine with too few cores the thread is also
     ready without getting one: ``waited_ns``, 0 where the kernel does not tell. A loop that never
-    rests has spent all of its time in the two. ``turns`` counts the blocks' turns of the writer,
-    empty ones included.
+    rests has spent nearly all of its time in the two. ``turns`` counts the blocks' turns of the
+    writer, empty ones included.
     """
 
     busy_ns: int

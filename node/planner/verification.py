@@ -52,12 +52,12 @@ class DelayCheck(msgspec.Struct, frozen=True):
 class MixVerdict(msgspec.Struct, frozen=True):
     """Actions a second. ``error_ratio`` is predicted p50 / measured − 1.
 
-    ``beside_strangers`` is what the same calibration predicts for the cores that others left at the
-    knee: not a prediction, as it knows of them, but it tells a wrong law from a busy machine.
+    ``beside_strangers`` is what the same calibration predicts beside those who used the machine at
+    the knee: not a prediction, as it knows of them, but it tells a wrong law from a busy machine.
 
-    ``slower``: a known piece of work took so many times as long while the node was ramped as while
-    it was calibrated; None where it was not timed. ``error_at_same_speed`` is the error if the knee
-    is taken at the speed of the calibration: what of it is the prediction's own.
+    ``measured_at_same_speed``: the measured knee at the speed at which the machine was calibrated,
+    from how long a known piece of work took in each window; None where it was not timed.
+    ``error_at_same_speed`` is against that one: what of the error is the prediction's own.
 
     ``measured_low`` was carried and ``measured_high`` was not. ``strangers`` is the share of the
     machine that others used while it was calibrated: what they take afterwards, nobody can predict.
@@ -75,14 +75,14 @@ class MixVerdict(msgspec.Struct, frozen=True):
     next_bottleneck: str | None
     ceilings: tuple[Ceiling, ...]
     utilization: dict[str, float]
-    """At the lowest rate that was not carried: busy shares of a core, ``machine`` of all cores,
-    without what works in the background."""
+    """At the lowest rate that was not carried: busy shares of a core, of the ``event_loop`` what it
+    waited for a core too, ``machine`` of all cores without what works in the background."""
     delays: tuple[DelayCheck, ...]
     calibrated_below: float
     """The highest rate that the calibration saw, over the measured knee."""
     windows: int
     strangers: float | None
-    slower: float | None = None
+    measured_at_same_speed: float | None = None
     error_at_same_speed: float | None = None
 
     @property
@@ -102,11 +102,11 @@ def verdict_of(  # noqa: PLR0913 - a verdict is all of this
     calibrated_below: float,
     windows: int,
     strangers: float | None,
-    slower: float | None,
+    at_same_speed: float | None,
 ) -> MixVerdict:
     """Return the verdict; ``measured`` is the knee between its two bounds (low, knee, high).
 
-    ``beside_strangers`` is the prediction for the cores that were left at the knee.
+    ``beside_strangers`` is the prediction beside those who used the machine at the knee.
     """
     low, knee, high = measured
     return MixVerdict(
@@ -126,8 +126,8 @@ def verdict_of(  # noqa: PLR0913 - a verdict is all of this
         calibrated_below=calibrated_below,
         windows=windows,
         strangers=strangers,
-        slower=slower,
-        error_at_same_speed=None if slower is None else prediction.p50 / (knee * slower) - 1,
+        measured_at_same_speed=at_same_speed,
+        error_at_same_speed=None if at_same_speed is None else prediction.p50 / at_same_speed - 1,
     )
 
 
@@ -135,8 +135,9 @@ def busiest(utilization: Mapping[str, float]) -> str:
     """Return what was full, by the names of the predictions' resources.
 
     ``utilization`` holds the busy share of a core for each process, of all cores as ``machine``,
-    without what works in the background, and of the loop what work and waiting for a core took. A
-    full machine is named before any process: then none of them could get more.
+    without what works in the background, and of the loop what work and waiting for a core took: of
+    the other processes nobody knows what they waited. A full machine is named before any process:
+    then none of them could get more.
     """
     if utilization.get("machine", 0.0) >= MACHINE_FULL:
         return "machine"
@@ -180,9 +181,10 @@ def rejoined(windows: Sequence[Telemetry]) -> list[Telemetry]:
 
 
 def slowed(window: Telemetry, factor: float) -> Telemetry:
-    """Return ``window`` as if all that the node did in it had taken ``factor`` times as long.
+    """Return ``window`` as if all that processors did in it had taken ``factor`` times as long.
 
-    The clock, the disk and the chain are not the processor's: their times stay.
+    That is commands, blocks, loop and processes. The clock, the disk and the chain stay as they
+    are, and so do the stages, some of which wait for them.
     """
 
     def times(ns: int, power: int = 1) -> int:
@@ -192,7 +194,6 @@ def slowed(window: Telemetry, factor: float) -> Telemetry:
     loop, blocks = window.loop, window.blocks
     return replace(
         window,
-        stages=tuple(replace(stage, busy_ns=times(stage.busy_ns)) for stage in window.stages),
         kinds=tuple(
             replace(kind, total_ns=times(kind.total_ns), square_ns2=times(kind.square_ns2, power=2))
             for kind in window.kinds

@@ -1,7 +1,7 @@
 """``plimsoll plan --verify``: a node's knee, predicted from its quiet hours, then measured.
 
     quiet: rates from a tiny one up, while nothing is half busy ─▶ a first knee
-           rates up to 38 % of that one ─▶ calibration ─▶ the knee, and how delays grow
+           rates up to 34 % of that one ─▶ calibration ─▶ the knee, and how delays grow
     ramp:  the same node, the same flow, to its knee and past it ─▶ measured
     both ─▶ verdict
 
@@ -33,9 +33,8 @@ from node.app.cli.verify_windows import (
     around_of,
     at_one_speed,
     beside_strangers,
-    near,
+    knee_at_speed_of,
     shape_of,
-    slower_of,
     strangers_at,
     strangers_in,
     strangers_of,
@@ -218,7 +217,7 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         calibrated_below=max(measured.point.offered_per_s for measured in seen.all) / knee.per_s,
         windows=calibration.source.windows,
         strangers=strangers_of(seen.all),
-        slower=slower_of([measured.point for measured in seen.all], near(searched, knee.per_s)),
+        at_same_speed=knee_at_speed_of(seen.all, searched, settings.search),
     )
 
 
@@ -226,7 +225,7 @@ def first_knee(quiet: Quiet) -> Prediction:
     """Return about where the knee lies. Raises ``MeasurementInvalid``."""
     told = at_one_speed(quiet.all)
     ones = told[: len(quiet.ones)]
-    calibration = calibrate(rejoined([measured.window for measured in told]))
+    calibration = calibrate(rejoined([measured.window for measured in told]), load_max=1.0)
     return predict_knee(calibration, shape_of(told), around_of(told, ones, math.inf))
 
 

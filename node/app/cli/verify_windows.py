@@ -12,14 +12,13 @@ from node.planner.predict import FlowShape, Surroundings, works_in_background
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
 from node.planner.verification import slowed
 from node.simulation.ramp.generator import TICK_S
+from node.simulation.ramp.knee import SearchLimits, knee_at_speed
 from node.simulation.ramp.machine import cores
 from node.simulation.ramp.points import RampPoint
 from node.simulation.ramp.ramp import Measured
 from node.types.errors import MeasurementInvalid
 
 NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
-
-NEAR: Final = 0.25
 
 _NS_PER_S: Final = 1_000_000_000
 _SEED: Final = 11
@@ -66,8 +65,8 @@ def beside_strangers(around: Surroundings, taken: float) -> Surroundings:
 def at_one_speed(windows: Sequence[Measured]) -> list[Measured]:
     """Return what ``windows`` would have cost at the machine's mean speed in all of them.
 
-    A window in which the yardstick took a tenth longer cost a tenth more, whatever the node did.
-    Those without a yardstick stay as they are.
+    A window in which the yardstick took a tenth longer is taken to have cost a tenth more. Delays
+    stay as they are: not all of them is work. So do windows without a yardstick.
     """
     readings = [m.point.yardstick_ms for m in windows if m.point.yardstick_ms is not None]
     if not readings:
@@ -80,12 +79,9 @@ def _at_speed(measured: Measured, yardstick_ms: float) -> Measured:
     if point.yardstick_ms is None:
         return measured
     factor = yardstick_ms / point.yardstick_ms
-    delay_ms = {
-        name: delay if delay is None else delay * factor for name, delay in point.delay_ms.items()
-    }
     return msgspec.structs.replace(
         measured,
-        point=msgspec.structs.replace(point, delay_ms=delay_ms, yardstick_ms=yardstick_ms),
+        point=msgspec.structs.replace(point, yardstick_ms=yardstick_ms),
         window=slowed(measured.window, factor),
         generator_s=measured.generator_s * factor,
         beside_s={name: spent * factor for name, spent in measured.beside_s.items()},
@@ -135,16 +131,12 @@ def strangers_in(measured: Measured) -> float:
     return strangers_of([measured]) or 0.0
 
 
-def near(points: Sequence[RampPoint], knee_per_s: float) -> list[RampPoint]:
-    """Return those within a quarter of the knee: they decided where it lies."""
-    return [point for point in points if abs(point.wanted_per_s / knee_per_s - 1) <= NEAR]
-
-
-def slower_of(quiet: Sequence[RampPoint], ramped: Sequence[RampPoint]) -> float | None:
-    """Return how many times as long the yardstick took while ramping as before; None: untimed."""
-    before = [point.yardstick_ms for point in quiet if point.yardstick_ms is not None]
-    after = [point.yardstick_ms for point in ramped if point.yardstick_ms is not None]
-    return fmean(after) / fmean(before) if before and after else None
+def knee_at_speed_of(
+    quiet: Sequence[Measured], ramped: Sequence[RampPoint], limits: SearchLimits
+) -> float | None:
+    """Return the knee at the speed at which ``quiet`` was measured, or told; None: untimed."""
+    timed = [m.point.yardstick_ms for m in quiet if m.point.yardstick_ms is not None]
+    return knee_at_speed(ramped, fmean(timed), limits) if timed else None
 
 
 def utilization_of(point: RampPoint) -> dict[str, float]:

@@ -14,6 +14,8 @@ for the next rate, so that cannot mislead it.
 """
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -47,6 +49,39 @@ class Knee(msgspec.Struct, frozen=True):
     open_ended: bool = False
 
 
+def is_carried(point: RampPoint, *, limits: SearchLimits) -> bool:
+    """Return whether the node carried what was offered."""
+    p99 = point.delay_ms["p99"]
+    enough = point.goodput_per_s >= limits.goodput_share * point.offered_per_s
+    return enough and p99 is not None and p99 <= limits.p99_ms_max
+
+
+def knee_at_speed(
+    points: Sequence[RampPoint], yardstick_ms: float, limits: SearchLimits
+) -> float | None:
+    """Return the knee of a machine on which the yardstick takes ``yardstick_ms``.
+
+    A rate r was as hard for a machine on which it took y as r · y / ``yardstick_ms`` is for this
+    one. The knee is where the fewest of ``points`` speak against it: carried above it, or not
+    carried below; of several such places it is the geometric middle. None where the points that
+    were timed were all carried, or none of them was.
+    """
+    judged = sorted(
+        (point.offered_per_s * point.yardstick_ms / yardstick_ms, is_carried(point, limits=limits))
+        for point in points
+        if point.yardstick_ms is not None
+    )
+    verdicts = [carried for _, carried in judged]
+    if all(verdicts) or not any(verdicts):
+        return None
+    against = {
+        (low, high): sum(carried is (rate > low) for rate, carried in judged)
+        for (low, _), (high, _) in pairwise(judged)
+    }
+    best = [place for place, count in against.items() if count == min(against.values())]
+    return math.sqrt(best[0][0] * best[-1][1])
+
+
 class KneeSearch:
     """Ask ``next_rate``, measure there, ``note`` the point; over when ``next_rate`` is None."""
 
@@ -58,12 +93,6 @@ class KneeSearch:
         self._rate = 0.0
         self._windows: list[bool] = []
         self._points = 0
-
-    def carried(self, point: RampPoint) -> bool:
-        """Return whether the node carried what was offered."""
-        p99 = point.delay_ms["p99"]
-        enough = point.goodput_per_s >= self._limits.goodput_share * point.offered_per_s
-        return enough and p99 is not None and p99 <= self._limits.p99_ms_max
 
     def next_rate(self) -> float | None:
         """Return the rate to measure next, None when the knee is known well enough."""
@@ -85,7 +114,7 @@ class KneeSearch:
         self._points += 1
         rate = self._rate = point.wanted_per_s
         climbing = math.isinf(self._high)
-        self._windows.append(self.carried(point))
+        self._windows.append(is_carried(point, limits=self._limits))
         yes = self._windows.count(True)
         if yes == _DECISIVE or (climbing and self._windows == [True]):
             self._guess = None

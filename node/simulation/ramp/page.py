@@ -28,7 +28,8 @@ def page_of(report: RampReport) -> str:
 
 
 def _chapter(found: MixReport) -> Chapter:
-    points = sorted([*found.search, *found.points], key=lambda point: point.offered_per_s)
+    points = [*found.search, *found.points, *found.again]
+    points.sort(key=lambda point: point.offered_per_s)
     knee = found.knee.per_s
     panels = [
         Panel("Goodput over offered load", _OFFERED, "actions/s", _goodput(points), mark=knee),

@@ -1,8 +1,7 @@
 """A ramp over one mix of one node: points are measured, the knee found, the curve drawn past it."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter, process_time
 from typing import Final
@@ -163,19 +162,22 @@ class Ramp:
         return search.knee()
 
     async def curve(self, knee_per_s: float, progress: Progress) -> list[RampPoint]:
-        """Return the points at the shares of the knee that the settings name.
+        """Return the points at the shares of the knee that the settings name, and then more of two.
 
-        The knee and the highest share are compared, so they are measured ``COMPARED`` times, by
-        turns: a machine whose speed moves is then the same to both.
+        The knee and what is past it are compared, so they are measured ``COMPARED`` times, by
+        turns: a machine whose speed moves is then the same to both. Waves are for the first time: a
+        position is halved by each, and there is no opening it again.
         """
         shares, liquidations = self._settings.shares, self._settings.liquidations
-        compared = sorted({1.0, max(shares)} & set(shares))
-        found: dict[float, list[Measured]] = {share: [] for share in shares}
-        for share in (*shares, *compared * (COMPARED - 1)):
-            measured = await self.measure(share * knee_per_s, share=share, wave=liquidations)
-            progress("curve", measured.point)
-            found[share].append(measured)
-        return [middle_of(found[share]) for share in shares]
+        highest = max(shares, default=0.0)
+        compared = (1.0, highest) if 1.0 in shares and highest > 1.0 else ()
+        points = []
+        for place, share in enumerate((*shares, *compared * (COMPARED - 1))):
+            wave = liquidations and place < len(shares)
+            point = (await self.measure(share * knee_per_s, share=share, wave=wave)).point
+            progress("curve", point)
+            points.append(point)
+        return points
 
     async def _watch(self, window_s: float) -> tuple[Telemetry, _Processors, Yardstick]:
         """Return the node's counters over the window, what processors did in it, and how fast."""
@@ -222,7 +224,7 @@ def _measured(
     point = msgspec.structs.replace(
         point_of(sample, rate),
         share=share,
-        liquidations=liquidations_of([window]),
+        liquidations=liquidations_of(window),
         utilization={**shares, "event_loop": window.loop.taken_ns / window.window_ns},
         machine=None if machine_s is None else machine_s / (window_s * window.cores),
     )
@@ -230,24 +232,12 @@ def _measured(
     return Measured(point, window, generator_s, sample.wakes, beside_s, strangers_s)
 
 
-def middle_of(windows: Sequence[Measured]) -> RampPoint:
-    """Return the point of middling goodput, with the liquidations of all ``windows``."""
-    points = sorted((measured.point for measured in windows), key=lambda one: one.goodput_per_s)
-    return msgspec.structs.replace(
-        points[len(points) // 2],
-        liquidations=liquidations_of([measured.window for measured in windows]),
-    )
-
-
-def liquidations_of(windows: Sequence[Telemetry]) -> Liquidations | None:
-    """Return how long liquidations waited in the windows, None where there were none."""
-    waits = [lane.waiting for window in windows if (lane := window.stage(LIQUIDATION_LANE))]
-    count = sum(wait.count for wait in waits)
-    if not count:
+def liquidations_of(window: Telemetry) -> Liquidations | None:
+    """Return how long liquidations waited in the window, None where there were none."""
+    lane = window.stage(LIQUIDATION_LANE)
+    if lane is None or not lane.waiting.count:
         return None
-    buckets = sum((Counter(wait.buckets) for wait in waits), Counter[int]())
-    together = HistogramCounts(buckets=dict(buckets), total=sum(wait.total for wait in waits))
-    return Liquidations(proposed=count, wait_ms=quantiles_ms(together))
+    return Liquidations(proposed=lane.waiting.count, wait_ms=quantiles_ms(lane.waiting))
 
 
 def quantiles_ms(histogram: HistogramCounts) -> Delays:

@@ -30,11 +30,12 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class MixReport(msgspec.Struct, frozen=True):
-    """One mix. ``points`` are at shares of the knee, ``search`` those that found it.
+    """One mix. ``search`` are the points that found the knee, ``points`` those at shares of it.
 
-    ``kept_share`` is the goodput at the highest share over that at the knee, each the middle one of
-    its windows: below 1 the node is retrograde. ``refused_lanes`` are the lanes in which anything
-    was refused in ``points``.
+    ``again`` are windows of two of them that were measured more than once; of these the window of
+    middling goodput is among ``points``. ``kept_share`` is the goodput at the highest share over
+    that at the knee: below 1 the node is retrograde. ``refused_lanes`` are the lanes in which
+    anything was refused in ``points`` or ``again``.
     """
 
     mix: Mix
@@ -43,6 +44,7 @@ class MixReport(msgspec.Struct, frozen=True):
     points: list[RampPoint]
     kept_share: float | None
     refused_lanes: list[str]
+    again: list[RampPoint] = []
 
 
 class RampReport(msgspec.Struct, frozen=True):
@@ -56,18 +58,33 @@ class RampReport(msgspec.Struct, frozen=True):
 def mix_report(
     mix: Mix, knee: Knee, search: Sequence[RampPoint], points: Sequence[RampPoint]
 ) -> MixReport:
-    """Return the report of one mix."""
+    """Return the report of one mix; ``points`` may hold several of one share."""
     refused = {
         name for point in points for name, lane in point.lanes.items() if lane.refused or lane.lost
     }
+    shown = [
+        _middle([point for point in points if point.share == share])
+        for share in dict.fromkeys(point.share for point in points)
+    ]
     return MixReport(
         mix=mix,
         knee=knee,
         search=list(search),
-        points=list(points),
-        kept_share=_kept_share(points),
+        points=[point for point, _ in shown],
+        kept_share=_kept_share([point for point, _ in shown]),
         refused_lanes=sorted(refused),
+        again=[point for _, others in shown for point in others],
     )
+
+
+def _middle(points: Sequence[RampPoint]) -> tuple[RampPoint, list[RampPoint]]:
+    """Return the point of middling goodput, with the liquidations of any, and the others."""
+    by_goodput = sorted(points, key=lambda point: point.goodput_per_s)
+    middle = by_goodput.pop(len(by_goodput) // 2)
+    waits = [point.liquidations for point in points if point.liquidations is not None]
+    if waits and middle.liquidations is None:
+        middle = msgspec.structs.replace(middle, liquidations=waits[0])
+    return middle, by_goodput
 
 
 def _kept_share(points: Sequence[RampPoint]) -> float | None:

@@ -123,7 +123,7 @@ def platform_of(script: Script, loop: VirtualLoop, clock: VirtualClock) -> Platf
         clock=clock,
         apply=charged,
         busy_ns=lambda: loop.spent_ns,
-        waited_ns=lambda: 0,
+        waited_ns=lambda: None,
         start_worker=start_worker,
         open_file=UnsyncedFile,
         make_replica=InlineReplica,

@@ -1,8 +1,11 @@
-"""Each stage is counted to what it really works with."""
+"""Each stage is counted to what it really works with, and the loop by two clocks."""
+
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from node.app.telemetry import runs_on
+from node.app.telemetry import Meters, runs_on
 
 
 @pytest.mark.parametrize(
@@ -17,3 +20,16 @@ from node.app.telemetry import runs_on
 )
 def test_a_stage_runs_where_it_is_told_to(stage: str, workers: int, found: str) -> None:
     assert runs_on(stage, workers) == found
+
+
+def test_what_the_loop_waited_never_falls_though_the_kernel_may_not_tell() -> None:
+    clocks: dict[str, int | None] = {"busy": 700, "waited": 300, "now": 0}
+    platform = SimpleNamespace(busy_ns=lambda: clocks["busy"], waited_ns=lambda: clocks["waited"])
+    clock = SimpleNamespace(now_ns=lambda: clocks["now"])
+    node: Any = SimpleNamespace(base=SimpleNamespace(platform=platform, clock=clock))
+    meters = Meters(node)
+    for waited, told in ((340, 40), (None, 40), (390, 90)):
+        clocks |= {"busy": 750, "waited": waited, "now": 1_000}
+        loop = meters.loop()
+        assert (loop.busy_ns, loop.waited_ns, loop.taken_ns) == (50, told, 50 + told)
+        assert loop.elapsed_ns == 1_000

@@ -42,7 +42,7 @@ class Machine:
             base=SimpleNamespace(
                 rules=state.rules, state=state, clock=clock, lag=lag, journal=journal
             ),
-            meters=SimpleNamespace(loop=lambda: LoopCounters(self.loop // 2, 0, 0, self.loop // 2)),
+            meters=SimpleNamespace(loop=lambda: LoopCounters(self.loop, 0, 0)),
             risk=SimpleNamespace(busy_ns=[0]),
             standings=SimpleNamespace(da_bytes=0, unposted=0, reached=dict.fromkeys(Standing, 0)),
             settlement=self,

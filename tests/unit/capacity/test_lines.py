@@ -37,7 +37,7 @@ CHAIN = Chain(
 
 
 def work(**figures: float) -> Work:
-    known = {"elapsed_s": 10.0, "items": 1_000, "loop_taken_s": 4.0, "machine_busy_s": 10.0}
+    known = {"elapsed_s": 10.0, "items": 1_000, "loop_busy_s": 4.0, "machine_busy_s": 10.0}
     return Work(**{**known, "cores": 2, **figures})  # type: ignore[arg-type]
 
 
@@ -60,6 +60,18 @@ def test_stages_of_one_loop_add_their_costs() -> None:
     assert quiet.limit_per_s == pytest.approx(0.95 / 3.5e-3)
 
 
+def test_a_loop_that_waits_for_a_core_takes_longer_for_the_same_work() -> None:
+    # 4 ms of work each, and 1 ms for which the loop was ready and had no core.
+    limit = loop_limit(work(loop_waited_s=1.0))
+    assert limit is not None
+    assert limit.limit_per_s == pytest.approx(200)
+    assert limit.law.endswith("/ 1.25, the wait for a core")
+    # What it waited when nothing came in makes no limit vanish.
+    idle = loop_limit(work(loop_idle=0.39, loop_waited_s=1.0))
+    assert idle is not None
+    assert idle.limit_per_s == pytest.approx(0.61 / 0.1e-3 / 1.25)
+
+
 def test_processes_share_the_cores() -> None:
     limit = machine_limit(work())
     assert limit is not None
@@ -68,7 +80,7 @@ def test_processes_share_the_cores() -> None:
 
 
 @pytest.mark.parametrize(
-    "figures", [{"items": 0}, {"loop_taken_s": 0.0}, {"loop_idle": 1.0}, {"loop_idle": 0.4}]
+    "figures", [{"items": 0}, {"loop_busy_s": 0.0}, {"loop_idle": 1.0}, {"loop_idle": 0.4}]
 )
 def test_what_a_window_cannot_tell_is_no_limit(figures: dict[str, float]) -> None:
     assert loop_limit(work(**figures)) is None

@@ -37,7 +37,7 @@ def read(times: int) -> Telemetry:
         stages=(stage,),
         kinds=(KindCounters("place", *[times] * 5),),
         blocks=BlockCounters(times, times, times),
-        loop=LoopCounters(times, 1_000 * times, times),
+        loop=LoopCounters(times, 1_000 * times, times, 2 * times),
         processes={"node": 9 * times},
         journal=JournalCounters(times, times, times),
         messages=MessageCounters(times, times, times),

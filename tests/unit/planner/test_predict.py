@@ -19,7 +19,15 @@ from node.capacity.telemetry import (
     Telemetry,
 )
 from node.planner.calibration import Calibration, calibrate
-from node.planner.predict import LOOP_FULL, FlowShape, Prediction, Surroundings, predict_knee
+from node.planner.predict import (
+    CROWDING,
+    LOOP_FULL,
+    FlowShape,
+    Prediction,
+    Surroundings,
+    predict_knee,
+    waiting_share,
+)
 from node.planner.regression import LinearLaw
 from node.planner.verification import rejoined
 
@@ -42,7 +50,7 @@ class KnownNode(msgspec.Struct, frozen=True):
     def knee_per_s(self, around: Surroundings) -> float:
         """Return the loop's limit when turns are full, by fixed-point iteration.
 
-        What it waits for a core makes each of its microseconds so much longer.
+        On two cores its waits for one make each of its microseconds longer; on more, not here.
         """
         blocks = 1 / around.turn_s_max
         fixed_us = self.second_us + blocks * self.block_us
@@ -51,7 +59,8 @@ class KnownNode(msgspec.Struct, frozen=True):
         cores, knee = around.cores or 2, 0.0
         for _ in range(200):
             others = knee * (self.verify_us + self.replica_us) / 1e6
-            wait = 1 + others**cores / math.factorial(int(cores))
+            # Erlang's C of two cores, in closed form.
+            wait = 1 + (CROWDING * others**2 / (2 + others) if cores == 2 else 0.0)
             knee = (knee + (LOOP_FULL * 1e6 / wait - fixed_us) / each_us) / 2
         return knee
 
@@ -138,49 +147,66 @@ def test_any_node_whose_loop_binds(
     action_us: float, block_us: float, verify_us: float, seed: int
 ) -> None:
     node = KnownNode(block_us=block_us, action_us=action_us, verify_us=verify_us, noise=0.01)
-    around = Surroundings(cores=8.0)
+    around = Surroundings(cores=8)
     found = predict_knee(node.calibrated(seed), ONE, around)
     assert found.bottleneck == "event_loop"
     assert found.p50 == pytest.approx(node.knee_per_s(around), rel=0.1)
 
 
 def test_a_slow_pool_is_named_and_the_loop_comes_next() -> None:
-    found = predict_knee(KnownNode(verify_us=200.0).calibrated(), ONE, Surroundings(cores=8.0))
+    found = predict_knee(KnownNode(verify_us=200.0).calibrated(), ONE, Surroundings(cores=8))
     assert (found.bottleneck, found.next_bottleneck) == ("verification", "event_loop")
     assert found.p50 == pytest.approx(5_000, rel=0.05)
 
 
 def test_processes_that_share_too_few_cores_are_full_together() -> None:
     generator = LinearLaw(("command", "second"), (80e-6, 0.05), ((80e-6, 0.05),), 0.0)
-    around = Surroundings(cores=2.0, beside={"generator": generator})
+    around = Surroundings(cores=2, beside={"generator": generator})
     found = predict_knee(KnownNode().calibrated(), ONE, around)
     # 100 + 60 + 30 + 80 us, and about 0.075 cores that do not depend on the load.
     machine = next(ceiling for ceiling in found.ceilings if ceiling.resource == "machine")
     assert machine.p50 == pytest.approx((2 - 0.075) / 270e-6, rel=0.05)
-    # One core less than the loop and the others need: no station of its own is full.
-    crowd = LinearLaw(("second",), (1.5,), ((1.5,),), 0.0)
-    wide = KnownNode(action_us=20.0, verify_us=15.0, replica_us=15.0).calibrated()
-    assert predict_knee(wide, ONE, Surroundings(cores=8.0)).bottleneck == "event_loop"
-    packed = Surroundings(cores=1.6, beside={"crowd": crowd})
-    assert predict_knee(wide, ONE, packed).bottleneck == "machine"
 
 
 def test_a_loop_that_shares_its_cores_is_full_of_waiting_sooner() -> None:
     node = KnownNode()
     alone, shared = (
-        predict_knee(node.calibrated(), ONE, Surroundings(cores=cores)) for cores in (512.0, 2.0)
+        predict_knee(node.calibrated(), ONE, Surroundings(cores=cores)) for cores in (512, 2)
     )
-    assert alone.p50 == pytest.approx(node.knee_per_s(Surroundings(cores=64.0)), rel=0.03)
+    assert alone.p50 == pytest.approx(node.knee_per_s(Surroundings(cores=512)), rel=0.03)
     # At the knee the others hold 0.6 of a core: both are taken for some 0.2 of the loop's time.
-    assert shared.p50 == pytest.approx(node.knee_per_s(Surroundings(cores=2.0)), rel=0.03)
+    assert shared.p50 == pytest.approx(node.knee_per_s(Surroundings(cores=2)), rel=0.03)
     assert 0.8 < shared.p50 / alone.p50 < 0.9
     strangers = LinearLaw(("second",), (0.5,), ((0.5,),), 0.0)
-    beside = Surroundings(cores=2.0, beside={"strangers": strangers})
+    beside = Surroundings(cores=2, beside={"strangers": strangers})
     assert predict_knee(node.calibrated(), ONE, beside).p50 < 0.9 * shared.p50
 
 
+def test_a_thread_waits_the_longer_the_more_others_take_and_never_without_bound() -> None:
+    # W / L as seen on two cores, beside others that took so many of them.
+    for others, seen in ((0.8, 0.32), (0.89, 0.377), (0.96, 0.394)):
+        assert waiting_share(others, 2) == pytest.approx(seen, rel=0.15)
+    # Where half of many cores are taken, one of them is nearly always free.
+    assert waiting_share(4.0, 8) < 0.1
+    assert waiting_share(32.0, 64) < 1e-3
+    for cores in (1, 2, 8, 64):
+        shares = [waiting_share(cores * part, cores) for part in (0.0, 0.3, 0.6, 0.9, 0.999, 1.5)]
+        assert shares == sorted(shares)
+        assert (shares[0], shares[-1]) == (0.0, CROWDING)
+    assert waiting_share(0.9, 0) == 0.0
+
+
+def test_a_loop_that_others_fill_before_anything_comes_carries_nothing() -> None:
+    crowd = LinearLaw(("second",), (1.99,), ((1.99,),), 0.0)
+    # So many turns that their fixed part alone is 0.8 of the loop.
+    around = Surroundings(cores=2, beside={"crowd": crowd}, turn_s_max=0.0005)
+    found = predict_knee(KnownNode().calibrated(), ONE, around)
+    assert found.bottleneck == "event_loop"
+    assert found.p95 == 0.0
+
+
 def test_what_works_in_the_background_fills_nothing_up() -> None:
-    around = Surroundings(cores=2.0)
+    around = Surroundings(cores=2)
     for history_us in (60.0, 180.0):
         found = predict_knee(KnownNode(history_us=history_us).calibrated(), ONE, around)
         alone = predict_knee(KnownNode().calibrated(), ONE, around)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from random import Random
 from statistics import median
 
+import msgspec
 import pytest
 
-from node.simulation.ramp.knee import Knee, KneeSearch, SearchLimits
+from node.simulation.ramp.knee import Knee, KneeSearch, SearchLimits, is_carried, knee_at_speed
 from node.simulation.ramp.points import RampPoint
 
 LIMITS = SearchLimits()
@@ -16,6 +17,10 @@ LIMITS = SearchLimits()
 def point(rate: float, goodput: float, p99_ms: float | None = 5.0) -> RampPoint:
     delays = {"p50": 1.0, "p99": p99_ms, "p999": p99_ms}
     return RampPoint(rate, rate, goodput, delays, delays, {})
+
+
+def timed(rate: float, goodput: float, yardstick_ms: float | None) -> RampPoint:
+    return msgspec.structs.replace(point(rate, goodput), yardstick_ms=yardstick_ms)
 
 
 def find(
@@ -60,7 +65,7 @@ def test_delay_alone_can_set_the_knee() -> None:
 
 
 def test_nothing_answered_is_not_carried() -> None:
-    assert not KneeSearch(LIMITS).carried(point(100.0, 0.0, None))
+    assert not is_carried(point(100.0, 0.0, None), limits=LIMITS)
 
 
 def test_one_hiccup_is_asked_again_and_forgotten() -> None:
@@ -126,3 +131,41 @@ def test_the_search_is_bounded() -> None:
         lambda rate: rate if rate < 1_000 or random.random() < 0.5 else 0.0, limits=limits
     )
     assert asked <= 9
+
+
+def test_a_machine_whose_speed_moves_has_one_knee_at_one_speed() -> None:
+    off, searched = [], []
+    for seed in range(20):
+        random, search, points = Random(seed), KneeSearch(LIMITS), list[RampPoint]()
+        while (rate := search.next_rate()) is not None:
+            # Half a millisecond is the speed at which 4,000 are carried.
+            yardstick_ms = random.choice((0.4, 0.5, 0.62))
+            points.append(timed(rate, min(rate, 4_000 * 0.5 / yardstick_ms), yardstick_ms))
+            search.note(points[-1])
+        found = knee_at_speed(points, 0.5, LIMITS)
+        assert found is not None
+        off.append(abs(math.log(found / 4_000)))
+        searched.append(abs(math.log(search.knee().per_s / 4_000)))
+        assert knee_at_speed(points, 0.4, LIMITS) == pytest.approx(1.25 * found)
+    assert max(off) < 0.15
+    # The search takes what a fast moment carried for the knee.
+    assert sum(off) < 0.5 * sum(searched)
+
+
+def test_a_window_that_contradicts_the_others_moves_nothing() -> None:
+    carried = [timed(rate, rate, 1.0) for rate in (500.0, 900.0, 1_000.0)]
+    failed = [timed(rate, 0.9 * rate, 1.0) for rate in (1_100.0, 1_300.0)]
+    alone = knee_at_speed([*carried, *failed], 1.0, LIMITS)
+    assert alone == pytest.approx(math.sqrt(1_000 * 1_100))
+    hiccup = timed(600.0, 100.0, 1.0)
+    assert knee_at_speed([*carried, *failed, hiccup], 1.0, LIMITS) == alone
+    # As many for it as against it: the middle of both places.
+    torn = knee_at_speed([*carried, *failed, timed(1_200.0, 1_200.0, 1.0)], 1.0, LIMITS)
+    assert torn == pytest.approx(math.sqrt(1_000 * 1_300))
+
+
+def test_what_was_always_carried_or_never_or_untimed_tells_no_knee() -> None:
+    assert knee_at_speed([timed(1.0, 1.0, 1.0)], 1.0, LIMITS) is None
+    assert knee_at_speed([timed(1.0, 0.5, 1.0)], 1.0, LIMITS) is None
+    assert knee_at_speed([timed(1.0, 1.0, None), timed(2.0, 1.0, None)], 1.0, LIMITS) is None
+    assert knee_at_speed([], 1.0, LIMITS) is None

@@ -18,7 +18,6 @@ from node.simulation.ramp.ramp import (
     Ramp,
     RampSettings,
     liquidations_of,
-    middle_of,
 )
 from node.simulation.ramp.schedule import clustered_times
 from tests.unit.planner.telemetry_examples import EMPTY
@@ -52,7 +51,7 @@ def window(*stages: StageCounters) -> Telemetry:
 
 def test_waits_of_liquidations_are_those_of_their_lane() -> None:
     lane = stage("lane_liquidation", waits_ms=(1.0, 2.0, 7.0))
-    found = liquidations_of([window(stage("risk", works_ms=(0.4, 8.0)), lane)])
+    found = liquidations_of(window(stage("risk", works_ms=(0.4, 8.0)), lane))
     assert found is not None
     assert found.proposed == 3
     assert found.wait_ms["p50"] == pytest.approx(2.0, rel=1 / 32)
@@ -60,22 +59,8 @@ def test_waits_of_liquidations_are_those_of_their_lane() -> None:
 
 
 def test_no_liquidations_are_told_where_there_were_none() -> None:
-    assert liquidations_of([window(stage("lane_liquidation"))]) is None
-    assert liquidations_of([window()]) is None
-
-
-def measured(goodput_per_s: float, waits_ms: tuple[float, ...] = ()) -> Measured:
-    point = RampPoint(1.0, 1.0, goodput_per_s, {}, {}, {}, share=1.0)
-    return Measured(point, window(stage("lane_liquidation", waits_ms)), 0.0, 0, {}, None)
-
-
-def test_of_several_windows_the_middle_counts_and_the_liquidations_of_all() -> None:
-    found = middle_of([measured(9.0, (1.0,)), measured(2.0, (5.0, 1.0)), measured(4.0, (1.0,))])
-    assert found.goodput_per_s == 4.0
-    assert found.liquidations is not None
-    assert found.liquidations.proposed == 4
-    assert found.liquidations.wait_ms["p99"] == pytest.approx(5.0, rel=1 / 32)
-    assert middle_of([measured(3.0)]).liquidations is None
+    assert liquidations_of(window(stage("lane_liquidation"))) is None
+    assert liquidations_of(window()) is None
 
 
 class Curve(Ramp):
@@ -83,7 +68,7 @@ class Curve(Ramp):
 
     def __init__(self, shares: tuple[float, ...]) -> None:
         self._settings = RampSettings(shares=shares)
-        self.asked: list[float] = []
+        self.asked: list[tuple[float, bool]] = []
 
     async def measure(
         self,
@@ -95,21 +80,30 @@ class Curve(Ramp):
         window_s: float | None = None,
     ) -> Measured:
         """Return a window whose goodput says how many came before it."""
-        assert (wave, cluster, window_s) == (True, 1, None)
-        self.asked.append(rate)
-        found = measured(float(len(self.asked)))
-        return msgspec.structs.replace(
-            found, point=msgspec.structs.replace(found.point, share=share)
-        )
+        assert (cluster, window_s) == (1, None)
+        self.asked.append((rate, wave))
+        point = RampPoint(1.0, 1.0, float(len(self.asked)), {}, {}, {}, share=share)
+        return Measured(point, window(), 0.0, 0, {}, None)
 
 
-async def test_points_that_are_compared_are_measured_by_turns() -> None:
-    ramp, told = Curve((0.5, 1.0, 1.5, 2.0)), list[RampPoint]()
+@pytest.mark.parametrize(
+    ("shares", "again"),
+    [
+        ((0.5, 1.0, 1.5, 2.0), [100.0, 200.0] * (COMPARED - 1)),
+        ((0.5, 2.0), []),
+        ((0.25, 1.0), []),
+        ((), []),
+    ],
+)
+async def test_points_that_are_compared_are_measured_by_turns(
+    shares: tuple[float, ...], again: list[float]
+) -> None:
+    ramp, told = Curve(shares), list[RampPoint]()
     points = await ramp.curve(100.0, lambda _, point: told.append(point))
-    assert ramp.asked == [50.0, 100.0, 150.0, 200.0, *[100.0, 200.0] * (COMPARED - 1)]
-    assert [point.share for point in points] == [0.5, 1.0, 1.5, 2.0]
-    assert [point.goodput_per_s for point in points] == [1.0, 5.0, 3.0, 6.0]
-    assert len(told) == len(ramp.asked)
+    first = [(100.0 * share, True) for share in shares]
+    assert ramp.asked == [*first, *((rate, False) for rate in again)]
+    assert [point.share for point in points] == [rate / 100.0 for rate, _ in ramp.asked]
+    assert told == points
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells it so")
