@@ -65,9 +65,9 @@ class Meters:
         self._node = node
         self._started_ns = node.base.clock.now_ns()
         platform = node.base.platform
-        self._loop_clocks = (platform.busy_ns, platform.waited_ns)
-        self._waited_ns = platform.waited_ns() or 0
-        self._loop_began_ns = platform.busy_ns(), self._waited_ns
+        self._busy_before_ns = platform.busy_ns()
+        self._waited_before_ns = platform.waited_ns()
+        self._waited_ns = 0
         self._times = ProcessTimes(self._pids)
         self.kinds = KindMeter(node.base.clock.now_ns)
         self.traffic = Traffic()
@@ -97,16 +97,23 @@ class Meters:
 
     def loop(self) -> LoopCounters:
         """Return what the thread of the event loop did since the start (some 20 us)."""
-        busy_ns, waited_ns = self._loop_clocks
-        busy_then_ns, waited_then_ns = self._loop_began_ns
-        # The kernel's file may not open when there are too many: a counter never falls.
-        self._waited_ns = waited_ns() or self._waited_ns
+        waited_ns = self._node.base.platform.waited_ns()
+        # The kernel's file does not open where too many are: then nothing is known to have been
+        # gained, and a counter never falls.
+        if waited_ns is not None:
+            if self._waited_before_ns is None:
+                self._waited_before_ns = waited_ns
+            self._waited_ns = waited_ns - self._waited_before_ns
         return LoopCounters(
-            busy_ns=busy_ns() - busy_then_ns,
+            busy_ns=self.busy_ns(),
             elapsed_ns=self._node.base.clock.now_ns() - self._started_ns,
             turns=self.kinds.turns,
-            waited_ns=self._waited_ns - waited_then_ns,
+            waited_ns=self._waited_ns,
         )
+
+    def busy_ns(self) -> int:
+        """Return the processor time of the event loop's thread since the start, in nanoseconds."""
+        return self._node.base.platform.busy_ns() - self._busy_before_ns
 
     def processes(self) -> dict[str, int]:
         """Return the processor time of each process of the node, in nanoseconds."""

@@ -101,7 +101,7 @@ class WorkPrice:
         node = self._node
         made = node.standings.da_bytes + node.settlement.pressure.data_bytes
         return {
-            Resource.LOOP: node.meters.loop().busy_ns,
+            Resource.LOOP: node.meters.busy_ns(),
             Resource.RISK: sum(node.risk.busy_ns),
             Resource.JOURNAL_BYTES: node.base.journal.bytes_written,
             Resource.L1_BYTES: made,

@@ -6,8 +6,9 @@ of them is the node's (forced flow law; Denning and Buzen 1978).
 
 - loop: stages that share one event loop share its time. With v_s visits of S_s seconds each, the
   limit is 1 / sum(v_s S_s). What the loop does with nobody there (timers, looks at L1) is taken off
-  first: (1 - U_0) / ((U - U_0) / rate), where U_0 is its utilization when nothing came in. While
-  the loop is ready and has no core its time passes too: each second of work takes 1 + W/L.
+  first, where U_0 is its utilization when nothing came in. While the loop is ready and has no core
+  its time passes too: of each second it gets L / (L + W) at the most, so that the limit is
+  (L / (L + W) - U_0) / ((U - U_0) / rate).
 - machine: the same with all processes together and its cores in place of 1.
 - pools: c / S. A process that works in batches: 1 / S, S being its processor time for an item.
 - journal: one block is built and made durable before the next is begun, so with n the largest
@@ -83,12 +84,10 @@ class Chain(msgspec.Struct, frozen=True):
 
 def loop_limit(work: Work) -> Limit | None:
     """Return the limit of the event loop; None where nothing came in or nothing took time."""
-    limit = _shared("loop", "(1 - U0) / sum(v S)", work, work.loop_busy_s, work.loop_idle, 1)
-    if limit is None or not work.loop_waited_s:
-        return limit
-    longer = 1 + work.loop_waited_s / work.loop_busy_s
-    told = f"{limit.law} / {longer:.2f}, the wait for a core"
-    return msgspec.structs.replace(limit, limit_per_s=limit.limit_per_s / longer, law=told)
+    taken_s = work.loop_busy_s + work.loop_waited_s
+    gets = work.loop_busy_s / taken_s if taken_s else 1.0
+    law = "(L/(L + W) - U0) / sum(v S)"
+    return _shared("loop", law, work, work.loop_busy_s, work.loop_idle, gets)
 
 
 def machine_limit(work: Work) -> Limit | None:
@@ -107,13 +106,13 @@ def process_limit(resource: str, work: Work, busy_s: float) -> Limit | None:
 
 
 def _shared(
-    resource: str, law: str, work: Work, busy_s: float, idle: float, servers: int
+    resource: str, law: str, work: Work, busy_s: float, idle: float, servers: float
 ) -> Limit | None:
     spent_s = busy_s - idle * work.elapsed_s
     if work.items <= 0 or spent_s <= 0 or idle >= servers:
         return None
     item_s = spent_s / work.items
-    told = f"{law} = ({servers} - {idle:.3f}) / {_micros(item_s)}"
+    told = f"{law} = ({servers:.3g} - {idle:.3f}) / {_micros(item_s)}"
     return Limit(resource, (servers - idle) / item_s, told)
 
 

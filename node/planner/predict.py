@@ -49,7 +49,7 @@ them is idle now and then. It is measured."""
 
 CROWDING = 1.35
 """For how long a thread that finds all cores taken waits for one, over how long it works until it
-is there again: measured in 111 windows at and past the knees of ten runs, on two cores."""
+is there again: measured in 111 windows at and past the knees of ten ramps, on two cores."""
 
 MODEL_ERROR = 0.12
 """What moves between two measurements of one and the same node, as a relative standard deviation:
@@ -267,8 +267,11 @@ def _loop_limit(loop: tuple[float, float], others: tuple[float, float], cores: i
         taken = others[0] + rate * others[1]
         return LOOP_FULL - (fixed + rate * each) * (1 + waiting_share(taken, cores))
 
+    if spare(0.0) <= 0:
+        return 0.0
     alone = (LOOP_FULL - fixed) / each
-    return float(brentq(spare, 0.0, alone)) if spare(0.0) > 0 else 0.0
+    # Where next to nobody is waited for, rounding decides the sign at the end.
+    return alone if spare(alone) >= 0 else float(brentq(spare, 0.0, alone))
 
 
 def waiting_share(others: float, cores: int) -> float:

@@ -56,7 +56,7 @@ class MixVerdict(msgspec.Struct, frozen=True):
     the knee: not a prediction, as it knows of them, but it tells a wrong law from a busy machine.
 
     ``measured_at_same_speed``: the measured knee at the speed at which the machine was calibrated,
-    from how long a known piece of work took in each window; None where it was not timed.
+    from how long a known piece of work took in each window; None where that tells none.
     ``error_at_same_speed`` is against that one: what of the error is the prediction's own.
 
     ``measured_low`` was carried and ``measured_high`` was not. ``strangers`` is the share of the

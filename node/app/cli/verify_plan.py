@@ -18,6 +18,7 @@ the clusters, and from what lies below half of the first one.
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from time import time
 from typing import Annotated, Final
@@ -188,13 +189,10 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         tell(f"{mix.value}: about {first.p50:,.0f}/s; now below half of that")
         loaded = [measured async for measured in _loaded(running, first.p50)]
         # The machine had many speeds meanwhile, and the node one cost.
-        told = at_one_speed([*quiet.ones, *loaded, *quiet.clusters])
-        climbed = len(quiet.ones)
-        seen, calibration, prediction = predicted_below_half(
-            Quiet(told[climbed : climbed + len(loaded)], told[climbed + len(loaded) :]), first.p50
-        )
+        climb, loaded, clusters = parts_at_one_speed(quiet.ones, loaded, quiet.clusters)
+        seen, calibration, prediction = predicted_below_half(Quiet(loaded, clusters), first.p50)
         shape, around = shape_of(seen.all), around_of(seen.all, seen.ones, first.p50)
-        laws = delay_laws(told[: climbed + len(loaded)], prediction)
+        laws = delay_laws([*climb, *loaded], prediction)
         tell(f"{mix.value}: predicted {prediction.p50:,.0f}/s; now the ramp")
         searched: list[RampPoint] = []
         try:
@@ -223,10 +221,15 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
 
 def first_knee(quiet: Quiet) -> Prediction:
     """Return about where the knee lies. Raises ``MeasurementInvalid``."""
-    told = at_one_speed(quiet.all)
-    ones = told[: len(quiet.ones)]
-    calibration = calibrate(rejoined([measured.window for measured in told]), load_max=1.0)
-    return predict_knee(calibration, shape_of(told), around_of(told, ones, math.inf))
+    told = Quiet(*parts_at_one_speed(quiet.ones, quiet.clusters))
+    calibration = calibrate(rejoined([measured.window for measured in told.all]), load_max=1.0)
+    return predict_knee(calibration, shape_of(told.all), around_of(told.all, told.ones, math.inf))
+
+
+def parts_at_one_speed(*parts: Sequence[Measured]) -> list[list[Measured]]:
+    """Return each of ``parts`` at the machine's mean speed in all of them."""
+    told = iter(at_one_speed([measured for part in parts for measured in part]))
+    return [list(islice(told, len(part))) for part in parts]
 
 
 def predicted_below_half(quiet: Quiet, first_per_s: float) -> tuple[Quiet, Calibration, Prediction]:

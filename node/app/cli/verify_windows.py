@@ -66,7 +66,8 @@ def at_one_speed(windows: Sequence[Measured]) -> list[Measured]:
     """Return what ``windows`` would have cost at the machine's mean speed in all of them.
 
     A window in which the yardstick took a tenth longer is taken to have cost a tenth more. Delays
-    stay as they are: not all of them is work. So do windows without a yardstick.
+    stay as they are, as not all of them is work; so do shares of the machine, what strangers took,
+    and windows without a yardstick. ``yardstick_ms`` becomes the mean.
     """
     readings = [m.point.yardstick_ms for m in windows if m.point.yardstick_ms is not None]
     if not readings:
@@ -134,7 +135,7 @@ def strangers_in(measured: Measured) -> float:
 def knee_at_speed_of(
     quiet: Sequence[Measured], ramped: Sequence[RampPoint], limits: SearchLimits
 ) -> float | None:
-    """Return the knee at the speed at which ``quiet`` was measured, or told; None: untimed."""
+    """Return the knee at the mean speed of ``quiet``, None where the yardsticks tell none."""
     timed = [m.point.yardstick_ms for m in quiet if m.point.yardstick_ms is not None]
     return knee_at_speed(ramped, fmean(timed), limits) if timed else None
 

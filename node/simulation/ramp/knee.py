@@ -62,24 +62,24 @@ def knee_at_speed(
     """Return the knee of a machine on which the yardstick takes ``yardstick_ms``.
 
     A rate r was as hard for a machine on which it took y as r · y / ``yardstick_ms`` is for this
-    one. The knee is where the fewest of ``points`` speak against it: carried above it, or not
-    carried below; of several such places it is the geometric middle. None where the points that
-    were timed were all carried, or none of them was.
+    one. The knee lies between two of ``points``, where the fewest speak against it: carried above
+    it, or not carried below. Of several such places it is the geometric middle of the outermost.
+    None where fewer speak for none of them carried, or all, as where none was timed.
     """
     judged = sorted(
         (point.offered_per_s * point.yardstick_ms / yardstick_ms, is_carried(point, limits=limits))
         for point in points
         if point.yardstick_ms is not None
     )
-    verdicts = [carried for _, carried in judged]
-    if all(verdicts) or not any(verdicts):
+    against = [
+        sum(carried is (rate > low) for rate, carried in judged) for (low, _), _ in pairwise(judged)
+    ]
+    carried = sum(carried for _, carried in judged)
+    least = min(against, default=math.inf)
+    if least > min(carried, len(judged) - carried) or carried in (0, len(judged)):
         return None
-    against = {
-        (low, high): sum(carried is (rate > low) for rate, carried in judged)
-        for (low, _), (high, _) in pairwise(judged)
-    }
-    best = [place for place, count in against.items() if count == min(against.values())]
-    return math.sqrt(best[0][0] * best[-1][1])
+    best = [place for place, count in enumerate(against) if count == least]
+    return math.sqrt(judged[best[0]][0] * judged[best[-1] + 1][0])
 
 
 class KneeSearch:

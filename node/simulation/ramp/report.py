@@ -33,9 +33,10 @@ class MixReport(msgspec.Struct, frozen=True):
     """One mix. ``search`` are the points that found the knee, ``points`` those at shares of it.
 
     ``again`` are windows of two of them that were measured more than once; of these the window of
-    middling goodput is among ``points``. ``kept_share`` is the goodput at the highest share over
-    that at the knee: below 1 the node is retrograde. ``refused_lanes`` are the lanes in which
-    anything was refused in ``points`` or ``again``.
+    middling goodput is among ``points``, with the liquidations of the one that a wave went through.
+    ``kept_share`` is the goodput at the highest share over that at the knee: below 1 the node is
+    retrograde. ``refused_lanes`` are the lanes in which anything was refused in ``points`` or
+    ``again``.
     """
 
     mix: Mix

@@ -22,13 +22,23 @@ def test_a_stage_runs_where_it_is_told_to(stage: str, workers: int, found: str) 
     assert runs_on(stage, workers) == found
 
 
-def test_what_the_loop_waited_never_falls_though_the_kernel_may_not_tell() -> None:
-    clocks: dict[str, int | None] = {"busy": 700, "waited": 300, "now": 0}
+@pytest.mark.parametrize(
+    ("first", "reads"),
+    [
+        (300, ((340, 40), (None, 40), (390, 90))),
+        # What it had waited before anybody could tell is not of this node's time.
+        (None, ((None, 0), (340, 0), (390, 50))),
+    ],
+)
+def test_what_the_loop_waited_never_falls_though_the_kernel_may_not_tell(
+    first: int | None, reads: tuple[tuple[int | None, int], ...]
+) -> None:
+    clocks: dict[str, int | None] = {"busy": 700, "waited": first, "now": 0}
     platform = SimpleNamespace(busy_ns=lambda: clocks["busy"], waited_ns=lambda: clocks["waited"])
     clock = SimpleNamespace(now_ns=lambda: clocks["now"])
     node: Any = SimpleNamespace(base=SimpleNamespace(platform=platform, clock=clock))
     meters = Meters(node)
-    for waited, told in ((340, 40), (None, 40), (390, 90)):
+    for waited, told in reads:
         clocks |= {"busy": 750, "waited": waited, "now": 1_000}
         loop = meters.loop()
         assert (loop.busy_ns, loop.waited_ns, loop.taken_ns) == (50, told, 50 + told)

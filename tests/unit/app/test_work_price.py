@@ -8,7 +8,6 @@ import pytest
 
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.work_price import WorkPrice
-from node.capacity.telemetry import LoopCounters
 from node.transition.apply import apply
 from node.transition.open_block import next_fees
 from node.transition.state import State
@@ -42,7 +41,7 @@ class Machine:
             base=SimpleNamespace(
                 rules=state.rules, state=state, clock=clock, lag=lag, journal=journal
             ),
-            meters=SimpleNamespace(loop=lambda: LoopCounters(self.loop, 0, 0)),
+            meters=SimpleNamespace(busy_ns=lambda: self.loop),
             risk=SimpleNamespace(busy_ns=[0]),
             standings=SimpleNamespace(da_bytes=0, unposted=0, reached=dict.fromkeys(Standing, 0)),
             settlement=self,

@@ -65,11 +65,12 @@ def test_a_loop_that_waits_for_a_core_takes_longer_for_the_same_work() -> None:
     limit = loop_limit(work(loop_waited_s=1.0))
     assert limit is not None
     assert limit.limit_per_s == pytest.approx(200)
-    assert limit.law.endswith("/ 1.25, the wait for a core")
-    # What it waited when nothing came in makes no limit vanish.
-    idle = loop_limit(work(loop_idle=0.39, loop_waited_s=1.0))
+    assert limit.law == "(L/(L + W) - U0) / sum(v S) = (0.8 - 0.000) / 4000.0 us"
+    # What it does anyway takes as much longer.
+    idle = loop_limit(work(loop_idle=0.05, loop_waited_s=1.0))
     assert idle is not None
-    assert idle.limit_per_s == pytest.approx(0.61 / 0.1e-3 / 1.25)
+    assert idle.limit_per_s == pytest.approx((1 - 0.05 * 1.25) / (3.5e-3 * 1.25))
+    assert loop_limit(work(loop_idle=0.39, loop_waited_s=7.0)) is None
 
 
 def test_processes_share_the_cores() -> None:

@@ -174,7 +174,7 @@ def test_a_loop_that_shares_its_cores_is_full_of_waiting_sooner() -> None:
         predict_knee(node.calibrated(), ONE, Surroundings(cores=cores)) for cores in (512, 2)
     )
     assert alone.p50 == pytest.approx(node.knee_per_s(Surroundings(cores=512)), rel=0.03)
-    # At the knee the others hold 0.6 of a core: both are taken for some 0.2 of the loop's time.
+    # At the knee the others hold 0.6 of a core: the loop waits for some 0.2 of what it works.
     assert shared.p50 == pytest.approx(node.knee_per_s(Surroundings(cores=2)), rel=0.03)
     assert 0.8 < shared.p50 / alone.p50 < 0.9
     strangers = LinearLaw(("second",), (0.5,), ((0.5,),), 0.0)
@@ -194,6 +194,19 @@ def test_a_thread_waits_the_longer_the_more_others_take_and_never_without_bound(
         assert shares == sorted(shares)
         assert (shares[0], shares[-1]) == (0.0, CROWDING)
     assert waiting_share(0.9, 0) == 0.0
+
+
+@pytest.mark.parametrize("cores", [24, 32, 512])
+@pytest.mark.parametrize("seed", range(4))
+def test_beside_cores_that_are_always_free_the_loop_is_full_of_work(cores: int, seed: int) -> None:
+    node = KnownNode(noise=0.02, verify_us=5.0, replica_us=5.0)
+    found = predict_knee(node.calibrated(seed), ONE, Surroundings(cores=cores))
+    assert found.p50 == pytest.approx(node.knee_per_s(Surroundings(cores=cores)), rel=0.1)
+    calibration = node.calibrated(seed)
+    nobody = msgspec.structs.replace(
+        calibration, processes={}, source=msgspec.structs.replace(calibration.source, cores=0)
+    )
+    assert predict_knee(nobody, ONE).p50 == pytest.approx(found.p50, rel=0.02)
 
 
 def test_a_loop_that_others_fill_before_anything_comes_carries_nothing() -> None:

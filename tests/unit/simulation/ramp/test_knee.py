@@ -167,5 +167,7 @@ def test_a_window_that_contradicts_the_others_moves_nothing() -> None:
 def test_what_was_always_carried_or_never_or_untimed_tells_no_knee() -> None:
     assert knee_at_speed([timed(1.0, 1.0, 1.0)], 1.0, LIMITS) is None
     assert knee_at_speed([timed(1.0, 0.5, 1.0)], 1.0, LIMITS) is None
+    # A single window, carried past the one that was not, says as much for either.
+    assert knee_at_speed([timed(1.0, 0.5, 1.0), timed(2.0, 2.0, 1.0)], 1.0, LIMITS) is None
     assert knee_at_speed([timed(1.0, 1.0, None), timed(2.0, 1.0, None)], 1.0, LIMITS) is None
     assert knee_at_speed([], 1.0, LIMITS) is None

@@ -8,18 +8,27 @@ from typing import cast
 import msgspec
 import pytest
 
-from node.app.cli.verify_plan import HALF, Quiet, predicted_below_half, undisturbed
+from node.app.cli.verify_plan import (
+    HALF,
+    Quiet,
+    first_knee,
+    parts_at_one_speed,
+    predicted_below_half,
+    undisturbed,
+)
 from node.app.cli.verify_windows import (
     around_of,
     at_one_speed,
     beside_strangers,
+    knee_at_speed_of,
     strangers_in,
     utilization_of,
 )
 from node.planner.verification import slowed
 from node.simulation.ramp.generator import TICK_S
+from node.simulation.ramp.knee import SearchLimits
 from node.simulation.ramp.machine import cores
-from node.simulation.ramp.points import RampPoint
+from node.simulation.ramp.points import Delays, RampPoint
 from node.simulation.ramp.ramp import Measured, Ramp
 from node.types.errors import MeasurementInvalid
 from tests.unit.planner.test_predict import KnownNode
@@ -121,6 +130,56 @@ def test_windows_that_nobody_timed_stay_as_they_are() -> None:
         untimed, point=msgspec.structs.replace(untimed.point, yardstick_ms=2.0)
     )
     assert at_one_speed([untimed, timed]) == [untimed, timed]
+
+
+def test_parts_keep_their_windows_and_their_order() -> None:
+    windows = [
+        msgspec.structs.replace(one, point=msgspec.structs.replace(one.point, yardstick_ms=speed))
+        for one, speed in ((measured(100.0 * rate, 50.0), 1.0 + rate) for rate in range(1, 7))
+    ]
+    parts = parts_at_one_speed(windows[:1], windows[1:3], [], windows[3:])
+    assert [[one.point.offered_per_s for one in part] for part in parts] == [
+        [100.0],
+        [200.0, 300.0],
+        [],
+        [400.0, 500.0, 600.0],
+    ]
+    assert {one.point.yardstick_ms for part in parts for one in part} == {4.5}
+
+
+def test_a_first_knee_is_told_from_windows_at_one_speed() -> None:
+    ones = [measured(rate, 0.8 * rate) for rate in (100.0, 200.0, 400.0, 600.0, 800.0)]
+    clusters = [measured(rate, rate / 20) for rate in (400.0, 800.0, 1_200.0, 1_600.0, 2_000.0)]
+    plain = first_knee(Quiet(ones, clusters)).p50
+
+    def at(window: Measured, factor: float) -> Measured:
+        return msgspec.structs.replace(
+            window,
+            point=msgspec.structs.replace(window.point, yardstick_ms=factor),
+            window=slowed(window.window, factor),
+            generator_s=window.generator_s * factor,
+            beside_s={name: spent * factor for name, spent in window.beside_s.items()},
+        )
+
+    # Each second window on a machine half as fast, each other half as fast again as the mean.
+    moved = [at(window, 0.5 + place % 2) for place, window in enumerate([*ones, *clusters])]
+    assert first_knee(Quiet(moved[:5], moved[5:])).p50 == pytest.approx(plain, rel=0.02)
+
+
+def test_the_knee_at_one_speed_is_that_of_the_quiet_windows() -> None:
+    quiet = [
+        msgspec.structs.replace(one, point=msgspec.structs.replace(one.point, yardstick_ms=speed))
+        for one, speed in ((measured(100.0, 50.0), 0.4), (measured(200.0, 50.0), 0.6))
+    ]
+    delays: Delays = {"p50": 1.0, "p99": 2.0, "p999": None}
+    ramped = [
+        RampPoint(rate, rate, goodput, delays, delays, {}, yardstick_ms=1.0)
+        for rate, goodput in ((400.0, 400.0), (900.0, 500.0))
+    ]
+    # Twice as slow as the quiet hours: 400 were as hard as 800.
+    found = knee_at_speed_of(quiet, ramped, SearchLimits())
+    assert found == pytest.approx(math.sqrt(800.0 * 1_800.0))
+    assert knee_at_speed_of([measured(100.0, 50.0)], ramped, SearchLimits()) is None
 
 
 def test_strangers_hold_cores_beside_the_node() -> None:
