@@ -42,7 +42,13 @@ def _chapter(found: MixReport) -> Chapter:
             mark=knee,
         ),
         Panel("Refused", _OFFERED, "share of what was due", _refusals(found.points), mark=knee),
-        Panel("Busy", _OFFERED, "share of a core", _utilization(points), mark=knee),
+        Panel(
+            "Busy; the event loop with its wait for a core",
+            _OFFERED,
+            "share of a core",
+            _utilization(points),
+            mark=knee,
+        ),
     ]
     return Chapter("", panels, f"{found.mix.value}: knee {knee:,.0f}/s")
 
