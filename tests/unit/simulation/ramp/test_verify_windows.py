@@ -161,7 +161,7 @@ def test_a_first_knee_is_told_from_windows_at_one_speed() -> None:
             beside_s={name: spent * factor for name, spent in window.beside_s.items()},
         )
 
-    # Each second window on a machine half as fast, each other half as fast again as the mean.
+    # By turns on a machine on which all takes half as long, and half as long again.
     moved = [at(window, 0.5 + place % 2) for place, window in enumerate([*ones, *clusters])]
     assert first_knee(Quiet(moved[:5], moved[5:])).p50 == pytest.approx(plain, rel=0.02)
 
