@@ -16,6 +16,18 @@ FILE_NAME: Final = "history.sqlite"
 _BUSY_S: Final = 5
 """How long SQLite waits for another connection's write before it says so."""
 _CONNECT_S: Final = 5
+
+_SQLITE: Final = (
+    # Readers go on beside the one writer, and what was committed survives a loss of power: the
+    # journal is let go of behind it.
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    # Rows are appended, but an index by account is written all over: where its pages do not fit
+    # into the cache (2 MiB unless told), or go back to the file with each checkpoint (4 MiB), a row
+    # costs more the more there are.
+    "cache_size=-32768",  # KiB
+    "wal_autocheckpoint=8000",  # pages of 4 KiB
+)
 _DETAIL_CHARACTERS: Final = 200
 
 
@@ -58,9 +70,7 @@ def open_engine(url: str, query_ms: int | None = None) -> sql.Engine:
 def _prepare_sqlite(engine: sql.Engine, query_ms: int | None) -> None:
     @sql.event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
-        # Readers go on beside the one writer, and what was committed survives a loss of power:
-        # the journal is let go of behind it.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        for pragma in _SQLITE:
             connection.execute(f"PRAGMA {pragma}")
         if query_ms is not None:
             connection.execute("PRAGMA query_only=ON")
