@@ -31,6 +31,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
+from scipy.special import ndtri
 
 from node.planner.calibration import Calibration, Work, amounts_of
 from node.planner.laws import node_limit
@@ -142,7 +143,7 @@ def predict_knee(
     limits = ceilings(calibration, mix, around)
     if not limits:
         raise ValueError("the calibration tells of no resource")
-    noise = np.random.default_rng(MODEL_SEED).normal(0.0, MODEL_ERROR, _length(limits))
+    noise = _model_noise(_length(limits))
     knees = np.min(np.stack([_spread(limit, noise.size) for limit in limits.values()]), axis=0)
     p5, p50, p95 = _quantiles(knees * np.exp(noise))
     medians = {name: float(np.median(limit)) for name, limit in limits.items()}
@@ -299,6 +300,16 @@ def _limit(fixed: Vector, each: Vector, available: float) -> Vector:
     left = np.maximum(available - fixed, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(each > 0, left / each, np.inf), dtype=np.float64)
+
+
+def _model_noise(length: int) -> Vector:
+    """Return ``MODEL_ERROR`` as so many equally likely logarithms, in an order that means nothing.
+
+    They are a normal law's quantiles and not draws from it, which would shift every prediction by
+    what they happened to be.
+    """
+    middles = (np.arange(length) + 0.5) / length
+    return np.random.default_rng(MODEL_SEED).permutation(MODEL_ERROR * ndtri(middles))
 
 
 def _length(limits: Mapping[str, Vector]) -> int:

@@ -22,6 +22,7 @@ from node.planner.calibration import Calibration, calibrate
 from node.planner.predict import (
     CROWDING,
     LOOP_FULL,
+    MODEL_ERROR,
     FlowShape,
     Prediction,
     Surroundings,
@@ -263,3 +264,10 @@ def test_bulk_actions_fill_a_block_sooner() -> None:
     ]
     assert math.isfinite(journal)
     assert journal < single
+
+
+def test_the_middle_is_not_moved_by_what_the_model_may_be_off() -> None:
+    told = predict_knee(KnownNode().calibrated(), ONE, Surroundings())
+    assert told.p50 == pytest.approx(told.ceilings[0].p50, rel=0.002)
+    assert told.p95 / told.p50 == pytest.approx(math.exp(1.645 * MODEL_ERROR), rel=0.01)
+    assert told.p50 / told.p5 == pytest.approx(math.exp(1.645 * MODEL_ERROR), rel=0.01)
