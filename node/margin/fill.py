@@ -55,14 +55,13 @@ def fill_effect(  # noqa: PLR0913, PLR0917 - a fill has this many facts
     after = Effect(size, position.entry, margin, free, fee)
     if size == 0 or (size > 0) == (lots > 0):
         return after if _open(rules, after, mark, lots, price, fee, buffer) else None
-    closing = -size if abs(lots) >= abs(size) else lots
-    closing_fee = -(-price * abs(closing) * fee_rate // PPM_ONE)
-    if not _close(rules, after, mark, closing, price, closing_fee, buffer):
+    if abs(lots) <= abs(size):
+        return after if _close(rules, after, mark, lots, price, fee, buffer) else None
+    closing_fee = -(-price * abs(size) * fee_rate // PPM_ONE)
+    if not _close(rules, after, mark, -size, price, closing_fee, buffer):
         return None
-    opening = lots - closing
-    if opening and not _open(rules, after, mark, opening, price, fee - closing_fee, buffer):
-        return None
-    return after
+    opened = _open(rules, after, mark, lots + size, price, fee - closing_fee, buffer)
+    return after if opened else None
 
 
 def _open(
