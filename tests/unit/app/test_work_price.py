@@ -8,6 +8,7 @@ import pytest
 
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.work_price import WorkPrice
+from node.capacity.telemetry import LoopCounters
 from node.transition.apply import apply
 from node.transition.open_block import next_fees
 from node.transition.state import State
@@ -28,7 +29,7 @@ class Machine:
 
     def __init__(self, config: FeesConfig | None = None) -> None:
         self.now = START_MS
-        self.loop = 0
+        self.loop = self.waited = 0
         self.head = (1, 0)
         self.block_ms = None
         self.bytes = 0
@@ -41,7 +42,7 @@ class Machine:
             base=SimpleNamespace(
                 rules=state.rules, state=state, clock=clock, lag=lag, journal=journal
             ),
-            meters=SimpleNamespace(busy_ns=lambda: self.loop),
+            meters=SimpleNamespace(busy_ns=lambda: self.loop, loop=self.counters),
             risk=SimpleNamespace(busy_ns=[0]),
             standings=SimpleNamespace(da_bytes=0, unposted=0, reached=dict.fromkeys(Standing, 0)),
             settlement=self,
@@ -57,11 +58,16 @@ class Machine:
     def pressure(self) -> Any:
         return SimpleNamespace(data_bytes=self.bytes)
 
-    def work(self, share: float, seconds: int) -> int:
-        """Work so much of each second; return what is asked for then."""
+    def counters(self) -> LoopCounters:
+        elapsed_ns = (self.now - START_MS) * 10**6
+        return LoopCounters(self.loop, elapsed_ns, turns=0, waited_ns=self.waited)
+
+    def work(self, share: float, seconds: int, waits: float = 0.0) -> int:
+        """Work so much of each second and wait for a core; return what is asked for then."""
         for _ in range(10 * seconds):
             self.now = Millis(self.now + 100)
             self.loop += int(share * SECOND_NS / 10)
+            self.waited += int(waits * SECOND_NS / 10)
             self.price.wished()
         return self.price.wished()
 
@@ -78,6 +84,21 @@ def test_a_busy_loop_raises_the_price_and_rest_lowers_it() -> None:
     assert busy > 4 * FEES.floor
     assert machine.price.line().dearest == "loop"
     assert machine.work(0.0, 700) == FEES.floor
+
+
+def test_a_loop_that_is_full_for_want_of_a_core_raises_the_price() -> None:
+    """It works for 0.74 of each second and gets no more: there is next to nothing idle."""
+    machine = Machine()
+    assert machine.work(0.74, 60, waits=0.25) > 4 * FEES.floor
+    assert machine.price.line().dearest == "loop"
+    assert machine.work(0.74, 240, waits=0.25) > 50 * FEES.floor
+
+
+@pytest.mark.parametrize(("works", "waits"), [(0.02, 0.01), (0.2, 0.6), (0.29, 0.71)])
+def test_what_neighbours_take_is_not_charged(works: float, waits: float) -> None:
+    machine = Machine()
+    assert machine.work(works, 1_200, waits=waits) == FEES.floor
+    assert machine.price.quote().dearest is None
 
 
 def test_what_is_charged_moves_no_faster_than_the_rules_allow() -> None:
