@@ -1,12 +1,12 @@
 """The load line of a running node: its windows, its laws put to work, and the channel "load".
 
-The window is the last 10 to 20 seconds, or the time since the start where too little came in to
-say what an item costs. A figure costs a few milliseconds to work out, on the loop that makes
-blocks: it is worked out for those who ask, at most every ``FRESH_NS``, and at no other time.
+The window is the last 10 to 20 seconds, whoever asked meanwhile, or the time since the start where
+too little came in to say what an item costs. A figure costs a few milliseconds to work out, on the
+loop that makes blocks: it is worked out for those who ask, at most every ``FRESH_NS``, and at no
+other time. Only the window moves by itself, once in ``SPAN_NS``.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -29,7 +29,7 @@ from node.capacity.lines import (
     stage_line,
 )
 from node.capacity.loadline import Backlog, LaneLine, Limit, LoadLine, StageLine
-from node.capacity.registry import CapacityMark
+from node.capacity.registry import CapacityMark, RollingWindow
 from node.capacity.report import MEDIAN_PPM, NS_PER_SECOND, StageReport
 from node.capacity.telemetry import Telemetry
 from node.publisher.feeds import LOAD
@@ -68,14 +68,15 @@ class _Mark(msgspec.Struct, frozen=True):
 
 
 class LoadWatch:
-    """Keeps two marks of the past, and compares the present with one of them."""
+    """Compares the present with a mark of the recent past."""
 
     def __init__(self, node: "Node", meters: Meters) -> None:
         """Open the window now; all stages must be registered."""
         self._node = node
         self._meters = meters
         self._workers = node.config.sequencer.signature_workers
-        self._older = self._newer = self._mark()
+        mark = self._mark()
+        self._window = RollingWindow(SPAN_NS, mark.rest.at_ns, mark)
         self._loop_idle = self._machine_idle = 0.0
         self._line: LoadLine | None = None
         self._limits: list[Limit] = []
@@ -95,17 +96,32 @@ class LoadWatch:
         self.line()
         return self._limits
 
+    @property
+    def since(self) -> CapacityMark:
+        """Return the stages as the window began."""
+        self.move()
+        return self._window.begin.stages
+
+    def move(self) -> None:
+        """Let the window move on where it is time to; somebody must call this once a span."""
+        if self._window.is_due(self._node.base.clock.now_ns()):
+            self._move(self._mark())
+
+    def _move(self, now: _Mark) -> None:
+        self._window.move(now.rest.at_ns, now)
+        self._note_idle(now.rest.since(self._window.begin.rest))
+
     def _mark(self) -> _Mark:
         rest = self._meters.read()
         return _Mark(self._node.capacity.mark(rest.at_ns), rest)
 
     def _work_out(self) -> LoadLine:
         node, now = self._node, self._mark()
-        if now.rest.at_ns - self._newer.rest.at_ns >= SPAN_NS:
-            self._older, self._newer = self._newer, now
-        recent = now.rest.since(self._older.rest)
-        reports = node.capacity.reports_between(self._older.stages, now.stages)
-        self._note_idle(recent)
+        if self._window.is_due(now.rest.at_ns):
+            self._move(now)
+        begin = self._window.begin
+        recent = now.rest.since(begin.rest)
+        reports = node.capacity.reports_between(begin.stages, now.stages)
         enough = items_of(recent) >= ITEMS_MIN
         told = recent if enough else now.rest
         costs = reports if enough else node.capacity.reports_between(None, now.stages)
@@ -133,7 +149,7 @@ class LoadWatch:
 
     def _note_idle(self, recent: Telemetry) -> None:
         """Remember what the node spends with nobody there, as the last quiet window says."""
-        if recent.window_ns >= SPAN_NS and items_of(recent) == 0:
+        if items_of(recent) == 0:
             self._loop_idle = recent.loop.busy_ns / recent.window_ns
             self._machine_idle = sum(recent.processes.values()) / recent.window_ns
 
@@ -235,12 +251,13 @@ def _lane(report: StageReport) -> LaneLine:
     )
 
 
-async def push_load(publisher: Publisher, line: Callable[[], LoadLine]) -> None:
-    """Tell the channel "load" where the node stands, until cancelled; nobody listening, nothing."""
+async def push_load(publisher: Publisher, watch: LoadWatch) -> None:
+    """Move the window, and tell the channel "load" while anybody listens, until cancelled."""
     while True:
         await asyncio.sleep(PUSH_S)
+        watch.move()
         if publisher.wants(LOAD):
-            publisher.tell(LOAD, text_frame(load_message(line())))
+            publisher.tell(LOAD, text_frame(load_message(watch.line())))
 
 
 def load_message(line: LoadLine) -> bytes:
