@@ -16,7 +16,6 @@ from node.app.load_parts import batch_line, mark_line, risk_line
 from node.app.telemetry import Meters, runs_on
 from node.capacity.lines import (
     Chain,
-    Commits,
     Work,
     chain_limits,
     headroom,
@@ -176,22 +175,10 @@ class LoadWatch:
                 loop_limit(work),
                 machine_limit(work),
                 *(pool if self._workers else ()),
-                journal_limit(self._commits(told)),
+                journal_of(told, self._node.sequencer.block_work),
                 process_limit("replica", work, told.processes.get("replica", 0) / NS_PER_SECOND),
                 *self._chain(told),
             ]
-        )
-
-    def _commits(self, told: Telemetry) -> Commits:
-        kinds, appends = told.kinds, max(told.journal.appends, 1)
-        commands = max(items_of(told), 1)
-        # The writer's limit is one of orders and cancels; a block holds as many fewer commands.
-        work = max(sum(kind.items for kind in kinds), 1)
-        group = max(self._node.config.sequencer.block_work * commands / work, 1.0)
-        return Commits(
-            group=group,
-            command_s=sum(kind.total_ns for kind in kinds) / commands / NS_PER_SECOND,
-            commit_s=told.journal.total_ns / appends / NS_PER_SECOND,
         )
 
     def _chain(self, told: Telemetry) -> list[Limit]:
@@ -239,6 +226,17 @@ class LoadWatch:
 def items_of(told: Telemetry) -> int:
     """Return the commands that the transition took in a window, rejected ones too."""
     return sum(kind.commands for kind in told.kinds)
+
+
+def journal_of(told: Telemetry, block_work: int) -> Limit | None:
+    """Return the limit of the journal, where a block holds ``block_work`` now.
+
+    That is one of orders and cancels, by number and by the time that they took lately; of commands
+    a block holds as many fewer as they carry more.
+    """
+    journal, work = told.journal, max(sum(kind.items for kind in told.kinds), 1)
+    commit_s = journal.total_ns / max(journal.appends, 1) / NS_PER_SECOND
+    return journal_limit(max(block_work * items_of(told) / work, 1.0), commit_s)
 
 
 def _lane(report: StageReport) -> LaneLine:

@@ -1,4 +1,4 @@
-"""The window of the load line is the last 10 to 20 seconds, whoever asked meanwhile."""
+"""The load line: its window, whoever asked meanwhile, and what of the counters its laws take."""
 
 import asyncio
 from types import SimpleNamespace
@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from node.app import load_line
-from node.app.load_line import PUSH_S, SPAN_NS, LoadWatch, push_load
+from node.app.load_line import PUSH_S, SPAN_NS, LoadWatch, journal_of, push_load
 from node.capacity.registry import Capacity
 from node.capacity.telemetry import (
     BlockCounters,
     HistogramCounts,
     JournalCounters,
+    KindCounters,
     L1Counters,
     LoopCounters,
     MessageCounters,
@@ -75,3 +76,15 @@ async def test_the_window_moves_though_nobody_listens(
         await push_load(publisher, watch)
     # Somebody looks for the first time now.
     assert SPAN_NS <= end_ns - watch.since.at_ns <= 2 * SPAN_NS
+
+
+def test_the_journal_is_told_by_what_a_block_can_hold_in_its_time() -> None:
+    """Of 512 orders at 20 us a block of 3 ms holds 150: 50 bulks of three each."""
+    told = msgspec.structs.replace(
+        NOTHING,
+        kinds=(KindCounters("bulk", 100, 300, 0, 0, 0),),
+        journal=JournalCounters(appends=40, bytes=1, total_ns=40 * 10_000_000),
+    )
+    limit = journal_of(told, 150)
+    assert limit is not None
+    assert limit.limit_per_s == pytest.approx(5_000)
