@@ -156,6 +156,8 @@ class WorkPrice:
         publisher = self._node.publisher
         while True:
             await asyncio.sleep(_PUSH_S)
+            # What an idle node's L1 did meanwhile must not come as one look, and as blocks missed.
+            self.wished()
             if publisher.wants(FEE):
                 body = msgspec.json.encode(
                     {"channel": "fee", **msgspec.structs.asdict(self.quote())}
