@@ -74,16 +74,14 @@ def _register_settlement(node: "Node") -> None:
 
 
 def _register_standing(node: "Node") -> None:
-    capacity, settlement, standings = node.capacity, node.settlement, node.standings
+    capacity, standings = node.capacity, node.standings
     capacity.gauge(
         "oldest_not_final_seconds",
         "Age of the oldest command that L1 could still take back.",
         lambda: node.base.lag.age(node.base.clock.now_ms()),
         per_unit=_MS,
     )
-    capacity.counter(
-        "l1_gas_used", "Gas of the batches on L1.", lambda: settlement.spending.gas_used
-    )
+    capacity.counter("l1_gas_used", "Gas of the batches on L1.", lambda: node.meters.on_l1()["gas"])
     capacity.gauge(
         "log_sequence",
         "The last command of the log that has come so far.",
