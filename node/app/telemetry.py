@@ -124,7 +124,7 @@ class Meters:
         replica = self._node.base.replica.pid
         beside = {} if replica is None else {"replica": replica}
         workers = named("verification", self._node.gate.worker_pids)
-        return workers | beside | self._node.history.pids
+        return workers | beside | self._node.risk.pids | self._node.history.pids
 
     def on_l1(self) -> dict[str, int]:
         """Return the most batches that have stood on L1, and their commands, bytes and gas.

@@ -62,3 +62,20 @@ def test_what_a_reorg_takes_back_stays_counted_and_comes_back_for_nothing() -> N
     first, taken_back, again, last = read
     assert first == taken_back == again
     assert last == {"batches": 3, "commands": 30, "data_bytes": 300, "gas": 3_000}
+
+
+def test_every_process_of_the_node_is_counted() -> None:
+    platform = SimpleNamespace(busy_ns=lambda: 0, waited_ns=lambda: None)
+    base = SimpleNamespace(
+        platform=platform,
+        clock=SimpleNamespace(now_ns=lambda: 0),
+        replica=SimpleNamespace(pid=-2),
+    )
+    node: Any = SimpleNamespace(
+        base=base,
+        gate=SimpleNamespace(worker_pids=(-3, -4)),
+        risk=SimpleNamespace(pids={"risk_1": -5}),
+        history=SimpleNamespace(pids={"history": -6}),
+    )
+    counted = {"node", "replica", "verification_0", "verification_1", "risk_1", "history"}
+    assert set(Meters(node).processes()) == counted
