@@ -34,15 +34,12 @@ from prometheus_client.registry import Collector
 
 from node.capacity.histogram import Distribution
 from node.capacity.metric import HistogramMetric, Metric, Reading
-from node.capacity.registry import Capacity, RollingWindow
+from node.capacity.registry import Capacity, CapacityMark
 from node.capacity.report import NS_PER_SECOND, StageReport
 from node.capacity.stage import StageSnapshot
 
 PREFIX = "plimsoll_"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-
-WINDOW_NS = 10 * NS_PER_SECOND
-"""Ratios are over the last 10 to 20 seconds: steady enough to read, short enough to see a rush."""
 
 TIME_BUCKET_POWERS = range(8, 36, 2)
 """Bucket edges of times, as powers of two of a nanosecond: 0.26 us to 17 s, each four times the one
@@ -55,12 +52,16 @@ class PrometheusExporter(Collector):
     """Translates a ``Capacity`` at each scrape, together with the process's memory and CPU time."""
 
     def __init__(
-        self, capacity: Capacity, clock_ns: Callable[[], int], window_ns: int = WINDOW_NS
+        self, capacity: Capacity, clock_ns: Callable[[], int], since: Callable[[], CapacityMark]
     ) -> None:
-        """``clock_ns`` must be the clock that ``capacity`` was started on."""
+        """``clock_ns`` must be the clock that ``capacity`` was started on.
+
+        ``since`` returns where the window of the ratios begins: they are no longer than that, no
+        matter how rarely somebody scrapes.
+        """
         self._capacity = capacity
         self._clock_ns = clock_ns
-        self._window = RollingWindow(capacity, window_ns, clock_ns())
+        self._since = since
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -75,12 +76,12 @@ class PrometheusExporter(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Yield every family of figures, read now."""
-        mark = self._capacity.mark(self._clock_ns())
+        since, mark = self._since(), self._capacity.mark(self._clock_ns())
         snapshots = tuple(mark.stages.values())
         yield from _item_families(snapshots)
         yield from _time_families(snapshots)
         yield from _depth_families(snapshots)
-        yield from _ratio_families(self._window.reports_until(mark))
+        yield from _ratio_families(self._capacity.reports_between(since, mark))
         for metric in self._capacity.metrics:
             yield _figure_family(metric)
 

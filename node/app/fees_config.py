@@ -9,9 +9,10 @@ class FeesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the node has of each resource, for pricing; a calibration may replace the figures.
 
     Of the event loop and of the risk processor the milliseconds in each second that may be worked;
-    of the journal and of L1 bytes and gas per second. ``unit_gas`` is what the L1 bytes of a unit
-    of work take, ``blocks_ahead`` how many L1 blocks it waits, ``quote_per_ether`` what an ether
-    is worth in whole quote units; 0 leaves L1's cost out of the price.
+    of the journal and of L1 bytes and gas per second. The loop has as much less as it waits for a
+    core, down to half. ``unit_gas`` is what the L1 bytes of a unit of work take, ``blocks_ahead``
+    how many L1 blocks it waits, ``quote_per_ether`` what an ether is worth in whole quote units; 0
+    leaves L1's cost out of the price.
     """
 
     loop_ms: int = 900

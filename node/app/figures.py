@@ -3,8 +3,11 @@
 from typing import TYPE_CHECKING
 
 from node.app.history import register_history_figures
+from node.capacity.metric import Reading
+from node.transition.state import State
 from node.types.hold_up import HoldUp
 from node.types.marks import Standing
+from node.types.units import Millis
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -74,16 +77,14 @@ def _register_settlement(node: "Node") -> None:
 
 
 def _register_standing(node: "Node") -> None:
-    capacity, settlement, standings = node.capacity, node.settlement, node.standings
+    capacity, standings = node.capacity, node.standings
     capacity.gauge(
         "oldest_not_final_seconds",
         "Age of the oldest command that L1 could still take back.",
         lambda: node.base.lag.age(node.base.clock.now_ms()),
         per_unit=_MS,
     )
-    capacity.counter(
-        "l1_gas_used", "Gas of the batches on L1.", lambda: settlement.spending.gas_used
-    )
+    capacity.counter("l1_gas_used", "Gas of the batches on L1.", lambda: node.meters.on_l1()["gas"])
     capacity.gauge(
         "log_sequence",
         "The last command of the log that has come so far.",
@@ -193,8 +194,8 @@ def _register_exchange(node: "Node") -> None:
     capacity, state, tally = node.capacity, node.base.state, node.tally
     capacity.gauge(
         "mark_age_seconds",
-        "Age of the oldest mark.",
-        lambda: max(market.mark_age(node.base.clock.now_ms()) for market in state.markets),
+        "Age of the oldest mark; no sample before the first.",
+        lambda: _known(oldest_mark_ms(state, node.base.clock.now_ms())),
         per_unit=_MS,
     )
     capacity.gauge("accounts", "Accounts of the exchange.", lambda: len(state.accounts))
@@ -238,3 +239,13 @@ def _register_exchange(node: "Node") -> None:
         "Messages kept for readers who come back.",
         lambda: node.publisher.remembered_bytes,
     )
+
+
+def oldest_mark_ms(state: State, now: Millis) -> int | None:
+    """Return the age of the oldest mark; a market that never had one has no age."""
+    return max((market.mark_age(now) for market in state.markets if market.mark_time), default=None)
+
+
+def _known(value: int | None) -> Reading:
+    """Return the one sample, or none: what is not known is left out."""
+    return {} if value is None else value

@@ -1,12 +1,12 @@
 """The load line of a running node: its windows, its laws put to work, and the channel "load".
 
-The window is the last 10 to 20 seconds, or the time since the start where too little came in to
-say what an item costs. A figure costs a few milliseconds to work out, on the loop that makes
-blocks: it is worked out for those who ask, at most every ``FRESH_NS``, and at no other time.
+The window is the last 10 to 20 seconds, whoever asked meanwhile, or the time since the start where
+too little came in to say what an item costs. A figure costs a few milliseconds to work out, on the
+loop that makes blocks: it is worked out for those who ask, at most every ``FRESH_NS``, and at no
+other time. Only the window moves by itself, once in ``SPAN_NS``.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,7 +16,6 @@ from node.app.load_parts import batch_line, mark_line, risk_line
 from node.app.telemetry import Meters, runs_on
 from node.capacity.lines import (
     Chain,
-    Commits,
     Work,
     chain_limits,
     headroom,
@@ -29,7 +28,7 @@ from node.capacity.lines import (
     stage_line,
 )
 from node.capacity.loadline import Backlog, LaneLine, Limit, LoadLine, StageLine
-from node.capacity.registry import CapacityMark
+from node.capacity.registry import CapacityMark, RollingWindow
 from node.capacity.report import MEDIAN_PPM, NS_PER_SECOND, StageReport
 from node.capacity.telemetry import Telemetry
 from node.publisher.feeds import LOAD
@@ -68,14 +67,15 @@ class _Mark(msgspec.Struct, frozen=True):
 
 
 class LoadWatch:
-    """Keeps two marks of the past, and compares the present with one of them."""
+    """Compares the present with a mark of the recent past."""
 
     def __init__(self, node: "Node", meters: Meters) -> None:
         """Open the window now; all stages must be registered."""
         self._node = node
         self._meters = meters
         self._workers = node.config.sequencer.signature_workers
-        self._older = self._newer = self._mark()
+        mark = self._mark()
+        self._window = RollingWindow(SPAN_NS, mark.rest.at_ns, mark)
         self._loop_idle = self._machine_idle = 0.0
         self._line: LoadLine | None = None
         self._limits: list[Limit] = []
@@ -95,17 +95,32 @@ class LoadWatch:
         self.line()
         return self._limits
 
+    @property
+    def since(self) -> CapacityMark:
+        """Return the stages as the window began."""
+        self.move()
+        return self._window.begin.stages
+
+    def move(self) -> None:
+        """Let the window move on where it is time to; somebody must call this once a span."""
+        if self._window.is_due(self._node.base.clock.now_ns()):
+            self._move(self._mark())
+
+    def _move(self, now: _Mark) -> None:
+        self._window.move(now.rest.at_ns, now)
+        self._note_idle(now.rest.since(self._window.begin.rest))
+
     def _mark(self) -> _Mark:
         rest = self._meters.read()
         return _Mark(self._node.capacity.mark(rest.at_ns), rest)
 
     def _work_out(self) -> LoadLine:
         node, now = self._node, self._mark()
-        if now.rest.at_ns - self._newer.rest.at_ns >= SPAN_NS:
-            self._older, self._newer = self._newer, now
-        recent = now.rest.since(self._older.rest)
-        reports = node.capacity.reports_between(self._older.stages, now.stages)
-        self._note_idle(recent)
+        if self._window.is_due(now.rest.at_ns):
+            self._move(now)
+        begin = self._window.begin
+        recent = now.rest.since(begin.rest)
+        reports = node.capacity.reports_between(begin.stages, now.stages)
         enough = items_of(recent) >= ITEMS_MIN
         told = recent if enough else now.rest
         costs = reports if enough else node.capacity.reports_between(None, now.stages)
@@ -133,7 +148,7 @@ class LoadWatch:
 
     def _note_idle(self, recent: Telemetry) -> None:
         """Remember what the node spends with nobody there, as the last quiet window says."""
-        if recent.window_ns >= SPAN_NS and items_of(recent) == 0:
+        if items_of(recent) == 0:
             self._loop_idle = recent.loop.busy_ns / recent.window_ns
             self._machine_idle = sum(recent.processes.values()) / recent.window_ns
 
@@ -160,22 +175,10 @@ class LoadWatch:
                 loop_limit(work),
                 machine_limit(work),
                 *(pool if self._workers else ()),
-                journal_limit(self._commits(told)),
+                journal_of(told, self._node.sequencer.block_work),
                 process_limit("replica", work, told.processes.get("replica", 0) / NS_PER_SECOND),
                 *self._chain(told),
             ]
-        )
-
-    def _commits(self, told: Telemetry) -> Commits:
-        kinds, appends = told.kinds, max(told.journal.appends, 1)
-        commands = max(items_of(told), 1)
-        # The writer's limit is one of orders and cancels; a block holds as many fewer commands.
-        work = max(sum(kind.items for kind in kinds), 1)
-        group = max(self._node.config.sequencer.block_work * commands / work, 1.0)
-        return Commits(
-            group=group,
-            command_s=sum(kind.total_ns for kind in kinds) / commands / NS_PER_SECOND,
-            commit_s=told.journal.total_ns / appends / NS_PER_SECOND,
         )
 
     def _chain(self, told: Telemetry) -> list[Limit]:
@@ -225,6 +228,17 @@ def items_of(told: Telemetry) -> int:
     return sum(kind.commands for kind in told.kinds)
 
 
+def journal_of(told: Telemetry, block_work: int) -> Limit | None:
+    """Return the limit of the journal, where a block holds ``block_work`` now.
+
+    That is one of orders and cancels, by number and by the time that they took lately; of commands
+    a block holds as many fewer as they carry more.
+    """
+    journal, work = told.journal, max(sum(kind.items for kind in told.kinds), 1)
+    commit_s = journal.total_ns / max(journal.appends, 1) / NS_PER_SECOND
+    return journal_limit(max(block_work * items_of(told) / work, 1.0), commit_s)
+
+
 def _lane(report: StageReport) -> LaneLine:
     return LaneLine(
         name=report.name.removeprefix(_LANE),
@@ -235,12 +249,13 @@ def _lane(report: StageReport) -> LaneLine:
     )
 
 
-async def push_load(publisher: Publisher, line: Callable[[], LoadLine]) -> None:
-    """Tell the channel "load" where the node stands, until cancelled; nobody listening, nothing."""
+async def push_load(publisher: Publisher, watch: LoadWatch) -> None:
+    """Move the window, and tell the channel "load" while anybody listens, until cancelled."""
     while True:
         await asyncio.sleep(PUSH_S)
+        watch.move()
         if publisher.wants(LOAD):
-            publisher.tell(LOAD, text_frame(load_message(line())))
+            publisher.tell(LOAD, text_frame(load_message(watch.line())))
 
 
 def load_message(line: LoadLine) -> bytes:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from node.app.figures import oldest_mark_ms
 from node.app.overload import reserve_work_of
 from node.capacity.loadline import Audit, BatchLine, Delay, MarkLine, RiskLine
 from node.margin.staleness import buffer_for
@@ -48,14 +49,14 @@ def batch_line(node: "Node") -> BatchLine:
 def mark_line(node: "Node") -> MarkLine:
     """Return how old the marks are; a market that never had one is stale, and has no age."""
     now_ms, markets = node.base.clock.now_ms(), node.base.state.markets
-    ages = [market.mark_age(now_ms) for market in markets if market.mark_time]
+    oldest_ms = oldest_mark_ms(node.base.state, now_ms)
     stale = [
         market.rules.symbol
         for market in markets
         if market.mark_age(now_ms) > market.rules.mark_stale_ms
     ]
     return MarkLine(
-        oldest_age_s=max(ages) / _MS if ages else None,
+        oldest_age_s=None if oldest_ms is None else oldest_ms / _MS,
         stale=tuple(stale),
         buffer_ppm=_buffers(node, now_ms),
     )

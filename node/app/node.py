@@ -322,7 +322,7 @@ class Node:
                     self._let_go_of_final(),
                     self.loop_lag.run(),
                     self.price.push(),
-                    push_load(self.publisher, self.load_line),
+                    push_load(self.publisher, self.load),
                     self._watch_gate(),
                     self.history.run(),
                 )

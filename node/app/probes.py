@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def probes_of(node: "Node") -> Probes:
     """Return the probes of ``node``; each is called on the event loop."""
-    exporter = PrometheusExporter(node.capacity, node.base.clock.now_ns)
+    exporter = PrometheusExporter(node.capacity, node.base.clock.now_ns, lambda: node.load.since)
     return Probes(
         faults=node.faults,
         stats=lambda: stats_of(node),

@@ -69,6 +69,7 @@ class Meters:
         self._waited_before_ns = platform.waited_ns()
         self._waited_ns = 0
         self._times = ProcessTimes(self._pids)
+        self._on_l1: dict[str, int] = {}
         self.kinds = KindMeter(node.base.clock.now_ns)
         self.traffic = Traffic()
         self.cores = cores()
@@ -123,17 +124,30 @@ class Meters:
         replica = self._node.base.replica.pid
         beside = {} if replica is None else {"replica": replica}
         workers = named("verification", self._node.gate.worker_pids)
-        return workers | beside | self._node.history.pids
+        return workers | beside | self._node.risk.pids | self._node.history.pids
+
+    def on_l1(self) -> dict[str, int]:
+        """Return the most batches that have stood on L1, and their commands, bytes and gas.
+
+        What a reorg takes back stays counted, and does not count again when it comes back: so the
+        first of the log's commands are meant, as many as ``commands``.
+        """
+        standings = self._node.standings
+        stands = {
+            "batches": standings.reached[Standing.POSTED],
+            "commands": standings.da_commands,
+            "data_bytes": standings.da_bytes,
+            "gas": self._node.settlement.spending.gas_used,
+        }
+        self._on_l1 = {name: max(count, self._on_l1.get(name, 0)) for name, count in stands.items()}
+        return self._on_l1
 
     def _l1(self) -> L1Counters:
-        standings = self._node.standings
+        lags_ms = self._node.standings.lags_ms
         return L1Counters(
-            batches=standings.reached[Standing.POSTED],
-            commands=standings.da_commands,
-            data_bytes=standings.da_bytes,
-            gas=self._node.settlement.spending.gas_used,
-            inclusion_ms=HistogramCounts.of(standings.lags_ms[Standing.POSTED].snapshot()),
-            finality_ms=HistogramCounts.of(standings.lags_ms[Standing.FINAL].snapshot()),
+            **self.on_l1(),
+            inclusion_ms=HistogramCounts.of(lags_ms[Standing.POSTED].snapshot()),
+            finality_ms=HistogramCounts.of(lags_ms[Standing.FINAL].snapshot()),
         )
 
 

@@ -8,6 +8,7 @@ import msgspec
 from node.adapters.http.framing import text_frame
 from node.app.fees_config import FeesConfig
 from node.app.terms import BlockTerms
+from node.capacity.core_share import CoreShare
 from node.capacity.inclusion import InclusionRate
 from node.capacity.l1_forecast import L1Forecast, unit_cost
 from node.capacity.loadline import FeeLine
@@ -27,6 +28,7 @@ QUOTE_REACH_S: Final = (1, 5, 30)
 """The highest price that a quote names is that of a block so many seconds from now."""
 
 _GAS_PER_BYTE: Final = 4 * FLOOR_GAS_PER_TOKEN
+_NS_PER_MS: Final = 1_000_000
 _SAMPLE_MS: Final = 50
 _PUSH_S: Final = 0.5
 
@@ -41,6 +43,7 @@ class WorkPrice:
         self._rules = node.base.rules.fees
         self._forecast = L1Forecast()
         self._inclusion = InclusionRate()
+        self._core = CoreShare()
         self._posted = 0
         self._told: dict[Resource, int] = {}
         self._sampled_ms = node.base.clock.now_ms()
@@ -48,8 +51,8 @@ class WorkPrice:
         self.controller = FeeController(
             self._rules,
             {
-                Resource.LOOP: config.loop_ms * 1_000_000,
-                Resource.RISK: config.risk_ms * 1_000_000,
+                Resource.LOOP: config.loop_ms * _NS_PER_MS,
+                Resource.RISK: config.risk_ms * _NS_PER_MS,
                 Resource.JOURNAL_BYTES: config.journal_bytes,
                 Resource.L1_BYTES: config.l1_bytes,
                 Resource.L1_GAS: config.l1_gas,
@@ -73,11 +76,19 @@ class WorkPrice:
                 self.controller.use(resource, used)
             # A batch that was dropped leaves L1's sums, and its commands come again in another.
             self._told[resource] = max(total, self._told.get(resource, 0))
+        self._follow_loop()
         self._follow_l1()
         config = self._config
         wei = self._forecast.fee(config.blocks_ahead)
         ether = Money(config.quote_per_ether * 10**MONEY_DECIMALS)
         self.controller.reserve(unit_cost(wei, config.unit_gas, ether))
+
+    def _follow_loop(self) -> None:
+        """Let the loop have what it can get: to wait for a core is no use, but leaves less."""
+        loop = self._node.meters.loop()
+        self._core.observe(loop.waited_ns, loop.elapsed_ns)
+        whole_ns = self._config.loop_ms * _NS_PER_MS
+        self.controller.set_capacity(Resource.LOOP, whole_ns * self._core.ppm // PPM_ONE)
 
     def _follow_l1(self) -> None:
         """Let L1 count for what it carries now: while blocks pass us by, it is less."""
@@ -145,6 +156,8 @@ class WorkPrice:
         publisher = self._node.publisher
         while True:
             await asyncio.sleep(_PUSH_S)
+            # What an idle node's L1 did meanwhile must not come as one look, and as blocks missed.
+            self.wished()
             if publisher.wants(FEE):
                 body = msgspec.json.encode(
                     {"channel": "fee", **msgspec.structs.asdict(self.quote())}

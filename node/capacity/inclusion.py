@@ -43,7 +43,10 @@ class InclusionRate:
                 self._move(PPM_ONE if posted > self._posted else 0)
             self._block, self._posted = block, posted
             self._due_ms = now_ms
-        elif waits and block_ms:
+        elif not waits:
+            # Some chains make a block only when there is something to put into one.
+            self._due_ms = now_ms
+        elif block_ms:
             missed = min((now_ms - self._due_ms) // (2 * block_ms), MISSED_MAX)
             self._miss(missed)
             # A block may be late by its own length before it counts as missed.

@@ -11,8 +11,9 @@ of them is the node's (forced flow law; Denning and Buzen 1978).
   (L / (L + W) - U_0) / ((U - U_0) / rate).
 - machine: the same with all processes together and its cores in place of 1.
 - pools: c / S. A process that works in batches: 1 / S, S being its processor time for an item.
-- journal: one block is built and made durable before the next is begun, so with n the largest
-  group, S the time of a command in the transition and T that of a commit: n / (n S + T).
+- journal: the next block is built while one is made durable, once enough waits to fill it. So disk
+  and loop do not wait for each other, and with n the commands of a full block and T the time of a
+  commit the disk's limit is n / T. What n is, the time that a block may take decides as well.
 - L1, three laws that do not multiply: gas of a block over its time and the gas of an item; batches
   in flight over the time to inclusion (Little 1961), each as full as gas, bytes and commands allow;
   and the same batches' bytes, at most so many a block.
@@ -47,14 +48,6 @@ class Work(msgspec.Struct, frozen=True):
     loop_idle: float = 0.0
     machine_idle: float = 0.0
     loop_waited_s: float = 0.0
-
-
-class Commits(msgspec.Struct, frozen=True):
-    """``group``: the most commands of a block; seconds of a command's work and of a commit."""
-
-    group: float
-    command_s: float
-    commit_s: float
 
 
 class Chain(msgspec.Struct, frozen=True):
@@ -127,16 +120,11 @@ def stage_limit(resource: str, report: StageReport, servers: int, items: int) ->
     return Limit(resource, report.limit / visits, told)
 
 
-def journal_limit(commits: Commits) -> Limit | None:
-    """Return the limit of the one writer that waits for its journal."""
-    block_s = commits.group * commits.command_s + commits.commit_s
-    if commits.group <= 0 or block_s <= 0:
+def journal_limit(group: float, commit_s: float) -> Limit | None:
+    """Return the limit of a disk that takes ``commit_s`` for a block, of ``group`` commands."""
+    if group <= 0 or commit_s <= 0:
         return None
-    told = (
-        f"n / (n S + T) = {commits.group:.0f} / ({commits.group:.0f} x "
-        f"{_micros(commits.command_s)} + {_micros(commits.commit_s)})"
-    )
-    return Limit("journal", commits.group / block_s, told)
+    return Limit("journal", group / commit_s, f"n / T = {group:.0f} / {_micros(commit_s)}")
 
 
 def chain_limits(chain: Chain) -> list[Limit]:

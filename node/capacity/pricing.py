@@ -14,7 +14,8 @@ would find no room. Windows of one target would be one window: it is the shares 
 apart.
 
 A backlog never grows past what ``MEMORY_S`` seconds of its target would take, nor past the ceiling:
-an integrator that winds up further would keep the price high for hours after the rush is over.
+an integrator that winds up further would keep the price high for hours after the rush is over. The
+target is that of the whole capacity here: while less is there, what waits is as much as it was.
 
 The price never falls below what a unit's bytes are forecast to cost on L1 (``reserve``, as in
 EIP-7918): so when demand collapses it does not fall to where it took hours to climb back from.
@@ -32,7 +33,8 @@ from node.types.fees import FeeRules
 from node.types.units import PPM_ONE, Millis, Money, Ppm, part_rounded_up
 
 MEMORY_S: Final = 600
-"""No backlog takes longer than this to drain while nothing is used: recovery within minutes."""
+"""No backlog takes longer than this to drain while nothing is used and all of the resource is
+there: recovery within minutes."""
 
 _MILLI: Final = 1_000
 
@@ -94,30 +96,36 @@ def exponent_of(ratio: int) -> int:
 class Backlogs:
     """One resource: its backlog in each window, in thousandths of its unit."""
 
-    __slots__ = ("_capacity", "_exponent_max", "_windows", "backlogs")
+    __slots__ = ("_capacity", "_exponent_max", "_whole", "_windows", "backlogs")
 
     def __init__(self, capacity: int, windows: tuple[Window, ...], exponent_max: int) -> None:
-        """``capacity`` is in units per second; ``exponent_max`` in millionths."""
+        """``capacity`` is in units per second, all there is; ``exponent_max`` in millionths."""
+        self._whole = max(1, capacity)
         self._windows = windows
         self._exponent_max = exponent_max
         self.backlogs = [0] * len(windows)
         self.set_capacity(capacity)
 
     def set_capacity(self, capacity: int) -> None:
-        """Set what the resource carries; backlogs keep their units. ``capacity`` is at least 1."""
+        """Set what the resource carries now, at least 1; backlogs keep their units."""
         self._capacity = max(1, capacity)
 
     def target(self, window: Window) -> int:
         """Return how many units a second the window lets through for nothing, rounded up."""
         return part_rounded_up(self._capacity, window.share, PPM_ONE)
 
+    def _limit(self, window: Window) -> int:
+        """Return what the window's backlog holds at most, in thousandths of the unit."""
+        seconds = min(MEMORY_S, window.seconds * self._exponent_max // PPM_ONE)
+        # A part of the whole would cut off what waits while the resource is away.
+        most = max(self._whole, self._capacity)
+        return seconds * part_rounded_up(most, window.share, PPM_ONE) * _MILLI
+
     def advance(self, used: int, elapsed_ms: int) -> None:
         """Add what was ``used`` in the last ``elapsed_ms``, take off what the targets allow."""
         for place, window in enumerate(self._windows):
-            target = self.target(window)
-            backlog = self.backlogs[place] + used * _MILLI - target * elapsed_ms
-            seconds = min(MEMORY_S, window.seconds * self._exponent_max // PPM_ONE)
-            self.backlogs[place] = min(max(0, backlog), seconds * target * _MILLI)
+            backlog = self.backlogs[place] + used * _MILLI - self.target(window) * elapsed_ms
+            self.backlogs[place] = min(max(0, backlog), self._limit(window))
 
     def exponent(self) -> int:
         """Return what the resource raises the price by, as an exponent in millionths."""
@@ -163,7 +171,7 @@ class FeeController:
         self._reserve = Money(0)
 
     def set_capacity(self, resource: Resource, per_second: int) -> None:
-        """Take what a calibration measured: the lower bound of the resource's capacity."""
+        """Set what the resource carries now; what it carries at best is what it began with."""
         self._resources[resource].set_capacity(per_second)
 
     def use(self, resource: Resource, units: int) -> None:

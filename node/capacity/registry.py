@@ -1,7 +1,7 @@
 """The node's stages and figures in one place, in the order of the pipeline."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -152,28 +152,26 @@ class Capacity:
         )
 
 
-class RollingWindow:
-    """Reports over the recent past: at least ``span_ns``, at most twice that when read once a span.
+class RollingWindow(Generic[T]):
+    """Where the recent past begins: at least ``span_ns`` ago, at most twice that.
 
-    It moves when it is read, so that it needs no timer, and two readers do not shorten each other's
-    view.
+    That holds while somebody lets it ``move`` once a span: left to those who read, it would be as
+    long as nobody had. ``begin`` is the mark at its begin.
     """
 
-    __slots__ = ("_capacity", "_newer", "_older", "_span_ns")
+    __slots__ = ("_newer", "_newer_ns", "_span_ns", "begin")
 
-    def __init__(self, capacity: Capacity, span_ns: int, now_ns: int) -> None:
+    def __init__(self, span_ns: int, now_ns: int, mark: T) -> None:
         """Open the window at ``now_ns``; until it is ``span_ns`` old it is as long as its age."""
         assert span_ns > 0
-        self._capacity = capacity
         self._span_ns = span_ns
-        self._older = self._newer = capacity.mark(now_ns)
+        self._newer_ns = now_ns
+        self.begin = self._newer = mark
 
-    def reports(self, now_ns: int) -> tuple[StageReport, ...]:
-        """Report on every stage over the window that ends now."""
-        return self.reports_until(self._capacity.mark(now_ns))
+    def is_due(self, now_ns: int) -> bool:
+        """Return whether it is time to move."""
+        return now_ns - self._newer_ns >= self._span_ns
 
-    def reports_until(self, until: CapacityMark) -> tuple[StageReport, ...]:
-        """Report on every stage over the window that ends at a mark just made."""
-        if until.at_ns - self._newer.at_ns >= self._span_ns:
-            self._older, self._newer = self._newer, until
-        return self._capacity.reports_between(self._older, until)
+    def move(self, now_ns: int, mark: T) -> None:
+        """Begin where the last move was, and remember the ``mark`` of this one for the next."""
+        self.begin, self._newer, self._newer_ns = self._newer, mark, now_ns

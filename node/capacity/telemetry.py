@@ -181,8 +181,9 @@ class MessageCounters(msgspec.Struct, frozen=True, rename={"incoming": "in", "ou
 class L1Counters(msgspec.Struct, frozen=True):
     """Batches that the chain included, what they took of it, and how long it took.
 
-    ``commands`` are those of the batches. Inclusion is from sealing to the block that holds the
-    batch, finality from sealing to final; both in *milliseconds*.
+    Each batch counts once: what a reorg takes back stays counted, and adds nothing when the chain
+    includes it again. ``commands`` are those of the batches. Inclusion is from sealing to the block
+    that holds the batch, finality from sealing to final; both in *milliseconds*.
     """
 
     batches: int

@@ -9,6 +9,11 @@ class Remote(Protocol):
     """Calls the methods of an object in a process of its own."""
 
     @property
+    def pid(self) -> int | None:
+        """Return the id of the process, None while there is none."""
+        ...
+
+    @property
     def starts(self) -> int:
         """Return how often the process was started: each time, the object began anew."""
         ...

@@ -108,6 +108,12 @@ class RiskFleet:
         """Return the delays from a position's crossing to its proposal, in nanoseconds."""
         return self._counted().detection.snapshot()
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Return the processes of the shards that have one of their own, by the shard's place."""
+        found = {f"risk_{place}": shard.pid for place, shard in enumerate(self._shards)}
+        return {name: pid for name, pid in found.items() if pid is not None}
+
     async def close(self) -> None:
         """Let go of what the shards run in."""
         for shard in self._shards:

@@ -8,7 +8,7 @@ blocks, whole: what is known of it goes along, and what is proposed does not cha
 
 import pickle
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -95,6 +95,11 @@ class ShardSession:
 class Shard(Protocol):
     """Watches the markets placed on it; ``ShardSession`` says what the calls mean."""
 
+    @property
+    def pid(self) -> int | None:
+        """Return the id of its process, None where it has none of its own."""
+        ...
+
     async def turn(self, events: list[ShardEvent], now_ns: int) -> Turn:
         """Take in the events of whole blocks and return what to propose.
 
@@ -125,6 +130,8 @@ class Shard(Protocol):
 
 class LocalShard:
     """A shard on the node's own loop; nothing of it ever waits."""
+
+    pid: Final = None
 
     def __init__(self, session: ShardSession) -> None:
         self._session = session
@@ -159,6 +166,11 @@ class RemoteShard:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
         self._starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """See ``Shard``."""
+        return self._remote.pid
 
     async def turn(self, events: list[ShardEvent], now_ns: int) -> Turn:
         """See ``Shard``."""

@@ -111,6 +111,7 @@ async def test_a_shard_in_a_process_proposes_the_same_and_is_seeded_again_when_i
         for market in range(1, MARKETS + 1):
             await fleet.move(MarketId(market), 0)
         assert remote.pid is not None
+        assert fleet.pids == {"risk_0": remote.pid}
         os.kill(remote.pid, signal.SIGKILL)
         proposals = await fleet.on_events(*exchange.execute(exchange.commands(told[-1])))
         assert fleet.lost == 1

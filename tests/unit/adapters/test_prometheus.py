@@ -23,6 +23,12 @@ class FakeClock:
         return self.now_ns
 
 
+def exporter_of(capacity: Capacity) -> PrometheusExporter:
+    """Return an exporter whose window begins with the node."""
+    begin = capacity.mark(0)
+    return PrometheusExporter(capacity, FakeClock(), lambda: begin)
+
+
 def scrape(exporter: PrometheusExporter) -> list[Sample]:
     text = exporter.render().decode()
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
@@ -45,7 +51,7 @@ def test_items_conserve_in_what_is_exported() -> None:
     stage.leave(3)
     stage.refuse("expired")
     stage.turn_away("full", 2)
-    seen = scrape(PrometheusExporter(capacity, FakeClock()))
+    seen = scrape(exporter_of(capacity))
     assert value_of(seen, "stage_items_total", stage="match", outcome="in") == 7
     assert value_of(seen, "stage_items_total", stage="match", outcome="out") == 3
     assert value_of(seen, "stage_items_total", stage="match", outcome="refused") == 3
@@ -63,7 +69,7 @@ def test_times_are_in_seconds_and_buckets_are_exact_at_their_edges() -> None:
     for service_ns in (255, 256, 1_023, 1_024, 60 * SECOND):
         stage.busy(0, service_ns, 1)
     stage.waited(SECOND)
-    seen = scrape(PrometheusExporter(capacity, FakeClock()))
+    seen = scrape(exporter_of(capacity))
     buckets = {
         float(sample.labels["le"]): sample.value
         for sample in seen
@@ -83,15 +89,15 @@ def test_ratios_are_over_the_recent_window() -> None:
     capacity = Capacity(started_ns=0)
     stage = capacity.stage("match", None, lambda: 0)
     clock = FakeClock()
-    exporter = PrometheusExporter(capacity, clock, window_ns=10 * SECOND)
+    begins = [capacity.mark(0)]
+    exporter = PrometheusExporter(capacity, clock, lambda: begins[-1])
     stage.busy(0, 5 * SECOND, 100)
     clock.now_ns = 10 * SECOND
     first = scrape(exporter)
     assert value_of(first, "stage_utilization_ratio", stage="match") == 0.5
     assert value_of(first, "capacity_headroom_ratio", stage="match") == 0.5
     assert value_of(first, "capacity_measured_items_per_second", stage="match") == 20
-    clock.now_ns = 20 * SECOND
-    scrape(exporter)
+    begins.append(capacity.mark(10 * SECOND))
     clock.now_ns = 30 * SECOND
     later = scrape(exporter)
     assert value_of(later, "stage_utilization_ratio", stage="match") == 0
@@ -100,7 +106,7 @@ def test_ratios_are_over_the_recent_window() -> None:
 def test_what_an_empty_window_cannot_tell_is_left_out() -> None:
     capacity = Capacity(started_ns=0)
     capacity.stage("idle", None, lambda: 0)
-    names = names_of(scrape(PrometheusExporter(capacity, FakeClock())), stage="idle")
+    names = names_of(scrape(exporter_of(capacity)), stage="idle")
     assert "plimsoll_stage_items_total" in names
     assert "plimsoll_capacity_measured_items_per_second" not in names
     assert "plimsoll_stage_utilization_ratio" not in names
@@ -121,7 +127,7 @@ def test_figures_of_one_s_own_are_exported_in_base_units() -> None:
     group = capacity.histogram("journal_group_records", "Records for each fsync.")
     fsync.record(SECOND // 2)
     group.record(64)
-    seen = scrape(PrometheusExporter(capacity, FakeClock()))
+    seen = scrape(exporter_of(capacity))
     assert value_of(seen, "mark_age_seconds") == 1.5
     assert value_of(seen, "risk_checks_total", tier="cold") == 3
     assert value_of(seen, "risk_checks_total", tier="hot") == 4
@@ -134,14 +140,14 @@ def test_a_scrape_reads_anew_and_counts_itself_nowhere() -> None:
     capacity = Capacity(started_ns=0)
     reads = itertools.count(1)
     capacity.gauge("reads", "Reads.", reads.__next__)
-    exporter = PrometheusExporter(capacity, FakeClock())
+    exporter = exporter_of(capacity)
     assert value_of(scrape(exporter), "reads") == 1
     assert value_of(scrape(exporter), "reads") == 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
 def test_the_process_is_exported_beside_the_stages() -> None:
-    names = names_of(scrape(PrometheusExporter(Capacity(started_ns=0), FakeClock())))
+    names = names_of(scrape(exporter_of(Capacity(started_ns=0))))
     assert {"process_cpu_seconds_total", "process_resident_memory_bytes"} <= names
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from node.app.telemetry import Meters, runs_on
+from node.types.marks import Standing
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,38 @@ def test_what_the_loop_waited_never_falls_though_the_kernel_may_not_tell(
         loop = meters.loop()
         assert (loop.busy_ns, loop.waited_ns, loop.taken_ns) == (50, told, 50 + told)
         assert loop.elapsed_ns == 1_000
+
+
+def test_what_a_reorg_takes_back_stays_counted_and_comes_back_for_nothing() -> None:
+    platform = SimpleNamespace(busy_ns=lambda: 0, waited_ns=lambda: None)
+    standings = SimpleNamespace()
+    settlement = SimpleNamespace()
+    base = SimpleNamespace(platform=platform, clock=SimpleNamespace(now_ns=lambda: 0))
+    node: Any = SimpleNamespace(base=base, standings=standings, settlement=settlement)
+    meters = Meters(node)
+    read = []
+    for batches in (2, 1, 2, 3):
+        standings.reached = {Standing.POSTED: batches}
+        standings.da_commands, standings.da_bytes = 10 * batches, 100 * batches
+        settlement.spending = SimpleNamespace(gas_used=1_000 * batches)
+        read.append(meters.on_l1())
+    first, taken_back, again, last = read
+    assert first == taken_back == again
+    assert last == {"batches": 3, "commands": 30, "data_bytes": 300, "gas": 3_000}
+
+
+def test_every_process_of_the_node_is_counted() -> None:
+    platform = SimpleNamespace(busy_ns=lambda: 0, waited_ns=lambda: None)
+    base = SimpleNamespace(
+        platform=platform,
+        clock=SimpleNamespace(now_ns=lambda: 0),
+        replica=SimpleNamespace(pid=-2),
+    )
+    node: Any = SimpleNamespace(
+        base=base,
+        gate=SimpleNamespace(worker_pids=(-3, -4)),
+        risk=SimpleNamespace(pids={"risk_1": -5}),
+        history=SimpleNamespace(pids={"history": -6}),
+    )
+    counted = {"node", "replica", "verification_0", "verification_1", "risk_1", "history"}
+    assert set(Meters(node).processes()) == counted

@@ -1,13 +1,16 @@
 """The node's own counters become a price, and the price a quote."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
+from node.app import work_price
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.work_price import WorkPrice
+from node.capacity.telemetry import LoopCounters
 from node.transition.apply import apply
 from node.transition.open_block import next_fees
 from node.transition.state import State
@@ -28,10 +31,11 @@ class Machine:
 
     def __init__(self, config: FeesConfig | None = None) -> None:
         self.now = START_MS
-        self.loop = 0
+        self.loop = self.waited = 0
         self.head = (1, 0)
         self.block_ms = None
         self.bytes = 0
+        self.standings = SimpleNamespace(da_bytes=0, unposted=0, reached=dict.fromkeys(Standing, 0))
         state = State.genesis(msgspec.structs.replace(RULES, fees=FEES), DOMAIN)
         state.time = START_MS
         clock = SimpleNamespace(now_ms=lambda: self.now)
@@ -41,10 +45,11 @@ class Machine:
             base=SimpleNamespace(
                 rules=state.rules, state=state, clock=clock, lag=lag, journal=journal
             ),
-            meters=SimpleNamespace(busy_ns=lambda: self.loop),
+            meters=SimpleNamespace(busy_ns=lambda: self.loop, loop=self.counters),
             risk=SimpleNamespace(busy_ns=[0]),
-            standings=SimpleNamespace(da_bytes=0, unposted=0, reached=dict.fromkeys(Standing, 0)),
+            standings=self.standings,
             settlement=self,
+            publisher=SimpleNamespace(wants=lambda _channel: False),
         )
         self.state = state
         self.price = WorkPrice(node, config or FeesConfig())
@@ -57,11 +62,16 @@ class Machine:
     def pressure(self) -> Any:
         return SimpleNamespace(data_bytes=self.bytes)
 
-    def work(self, share: float, seconds: int) -> int:
-        """Work so much of each second; return what is asked for then."""
+    def counters(self) -> LoopCounters:
+        elapsed_ns = (self.now - START_MS) * 10**6
+        return LoopCounters(self.loop, elapsed_ns, turns=0, waited_ns=self.waited)
+
+    def work(self, share: float, seconds: int, waits: float = 0.0) -> int:
+        """Work so much of each second and wait for a core; return what is asked for then."""
         for _ in range(10 * seconds):
             self.now = Millis(self.now + 100)
             self.loop += int(share * SECOND_NS / 10)
+            self.waited += int(waits * SECOND_NS / 10)
             self.price.wished()
         return self.price.wished()
 
@@ -78,6 +88,21 @@ def test_a_busy_loop_raises_the_price_and_rest_lowers_it() -> None:
     assert busy > 4 * FEES.floor
     assert machine.price.line().dearest == "loop"
     assert machine.work(0.0, 700) == FEES.floor
+
+
+def test_a_loop_that_is_full_for_want_of_a_core_raises_the_price() -> None:
+    """It works for 0.74 of each second and gets no more: there is next to nothing idle."""
+    machine = Machine()
+    assert machine.work(0.74, 60, waits=0.25) > 4 * FEES.floor
+    assert machine.price.line().dearest == "loop"
+    assert machine.work(0.74, 180, waits=0.25) > 50 * FEES.floor
+
+
+@pytest.mark.parametrize(("works", "waits"), [(0.02, 0.01), (0.2, 0.6), (0.29, 0.71)])
+def test_what_neighbours_take_is_not_charged(works: float, waits: float) -> None:
+    machine = Machine()
+    assert machine.work(works, 400, waits=waits) == FEES.floor
+    assert machine.price.quote().dearest is None
 
 
 def test_what_is_charged_moves_no_faster_than_the_rules_allow() -> None:
@@ -99,6 +124,30 @@ def test_unposted_bytes_press_on_the_price_before_they_are_posted() -> None:
     backlogs = machine.price.line().backlogs["l1_bytes"]
     machine.work(0.0, 1)
     assert machine.price.line().backlogs["l1_bytes"]["5"] <= backlogs["5"]
+
+
+async def test_blocks_that_pass_while_nobody_trades_are_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A batch is posted, and fifty blocks with nothing to take follow before the next order."""
+    machine = Machine()
+    machine.work(0.0, 1)
+    machine.standings.reached[Standing.POSTED] = 1
+
+    async def turn(seconds: float) -> None:
+        if machine.head[0] == 50:
+            raise asyncio.CancelledError
+        machine.now = Millis(machine.now + int(seconds * 1_000))
+        machine.head = (1 + (machine.now - START_MS) // 12_000, 0)
+
+    monkeypatch.setattr(work_price, "asyncio", SimpleNamespace(sleep=turn))
+    with pytest.raises(asyncio.CancelledError):
+        await machine.price.push()
+    machine.work(0.0, 1)
+    machine.bytes = 15_000
+    machine.work(0.0, 1)
+    # L1 is whole: so many bytes are below what it takes in a second.
+    assert machine.price.line().backlogs["l1_bytes"]["5"] == 0
 
 
 def test_the_cost_of_l1_is_the_least_that_is_asked_for() -> None:

@@ -40,6 +40,17 @@ def test_blocks_that_do_not_come_count_as_missed() -> None:
     assert rate.ppm > 980_000
 
 
+def test_a_chain_without_empty_blocks_misses_none_while_nothing_waits() -> None:
+    rate = InclusionRate()
+    rate.observe(1, 250, 1, waits=True, now_ms=0)
+    for second in range(600):
+        rate.observe(1, 250, 1, waits=False, now_ms=second * 1_000)
+    rate.observe(1, 250, 1, waits=True, now_ms=599_400)
+    assert rate.ppm == 1_000_000
+    rate.observe(1, 250, 1, waits=True, now_ms=602_000)
+    assert rate.ppm < 700_000
+
+
 def test_it_never_leaves_its_range_whatever_is_seen() -> None:
     rate = InclusionRate()
     for block, posted, now in ((5, 9, 0), (500, 9, 10), (3, 1, 20), (501, 10, 10**12)):

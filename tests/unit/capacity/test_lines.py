@@ -4,7 +4,6 @@ import pytest
 
 from node.capacity.lines import (
     Chain,
-    Commits,
     Work,
     chain_limits,
     drain_s,
@@ -103,11 +102,14 @@ def test_a_process_is_told_by_its_processor_time() -> None:
     assert process_limit("replica", work(), 0.0) is None
 
 
-def test_a_commit_is_shared_by_the_largest_group() -> None:
-    limit = journal_limit(Commits(group=500, command_s=20e-6, commit_s=10e-3))
+def test_a_commit_is_shared_by_a_full_block() -> None:
+    # A block is built during the commit of the one before: the disk waits for nobody.
+    limit = journal_limit(150, 10e-3)
     assert limit is not None
-    assert limit.limit_per_s == pytest.approx(500 / 20e-3)
-    assert journal_limit(Commits(group=0, command_s=1, commit_s=1)) is None
+    assert limit.limit_per_s == pytest.approx(15_000)
+    assert limit.law == "n / T = 150 / 10000.0 us"
+    assert journal_limit(0, 1) is None
+    assert journal_limit(150, 0.0) is None
 
 
 def test_l1_has_three_laws() -> None:

@@ -118,13 +118,38 @@ def test_the_forecast_cost_is_the_least_that_is_charged() -> None:
     assert (made.price, made.dearest) == (RULES.floor, None)
 
 
-def test_a_calibration_moves_the_targets_and_not_the_backlogs() -> None:
+def test_another_capacity_moves_the_targets_and_not_the_backlogs() -> None:
     made = controller()
     run(made, 1.3, 10)
     before, price = made.backlogs(), made.price
     made.set_capacity(LOOP, 2 * CAPACITY)
     assert made.backlogs() == before
     assert made.price < price
+
+
+def test_what_waits_through_an_outage_is_still_there_at_its_end() -> None:
+    made = controller()
+    end = run(made, 1.3, 1_000)
+    before = made.backlogs()["loop"]
+    made.set_capacity(LOOP, 0)
+    end = run(made, 0.0, 3_600, end)
+    assert made.price == RULES.ceiling
+    made.set_capacity(LOOP, CAPACITY)
+    # At a capacity of 0 the target is one unit a second.
+    assert before["900"] - 3_600 <= made.backlogs()["loop"]["900"] <= before["900"]
+    run(made, 0.0, 60, end)
+    assert made.price > 2 * RULES.floor
+    run(made, 0.0, MEMORY_S, end + 60)
+    assert made.price == RULES.floor
+
+
+def test_what_comes_in_during_an_outage_counts_at_its_end() -> None:
+    made = controller()
+    made.set_capacity(LOOP, 0)
+    end = run(made, 0.6, 3_600)
+    made.set_capacity(LOOP, CAPACITY)
+    run(made, 0.6, 300, end)
+    assert made.price > 1.5 * RULES.floor
 
 
 def test_a_free_exchange_asks_for_nothing_whatever_the_load() -> None:
