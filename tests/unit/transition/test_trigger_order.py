@@ -118,7 +118,8 @@ def test_a_market_order_is_worth_what_its_trigger_says(exchange: Exchange) -> No
 def test_without_a_mark_nothing_waits() -> None:
     exchange = Exchange(mark=0)
     exchange.fund(ALICE, 1_000)
-    exchange.refused(exchange.orders(ALICE, stop(BUY, COIN, 106_00, at=105_00)), MarkStale)
+    early = exchange.orders(ALICE, stop(BUY, COIN, 106_00, at=105_00))
+    assert exchange.refused(early, MarkStale) == {"market": 1, "limit": 60_000}
 
 
 def test_waiting_orders_count_among_the_open_ones() -> None:
