@@ -70,6 +70,17 @@ def test_every_mounted_path_exists() -> None:
     assert missing_mounts({"node": {"volumes": ["./nowhere:/etc/nowhere:ro"]}}) == ["./nowhere"]
 
 
+def test_the_chain_outlives_its_container_as_the_node_does() -> None:
+    services = compose()["services"]
+    config = tomllib.loads((TOP / "configs/compose.toml").read_text("utf-8"))
+    anvil = services["anvil"]["command"]
+    kept = {"node": config["data"], "anvil": anvil[anvil.index("--state") + 1]}
+    for name, path in kept.items():
+        volume, _, folder = services[name]["volumes"][0].partition(":")
+        assert volume in compose()["volumes"]
+        assert path.startswith(f"{folder}/")
+
+
 @pytest.mark.parametrize("port", ["8080:8080", "0.0.0.0:8080:8080", "[::]:8080:8080"])
 def test_ports_are_published_on_loopback_only(port: str) -> None:
     assert open_ports(compose()["services"]) == []
