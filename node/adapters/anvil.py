@@ -49,7 +49,7 @@ class AnvilProcess(ChainProcess):
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         if self._binary is None:
-            raise ChainUnavailable(detail="no anvil found: npm install in contracts/")
+            raise ChainUnavailable(detail="no anvil found: npm install --no-save in contracts/")
         return await asyncio.create_subprocess_exec(
             self._binary,
             *self._arguments(),
