@@ -41,15 +41,6 @@ IOC, FOK, POST_ONLY, MARKET, SLIDE = (
 )
 
 
-@pytest.fixture
-def exchange() -> Exchange:
-    """Return an exchange of three people with a thousand dollars each, the mark at 100."""
-    exchange = Exchange()
-    for person in (ALICE, BOB, CAROL):
-        exchange.fund(person, 1_000)
-    return exchange
-
-
 # --- entry ----------------------------------------------------------------------------------------
 
 
