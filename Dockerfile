@@ -21,7 +21,8 @@ FROM node:22-bookworm-slim AS anvil
 WORKDIR /opt/anvil
 COPY contracts/package.json contracts/package-lock.json ./
 # Not `npm ci`: it refuses a lock file that lacks the anvil binaries of other platforms.
-RUN npm install --no-save
+RUN npm install --no-save && install --directory --owner node /var/lib/anvil
 USER node
+VOLUME /var/lib/anvil
 EXPOSE 8545
 ENTRYPOINT ["node_modules/.bin/anvil"]

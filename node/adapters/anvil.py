@@ -3,12 +3,11 @@
 import asyncio
 import os
 import shutil
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from node.adapters.chain_process import ChainProcess
+from node.adapters.chain_process import ChainProcess, free_port
 from node.adapters.devnet.settings import ETHER, DevnetSettings
 from node.types.errors import ChainUnavailable
 
@@ -45,11 +44,12 @@ class AnvilProcess(ChainProcess):
         super().__init__(name="anvil")
         self._settings = settings or DevnetSettings()
         self._binary = binary or find_anvil()
-        self._port = _free_port()
+        # anvil can pick one itself, but says which only where it also logs every request.
+        self._port = free_port()
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         if self._binary is None:
-            raise ChainUnavailable(detail="no anvil found: npm install in contracts/")
+            raise ChainUnavailable(detail="no anvil found: npm install --no-save in contracts/")
         return await asyncio.create_subprocess_exec(
             self._binary,
             *self._arguments(),
@@ -78,13 +78,3 @@ class AnvilProcess(ChainProcess):
             "--hardfork": "prague",
         }
         return [*(str(part) for pair in given.items() for part in pair), *timing, "--quiet"]
-
-
-def _free_port() -> int:
-    """A port that was free a moment ago.
-
-    anvil can pick one itself, but says which only where it also logs every request.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,6 +1,7 @@
 """A test chain in a child process: started, waited for, stopped."""
 
 import asyncio
+import socket
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from types import TracebackType
@@ -93,3 +94,10 @@ class ChainProcess(ABC):
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago, for a chain that must be told one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -43,8 +43,8 @@ Level = tuple[str, str]
 """The price and the size of one level, as the server wrote them."""
 
 
-class LocalBook:
-    """One market's levels as the server last told them; prices and sizes stay decimal strings.
+class FollowedBook:
+    """What is kept of one market, message by message, and whether it can be shown.
 
     ``seq`` is the log sequence up to which it is complete, and ``known`` whether it can be shown.
     ``ended`` is why it never will be again.
@@ -55,6 +55,34 @@ class LocalBook:
         self.seq = 0
         self.known = False
         self.ended: PlimsollError | None = None
+
+    def end(self, error: PlimsollError) -> None:
+        """Show no more, and raise ``error`` instead: nobody tells how it goes on."""
+        self.known, self.ended = False, error
+
+    def _begins_anew(self, message: dict[str, Any]) -> bool:
+        """Return whether ``message`` is a snapshot; until it is taken in, nothing can be shown.
+
+        Raises ``FeedGap`` if a message is missing before it, which leaves the book as it is.
+        """
+        snapshot: bool = message["type"] == "snapshot"
+        if not snapshot and (not self.known or message["prev_seq"] != self.seq):
+            raise FeedGap(expected=self.seq, found=message["prev_seq"])
+        self.known = False
+        return snapshot
+
+    def _require_known(self) -> None:
+        if self.ended is not None:
+            raise self.ended
+        if not self.known:
+            raise BookUnknown(market=self.market)
+
+
+class LocalBook(FollowedBook):
+    """One market's levels as the server last told them; prices and sizes stay decimal strings."""
+
+    def __init__(self, market: str) -> None:
+        super().__init__(market)
         # By price as a number, lowest first: strings do not sort as numbers, floats lose digits.
         self._bids: SortedDict[Decimal, Level] = SortedDict()
         self._asks: SortedDict[Decimal, Level] = SortedDict()
@@ -67,11 +95,7 @@ class LocalBook:
         checksum is another, and what reading it raises (``LookupError``, ``TypeError``,
         ``ValueError``, ``ArithmeticError``) if it is no such message: the book is unknown then.
         """
-        snapshot = message["type"] == "snapshot"
-        if not snapshot and (not self.known or message["prev_seq"] != self.seq):
-            raise FeedGap(expected=self.seq, found=message["prev_seq"])
-        self.known = False
-        if snapshot:
+        if self._begins_anew(message):
             self._bids.clear()
             self._asks.clear()
         _set_levels(self._bids, message["bids"])
@@ -84,10 +108,6 @@ class LocalBook:
             (level_entry(*level) for level in self._best(self._asks, CHECKSUM_DEPTH)),
         )
         self.known = True
-
-    def end(self, error: PlimsollError) -> None:
-        """Show no more, and raise ``error`` instead: nobody tells how it goes on."""
-        self.known, self.ended = False, error
 
     def bids(self, depth: int | None = None) -> list[Level]:
         """Return (price, size) of the best ``depth`` bids, best first. Raises ``BookUnknown``."""
@@ -102,12 +122,6 @@ class LocalBook:
     def _best(self, side: "SortedDict[Decimal, Level]", depth: int | None) -> Iterator[Level]:
         levels = side.values()
         return islice(reversed(levels) if side is self._bids else levels, depth)
-
-    def _require_known(self) -> None:
-        if self.ended is not None:
-            raise self.ended
-        if not self.known:
-            raise BookUnknown(market=self.market)
 
     def _require_uncrossed(self) -> None:
         if not self._bids or not self._asks:

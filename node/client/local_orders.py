@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 from sortedcontainers import SortedDict
 
-from node.client.local_book import BookUnknown, FeedCrossed, FeedGap, Level, require_checksum
+from node.client.local_book import FeedCrossed, FollowedBook, Level, require_checksum
 from node.codec.checksums import CHECKSUM_DEPTH, order_entry
-from node.types.errors import PlimsollError
 
 
 class QueuedOrder(msgspec.Struct, frozen=True, gc=False):
@@ -26,18 +25,11 @@ _Queue = dict[int, QueuedOrder]
 """The orders at one price by id, in priority: a changed one keeps its place in a dict."""
 
 
-class LocalOrders:
-    """One market's orders in price-time priority as the server last told them.
-
-    ``seq`` is the log sequence up to which it is complete, and ``known`` whether it can be shown.
-    ``ended`` is why it never will be again.
-    """
+class LocalOrders(FollowedBook):
+    """One market's orders in price-time priority as the server last told them."""
 
     def __init__(self, market: str) -> None:
-        self.market = market
-        self.seq = 0
-        self.known = False
-        self.ended: PlimsollError | None = None
+        super().__init__(market)
         self._orders: dict[int, QueuedOrder] = {}
         self._queues: dict[str, SortedDict[Decimal, _Queue]] = {
             "buy": SortedDict(),
@@ -46,11 +38,7 @@ class LocalOrders:
 
     def apply(self, message: dict[str, Any]) -> None:
         """Take in one message of the orders channel; raises what ``LocalBook.apply`` raises."""
-        snapshot = message["type"] == "snapshot"
-        if not snapshot and (not self.known or message["prev_seq"] != self.seq):
-            raise FeedGap(expected=self.seq, found=message["prev_seq"])
-        self.known = False
-        if snapshot:
+        if self._begins_anew(message):
             self._begin(message)
         else:
             for change in message["changes"]:
@@ -59,10 +47,6 @@ class LocalOrders:
         self._require_uncrossed()
         require_checksum(message["checksum"], self._entries("buy"), self._entries("sell"))
         self.known = True
-
-    def end(self, error: PlimsollError) -> None:
-        """Show no more, and raise ``error`` instead: nobody tells how it goes on."""
-        self.known, self.ended = False, error
 
     def orders(self, side: str, depth: int | None = None) -> list[QueuedOrder]:
         """Return the first ``depth`` orders of a side in priority. Raises ``BookUnknown``."""
@@ -126,12 +110,6 @@ class LocalOrders:
     def _entries(self, side: str) -> Iterator[str]:
         for order in islice(self._ranked(side), CHECKSUM_DEPTH):
             yield order_entry(order.order_id, order.price, order.remaining)
-
-    def _require_known(self) -> None:
-        if self.ended is not None:
-            raise self.ended
-        if not self.known:
-            raise BookUnknown(market=self.market)
 
     def _require_uncrossed(self) -> None:
         bids, asks = self._queues["buy"], self._queues["sell"]

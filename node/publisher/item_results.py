@@ -54,7 +54,6 @@ STATUSES: Final = (
     "dropped",
     "done",
 )
-STATUSES_VERSION: Final = 2
 
 _SLIDE: Final = OrderType.SLIDE
 

@@ -61,7 +61,6 @@ class Publisher:
         self.history = History(config.history_commands)
         self.cursors = Cursors()
         self.last_sequence = sequence
-        self.pushed = 0
 
     @property
     def subscribers(self) -> int:
@@ -115,7 +114,7 @@ class Publisher:
         """Note how far L1 has come, and tell. Raises ``TransitionImpossible``."""
         before, self.cursors = self.cursors, self.cursors.moved(cursors)
         if self.cursors != before and FINALITY in self._subscriptions:
-            self.pushed += self._subscriptions.push(FINALITY, self.feeds.finality(self.cursors))
+            self._subscriptions.push(FINALITY, self.feeds.finality(self.cursors))
             self._mend()
 
     def wants(self, channel: Channel) -> bool:
@@ -125,7 +124,7 @@ class Publisher:
     def tell(self, channel: Channel, frame: bytes) -> None:
         """Push ``frame``, which is not of the log and tells all there is, to whoever listens."""
         self._last_told[channel] = frame
-        self.pushed += self._subscriptions.push(channel, frame)
+        self._subscriptions.push(channel, frame)
         self._mend()
 
     def subscribe(
@@ -163,7 +162,6 @@ class Publisher:
 
     def _tell(self, message: Message) -> None:
         taken = self._subscriptions.push(message.channel, message.frame)
-        self.pushed += taken
         if message.channel.kind in RESUMABLE:
             heard = bool(taken) or self._subscriptions.any_behind(message.channel)
             self._recent.add(message, heard=heard)
@@ -188,7 +186,7 @@ class Publisher:
     def _mend(self) -> None:
         """Tell those who have caught up how things stand; look again soon while some have not."""
         if self._subscriptions.any_behind():
-            self.pushed += self._subscriptions.catch_up(self._snapshots)
+            self._subscriptions.catch_up(self._snapshots)
         if self._subscriptions.any_behind():
             self._mend_after(MEND_S)
         else:

@@ -56,7 +56,8 @@ class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tail: tuple[tuple[int, float], ...] = ()
     """A calibrated tail: (horizon in milliseconds, distance in volatilities x root of seconds).
 
-    Both strictly positive, horizons rising, distances not falling. Empty: the Gaussian tail."""
+    Both strictly positive, horizons rising, distances not falling. Empty: the Gaussian tail.
+    ``node.risk.tails.conformal_tail`` makes one of a path of past prices; no command does."""
     near_s: int = 60
     """Positions due within this many seconds are the near tier."""
     watch_s: int = 3_600

@@ -16,7 +16,6 @@ from node.types.errors import (
     FillOrKillUnfilled,
     GroupFull,
     InsufficientCollateral,
-    MarkStale,
     NothingToTake,
     NotionalTooSmall,
     OrderExpired,
@@ -123,8 +122,7 @@ def _check_price(market: Market, now: int, new: NewOrder) -> Ticks:
     """
     low, high = market.band
     if not high:
-        age = market.mark_age(now)
-        raise MarkStale(market=new.market, age_ms=age, limit=market.rules.mark_stale_ms)
+        raise market.stale(now)
     price = new.price
     if low <= price <= high:
         return price

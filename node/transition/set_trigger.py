@@ -12,7 +12,6 @@ from node.transition.waiting import Waiting, is_met
 from node.transition.work_fee import WorkFee, adds_risk
 from node.types.commands import NewOrder, OrderType
 from node.types.errors import (
-    MarkStale,
     NotionalTooSmall,
     OrderExpired,
     SizeInvalid,
@@ -72,8 +71,7 @@ def _check(state: State, account: Account, new: NewOrder) -> None:
 def check_trigger(state: State, market: Market, new: NewOrder) -> None:
     """Raise ``MarkStale`` without a mark, ``TriggerInvalid`` where nothing is to be waited for."""
     if not market.mark:
-        age = market.mark_age(state.time)
-        raise MarkStale(market=new.market, age_ms=age, limit=market.rules.mark_stale_ms)
+        raise market.stale(state.time)
     is_price = 0 < new.trigger_price < MAX_MARK
     if not (new.trigger and is_price) or is_met(new, market.mark):
         raise TriggerInvalid(trigger_price=new.trigger_price, mark=market.mark)

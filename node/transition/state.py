@@ -255,16 +255,19 @@ class Market:
         if not self.opens:
             raise self._too_old(now, lag)
 
+    def stale(self, now: int) -> MarkStale:
+        """Return the refusal for want of a mark; one that never was has no age."""
+        age = {"age_ms": self.mark_age(now)} if self.mark else {}
+        return MarkStale(market=self.market_id, **age, limit=self.rules.mark_stale_ms)
+
     def _has_fresh_mark(self, now: int) -> bool:
         return self.mark != 0 and self.mark_age(now) <= self.rules.mark_stale_ms
 
     def _too_old(self, now: int, lag: int) -> MarkStale | RiskDataTooOld:
-        market, rules = self.market_id, self.rules
         if not self._has_fresh_mark(now):
-            age_ms = self.mark_age(now)
-            return MarkStale(market=market, age_ms=age_ms, limit=rules.mark_stale_ms)
-        limit = age_limit(rules, self.variance)
-        return RiskDataTooOld(market=market, age_ms=self.data_age(now, lag), limit=limit)
+            return self.stale(now)
+        limit = age_limit(self.rules, self.variance)
+        return RiskDataTooOld(market=self.market_id, age_ms=self.data_age(now, lag), limit=limit)
 
     def rank(self, position: Position) -> None:
         """Keep the auto-deleveraging queues in step with a position that may have changed."""

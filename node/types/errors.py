@@ -213,7 +213,7 @@ class PriceOutsideBand(CommandRejected):
 
 
 class MarkStale(CommandRejected):
-    """The mark is older than allowed (``age_ms``): only reducing orders are taken."""
+    """The mark is older than allowed, or never was (no ``age_ms``): reducing orders alone pass."""
 
     code = 1205
 

@@ -2,12 +2,15 @@
 
 import os
 import re
+import sys
 import tomllib
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from typing import Any
 
 import pytest
 
-from tests.architecture.sources import TOP, sources_under
+from tests.architecture.sources import TOP, Source, sources_under
 
 LOCKS = {
     "requirements.lock": ("dependencies", "dev"),
@@ -60,6 +63,31 @@ def test_every_direct_dependency_is_locked(name: str) -> None:
     locked = set(re.findall(r"^([a-z0-9-]+)==", (TOP / name).read_text("utf-8"), re.MULTILINE))
     direct = {canonical(entry) for group in LOCKS[name] for entry in wanted[group]}
     assert direct - locked == set()
+
+
+def undeclared(sources: Iterable[Source], declared: set[str]) -> set[str]:
+    """Return the installed packages that are imported and that ``declared`` does not hold.
+
+    What is not installed is imported on demand alone, from a lock file of its own.
+    """
+    imported = {target.partition(".")[0] for source in sources for _, target in source.imports}
+    providers = packages_distributions()
+    return {
+        module
+        for module in imported - sys.stdlib_module_names - {"node", "tests"}
+        if module in providers and declared.isdisjoint(map(canonical, providers[module]))
+    }
+
+
+def test_what_is_imported_is_declared() -> None:
+    extras = project()["optional-dependencies"]
+    for_all = {canonical(entry) for entry in project()["dependencies"]}
+    for_node = for_all | {canonical(e) for name in ("cluster", "postgresql") for e in extras[name]}
+    for_tests = for_all | {canonical(entry) for extra in extras.values() for entry in extra}
+    assert undeclared(sources_under("node"), for_node) == set()
+    assert undeclared(sources_under("tests"), for_tests) == set()
+    source = Source.parse("node/app/x.py", "import json, web3\nfrom eth_utils import keccak")
+    assert undeclared([source], {"web3"}) == {"eth_utils"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

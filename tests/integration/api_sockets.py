@@ -45,10 +45,6 @@ def masked(body: bytes) -> bytes:
     return bytes((0x81, 0x80 | len(body))) + bytes(4) + body
 
 
-def unhex(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))
-
-
 async def get(url: str, path: str) -> Body:
     async with aiohttp.ClientSession() as session, session.get(url + path) as response:
         assert response.status == 200, await response.text()

@@ -21,7 +21,7 @@ ON_REQUEST = DevnetSettings(block_time_s=0)
 )
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     if request.param == "anvil" and find_anvil() is None:
-        pytest.skip("anvil is not installed: npm ci in contracts/ installs it")
+        pytest.skip("anvil is not installed: npm install --no-save in contracts/ installs it")
     process: ChainProcess = (
         DevnetProcess(ON_REQUEST) if request.param == "py-evm" else AnvilProcess(ON_REQUEST)
     )

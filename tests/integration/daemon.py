@@ -38,7 +38,7 @@ ANVIL = (
     pytest.mark.anvil,
     pytest.mark.skipif(
         find_anvil() is None,
-        reason="anvil is not installed: npm ci in contracts/ installs it",
+        reason="anvil is not installed: npm install --no-save in contracts/ installs it",
     ),
 )
 ON_EACH_CHAIN = pytest.mark.parametrize("backend", ["py-evm", pytest.param("anvil", marks=ANVIL)])

@@ -56,12 +56,6 @@ class LossyProxy:
                 writer.transport.abort()
             await server.wait_closed()
 
-    def hang_up_on_all(self) -> None:
-        """Break every connection that there is."""
-        for writer in tuple(self._links):
-            self.hung_up += 1
-            writer.transport.abort()
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         near = (reader, writer)
         far = await asyncio.open_connection("127.0.0.1", self._port, limit=_LIMIT)

@@ -11,8 +11,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from node.simulation.demo.command import INTERRUPTED, DemoOptions, demo
+from node.simulation.demo.command import DemoOptions, demo
 from node.simulation.demo.summary import Expected, faults
+from node.simulation.interruption import INTERRUPTED
 from tests.integration.daemon import SOURCE, command_line
 
 BUNDLED = SOURCE / "configs" / "flows" / "demo.toml"

@@ -7,6 +7,7 @@ import msgspec
 
 from node.capacity.loadline import Knee, KneeRange, LoadLine
 from node.capacity.telemetry import Telemetry
+from tests.architecture.test_compose import dashboards, unknown_metrics
 from tests.integration.daemon import Daemon, node_on_chain, until
 from tests.integration.load import Load, load_on
 
@@ -92,7 +93,10 @@ def check_line(line: LoadLine) -> None:
 
 
 async def check_knee(daemon: Daemon) -> None:
-    """What a ramp leaves in the data folder is shown by the line and by the metrics."""
+    """What a ramp leaves in the data folder is shown by the line and by the metrics.
+
+    The metrics hold all that the dashboards ask for.
+    """
     data = daemon.folder / "data"
     (data / "knee.json").write_bytes(msgspec.json.encode(KNEE))
 
@@ -111,3 +115,6 @@ async def check_knee(daemon: Daemon) -> None:
         assert sample in metrics
     families = [line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE")]
     assert sorted(families) == sorted(set(families)), "two metrics have one name"
+    assert dashboards()
+    for dashboard in dashboards():
+        assert unknown_metrics(dashboard, metrics) == []

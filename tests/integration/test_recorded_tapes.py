@@ -1,12 +1,10 @@
 """Recorded venues as oracles: their orders, played into our book, give their trades.
 
-The files are not part of the project. They are looked for in the folder that ``PLIMSOLL_DATA``
-names, else in ``../shared/data`` beside the checkout; without them these tests are skipped.
+The files are not part of the project (``recorded_folder``); without them these tests are skipped.
 """
 
 import csv
 import gzip
-import os
 from collections import Counter
 from decimal import Decimal
 from itertools import pairwise
@@ -20,18 +18,15 @@ from node.simulation.tape.event import TapeEvent, TapeOp
 from node.simulation.tape.formats.bitstamp import STALE_IDS
 from node.simulation.tape.formats.lobster import read_lobster
 from node.simulation.tape.replay import replay_engine_only
-
-CHECKOUT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("PLIMSOLL_DATA", CHECKOUT.parent / "shared" / "data"))
-
-LOBSTER = "l3_lobster_aapl_20120621/AAPL_2012-06-21_34200000_37800000_message_50.csv.gz"
+from tests.simulation.price_paths import recorded_folder
+from tests.simulation.recorded_flow import LOBSTER
 
 Trade = tuple[str, str, Decimal, Decimal]
 """Resting order, arriving order, price, size."""
 
 
 def recorded(name: str) -> Path:
-    file = DATA / name
+    file = recorded_folder() / name
     if not file.exists():
         pytest.skip(f"{name} is not there; PLIMSOLL_DATA names the folder of recorded tapes")
     return file

@@ -227,8 +227,8 @@ class OrderEntry:
         low, high = rules_of.band(market.rules, market.mark)
         price, buys = self.new.price, self.new.side is Side.BUY
         if not market.mark:
-            age, limit = self.exchange.mark_age(market), market.rules.mark_stale_ms
-            raise errors.MarkStale(market=self.new.market, age_ms=age, limit=limit)
+            limit = market.rules.mark_stale_ms
+            raise errors.MarkStale(market=self.new.market, limit=limit)
         if self.new.type is OrderType.MARKET and buys and price > high:
             return high
         if self.new.type is OrderType.MARKET and not buys and price < low:
@@ -339,8 +339,7 @@ def check_waiting_size(market: Listed, new: NewOrder) -> None:
 def check_trigger(exchange: Exchange, market: Listed, new: NewOrder) -> None:
     """Refuse a price to wait for that no mark can have, or that this one has met."""
     if not market.mark:
-        age, limit = exchange.mark_age(market), market.rules.mark_stale_ms
-        raise errors.MarkStale(market=new.market, age_ms=age, limit=limit)
+        raise errors.MarkStale(market=new.market, limit=market.rules.mark_stale_ms)
     known = new.trigger is not Trigger.NONE and 0 < new.trigger_price < MARK_MAX
     if not known or Waiting(0, NO_ADDRESS, new, Money(0)).is_met(market.mark):
         raise errors.TriggerInvalid(trigger_price=new.trigger_price, mark=market.mark)
@@ -359,8 +358,10 @@ def require_fresh(exchange: Exchange, market: Listed) -> None:
     Raises ``MarkStale`` or ``RiskDataTooOld``.
     """
     rules, mark_age = market.rules, exchange.mark_age(market)
-    if not market.mark or mark_age > rules.mark_stale_ms:
-        limit = rules.mark_stale_ms
+    limit = rules.mark_stale_ms
+    if not market.mark:
+        raise errors.MarkStale(market=market.market_id, limit=limit)
+    if mark_age > limit:
         raise errors.MarkStale(market=market.market_id, age_ms=mark_age, limit=limit)
     age = exchange.data_age(market)
     if rules_of.buffer_of(rules, market.variance, age)[1]:

@@ -36,10 +36,13 @@ def garch_path(seed: int, steps: int) -> list[int]:
     return prices
 
 
+RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data"
+"""Where recorded data, which are no part of the project, are looked for by default."""
+
+
 def recorded_folder() -> Path:
-    """Return where recorded data would be: PLIMSOLL_DATA, or ../shared/data beside the checkout."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    return Path(os.environ.get("PLIMSOLL_DATA", beside))
+    """Return where recorded data would be: the folder that PLIMSOLL_DATA names, or the default."""
+    return Path(os.environ.get("PLIMSOLL_DATA", RECORDED))
 
 
 def recorded_minutes(year: int) -> tuple[list[int], list[int]] | str:

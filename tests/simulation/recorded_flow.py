@@ -1,7 +1,6 @@
 """Recorded flow of two venues as events of a few kinds, for fitting arrival processes.
 
-The files are not part of the project. They are looked for in the folder that ``PLIMSOLL_DATA``
-names, else in ``../shared/data`` beside the checkout.
+The files are not part of the project; ``recorded_folder`` is where they would be.
 """
 
 import csv

@@ -73,4 +73,6 @@ _OF_FAMILY: Final[dict[int, str]] = {
 
 def advice(error: PlimsollError) -> str:
     """Return one line of what to do about ``error``."""
+    if isinstance(error, errors.MarkStale) and "age_ms" not in error.values:
+        return "no oracle has reported yet; scripts/replay is one on a devnet"
     return _OF_CODE.get(error.code) or _OF_FAMILY.get(error.code // 1_000, "see docs/ERRORS.md")

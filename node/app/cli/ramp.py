@@ -11,7 +11,6 @@ from node.simulation.ramp.command import ramp as run_ramp
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.ramp import ACCOUNTS, WINDOW_S
 from node.simulation.ramp.target import CONFIG
-from node.types.errors import ConfigInvalid
 
 DataOption = Annotated[
     Path | None, typer.Option(help="The node's data folder: its page then shows the knee.")
@@ -50,9 +49,6 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
     report: ReportOption = None,
     *,
-    embedded: Annotated[
-        bool, typer.Option("--embedded", help="Start a node of its own, as without --node.")
-    ] = False,
     liquidations: Annotated[
         bool, typer.Option(help="Liquidate small accounts at each point, to time their lane.")
     ] = True,
@@ -65,8 +61,6 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     Example: plimsoll ramp --mix single --mix bulk --json ramp.json --report ramp.html
     """
     require_places(json=json, report=report)
-    if embedded and url:
-        raise ConfigInvalid(faults=(f"node: {url}: not together with --embedded",))
     options = RampOptions(
         url=url,
         rpc=rpc,

@@ -55,14 +55,13 @@ from node.planner.verification import (
     verdict_of,
 )
 from node.planner.windows import load_of
+from node.simulation.interruption import INTERRUPTED, until_terminated
 from node.simulation.ramp.command import (
-    INTERRUPTED,
     NothingCarried,
     RampOptions,
     RampTimedOut,
     settings_of,
     target_for,
-    until_terminated,
 )
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.points import RampPoint

@@ -8,11 +8,8 @@ Everything but the clients runs in a process of its own, as it would in earnest.
 """
 
 import asyncio
-import signal
-import socket
 import tempfile
 import time
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -21,12 +18,14 @@ import msgspec
 import uvloop
 from rich.console import Console
 
+from node.adapters.chain_process import free_port
 from node.adapters.l1_chain import L1Chain
 from node.client.session import connect
 from node.ports.api import BOOK_DEPTH_MAX
 from node.simulation.demo.child import SOURCE_ROOT, Child, ChildFailed
 from node.simulation.demo.show import show
 from node.simulation.demo.summary import Expected, assemble, faults
+from node.simulation.interruption import INTERRUPTED, until_terminated
 from node.simulation.replay.command import BUNDLED_FLOW
 from node.simulation.replay.outcomes import ReplayReport
 from node.simulation.replay.run import Load, run_replay
@@ -39,9 +38,6 @@ STOP_WITHIN_S = 120.0
 POLL_S = 0.1
 
 READY, STATS, VERDICT = "ready.json", "stats.json", "verifier.json"
-
-INTERRUPTED = 130
-"""The exit code that shells give to what Ctrl-C ended."""
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +64,7 @@ def demo(options: DemoOptions | None = None, console: Console | None = None) -> 
     folder = options.out or Path(tempfile.mkdtemp(prefix="plimsoll-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        summary = uvloop.run(_until_terminated(_Demo(options, folder.resolve(), console).run()))
+        summary = uvloop.run(until_terminated(_Demo(options, folder.resolve(), console).run()))
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("interrupted; every program has ended", highlight=False)
         return INTERRUPTED
@@ -89,7 +85,7 @@ class _Demo:
     async def run(self) -> dict[str, Any]:
         """Return the summary."""
         async with AsyncExitStack() as stack:
-            rpc = f"http://127.0.0.1:{_free_port()}"
+            rpc = f"http://127.0.0.1:{free_port()}"
             chain = await stack.enter_async_context(self._devnet(rpc))
             await _until_it_answers(chain, rpc)
             self._say(f"a py-evm chain makes a block every {self._options.block_time_s:g} s")
@@ -157,23 +153,8 @@ class _Demo:
         self._console.print(f"[dim]{passed_s:5.1f} s[/]  {text}", highlight=False, soft_wrap=True)
 
 
-async def _until_terminated(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-    """Return what ``work`` returns; SIGTERM cancels it, as Ctrl-C does."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await work
-
-
 def _flat(arguments: dict[str, object]) -> list[str]:
     return [str(part) for pair in arguments.items() for part in pair]
-
-
-def _free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _until_it_answers(child: Child, rpc: str) -> None:

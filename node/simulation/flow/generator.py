@@ -13,7 +13,7 @@ import numpy as np
 
 from node.simulation.flow.config import KINDS, FlowConfig, Phase
 from node.simulation.flow.hawkes import Hawkes
-from node.simulation.flow.prices import PricePath, Prices
+from node.simulation.flow.prices import Prices, drawn_prices
 from node.types.commands import CancelOrder, NewOrder, OrderType, Side
 from node.types.ids import ClientOrderId, MarketId
 from node.types.rules import MarketRules, Rules
@@ -64,7 +64,7 @@ class Flow:
         self._ends = list(accumulate(phase.seconds for phase in config.phases))
         seeds = np.random.SeedSequence(config.seed).spawn(3)
         self._arrival_random, path_random, self._random = map(np.random.default_rng, seeds)
-        self._path = PricePath(config, rules, path_random) if path is None else path
+        self._path = drawn_prices(config, rules, path_random) if path is None else path
         self._next_client_id = [1] * config.accounts
         self._quotes: dict[tuple[int, int], tuple[CancelOrder, ...]] = {}
 

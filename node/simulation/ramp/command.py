@@ -1,11 +1,9 @@
 """What ``plimsoll ramp`` does."""
 
 import asyncio
-import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 import uvloop
@@ -15,6 +13,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from node.adapters.system_clock import SystemClock
 from node.app.knee import KneeBoard, write_knee
+from node.simulation.interruption import INTERRUPTED, until_terminated
 from node.simulation.ramp.knee import SearchLimits
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.page import write_page
@@ -31,12 +30,8 @@ from node.simulation.ramp.target import (
 from node.types.errors import ConfigInvalid, Unavailable
 from node.types.faults import out_of
 
-T = TypeVar("T")
 Teller = Callable[[str], None]
 """Shows a line of what goes on."""
-
-INTERRUPTED = 130
-"""The exit code that shells give to what Ctrl-C ended."""
 
 
 class RampTimedOut(Unavailable):
@@ -138,14 +133,6 @@ def show_knee(report: RampReport, data: Path) -> None:
         KneeBoard(data).read(), measured_per_s=knee.per_s, at_ms=SystemClock().now_ms()
     )
     write_knee(data, shown)
-
-
-async def until_terminated(work: Coroutine[Any, Any, T]) -> T:
-    """Return what ``work`` returns; SIGTERM cancels it, as Ctrl-C does."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await work
 
 
 def target_for(options: RampOptions) -> AbstractAsyncContextManager[Target]:

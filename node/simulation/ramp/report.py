@@ -12,9 +12,6 @@ from node.simulation.ramp.machine import cores
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.points import RampPoint
 
-KEPT_SHARE = 0.95
-"""Of the knee's goodput that an overloaded node should keep."""
-
 
 class Machine(msgspec.Struct, frozen=True):
     """Where the figures come from: they are those of this machine and of no other."""

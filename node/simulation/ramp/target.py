@@ -3,7 +3,6 @@
 import asyncio
 import ipaddress
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from node.adapters.chain_process import free_port
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.adapters.system_clock import SystemClock
@@ -157,7 +157,7 @@ async def target_of_its_own(accounts: int, config: Path = CONFIG) -> AsyncIterat
     folder = Path(tempfile.mkdtemp(prefix="plimsoll-ramp-"))
     ready, data = folder / "ready.json", folder / "data"
     arguments = ["run", "--embedded", "--config", str(config), "--port", "0"]
-    arguments += ["--rpc", f"http://127.0.0.1:{_free_port()}"]
+    arguments += ["--rpc", f"http://127.0.0.1:{free_port()}"]
     arguments += ["--data", str(data), "--ready-file", str(ready)]
     try:
         async with Child("node", arguments, folder) as child:
@@ -172,13 +172,6 @@ async def target_of_its_own(accounts: int, config: Path = CONFIG) -> AsyncIterat
         shutil.rmtree(folder)
         raise
     shutil.rmtree(folder)
-
-
-def _free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -6,40 +6,21 @@ import msgspec
 import numpy as np
 
 from node.simulation.flow.config import FlowConfig, Phase, check_flow_config
+from node.simulation.flow.prices import Prices, start_prices
 from node.simulation.rehearsal.script import Script
 from node.simulation.replay.sources import Source, flow_source
 from node.types.rules import Rules
-from node.types.units import units_from_decimal
 
 PHASES_MAX = 60
 
 
-class ScriptedPrices:
-    """The script's price for every market, at each oracle round; see ``PricePath``."""
-
-    def __init__(self, script: Script, config: FlowConfig, rules: Rules) -> None:
-        start = [
-            units_from_decimal(config.start_prices[market.symbol], market.tick_decimals)
-            for market in rules.markets
-        ]
-        self._step_s = script.oracle_s
-        moments = np.arange(0.0, script.seconds, script.oracle_s)
-        steps = np.arange(len(script.price)) * script.step_s
-        relative = np.interp(moments, steps, script.price)
-        self._rounds = np.outer(relative, np.array(start, dtype=float))
-
-    def __len__(self) -> int:
-        """Return the number of rounds."""
-        return len(self._rounds)
-
-    def round(self, index: int) -> tuple[int, ...]:
-        """Return the prices of round ``index``, in ticks."""
-        return tuple(max(1, round(float(price))) for price in self._rounds[index])
-
-    def at(self, time_s: float, market: int) -> float:
-        """Return the price at the last round before ``time_s``, in ticks, not rounded."""
-        index = min(int(time_s / self._step_s), len(self._rounds) - 1)
-        return float(self._rounds[index][market])
+def scripted_prices(script: Script, config: FlowConfig, rules: Rules) -> Prices:
+    """Return the script's price for every market, at each oracle round."""
+    moments = np.arange(0.0, script.seconds, script.oracle_s)
+    steps = np.arange(len(script.price)) * script.step_s
+    relative = np.interp(moments, steps, script.price)
+    rounds = np.outer(relative, start_prices(config, rules))
+    return Prices(tuple(rounds), script.oracle_s)
 
 
 def scripted_source(script: Script, clients: FlowConfig, rules: Rules) -> Source:
@@ -51,7 +32,7 @@ def scripted_source(script: Script, clients: FlowConfig, rules: Rules) -> Source
         phases=_phases(script, _events_per_s(clients)),
     )
     check_flow_config(config)
-    return flow_source(config, rules, script.name, ScriptedPrices(script, config, rules))
+    return flow_source(config, rules, script.name, scripted_prices(script, config, rules))
 
 
 def _events_per_s(config: FlowConfig) -> float:

@@ -37,15 +37,6 @@ from tests.unit.transition.exchange import (
 POST_ONLY = OrderType.POST_ONLY
 
 
-@pytest.fixture
-def exchange() -> Exchange:
-    """Return an exchange of three people with a thousand dollars each."""
-    exchange = Exchange()
-    for person in (ALICE, BOB, CAROL):
-        exchange.fund(person, 1_000)
-    return exchange
-
-
 def reserve(price: int, coins: int) -> int:
     """Return what buying ``coins`` at ``price`` ticks reserves: a tenth and the dearer fee."""
     return price * coins * COIN // 10 + price * coins * COIN * 5 // 10_000

@@ -29,16 +29,6 @@ from tests.unit.transition.exchange import (
     target,
 )
 
-
-@pytest.fixture
-def exchange() -> Exchange:
-    """Return an exchange of three people with a thousand dollars each."""
-    exchange = Exchange()
-    for person in (ALICE, BOB, CAROL):
-        exchange.fund(person, 1_000)
-    return exchange
-
-
 # --- the end --------------------------------------------------------------------------------------
 
 

@@ -28,15 +28,6 @@ NOBODY = Address(bytes(20))
 WEEK_MS = RULES.limits.action_lifetime_ms
 
 
-@pytest.fixture
-def exchange() -> Exchange:
-    """Return an exchange of three people with a thousand dollars each."""
-    exchange = Exchange()
-    for person in (ALICE, BOB, CAROL):
-        exchange.fund(person, 1_000)
-    return exchange
-
-
 # --- an order's own time --------------------------------------------------------------------------
 
 

@@ -41,15 +41,6 @@ IOC, FOK, POST_ONLY, MARKET, SLIDE = (
 )
 
 
-@pytest.fixture
-def exchange() -> Exchange:
-    """Return an exchange of three people with a thousand dollars each, the mark at 100."""
-    exchange = Exchange()
-    for person in (ALICE, BOB, CAROL):
-        exchange.fund(person, 1_000)
-    return exchange
-
-
 # --- entry ----------------------------------------------------------------------------------------
 
 
@@ -118,7 +109,8 @@ def test_a_market_order_is_worth_what_its_trigger_says(exchange: Exchange) -> No
 def test_without_a_mark_nothing_waits() -> None:
     exchange = Exchange(mark=0)
     exchange.fund(ALICE, 1_000)
-    exchange.refused(exchange.orders(ALICE, stop(BUY, COIN, 106_00, at=105_00)), MarkStale)
+    early = exchange.orders(ALICE, stop(BUY, COIN, 106_00, at=105_00))
+    assert exchange.refused(early, MarkStale) == {"market": 1, "limit": 60_000}
 
 
 def test_waiting_orders_count_among_the_open_ones() -> None:

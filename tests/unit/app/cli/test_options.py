@@ -18,7 +18,7 @@ from node.client.errors import ConnectionLost
 from node.client.marks import worst_price
 from node.client.trader import OutcomeUnknown
 from node.types import errors
-from node.types.errors import ConfigInvalid, PathUnusable, PlimsollError
+from node.types.errors import ConfigInvalid, MarkStale, PathUnusable, PlimsollError
 from node.types.ids import hex_from_address
 from node.types.units import Millis, Ticks
 from tests.architecture.errors_page import errors_of
@@ -178,6 +178,13 @@ def test_every_error_has_one_line_of_what_to_do(kind: type[PlimsollError]) -> No
     line = advice(kind())
     assert 10 < len(line) < 100
     assert "\n" not in line
+
+
+def test_a_market_that_never_had_a_mark_needs_an_oracle_and_not_patience() -> None:
+    never = advice(MarkStale(market=1, limit=5_000))
+    late = advice(MarkStale(market=1, age_ms=5_001, limit=5_000))
+    assert "oracle" in never
+    assert "wait" in late
 
 
 @pytest.mark.parametrize(
