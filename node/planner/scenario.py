@@ -56,7 +56,8 @@ class Service(msgspec.Struct, frozen=True):
     """What the node's stages take, beside what each kind of action says for itself."""
 
     calibration: str = ""
-    """A file of `plimsoll calibrate`; its laws stand in wherever a kind gives no time."""
+    """A file of `plimsoll calibrate`, beside the scenario's. Its laws stand in wherever a kind
+    gives no time, and the arrivals of a tape wherever ``Flow`` gives no rate or no bursts."""
     workers: int = 1
     commit_us: float = 400.0
     """One append to the journal, made durable."""
@@ -198,7 +199,11 @@ class Risk(msgspec.Struct, frozen=True):
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """What clients send. Without ``branching`` arrivals are Poisson, else Hawkes."""
+    """What clients send. With empty ``branching`` arrivals are Poisson, else Hawkes.
+
+    ``rate_per_s``, and ``branching`` with ``decays_per_s``, are a calibration's where the scenario
+    names one that was fitted to a tape and leaves them out.
+    """
 
     rate_per_s: float = 300.0
     path: tuple[Point, ...] = ()

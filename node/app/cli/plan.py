@@ -25,8 +25,8 @@ from node.app.cli.verify_plan import (
 )
 from node.app.sections import read_toml
 from node.planner.answer import Answer, Band, band
+from node.planner.calibrated import Resolved, resolved
 from node.planner.calibration import Calibration
-from node.planner.calibration_file import read_calibration
 from node.planner.chunks import Crew, Processes
 from node.planner.conclude import conclude
 from node.planner.forecast import draw, knees_of
@@ -141,16 +141,15 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 def run_plan(options: PlanOptions, console: Console) -> PlanReport:
     """Plan, show it, write what was asked for, and return it. Raises ``ConfigInvalid``."""
     axes = _checked(options)
-    tables = _tables(options)
-    scenario = read_scenario(tables)
-    calibration = _calibration(options, scenario)
+    found = resolved(_tables(options), options.scenario.parent)
+    scenario, calibration = found.scenario, found.calibration
     # Every point is read before the first is computed, so that a slip costs no time.
     points = [
-        (at, read_scenario(_quick(tables_at(tables, at), options)))
+        (at, read_scenario(_quick(tables_at(found.tables, at), options)))
         for at in (grid(axes) if axes else ())
     ]
     with _crew(options) as crew:
-        answer = _answer(scenario, calibration, options, crew)
+        answer = _answer(found, options, crew)
         way, knee = _way(scenario, calibration, options, crew)
         swept = _sweep(axes, points, calibration, options, crew) if axes else None
     report = PlanReport(answer, way, knee, swept)
@@ -198,11 +197,6 @@ def _quick(tables: dict[str, Any], options: PlanOptions) -> dict[str, Any]:
     return {**tables, "extent": extent}
 
 
-def _calibration(options: PlanOptions, scenario: Scenario) -> Calibration | None:
-    name = scenario.service.calibration
-    return read_calibration(options.scenario.parent / name) if name else None
-
-
 def _crew(options: PlanOptions) -> AbstractContextManager[Crew]:
     if options.scheduler:
         return cluster(options.scheduler)
@@ -220,14 +214,13 @@ def _progress(what: str) -> Iterator[Tell]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _answer(
-    scenario: Scenario, calibration: Calibration | None, options: PlanOptions, crew: Crew
-) -> Answer:
-    record, instead = recorded_path(scenario, options.data)
+def _answer(found: Resolved, options: PlanOptions, crew: Crew) -> Answer:
+    record, instead = recorded_path(found.scenario, options.data)
     with _progress("planning") as tell:
-        drawn = draw(scenario, calibration, record, crew=crew, progress=tell)
-    answer = conclude(scenario, drawn)
-    return msgspec.structs.replace(answer, notes=[*answer.notes, *([instead] if instead else [])])
+        drawn = draw(found.scenario, found.calibration, record, crew=crew, progress=tell)
+    answer = conclude(found.scenario, drawn)
+    notes = [note for note in (found.note, instead) if note]
+    return msgspec.structs.replace(answer, notes=[*answer.notes, *notes])
 
 
 def _way(
