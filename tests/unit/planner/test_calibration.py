@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from node.capacity.histogram import BUCKETS
 from node.capacity.telemetry import Telemetry
 from node.planner.calibration import Calibration, Work, calibrate
 from node.planner.calibration_file import decode_calibration, encode_calibration
@@ -244,6 +245,31 @@ def test_telemetry_that_is_not_telemetry_names_every_key() -> None:
         "telemetry.stages[0].runs_on",
         "telemetry.surplus",
     }
+
+
+@pytest.mark.parametrize(
+    "place", ["100000000000", "100000", "-7", str(BUCKETS), "many", "05", "9" * 5_000]
+)
+def test_a_bucket_that_no_histogram_has_is_refused(place: str) -> None:
+    """Taken for a shift it would fill the memory, or fall out of a table."""
+    read = reads_of(NODE, [300.0], np.random.default_rng(4))[-1]
+    data = msgspec.json.decode(msgspec.json.encode(read))
+    data["stages"][0]["service"]["buckets"][place] = 1
+    data["l1"]["finality_ms"]["buckets"][place] = 1
+    found = faults_of(lambda: read_telemetry(data))
+    assert {fault.partition(" ")[0] for fault in found} == {
+        f"telemetry.stages[0].service.buckets.{place[:40]}",
+        f"telemetry.l1.finality_ms.buckets.{place[:40]}",
+    }
+    assert all(f"0 … {BUCKETS - 1} allowed" in fault for fault in found)
+
+
+def test_a_count_beyond_all_floats_is_refused() -> None:
+    read = reads_of(NODE, [300.0], np.random.default_rng(4))[-1]
+    data = msgspec.json.decode(msgspec.json.encode(read))
+    data["kinds"][0]["square_ns2"] = 10**400
+    (fault,) = faults_of(lambda: read_telemetry(data))
+    assert fault.startswith("telemetry.kinds[0].square_ns2: 1000")
 
 
 def test_telemetry_passes_through_json() -> None:
