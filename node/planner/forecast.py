@@ -64,6 +64,7 @@ def draw(
         _chunk,
         (scenario, pipeline, record),
         extent.runs,
+        scenario.steps,
         extent.seed,
         who,
         tell(extent.knee_runs),
@@ -83,9 +84,12 @@ def knees_of(
     extent = scenario.extent
     if not pipeline.limit().per_s:
         return np.zeros(extent.knee_runs)
-    # L1 takes some blocks until what it carries and what it does not differ.
-    knee_s = max(extent.knee_s, 25 * scenario.l1.block_s)
-    plan = Plan(runs=extent.knee_runs, duration_s=knee_s, step_s=extent.step_s, seed=extent.seed)
+    plan = Plan(
+        runs=extent.knee_runs,
+        duration_s=scenario.knee_s,
+        step_s=extent.step_s,
+        seed=extent.seed,
+    )
     return knees_per_s(pipeline, plan, crew=crew, progress=progress)
 
 

@@ -136,6 +136,7 @@ def simulate(
         _simulate_chunk,
         (pipeline, plan),
         plan.runs,
+        plan.steps,
         plan.seed,
         crew or Processes(workers),
         progress,
@@ -160,7 +161,13 @@ def knees_per_s(
     gives way first, so by 1 % of the items, at that lane's cost. Some minutes are long enough.
     """
     parts: list[Vector] = over_chunks(
-        _knee_chunk, (pipeline, plan), plan.runs, plan.seed, crew or Processes(workers), progress
+        _knee_chunk,
+        (pipeline, plan),
+        plan.runs,
+        plan.steps,
+        plan.seed,
+        crew or Processes(workers),
+        progress,
     )
     return np.concatenate(parts)
 

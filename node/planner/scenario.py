@@ -17,6 +17,9 @@ LANES = tuple(lane.name.lower() for lane in Lane)
 RISK_ADDING = frozenset({"resting", "taking"})
 """The lanes that a closed gate and a stale mark shut."""
 
+STEPS_MAX = 604_800
+"""Of one run: a week in seconds."""
+
 Point = tuple[float, float]
 """A time in seconds and a value; between two points the value changes evenly."""
 Window = tuple[float, float]
@@ -243,6 +246,11 @@ class Scenario(msgspec.Struct, frozen=True):
     risk: Risk = Risk()
     flow: Flow = Flow()
     kinds: tuple[FlowKind, ...] = DEFAULT_KINDS
+
+    @property
+    def knee_s(self) -> float:
+        """Return how long a run for the knee is: L1 takes some blocks until it tells."""
+        return max(self.extent.knee_s, 25 * self.l1.block_s)
 
     @property
     def steps(self) -> int:
