@@ -17,12 +17,19 @@ EDGES_S = np.concatenate([[0.0], np.geomspace(1e-7, 1e5, 64 * 12 + 1), [np.inf]]
 
 
 def scales_of(pipeline: Pipeline, runs: int, random: np.random.Generator) -> Vector:
-    """Return how much longer the loop takes than was measured, by bootstrap, for each run."""
-    shares = pipeline.shares * [kind.loop.moments.mean_s for kind in pipeline.kinds]
-    if not shares.sum():
+    """Return how much longer the loop takes than was measured, by bootstrap, for each run.
+
+    A run draws one replicate and all kinds take theirs of it, as errors of one measurement do not
+    cancel between kinds.
+    """
+    loops = [kind.loop for kind in pipeline.kinds]
+    shares = pipeline.shares * [loop.moments.mean_s for loop in loops]
+    count = max(loop.replicates for loop in loops)
+    if not (count and shares.sum()):
         return np.ones(runs)
-    drawn = [[kind.loop.resampled_scale(random) for kind in pipeline.kinds] for _ in range(runs)]
-    return np.asarray(np.array(drawn) @ shares / shares.sum())
+    by_kind = np.array([[loop.scale(place) for loop in loops] for place in range(count)])
+    by_replicate = by_kind @ shares / shares.sum()
+    return np.asarray(by_replicate[random.integers(count, size=runs)])
 
 
 def stretch_from(

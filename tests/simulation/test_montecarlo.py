@@ -16,7 +16,7 @@ from node.planner.montecarlo import (
     simulate,
     spread,
 )
-from node.planner.pipeline import Gamma, Measured, Settlement
+from node.planner.pipeline import Estimated, Gamma, Settlement
 from node.planner.tides import Tide, run_hours
 from node.planner.waiting import Load, priority_mean_waits_s
 from tests.unit.planner.node_examples import BATCH, small_node
@@ -113,8 +113,13 @@ def test_the_knee_is_found_where_the_law_puts_it() -> None:
 
 
 def test_the_knee_is_as_uncertain_as_the_measurement() -> None:
-    sample = np.random.default_rng(3).exponential(400e-6, 100)
-    node = small_node(1_000.0, taking=Measured(tuple(sample.tolist())))
+    """Takers are timed a hundred times, so their mean is known to a tenth."""
+    random = np.random.default_rng(3)
+    sample = random.exponential(400e-6, 100)
+    again = random.choice(sample, (200, sample.size)).mean(axis=1)
+    variation = float(sample.std() / sample.mean())
+    taking = Estimated(float(sample.mean()), variation, tuple(again.tolist()))
+    node = small_node(1_000.0, taking=taking)
     low, middle, high = spread(knees_per_s(node, Plan(runs=100, duration_s=120.0, seed=2)))
     assert middle == pytest.approx(node.limit().per_s, rel=0.03)
     # The takers are 40 % of the loop's work and known to ±10 %: ±1.64·4 % of the knee.
