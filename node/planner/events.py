@@ -127,16 +127,19 @@ def run_stretch(
     kinds: Kinds,
     random: np.random.Generator,
     loop_scale: float = 1.0,
+    verified: int = 0,
 ) -> Stretch:
     """Send ascending arrivals through workers, lanes, loop and journal.
 
-    ``loop_scale`` stretches the loop's service times: the run's share of measurement error.
+    ``loop_scale`` stretches the loop's service times: the run's share of measurement error. The
+    first ``verified`` arrivals have the workers behind them and enter their lanes at once.
     """
     verify, loop = np.empty(kinds.size), np.empty(kinds.size)
     for index, kind in enumerate(pipeline.kinds):
         mine = np.flatnonzero(kinds == index)
         verify[mine] = kind.verify.draw(mine.size, random)
         loop[mine] = kind.loop.draw(mine.size, random) * loop_scale
+    verify[:verified] = 0.0
     lanes = np.array([kind.lane for kind in pipeline.kinds], dtype=np.int64)[kinds]
     entries = np.array(pool_departures_s(arrivals_s.tolist(), verify.tolist(), pipeline.workers))
     order = np.argsort(entries, kind="stable")
