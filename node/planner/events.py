@@ -22,30 +22,6 @@ REFUSED = math.nan
 """The start of what was never served."""
 
 
-def lindley_waits_s(gaps_s: Vector, services_s: Vector) -> Vector:
-    """Return the waits in one FCFS queue, along the last axis (Lindley 1952).
-
-    W_{k+1} = max(0, W_k + S_k − A_{k+1}) with ``gaps_s[k]`` = A_k the time since the arrival before
-    (the first gap has no meaning), solved for all k at once: the walk less its running minimum.
-    """
-    steps = np.zeros_like(services_s)
-    steps[..., 1:] = services_s[..., :-1] - gaps_s[..., 1:]
-    walk = np.cumsum(steps, axis=-1)
-    result: Vector = walk - np.minimum.accumulate(walk, axis=-1)
-    return result
-
-
-def fork_join_responses_s(arrivals_s: Vector, services_s: Vector) -> Vector:
-    """Return the time from each arrival until the last of its tasks is done.
-
-    ``services_s`` has shape (branches, n): each arrival sends a task to every branch, each an FCFS
-    server of its own.
-    """
-    gaps = np.broadcast_to(np.diff(arrivals_s, prepend=arrivals_s[0]), services_s.shape)
-    responses: Vector = (lindley_waits_s(gaps, services_s) + services_s).max(axis=0)
-    return responses
-
-
 def pool_departures_s(
     arrivals_s: Sequence[float], services_s: Sequence[float], workers: int
 ) -> list[float]:
