@@ -37,6 +37,8 @@ class Law(msgspec.Struct, frozen=True):
     next_bottleneck: str | None
     load: float
     """The scenario's mean rate over the limit."""
+    load_peak: float
+    """Its highest rate over the limit."""
 
 
 class PhaseLaw(msgspec.Struct, frozen=True):
@@ -69,7 +71,8 @@ class LaneAnswer(msgspec.Struct, frozen=True):
     pooled_delay_p99_s: float
     wait_mean_s: float
     law_wait_mean_s: float
-    """Cobham's, for Poisson arrivals at the mean rate: a lower bound for flow in bursts."""
+    """Cobham's, for Poisson arrivals at the mean rate along the flow's path: a lower bound for flow
+    in bursts and for a path that is not level."""
 
 
 class LiquidationAnswer(msgspec.Struct, frozen=True):
@@ -124,6 +127,9 @@ class Answer(msgspec.Struct, frozen=True):
     seed: int
     horizon_s: float
     rate_per_s: float
+    """Actions of clients, on average along the flow's path."""
+    rate_peak_per_s: float
+    """The most along it."""
     law: Law
     phases: list[PhaseLaw]
     knee: Band

@@ -208,6 +208,11 @@ class Calibration(msgspec.Struct, frozen=True):
         return np.asarray(sum(parts, np.zeros(1)), dtype=np.float64)
 
     @property
+    def tells_work(self) -> bool:
+        """Return whether it tells what work costs; one of a tape knows a flow alone."""
+        return self.loop is not None or self._dearest is not None
+
+    @property
     def measured_work(self) -> Work:
         """Return what a mean second of the windows brought: the mix and the rate measured at."""
         kinds = self.flow.kinds if self.flow is not None else {}

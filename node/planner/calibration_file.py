@@ -5,7 +5,7 @@ ranges and whether the arrival process is stable are told at once, each with its
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,7 @@ def _law_faults(data: dict[str, Any]) -> Iterator[str]:
         law, _ = read_checked(LinearLaw, raw, RANGES)
         if law is not None:
             yield from _linear_faults(law, key)
+    yield from _replicate_faults(data, named)
     chain, _ = read_checked(ChainLaw, data.get("l1"), RANGES)
     if chain is not None:
         yield from _linear_faults(chain.gas, "l1.gas")
@@ -97,6 +98,24 @@ def _law_faults(data: dict[str, Any]) -> Iterator[str]:
 
 def _items(table: object) -> list[tuple[str, Any]]:
     return list(table.items()) if isinstance(table, dict) else []
+
+
+def _replicate_faults(data: dict[str, Any], linear: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each law with another number of replicates than the first: the r-th belong together."""
+    services = data.get("services")
+    told = {
+        f"services[{place}].replicates_s": raw.get("replicates_s")
+        for place, raw in enumerate(services if isinstance(services, list) else ())
+        if isinstance(raw, dict)
+    }
+    told |= {
+        f"{key}.replicates": dict(_items(raw)).get("replicates") for key, raw in linear.items()
+    }
+    counts = {key: len(rows) for key, rows in told.items() if isinstance(rows, list) and rows}
+    first = next(iter(counts.values()), 0)
+    for key, count in counts.items():
+        if count != first:
+            yield f"{key} (their number): {count}, {first} allowed, as in {next(iter(counts))}"
 
 
 def _service_faults(law: ServiceLaw, key: str) -> Iterator[str]:

@@ -17,6 +17,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 Range = tuple[float, float]
 
 NOT_NEGATIVE: Range = (0, math.inf)
+WHOLE: Range = (0, 2**127)
+"""What counts is computed with as a float later, squares of sums of squares included."""
 ANY_NUMBER: Range = (-math.inf, math.inf)
 
 
@@ -25,8 +27,9 @@ def read_checked(
 ) -> tuple[S | None, list[str]]:
     """Return ``data``, as JSON decodes it, as a ``kind``, and all that is wrong with it.
 
-    Numbers lie within ``ranges``, by the last part of their key (``NOT_NEGATIVE`` where it has
-    none). None is returned where there is a fault.
+    Numbers lie within ``ranges``, by the last part of their key (``NOT_NEGATIVE`` or ``WHOLE``
+    where it has none); so do the keys of an object whose keys are numbers, by the object's own.
+    None is returned where there is a fault.
     """
     faults = list(_faults(inspect.type_info(kind), data, prefix, ranges))
     if faults:
@@ -64,9 +67,22 @@ def _collection_faults(
             yield from _faults(kind.item_type, item, f"{key}[{place}]", ranges)
     elif isinstance(data, dict):
         for name, item in data.items():
+            if isinstance(kind.key_type, inspect.IntType):
+                yield from _place_faults(name, key, ranges)
             yield from _faults(kind.value_type, item, _joined(key, name), ranges)
     else:
         yield f"{key}: must be an object"
+
+
+def _place_faults(name: str, key: str, ranges: Mapping[str, Range]) -> Iterator[str]:
+    low, high = ranges.get(key.rpartition(".")[2], WHOLE)
+    try:
+        # Written in one way only: "05" and "5" would be two names of one place.
+        fine = low <= int(name) <= high and str(int(name)) == name
+    except ValueError:
+        fine = False
+    if not fine:
+        yield f"{_joined(key, name[:40])} (the key): {low} … {high} allowed"
 
 
 def _struct_faults(
@@ -93,7 +109,8 @@ def _number_faults(
     if isinstance(data, bool) or not isinstance(data, int if whole else int | float):
         yield f"{key}: {data!r}, a{' whole' if whole else ''} number allowed"
         return
-    low, high = ranges.get(key.rpartition(".")[2].partition("[")[0], NOT_NEGATIVE)
+    otherwise = WHOLE if whole else NOT_NEGATIVE
+    low, high = ranges.get(key.rpartition(".")[2].partition("[")[0], otherwise)
     yield from out_of(key, data, low, high)
 
 

@@ -1,6 +1,7 @@
-"""Runs in chunks of fixed size, each with its own seed, on whatever crew there is.
+"""Runs in chunks, each with its own seed, on whatever crew there is.
 
-A result depends on the seed alone: not on the number of processes, nor on the machines they are on.
+A chunk's size follows from the runs' steps. So a result depends on the scenario and its seed alone:
+not on the number of processes, nor on the machines they are on.
 """
 
 import multiprocessing
@@ -14,6 +15,9 @@ Progress = Callable[[int, int], None]
 """Called with the runs that are done and the runs in all."""
 
 RUNS_PER_CHUNK = 250
+"""Of runs up to four hours in steps of a second; longer ones make smaller chunks."""
+RUN_STEPS_PER_CHUNK = RUNS_PER_CHUNK * 14_400
+"""Some 15 numbers are kept of each run and step while a chunk is computed: half a gigabyte."""
 
 _Result = TypeVar("_Result")
 Call = tuple[Any, ...]
@@ -55,16 +59,26 @@ class Processes:
                 yield places[done], done.result()
 
 
+def runs_per_chunk(steps: int) -> int:
+    """Return how many runs of so many steps are computed together."""
+    return max(min(RUNS_PER_CHUNK, RUN_STEPS_PER_CHUNK // steps), 1)
+
+
 def over_chunks(
     work: Callable[..., _Result],
     common: Call,
     runs: int,
+    steps: int,
     seed: int,
     crew: Crew,
     progress: Progress | None = None,
 ) -> list[_Result]:
-    """Return ``work(*common, size, seed)`` of every chunk, in the order of chunks."""
-    sizes = [min(RUNS_PER_CHUNK, runs - first) for first in range(0, runs, RUNS_PER_CHUNK)]
+    """Return ``work(*common, size, seed)`` of every chunk, in the order of chunks.
+
+    ``steps`` are those of each run.
+    """
+    most = runs_per_chunk(steps)
+    sizes = [min(most, runs - first) for first in range(0, runs, most)]
     seeds = np.random.SeedSequence(seed).spawn(len(sizes))
     calls = [(*common, size, part) for size, part in zip(sizes, seeds, strict=True)]
     results: dict[int, _Result] = {}

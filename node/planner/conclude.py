@@ -31,14 +31,17 @@ _CAUSES = ("lane", "gate", "stale")
 def conclude(scenario: Scenario, drawn: Drawn) -> Answer:
     """Return the answer to a scenario."""
     columns, extent = drawn.columns, scenario.extent
+    rates_per_s = drawn.pipeline.rate_per_s * drawn.course.rate
+    mean_per_s, peak_per_s = float(rates_per_s.mean()), float(rates_per_s.max())
     return Answer(
         scenario=scenario.name,
         about=scenario.about,
         runs=extent.runs,
         seed=extent.seed,
         horizon_s=extent.horizon_s,
-        rate_per_s=scenario.flow.rate_per_s,
-        law=law_of(drawn.pipeline),
+        rate_per_s=mean_per_s,
+        rate_peak_per_s=peak_per_s,
+        law=law_of(drawn.pipeline, mean_per_s, peak_per_s),
         phases=[phase_law(scenario, drawn.pipeline, phase) for phase in scenario.l1.phases],
         knee=band(drawn.knees_per_s),
         lanes=_lanes(drawn),
@@ -49,8 +52,8 @@ def conclude(scenario: Scenario, drawn: Drawn) -> Answer:
     )
 
 
-def law_of(pipeline: Pipeline) -> Law:
-    """Return the analytic ceilings."""
+def law_of(pipeline: Pipeline, mean_per_s: float, peak_per_s: float) -> Law:
+    """Return the analytic ceilings, and what the flow's mean and highest rate are of the least."""
     limit = pipeline.limit()
     return Law(
         limits_per_s=pipeline.limits_per_s(),
@@ -58,7 +61,8 @@ def law_of(pipeline: Pipeline) -> Law:
         bottleneck=limit.bottleneck,
         next_per_s=limit.next_per_s,
         next_bottleneck=limit.next_bottleneck,
-        load=pipeline.rate_per_s / limit.per_s if limit.per_s else math.inf,
+        load=mean_per_s / limit.per_s if limit.per_s else math.inf,
+        load_peak=peak_per_s / limit.per_s if limit.per_s else math.inf,
     )
 
 
@@ -100,7 +104,7 @@ def notes_of(scenario: Scenario, pipeline: Pipeline) -> list[str]:
 
 def _lanes(drawn: Drawn) -> list[LaneAnswer]:
     columns = drawn.columns
-    laws = _law_waits_s(drawn.pipeline)
+    laws = _law_waits_s(drawn.pipeline, float(drawn.course.rate.mean()))
     answers = []
     for place, lane in enumerate(drawn.pipeline.lanes):
         causes = {cause: columns[f"refused_{cause}"][:, place] for cause in _CAUSES}
@@ -131,9 +135,12 @@ def _lanes(drawn: Drawn) -> list[LaneAnswer]:
     return answers
 
 
-def _law_waits_s(pipeline: Pipeline) -> list[float]:
-    """Return Cobham's mean wait of each lane; infinite where the lane or one above it floods."""
-    rates = pipeline.arrivals.mean_rates_per_s
+def _law_waits_s(pipeline: Pipeline, factor: float) -> list[float]:
+    """Return Cobham's mean wait of each lane; infinite where the lane or one above it floods.
+
+    The flow is ``factor`` times its own rate; what the node does by itself keeps its.
+    """
+    rates = pipeline.arrivals.mean_rates_per_s * (1 + (factor - 1) * pipeline.grows)
     loads = []
     for place in range(len(pipeline.lanes)):
         mine = [(r, k) for r, k in zip(rates, pipeline.kinds, strict=True) if k.lane == place]

@@ -22,30 +22,6 @@ REFUSED = math.nan
 """The start of what was never served."""
 
 
-def lindley_waits_s(gaps_s: Vector, services_s: Vector) -> Vector:
-    """Return the waits in one FCFS queue, along the last axis (Lindley 1952).
-
-    W_{k+1} = max(0, W_k + S_k − A_{k+1}) with ``gaps_s[k]`` = A_k the time since the arrival before
-    (the first gap has no meaning), solved for all k at once: the walk less its running minimum.
-    """
-    steps = np.zeros_like(services_s)
-    steps[..., 1:] = services_s[..., :-1] - gaps_s[..., 1:]
-    walk = np.cumsum(steps, axis=-1)
-    result: Vector = walk - np.minimum.accumulate(walk, axis=-1)
-    return result
-
-
-def fork_join_responses_s(arrivals_s: Vector, services_s: Vector) -> Vector:
-    """Return the time from each arrival until the last of its tasks is done.
-
-    ``services_s`` has shape (branches, n): each arrival sends a task to every branch, each an FCFS
-    server of its own.
-    """
-    gaps = np.broadcast_to(np.diff(arrivals_s, prepend=arrivals_s[0]), services_s.shape)
-    responses: Vector = (lindley_waits_s(gaps, services_s) + services_s).max(axis=0)
-    return responses
-
-
 def pool_departures_s(
     arrivals_s: Sequence[float], services_s: Sequence[float], workers: int
 ) -> list[float]:
@@ -127,16 +103,19 @@ def run_stretch(
     kinds: Kinds,
     random: np.random.Generator,
     loop_scale: float = 1.0,
+    verified: int = 0,
 ) -> Stretch:
     """Send ascending arrivals through workers, lanes, loop and journal.
 
-    ``loop_scale`` stretches the loop's service times: the run's share of measurement error.
+    ``loop_scale`` stretches the loop's service times: the run's share of measurement error. The
+    first ``verified`` arrivals have the workers behind them and enter their lanes at once.
     """
     verify, loop = np.empty(kinds.size), np.empty(kinds.size)
     for index, kind in enumerate(pipeline.kinds):
         mine = np.flatnonzero(kinds == index)
         verify[mine] = kind.verify.draw(mine.size, random)
         loop[mine] = kind.loop.draw(mine.size, random) * loop_scale
+    verify[:verified] = 0.0
     lanes = np.array([kind.lane for kind in pipeline.kinds], dtype=np.int64)[kinds]
     entries = np.array(pool_departures_s(arrivals_s.tolist(), verify.tolist(), pipeline.workers))
     order = np.argsort(entries, kind="stable")

@@ -1,4 +1,10 @@
-"""The forecast of a scenario: the analytic law, and a seeded Monte Carlo beside it."""
+"""The forecast of a scenario by a seeded Monte Carlo: many runs, and what became of each.
+
+Each run has two scales. Its whole duration passes through ``node.planner.tides`` in steps, which
+gives backlogs, refusals and settlement; one stretch of it, at a random place and from the state
+found there, passes through ``node.planner.events`` event by event, which gives waits and delays
+without approximation. The analytic law beside it is ``node.planner.conclude``'s.
+"""
 
 from typing import Any
 
@@ -12,9 +18,9 @@ from node.planner.course import BlockClock, Course, course_of
 from node.planner.exposure import Exposure
 from node.planner.finality import finality_s
 from node.planner.hawkes import Hawkes
+from node.planner.knees import Plan, knees_per_s
 from node.planner.lateness import Late, lateness
 from node.planner.model import pipeline_of
-from node.planner.montecarlo import Plan, knees_per_s
 from node.planner.pipeline import Pipeline
 from node.planner.prices import Record, log_paths
 from node.planner.scenario import LANES, RISK_ADDING, Scenario
@@ -64,6 +70,7 @@ def draw(
         _chunk,
         (scenario, pipeline, record),
         extent.runs,
+        scenario.steps,
         extent.seed,
         who,
         tell(extent.knee_runs),
@@ -83,9 +90,12 @@ def knees_of(
     extent = scenario.extent
     if not pipeline.limit().per_s:
         return np.zeros(extent.knee_runs)
-    # L1 takes some blocks until what it carries and what it does not differ.
-    knee_s = max(extent.knee_s, 25 * scenario.l1.block_s)
-    plan = Plan(runs=extent.knee_runs, duration_s=knee_s, step_s=extent.step_s, seed=extent.seed)
+    plan = Plan(
+        runs=extent.knee_runs,
+        duration_s=scenario.knee_s,
+        step_s=extent.step_s,
+        seed=extent.seed,
+    )
     return knees_per_s(pipeline, plan, crew=crew, progress=progress)
 
 

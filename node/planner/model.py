@@ -93,7 +93,7 @@ def _kind(kind: FlowKind, calibration: Calibration | None) -> Kind:
         loop = Gamma(kind.loop_us * _MICRO, kind.variation)
     if kind.verify_us is not None:
         verify = Gamma(kind.verify_us * _MICRO, 0.3)
-    if calibration is not None:
+    if calibration is not None and calibration.tells_work:
         loop = loop or _calibrated_loop(kind, calibration)
         verify = verify or _calibrated_verify(calibration)
     if loop is None or verify is None:
@@ -118,9 +118,10 @@ def _calibrated_loop(kind: FlowKind, calibration: Calibration) -> ServiceTime:
     return Estimated(mean_s, spread_s / mean_s if mean_s else 0.0, replicates)
 
 
-def _calibrated_verify(calibration: Calibration) -> Gamma | None:
+def _calibrated_verify(calibration: Calibration) -> Gamma:
     laws = [law for law in calibration.services if law.runs_on == "pool"]
-    return max((law.gamma for law in laws), key=lambda gamma: gamma.mean_s, default=None)
+    # Without workers signatures are checked on the loop, and stand in its law.
+    return max((law.gamma for law in laws), key=lambda gamma: gamma.mean_s, default=Gamma(0.0))
 
 
 def _journal(scenario: Scenario, calibration: Calibration | None) -> Journal:

@@ -58,42 +58,22 @@ class Gamma(msgspec.Struct, frozen=True):
         shape = self.variation**-2
         return random.gamma(shape, self.mean_s / shape, count)
 
-    def resampled_scale(self, _random: np.random.Generator) -> float:
-        """Return 1: nothing was measured, so nothing is uncertain."""
+    @property
+    def replicates(self) -> int:
+        """Return 0: nothing was measured, so nothing is uncertain."""
+        return 0
+
+    def scale(self, _replicate: int) -> float:
+        """Return 1."""
         return 1.0
 
 
-class Measured(msgspec.Struct, frozen=True):
-    """Service times as telemetry saw them, drawn again with replacement (Efron's bootstrap)."""
-
-    seconds: tuple[float, ...]
-
-    @property
-    def faults(self) -> list[str]:
-        """Return what is wrong with it."""
-        if not self.seconds:
-            return ["no service time was measured"]
-        fine = all(0 <= value < math.inf for value in self.seconds)
-        return [] if fine else ["a measured service time is negative or not finite"]
-
-    @property
-    def moments(self) -> Moments:
-        """Return the means of the sample and of its squares."""
-        values = np.asarray(self.seconds)
-        return Moments(float(values.mean()), float((values**2).mean()))
-
-    def draw(self, count: int, random: np.random.Generator) -> Vector:
-        """Return service times drawn from the sample."""
-        return np.asarray(self.seconds)[random.integers(0, len(self.seconds), count)]
-
-    def resampled_scale(self, random: np.random.Generator) -> float:
-        """Return a resampled mean over the mean: how far off the measurement may be."""
-        mean_s = self.moments.mean_s
-        return float(self.draw(len(self.seconds), random).mean()) / mean_s if mean_s else 1.0
-
-
 class Estimated(msgspec.Struct, frozen=True):
-    """A gamma law whose mean is known as well as ``replicates_s`` of it agree."""
+    """A gamma law whose mean is known as well as ``replicates_s`` of it agree.
+
+    Replicate r belongs to replicate r of every other law of a node: they come from the same
+    windows, and a slow one made them all slow.
+    """
 
     mean_s: float
     variation: float
@@ -115,13 +95,17 @@ class Estimated(msgspec.Struct, frozen=True):
         """Return independent service times."""
         return Gamma(self.mean_s, self.variation).draw(count, random)
 
-    def resampled_scale(self, random: np.random.Generator) -> float:
-        """Return one replicate over the mean."""
-        drawn = self.replicates_s[int(random.integers(len(self.replicates_s)))]
-        return drawn / self.mean_s if self.mean_s else 1.0
+    @property
+    def replicates(self) -> int:
+        """Return how many replicates there are."""
+        return len(self.replicates_s)
+
+    def scale(self, replicate: int) -> float:
+        """Return this replicate over the mean."""
+        return self.replicates_s[replicate] / self.mean_s if self.mean_s else 1.0
 
 
-ServiceTime = Gamma | Measured | Estimated
+ServiceTime = Gamma | Estimated
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -197,6 +181,9 @@ class Pipeline(msgspec.Struct, frozen=True):
             yield from (f"{kind.name}.verify: {fault}" for fault in kind.verify.faults)
             if not 0 <= kind.lane < len(self.lanes):
                 yield f"{kind.name}.lane: {kind.lane} is not within 0..{len(self.lanes) - 1}"
+        counts = {kind.loop.replicates for kind in self.kinds} - {0}
+        if len(counts) > 1:
+            yield f"kinds.loop: {sorted(counts)} replicates, the same number of each allowed"
         yield from (f"{lane.name}.limit: below 1" for lane in self.lanes if lane.limit < 1)
         if self.workers < 1:
             yield f"workers: {self.workers} is below 1"

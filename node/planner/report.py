@@ -13,7 +13,7 @@ import msgspec
 from node.planner.answer import Answer, Band
 from node.planner.sweep import FIGURES, Sweep
 from node.planner.target import Way
-from node.planner.wording import figure_rows, number, seconds, share
+from node.planner.wording import figure_rows, load_told, number, rate_told, seconds, share
 
 
 class PlanReport(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ def _summary(answer: Answer) -> str:
             f"{number(answer.knee.p50)}/s",
             f"{number(answer.knee.p5)} – {number(answer.knee.p95)}",
         ),
-        ("load", f"{law.load:.0%}", f"{answer.rate_per_s:,.0f} actions/s on average"),
+        ("load", load_told(answer), rate_told(answer)),
         (
             "liquidation delay p99",
             seconds(answer.liquidations.pooled_delay_p99_s),

@@ -17,6 +17,9 @@ LANES = tuple(lane.name.lower() for lane in Lane)
 RISK_ADDING = frozenset({"resting", "taking"})
 """The lanes that a closed gate and a stale mark shut."""
 
+STEPS_MAX = 604_800
+"""Of one run: a week in seconds."""
+
 Point = tuple[float, float]
 """A time in seconds and a value; between two points the value changes evenly."""
 Window = tuple[float, float]
@@ -56,7 +59,8 @@ class Service(msgspec.Struct, frozen=True):
     """What the node's stages take, beside what each kind of action says for itself."""
 
     calibration: str = ""
-    """A file of `plimsoll calibrate`; its laws stand in wherever a kind gives no time."""
+    """A file of `plimsoll calibrate`, beside the scenario's. Its laws stand in wherever a kind
+    gives no time, and the arrivals of a tape wherever ``Flow`` gives no rate or no bursts."""
     workers: int = 1
     commit_us: float = 400.0
     """One append to the journal, made durable."""
@@ -198,7 +202,11 @@ class Risk(msgspec.Struct, frozen=True):
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """What clients send. Without ``branching`` arrivals are Poisson, else Hawkes."""
+    """What clients send. With empty ``branching`` arrivals are Poisson, else Hawkes.
+
+    ``rate_per_s``, and ``branching`` with ``decays_per_s``, are a calibration's where the scenario
+    names one that was fitted to a tape and leaves them out.
+    """
 
     rate_per_s: float = 300.0
     path: tuple[Point, ...] = ()
@@ -238,6 +246,11 @@ class Scenario(msgspec.Struct, frozen=True):
     risk: Risk = Risk()
     flow: Flow = Flow()
     kinds: tuple[FlowKind, ...] = DEFAULT_KINDS
+
+    @property
+    def knee_s(self) -> float:
+        """Return how long a run for the knee is: L1 takes some blocks until it tells."""
+        return max(self.extent.knee_s, 25 * self.l1.block_s)
 
     @property
     def steps(self) -> int:

@@ -10,6 +10,7 @@ import msgspec
 from node.planner.scenario import (
     DEFAULT_KINDS,
     LANES,
+    STEPS_MAX,
     Batches,
     Chain,
     Extent,
@@ -200,6 +201,11 @@ def _faults_across(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "extent.step_s", f"{extent.step_s}, at most l1.block_s = {chain.block_s} allowed"
     if extent.step_s > extent.horizon_s or extent.step_s > extent.knee_s:
         yield "extent.step_s", f"{extent.step_s}, at most horizon_s and knee_s allowed"
+    longest_s = max(extent.horizon_s, scenario.knee_s)
+    if extent.step_s * STEPS_MAX < longest_s:
+        least = longest_s / STEPS_MAX
+        why = f"{STEPS_MAX} steps of horizon_s, knee_s and 25 l1.block_s at most"
+        yield "extent.step_s", f"{extent.step_s}, at least {least:.4g} allowed: {why}"
     yield from _kind_faults(scenario)
     yield from _flow_faults(scenario.flow)
     yield from _market_faults(scenario)

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from node.capacity.histogram import bucket_high, bucket_low
 from node.capacity.telemetry import HistogramCounts, KindCounters, StageCounters, Telemetry
 from node.planner.pipeline import Gamma
-from node.planner.regression import interval_of, mean_replicates, rounded
-from node.planner.waiting import Moments
+from node.planner.regression import mean_replicates, rounded
 
 Vector = NDArray[np.float64]
 Row = tuple[float, ...]
@@ -43,24 +42,13 @@ class ServiceLaw(msgspec.Struct, frozen=True):
     n: int
     replicates_s: Row
     """The mean again, of each resample."""
-    sample_s: Row = ()
-    """Equally likely service times, where a histogram was kept; empty otherwise."""
-
-    @property
-    def moments(self) -> Moments:
-        """Return E[S] and E[S²]."""
-        return Moments(self.mean_s, max(self.square_s2, self.mean_s**2))
 
     @property
     def gamma(self) -> Gamma:
-        """Return the gamma law with these two moments."""
+        """Return the gamma law with this mean and square."""
         if not self.mean_s:
             return Gamma(0.0)
         return Gamma(self.mean_s, max(self.square_s2 / self.mean_s**2 - 1, 0.0) ** 0.5)
-
-    def interval_s(self, level: float = 0.95) -> tuple[float, float]:
-        """Return what the mean lies within, at this confidence."""
-        return interval_of(np.asarray(self.replicates_s), level)
 
 
 class _Sums(msgspec.Struct, frozen=True):
@@ -95,18 +83,11 @@ def stage_laws(windows: Sequence[Telemetry], resamples: Vector) -> Iterator[Serv
             np.array([_squares_ns2(stage) for stage in stages], dtype=np.float64) * _NS**2,
         )
         if sums.counts.sum():
-            sample = sample_of([stage.service for stage in stages if stage], _NS)
-            runs = (last.runs_on, last.servers)
-            yield _law(last.name, ANY, runs, sums, resamples, sample)
+            yield _law(last.name, ANY, (last.runs_on, last.servers), sums, resamples)
 
 
 def _law(
-    stage: str,
-    kind: str,
-    runs: tuple[str, int],
-    sums: _Sums,
-    resamples: Vector,
-    sample_s: Row = (),
+    stage: str, kind: str, runs: tuple[str, int], sums: _Sums, resamples: Vector
 ) -> ServiceLaw:
     n = float(sums.counts.sum())
     square_s2 = float(sums.squares_s2.sum()) / n
@@ -126,7 +107,6 @@ def _law(
         window_s=_spread_between(sums, mean_s, variance),
         n=int(n),
         replicates_s=rounded(again),
-        sample_s=sample_s,
     )
 
 

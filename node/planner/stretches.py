@@ -17,12 +17,19 @@ EDGES_S = np.concatenate([[0.0], np.geomspace(1e-7, 1e5, 64 * 12 + 1), [np.inf]]
 
 
 def scales_of(pipeline: Pipeline, runs: int, random: np.random.Generator) -> Vector:
-    """Return how much longer the loop takes than was measured, by bootstrap, for each run."""
-    shares = pipeline.shares * [kind.loop.moments.mean_s for kind in pipeline.kinds]
-    if not shares.sum():
+    """Return how much longer the loop takes than was measured, by bootstrap, for each run.
+
+    A run draws one replicate and all kinds take theirs of it, as errors of one measurement do not
+    cancel between kinds.
+    """
+    loops = [kind.loop for kind in pipeline.kinds]
+    shares = pipeline.shares * [loop.moments.mean_s for loop in loops]
+    count = max(loop.replicates for loop in loops)
+    if not (count and shares.sum()):
         return np.ones(runs)
-    drawn = [[kind.loop.resampled_scale(random) for kind in pipeline.kinds] for _ in range(runs)]
-    return np.asarray(np.array(drawn) @ shares / shares.sum())
+    by_kind = np.array([[loop.scale(place) for loop in loops] for place in range(count)])
+    by_replicate = by_kind @ shares / shares.sum()
+    return np.asarray(by_replicate[random.integers(count, size=runs)])
 
 
 def stretch_from(
@@ -35,13 +42,16 @@ def stretch_from(
 ) -> Stretch:
     """Run a stretch from where the hour had come to."""
     times, kinds = pipeline.arrivals.draw(stretch_s, random, kept.excitation[run])
-    waiting = _waiting_kinds(pipeline, kept, run, random)
+    verified = _kinds_in_lanes(pipeline, kept, run, random)
+    behind = np.repeat(np.arange(len(pipeline.kinds)), np.rint(kept.pool[run]).astype(np.int64))
+    waiting = np.concatenate([verified, random.permutation(behind)])
     return run_stretch(
         pipeline,
         np.concatenate([np.zeros(waiting.size), times]),
         np.concatenate([waiting, kinds]),
         random,
         scale,
+        verified.size,
     )
 
 
@@ -78,15 +88,15 @@ def pooled(counts: Vector, quantile: float) -> float:
     return float(EDGES_S[1 + np.searchsorted(reached, quantile * reached[-1])])
 
 
-def _waiting_kinds(
+def _kinds_in_lanes(
     pipeline: Pipeline, kept: Kept, run: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return kinds for what waits at the beginning of a stretch, lane by lane, then the workers'.
+    """Return kinds for what waits in the lanes at the beginning of a stretch, lane by lane.
 
     A lane knows how many wait in it, not which: they are drawn by their shares of its arrivals, or
     evenly where none of its kinds has a rate of its own (liquidations follow from prices).
     """
-    drawn = []
+    drawn = [np.zeros(0, dtype=np.int64)]
     lane_of = np.array([kind.lane for kind in pipeline.kinds])
     rates = pipeline.arrivals.mean_rates_per_s
     for lane, items in enumerate(kept.lanes[run]):
@@ -94,5 +104,4 @@ def _waiting_kinds(
         if round(items) and members.size:
             weights = rates[members] if rates[members].sum() else np.ones(members.size)
             drawn.append(random.choice(members, round(items), p=weights / weights.sum()))
-    behind = np.repeat(np.arange(len(pipeline.kinds)), np.rint(kept.pool[run]).astype(np.int64))
-    return np.concatenate([*drawn, random.permutation(behind)]).astype(np.int64)
+    return np.concatenate(drawn)

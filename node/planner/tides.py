@@ -83,9 +83,8 @@ class Hours(msgspec.Struct, frozen=True):
     """(runs, L)"""
     lane_peak: Vector
     """(runs, L), items"""
-    backlog_peak: Vector
-    """Largest sum of what waited before workers, loop and journal; (runs,)"""
     backlog_end: Vector
+    """Sum of what waits before workers, loop and journal; (runs,)"""
     unposted_peak: Vector
     unposted_end: Vector
     in_flight_peak: int
@@ -328,7 +327,6 @@ class _Track:
             arrived=self.arrived,
             refused=self._stages.refused,
             lane_peak=self.lane_peak,
-            backlog_peak=self.series["waiting"].max(axis=1),
             backlog_end=self._stages.backlog(),
             unposted_peak=self.unposted_peak,
             unposted_end=slots.unposted,

@@ -11,13 +11,16 @@ from itertools import pairwise
 
 import msgspec
 
+from node.capacity.histogram import BUCKETS
 from node.capacity.telemetry import Telemetry
-from node.planner.checked import read_checked
+from node.planner.checked import Range, read_checked
 from node.types.errors import MeasurementInvalid
 from node.types.faults import out_of
 
 WINDOWS_MIN = 8
 """Fewer windows say nothing of how much they vary."""
+RANGES: dict[str, Range] = {"buckets": (0, BUCKETS - 1)}
+"""Of the keys of a histogram's buckets: each tells a shift, and a wide one all of the memory."""
 FAULTS_SHOWN = 20
 """Of one read: a node that restarted lowers hundreds of counters, and a few of them tell it."""
 
@@ -37,7 +40,7 @@ def read_telemetry(data: object) -> Telemetry:
 
     Raises ``MeasurementInvalid`` with all faults.
     """
-    telemetry, faults = read_checked(Telemetry, data, {}, "telemetry")
+    telemetry, faults = read_checked(Telemetry, data, RANGES, "telemetry")
     if telemetry is None:
         raise MeasurementInvalid(faults=tuple(faults))
     return telemetry

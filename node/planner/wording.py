@@ -37,6 +37,22 @@ def share(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.2%}"
 
 
+def rate_told(answer: Answer) -> str:
+    """Return the mean rate of the flow, and the highest where its path is not level."""
+    most = f", {answer.rate_peak_per_s:,.0f} at most" if _moves(answer) else ""
+    return f"{answer.rate_per_s:,.0f} actions/s on average{most}"
+
+
+def load_told(answer: Answer) -> str:
+    """Return the same as shares of the least ceiling."""
+    law = answer.law
+    return f"{law.load:.0%}" + (f", {law.load_peak:.0%} at most" if _moves(answer) else "")
+
+
+def _moves(answer: Answer) -> bool:
+    return answer.rate_peak_per_s > answer.rate_per_s * (1 + 1e-9)
+
+
 def figure_rows(answer: Answer) -> Iterator[tuple[str, str, str, str]]:
     """Yield what is told of all runs together: its name, P5, P50 and P95."""
     late, chain = answer.liquidations, answer.chain

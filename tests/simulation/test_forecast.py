@@ -20,7 +20,7 @@ from node.planner.scenario import (
     Scenario,
     Service,
 )
-from node.planner.wording import number, seconds, share
+from node.planner.wording import load_told, number, rate_told, seconds, share
 
 # The loop alone: quick signatures, a quick disk, an L1 that takes everything, nobody exposed.
 LOOP = Scenario(
@@ -54,6 +54,28 @@ def test_lanes_wait_as_cobham_says(load: float) -> None:
         lane = next(lane for lane in answer.lanes if lane.name == name)
         assert lane.wait_mean_s == pytest.approx(lane.law_wait_mean_s, rel=0.12)
         assert lane.refused.p95 == 0
+
+
+def test_rate_and_load_are_those_of_the_path() -> None:
+    """A tenth of the limit, and nine times that for half of the time: a half of it on average."""
+    quiet = at_load(0.1)
+    flow = msgspec.structs.replace(quiet.flow, path=((0.0, 1.0), (150.0, 1.0), (150.001, 9.0)))
+    moving = msgspec.structs.replace(quiet, flow=flow)
+    answer, level = (conclude(one, draw(one)) for one in (moving, at_load(0.5)))
+    assert answer.rate_per_s == pytest.approx(2_500)
+    assert answer.rate_peak_per_s == pytest.approx(4_500)
+    assert (answer.law.load, answer.law.load_peak) == pytest.approx((0.5, 0.9))
+    arrived = sum(lane.arrived.p50 or 0.0 for lane in answer.lanes)
+    # The node's own rounds are among them.
+    assert arrived / 300 == pytest.approx(2_500 + 4, rel=0.01)
+    for mine, other in zip(answer.lanes, level.lanes, strict=True):
+        assert mine.law_wait_mean_s == pytest.approx(other.law_wait_mean_s)
+    # Waits grow faster than the load, so a path waits longer than its mean rate does.
+    taking = answer.lanes[-1]
+    assert taking.wait_mean_s > 1.5 * taking.law_wait_mean_s
+    assert rate_told(answer) == "2,500 actions/s on average, 4,500 at most"
+    assert load_told(answer) == "50%, 90% at most"
+    assert (rate_told(level), load_told(level)) == ("2,500 actions/s on average", "50%")
 
 
 def test_the_knee_is_the_laws_limit() -> None:

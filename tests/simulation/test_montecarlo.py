@@ -6,43 +6,75 @@ import msgspec
 import numpy as np
 import pytest
 
+from node.planner.answer import band
+from node.planner.chunks import RUNS_PER_CHUNK, Processes
+from node.planner.conclude import conclude
 from node.planner.course import ordinary
 from node.planner.events import run_stretch
-from node.planner.montecarlo import (
-    RUNS_PER_CHUNK,
-    Outcome,
-    Plan,
-    knees_per_s,
-    simulate,
-    spread,
+from node.planner.forecast import Drawn, draw
+from node.planner.knees import Plan, knees_per_s
+from node.planner.pipeline import Estimated, Gamma, Settlement
+from node.planner.scenario import (
+    LANES,
+    Batches,
+    Chain,
+    Extent,
+    Flow,
+    FlowKind,
+    MarketPath,
+    Positions,
+    Scenario,
+    Service,
 )
-from node.planner.pipeline import Gamma, Measured, Settlement
 from node.planner.tides import Tide, run_hours
 from node.planner.waiting import Load, priority_mean_waits_s
 from tests.unit.planner.node_examples import BATCH, small_node
 
-SHORT = Plan(runs=RUNS_PER_CHUNK + 5, duration_s=20.0, stretch_events=100, seed=11)
+# What ``small_node`` is, as a scenario: a loop of 4,000/s and nobody who is exposed.
+SHORT = Scenario(
+    name="short",
+    about="a small node",
+    extent=Extent(
+        horizon_s=20.0,
+        stretch_events=100,
+        knee_runs=2,
+        knee_s=20.0,
+        runs=RUNS_PER_CHUNK + 5,
+        seed=11,
+    ),
+    service=Service(workers=2, commit_us=200.0, records_max=64, round_us=0.0, scan_us_per_1000=0.0),
+    l1=Chain(block_s=1.0, block_gas=1e12, in_flight_max=500, inclusion=1.0),
+    batches=Batches(data_bytes_max=10_000_000, gas_max=1 << 24, commands_max=200_000),
+    market=MarketPath(path="constant"),
+    positions=Positions(open=0),
+    flow=Flow(rate_per_s=2_000.0, branching=(0.5,), decays_per_s=(20.0,)),
+    kinds=(
+        FlowKind("cancel", "reducing", 0.75, 200.0, 0.0, 40.0, 1.0),
+        FlowKind("take", "taking", 0.25, 400.0, 1.0, 40.0, 1.0),
+    ),
+)
+URGENT, LAST = LANES.index("reducing"), LANES.index("taking")
 
 
-def same(one: Outcome, other: Outcome) -> bool:
-    return all(
-        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True)
-        for name in Outcome.__struct_fields__
+def with_keys(scenario: Scenario, **sections: dict[str, object]) -> Scenario:
+    replace = msgspec.structs.replace
+    changed = {name: replace(getattr(scenario, name), **keys) for name, keys in sections.items()}
+    return replace(scenario, **changed)
+
+
+def same(one: Drawn, other: Drawn) -> bool:
+    return np.array_equal(one.knees_per_s, other.knees_per_s) and all(
+        np.array_equal(values, other.columns[name], equal_nan=True)
+        for name, values in one.columns.items()
     )
 
 
 def test_a_seed_gives_the_same_on_any_number_of_processes() -> None:
-    node = small_node(2_000.0, branching=0.5)
     told: list[tuple[int, int]] = []
-    alone = simulate(node, SHORT, progress=lambda done, runs: told.append((done, runs)))
-    assert told == [(RUNS_PER_CHUNK, SHORT.runs), (SHORT.runs, SHORT.runs)]
-    told.clear()
-    abreast = simulate(
-        node, SHORT, workers=2, progress=lambda done, runs: told.append((done, runs))
-    )
-    assert told[-1] == (SHORT.runs, SHORT.runs)
-    assert same(alone, abreast)
-    assert not same(alone, simulate(node, msgspec.structs.replace(SHORT, seed=12)))
+    alone = draw(SHORT, progress=lambda done, runs: told.append((done, runs)))
+    assert told == [(2, 257), (252, 257), (257, 257)]
+    assert same(alone, draw(SHORT, crew=Processes(2)))
+    assert not same(alone, draw(with_keys(SHORT, extent={"seed": 12})))
 
 
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
@@ -113,12 +145,19 @@ def test_the_knee_is_found_where_the_law_puts_it() -> None:
 
 
 def test_the_knee_is_as_uncertain_as_the_measurement() -> None:
-    sample = np.random.default_rng(3).exponential(400e-6, 100)
-    node = small_node(1_000.0, taking=Measured(tuple(sample.tolist())))
-    low, middle, high = spread(knees_per_s(node, Plan(runs=100, duration_s=120.0, seed=2)))
-    assert middle == pytest.approx(node.limit().per_s, rel=0.03)
+    """Takers are timed a hundred times, so their mean is known to a tenth."""
+    random = np.random.default_rng(3)
+    sample = random.exponential(400e-6, 100)
+    again = random.choice(sample, (200, sample.size)).mean(axis=1)
+    variation = float(sample.std() / sample.mean())
+    taking = Estimated(float(sample.mean()), variation, tuple(again.tolist()))
+    node = small_node(1_000.0, taking=taking)
+    knee = band(knees_per_s(node, Plan(runs=100, duration_s=120.0, seed=2)))
+    assert knee.p5 is not None
+    assert knee.p50 == pytest.approx(node.limit().per_s, rel=0.03)
+    assert knee.p95 is not None
     # The takers are 40 % of the loop's work and known to ±10 %: ±1.64·4 % of the knee.
-    assert 0.08 < (high - low) / middle < 0.18
+    assert 0.08 < (knee.p95 - knee.p5) / node.limit().per_s < 0.18
 
 
 def test_a_full_chain_holds_back_the_knee() -> None:
@@ -132,14 +171,19 @@ def test_a_full_chain_holds_back_the_knee() -> None:
 
 
 def test_one_batch_in_ten_included_takes_ten_blocks_and_then_finality() -> None:
-    chain = Settlement(BATCH, in_flight_max=10, block_s=12.0, inclusion_probability=0.1)
-    node = small_node(20.0, settlement=chain)
-    plan = Plan(runs=40, duration_s=3_600.0, step_s=2.0, stretch_events=100, seed=5)
-    found = simulate(node, plan)
-    quick = simulate(small_node(20.0), msgspec.structs.replace(plan, duration_s=600.0))
-    assert 12 * 64 < np.median(quick.finality_p50_s) < 12 * 64 + 24
-    assert np.median(found.finality_p50_s) > np.median(quick.finality_p50_s) + 12
-    assert (found.finality_p99_s > found.finality_p50_s).all()
+    quick = with_keys(
+        SHORT,
+        extent={"horizon_s": 600.0, "step_s": 2.0, "runs": 40, "seed": 5},
+        l1={"block_s": 12.0, "in_flight_max": 10},
+        batches={"age_s": 3_600.0},
+        flow={"rate_per_s": 20.0, "branching": (), "decays_per_s": ()},
+    )
+    slow = with_keys(quick, extent={"horizon_s": 3_600.0}, l1={"inclusion": 0.1})
+    ordinary_s = float(np.median(draw(quick).columns["finality_p50_s"]))
+    found = draw(slow).columns
+    assert 12 * 64 < ordinary_s < 12 * 64 + 24
+    assert np.median(found["finality_p50_s"]) > ordinary_s + 12
+    assert (found["finality_p99_s"] > found["finality_p50_s"]).all()
 
 
 def test_what_an_hour_says_of_itself_adds_up() -> None:
@@ -156,18 +200,15 @@ def test_what_an_hour_says_of_itself_adds_up() -> None:
         run_hours(node, ones, ones, never, np.random.default_rng(8), ordinary(node, 1, 13.0))
 
 
-def test_a_backlog_is_told_as_a_probability() -> None:
-    found = simulate(
-        small_node(4_040.0), Plan(runs=20, duration_s=60.0, stretch_events=500, seed=6)
+def test_the_lane_that_goes_first_waits_least_past_the_knee() -> None:
+    past = with_keys(
+        SHORT,
+        extent={"horizon_s": 60.0, "runs": 20, "stretch_events": 500},
+        flow={"rate_per_s": 4_200.0},
     )
-    low, middle, high = spread(found.backlog_peak)
-    assert found.backlog_exceeds(0) == 1
-    assert found.backlog_exceeds(float(middle)) == pytest.approx(0.5, abs=0.1)
-    assert found.backlog_exceeds(math.inf) == 0
-    assert low <= middle <= high
-    # No one waits longer in the lane that goes first.
-    assert (found.wait_p99_s[:, 0] < found.wait_p99_s[:, 1]).all()
-    assert (found.refused_share[:, 0] == 0).all()
+    found = draw(past).columns
+    assert (found["wait_p99_s"][:, URGENT] < found["wait_p99_s"][:, LAST]).all()
+    assert (found["refused_lane"][:, URGENT] == 0).all()
 
 
 @pytest.mark.parametrize("load", [0.4, 0.7])
@@ -175,26 +216,30 @@ def test_a_backlog_is_told_as_a_probability() -> None:
 def test_stretches_of_many_hours_wait_as_one_long_flow(load: float) -> None:
     """Bursts included: the state that a stretch starts from brings those that are under way."""
     rate = 4_000 * load
-    node = small_node(rate, branching=0.5)
-    found = simulate(node, Plan(runs=120, duration_s=300.0, stretch_events=4_000, seed=9))
+    scenario = with_keys(
+        SHORT,
+        extent={"horizon_s": 300.0, "runs": 120, "stretch_events": 4_000, "seed": 9},
+        flow={"rate_per_s": rate},
+    )
+    drawn = draw(scenario)
+    answer, node = conclude(scenario, drawn), drawn.pipeline
     long = []
     for seed in range(4):
         random = np.random.default_rng(100 + seed)
         long.append(run_stretch(node, *node.arrivals.draw(150_000 / rate, random), random))
-    for lane in (0, 1):
+    for lane in (URGENT, LAST):
         waits = [np.quantile(whole.wait_s[whole.lanes == lane], 0.99) for whole in long]
         delays = [np.quantile(whole.delay_s[whole.lanes == lane], 0.5) for whole in long]
         # A bucket is 3.7 % wide, and a long flow's own p99 is good to 10 %.
-        assert found.pooled_wait_s(lane, 0.99) == pytest.approx(np.mean(waits), rel=0.12)
-        assert found.pooled_delay_s(lane, 0.5) == pytest.approx(np.mean(delays), rel=0.06)
+        assert answer.lanes[lane].pooled_wait_p99_s == pytest.approx(np.mean(waits), rel=0.12)
+        assert answer.lanes[lane].pooled_delay_p50_s == pytest.approx(np.mean(delays), rel=0.06)
 
 
 def test_a_lane_without_items_has_no_quantile() -> None:
-    node = small_node(100.0)
-    spared = msgspec.structs.replace(node, lanes=(*node.lanes, node.lanes[0]))
-    found = simulate(spared, Plan(runs=2, duration_s=10.0, stretch_events=50))
-    assert math.isnan(found.pooled_wait_s(2, 0.5))
-    assert np.isnan(found.wait_p50_s[:, 2]).all()
+    few = with_keys(SHORT, extent={"runs": 2})
+    resting = conclude(few, draw(few)).lanes[LANES.index("resting")]
+    assert math.isnan(resting.pooled_wait_p50_s)
+    assert resting.wait_p50_s.p50 is None
 
 
 @pytest.mark.parametrize(
@@ -202,4 +247,4 @@ def test_a_lane_without_items_has_no_quantile() -> None:
 )
 def test_a_plan_without_work_is_refused(fault: dict[str, float]) -> None:
     with pytest.raises(ValueError):
-        msgspec.structs.replace(SHORT, **fault)
+        msgspec.structs.replace(Plan(runs=1, duration_s=1.0), **fault)

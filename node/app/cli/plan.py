@@ -25,8 +25,8 @@ from node.app.cli.verify_plan import (
 )
 from node.app.sections import read_toml
 from node.planner.answer import Answer, Band, band
+from node.planner.calibrated import Resolved, resolved
 from node.planner.calibration import Calibration
-from node.planner.calibration_file import read_calibration
 from node.planner.chunks import Crew, Processes
 from node.planner.conclude import conclude
 from node.planner.forecast import draw, knees_of
@@ -39,9 +39,16 @@ from node.planner.target import Way, way_to
 from node.simulation.ramp.command import RampOptions
 from node.simulation.ramp.messages import Mix
 from node.types.errors import ConfigInvalid
+from node.types.faults import raise_faults
 
 Tell = Callable[[int, int], None]
 
+ScenarioArgument = Annotated[
+    Path | None, typer.Argument(help="A scenario (TOML): see configs/scenarios.")
+]
+TargetOption = Annotated[
+    float | None, typer.Option(help="Tell what must change to carry so many actions a second.")
+]
 SweepOption = Annotated[
     list[str] | None,
     typer.Option(help="KEY=FROM:UNTIL:COUNT of the scenario's keys; one or two."),
@@ -77,12 +84,9 @@ class PlanOptions(msgspec.Struct, frozen=True):
 
 
 def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
-    scenario: Annotated[
-        Path | None, typer.Argument(help="A scenario (TOML): see configs/scenarios.")
-    ] = None,
-    target: Annotated[
-        float | None, typer.Option(help="Tell what must change to carry so many actions a second.")
-    ] = None,
+    context: typer.Context,
+    scenario: ScenarioArgument = None,
+    target: TargetOption = None,
     sweep: SweepOption = None,
     sweep_runs: Annotated[int, typer.Option(help="Runs at each point of a sweep.")] = 40,
     runs: Annotated[int | None, typer.Option(help="Runs, instead of the scenario's.")] = None,
@@ -106,7 +110,9 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Plan: the analytic law and a seeded Monte Carlo of a node under a scenario.
 
     With --verify there is no scenario: a node is calibrated below half load, its knee predicted,
-    and then found by ramping it. Exits 1 where the two differ by more than a tenth.
+    and then found by ramping it. Exits 1 where the two differ by more than a tenth, and where more
+    than half of the knee was seen before it was predicted. --mix, --node, --rpc and --node-data
+    belong to it, and of the others --json alone.
 
     Example: plimsoll plan configs/scenarios/crash-2025-10-10.toml --report crash.html
 
@@ -116,6 +122,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Example: plimsoll plan --verify --json verdict.json
     """
+    _refuse_foreign(context, verify=verify)
     require_places(json=json, report=report)
     if verify:
         load = RampOptions(url=url, rpc=rpc, mixes=tuple(mix or Mix), json_path=json)
@@ -138,19 +145,36 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     run_plan(options, Console())
 
 
+def _refuse_foreign(context: typer.Context, *, verify: bool) -> None:
+    """Raise ``ConfigInvalid`` naming what was typed and would do nothing.
+
+    What the environment says is no slip: the data folder may stand there for every command.
+    """
+    own, both = {"mix", "url", "rpc", "node_data"}, {"verify", "json"}
+    word = "not" if verify else "only"
+    faults = [
+        f"{parameter.opts[0].removeprefix('--')}: {word} together with --verify"
+        for parameter in context.command.params
+        if parameter.name not in both and (parameter.name in own) != verify
+        if (source := context.get_parameter_source(parameter.name or "")) is not None
+        # By its name, as versions of typer differ in whose enumeration it is.
+        if source.name == "COMMANDLINE"
+    ]
+    raise_faults(faults)
+
+
 def run_plan(options: PlanOptions, console: Console) -> PlanReport:
     """Plan, show it, write what was asked for, and return it. Raises ``ConfigInvalid``."""
     axes = _checked(options)
-    tables = _tables(options)
-    scenario = read_scenario(tables)
-    calibration = _calibration(options, scenario)
+    found = resolved(_tables(options), options.scenario.parent)
+    scenario, calibration = found.scenario, found.calibration
     # Every point is read before the first is computed, so that a slip costs no time.
     points = [
-        (at, read_scenario(_quick(tables_at(tables, at), options)))
+        (at, read_scenario(_quick(tables_at(found.tables, at), options)))
         for at in (grid(axes) if axes else ())
     ]
     with _crew(options) as crew:
-        answer = _answer(scenario, calibration, options, crew)
+        answer = _answer(found, options, crew)
         way, knee = _way(scenario, calibration, options, crew)
         swept = _sweep(axes, points, calibration, options, crew) if axes else None
     report = PlanReport(answer, way, knee, swept)
@@ -198,11 +222,6 @@ def _quick(tables: dict[str, Any], options: PlanOptions) -> dict[str, Any]:
     return {**tables, "extent": extent}
 
 
-def _calibration(options: PlanOptions, scenario: Scenario) -> Calibration | None:
-    name = scenario.service.calibration
-    return read_calibration(options.scenario.parent / name) if name else None
-
-
 def _crew(options: PlanOptions) -> AbstractContextManager[Crew]:
     if options.scheduler:
         return cluster(options.scheduler)
@@ -220,14 +239,13 @@ def _progress(what: str) -> Iterator[Tell]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _answer(
-    scenario: Scenario, calibration: Calibration | None, options: PlanOptions, crew: Crew
-) -> Answer:
-    record, instead = recorded_path(scenario, options.data)
+def _answer(found: Resolved, options: PlanOptions, crew: Crew) -> Answer:
+    record, instead = recorded_path(found.scenario, options.data)
     with _progress("planning") as tell:
-        drawn = draw(scenario, calibration, record, crew=crew, progress=tell)
-    answer = conclude(scenario, drawn)
-    return msgspec.structs.replace(answer, notes=[*answer.notes, *([instead] if instead else [])])
+        drawn = draw(found.scenario, found.calibration, record, crew=crew, progress=tell)
+    answer = conclude(found.scenario, drawn)
+    notes = [note for note in (found.note, instead) if note]
+    return msgspec.structs.replace(answer, notes=[*answer.notes, *notes])
 
 
 def _way(

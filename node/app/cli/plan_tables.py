@@ -10,7 +10,7 @@ from node.planner.answer import Answer, Band
 from node.planner.report import PlanReport
 from node.planner.sweep import FIGURES, Sweep
 from node.planner.target import Way
-from node.planner.wording import figure_rows, number, seconds, share
+from node.planner.wording import figure_rows, load_told, number, rate_told, seconds, share
 
 
 def shown(report: PlanReport) -> RenderableType:
@@ -32,11 +32,11 @@ def _head(answer: Answer) -> Iterator[RenderableType]:
     yield Text(f"{answer.scenario}: {answer.about}")
     yield Text(
         f"{answer.runs:,} runs of {answer.horizon_s:,.0f} s, seed {answer.seed}, "
-        f"{answer.rate_per_s:,.0f} actions/s on average\n"
+        f"{rate_told(answer)}\n"
     )
     yield Text(
         f"The line: {law.limit_per_s:,.0f} actions/s, by {law.bottleneck}; "
-        f"then {law.next_per_s:,.0f}/s, by {law.next_bottleneck}. Load {law.load:.0%}.",
+        f"then {law.next_per_s:,.0f}/s, by {law.next_bottleneck}. Load {load_told(answer)}.",
         style="bold",
     )
     limits = ", ".join(f"{name} {number(value)}/s" for name, value in law.limits_per_s.items())

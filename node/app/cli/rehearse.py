@@ -14,8 +14,9 @@ from node.app.cli.recorded import recorded_path
 from node.app.config import NodeConfig, read_config
 from node.app.logs import set_up_logs
 from node.app.sections import read_toml
+from node.planner.calibrated import resolved
+from node.planner.model import with_laws
 from node.planner.scenario import Scenario
-from node.planner.scenario_reading import read_scenario
 from node.planner.timeline import Timeline, timeline
 from node.simulation.rehearsal.run import Rehearsal, rehearse
 from node.simulation.rehearsal.script import Costs, Fault, Script
@@ -59,7 +60,8 @@ def rehearse_scenario(  # noqa: PLR0913, PLR0917 - each is an option of the comm
     require_places(json=json)
     _require_ranges(begin, seconds, scale)
     read = read_config(config)
-    found = read_scenario(read_toml(scenario))
+    named = resolved(read_toml(scenario), scenario.parent)
+    found = with_laws(named.scenario, named.calibration)
     record, _ = recorded_path(found, data)
     drawn = timeline(found, seed, record)
     script = script_of(found, drawn, seed).stretch(begin, seconds, scale)

@@ -108,6 +108,16 @@ def test_an_unstable_process_names_its_radius_and_the_range() -> None:
     assert fault == "flow.arrivals.branching: spectral radius 1.300, 0 … 1 allowed, 1 excluded"
 
 
+def test_laws_of_different_resamples_are_refused() -> None:
+    data = as_json(MEASURED)
+    data["services"][1]["replicates_s"] = data["services"][1]["replicates_s"][:3]
+    data["loop"]["replicates"] = data["loop"]["replicates"][:5]
+    assert faults_of(data) == {
+        "services[1].replicates_s (their number)",
+        "loop.replicates (their number)",
+    }
+
+
 def test_shapes_that_do_not_fit_are_told() -> None:
     data = as_json(TAPE)
     data["flow"]["arrivals"]["branching"] = [[[0.3], [0.2, 0.4]]]

@@ -7,13 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.planner.events import (
-    commit_times_s,
-    fork_join_responses_s,
-    lindley_waits_s,
-    pool_departures_s,
-    starts_by_priority_s,
-)
+from node.planner.events import commit_times_s, pool_departures_s, starts_by_priority_s
 from node.planner.pipeline import Journal
 
 TIMES = st.lists(st.tuples(st.floats(0, 2), st.floats(0, 3), st.integers(0, 2)), max_size=60)
@@ -46,20 +40,17 @@ def test_a_commit_takes_what_has_gathered() -> None:
     assert commit_times_s(ready, journal) == [1.5, 4.0, 4.0, 4.0, 5.5, 10.5]
 
 
-def test_a_fork_is_joined_when_the_slowest_is_done() -> None:
-    services = np.array([[1.0, 1.0], [3.0, 0.5]])
-    assert fork_join_responses_s(np.array([0.0, 1.0]), services).tolist() == [3.0, 2.5]
-
-
 @given(TIMES)
-def test_lindley_pool_and_priority_agree_on_one_lane(
+def test_pool_and_priority_wait_as_lindley_says_on_one_lane(
     drawn: list[tuple[float, float, int]],
 ) -> None:
+    """W_{k+1} = max(0, W_k + S_k − A_{k+1}), the walk less its running minimum (Lindley 1952)."""
     gaps, services = [gap for gap, _, _ in drawn], [service for _, service, _ in drawn]
     arrivals = np.cumsum(gaps).tolist()
     starts = starts_by_priority_s(arrivals, [0] * len(arrivals), services, [1_000])
     departures = pool_departures_s(arrivals, services, 1)
-    waits = lindley_waits_s(np.array(gaps), np.array(services))
+    walk = np.cumsum([0.0, *np.subtract(services[:-1], gaps[1:])])[: len(gaps)]
+    waits = walk - np.minimum.accumulate(walk)
     assert np.subtract(starts, arrivals) == pytest.approx(waits, abs=1e-9)
     assert np.add(starts, services) == pytest.approx(departures, abs=1e-9)
 

@@ -8,10 +8,7 @@ import pytest
 from node.planner.laws import (
     BatchOnChain,
     LoopStage,
-    ScalabilityLaw,
-    fit_scalability,
     journal_limit_per_s,
-    little_residual,
     loop_limit_per_s,
     node_limit,
     pool_limit_per_s,
@@ -24,7 +21,6 @@ BATCH = BatchOnChain(items=2_000, gas=5e6, bytes=120_000, block_gas=30e6, block_
 def test_stages_of_one_loop_add_their_costs() -> None:
     stages = [LoopStage(1, 100e-6), LoopStage(2, 50e-6)]
     assert loop_limit_per_s(stages) == pytest.approx(5_000)
-    assert loop_limit_per_s(stages, hop_s=10e-6) == pytest.approx(1 / 230e-6)
 
 
 def test_a_loop_without_work_has_no_limit() -> None:
@@ -68,50 +64,16 @@ def test_the_node_is_bound_by_its_dearest_resource() -> None:
     assert node_limit({"loop": 5.0}).next_bottleneck is None
 
 
-def test_a_law_of_scalability_is_found_again() -> None:
-    law = ScalabilityLaw(per_worker_per_s=1_000, contention=0.05, coherence=0.002)
-    counts = [1, 2, 4, 8, 16, 32]
-    fitted = fit_scalability(counts, [law.throughput_per_s(n) for n in counts])
-    assert fitted.per_worker_per_s == pytest.approx(1_000)
-    assert fitted.contention == pytest.approx(0.05)
-    assert fitted.coherence == pytest.approx(0.002)
-    assert fitted.best_workers == pytest.approx(math.sqrt(0.95 / 0.002))
-
-
-def test_the_best_number_of_workers_is_a_maximum() -> None:
-    law = ScalabilityLaw(per_worker_per_s=1_000, contention=0.1, coherence=0.01)
-    peak = law.throughput_per_s(law.best_workers)
-    assert peak > law.throughput_per_s(law.best_workers * 1.1)
-    assert peak > law.throughput_per_s(law.best_workers / 1.1)
-
-
-def test_linear_and_serial_work_have_no_inner_maximum() -> None:
-    assert ScalabilityLaw(1, 0, 0).best_workers == math.inf
-    assert ScalabilityLaw(1, 1, 0.1).best_workers == 1
-
-
-def test_a_residual_is_relative() -> None:
-    assert little_residual(10, 100, 0.1) == pytest.approx(0)
-    assert little_residual(10, 100, 0.09) == pytest.approx(0.1)
-    assert little_residual(0, 0, 0) == 0
-    assert little_residual(0, 1, 1) == math.inf
-
-
 @pytest.mark.parametrize(
     "fault",
     [
         lambda: loop_limit_per_s([LoopStage(-1, 1)]),
-        lambda: loop_limit_per_s([], hop_s=-1),
         lambda: journal_limit_per_s(0, 1),
         lambda: pool_limit_per_s(0, 1),
         lambda: settlement_limit_per_s(BATCH, 1, 0, 12),
         lambda: settlement_limit_per_s(BATCH, -1, 12, 12),
         lambda: node_limit({}),
         lambda: node_limit({"loop": math.nan}),
-        lambda: fit_scalability([1, 2], [1, 2]),
-        lambda: fit_scalability([1, 2, 3], [1, 2, 0]),
-        lambda: ScalabilityLaw(1, 0, 0).throughput_per_s(0),
-        lambda: little_residual(-1, 1, 1),
     ],
 )
 def test_what_no_node_can_have_is_refused(fault: Callable[[], object]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from node.planner.hawkes import Hawkes
-from node.planner.pipeline import Gamma, Journal, Kind, Lane, Measured, Pipeline, Settlement
+from node.planner.pipeline import Estimated, Gamma, Journal, Kind, Lane, Pipeline, Settlement
 from tests.unit.planner.node_examples import BATCH, small_node
 
 
@@ -23,7 +23,9 @@ def test_every_fault_is_told_at_once() -> None:
         Pipeline(
             kinds=(
                 Kind("first", 7, Gamma(-1.0)),
-                Kind("second", 0, Measured(()), Measured((0.1, math.inf))),
+                Kind("second", 0, Estimated(0.1, 0.0, ()), Estimated(0.1, 0.0, (0.1, math.inf))),
+                Kind("third", 0, Estimated(0.1, 0.0, (0.1, 0.2))),
+                Kind("fourth", 0, Estimated(0.1, 0.0, (0.1, 0.1, 0.2))),
             ),
             lanes=(Lane("only", 0),),
             workers=0,
@@ -41,15 +43,12 @@ def test_a_parametric_service_has_the_moments_it_says(service: Gamma) -> None:
     drawn = service.draw(200_000, np.random.default_rng(1))
     assert drawn.mean() == pytest.approx(service.moments.mean_s, rel=0.01)
     assert (drawn**2).mean() == pytest.approx(service.moments.square_s2, rel=0.03)
-    assert service.resampled_scale(np.random.default_rng(1)) == 1.0
+    assert (service.replicates, service.scale(0)) == (0, 1.0)
 
 
-def test_a_measured_service_knows_its_own_uncertainty() -> None:
-    sample = np.random.default_rng(2).exponential(1.0, 400)
-    service = Measured(tuple(sample.tolist()))
-    random = np.random.default_rng(3)
-    scales = [service.resampled_scale(random) for _ in range(2_000)]
-    expected = sample.std() / sample.mean() / math.sqrt(sample.size)
-    assert np.mean(scales) == pytest.approx(1.0, abs=0.01)
-    assert np.std(scales) == pytest.approx(expected, rel=0.1)
-    assert set(service.draw(100, random).tolist()) <= set(sample.tolist())
+def test_an_estimated_service_is_off_by_its_replicates() -> None:
+    service = Estimated(2.0, 0.5, (1.8, 2.0, 2.2))
+    assert [service.scale(place) for place in range(service.replicates)] == [0.9, 1.0, 1.1]
+    assert service.moments == Gamma(2.0, 0.5).moments
+    drawn = service.draw(200_000, np.random.default_rng(1))
+    assert drawn.mean() == pytest.approx(2.0, rel=0.01)

@@ -87,6 +87,13 @@ def test_all_faults_are_told_at_once() -> None:
         ({"l1": {"phases": {}}}, "l1.phases", "list of tables"),
         ({"l1": {"phases": [{"from_s": 0}]}}, "l1.phases[0].until_s", "missing"),
         ({"extent": {"step_s": 13.0}}, "extent.step_s", "l1.block_s"),
+        ({"extent": {"step_s": 0.05, "horizon_s": 604_800.0}}, "extent.step_s", "at least 1 "),
+        ({"extent": {"step_s": 0.05, "knee_s": 60_480.0}}, "extent.step_s", "at least 0.1 "),
+        (
+            {"extent": {"step_s": 0.05}, "l1": {"block_s": 3_600.0}},
+            "extent.step_s",
+            "at least 0.1488 ",
+        ),
         ({"positions": {"open": 10_000, "accounts": 1}}, "positions.open", "100 for each"),
         ({"positions": {"leverage": [[2, 0]]}}, "positions.leverage", "more than 0"),
         ({"kinds": []}, "kinds", "above 0"),

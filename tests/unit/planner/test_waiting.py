@@ -11,12 +11,7 @@ from node.planner.waiting import (
     Load,
     Moments,
     UnstableLoad,
-    conserved_wait,
     erlang_c,
-    fork_join_bounds_s,
-    fork_join_response_s,
-    mean_wait_s,
-    pool_mean_wait_s,
     priority_mean_waits_s,
 )
 
@@ -31,8 +26,8 @@ def constant(mean_s: float) -> Moments:
 
 def test_exponential_service_waits_twice_as_long_as_constant() -> None:
     # M/M/1 at half load waits as long as a service takes.
-    assert mean_wait_s(Load(0.5, exponential(1.0))) == pytest.approx(1.0)
-    assert mean_wait_s(Load(0.5, constant(1.0))) == pytest.approx(0.5)
+    assert priority_mean_waits_s([Load(0.5, exponential(1.0))]) == pytest.approx([1.0])
+    assert priority_mean_waits_s([Load(0.5, constant(1.0))]) == pytest.approx([0.5])
 
 
 def test_two_lanes_by_hand() -> None:
@@ -59,44 +54,31 @@ def test_a_flood_below_leaves_the_lanes_above_their_wait() -> None:
 def test_lanes_share_a_fixed_sum_of_waits(
     parts: list[tuple[float, float, float]], utilization: float
 ) -> None:
+    """No order of service without preemption changes Σ ρ_k W_k (Kleinrock 1965)."""
     scale = utilization / sum(rate * mean for rate, mean, _ in parts)
     classes = [Load(rate * scale, Moments(mean, mean**2 * (1 + cv**2))) for rate, mean, cv in parts]
     waits = priority_mean_waits_s(classes)
     residual = sum(load.rate_per_s * load.service.square_s2 for load in classes) / 2
     fixed = utilization * residual / (1 - utilization)
-    assert conserved_wait(classes, waits) == pytest.approx(fixed)
+    shared = sum(load.utilization * wait for load, wait in zip(classes, waits, strict=True))
+    assert shared == pytest.approx(fixed)
     assert waits == sorted(waits)
 
 
-def test_one_server_of_a_pool_is_the_single_server() -> None:
-    service = Moments(0.8, 1.3)
-    assert pool_mean_wait_s(1, 1.0, service) == pytest.approx(mean_wait_s(Load(1.0, service)))
-    assert erlang_c(1, 0.8) == pytest.approx(0.8)
-
-
 def test_erlang_c_is_that_of_the_tables() -> None:
+    assert erlang_c(1, 0.8) == pytest.approx(0.8)
     assert erlang_c(2, 1.0) == pytest.approx(1 / 3)
     assert erlang_c(10, 8.0) == pytest.approx(0.40918, abs=5e-6)
     assert erlang_c(5_000, 4_900.0) == pytest.approx(0.0963, abs=0.02)
     assert erlang_c(3, 0.0) == 0
-    assert pool_mean_wait_s(3, 0.0, exponential(1.0)) == 0
-
-
-@given(st.integers(1, 64), st.floats(0.01, 0.99))
-def test_the_forms_of_fork_join_stay_within_their_bounds(branches: int, load: float) -> None:
-    bounds = fork_join_bounds_s(branches, load, 1.0)
-    assert bounds.low_s <= fork_join_response_s(branches, load, 1.0) * (1 + 1e-9)
-    assert fork_join_response_s(branches, load, 1.0) <= bounds.high_s * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(
     "unstable",
     [
-        lambda: mean_wait_s(Load(1.0, constant(1.0))),
-        lambda: priority_mean_waits_s([Load(2.0, constant(1.0))]),
+        lambda: priority_mean_waits_s([Load(1.0, constant(1.0))]),
+        lambda: priority_mean_waits_s([Load(2.0, constant(1.0)), Load(0.1, constant(1.0))]),
         lambda: erlang_c(2, 2.0),
-        lambda: pool_mean_wait_s(2, 3.0, constant(1.0)),
-        lambda: fork_join_bounds_s(2, 1.0, 1.0),
     ],
 )
 def test_an_unstable_load_has_no_wait(unstable: Callable[[], object]) -> None:
@@ -112,8 +94,6 @@ def test_an_unstable_load_has_no_wait(unstable: Callable[[], object]) -> None:
         lambda: Moments(-1.0, 1.0),
         lambda: Load(-1.0, constant(1.0)),
         lambda: erlang_c(0, 0.0),
-        lambda: fork_join_bounds_s(0, 0.0, 1.0),
-        lambda: conserved_wait([], [1.0]),
     ],
 )
 def test_what_no_queue_can_have_is_refused(fault: Callable[[], object]) -> None:

@@ -93,6 +93,48 @@ def test_what_is_typed_wrongly_is_told_together(quick: Path) -> None:
     assert len(refused.value.faults) == 4
 
 
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (
+            (
+                "--verify {file} --target 5 --sweep a.b=1:2:2 --sweep-runs 3 --runs 2 --seed 1"
+                " --processes 1 --scheduler tcp://h:1 --data . --report page.html --json plan.json"
+            ),
+            "scenario target sweep sweep-runs runs seed processes scheduler data report",
+        ),
+        (
+            "{file} --mix bulk --node http://127.0.0.1:1 --rpc http://127.0.0.1:2 --node-data .",
+            "mix node rpc node-data",
+        ),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    quick: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, names: str
+) -> None:
+    monkeypatch.setattr("node.app.cli.plan.verify_plan", None)
+    typed = ["plan", *arguments.format(file=quick).split()]
+    refused = CliRunner().invoke(app, typed).exception
+    assert isinstance(refused, ConfigInvalid)
+    assert {fault.partition(":")[0] for fault in refused.faults} == set(names.split())
+
+
+def test_a_data_folder_in_the_environment_is_no_slip(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[object] = []
+
+    def verified(load: object, _data: object) -> int:
+        asked.append(load)
+        return 0
+
+    monkeypatch.setenv("PLIMSOLL_DATA", str(tmp_path))
+    monkeypatch.setattr("node.app.cli.plan.verify_plan", verified)
+    typed = ["plan", "--verify", "--mix", "bulk", "--json", str(tmp_path / "v.json")]
+    assert CliRunner().invoke(app, typed, catch_exceptions=False).exit_code == 0
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("sweep", ["l1.blocks=1:2:2", "l1.block_s=-5:2:2"])
 def test_a_sweep_is_checked_before_anything_is_computed(quick: Path, sweep: str) -> None:
     with pytest.raises(ConfigInvalid):

@@ -3,19 +3,33 @@
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from node.app.cli import app
 from node.app.cli.rehearse import CONFIG, node_of, script_of
 from node.app.config import read_config
 from node.app.sections import read_toml
+from node.planner.calibration import with_flow
+from node.planner.calibration_file import write_calibration
 from node.planner.scenario import Scenario
 from node.planner.scenario_reading import read_scenario
 from node.planner.timeline import timeline
 from node.simulation.rehearsal.script import Script
 from node.types.errors import ConfigInvalid
+from tests.unit.planner.test_calibration_file import MEASURED, TAPE
 
 SCENARIOS = Path("configs/scenarios")
+CALIBRATED = """
+name = "calibrated"
+about = "a node and a tape"
+[service]
+calibration = "node.json"
+[[kinds]]
+name = "place"
+lane = "resting"
+share = 1.0
+"""
 
 
 def read(name: str) -> tuple[Scenario, Script]:
@@ -53,6 +67,29 @@ def test_the_node_is_the_scenarios() -> None:
     assert node.settlement.in_flight_max == scenario.l1.in_flight_max == 10
     assert node.batcher.backlog_batches_max == scenario.batches.backlog_batches_max
     assert node.http.port == 0
+
+
+def test_a_calibrations_times_and_flow_are_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_calibration(tmp_path / "node.json", with_flow(MEASURED, TAPE))
+    file = tmp_path / "calibrated.toml"
+    file.write_text(CALIBRATED, encoding="utf-8")
+    played: list[Script] = []
+
+    def rehearsed(script: Script, *_: object) -> None:
+        played.append(script)
+        raise typer.Exit
+
+    monkeypatch.setattr("node.app.cli.rehearse.rehearse", rehearsed)
+    monkeypatch.setattr("node.app.cli.rehearse.set_up_logs", lambda _: None)
+    options = ["--seconds", "10", "--scale", "1"]
+    done = CliRunner().invoke(app, ["rehearse", str(file), *options], catch_exceptions=False)
+    assert done.exit_code == 0
+    (script,) = played
+    assert script.rate == pytest.approx((6.0,) * 10)
+    assert script.costs.command_s > 0
+    assert script.costs.verify_s > 0
 
 
 def test_all_faults_of_the_options_are_told_at_once() -> None:

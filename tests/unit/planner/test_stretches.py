@@ -1,0 +1,53 @@
+"""What a run begins with: how far off its measurements are, and what waits already."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from node.planner.pipeline import Estimated, Gamma, Pipeline
+from node.planner.stretches import scales_of, stretch_from
+from node.planner.tides import Kept
+from tests.unit.planner.node_examples import small_node
+
+OFF = (0.8, 0.9, 1.0, 1.1, 1.2)
+
+
+def estimated(node: Pipeline) -> Pipeline:
+    """Return the node with both kinds timed in the same windows, which were off by as much."""
+    kinds = [
+        msgspec.structs.replace(
+            kind, loop=Estimated(mean_s, 0.5, tuple(off * mean_s for off in OFF))
+        )
+        for kind in node.kinds
+        for mean_s in (kind.loop.moments.mean_s,)
+    ]
+    return msgspec.structs.replace(node, kinds=tuple(kinds))
+
+
+def test_a_run_takes_one_replicate_of_all_kinds() -> None:
+    """Drawn for each kind on its own, errors would cancel and fall between these five."""
+    scales = scales_of(estimated(small_node(100.0)), 400, np.random.default_rng(1))
+    assert sorted(set(np.round(scales, 9).tolist())) == pytest.approx(OFF)
+    assert scales.std() == pytest.approx(np.std(OFF), rel=0.1)
+
+
+def test_what_is_known_is_off_by_nothing() -> None:
+    random = np.random.default_rng(1)
+    assert scales_of(small_node(100.0), 3, random).tolist() == [1.0, 1.0, 1.0]
+    # Nothing was drawn for it either.
+    assert random.random() == np.random.default_rng(1).random()
+
+
+def test_what_waits_in_a_lane_was_verified_and_what_waits_for_a_worker_was_not() -> None:
+    """Fifty cancels of 200 µs in their lane; workers take ten milliseconds for each signature."""
+    node = small_node(1e-6)
+    slow = tuple(msgspec.structs.replace(kind, verify=Gamma(0.01)) for kind in node.kinds)
+    node = msgspec.structs.replace(node, kinds=slow)
+    kept = Kept(
+        pool=np.array([[2.0, 0.0]]), lanes=np.array([[50.0, 0.0]]), excitation=np.zeros((1, 1, 2))
+    )
+    found = stretch_from(node, kept, 0, 1.0, 1.0, np.random.default_rng(1))
+    assert found.wait_s[:50] == pytest.approx(np.arange(50) * 200e-6)
+    # Those two have both workers to themselves, and the lane is empty when they come.
+    assert found.wait_s[50:] == pytest.approx([0.0, 200e-6])
+    assert found.delay_s[50:] == pytest.approx(0.01 + np.array([200e-6, 400e-6]) + 201e-6, rel=0.02)
