@@ -31,7 +31,7 @@ from node.planner.windows import WINDOWS_MIN, Windows, commands_of, windows_of
 
 Vector = NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 """Raised when a field changes its meaning; a file of another version is refused."""
 LOAD_MAX = 0.5
 """Windows count in which neither the loop nor any process was busier than this."""

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from node.app.cli.arguments import require_places
 from node.app.cli.cluster import cluster
 from node.app.cli.plan_tables import shown
-from node.app.cli.recorded import recorded_path
+from node.app.cli.recorded import RecordedOption, recorded_folder, recorded_path
 from node.app.cli.verify_plan import (
     MixOption,
     NodeDataOption,
@@ -53,13 +53,6 @@ SweepOption = Annotated[
     list[str] | None,
     typer.Option(help="KEY=FROM:UNTIL:COUNT of the scenario's keys; one or two."),
 ]
-DataOption = Annotated[
-    Path | None,
-    typer.Option(envvar="PLIMSOLL_DATA", help="The folder of recorded markets."),
-]
-
-BESIDE = Path("../shared/data")
-"""Where recorded markets are looked for when nothing else is said."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -95,7 +88,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     scheduler: Annotated[
         str, typer.Option(help="tcp://… of a Dask scheduler that computes instead.")
     ] = "",
-    data: DataOption = None,
+    data: RecordedOption = None,
     json: Annotated[Path | None, typer.Option(help="Write everything here (JSON).")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a page with plots here (HTML, self-contained).")
@@ -138,7 +131,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         seed=seed,
         processes=processes,
         scheduler=scheduler,
-        data=data if data is not None or not BESIDE.is_dir() else BESIDE,
+        data=recorded_folder(data),
         json_path=json,
         html_path=report,
     )

@@ -6,17 +6,35 @@ import io
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TextIO
+from typing import Annotated, Final, TextIO
+
+import typer
 
 from node.planner.prices import Record, record_of
 from node.planner.scenario import Scenario
 from node.types.errors import ConfigInvalid
+
+RecordedOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="PLIMSOLL_DATA",
+        help="The folder of recorded markets; ../shared/data where there is one.",
+    ),
+]
+BESIDE: Final = Path("../shared/data")
+"""Where recorded markets are looked for when nothing else is said."""
 
 _TIMES = {"timestamp": 1e6, "close_time": 1e3, "ts": 1.0}
 """Columns that tell a row's time, and how many of their units make a second."""
 _PRICES = ("price", "close")
 _BEFORE_S = 3_600.0
 """Rows so long before the beginning are looked at for the price at the beginning."""
+
+
+def recorded_folder(named: Path | None) -> Path | None:
+    """Return the folder of recorded markets, None where there is none."""
+    return BESIDE if named is None and BESIDE.is_dir() else named
 
 
 def recorded_path(scenario: Scenario, folder: Path | None) -> tuple[Record | None, str]:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from node.app.cli.arguments import require_places
-from node.app.cli.recorded import recorded_path
+from node.app.cli.recorded import RecordedOption, recorded_folder, recorded_path
 from node.app.config import NodeConfig, read_config
 from node.app.logs import set_up_logs
 from node.app.sections import read_toml
@@ -44,10 +44,7 @@ def rehearse_scenario(  # noqa: PLR0913, PLR0917 - each is an option of the comm
         float, typer.Option(help="Part of the flow that is played, on a node as much slower.")
     ] = 0.1,
     seed: Annotated[int, typer.Option(help="Seed of the scenario's draw.")] = 1,
-    data: Annotated[
-        Path | None,
-        typer.Option(envvar="PLIMSOLL_DATA", help="The folder of recorded markets."),
-    ] = None,
+    data: RecordedOption = None,
     json: Annotated[Path | None, typer.Option(help="Write everything here (JSON).")] = None,
 ) -> None:
     """Rehearse: play a scenario to the whole node, its L1 and its verifier, on a simulated clock.
@@ -62,7 +59,7 @@ def rehearse_scenario(  # noqa: PLR0913, PLR0917 - each is an option of the comm
     read = read_config(config)
     named = resolved(read_toml(scenario), scenario.parent)
     found = with_laws(named.scenario, named.calibration)
-    record, _ = recorded_path(found, data)
+    record, _ = recorded_path(found, recorded_folder(data))
     drawn = timeline(found, seed, record)
     script = script_of(found, drawn, seed).stretch(begin, seconds, scale)
     set_up_logs("error")

@@ -81,7 +81,7 @@ def test_every_fault_is_told_with_its_key() -> None:
     data["services"][0]["mean_s"] = -1.0
     data["services"][1]["square_s2"] = 0.0
     data["journal"]["coefficients"] = [1e-3]
-    data["version"] = 2
+    data["version"] = 1
     data["loop"]["replicates"] = []
     data["colour"] = "blue"
     assert faults_of(data) == {
