@@ -145,7 +145,7 @@ class SettlementService:
 
     @property
     def held_back(self) -> str:
-        """Return why the last look sent nothing (more): ``fees``, ``inbox``; empty if it did."""
+        """Return why the last look sent no more: ``fees``, ``funds``, ``inbox``; else empty."""
         return self._tracker.held_back
 
     @property
@@ -229,6 +229,7 @@ class SettlementService:
         self._tracker.sent(submission.nonce, keccak256(raw))
         self._sent += 1
         answer = await self._chain.send(raw)
+        self._tracker.answered(submission.nonce, answer.sending)
         _log.log(
             logging.INFO if answer.sending in ACCEPTED else logging.WARNING,
             _SENT_AS[min(submission.attempt, len(_SENT_AS) - 1)],

@@ -52,7 +52,10 @@ class Harbour:
         for submission in submissions:
             batch = sealed(submission.index)
             spare = ModelChain() if lost else self.chain
-            self.tracker.sent(submission.nonce, spare.send(submission, batch))
+            transaction, answer = spare.send(submission, batch)
+            self.tracker.sent(submission.nonce, transaction)
+            if not lost:
+                self.tracker.answered(submission.nonce, answer)
         self.marks += [*marks, *planned]
         self.final += sum(mark.standing is Standing.FINAL for mark in marks)
         self.now = Millis(self.now + TICK_MS)
@@ -291,6 +294,7 @@ def misfortune(harbour: Harbour, dice: random.Random) -> None:
         "evict all": 4,
         "fees": 4,
         "evict some": 3,
+        "funds": 3,
         "restart": 3,
         "outage": 2,
         "stranger": 1,
@@ -310,6 +314,8 @@ def misfortune(harbour: Harbour, dice: random.Random) -> None:
             chain.forget(lambda _: dice.random() < 0.5)
         case "fees":
             chain.base_fee = dice.choice([10**7, 10**9, 3 * 10**9, 10**12])
+        case "funds":
+            chain.funded = not chain.funded
         case "restart":
             harbour.restart()
         case "outage":
@@ -337,7 +343,7 @@ def test_whatever_happens_each_batch_ends_on_the_chain_once_and_in_order(seed: i
     for _ in range(300):
         misfortune(harbour, dice)
         harbour.tick(lost=dice.random() < 0.1)
-    chain.base_fee = 10**9
+    chain.base_fee, chain.funded = 10**9, True
     for _ in range(400):
         if harbour.final == harbour.batches:
             break
