@@ -99,6 +99,7 @@ class SettlementService:
         self._reader = Reader(chain, contracts, signer.address, config)
         self._tracker = Tracker(config)
         self._outage = Outage(config.poll_ms, config.backoff_max_ms)
+        self._unseen_since: Millis | None = None
         self._epoch = (clock.now_ms(), clock.now_ns())
         self._taken_ns: dict[int, int] = {}
         self._receipts: dict[int, L1Receipt] = {}
@@ -177,6 +178,8 @@ class SettlementService:
         try:
             await self._settle()
         except ChainUnavailable as error:
+            if self._unseen_since is None:
+                self._unseen_since = self._now()
             return self._outage.fail(self._now(), error)
         finally:
             self.stage.busy(started_ns, self._clock.now_ns(), self._sent)
@@ -186,8 +189,10 @@ class SettlementService:
     async def _settle(self) -> None:
         look = await self._reader.look(self._tracker)
         self.pace.note(look.head)
-        if self._outage.began is not None:
-            self._tracker.resume(self._now())
+        if self._unseen_since is not None:
+            # Not from the outage's beginning: a look may succeed in its midst, and the rest fail.
+            self._tracker.resume(self._now() - self._unseen_since)
+            self._unseen_since = None
         failed = await self._failed(self._tracker.doubtful(look))
         self._announce(self._tracker.reconcile(look, failed, self._now()))
         if failed:

@@ -144,11 +144,12 @@ class Tracker:
             sent for nonce in self._lost_nonces(look) for sent in self._slots[nonce].hashes
         )
 
-    def resume(self, now: Millis) -> None:
-        """Start waiting anew: while L1 was away no transaction was slow."""
-        self._turn = (self._turn[0], now)
+    def resume(self, away_ms: int) -> None:
+        """Leave out of every wait the time in which L1 was away: no transaction was slow then."""
+        nonce, since = self._turn
+        self._turn = (nonce, Millis(since + away_ms))
         for slot in self._slots.values():
-            slot.priced_at = now
+            slot.priced_at = Millis(slot.priced_at + away_ms)
 
     def reconcile(self, look: Look, failed: Container[bytes], now: Millis) -> tuple[Mark, ...]:
         """Bring every batch to where ``look`` shows it; return what changed, in order.

@@ -18,6 +18,7 @@ from node.settlement.config import SettlementConfig
 from node.settlement.contracts import Contracts
 from node.settlement.service import SettlementService
 from node.types.blocks import Batch
+from node.types.errors import ChainUnavailable
 from node.types.hashing import keccak256
 from node.types.hold_up import HoldUp
 from node.types.ids import Address
@@ -26,7 +27,7 @@ from node.types.units import Millis
 from tests.integration.l1_stage import GENESIS_ROOT
 from tests.integration.settlement_stage import MemoryStore
 
-CONFIG = SettlementConfig(stuck_after_ms=10_000, resend_after_ms=2_000, safe_depth=2, final_depth=4)
+CONFIG = SettlementConfig(stuck_after_ms=10_000, resend_after_ms=500, safe_depth=2, final_depth=4)
 CONTRACTS = Contracts(1, Address(b"\1" * 20), Address(b"\2" * 20), Address(b"\3" * 20), 1)
 GWEI = 10**9
 
@@ -41,8 +42,12 @@ class FakeL1:
         self.sent: list[bytes] = []
         self.answer = Sending.TAKEN
         self.mines = True
+        self.away = False
+        self.takes_in = True
 
     async def block(self, at: At) -> L1Block | None:
+        if self.away:
+            raise ChainUnavailable(detail="away")
         number = at if isinstance(at, int) else self.head
         return L1Block(number, keccak256(b"%d" % number), 0, GWEI, 30_000_000)
 
@@ -78,6 +83,8 @@ class FakeL1:
         return 100_000
 
     async def send(self, raw: bytes) -> SendAnswer:
+        if not self.takes_in:
+            raise ChainUnavailable(detail="no answer to what is sent")
         self.sent.append(raw)
         if self.answer is Sending.TAKEN and self.mines:
             self.head += 1
@@ -147,3 +154,25 @@ async def test_an_account_that_cannot_pay_is_told_and_bids_no_more_for_it() -> N
     await quay.turns(5_000)
     assert len(set(quay.chain.sent)) == len(quay.chain.posted) == 1
     assert (quay.service.held_back, quay.service.hold_up) == ("", None)
+
+
+async def test_one_failed_look_in_between_does_not_make_a_stuck_transaction_wait_anew() -> None:
+    quay = Quay()
+    quay.chain.mines = False
+    for _ in range(6):
+        await quay.turns(CONFIG.stuck_after_ms // 2)
+        quay.chain.away = True
+        await quay.turns(1)
+        quay.chain.away = False
+    assert len(set(quay.chain.sent)) == 3
+
+
+async def test_an_outage_in_which_looks_succeed_is_left_out_of_the_wait_once() -> None:
+    quay = Quay()
+    quay.chain.takes_in = False
+    for _ in range(6):
+        pause_ms = await quay.service.turn()
+        (slot,) = quay.service._tracker._slots.values()
+        assert quay.service.chain_away
+        assert slot.priced_at <= quay.clock.ms
+        quay.clock.ms += pause_ms

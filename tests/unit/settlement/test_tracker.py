@@ -138,8 +138,19 @@ def test_an_outage_makes_no_transaction_slow() -> None:
     harbour = Harbour(batches=1)
     harbour.tick()
     harbour.now = Millis(harbour.now + 3_600_000)
-    harbour.tracker.resume(harbour.now)
+    harbour.tracker.resume(3_600_000)
     assert harbour.tick() == ()
+
+
+def test_a_wait_goes_on_after_an_outage_where_it_was_before() -> None:
+    harbour = Harbour(batches=1)
+    waited = 0
+    harbour.tick()
+    while not harbour.tick():
+        waited += 1
+        harbour.now = Millis(harbour.now + 60_000)
+        harbour.tracker.resume(60_000)
+    assert waited == CONFIG.stuck_after_ms // TICK_MS - 1
 
 
 def test_nothing_is_sent_while_l1_is_too_dear() -> None:
@@ -320,7 +331,7 @@ def misfortune(harbour: Harbour, dice: random.Random) -> None:
             harbour.restart()
         case "outage":
             harbour.now = Millis(harbour.now + 60_000)
-            harbour.tracker.resume(harbour.now)
+            harbour.tracker.resume(60_000)
         case "stranger":
             chain.spend_nonce()
         case "gas":
