@@ -333,19 +333,28 @@ class SettlementService:
             )
 
     async def _count_costs(self) -> None:
-        """Find the receipts of what was posted, whichever process sent it."""
+        """Find the receipts of what was posted, whichever process sent it.
+
+        An endpoint that answers everything but this holds nothing up; the next turn asks again.
+        """
         for index, block in list(self._uncounted.items()):
             topics = (BATCH_POSTED, index.to_bytes(32, "big"))
-            logs = await self._chain.logs(self._contracts.rollup, topics, block, block)
-            receipt = await self._chain.receipt(logs[0].transaction) if logs else None
-            if receipt is None and index not in self._final_uncounted:
-                continue
-            del self._uncounted[index]
-            if receipt is None:
-                # It is final, and the endpoint has let go of it already.
+            try:
+                logs = await self._chain.logs(self._contracts.rollup, topics, block, block)
+                receipt = await self._chain.receipt(logs[0].transaction) if logs else None
+                unanswered = ""
+            except ChainUnavailable as error:
+                receipt, unanswered = None, error.detail
+            if receipt is not None:
+                del self._uncounted[index]
+                self._note_receipt(index, receipt)
+            elif index in self._final_uncounted:
+                # The endpoint has let go of it already, and says so with nothing or an error.
+                del self._uncounted[index]
                 self._final_uncounted.discard(index)
-                continue
-            self._note_receipt(index, receipt)
+                _log.warning("batch_cost_unknown", batch=index, block=block, detail=unanswered)
+            if unanswered:
+                return
 
     def _note_receipt(self, index: int, receipt: L1Receipt) -> None:
         if index in self._final_uncounted:

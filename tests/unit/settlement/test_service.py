@@ -22,7 +22,7 @@ from node.types.errors import ChainUnavailable
 from node.types.hashing import keccak256
 from node.types.hold_up import HoldUp
 from node.types.ids import Address
-from node.types.marks import Mark
+from node.types.marks import Mark, Standing
 from node.types.units import Millis
 from tests.integration.l1_stage import GENESIS_ROOT
 from tests.integration.settlement_stage import MemoryStore
@@ -44,6 +44,7 @@ class FakeL1:
         self.mines = True
         self.away = False
         self.takes_in = True
+        self.forgets = False
 
     async def block(self, at: At) -> L1Block | None:
         if self.away:
@@ -97,6 +98,8 @@ class FakeL1:
     async def logs(
         self, address: Address, topics: tuple[bytes, ...], first: int, _last: int
     ) -> tuple[L1Log, ...]:
+        if self.forgets:
+            raise ChainUnavailable(detail="history has been pruned")
         return (L1Log(address, topics, b"", first, bytes(32), keccak256(b"%d" % first)),)
 
 
@@ -135,6 +138,9 @@ class Quay:
             CONFIG,
         )
         self.service.recover()
+
+    def standings(self) -> list[Standing]:
+        return [mark.standing for mark in self.marks]
 
     async def turns(self, span_ms: int) -> None:
         """Turn as often as the service wants to within ``span_ms``."""
@@ -176,3 +182,26 @@ async def test_an_outage_in_which_looks_succeed_is_left_out_of_the_wait_once() -
         assert quay.service.chain_away
         assert slot.priced_at <= quay.clock.ms
         quay.clock.ms += pause_ms
+
+
+async def test_an_endpoint_without_receipts_holds_nothing_up() -> None:
+    quay = Quay()
+    quay.chain.forgets = True
+    await quay.turns(5_000)
+    assert (quay.service.chain_away, quay.service.unaccounted) == (False, 1)
+    assert quay.standings() == [Standing.PENDING, Standing.POSTED]
+    quay.chain.forgets = False
+    await quay.turns(1_000)
+    assert (quay.service.unaccounted, quay.service.spending.gas_used) == (0, 100_000)
+
+
+async def test_a_receipt_that_is_never_answered_for_is_waited_for_until_its_batch_is_final() -> (
+    None
+):
+    quay = Quay()
+    quay.chain.forgets = True
+    await quay.turns(2_000)
+    quay.chain.head += CONFIG.final_depth or 0
+    await quay.turns(2_000)
+    assert quay.standings()[-1] is Standing.FINAL
+    assert quay.service.unaccounted == 0
