@@ -45,6 +45,7 @@ class FakeL1:
         self.away = False
         self.takes_in = True
         self.forgets = False
+        self.lags_once = 0
 
     async def block(self, at: At) -> L1Block | None:
         if self.away:
@@ -66,6 +67,7 @@ class FakeL1:
         if data == BATCH_COUNT.encode():
             return encode(["uint64"], [count])
         if data == LATEST_ROOT.encode():
+            count, self.lags_once = count - self.lags_once, 0
             return self._store.batches[count - 1].header.new_root if count else GENESIS_ROOT
         if data == DEPOSIT_COUNT.encode():
             return encode(["uint64"], [0])
@@ -205,3 +207,14 @@ async def test_a_receipt_that_is_never_answered_for_is_waited_for_until_its_batc
     await quay.turns(2_000)
     assert quay.standings()[-1] is Standing.FINAL
     assert quay.service.unaccounted == 0
+
+
+async def test_the_count_of_one_state_and_the_root_of_another_are_asked_for_again() -> None:
+    quay = Quay()
+    await quay.turns(1)
+    quay.chain.lags_once = 1
+    await quay.turns(1)
+    assert quay.service.chain_away
+    await quay.turns(1)
+    assert not quay.service.chain_away
+    assert quay.standings() == [Standing.PENDING, Standing.POSTED]
