@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from node.capacity.stage import Stage
-from node.codec.l1_calls import DEPOSITED, deposit_of
+from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED, deposit_of
 from node.ports.chain import Chain, L1Block, Tag
 from node.ports.clock import Clock
 from node.settlement.config import SettlementConfig
@@ -22,6 +22,9 @@ from node.types.units import Millis
 
 SUBMIT_RETRY_S: Final = 0.05
 """How long to leave a full lane alone."""
+
+STATES_KEPT: Final = 64
+"""So many blocks below the head every endpoint still has the state; most keep 128."""
 
 _MILLIS_PER_SECOND: Final = 1_000
 
@@ -96,9 +99,26 @@ class InboxService:
         # Had the blocks changed while the logs were read, nobody would ever notice.
         if (await self._block(last)).hash != end.hash:
             raise ChainUnavailable(detail="a reorg while deposits were read")
-        fresh = self._scan.scanned(end, [deposit_of(log.topics, log.data) for log in logs])
+        deposits = [deposit_of(log.topics, log.data) for log in logs]
+        if head.number - last <= STATES_KEPT:
+            await self._require_all(end, deposits)
+        fresh = self._scan.scanned(end, deposits)
         await self._hand_on(fresh)
         return last < deep_enough
+
+    async def _require_all(self, end: L1Block, deposits: list[Deposit]) -> None:
+        """Make sure that the logs up to ``end`` lack none of its deposits.
+
+        Behind one address there are often several endpoints, and one that has not seen a block yet
+        has no logs of it. By the state of that very block it cannot answer. Raises
+        ``ChainUnavailable``: what is not there yet will be.
+        """
+        answer = await self._chain.call(self._inbox, DEPOSIT_COUNT.encode(), end.hash)
+        # A scan may begin before the contract, which then answers nothing.
+        count = int(DEPOSIT_COUNT.answer(answer)[0]) if answer else 0
+        found = max(self._scan.cursor, deposits[-1].index + 1 if deposits else 0)
+        if found < count:
+            raise ChainUnavailable(detail=f"{found} of {count} deposits up to block {end.number}")
 
     async def _find_footing(self) -> None:
         """Go back to the last scanned block that still stands."""
