@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -15,7 +16,7 @@ from node.settlement.inbox import InboxScan
 from node.settlement.outage import Outage
 from node.types.commands import Deposit
 from node.types.durable import Outcome
-from node.types.errors import ChainDisagrees, ChainUnavailable, GateClosed, Overloaded
+from node.types.errors import ChainDisagrees, ChainUnavailable, GateClosed, Overloaded, ShuttingDown
 from node.types.events import Rejected
 from node.types.ids import Address
 from node.types.units import Millis
@@ -63,10 +64,15 @@ class InboxService:
         return self._scan.cursor
 
     async def run(self) -> None:
-        """Watch until cancelled. Raises ``ChainDisagrees`` where deposits changed."""
-        while True:
-            pause_ms = await self.turn()
-            await asyncio.sleep(pause_ms / _MILLIS_PER_SECOND)
+        """Watch until cancelled, or until nothing is taken any more, because the node stops.
+
+        A deposit that matures then is read again at the next start. Raises ``ChainDisagrees`` where
+        deposits changed.
+        """
+        with suppress(ShuttingDown):
+            while True:
+                pause_ms = await self.turn()
+                await asyncio.sleep(pause_ms / _MILLIS_PER_SECOND)
 
     async def turn(self) -> int:
         """Scan what is deep enough, hand on what is new; return the milliseconds until the next."""

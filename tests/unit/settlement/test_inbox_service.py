@@ -12,7 +12,7 @@ from node.settlement.inbox import InboxScan
 from node.settlement.inbox_service import STATES_KEPT, InboxService
 from node.types.commands import Deposit
 from node.types.durable import Executed, Outcome
-from node.types.errors import ChainUnavailable
+from node.types.errors import ChainUnavailable, ShuttingDown
 from node.types.hashing import keccak256
 from node.types.ids import Address
 from node.types.units import Millis, Money
@@ -89,11 +89,14 @@ class Watch:
     def __init__(self, head: int) -> None:
         self.chain = FakeChain(head)
         self.taken: list[Deposit] = []
+        self.stopping = False
         self.fourth = asyncio.Event()
         chain: Chain = self.chain  # type: ignore[assignment]
         self.service = InboxService(chain, INBOX, InboxScan(0, 0), self.submit, Clock(), CONFIG)
 
     def submit(self, deposit: Deposit) -> "asyncio.Future[Outcome]":
+        if self.stopping and len(self.taken) == 2:
+            raise ShuttingDown
         self.taken.append(deposit)
         if len(self.taken) == 4:
             self.fourth.set()
@@ -192,4 +195,13 @@ async def test_the_loop_runs_until_it_is_cancelled() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+    assert watch.service.stage.conserved()
+
+
+async def test_a_deposit_that_matures_while_the_node_stops_ends_the_watch_in_order() -> None:
+    watch = Watch(head=5)
+    watch.stopping = True
+    async with asyncio.timeout(5):
+        await watch.service.run()
+    assert watch.taken == deposits(2)
     assert watch.service.stage.conserved()
