@@ -76,6 +76,7 @@ class RollupReader:
         rules_hash = bytes(RULES_HASH.answer(await self._view(self._rollup, RULES_HASH))[0])
         logs = await self._logs(self._rollup, OPENED)
         if len(logs) != 1:
+            await self._require_standing()
             raise ChainDisagrees(what="Opened events", expected=1, found=len(logs))
         rules, genesis_root = _decode("Opened", ("bytes", "bytes32"), logs[0].data)
         if keccak256(rules) != rules_hash:
@@ -89,6 +90,7 @@ class RollupReader:
         count = DEPOSIT_COUNT.answer(await self._view(inbox, DEPOSIT_COUNT))[0]
         found = [deposit_of(log.topics, log.data) for log in await self._logs(inbox, DEPOSITED)]
         if [deposit.index for deposit in found] != list(range(count)):
+            await self._require_standing()
             raise ChainDisagrees(what="deposits", expected=count, found=len(found))
         return tuple(InboxEntry(one.index, one.account, one.amount) for one in found)
 
@@ -108,10 +110,7 @@ class RollupReader:
                 if isinstance(posted, BaseException):
                     raise posted
                 yield posted
-        head = await self._block()
-        now = await self._patient(lambda: self._chain.block(head.number))
-        if now is None or now.hash != head.hash:
-            raise ChainUnavailable(detail="an L1 reorg while reading", block=head.number)
+        await self._require_standing()
 
     async def _all_posted(self, logs: Sequence[L1Log]) -> list[PostedBatch | BaseException]:
         """Return the batches behind some events, or what is wrong with each; all asked at once."""
@@ -122,6 +121,7 @@ class RollupReader:
         index, data_hash, announced = _announced(log)
         found = await self._patient(lambda: self._chain.transaction(log.transaction))
         if found is None or found.to != self._rollup:
+            await self._require_standing()
             raise ChainDisagrees(what="transaction", batch=index, transaction=log.transaction)
         try:
             header, data = posted_batch(found.input)
@@ -150,6 +150,17 @@ class RollupReader:
             if self._head is None:
                 raise ChainUnavailable(detail="the chain has no blocks")
         return self._head
+
+    async def _require_standing(self) -> None:
+        """Make sure that what was read is of one chain, before it is held against anybody.
+
+        Logs and transactions come by number and by hash, which an ordinary reorg of the newest
+        blocks parts. Raises ``ChainUnavailable``.
+        """
+        head = await self._block()
+        now = await self._patient(lambda: self._chain.block(head.number))
+        if now is None or now.hash != head.hash:
+            raise ChainUnavailable(detail="an L1 reorg while reading", block=head.number)
 
     async def _view(self, contract: Address, function: L1Function) -> bytes:
         """Return the answer of a view. Raises ``WrongContract`` where ``contract`` has none."""
