@@ -34,7 +34,7 @@ from node.types.ids import Address
 from node.types.units import Millis
 
 LOG_BLOCKS_MAX: Final = 10_000
-"""L1 blocks asked for at once; halved when the endpoint refuses so many."""
+"""L1 blocks asked for at once; halved when the endpoint refuses so many, and doubled again."""
 
 LOG_BLOCKS_MIN: Final = 10
 """An endpoint that does not answer for so few is away."""
@@ -67,7 +67,7 @@ class RollupReader:
         self._chain = chain
         self._rollup = rollup
         self._from_block = from_block
-        self._log_blocks = log_blocks_max
+        self._log_blocks = self._log_blocks_max = log_blocks_max
         self._pauses_s = pauses_s
         self._head: L1Block | None = None
 
@@ -178,20 +178,27 @@ class RollupReader:
         """Return the events with ``topic`` of ``contract``, in the order of the chain."""
         logs: list[L1Log] = []
         start, last = self._from_block, (await self._block()).number
+        # A first refusal is about the number of blocks as a rule, and waiting does not mend that.
+        pauses_s, refusals = (0.0, *self._pauses_s), 0
         while start <= last:
             end = min(last, start + self._log_blocks - 1)
             try:
                 found = await self._chain.logs(contract, (topic,), start, end)
             except ChainUnavailable:
-                if self._log_blocks <= LOG_BLOCKS_MIN:
+                fewest = self._log_blocks <= LOG_BLOCKS_MIN
+                if fewest and refusals >= len(pauses_s):
                     raise
-                self._log_blocks //= 2
+                if not fewest:
+                    self._log_blocks //= 2
+                await asyncio.sleep(pauses_s[min(refusals, len(pauses_s) - 1)])
+                refusals += 1
                 continue
             for log in found:
                 if log.address != contract or log.topics[:1] != (topic,):
                     raise ChainDisagrees(what="event", expected=topic, found=log.topics[:1])
             logs += found
-            start = end + 1
+            start, refusals = end + 1, 0
+            self._log_blocks = min(2 * self._log_blocks, self._log_blocks_max)
         return logs
 
     async def _patient(self, ask: Callable[[], Awaitable[T]]) -> T:
