@@ -34,7 +34,7 @@ from node.types.ids import Address
 from node.types.units import Millis
 
 LOG_BLOCKS_MAX: Final = 10_000
-"""L1 blocks asked for at once; halved when the endpoint refuses so many."""
+"""L1 blocks asked for at once; halved when the endpoint refuses so many, and doubled again."""
 
 LOG_BLOCKS_MIN: Final = 10
 """An endpoint that does not answer for so few is away."""
@@ -67,7 +67,7 @@ class RollupReader:
         self._chain = chain
         self._rollup = rollup
         self._from_block = from_block
-        self._log_blocks = log_blocks_max
+        self._log_blocks = self._log_blocks_max = log_blocks_max
         self._pauses_s = pauses_s
         self._head: L1Block | None = None
 
@@ -76,6 +76,7 @@ class RollupReader:
         rules_hash = bytes(RULES_HASH.answer(await self._view(self._rollup, RULES_HASH))[0])
         logs = await self._logs(self._rollup, OPENED)
         if len(logs) != 1:
+            await self._require_standing()
             raise ChainDisagrees(what="Opened events", expected=1, found=len(logs))
         rules, genesis_root = _decode("Opened", ("bytes", "bytes32"), logs[0].data)
         if keccak256(rules) != rules_hash:
@@ -89,6 +90,7 @@ class RollupReader:
         count = DEPOSIT_COUNT.answer(await self._view(inbox, DEPOSIT_COUNT))[0]
         found = [deposit_of(log.topics, log.data) for log in await self._logs(inbox, DEPOSITED)]
         if [deposit.index for deposit in found] != list(range(count)):
+            await self._require_standing()
             raise ChainDisagrees(what="deposits", expected=count, found=len(found))
         return tuple(InboxEntry(one.index, one.account, one.amount) for one in found)
 
@@ -108,10 +110,7 @@ class RollupReader:
                 if isinstance(posted, BaseException):
                     raise posted
                 yield posted
-        head = await self._block()
-        now = await self._patient(lambda: self._chain.block(head.number))
-        if now is None or now.hash != head.hash:
-            raise ChainUnavailable(detail="an L1 reorg while reading", block=head.number)
+        await self._require_standing()
 
     async def _all_posted(self, logs: Sequence[L1Log]) -> list[PostedBatch | BaseException]:
         """Return the batches behind some events, or what is wrong with each; all asked at once."""
@@ -122,6 +121,7 @@ class RollupReader:
         index, data_hash, announced = _announced(log)
         found = await self._patient(lambda: self._chain.transaction(log.transaction))
         if found is None or found.to != self._rollup:
+            await self._require_standing()
             raise ChainDisagrees(what="transaction", batch=index, transaction=log.transaction)
         try:
             header, data = posted_batch(found.input)
@@ -151,6 +151,17 @@ class RollupReader:
                 raise ChainUnavailable(detail="the chain has no blocks")
         return self._head
 
+    async def _require_standing(self) -> None:
+        """Make sure that what was read is of one chain, before it is held against anybody.
+
+        Logs and transactions come by number and by hash, which an ordinary reorg of the newest
+        blocks parts. Raises ``ChainUnavailable``.
+        """
+        head = await self._block()
+        now = await self._patient(lambda: self._chain.block(head.number))
+        if now is None or now.hash != head.hash:
+            raise ChainUnavailable(detail="an L1 reorg while reading", block=head.number)
+
     async def _view(self, contract: Address, function: L1Function) -> bytes:
         """Return the answer of a view. Raises ``WrongContract`` where ``contract`` has none."""
         head = await self._block()
@@ -167,20 +178,27 @@ class RollupReader:
         """Return the events with ``topic`` of ``contract``, in the order of the chain."""
         logs: list[L1Log] = []
         start, last = self._from_block, (await self._block()).number
+        # A first refusal is about the number of blocks as a rule, and waiting does not mend that.
+        pauses_s, refusals = (0.0, *self._pauses_s), 0
         while start <= last:
             end = min(last, start + self._log_blocks - 1)
             try:
                 found = await self._chain.logs(contract, (topic,), start, end)
             except ChainUnavailable:
-                if self._log_blocks <= LOG_BLOCKS_MIN:
+                fewest = self._log_blocks <= LOG_BLOCKS_MIN
+                if fewest and refusals >= len(pauses_s):
                     raise
-                self._log_blocks //= 2
+                if not fewest:
+                    self._log_blocks //= 2
+                await asyncio.sleep(pauses_s[min(refusals, len(pauses_s) - 1)])
+                refusals += 1
                 continue
             for log in found:
                 if log.address != contract or log.topics[:1] != (topic,):
                     raise ChainDisagrees(what="event", expected=topic, found=log.topics[:1])
             logs += found
-            start = end + 1
+            start, refusals = end + 1, 0
+            self._log_blocks = min(2 * self._log_blocks, self._log_blocks_max)
         return logs
 
     async def _patient(self, ask: Callable[[], Awaitable[T]]) -> T:

@@ -4,8 +4,12 @@ from typing import Final
 
 from node.types.hold_up import HoldUp
 
-HELD_BACK: Final = {"fees": HoldUp.GAS_PRICE, "inbox": HoldUp.REORG}
-"""The tracker's reasons for sending nothing (more). A batch whose deposits L1 does not have any
+HELD_BACK: Final = {
+    "fees": HoldUp.GAS_PRICE,
+    "funds": HoldUp.UNFUNDED,
+    "inbox": HoldUp.REORG,
+}
+"""The tracker's reasons for sending no more. A batch whose deposits L1 does not have any
 more waits for L1 to find its way back."""
 
 

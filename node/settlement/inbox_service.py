@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from node.capacity.stage import Stage
-from node.codec.l1_calls import DEPOSITED, deposit_of
+from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED, deposit_of
 from node.ports.chain import Chain, L1Block, Tag
 from node.ports.clock import Clock
 from node.settlement.config import SettlementConfig
@@ -15,13 +16,16 @@ from node.settlement.inbox import InboxScan
 from node.settlement.outage import Outage
 from node.types.commands import Deposit
 from node.types.durable import Outcome
-from node.types.errors import ChainDisagrees, ChainUnavailable, GateClosed, Overloaded
+from node.types.errors import ChainDisagrees, ChainUnavailable, GateClosed, Overloaded, ShuttingDown
 from node.types.events import Rejected
 from node.types.ids import Address
 from node.types.units import Millis
 
 SUBMIT_RETRY_S: Final = 0.05
 """How long to leave a full lane alone."""
+
+STATES_KEPT: Final = 64
+"""So many blocks below the head every endpoint still has the state; most keep 128."""
 
 _MILLIS_PER_SECOND: Final = 1_000
 
@@ -60,10 +64,15 @@ class InboxService:
         return self._scan.cursor
 
     async def run(self) -> None:
-        """Watch until cancelled. Raises ``ChainDisagrees`` where deposits changed."""
-        while True:
-            pause_ms = await self.turn()
-            await asyncio.sleep(pause_ms / _MILLIS_PER_SECOND)
+        """Watch until cancelled, or until nothing is taken any more, because the node stops.
+
+        A deposit that matures then is read again at the next start. Raises ``ChainDisagrees`` where
+        deposits changed.
+        """
+        with suppress(ShuttingDown):
+            while True:
+                pause_ms = await self.turn()
+                await asyncio.sleep(pause_ms / _MILLIS_PER_SECOND)
 
     async def turn(self) -> int:
         """Scan what is deep enough, hand on what is new; return the milliseconds until the next."""
@@ -96,9 +105,26 @@ class InboxService:
         # Had the blocks changed while the logs were read, nobody would ever notice.
         if (await self._block(last)).hash != end.hash:
             raise ChainUnavailable(detail="a reorg while deposits were read")
-        fresh = self._scan.scanned(end, [deposit_of(log.topics, log.data) for log in logs])
+        deposits = [deposit_of(log.topics, log.data) for log in logs]
+        if head.number - last <= STATES_KEPT:
+            await self._require_all(end, deposits)
+        fresh = self._scan.scanned(end, deposits)
         await self._hand_on(fresh)
         return last < deep_enough
+
+    async def _require_all(self, end: L1Block, deposits: list[Deposit]) -> None:
+        """Make sure that the logs up to ``end`` lack none of its deposits.
+
+        Behind one address there are often several endpoints, and one that has not seen a block yet
+        has no logs of it. By the state of that very block it cannot answer. Raises
+        ``ChainUnavailable``: what is not there yet will be.
+        """
+        answer = await self._chain.call(self._inbox, DEPOSIT_COUNT.encode(), end.hash)
+        # A scan may begin before the contract, which then answers nothing.
+        count = int(DEPOSIT_COUNT.answer(answer)[0]) if answer else 0
+        found = max(self._scan.cursor, deposits[-1].index + 1 if deposits else 0)
+        if found < count:
+            raise ChainUnavailable(detail=f"{found} of {count} deposits up to block {end.number}")
 
     async def _find_footing(self) -> None:
         """Go back to the last scanned block that still stands."""

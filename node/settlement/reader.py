@@ -50,7 +50,8 @@ class Reader:
         )
         posted, latest_root, deposits = contracts
         asked = tracker.unchecked(posted, kept=kept)
-        records = await self._records(asked, head, posted)
+        records = await self._records(asked, head)
+        await self._require_unmoved(head, posted, latest_root)
         return Look(
             head=head,
             kept=kept,
@@ -65,23 +66,25 @@ class Reader:
             records=dict(zip(asked, records, strict=True)),
         )
 
-    async def _records(
-        self, asked: tuple[int, ...], head: L1Block, posted: int
-    ) -> tuple[BatchRecord, ...]:
-        """Return the records, and make sure that the state did not move while it was read.
-
-        An endpoint may answer for a block whose successor it is just applying, now with the one
-        state, now with the other. Raises ``ChainUnavailable``: the next look will find it settled.
-        """
+    async def _records(self, asked: tuple[int, ...], head: L1Block) -> tuple[BatchRecord, ...]:
         try:
-            records = await asyncio.gather(*(self._record(index, head) for index in asked))
+            return tuple(await asyncio.gather(*(self._record(index, head) for index in asked)))
         except CallReverted as error:
             raise ChainUnavailable(detail=f"a batch that was counted is gone: {error}") from error
-        call = self._chain.call(self._contracts.rollup, BATCH_COUNT.encode(), head.hash)
-        again = int(BATCH_COUNT.answer(await call)[0])
-        if again != posted:
-            raise ChainUnavailable(detail=f"one block, two states: {posted} batches, then {again}")
-        return tuple(records)
+
+    async def _require_unmoved(self, head: L1Block, posted: int, latest_root: bytes) -> None:
+        """Make sure that the state did not move while it was read.
+
+        An endpoint may answer for a block whose successor it is just applying, now with the one
+        state, now with the other, and so with the count of one and the root of the other. Raises
+        ``ChainUnavailable``: the next look will find it settled.
+        """
+        count_again, root_again = await self._rollup_at(head)
+        if (count_again, root_again) != (posted, latest_root):
+            raise ChainUnavailable(
+                detail=f"one block, two states: {posted} batches, root 0x{latest_root.hex()}, "
+                f"then {count_again}, 0x{root_again.hex()}"
+            )
 
     async def _head(self, anchor: L1Block | None) -> L1Block:
         """Return the newest block. An endpoint that shows an older one than before lags behind.
@@ -108,17 +111,20 @@ class Reader:
 
     async def _contracts_at(self, head: L1Block) -> tuple[int, bytes, int]:
         """Return the number of batches, the root after them, and the number of deposits."""
-        rollup, inbox = self._contracts.rollup, self._contracts.inbox
-        posted, root, deposits = await asyncio.gather(
+        rollup, deposits = await asyncio.gather(
+            self._rollup_at(head),
+            self._chain.call(self._contracts.inbox, DEPOSIT_COUNT.encode(), head.hash),
+        )
+        return *rollup, int(DEPOSIT_COUNT.answer(deposits)[0])
+
+    async def _rollup_at(self, head: L1Block) -> tuple[int, bytes]:
+        """Return the number of batches and the root after them."""
+        rollup = self._contracts.rollup
+        posted, root = await asyncio.gather(
             self._chain.call(rollup, BATCH_COUNT.encode(), head.hash),
             self._chain.call(rollup, LATEST_ROOT.encode(), head.hash),
-            self._chain.call(inbox, DEPOSIT_COUNT.encode(), head.hash),
         )
-        return (
-            int(BATCH_COUNT.answer(posted)[0]),
-            bytes(LATEST_ROOT.answer(root)[0]),
-            int(DEPOSIT_COUNT.answer(deposits)[0]),
-        )
+        return int(BATCH_COUNT.answer(posted)[0]), bytes(LATEST_ROOT.answer(root)[0])
 
     async def _stands(self, anchor: L1Block | None, head: L1Block) -> bool:
         """Return whether ``anchor`` is an ancestor of the head, or was never known."""

@@ -99,6 +99,7 @@ class SettlementService:
         self._reader = Reader(chain, contracts, signer.address, config)
         self._tracker = Tracker(config)
         self._outage = Outage(config.poll_ms, config.backoff_max_ms)
+        self._unseen_since: Millis | None = None
         self._epoch = (clock.now_ms(), clock.now_ns())
         self._taken_ns: dict[int, int] = {}
         self._receipts: dict[int, L1Receipt] = {}
@@ -145,7 +146,7 @@ class SettlementService:
 
     @property
     def held_back(self) -> str:
-        """Return why the last look sent nothing (more): ``fees``, ``inbox``; empty if it did."""
+        """Return why the last look sent no more: ``fees``, ``funds``, ``inbox``; else empty."""
         return self._tracker.held_back
 
     @property
@@ -177,6 +178,8 @@ class SettlementService:
         try:
             await self._settle()
         except ChainUnavailable as error:
+            if self._unseen_since is None:
+                self._unseen_since = self._now()
             return self._outage.fail(self._now(), error)
         finally:
             self.stage.busy(started_ns, self._clock.now_ns(), self._sent)
@@ -186,8 +189,10 @@ class SettlementService:
     async def _settle(self) -> None:
         look = await self._reader.look(self._tracker)
         self.pace.note(look.head)
-        if self._outage.began is not None:
-            self._tracker.resume(self._now())
+        if self._unseen_since is not None:
+            # Not from the outage's beginning: a look may succeed in its midst, and the rest fail.
+            self._tracker.resume(self._now() - self._unseen_since)
+            self._unseen_since = None
         failed = await self._failed(self._tracker.doubtful(look))
         self._announce(self._tracker.reconcile(look, failed, self._now()))
         if failed:
@@ -229,6 +234,7 @@ class SettlementService:
         self._tracker.sent(submission.nonce, keccak256(raw))
         self._sent += 1
         answer = await self._chain.send(raw)
+        self._tracker.answered(submission.nonce, answer.sending)
         _log.log(
             logging.INFO if answer.sending in ACCEPTED else logging.WARNING,
             _SENT_AS[min(submission.attempt, len(_SENT_AS) - 1)],
@@ -327,19 +333,28 @@ class SettlementService:
             )
 
     async def _count_costs(self) -> None:
-        """Find the receipts of what was posted, whichever process sent it."""
+        """Find the receipts of what was posted, whichever process sent it.
+
+        An endpoint that answers everything but this holds nothing up; the next turn asks again.
+        """
         for index, block in list(self._uncounted.items()):
             topics = (BATCH_POSTED, index.to_bytes(32, "big"))
-            logs = await self._chain.logs(self._contracts.rollup, topics, block, block)
-            receipt = await self._chain.receipt(logs[0].transaction) if logs else None
-            if receipt is None and index not in self._final_uncounted:
-                continue
-            del self._uncounted[index]
-            if receipt is None:
-                # It is final, and the endpoint has let go of it already.
+            try:
+                logs = await self._chain.logs(self._contracts.rollup, topics, block, block)
+                receipt = await self._chain.receipt(logs[0].transaction) if logs else None
+                unanswered = ""
+            except ChainUnavailable as error:
+                receipt, unanswered = None, error.detail
+            if receipt is not None:
+                del self._uncounted[index]
+                self._note_receipt(index, receipt)
+            elif index in self._final_uncounted:
+                # The endpoint has let go of it already, and says so with nothing or an error.
+                del self._uncounted[index]
                 self._final_uncounted.discard(index)
-                continue
-            self._note_receipt(index, receipt)
+                _log.warning("batch_cost_unknown", batch=index, block=block, detail=unanswered)
+            if unanswered:
+                return
 
     def _note_receipt(self, index: int, receipt: L1Receipt) -> None:
         if index in self._final_uncounted:

@@ -20,13 +20,14 @@ from itertools import count, islice
 
 from node.codec.l1_gas import GAS_MAX
 from node.codec.l1_transactions import Fees
-from node.ports.chain import FeeSample, L1Block
+from node.ports.chain import FeeSample, L1Block, Sending
 from node.settlement.config import SettlementConfig
 from node.settlement.fees import bump_fees, choose_fees, gas_limit
 from node.settlement.hold_up import hold_up_of
 from node.settlement.lifecycle import Step, advance
 from node.settlement.look import Look
 from node.settlement.sealed import Pressure, SealedBatch, Submission
+from node.settlement.slot import Slot
 from node.types.errors import ChainDisagrees, IntegrityError
 from node.types.hold_up import HoldUp
 from node.types.marks import Mark, Standing
@@ -55,28 +56,13 @@ class _Entry:
         self.gas = sealed.gas
 
 
-class _Slot:
-    """A nonce. ``fees`` is None where another process sent what waits there."""
-
-    __slots__ = ("attempts", "fees", "gas", "hashes", "index", "priced_at", "sent_at")
-
-    def __init__(self, index: int, now: Millis) -> None:
-        self.index = index
-        self.fees: Fees | None = None
-        self.gas = 0
-        self.attempts = 0
-        self.hashes: list[bytes] = []
-        self.priced_at = now
-        self.sent_at = now
-
-
 class Tracker:
     """Every batch that is not final, and every nonce that may still matter to one."""
 
     def __init__(self, config: SettlementConfig) -> None:
         self._config = config
         self._entries: dict[int, _Entry] = {}
-        self._slots: dict[int, _Slot] = {}
+        self._slots: dict[int, Slot] = {}
         self._first: int | None = None
         self._root_before = b""
         self._next = 0
@@ -158,11 +144,12 @@ class Tracker:
             sent for nonce in self._lost_nonces(look) for sent in self._slots[nonce].hashes
         )
 
-    def resume(self, now: Millis) -> None:
-        """Start waiting anew: while L1 was away no transaction was slow."""
-        self._turn = (self._turn[0], now)
+    def resume(self, away_ms: int) -> None:
+        """Leave out of every wait the time in which L1 was away: no transaction was slow then."""
+        nonce, since = self._turn
+        self._turn = (nonce, Millis(since + away_ms))
         for slot in self._slots.values():
-            slot.priced_at = now
+            slot.priced_at = Millis(slot.priced_at + away_ms)
 
     def reconcile(self, look: Look, failed: Container[bytes], now: Millis) -> tuple[Mark, ...]:
         """Bring every batch to where ``look`` shows it; return what changed, in order.
@@ -193,7 +180,7 @@ class Tracker:
         """Return what to send now, in order, and what that changes; call after ``reconcile``.
 
         What is returned counts as sent: a transaction that got lost on the way is missed by a later
-        look and sent again. ``held_back`` then says why nothing (more) is sent, if so.
+        look and sent again. ``held_back`` then says why no more is sent, if so.
         """
         submissions: list[Submission] = []
         marks: list[Mark] = []
@@ -215,6 +202,10 @@ class Tracker:
                 marks.append(self._drop(before, "displaced", now))
             if entry.standing is Standing.SEALED:
                 marks.append(self._step(entry, Step.SEND, now))
+            if self._slots[nonce].unfunded:
+                # Those behind it would be refused as well; it alone asks whether there is money.
+                self.held_back = "funds"
+                break
         return tuple(submissions), tuple(marks)
 
     def learn_gas(self, index: int, needed: int) -> None:
@@ -225,10 +216,12 @@ class Tracker:
         self._gas_extra = max(self._gas_extra, needed - self._entries[index].sealed.gas)
 
     def sent(self, nonce: int, transaction: bytes) -> None:
-        """Note the hash of what was sent with ``nonce``."""
-        hashes = self._slots[nonce].hashes
-        if transaction not in hashes:
-            hashes.append(transaction)
+        """Note the hash of what is sent with ``nonce``; its answer may get lost."""
+        self._slots[nonce].sent(transaction)
+
+    def answered(self, nonce: int, sending: Sending) -> None:
+        """Note what the pool said to it."""
+        self._slots[nonce].answered(sending)
 
     def _root_after(self, index: int) -> bytes:
         """Return the root before batch ``index``."""
@@ -278,7 +271,7 @@ class Tracker:
             if nonce < look.nonce and slot.index >= look.batch_count
         ]
 
-    def _lose(self, slot: _Slot, failed: Container[bytes], now: Millis) -> Iterable[Mark]:
+    def _lose(self, slot: Slot, failed: Container[bytes], now: Millis) -> Iterable[Mark]:
         """The slot's nonce was spent on something else than its batch."""
         entry = self._entries[slot.index]
         reverted = any(sent in failed for sent in slot.hashes)
@@ -322,14 +315,15 @@ class Tracker:
             return self._open_slot(nonce, entry, look, now)
         moved = slot.index != entry.sealed.index
         if moved or self._is_stuck(nonce, slot, look.fees, now):
-            fees = self._raised(slot, look.fees)
+            fees = self._raised(nonce, slot, look)
             if fees is not None:
                 if moved:
                     slot.index, slot.hashes = entry.sealed.index, []
                 return self._attempt(nonce, slot, entry, fees, now)
         absent = nonce >= look.pending_nonce and not moved
         if absent and now - slot.sent_at >= self._config.resend_after_ms:
-            fees = slot.fees or choose_fees(look.fees, self._config.fees)
+            again = None if slot.refused else slot.fees
+            fees = again or choose_fees(look.fees, self._config.fees)
             if fees is not None:
                 slot.fees, slot.sent_at = fees, now
                 slot.gas = slot.gas or self._gas_of(entry)
@@ -339,15 +333,15 @@ class Tracker:
     def _open_slot(self, nonce: int, entry: _Entry, look: Look, now: Millis) -> Submission | None:
         if nonce < look.pending_nonce:
             # A process before this one sent it, and most likely just this batch.
-            self._slots[nonce] = _Slot(entry.sealed.index, now)
+            self._slots[nonce] = Slot(entry.sealed.index, now)
             return None
         fees = choose_fees(look.fees, self._config.fees)
         if fees is None:
             return None
-        slot = self._slots[nonce] = _Slot(entry.sealed.index, now)
+        slot = self._slots[nonce] = Slot(entry.sealed.index, now)
         return self._attempt(nonce, slot, entry, fees, now)
 
-    def _is_stuck(self, nonce: int, slot: _Slot, sample: FeeSample, now: Millis) -> bool:
+    def _is_stuck(self, nonce: int, slot: Slot, sample: FeeSample, now: Millis) -> bool:
         """A transaction is late when its turn came long ago, or when it cannot pay today's fee."""
         turn_nonce, turn_since = self._turn
         if nonce == turn_nonce:
@@ -355,13 +349,14 @@ class Tracker:
         too_cheap = slot.fees is not None and slot.fees.max_fee < sample.base_fee
         return too_cheap and now - slot.priced_at >= self._config.stuck_after_ms
 
-    def _raised(self, slot: _Slot, sample: FeeSample) -> Fees | None:
-        if slot.fees is None:
-            return choose_fees(sample, self._config.fees)
-        return bump_fees(slot.fees, sample, self._config.fees)
+    def _raised(self, nonce: int, slot: Slot, look: Look) -> Fees | None:
+        rival = slot.to_outbid(seen=nonce < look.pending_nonce)
+        if rival is None:
+            return choose_fees(look.fees, self._config.fees)
+        return bump_fees(rival, look.fees, self._config.fees)
 
     def _attempt(
-        self, nonce: int, slot: _Slot, entry: _Entry, fees: Fees, now: Millis
+        self, nonce: int, slot: Slot, entry: _Entry, fees: Fees, now: Millis
     ) -> Submission:
         slot.fees, slot.gas = fees, self._gas_of(entry)
         slot.attempts += 1

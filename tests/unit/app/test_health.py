@@ -32,7 +32,7 @@ def test_a_node_at_ease_has_no_faults() -> None:
     assert faults(FakeSettlement()) == []
 
 
-@pytest.mark.parametrize("cause", ["fees", "inbox"])
+@pytest.mark.parametrize("cause", ["fees", "funds", "inbox"])
 def test_what_holds_settlement_back_is_told(cause: str) -> None:
     assert faults(FakeSettlement(held_back=cause)) == [f"settlement held back: {cause}"]
 

@@ -6,7 +6,7 @@ import msgspec
 
 from node.codec.l1_calls import BatchRecord
 from node.codec.l1_transactions import Fees
-from node.ports.chain import FeeSample, L1Block
+from node.ports.chain import FeeSample, L1Block, Sending
 from node.settlement.look import Look
 from node.settlement.sealed import SealedBatch, Submission
 from node.settlement.tracker import Tracker
@@ -68,6 +68,7 @@ class ModelChain:
         self.pool: dict[int, Waiting] = {}
         self.base_fee = 1_000_000_000
         self.inbox_count = 0
+        self.funded = True
         self.gas_needed = 100_000
         self.taken = 0
         self.failed_in_all = 0
@@ -77,8 +78,8 @@ class ModelChain:
     def head(self) -> ModelBlock:
         return self.blocks[-1]
 
-    def send(self, submission: Submission, batch: SealedBatch) -> bytes:
-        """Return the hash, whatever the pool thinks of it."""
+    def send(self, submission: Submission, batch: SealedBatch) -> tuple[bytes, Sending]:
+        """Return the hash, and what the pool thinks of it."""
         offered = Waiting(
             submission.nonce, batch.index, batch.commitment, submission.fees, submission.gas
         )
@@ -87,10 +88,17 @@ class ModelChain:
             10 * offered.fees.max_fee >= 11 * waiting.fees.max_fee
             and 10 * offered.fees.tip >= 11 * waiting.fees.tip
         )
-        if fresh and offered.nonce >= self.head.nonce:
-            self.pool[offered.nonce] = offered
-            self.taken += 1
-        return offered.hash
+        if offered.nonce < self.head.nonce:
+            return offered.hash, Sending.SPENT
+        if offered == waiting:
+            return offered.hash, Sending.KNOWN
+        if not self.funded:
+            return offered.hash, Sending.UNFUNDED
+        if not fresh:
+            return offered.hash, Sending.UNDERPRICED
+        self.pool[offered.nonce] = offered
+        self.taken += 1
+        return offered.hash, Sending.TAKEN
 
     def mine(self, room: int = 4) -> None:
         """Append a block with up to ``room`` transactions that pay the base fee."""

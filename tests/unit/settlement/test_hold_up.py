@@ -6,7 +6,7 @@ import pytest
 
 from node.settlement.config import SettlementConfig
 from node.settlement.fees import FeePolicy
-from node.settlement.hold_up import hold_up_of
+from node.settlement.hold_up import HELD_BACK, hold_up_of
 from node.types.hold_up import HoldUp
 from tests.unit.settlement.test_tracker import Harbour
 
@@ -18,6 +18,7 @@ from tests.unit.settlement.test_tracker import Harbour
         (True, "", 0, 0, 0, HoldUp.OUTAGE),
         (True, "fees", 9, 1, 3, HoldUp.OUTAGE),
         (False, "fees", 9, 1, 3, HoldUp.GAS_PRICE),
+        (False, "funds", 9, 1, 3, HoldUp.UNFUNDED),
         (False, "inbox", 9, 0, 3, HoldUp.REORG),
         (False, "", 9, 1, 3, HoldUp.REORG),
         (False, "", 9, 0, 3, HoldUp.IN_FLIGHT),
@@ -41,7 +42,7 @@ def test_the_first_cause_that_holds_is_told(
 
 def test_unposted_batches_always_have_a_cause() -> None:
     for away, held_back, returned, pending in product(
-        (False, True), ("", "fees", "inbox"), range(4), range(4)
+        (False, True), ("", *HELD_BACK), range(4), range(4)
     ):
         assert hold_up_of(
             away=away, held_back=held_back, unposted=3, returned=returned, pending=pending,
@@ -72,3 +73,11 @@ def test_a_full_pool_and_a_dear_one_are_told_apart() -> None:
     dear.chain.base_fee = 10**12
     assert dear.tick() == ()
     assert dear.tracker.hold_up(away=False) is HoldUp.GAS_PRICE
+
+
+def test_an_empty_account_is_told_from_a_full_pool() -> None:
+    harbour = Harbour(9, SettlementConfig(in_flight_max=3))
+    harbour.chain.funded = False
+    harbour.tick()
+    harbour.tick()
+    assert harbour.tracker.hold_up(away=False) is HoldUp.UNFUNDED

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from node.codec.l1_calls import DEPOSITED
+from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED
 from node.ports.chain import Chain, L1Block, L1Log, Tag
 from node.settlement.config import SettlementConfig
 from node.settlement.inbox import InboxScan
-from node.settlement.inbox_service import InboxService
+from node.settlement.inbox_service import STATES_KEPT, InboxService
 from node.types.commands import Deposit
 from node.types.durable import Executed, Outcome
-from node.types.errors import ChainUnavailable
+from node.types.errors import ChainUnavailable, ShuttingDown
 from node.types.hashing import keccak256
 from node.types.ids import Address
 from node.types.units import Millis, Money
@@ -24,15 +24,18 @@ CONFIG = SettlementConfig(
 
 
 class FakeChain:
-    """One deposit in each block, at most ``limit`` blocks in an answer."""
+    """One deposit in each block since the contract's, at most ``limit`` blocks in an answer."""
 
     def __init__(self, head: int) -> None:
         self.head = head
         self.limit = 1_000
         self.away = False
+        self.logs_up_to: int | None = None
+        self.contract_at = 0
         self.fork = 0
         self.reorg_while_reading = False
         self.asked: list[tuple[int, int]] = []
+        self.states_asked: list[int] = []
 
     async def block(self, at: Any) -> L1Block | None:
         if self.away:
@@ -40,7 +43,7 @@ class FakeChain:
         number = self.head if at is Tag.LATEST else int(at)
         if number > self.head:
             return None
-        return L1Block(number, keccak256(b"%d %d" % (number, self.fork)), 0, 0)
+        return L1Block(number, self._hash(number), 0, 0)
 
     async def logs(
         self, address: Address, topics: tuple[bytes, ...], first: int, last: int
@@ -52,10 +55,22 @@ class FakeChain:
         if self.reorg_while_reading:
             self.reorg_while_reading = False
             self.fork += 1
-        return tuple(self._log(number) for number in range(first, last + 1))
+        end = last if self.logs_up_to is None else min(last, self.logs_up_to)
+        first = max(first, self.contract_at)
+        return tuple(self._log(number) for number in range(first, end + 1))
+
+    async def call(self, to: Address, data: bytes, at: Any) -> bytes:
+        assert (to, data) == (INBOX, DEPOSIT_COUNT.encode())
+        number = next(n for n in range(self.head + 1) if self._hash(n) == at)
+        self.states_asked.append(number)
+        count = number + 1 - self.contract_at
+        return count.to_bytes(32, "big") if count > 0 else b""
+
+    def _hash(self, number: int) -> bytes:
+        return keccak256(b"%d %d" % (number, self.fork))
 
     def _log(self, number: int) -> L1Log:
-        topics = (DEPOSITED, number.to_bytes(32, "big"), bytes(32))
+        topics = (DEPOSITED, (number - self.contract_at).to_bytes(32, "big"), bytes(32))
         data = (7).to_bytes(32, "big")
         return L1Log(INBOX, topics, data, number, bytes(32), bytes(32))
 
@@ -74,11 +89,14 @@ class Watch:
     def __init__(self, head: int) -> None:
         self.chain = FakeChain(head)
         self.taken: list[Deposit] = []
+        self.stopping = False
         self.fourth = asyncio.Event()
         chain: Chain = self.chain  # type: ignore[assignment]
         self.service = InboxService(chain, INBOX, InboxScan(0, 0), self.submit, Clock(), CONFIG)
 
     def submit(self, deposit: Deposit) -> "asyncio.Future[Outcome]":
+        if self.stopping and len(self.taken) == 2:
+            raise ShuttingDown
         self.taken.append(deposit)
         if len(self.taken) == 4:
             self.fourth.set()
@@ -128,6 +146,35 @@ async def test_what_is_read_during_a_reorg_is_read_again() -> None:
     assert watch.taken == deposits(4)
 
 
+async def test_deposits_that_a_lagging_endpoint_does_not_show_are_waited_for() -> None:
+    watch = Watch(head=10)
+    watch.chain.logs_up_to = 5
+    assert await watch.service.turn() == CONFIG.poll_ms
+    assert (watch.taken, watch.service.cursor) == ([], 0)
+    watch.chain.logs_up_to = None
+    while await watch.service.turn() == 0:
+        pass
+    assert watch.taken == deposits(9)
+
+
+async def test_nobody_is_asked_for_a_state_that_most_endpoints_let_go_of() -> None:
+    watch = Watch(head=200)
+    while await watch.service.turn() == 0:
+        pass
+    assert watch.taken == deposits(199)
+    assert min(watch.chain.states_asked) >= 200 - STATES_KEPT
+
+
+async def test_a_scan_may_begin_before_the_contract() -> None:
+    watch = Watch(head=3)
+    watch.chain.contract_at = 2
+    await watch.service.turn()
+    watch.chain.head = 6
+    await watch.service.turn()
+    assert watch.chain.states_asked == [1, 4]
+    assert watch.taken == deposits(3)
+
+
 async def test_after_a_deep_reorg_the_scan_goes_back_and_takes_nothing_twice() -> None:
     watch = Watch(head=40)
     while await watch.service.turn() == 0:
@@ -148,4 +195,13 @@ async def test_the_loop_runs_until_it_is_cancelled() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+    assert watch.service.stage.conserved()
+
+
+async def test_a_deposit_that_matures_while_the_node_stops_ends_the_watch_in_order() -> None:
+    watch = Watch(head=5)
+    watch.stopping = True
+    async with asyncio.timeout(5):
+        await watch.service.run()
+    assert watch.taken == deposits(2)
     assert watch.service.stage.conserved()

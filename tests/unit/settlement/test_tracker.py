@@ -52,7 +52,10 @@ class Harbour:
         for submission in submissions:
             batch = sealed(submission.index)
             spare = ModelChain() if lost else self.chain
-            self.tracker.sent(submission.nonce, spare.send(submission, batch))
+            transaction, answer = spare.send(submission, batch)
+            self.tracker.sent(submission.nonce, transaction)
+            if not lost:
+                self.tracker.answered(submission.nonce, answer)
         self.marks += [*marks, *planned]
         self.final += sum(mark.standing is Standing.FINAL for mark in marks)
         self.now = Millis(self.now + TICK_MS)
@@ -135,8 +138,19 @@ def test_an_outage_makes_no_transaction_slow() -> None:
     harbour = Harbour(batches=1)
     harbour.tick()
     harbour.now = Millis(harbour.now + 3_600_000)
-    harbour.tracker.resume(harbour.now)
+    harbour.tracker.resume(3_600_000)
     assert harbour.tick() == ()
+
+
+def test_a_wait_goes_on_after_an_outage_where_it_was_before() -> None:
+    harbour = Harbour(batches=1)
+    waited = 0
+    harbour.tick()
+    while not harbour.tick():
+        waited += 1
+        harbour.now = Millis(harbour.now + 60_000)
+        harbour.tracker.resume(60_000)
+    assert waited == CONFIG.stuck_after_ms // TICK_MS - 1
 
 
 def test_nothing_is_sent_while_l1_is_too_dear() -> None:
@@ -291,6 +305,7 @@ def misfortune(harbour: Harbour, dice: random.Random) -> None:
         "evict all": 4,
         "fees": 4,
         "evict some": 3,
+        "funds": 3,
         "restart": 3,
         "outage": 2,
         "stranger": 1,
@@ -310,11 +325,13 @@ def misfortune(harbour: Harbour, dice: random.Random) -> None:
             chain.forget(lambda _: dice.random() < 0.5)
         case "fees":
             chain.base_fee = dice.choice([10**7, 10**9, 3 * 10**9, 10**12])
+        case "funds":
+            chain.funded = not chain.funded
         case "restart":
             harbour.restart()
         case "outage":
             harbour.now = Millis(harbour.now + 60_000)
-            harbour.tracker.resume(harbour.now)
+            harbour.tracker.resume(60_000)
         case "stranger":
             chain.spend_nonce()
         case "gas":
@@ -337,7 +354,7 @@ def test_whatever_happens_each_batch_ends_on_the_chain_once_and_in_order(seed: i
     for _ in range(300):
         misfortune(harbour, dice)
         harbour.tick(lost=dice.random() < 0.1)
-    chain.base_fee = 10**9
+    chain.base_fee, chain.funded = 10**9, True
     for _ in range(400):
         if harbour.final == harbour.batches:
             break
