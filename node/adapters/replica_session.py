@@ -98,8 +98,8 @@ class ReplicaSession:
     def finalize(self, index: int) -> Sequence:
         """Let go of what only batches before ``index``, which is final, needed.
 
-        Batch ``index`` itself stays provable. Returns the last command of the oldest snapshot: a
-        restart needs every batch after it.
+        Batch ``index`` itself stays provable. Returns the last command of the older of two
+        snapshots, 0 while there are not two: a restart may need every batch after it.
         """
         every = self._setup.snapshot_every
         due = every and index - self._snapshot_index >= every
