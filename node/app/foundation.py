@@ -170,7 +170,7 @@ async def _start_replica(
             snapshots=folder.snapshots,
             snapshot_every=config.batcher.snapshot_every_batches,
             final_batches_kept=config.batcher.final_batches_kept,
-            data_bytes_max=config.batcher.data_bytes_limit,
+            bytes_max=config.batcher.bytes_limit,
         )
     )
     position = await replica.start()

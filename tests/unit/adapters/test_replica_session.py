@@ -69,9 +69,9 @@ def test_the_newest_batch_is_sealed_once_however_often_it_is_asked_for(setup: Re
         seal(session, LOG.blocks[:7])
 
 
-def test_a_batch_holds_no_more_blocks_than_its_data_may_have_bytes(setup: ReplicaSetup) -> None:
+def test_a_batch_holds_no_more_blocks_than_it_may_have_bytes(setup: ReplicaSetup) -> None:
     limit = 2_000
-    session = ReplicaSession(msgspec.structs.replace(setup, data_bytes_max=limit))
+    session = ReplicaSession(msgspec.structs.replace(setup, bytes_max=limit))
     blocks, batches = LOG.blocks, []
     while blocks:
         batches.append(seal(session, blocks))
