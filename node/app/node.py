@@ -290,7 +290,7 @@ class Node:
             free = self.history.let_go(mark.index, mark.last_sequence)
             if free is not None:
                 oldest = await self.base.replica.finalize(free)
-                self.base.journal.prune(Sequence(oldest + 1))
+                await self.base.journal.prune(Sequence(oldest + 1))
 
     # --- running ---------------------------------------------------------------------------------
 
