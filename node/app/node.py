@@ -89,7 +89,7 @@ class Node:
         self.config = config
         self.base = base
         self.capacity = Capacity(base.clock.now_ns())
-        self.desk = WithdrawalDesk(base.replica.prove, base.state.withdrawals)
+        self.desk = WithdrawalDesk(base.replica.prove, base.state.next_withdrawal_id - 1)
         self.tally = Tally(self.desk.opened, base.state.inbox_cursor)
         self.stopping = asyncio.Event()
         self.serving = asyncio.Event()
@@ -284,10 +284,10 @@ class Node:
         self.publisher.set_cursors(cursors)
 
     async def _let_go_of_final(self) -> None:
-        """For each final batch: prove its withdrawals, then forget what no restart needs."""
+        """For each final batch: prove withdrawals by it, and forget what no restart needs."""
         while True:
             mark = await self._finals.get()
-            await self.desk.finalized(mark.index)
+            self.desk.finalized(mark.index)
             free = self.history.let_go(mark.index, mark.last_sequence)
             if free is not None:
                 oldest = await self.base.replica.finalize(free)
