@@ -159,12 +159,15 @@ class FileJournal:
         """
         return read_blocks(self._segments, self._identity, from_sequence, self.last_sequence)
 
-    def prune(self, below: Sequence) -> None:
-        """Delete the segments that hold nothing but commands before ``below``, never the newest."""
+    async def prune(self, below: Sequence) -> None:
+        """Delete the segments that hold nothing but commands before ``below``, never the newest.
+
+        In the journal's thread, one after the other: the loop would wait for tens of milliseconds,
+        and a block waits for one segment at most.
+        """
+        loop = asyncio.get_running_loop()
         while len(self._segments) > 1 and first_sequence_of(self._segments[1]) <= below:
-            self._segments[0].unlink()
-            del self._segments[0]
-        sync_folder(self._folder)
+            await loop.run_in_executor(self._thread, _delete, self._segments.pop(0))
 
     async def close(self) -> None:
         """Wait for the write in hand, then close; nothing is appended after that."""
@@ -189,6 +192,12 @@ class FileJournal:
         path = segment_path(self._folder, Sequence(self._head.sequence + 1))
         write_durably(path, segment_start(self._identity, self._head))
         self._segments.append(path)
+
+
+def _delete(path: Path) -> None:
+    """Delete a segment for good: the older ones must never be there without it."""
+    path.unlink()
+    sync_folder(path.parent)
 
 
 def _end_of(path: Path, identity: Identity) -> Head:

@@ -51,7 +51,7 @@ class ReplicaProcess:
     async def finalize(self, index: int) -> Sequence:
         """Let go of what only batches before the final batch ``index`` needed.
 
-        Returns the last command of the oldest snapshot kept, 0 where there is none.
+        Returns the last command of the older of two snapshots, 0 while there are not two.
         """
         return Sequence(await self._remote.ask(int, "finalize", index))
 

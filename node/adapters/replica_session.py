@@ -28,7 +28,7 @@ class ReplicaSetup(msgspec.Struct, frozen=True):
     ``batches`` and ``snapshots`` are folders of its own, which exist. ``trees_kept`` bounds the
     batch ends that proofs can be made for. A snapshot is written each time ``snapshot_every`` more
     batches are final (0: never); ``final_batches_kept`` stay on disk beyond what a restart needs.
-    A batch of several blocks has at most ``data_bytes_max`` bytes of data.
+    A batch of several blocks has at most ``bytes_max`` bytes of data and intermediate roots.
     """
 
     rules: Rules
@@ -38,7 +38,7 @@ class ReplicaSetup(msgspec.Struct, frozen=True):
     trees_kept: int = 4_096
     snapshot_every: int = 50
     final_batches_kept: int = 0
-    data_bytes_max: int | None = None
+    bytes_max: int | None = None
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
@@ -83,7 +83,7 @@ class ReplicaSession:
             if all(block.hash != newest.last_hash for block in decoded):
                 raise StateDiverged(where="batch asked for again", index=newest.header.index)
             return newest
-        batch = self._replica.seal(decoded, cause, self._setup.data_bytes_max)
+        batch = self._replica.seal(decoded, cause, self._setup.bytes_max)
         self._store.save(batch)
         self._newest = batch
         return batch
@@ -98,8 +98,8 @@ class ReplicaSession:
     def finalize(self, index: int) -> Sequence:
         """Let go of what only batches before ``index``, which is final, needed.
 
-        Batch ``index`` itself stays provable. Returns the last command of the oldest snapshot: a
-        restart needs every batch after it.
+        Batch ``index`` itself stays provable. Returns the last command of the older of two
+        snapshots, 0 while there are not two: a restart may need every batch after it.
         """
         every = self._setup.snapshot_every
         due = every and index - self._snapshot_index >= every

@@ -1,5 +1,8 @@
 """Snapshots in a folder: one file each, whole or absent, checksummed, the last two kept.
 
+One that was found damaged counts for nothing: it goes when the next one stands, and not before, for
+it may be the only trace of what befell the disk.
+
 magic      8 bytes
 checksum   32 bytes: BLAKE2b of the payload
 payload    MessagePack of ``Snapshot``
@@ -32,15 +35,19 @@ class SnapshotFolder:
         """Open ``folder``, which must exist."""
         self._folder = folder
         self._identity = identity
+        self._damaged: set[Path] = set()
         remove_unfinished(folder)
 
     def save(self, snapshot: Snapshot) -> None:
         """Write ``snapshot`` durably, then drop all but the newest two. Raises ``OSError``."""
         payload = msgspec.msgpack.encode(snapshot)
         data = b"".join((MAGIC, _checksum(payload), payload))
-        write_durably(self._folder / f"{snapshot.sequence:020d}.snapshot", data)
-        for path in self._newest_first()[KEPT:]:
+        written = self._folder / f"{snapshot.sequence:020d}.snapshot"
+        write_durably(written, data)
+        self._damaged.discard(written)
+        for path in (*self._sound()[KEPT:], *self._damaged):
             path.unlink()
+        self._damaged.clear()
         sync_folder(self._folder)
 
     def latest(self) -> Snapshot | None:
@@ -48,18 +55,22 @@ class SnapshotFolder:
 
         Raises ``WrongChain`` when it belongs to another chain, rollup or set of rules.
         """
-        return next(stored_snapshots(self._folder, self._identity), None)
+        newest = next(stored_snapshots(self._folder, self._identity), None)
+        found = -1 if newest is None else newest.sequence
+        self._damaged = {path for path in _newest_first(self._folder) if _sequence_of(path) > found}
+        return newest
 
     def oldest_sequence(self) -> Sequence:
-        """Return the sequence of the oldest snapshot kept, 0 where there is none.
+        """Return the sequence of the older of two snapshots, 0 while there are not two.
 
         The journal must keep what follows it: the newer one may prove unreadable.
         """
-        paths = self._newest_first()
-        return Sequence(int(paths[-1].stem)) if paths else Sequence(0)
+        sound = self._sound()
+        return _sequence_of(sound[KEPT - 1]) if len(sound) >= KEPT else Sequence(0)
 
-    def _newest_first(self) -> list[Path]:
-        return _newest_first(self._folder)
+    def _sound(self) -> list[Path]:
+        """Return those that were not found damaged, the newest first."""
+        return [path for path in _newest_first(self._folder) if path not in self._damaged]
 
 
 def stored_snapshots(folder: Path, identity: Identity) -> Iterator[Snapshot]:
@@ -83,6 +94,10 @@ def stored_snapshots(folder: Path, identity: Identity) -> Iterator[Snapshot]:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.snapshot"), reverse=True)
+
+
+def _sequence_of(path: Path) -> Sequence:
+    return Sequence(int(path.stem))
 
 
 def _checksum(payload: bytes) -> bytes:

@@ -20,11 +20,12 @@ from node.ports.clock import Clock
 from node.ports.snapshots import Snapshot
 from node.publisher.tape import Tape
 from node.sequencer.recovery import Recovery, recover
-from node.settlement.contracts import Contracts, check_contracts
+from node.settlement.contracts import Contracts, check_contracts, check_log
 from node.transition.state import State
 from node.types.blocks import Domain
 from node.types.durable import DurableBlock
 from node.types.errors import StateDiverged
+from node.types.ids import Address
 from node.types.rules import Rules
 
 BLOCKS_REMEMBERED = 1_024
@@ -130,7 +131,7 @@ async def build_on(
         return State.from_leaves(config.rules, domain, snapshot.leaves)
 
     state, recovery = recover(restore, platform.apply, journal, snapshots, observe)
-    replica, position = await _start_replica(config, domain, folder, state, platform)
+    replica, position = await _start_replica(config, domain, chain, folder, state, platform)
     return Foundation(
         rules=config.rules,
         domain=domain,
@@ -154,7 +155,12 @@ async def build_on(
 
 
 async def _start_replica(
-    config: NodeConfig, domain: Domain, folder: DataFolder, state: State, platform: Platform
+    config: NodeConfig,
+    domain: Domain,
+    chain: L1Chain,
+    folder: DataFolder,
+    state: State,
+    platform: Platform,
 ) -> tuple[ReplicaHost, Position]:
     replica = platform.make_replica(
         ReplicaSetup(
@@ -164,14 +170,28 @@ async def _start_replica(
             snapshots=folder.snapshots,
             snapshot_every=config.batcher.snapshot_every_batches,
             final_batches_kept=config.batcher.final_batches_kept,
-            data_bytes_max=config.batcher.data_bytes_limit,
+            bytes_max=config.batcher.bytes_limit,
         )
     )
     position = await replica.start()
-    if position.next_sequence > state.sequence + 1:
-        # Sealed batches hold only what was durable: the journal must have lost its end.
+    try:
+        _require_journal(position, state)
+        await check_log(
+            chain,
+            Address(domain.rollup),
+            sealed=position.next_index,
+            root=position.root,
+            where=str(folder.path),
+        )
+    except BaseException:
         await replica.close()
+        raise
+    return replica, position
+
+
+def _require_journal(position: Position, state: State) -> None:
+    """Sealed batches hold only what was durable: else the journal must have lost its end."""
+    if position.next_sequence > state.sequence + 1:
         raise StateDiverged(
             where="journal", sequence=state.sequence, batches_up_to=position.next_sequence - 1
         )
-    return replica, position

@@ -89,7 +89,7 @@ class Node:
         self.config = config
         self.base = base
         self.capacity = Capacity(base.clock.now_ns())
-        self.desk = WithdrawalDesk(base.replica.prove, base.state.withdrawals)
+        self.desk = WithdrawalDesk(base.replica.prove, base.state.next_withdrawal_id - 1)
         self.tally = Tally(self.desk.opened, base.state.inbox_cursor)
         self.stopping = asyncio.Event()
         self.serving = asyncio.Event()
@@ -177,15 +177,11 @@ class Node:
     def _make_settlement(self) -> None:
         """From durable blocks to L1, and from L1's inbox back into the log."""
         base, config = self.base, self.config
-        stored = tuple(base.batches.read())
-        first = stored[0].header.first_sequence - 1 if stored else base.position.next_sequence - 1
-        self.standings = Standings(Sequence(first), base.clock)
+        oldest = next(base.batches.read(), None)
+        first = base.position.next_sequence if oldest is None else oldest.header.first_sequence
+        self.standings = Standings(Sequence(first - 1), base.clock)
         self._outbox = Mailbox(BoundedQueue[Batch]("batch_outbox", OUTBOX_BATCHES))
-        for batch in stored:
-            self.standings.sealed(batch)
-            self.history.stored(batch)
-        base.lag.finalized(Sequence(first))
-        self.publisher.set_cursors(self.standings.cursors())
+        base.lag.finalized(Sequence(first - 1))
         self.batcher = BatcherService(
             config.batcher,
             base.rules.root_interval,
@@ -196,7 +192,12 @@ class Node:
             self._on_backlog,
             base.position.next_sequence,
         )
-        self._stored = stored
+        # Their data stay on the disk: an outage may have left hundreds of megabytes.
+        for batch in base.batches.read():
+            self.standings.sealed(batch)
+            self.history.stored(batch)
+            self.batcher.backlog.add(batch.header.index, len(batch.data))
+        self.publisher.set_cursors(self.standings.cursors())
         self.settlement = SettlementService(
             base.chain,
             base.contracts,
@@ -283,14 +284,14 @@ class Node:
         self.publisher.set_cursors(cursors)
 
     async def _let_go_of_final(self) -> None:
-        """For each final batch: prove its withdrawals, then forget what no restart needs."""
+        """For each final batch: prove withdrawals by it, and forget what no restart needs."""
         while True:
             mark = await self._finals.get()
-            await self.desk.finalized(mark.index)
+            self.desk.finalized(mark.index)
             free = self.history.let_go(mark.index, mark.last_sequence)
             if free is not None:
                 oldest = await self.base.replica.finalize(free)
-                self.base.journal.prune(Sequence(oldest + 1))
+                await self.base.journal.prune(Sequence(oldest + 1))
 
     # --- running ---------------------------------------------------------------------------------
 
@@ -309,7 +310,7 @@ class Node:
         async with asyncio.TaskGroup() as group:
             gate = group.create_task(self.gate.run())
             writer = group.create_task(self.sequencer.run())
-            batcher = group.create_task(self.batcher.run(self._stored, journaled))
+            batcher = group.create_task(self.batcher.run(journaled))
             others = [
                 group.create_task(work)
                 for work in (

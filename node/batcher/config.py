@@ -2,12 +2,12 @@
 
 import msgspec
 
-from node.codec.l1_gas import GAS_MAX, POSTABLE_DATA_BYTES
+from node.codec.l1_gas import GAS_MAX, POSTABLE_BYTES
 from node.types.faults import out_of_ranges, raise_faults
 
 _RANGES: dict[str, tuple[int, int]] = {
     "commands_max": (1, 200_000),
-    "data_bytes_max": (1_000, 10_000_000),
+    "data_bytes_max": (1_000, POSTABLE_BYTES),
     "age_ms_max": (1, 3_600_000),
     "gas_max": (250_000, GAS_MAX),
     "backlog_batches_max": (1, 100_000),
@@ -46,12 +46,12 @@ class BatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many final batches stay on disk beyond those that a restart needs."""
 
     @property
-    def data_bytes_limit(self) -> int:
-        """Return the most bytes of data that a batch of several blocks has in truth.
+    def bytes_limit(self) -> int:
+        """Return the most bytes that data and roots of a batch of several blocks have in truth.
 
         A quarter above what the estimate aims at, so that few batches are encoded twice.
         """
-        return min(self.data_bytes_max * 5 // 4, POSTABLE_DATA_BYTES)
+        return min(self.data_bytes_max * 5 // 4, POSTABLE_BYTES)
 
 
 def check_batcher_config(config: BatcherConfig) -> None:

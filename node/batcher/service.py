@@ -73,24 +73,19 @@ class BatcherService:
         self.stage = Stage("batcher", capacity=None, held=self._held)
         self.causes = dict.fromkeys(SealCause, 0)
 
-    async def run(self, stored: Iterable[Batch] = (), journaled: Iterable[Block] = ()) -> None:
-        """Hand on ``stored`` batches, take in ``journaled`` blocks, then those of the mailbox.
+    async def run(self, journaled: Iterable[Block] = ()) -> None:
+        """Take in ``journaled`` blocks, which no batch holds yet, then those of the mailbox.
 
-        ``stored`` are batches of an earlier run that are not final, ``journaled`` the blocks that
-        no batch holds yet. Returns once ``stop`` was called and everything is sealed and handed on.
+        Batches of an earlier run are in ``backlog`` by now; settlement finds them on the disk.
+        Returns once ``stop`` was called and everything is sealed and handed on.
         Raises what the sealer raises: nothing may be posted any more.
         """
-        stored = tuple(stored)
-        for batch in stored:
-            self.backlog.add(batch.header.index, len(batch.data))
         self._tell_backlog()
         async with asyncio.TaskGroup() as group:
             tasks = (
                 group.create_task(self._take_in(journaled)),
                 group.create_task(self._watch_age()),
             )
-            for batch in stored:
-                await self._hand_on(batch)
             while not (self._stopping and not self._closed):
                 await self._work.wait()
                 while self._closed:
@@ -127,10 +122,6 @@ class BatcherService:
 
     def _held(self) -> int:
         return self._builder.load.commands + sum(batch.load.commands for batch in self._closed)
-
-    async def _hand_on(self, batch: Batch) -> None:
-        await self._batches.wait_for_room()
-        self._batches.offer(batch, self._clock.now_ns())
 
     async def _take_in(self, journaled: Iterable[Block]) -> None:
         for block in journaled:
@@ -201,7 +192,8 @@ class BatcherService:
             data_bytes=len(batch.data),
             sealing_ms=(sealed_ns - started_ns) // 1_000_000,
         )
-        await self._hand_on(batch)
+        await self._batches.wait_for_room()
+        self._batches.offer(batch, self._clock.now_ns())
         self._closed.popleft()
         if rest is not None:
             self._closed.appendleft(rest)

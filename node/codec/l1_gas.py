@@ -1,4 +1,4 @@
-"""How much gas posting a batch takes at most. Pure.
+"""How much gas posting a batch takes at most, and how much one transaction carries. Pure.
 
 Gas of a transaction (EIP-7623, since Prague), with tokens = zero bytes + 4 × non-zero bytes:
 
@@ -28,11 +28,17 @@ MEMORY_WORDS_SQUARED: Final = 512
 GAS_MAX: Final = 1 << 24
 """The most gas of one transaction (EIP-7825)."""
 
-POSTABLE_DATA_BYTES: Final = 380_000
-"""So much data, with a thousand roots, can be posted with less than ``GAS_MAX``."""
-
 HEADER_BYTES: Final = 4 + 12 * 32
 """Calldata beside data and roots: the selector, the header's words, offsets, lengths, padding."""
+ROOT_BYTES: Final = 32
+"""Calldata of an intermediate root."""
+
+TRANSACTION_BYTES_MAX: Final = 128 * 1024
+"""The longest transaction that the pools of L1 nodes take (geth's ``txMaxSize``)."""
+ENVELOPE_BYTES: Final = 256
+"""More than a transaction has beside its calldata: numbers, address, signature, lengths."""
+POSTABLE_BYTES: Final = TRANSACTION_BYTES_MAX - ENVELOPE_BYTES - HEADER_BYTES
+"""Data and intermediate roots that fit into one transaction; a third of ``GAS_MAX`` posts them."""
 
 
 def posting_gas(calldata: bytes) -> int:
@@ -46,7 +52,7 @@ def posting_gas_estimated(data_bytes: int, roots: int) -> int:
 
     Never too low: every byte is taken as not zero.
     """
-    return _gas(0, data_bytes + HEADER_BYTES + 32 * roots)
+    return _gas(0, data_bytes + HEADER_BYTES + ROOT_BYTES * roots)
 
 
 def _gas(zeros: int, others: int) -> int:

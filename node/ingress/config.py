@@ -35,7 +35,8 @@ class IngressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flood_factor: int = 4
     """A connection that sends so many times as much as it may, refused or not, is closed."""
     costly_per_s: int = 100
-    """Log-ins and oracle rounds: their signatures are recovered on the node's own loop."""
+    """Log-ins and oracle rounds, whose signatures are recovered on the node's own loop; previews
+    and proofs of withdrawals."""
     in_flight: int = 1_024
     """Actions and rounds that may wait for their answer, a fraction of what the gate holds."""
     in_flight_bytes: int = 8 << 20

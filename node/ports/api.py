@@ -186,7 +186,7 @@ class Views(Protocol):
         """Return how sure a command is on L1."""
         ...
 
-    def withdrawal(self, withdrawal_id: int) -> bytes:
+    async def withdrawal(self, withdrawal_id: int) -> bytes:
         """Return the proof that claims a withdrawal on L1."""
         ...
 

@@ -34,7 +34,7 @@ class Journal(Protocol):
         """
         ...
 
-    def prune(self, below: Sequence) -> None:
+    async def prune(self, below: Sequence) -> None:
         """Give back space that only holds commands before ``below``; some of them may stay."""
         ...
 

@@ -5,7 +5,7 @@ log-in would hide nothing. (The ``account`` feed asks for one all the same: it t
 tells a batch later.)
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -41,7 +41,7 @@ class PublicViews:
         history: History,
         cursors: Callable[[], Cursors],
         last_sequence: Callable[[], Sequence],
-        withdrawals: Callable[[int], WithdrawalProof],
+        withdrawals: Callable[[int], Awaitable[WithdrawalProof]],
         preview: Callable[[bytes], bytes],
     ) -> None:
         """``withdrawals`` gives the proof of a withdrawal, or raises ``NotFound``."""
@@ -140,9 +140,9 @@ class PublicViews:
             raise UnknownMarket(market=symbol[:64])
         return market
 
-    def withdrawal(self, withdrawal_id: int) -> bytes:
+    async def withdrawal(self, withdrawal_id: int) -> bytes:
         """Return the proof that claims a withdrawal. Raises ``NotFound`` until it is final."""
-        found = self._withdrawals(withdrawal_id)
+        found = await self._withdrawals(withdrawal_id)
         proof = found.proof
         return _encode(
             WithdrawalAnswer(

@@ -3,19 +3,28 @@
 import msgspec
 
 from node.codec.l1_calls import (
+    BATCH_COUNT,
     FINALITY_BLOCKS,
     GENESIS_ROOT,
     INBOX,
     INBOX_ROLLUP,
     INBOX_TOKEN,
+    LATEST_ROOT,
     RULES_HASH,
     SEQUENCER,
     L1Function,
     address_answer,
 )
-from node.ports.chain import Chain
+from node.ports.chain import At, Chain, Tag
 from node.types.blocks import Domain
-from node.types.errors import CallReverted, ChainDisagrees, WrongChain, WrongContract
+from node.types.errors import (
+    CallReverted,
+    ChainDisagrees,
+    ChainUnavailable,
+    WrongChain,
+    WrongContract,
+    WrongLog,
+)
 from node.types.ids import Address
 
 
@@ -66,10 +75,30 @@ async def check_contracts(
     )
 
 
-async def _ask(chain: Chain, address: Address, function: L1Function) -> bytes:
+async def check_log(chain: Chain, rollup: Address, *, sealed: int, root: bytes, where: str) -> None:
+    """Require that L1 has no batch of ``rollup`` but the ``sealed`` ones at ``where``.
+
+    ``root`` is the one after the last of them. It is asked before anything is signed: a log that
+    begins anew would put other blocks under numbers that receipts name already. L1 may have fewer:
+    the others are on their way, or a reorg took them. Raises ``WrongLog`` (``where``, ``posted``,
+    ``sealed``, and where the number is the same ``expected``, ``found``), ``ChainUnavailable``.
+    """
+    head = await chain.block(Tag.LATEST)
+    if head is None:
+        raise ChainUnavailable(detail="the endpoint has no latest block")
+    posted = int.from_bytes(await _ask(chain, rollup, BATCH_COUNT, head.hash), "big")
+    if posted > sealed:
+        raise WrongLog(where=where, posted=posted, sealed=sealed)
+    if posted == sealed:
+        found = await _ask(chain, rollup, LATEST_ROOT, head.hash)
+        if found != root:
+            raise WrongLog(where=where, posted=posted, sealed=sealed, expected=root, found=found)
+
+
+async def _ask(chain: Chain, address: Address, function: L1Function, at: At = Tag.LATEST) -> bytes:
     """Return the answer of a getter. Raises ``WrongContract`` where there is no such getter."""
     try:
-        answer = await chain.call(address, function.encode())
+        answer = await chain.call(address, function.encode(), at)
         function.answer(answer)
     except (CallReverted, ChainDisagrees) as error:
         raise WrongContract(address=address, detail=f"{function.signature}: {error}") from error

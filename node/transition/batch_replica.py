@@ -10,6 +10,7 @@ from collections.abc import Sequence as Ordered
 from itertools import chain
 
 from node.codec.batch import decode_batch, encode_batch
+from node.codec.l1_gas import ROOT_BYTES
 from node.transition.replay import Replica
 from node.transition.tree_shelf import BatchEnd, TreeShelf
 from node.types.blocks import Batch, BatchHeader, Block
@@ -39,17 +40,18 @@ class BatchReplica:
         """Return the root after the last batch."""
         return self._replica.root
 
-    def seal(self, blocks: Ordered[Block], cause: str, data_bytes_max: int | None = None) -> Batch:
+    def seal(self, blocks: Ordered[Block], cause: str, bytes_max: int | None = None) -> Batch:
         """Return ``blocks``, which go on from the last batch, as the next one.
 
-        Where their data would exceed ``data_bytes_max``, it is only the first of them, and at least
-        one: what L1 refuses for its size could never be posted, nor anything after it.
+        Where data and intermediate roots would exceed ``bytes_max``, it is only the first of them,
+        and at least one: what L1 refuses for its size could never be posted, nor anything after it.
 
         Raises ``StateDiverged`` where the decoded commands differ from the blocks' own, are
         rejected, or change something else than the blocks say; see ``Replica.stretches``.
         """
         self._require_next(blocks)
-        blocks, commands, data, decoded = _fitting(blocks, data_bytes_max)
+        interval = self._replica.state.rules.root_interval
+        blocks, commands, data, decoded = _fitting(blocks, bytes_max, interval)
         if decoded != commands:
             sequence = self.next_sequence + _first_difference(decoded, commands)
             raise StateDiverged(where="batch data", sequence=sequence)
@@ -117,7 +119,7 @@ class BatchReplica:
 
 
 def _fitting(
-    blocks: Ordered[Block], data_bytes_max: int | None
+    blocks: Ordered[Block], bytes_max: int | None, root_interval: int
 ) -> tuple[Ordered[Block], tuple[Command, ...], bytes, tuple[Command, ...]]:
     """Return ``blocks``, or the first of them, their commands, their data, and these decoded.
 
@@ -129,7 +131,9 @@ def _fitting(
         data = encode_batch(commands)
         if len(blocks) == 1:
             return blocks, commands, data, decode_batch(data)
-        if data_bytes_max is None or len(data) <= data_bytes_max:
+        # A root stands at the end of a block, but the last, and after so many commands at least.
+        roots = min(len(blocks) - 1, len(commands) // root_interval)
+        if bytes_max is None or len(data) + ROOT_BYTES * roots <= bytes_max:
             try:
                 return blocks, commands, data, decode_batch(data)
             except BatchMalformed:

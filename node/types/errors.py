@@ -654,3 +654,13 @@ class HistoryUnusable(SetupError):
     """The database of the history cannot be used as it is (``where``, ``detail``)."""
 
     code = 4012
+
+
+class WrongLog(SetupError):
+    """The data at ``where`` are not the whole log that L1 has: other batches, or fewer.
+
+    ``posted`` on L1, ``sealed`` in the folder. To go on would be to sign other blocks under numbers
+    that are taken. Data are not made anew from L1: use the folder with the whole log.
+    """
+
+    code = 4013

@@ -250,7 +250,7 @@ BLANK = (NO_ADDRESS, NO_ADDRESS, 0, Millis(0), b"")
 """The head of an action that ``ApiNode.action`` will fill in."""
 
 
-def withdrawal_proof(withdrawal_id: int) -> WithdrawalProof:
+async def withdrawal_proof(withdrawal_id: int) -> WithdrawalProof:
     if withdrawal_id != 1:
         raise NotFound(withdrawal=withdrawal_id)
     return WithdrawalProof(7, Proof(bytes(32), b"leaf", (3,), (bytes(32),)))

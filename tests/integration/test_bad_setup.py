@@ -24,6 +24,7 @@ from node.types.errors import (
     PlimsollError,
     WrongChain,
     WrongContract,
+    WrongLog,
 )
 from tests.integration.daemon import (
     RULES_FILE,
@@ -34,6 +35,7 @@ from tests.integration.daemon import (
     chain_process,
     plimsoll,
     plimsoll_here,
+    until,
     write_config,
 )
 
@@ -175,6 +177,19 @@ async def test_data_in_use_and_data_of_another_rollup_are_left_alone(
     require_told(child, WrongChain, code=EXIT_SETUP)
     assert (data / "identity.json").read_bytes() == identity
     assert not await exchange.health()
+
+
+@pytest.mark.lengthy
+async def test_an_empty_folder_does_not_begin_a_log_anew_that_l1_has(
+    tmp_path: Path, exchange: Daemon
+) -> None:
+    where = ("--node", exchange.url, "--rpc", exchange.rpc, "--faucet")
+    deposit = await asyncio.to_thread(plimsoll_here, "deposit", "1", *where)
+    assert deposit.code == 0, deposit.errors
+    await until("a batch is posted", exchange.posted)
+    child = await run(tmp_path, exchange.rpc, "--port", 0, "--rollup", exchange.rollup)
+    require_told(child, WrongLog, f"where={tmp_path / 'data'}", "sealed=0", code=EXIT_SETUP)
+    assert not list((tmp_path / "data" / "batches").iterdir())
 
 
 @pytest.mark.lengthy

@@ -162,11 +162,11 @@ class Rest:
             ("/receipts/{sequence}", lambda ask: views.receipt(_number(ask, "sequence"))),
             ("/blocks/{number}", lambda ask: views.block(_number(ask, "number"))),
             ("/finality/{sequence}", lambda ask: views.finality(_number(ask, "sequence"))),
-            ("/withdrawals/{id}", lambda ask: views.withdrawal(_number(ask, "id"))),
             ("/openapi.json", lambda _: self._probes.openapi()),
             ("/asyncapi.json", lambda _: self._probes.asyncapi()),
         ):
             application.router.add_get(path, self._viewing(view))
+        application.router.add_get("/withdrawals/{id}", self._withdrawal)
         application.router.add_get("/health", self._health)
         application.router.add_get("/stats", self._stats)
         application.router.add_get("/metrics", self._metrics)
@@ -216,6 +216,11 @@ class Rest:
         return json_response(
             work_within(previews, lambda: self._views.preview(raw), perf_counter_ns)
         )
+
+    async def _withdrawal(self, request: web.Request) -> web.Response:
+        withdrawal_id = _number(request, "id")
+        self._api.spend(request.remote or "")
+        return json_response(await self._views.withdrawal(withdrawal_id))
 
     async def _pour(self, request: web.Request) -> web.Response:
         if self._faucet is None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from node.adapters import file_journal
 from node.adapters.file_journal import FileJournal
 from node.adapters.journal_format import frame
 from node.codec.commands import encode_block
@@ -77,20 +79,40 @@ async def test_pruning_gives_back_whole_segments_but_never_the_newest(tmp_path: 
     journal = await _filled(tmp_path, 7, ONE_BLOCK)
     segments = _files_in(tmp_path)
     assert segments > 3
-    journal.prune(Sequence(10))
+    await journal.prune(Sequence(10))
     assert 4 <= journal.first_sequence <= 10
     kept = list(journal.read(journal.first_sequence))
     assert kept == [b for b in chained_blocks(7) if b.last_sequence >= journal.first_sequence]
     with pytest.raises(JournalCorrupt) as failure:
         list(journal.read(Sequence(1)))
     assert failure.value.fault == "missing"
-    journal.prune(Sequence(1_000))
+    await journal.prune(Sequence(1_000))
     assert _files_in(tmp_path) == 1
     await journal.append(next_block(chained_blocks(7)[-1], 8))
     await journal.close()
     reopened = _open(tmp_path)
     assert reopened.last_sequence == 24
     await reopened.close()
+
+
+async def test_the_loop_never_waits_for_pruning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = await _filled(tmp_path, 7, ONE_BLOCK)
+    removed_by: list[str] = []
+
+    def remove(path: Path) -> None:
+        removed_by.append(threading.current_thread().name)
+        path.unlink()
+
+    monkeypatch.setattr(file_journal, "_delete", remove)
+    before = _files_in(tmp_path)
+    await journal.prune(Sequence(1))
+    assert removed_by == []
+    await journal.prune(Sequence(1_000))
+    assert len(removed_by) == before - 1
+    assert all(name.startswith("journal") for name in removed_by)
+    await journal.close()
 
 
 async def test_a_block_that_does_not_go_on_is_our_own_mistake(tmp_path: Path) -> None:

@@ -69,9 +69,9 @@ def test_the_newest_batch_is_sealed_once_however_often_it_is_asked_for(setup: Re
         seal(session, LOG.blocks[:7])
 
 
-def test_a_batch_holds_no_more_blocks_than_its_data_may_have_bytes(setup: ReplicaSetup) -> None:
+def test_a_batch_holds_no_more_blocks_than_it_may_have_bytes(setup: ReplicaSetup) -> None:
     limit = 2_000
-    session = ReplicaSession(msgspec.structs.replace(setup, data_bytes_max=limit))
+    session = ReplicaSession(msgspec.structs.replace(setup, bytes_max=limit))
     blocks, batches = LOG.blocks, []
     while blocks:
         batches.append(seal(session, blocks))
@@ -88,9 +88,9 @@ def test_final_batches_leave_snapshots_and_go(setup: ReplicaSetup) -> None:
     batches = seal_all(session)
     assert session.finalize(0) == 0
     assert kept(setup) == list(range(8))
-    # One snapshot, at batch 2: what led there is not needed any more.
-    assert session.finalize(2) == batches[2].header.last_sequence
-    assert kept(setup) == list(range(2, 8))
+    # One snapshot, at batch 2: if it cannot be read, only what led there can be.
+    assert session.finalize(2) == 0
+    assert kept(setup) == list(range(8))
     # The second one at batch 5: the older one stays, in case that the newer cannot be read.
     assert session.finalize(5) == batches[2].header.last_sequence
     assert kept(setup) == list(range(2, 8))
@@ -99,13 +99,34 @@ def test_final_batches_leave_snapshots_and_go(setup: ReplicaSetup) -> None:
     assert ReplicaSession(setup).position() == session.position()
 
 
-def test_a_broken_snapshot_is_passed_over(setup: ReplicaSetup) -> None:
-    session = ReplicaSession(setup)
-    seal_all(session)
-    session.finalize(2)
-    session.finalize(5)
+def break_newest_snapshot(setup: ReplicaSetup) -> None:
     newest = max(setup.snapshots.iterdir())
     newest.write_bytes(newest.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("snapshots_at", [(2,), (2, 5), (2, 5, 7)])
+def test_a_broken_snapshot_is_passed_over(
+    setup: ReplicaSetup, snapshots_at: tuple[int, ...]
+) -> None:
+    session = ReplicaSession(setup)
+    seal_all(session)
+    for index in snapshots_at:
+        session.finalize(index)
+    break_newest_snapshot(setup)
+    assert ReplicaSession(setup).position() == session.position()
+
+
+def test_a_start_from_the_older_snapshot_gives_nothing_back_that_the_next_one_needs(
+    setup: ReplicaSetup,
+) -> None:
+    session = ReplicaSession(setup)
+    batches = seal_all(session)
+    session.finalize(2)
+    session.finalize(5)
+    break_newest_snapshot(setup)
+    again = ReplicaSession(setup)
+    assert again.finalize(7) == batches[2].header.last_sequence
+    break_newest_snapshot(setup)
     assert ReplicaSession(setup).position() == session.position()
 
 

@@ -39,9 +39,36 @@ def test_the_newest_is_found_and_two_are_kept(tmp_path: Path) -> None:
     store = SnapshotFolder(tmp_path, IDENTITY)
     for sequence in (3, 90, 9, 120):
         store.save(_snapshot(sequence))
+        # With one alone, nothing may go: it may prove unreadable.
+        assert store.oldest_sequence() == {3: 0, 90: 3, 9: 9, 120: 90}[sequence]
     assert SnapshotFolder(tmp_path, IDENTITY).latest() == _snapshot(120)
-    assert store.oldest_sequence() == 90
     assert len(_files(tmp_path)) == 2
+
+
+def test_a_damaged_one_counts_for_nothing_and_goes_with_the_next(tmp_path: Path) -> None:
+    written = SnapshotFolder(tmp_path, IDENTITY)
+    written.save(_snapshot(3))
+    written.save(_snapshot(6))
+    newest = _files(tmp_path)[-1]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    store = SnapshotFolder(tmp_path, IDENTITY)
+    assert store.latest() == _snapshot(3)
+    assert (store.oldest_sequence(), newest.exists()) == (0, True)
+    store.save(_snapshot(9))
+    assert (store.oldest_sequence(), newest.exists()) == (3, False)
+
+
+def test_a_damaged_one_that_is_written_again_is_sound(tmp_path: Path) -> None:
+    written = SnapshotFolder(tmp_path, IDENTITY)
+    written.save(_snapshot(3))
+    written.save(_snapshot(6))
+    newest = _files(tmp_path)[-1]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    store = SnapshotFolder(tmp_path, IDENTITY)
+    assert store.latest() == _snapshot(3)
+    store.save(_snapshot(6))
+    assert store.oldest_sequence() == 3
+    assert store.latest() == _snapshot(6)
 
 
 def test_any_flipped_bit_or_cut_byte_makes_the_older_one_the_newest(tmp_path: Path) -> None:

@@ -1,64 +1,127 @@
-"""A withdrawal's proof is made with the first final batch that holds it, and kept."""
+"""A withdrawal is proved when it is asked for, by the newest batch that is final."""
+
+import asyncio
 
 import pytest
 
-from node.app.withdrawals import WithdrawalDesk
+from node.app.withdrawals import PROOFS_KEPT, WAITING_MAX, WithdrawalDesk
 from node.transition.leaves import withdrawal_key
 from node.transition.tree.proofs import Proof
-from node.types.errors import NotFound
+from node.types.errors import NotFound, Overloaded
 
 
 class Prover:
-    """Proves what the batches so far contain; ``asked`` are the questions."""
+    """Proves what the batches contain, while ``gate`` is open; ``asked`` are the questions."""
 
     def __init__(self, contents: dict[int, int]) -> None:
         """``contents``: by batch, the highest withdrawal that its state holds."""
         self._contents = contents
         self.asked: list[tuple[int, int]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def prove(self, batch: int, key: bytes) -> Proof:
-        numbers = {withdrawal_key(number): number for number in range(10)}
-        number = numbers[key]
+        number = int.from_bytes(key[1:9], "big")
         self.asked.append((batch, number))
+        await self.gate.wait()
         if number > self._contents[batch]:
             raise NotFound(key=key)
         return Proof(key, b"batch %d" % batch, (), ())
 
 
-async def test_a_final_batch_proves_what_it_holds_and_asks_no_further() -> None:
-    prover = Prover({0: 2})
-    desk = WithdrawalDesk(prover.prove, [])
-    for number in (1, 2, 3, 4):
-        desk.opened(number)
-    await desk.finalized(0)
-    assert prover.asked == [(0, 1), (0, 2), (0, 3)]
-    for number in (1, 2):
-        found = desk.find(number)
-        assert (found.batch, found.proof.key) == (0, withdrawal_key(number))
+async def refusal(desk: WithdrawalDesk, number: int) -> dict[str, object]:
+    with pytest.raises(NotFound) as refused:
+        await desk.find(number)
+    return refused.value.values
 
 
-async def test_a_proof_is_made_once() -> None:
-    prover = Prover({0: 1, 1: 2})
-    desk = WithdrawalDesk(prover.prove, [])
+async def test_the_newest_final_batch_proves_every_withdrawal_so_far() -> None:
+    desk = WithdrawalDesk(Prover({0: 1, 1: 2}).prove, 0)
     desk.opened(1)
-    await desk.finalized(0)
+    desk.finalized(0)
     desk.opened(2)
-    await desk.finalized(1)
-    assert prover.asked == [(0, 1), (1, 2)]
-    assert (desk.find(1).batch, desk.find(2).batch) == (0, 1)
+    desk.finalized(1)
+    for number in (1, 2):
+        found = await desk.find(number)
+        assert (found.batch, found.proof.key) == (1, withdrawal_key(number))
+
+
+async def test_who_asks_again_is_told_the_same_proof() -> None:
+    prover = Prover({0: 2, 1: 2})
+    desk = WithdrawalDesk(prover.prove, 2)
+    desk.finalized(0)
+    first = await desk.find(1)
+    desk.finalized(1)
+    assert await desk.find(1) is first
+    assert prover.asked == [(0, 1)]
+    assert (await desk.find(2)).batch == 1
+
+
+async def test_two_who_ask_at_once_are_told_the_same_proof() -> None:
+    prover = Prover({0: 1, 1: 1})
+    desk = WithdrawalDesk(prover.prove, 1)
+    desk.finalized(0)
+    prover.gate.clear()
+    asking = [asyncio.ensure_future(desk.find(1)) for _ in range(2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    desk.finalized(1)
+    prover.gate.set()
+    first, second = await asyncio.gather(*asking)
+    assert first is second
+
+
+async def test_no_more_proofs_are_kept_than_are_allowed() -> None:
+    count = PROOFS_KEPT + 2
+    prover = Prover({0: count})
+    desk = WithdrawalDesk(prover.prove, count)
+    desk.finalized(0)
+    for number in range(1, count + 1):
+        await desk.find(number)
+    prover.asked.clear()
+    for number in (count, 3, 1):
+        await desk.find(number)
+    assert prover.asked == [(0, 1)]
 
 
 async def test_whoever_asks_too_early_learns_whether_waiting_helps() -> None:
-    desk = WithdrawalDesk(Prover({0: 0}).prove, [])
-    desk.opened(1)
-    await desk.finalized(0)
-    for number, waiting in ((1, True), (2, False)):
-        with pytest.raises(NotFound) as refused:
-            desk.find(number)
-        assert refused.value.values == {"withdrawal": number, "waiting": waiting}
+    prover = Prover({0: 1})
+    desk = WithdrawalDesk(prover.prove, 2)
+    assert await refusal(desk, 1) == {"withdrawal": 1, "waiting": True}
+    desk.finalized(0)
+    assert (await desk.find(1)).batch == 0
+    assert await refusal(desk, 2) == {"withdrawal": 2, "waiting": True}
+    prover.asked.clear()
+    for number in (0, 3, 2**63):
+        assert await refusal(desk, number) == {"withdrawal": number, "waiting": False}
+    assert prover.asked == [], "what never was costs the replica nothing"
 
 
-async def test_what_was_open_at_the_start_is_proved_with_the_next_final_batch() -> None:
-    desk = WithdrawalDesk(Prover({7: 3}).prove, [3, 1])
-    await desk.finalized(7)
-    assert [desk.find(number).batch for number in (1, 3)] == [7, 7]
+async def test_the_replica_is_asked_one_at_a_time_and_by_the_batch_of_that_moment() -> None:
+    prover = Prover({0: 2, 1: 2})
+    desk = WithdrawalDesk(prover.prove, 2)
+    desk.finalized(0)
+    prover.gate.clear()
+    first, second = (asyncio.ensure_future(desk.find(number)) for number in (1, 2))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert prover.asked == [(0, 1)]
+    desk.finalized(1)
+    prover.gate.set()
+    assert [(await first).batch, (await second).batch] == [0, 1]
+
+
+async def test_more_than_may_wait_are_refused_and_room_comes_back() -> None:
+    prover = Prover({0: 1})
+    desk = WithdrawalDesk(prover.prove, 1)
+    desk.finalized(0)
+    prover.gate.clear()
+    asking = [asyncio.ensure_future(desk.find(1)) for _ in range(WAITING_MAX)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded) as refused:
+        await desk.find(1)
+    assert refused.value.values == {"queue": "withdrawal_proofs", "limit": WAITING_MAX}
+    asking.pop().cancel()
+    prover.gate.set()
+    assert len(await asyncio.gather(*asking)) == WAITING_MAX - 1
+    assert (await desk.find(1)).batch == 0

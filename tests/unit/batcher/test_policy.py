@@ -4,6 +4,7 @@ import pytest
 
 from node.batcher.config import BatcherConfig, check_batcher_config
 from node.batcher.policy import RATIO_SAMPLES, Load, SealCause, SealPolicy
+from node.codec.l1_gas import POSTABLE_BYTES
 from node.types.errors import ConfigInvalid
 
 
@@ -24,6 +25,16 @@ def test_all_faults_of_a_configuration_are_told() -> None:
         "age_ms_max",
         "gas_max",
     ]
+
+
+def test_no_batch_aims_beyond_one_transaction() -> None:
+    most = BatcherConfig(data_bytes_max=POSTABLE_BYTES)
+    check_batcher_config(most)
+    assert most.bytes_limit == POSTABLE_BYTES
+    assert BatcherConfig(data_bytes_max=100_000).bytes_limit == 125_000
+    with pytest.raises(ConfigInvalid) as caught:
+        check_batcher_config(BatcherConfig(data_bytes_max=POSTABLE_BYTES + 1))
+    assert caught.value.faults == ("data_bytes_max: 130429, 1000 … 130428 allowed",)
 
 
 def test_each_limit_has_its_cause() -> None:

@@ -101,11 +101,9 @@ class Surroundings:
         return found
 
     @asynccontextmanager
-    async def running(
-        self, stored: Iterable[Batch] = (), journaled: Iterable[Block] = ()
-    ) -> AsyncGenerator[None, None]:
+    async def running(self, journaled: Iterable[Block] = ()) -> AsyncGenerator[None, None]:
         async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-            group.create_task(self.service.run(stored, journaled))
+            group.create_task(self.service.run(journaled))
             yield
             self.service.stop()
 
@@ -198,19 +196,27 @@ async def test_a_flush_seals_what_is_there() -> None:
     assert (list(batch.data), batch.cause) == ([1, 2], "request")
 
 
-async def test_stored_batches_and_journaled_blocks_come_first() -> None:
-    earlier = Surroundings(commands_max=4)
-    async with earlier.running():
-        earlier.offer(blocks(2))
-        stored = await earlier.batches(2)
+async def test_journaled_blocks_come_first() -> None:
     around = Surroundings(commands_max=4, next_sequence=9)
     around.sealer.next_index = 2
     around.offer(blocks(1, first=5))
-    async with around.running(stored, blocks(2, first=3)):
-        found = await around.batches(5)
-    assert numbers(found) == [[1], [2], [3], [4], [5]]
-    assert [batch.header.index for batch in found] == [0, 1, 2, 3, 4]
-    assert around.service.backlog.batches == 5
+    async with around.running(blocks(2, first=3)):
+        found = await around.batches(3)
+    assert numbers(found) == [[3], [4], [5]]
+    assert [batch.header.index for batch in found] == [2, 3, 4]
+
+
+async def test_batches_of_an_earlier_run_are_counted_and_not_handed_on_again() -> None:
+    around = Surroundings(backlog_batches_max=2)
+    for index in (0, 1):
+        around.service.backlog.add(index, 100)
+    async with around.running():
+        await asyncio.sleep(0)
+        assert around.told == [True]
+        around.service.posted(0)
+        assert around.told == [True, False]
+    assert around.sealed() == []
+    assert (around.service.backlog.batches, around.service.backlog.unposted_bytes) == (1, 100)
 
 
 async def test_what_waits_for_the_replica_is_bounded() -> None:

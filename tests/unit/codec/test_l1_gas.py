@@ -1,6 +1,23 @@
-"""What posting a batch may cost in gas; the integration tests ask the chains themselves."""
+"""What posting a batch may cost in gas; the integration tests ask the chains themselves.
 
-from node.codec.l1_gas import HEADER_BYTES, posting_gas, posting_gas_estimated
+And whether L1 takes it at all: a batch that is full to the brim is one transaction of a pool's.
+"""
+
+import pytest
+
+from node.codec.l1_calls import post_batch
+from node.codec.l1_gas import (
+    GAS_MAX,
+    HEADER_BYTES,
+    POSTABLE_BYTES,
+    ROOT_BYTES,
+    TRANSACTION_BYTES_MAX,
+    posting_gas,
+    posting_gas_estimated,
+)
+from node.codec.l1_transactions import Fees, L1Transaction
+from node.types.blocks import Batch, BatchHeader
+from node.types.ids import Address, Sequence
 
 
 def test_large_calldata_pays_the_floor_and_small_the_execution() -> None:
@@ -19,3 +36,25 @@ def test_data_and_roots_both_cost() -> None:
     assert posting_gas_estimated(100_000, 0) >= 21_000 + 100_000 * 40
     assert posting_gas_estimated(100_000, 10) > posting_gas_estimated(100_000, 0)
     assert posting_gas_estimated(100, 10) > posting_gas_estimated(100, 0)
+
+
+@pytest.mark.parametrize("roots", [0, 1, 178, 1_430])
+@pytest.mark.parametrize("spare_bytes", [0, 1, 31])
+def test_a_full_batch_is_a_transaction_that_pools_take(roots: int, spare_bytes: int) -> None:
+    last = Sequence(2**64 - 1)
+    header = BatchHeader(
+        2**64 - 1, b"r" * 32, b"n" * 32, last, last, 2**64 - 1, (b"i" * 32,) * roots
+    )
+    data = b"d" * (POSTABLE_BYTES - ROOT_BYTES * roots - spare_bytes)
+    calldata = post_batch(Batch(header, data, "bytes", 1))
+    highest = 2**64 - 1
+    transaction = L1Transaction(
+        chain_id=highest,
+        nonce=highest,
+        fees=Fees(max_fee=2**128 - 1, tip=2**128 - 1),
+        gas=GAS_MAX,
+        to=Address(b"t" * 20),
+        data=calldata,
+    )
+    assert len(transaction.signed(b"s" * 64 + b"\x01")) <= TRANSACTION_BYTES_MAX
+    assert posting_gas(calldata) < GAS_MAX // 3

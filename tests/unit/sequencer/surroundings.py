@@ -60,7 +60,7 @@ class MemoryJournal:
     def read(self, from_sequence: Sequence) -> Iterator[Block]:
         return (block for block in self.blocks if block.last_sequence >= from_sequence)
 
-    def prune(self, below: Sequence) -> None:
+    async def prune(self, below: Sequence) -> None:
         self.blocks = [block for block in self.blocks if block.last_sequence >= below]
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from node.codec.batch import BatchLimits, decode_batch
+from node.codec.l1_gas import ROOT_BYTES
 from node.transition import batch_replica
 from node.transition.batch_replica import BatchReplica
 from node.transition.leaves import withdrawal_key, withdrawal_value
@@ -52,9 +53,22 @@ def test_a_whole_log_in_one_batch_has_its_roots_on_the_way() -> None:
 
 
 def test_a_single_block_is_sealed_however_many_bytes_it_has() -> None:
-    batch = fresh().seal(LOG.blocks[:3], "bytes", data_bytes_max=1)
+    batch = fresh().seal(LOG.blocks[:3], "bytes", bytes_max=1)
     assert batch.header.last_sequence == LOG.blocks[0].last_sequence
     assert batch.last_hash == LOG.blocks[0].hash
+
+
+@pytest.mark.parametrize("interval", [1, 7])
+def test_intermediate_roots_count_to_the_bytes_of_a_batch(interval: int) -> None:
+    rules = msgspec.structs.replace(RULES, root_interval=interval)
+    several = LOG.blocks[:12]
+    whole = BatchReplica(Replica.genesis(rules, DOMAIN), 0, 1).seal(several, "bytes")
+    roots_bytes = ROOT_BYTES * len(whole.header.roots)
+    assert roots_bytes
+    limit = len(whole.data) + roots_bytes - 1
+    part = BatchReplica(Replica.genesis(rules, DOMAIN), 0, 1).seal(several, "bytes", limit)
+    assert part.header.last_sequence < whole.header.last_sequence
+    assert len(part.data) + ROOT_BYTES * len(part.header.roots) <= limit
 
 
 def test_a_batch_unpacks_to_no_more_than_a_decoder_takes_on(
