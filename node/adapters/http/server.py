@@ -216,7 +216,7 @@ class HttpServer:
             elif message.type is WSMsgType.BINARY:
                 conversation.refuse(MalformedMessage(detail="messages are text frames"))
             elif message.type in _CONTROL:
-                if conversation.touch() and message.type is WSMsgType.PING and not wire.closing:
-                    await socket.pong(message.data)
+                if conversation.touch() and message.type is WSMsgType.PING:
+                    wire.pong(message.data)
             else:
                 return
