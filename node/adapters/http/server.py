@@ -16,6 +16,7 @@ from node.adapters.http.origin_guard import origin_guard
 from node.adapters.http.page_files import Page
 from node.adapters.http.probes import Probes
 from node.adapters.http.rest import Rest, error_response, errors_as_json
+from node.adapters.http.turns import Turns, in_turn
 from node.adapters.http.wire import WebSocketWire
 from node.capacity.traffic import Traffic
 from node.ports.api import Api, Conversation, Faucet, Views
@@ -79,10 +80,12 @@ class HttpServer:
         self._traffic = traffic
         self.crowd = Crowd(config)
         self._conversations: dict[WebSocketWire, Conversation] = {}
+        self._turns = Turns()
         self._stopping = False
         # Without compression a frame is the same for everyone, and costs no time.
         application = web.Application(
             middlewares=[
+                in_turn(self._turns),
                 errors_as_json,
                 seated(self.crowd),
                 origin_guard(config),
@@ -184,7 +187,7 @@ class HttpServer:
         conversation = self._conversations[wire] = self._api.open(wire, request.remote or "")
         try:
             conversation.begin()
-            await self._receive(socket, wire, conversation)
+            await self._receive(socket, wire, conversation, connection.address)
         finally:
             del self._conversations[wire]
             conversation.end()
@@ -196,14 +199,21 @@ class HttpServer:
         return socket
 
     async def _receive(
-        self, socket: web.WebSocketResponse, wire: WebSocketWire, conversation: Conversation
+        self,
+        socket: web.WebSocketResponse,
+        wire: WebSocketWire,
+        conversation: Conversation,
+        address: str,
     ) -> None:
         """Hand on what the client sends until it closes, or is gone."""
-        limit = self._config.message_bytes
+        limit, allowed = self._config.message_bytes, 0
         for heard in count(1):
             message = await socket.receive()
             if not heard % AT_ONCE:
                 await asyncio.sleep(0)
+            if not allowed:
+                allowed = await self._turns.take(address)
+            allowed -= 1
             if wire.closing and message.type in _DATA:
                 # We have said goodbye: what still comes in is not heard.
                 continue
