@@ -129,11 +129,12 @@ class HttpServer:
             raise AddressUnavailable(host=host, port=port, detail=error.strerror) from error
 
     async def run(self) -> None:
-        """Cut the connections whose clients have stopped reading, until cancelled."""
+        """Cut those who have stopped reading and review the others, until cancelled."""
         while True:
             await asyncio.sleep(self._config.write_timeout_s)
-            for wire in tuple(self._conversations):
+            for wire, conversation in tuple(self._conversations.items()):
                 wire.check_progress()
+                conversation.review()
 
     async def stop(self) -> None:
         """Take no more connections, wait for answers in flight, say goodbye and close.
