@@ -27,6 +27,7 @@ from node.ingress.envelope import (
     read_envelope,
     result_envelope,
 )
+from node.ingress.greeting import Greeting
 from node.ingress.presence import Presence
 from node.ingress.service import Ingress
 from node.ingress.session import Session, Verdict
@@ -97,7 +98,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What all conversations share. ``greeting`` are the fields of the hello but the challenge."""
+    """What all conversations share."""
 
     ingress: Ingress
     feeds: Feeds
@@ -105,7 +106,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     clock: Clock
     config: IngressConfig
     symbols: Mapping[str, MarketId]
-    greeting: Mapping[str, Any]
+    greeting: Greeting
     presence: Presence
 
 
@@ -146,10 +147,7 @@ class ClientConversation:
 
     def begin(self) -> None:
         """Greet the client."""
-        challenge = "0x" + self._challenge.hex()
-        self._wire.send(
-            _encode({"channel": "hello", **self._around.greeting, "challenge": challenge})
-        )
+        self._wire.send(self._around.greeting.with_challenge(self._challenge))
 
     def receive(self, text: str) -> None:
         """Take in one message; see ``node.ports.api.Conversation``."""
