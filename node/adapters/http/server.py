@@ -12,7 +12,7 @@ from node.adapters.http.body_deadline import body_deadline
 from node.adapters.http.config import HttpConfig
 from node.adapters.http.connection import Connection, Crowd, at_work, connection_of, seated
 from node.adapters.http.history_routes import HistoryAsked
-from node.adapters.http.origin_guard import origin_guard
+from node.adapters.http.origin_guard import origin_guard, origin_sharing
 from node.adapters.http.page_files import Page
 from node.adapters.http.probes import Probes
 from node.adapters.http.rest import Rest, error_response, errors_as_json
@@ -94,6 +94,7 @@ class HttpServer:
             ],
             client_max_size=config.message_bytes,
         )
+        application.on_response_prepare.append(origin_sharing(config))
         application.router.add_get("/ws", self._serve)
         self._rest = Rest(api, views, probes, faucet)
         self._rest.add_to(application)
