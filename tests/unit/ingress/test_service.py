@@ -53,6 +53,11 @@ MS = 1_000_000
 PRICES = (Ticks(500_000), Ticks(20_000))
 
 
+def expired() -> ActionExpired:
+    """Return what the gate answers to ``ACTION`` when its time is over."""
+    return ActionExpired(expires=1, now=2, sent=SIGNING.digest(ACTION) + ACTION.signature)
+
+
 def rendered(outcome: Executed) -> bytes:
     assert outcome.index == 0
     return b'{"name":"done"}'
@@ -158,13 +163,23 @@ def test_an_action_goes_through_gate_and_lane_to_its_result() -> None:
     assert desk.ingress.stage.service.count == 1
 
 
-def test_the_same_action_again_gets_the_first_result_again() -> None:
+@pytest.mark.parametrize(
+    "refused",
+    [
+        Rejected(NonceUsed.code, "NonceUsed", {"nonce": 1}),
+        Rejected(ActionExpired.code, "ActionExpired", {"expires": 1, "now": 2}),
+        ActionExpired(expires=1, now=2),
+    ],
+)
+def test_the_same_action_again_gets_the_first_result_again(
+    refused: Rejected | ActionExpired,
+) -> None:
     desk = Desk()
     for _ in range(2):
         desk.take()
         desk.gate.answers[-1](ADMITTED)
     desk.intake.offers[0][2](executed(ACTION))
-    desk.intake.offers[1][2](Rejected(NonceUsed.code, "NonceUsed", {"nonce": 1}))
+    desk.intake.offers[1][2](refused)
     assert desk.answers == [(SUCCESS, "done")] * 2
     assert desk.counts() == (2, 2, 0, {})
     # Whoever brought it again has not lied, and may not be who signed it.
@@ -290,7 +305,7 @@ def test_a_request_tells_the_gate_whose_it_is_what_it_claims_and_until_when() ->
     ("fault", "believed"),
     [
         (BadSignature(digest=bytes(32)), False),
-        (ActionExpired(expires=1, now=2), True),
+        (expired(), True),
         (DeadlineExceeded(waited_ms=3), True),
         (Overloaded(queue="verification", limit=1), True),
     ],
@@ -334,7 +349,7 @@ def test_what_claimed_nothing_costs_nothing() -> None:
 
 @pytest.mark.parametrize(
     "nothing",
-    [ActionExpired(expires=1, now=2), DeadlineExceeded(waited_ms=3), Shed(queue="q", delay_ms=1)],
+    [expired(), DeadlineExceeded(waited_ms=3), Shed(queue="q", delay_ms=1)],
 )
 def test_claims_that_never_come_to_anything_are_not_believed_for_ever(
     nothing: PlimsollError,
