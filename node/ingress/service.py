@@ -19,7 +19,7 @@ from node.ingress.claim import claimed_lane
 from node.ingress.replies import Replies
 from node.ingress.session import Session
 from node.ingress.turnstile import Turnstile
-from node.ports.admission import Admitted, Gate, Passage
+from node.ports.admission import Admitted, Gate, Origin, Passage
 from node.ports.api import SUCCESS, Answer, Meter
 from node.ports.clock import Clock
 from node.ports.intake import NEVER_NS, Deliver, Intake
@@ -89,7 +89,7 @@ class _Ticket:
         self._ingress = ingress
         self._answer = answer
         self.lane: Lane | None = None
-        self.origin = 0
+        self.origin = Origin()
         self.claimant = claimant
         self.deadline_ns = deadline_ns
         self.meter = meter

@@ -12,7 +12,7 @@ from node.ingress.config import IngressConfig
 from node.ingress.service import Ingress
 from node.ingress.session import CLAIMS_ON_CREDIT, Session
 from node.ingress.turnstile import Turnstile
-from node.ports.admission import ORDINARY, Admitted, Passage
+from node.ports.admission import ORDINARY, Admitted, Origin, Passage
 from node.ports.api import SUCCESS
 from node.ports.intake import NEVER_NS, Deliver, Late
 from node.types.blocks import Block
@@ -124,7 +124,7 @@ class Desk:
             AccountLimits(IngressConfig(), lambda action: action.signer == action.account),
             Turnstile(lambda: self.late, 100 * MS),
         )  # fmt: skip
-        self.session = Session(IngressConfig(), origin=7)
+        self.session = Session(IngressConfig(), number=7)
 
     def take(self, raw: bytes = RAW, deadline_ns: int = NEVER_NS) -> None:
         self.gate.raw = raw
@@ -295,7 +295,10 @@ def test_a_request_tells_the_gate_whose_it_is_what_it_claims_and_until_when() ->
     desk = Desk()
     desk.take(CANCELS, deadline_ns=99)
     desk.take(TAKES)
-    assert desk.gate.passages == [Passage(7, True, 99), Passage(7, False, NEVER_NS)]
+    assert desk.gate.passages == [
+        Passage(Origin(0, 7), True, 99),
+        Passage(Origin(0, 7), False, NEVER_NS),
+    ]
     for answer in desk.gate.answers:
         answer(ADMITTED)
     assert desk.intake.deadlines == [99, NEVER_NS]
