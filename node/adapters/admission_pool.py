@@ -6,10 +6,11 @@ up to 64 of them, so that the cost of crossing is shared by more the higher the 
 
     submit ─▶ reducing, ordinary ─▶ worker (at most two batches each, so that none waits) ─▶ answer
 
-Who may wait is decided as in the lanes (``node.sequencer.lanes``), but for origins instead of
-accounts, because nobody knows yet who signed: origins take turns, a queue that stands late refuses
-what does not reduce risk, and what does takes room from what does not. Where both wait, a quarter
-of each batch stays with the ordinary: a claim is only a claim, and must not stop everyone else.
+Who may wait is decided as in the lanes (``node.sequencer.lanes``), but for addresses instead of
+accounts, because nobody knows yet who signed: addresses take turns, and within one its connections;
+a queue that stands late refuses what does not reduce risk, and what does takes room from what does
+not. Where both wait, a quarter of each batch stays with the ordinary: a claim is only a claim, and
+must not stop everyone else.
 """
 
 import asyncio
@@ -21,10 +22,10 @@ from typing import Final
 import msgspec
 
 from node.capacity.delay_watch import DelayLimits
-from node.capacity.fair_queue import FairQueue
+from node.capacity.nested_queue import NestedQueue
 from node.capacity.stage import Stage
 from node.codec.json_actions import MESSAGE_BYTES_MAX
-from node.ports.admission import ORDINARY, Admission, Admitted, Passage, Refused
+from node.ports.admission import ORDINARY, Admission, Admitted, Origin, Passage, Refused
 from node.ports.clock import Clock
 from node.ports.worker import StartWorker, Worker
 from node.types.blocks import Domain
@@ -45,7 +46,7 @@ BATCHES_IN_FLIGHT: Final = 2
 """Of one worker: it finds the next batch waiting when it has answered the last."""
 
 TURN_WORK: Final = 8
-"""What one origin has admitted in one turn; see ``_work_of``."""
+"""What one address, or one of its connections, has admitted in one turn; see ``_work_of``."""
 
 ORDINARY_PART: Final = 4
 """One part in so many of a batch is not for what claims to reduce risk, if anything else waits."""
@@ -109,8 +110,8 @@ class AdmissionPool:
         self._start = start
         self._limit = limit
         self._delay = delay
-        self._reducing: FairQueue[int, _Message] = FairQueue(TURN_WORK, delay)
-        self._ordinary: FairQueue[int, _Message] = FairQueue(TURN_WORK, delay)
+        self._reducing: NestedQueue[_Message] = NestedQueue(TURN_WORK, delay)
+        self._ordinary: NestedQueue[_Message] = NestedQueue(TURN_WORK, delay)
         self._pressed = False
         self._desks: list[_Desk] = []
         self._in_flight = 0
@@ -175,7 +176,7 @@ class AdmissionPool:
             self._make_room(passage.origin, self._ordinary)
         message = _Message(raw, answer, now_ns, passage.deadline_ns)
         queue = self._reducing if passage.reduces else self._ordinary
-        queue.add(passage.origin, message, _work_of(raw), now_ns)
+        queue.add(*passage.origin, message, _work_of(raw), now_ns)
         self.stage.enter()
         if not self._scheduled:
             # Whatever else arrives in this turn of the loop joins the same batch.
@@ -192,7 +193,7 @@ class AdmissionPool:
     def _waiting(self) -> int:
         return len(self._reducing) + len(self._ordinary)
 
-    def _require_in_time(self, origin: int, now_ns: int) -> None:
+    def _require_in_time(self, origin: Origin, now_ns: int) -> None:
         """Raise ``Shed`` when what does not reduce risk must wait for the rest."""
         reducing, ordinary = self._reducing, self._ordinary
         if self._pressed:
@@ -200,8 +201,13 @@ class AdmissionPool:
         for queue in (reducing, ordinary):
             if queue.is_late(now_ns):
                 self._refuse_late("delay", queue.delay_ns(now_ns))
-        if ordinary.is_key_late(origin, now_ns):
-            self._refuse_late("connection_delay", ordinary.delay_of_ns(origin, now_ns))
+            within = queue.within(origin.address)
+            if within is not None and within.is_late(now_ns):
+                self._refuse_late("address_delay", within.delay_ns(now_ns))
+        within = ordinary.within(origin.address)
+        if within is not None and within.is_key_late(origin.connection, now_ns):
+            delay_ns = within.delay_of_ns(origin.connection, now_ns)
+            self._refuse_late("connection_delay", delay_ns)
 
     def _refuse_late(self, cause: str, delay_ns: int) -> None:
         self.stage.turn_away(cause)
@@ -212,31 +218,36 @@ class AdmissionPool:
             retry_after_ms=self._delay.retry_after_ms(delay_ns),
         )
 
-    def _make_room_to_reduce(self, origin: int) -> None:
+    def _make_room_to_reduce(self, origin: Origin) -> None:
         if 2 * len(self._reducing) >= self._limit:
             self._pressed = True
         if self._is_full and len(self._ordinary):
-            self._put_out(self._ordinary)
+            self._put_out(self._ordinary.evict_longest())
         else:
             self._make_room(origin, self._reducing)
 
-    def _make_room(self, origin: int, queue: FairQueue[int, _Message]) -> None:
-        """Put out a message of whoever has the most in ``queue``, if the gate is full.
+    def _make_room(self, origin: Origin, queue: NestedQueue[_Message]) -> None:
+        """Put out a message of the address that has the most in ``queue``, if the gate is full.
 
-        Raises ``Overloaded`` when that is ``origin`` itself.
+        Where that is the address of ``origin``, of its connection that has the most; raises
+        ``Overloaded`` when that is ``origin`` itself.
         """
-        if self._is_full:
-            if queue.length(origin) + 1 >= queue.longest:
-                self.stage.turn_away("overloaded")
-                raise Overloaded(queue=self.stage.name, limit=self._limit)
-            self._put_out(queue)
+        if not self._is_full:
+            return
+        if not queue.is_full_for(origin.address):
+            self._put_out(queue.evict_longest())
+            return
+        within = queue.within(origin.address)
+        if within is None or within.length(origin.connection) + 1 >= within.longest:
+            self.stage.turn_away("overloaded")
+            raise Overloaded(queue=self.stage.name, limit=self._limit)
+        self._put_out(queue.evict_of(origin.address))
 
     @property
     def _is_full(self) -> bool:
         return self._waiting + self._in_flight >= self._limit
 
-    def _put_out(self, queue: FairQueue[int, _Message]) -> None:
-        victim = queue.evict_longest()
+    def _put_out(self, victim: _Message | None) -> None:
         assert victim is not None
         self._count("evicted")
         error = Shed(queue=self.stage.name, delay_ms=0, retry_after_ms=self._delay.interval_ms)

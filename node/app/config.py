@@ -17,6 +17,7 @@ from node.app.sections import Faults, in_range, read_section, read_toml
 from node.batcher.config import BatcherConfig, check_batcher_config
 from node.history.config import HistoryConfig, check_history_config
 from node.ingress.config import IngressConfig, check_ingress_config
+from node.ingress.greeting import greeting_bytes_max
 from node.publisher.account_messages import snapshot_bytes_max
 from node.publisher.config import PublisherConfig, check_publisher_config
 from node.risk.config import RiskConfig, check_risk_config
@@ -231,14 +232,16 @@ def _check_resumption(
 
 
 def _check_outbox(rules: Rules | None, http: HttpConfig | None, faults: Faults) -> None:
-    """An account is told in one message: where that does not fit, its owner is cut at every try."""
+    """What is told in one message must fit, or whoever is to hear it is cut at every try."""
     if rules is not None and http is not None:
-        lowest = snapshot_bytes_max(rules)
+        lowest, what = max(
+            (snapshot_bytes_max(rules), "account of these rules (limits.open_orders_per_account)"),
+            (greeting_bytes_max(rules), "hello, which tells all markets of these rules"),
+        )
         if http.outbox_bytes < lowest:
             faults.add(
                 "http.outbox_bytes",
-                f"{http.outbox_bytes}, at least {lowest} allowed: the largest account of these"
-                " rules (limits.open_orders_per_account)",
+                f"{http.outbox_bytes}, at least {lowest} allowed: the largest {what}",
             )
 
 

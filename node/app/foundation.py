@@ -128,6 +128,7 @@ async def build_on(
     def restore(snapshot: Snapshot | None) -> State:
         if snapshot is None:
             return State.genesis(config.rules, domain)
+        tape.begin(snapshot.sequence)
         return State.from_leaves(config.rules, domain, snapshot.leaves)
 
     state, recovery = recover(restore, platform.apply, journal, snapshots, observe)

@@ -236,10 +236,12 @@ def signature_from_hex(text: str) -> bytes:
     neither 0, 1, 27 nor 28 stays as it is: recovering refuses it, with the digest.
     """
     try:
-        signature = bytes.fromhex(text.removeprefix("0x"))
+        signature = bytes.fromhex(text[2:])
     except ValueError:
         signature = b""
-    if len(signature) != SIGNATURE_BYTES or len(text) != 2 + 2 * SIGNATURE_BYTES:
+    # ``fromhex`` skips blanks, so 132 characters need not be 65 bytes.
+    whole = text.startswith("0x") and len(text) == 2 + 2 * SIGNATURE_BYTES
+    if not whole or len(signature) != SIGNATURE_BYTES:
         raise MalformedMessage(detail="a signature is 0x and 130 hexadecimal digits")
     if signature[64] >= _WALLET_PARITY:
         return signature[:64] + bytes([signature[64] - _WALLET_PARITY])

@@ -33,12 +33,14 @@ class Admitter:
         """Return the action in the JSON body ``raw``, with its signer and digest.
 
         Raises what ``ActionReader.read`` raises, ``ActionExpired`` when it had expired by
-        ``now_ms``, before anything is recovered for it, or ``BadSignature``.
+        ``now_ms``, before anything is recovered for it, or ``BadSignature``. What has expired may
+        have been executed in time: ``sent`` names it with its signature; see ``Replies``.
         """
         action = self._reader.read(raw)
-        if action.expires <= now_ms:
-            raise ActionExpired(expires=action.expires, now=now_ms)
         digest = self._signing.digest(action)
+        if action.expires <= now_ms:
+            sent = digest + action.signature
+            raise ActionExpired(expires=action.expires, now=now_ms, sent=sent)
         signer = recover(digest, action.signature)
         return Admitted(msgspec.structs.replace(action, signer=signer), digest)
 

@@ -3,6 +3,7 @@
 Answers of requests that wait for a block come when it is durable, in the block's order, not in that
 of the requests; the id says which is which. A log-in holds for as long as the connection does, even
 if an agent's authority ends meanwhile: the feed tells nothing that will not stand on L1 for all.
+But the account is connected by it no longer: what its owner wants to go with him would stay.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ from node.ingress.envelope import (
     read_envelope,
     result_envelope,
 )
+from node.ingress.greeting import Greeting
 from node.ingress.presence import Presence
 from node.ingress.service import Ingress
 from node.ingress.session import Session, Verdict
@@ -96,7 +98,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What all conversations share. ``greeting`` are the fields of the hello but the challenge."""
+    """What all conversations share."""
 
     ingress: Ingress
     feeds: Feeds
@@ -104,7 +106,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     clock: Clock
     config: IngressConfig
     symbols: Mapping[str, MarketId]
-    greeting: Mapping[str, Any]
+    greeting: Greeting
     presence: Presence
 
 
@@ -126,6 +128,7 @@ class ClientConversation:
         self._stopping = stopping
         self._session = session
         self._account: Address | None = None
+        self._signer: Address | None = None
         self._take_action = partial(self._take, around.ingress.take_action)
         self._methods: dict[str, Callable[[Envelope, int], None]] = {
             "action": self._take_action,
@@ -144,10 +147,7 @@ class ClientConversation:
 
     def begin(self) -> None:
         """Greet the client."""
-        challenge = "0x" + self._challenge.hex()
-        self._wire.send(
-            _encode({"channel": "hello", **self._around.greeting, "challenge": challenge})
-        )
+        self._wire.send(self._around.greeting.with_challenge(self._challenge))
 
     def receive(self, text: str) -> None:
         """Take in one message; see ``node.ports.api.Conversation``."""
@@ -185,6 +185,14 @@ class ClientConversation:
         if verdict is Verdict.CLOSE:
             self._wire.close(self._session.limited(now_ns))
         return verdict is Verdict.TAKE
+
+    def review(self) -> None:
+        """Let the client connect its account no longer than whoever logged in may act for it."""
+        account, signer, around = self._account, self._signer, self._around
+        if account is None or signer is None:
+            return
+        if not around.feeds.may_act(account, signer, around.clock.now_ms()):
+            self._log_out()
 
     def end(self) -> None:
         """Stop telling the client anything; what it sent is still decided."""
@@ -232,14 +240,16 @@ class ClientConversation:
             raise WrongSigner(account=account, signer=signer, digest=digest)
         around.presence.enter(account)
         self._log_out()
-        self._account = account
+        self._account, self._signer = account, signer
         result = LoginResult(account=params.account, signer=hex_from_address(signer))
         self._send_result(envelope.id, result)
 
     def _log_out(self) -> None:
-        account, self._account = self._account, None
-        if account is not None:
-            self._around.presence.leave(account)
+        """Take back that the account is connected by this client; what it hears it hears still."""
+        signer, self._signer = self._signer, None
+        if signer is not None:
+            assert self._account is not None
+            self._around.presence.leave(self._account)
 
     def _subscribe(self, envelope: Envelope, _now_ns: int) -> None:
         params = _read(_channel_decoder, envelope)

@@ -5,10 +5,10 @@ from functools import partial
 
 from node.codec.eip712 import Signing
 from node.codec.json_errors import encode_error
-from node.codec.json_markets import markets_to_json
 from node.ingress.config import IngressConfig
 from node.ingress.conversation import ClientConversation, Surroundings, Take
 from node.ingress.envelope import DEADLINE_MS_MAX, deadline_ns_of
+from node.ingress.greeting import Greeting
 from node.ingress.peers import Peers
 from node.ingress.presence import Presence
 from node.ingress.service import Ingress
@@ -17,16 +17,8 @@ from node.ports.api import Answer, Feeds, Meter, Wire
 from node.ports.clock import Clock
 from node.types.blocks import Domain
 from node.types.errors import MalformedMessage, PlimsollError, ShuttingDown
-from node.types.feed_states import (
-    CANCEL_REASONS,
-    FEED_STATES_VERSION,
-    FILL_STAGES,
-    ORDER_STATES,
-)
-from node.types.ids import Address, MarketId, hex_from_address
+from node.types.ids import Address, MarketId
 from node.types.rules import Rules
-
-PROTOCOL_VERSION = 1
 
 
 def surroundings(  # noqa: PLR0913, PLR0917 - a conversation knows all of these
@@ -49,19 +41,7 @@ def surroundings(  # noqa: PLR0913, PLR0917 - a conversation knows all of these
         clock=clock,
         config=config,
         symbols={market.symbol: MarketId(place) for place, market in markets},
-        greeting={
-            "version": PROTOCOL_VERSION,
-            "chain_id": domain.chain_id,
-            "rollup": "0x" + domain.rollup.hex(),
-            "sequencer": hex_from_address(sequencer),
-            "markets": markets_to_json(rules),
-            "states": {
-                "version": FEED_STATES_VERSION,
-                "orders": ORDER_STATES,
-                "reasons": tuple(CANCEL_REASONS.values()),
-                "fills": FILL_STAGES,
-            },
-        },
+        greeting=Greeting(rules, domain, sequencer),
         presence=presence,
     )
 

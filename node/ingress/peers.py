@@ -32,7 +32,7 @@ class Peers:
 
     def __init__(self, config: IngressConfig) -> None:
         self._config = config
-        self._origins = count(1)
+        self._numbers = count(1)
         self._readers = Readers()
         self._peers: OrderedDict[str, _Peer] = OrderedDict()
 
@@ -42,7 +42,7 @@ class Peers:
 
     def connect(self, address: str) -> Session:
         """Return the session of a new connection from ``address``."""
-        return Session(self._config, next(self._origins), self._peer(address).household)
+        return Session(self._config, next(self._numbers), self._peer(address).household)
 
     def session_of(self, address: str) -> Session:
         """Return the one session of all requests from ``address`` that do not stay connected."""
@@ -54,8 +54,8 @@ class Peers:
         if peer is not None:
             self._peers.move_to_end(address)
             return peer
-        household = Household(self._config, self._readers)
-        peer = _Peer(household, Session(self._config, next(self._origins), household))
+        household = Household(self._config, self._readers, next(self._numbers))
+        peer = _Peer(household, Session(self._config, next(self._numbers), household))
         self._peers[address] = peer
         if len(self._peers) > PEERS_MAX:
             oldest, forgotten = next(iter(self._peers.items()))

@@ -19,7 +19,7 @@ from node.ingress.claim import claimed_lane
 from node.ingress.replies import Replies
 from node.ingress.session import Session
 from node.ingress.turnstile import Turnstile
-from node.ports.admission import Admitted, Gate, Passage
+from node.ports.admission import Admitted, Gate, Origin, Passage
 from node.ports.api import SUCCESS, Answer, Meter
 from node.ports.clock import Clock
 from node.ports.intake import NEVER_NS, Deliver, Intake
@@ -48,6 +48,9 @@ _NOT_THEIRS = frozenset(
     kind.code for kind in (WrongSigner, UnknownAccount, AgentExpired, NonceUsed)
 )
 """Rejections that tell that whoever brought the action had no business to, or brought it again."""
+
+_SENT_AGAIN = frozenset((NonceUsed.code, ActionExpired.code))
+"""Rejections of what may have been executed already, when it came first."""
 
 _WHO_SIGNED = frozenset(
     kind.code for kind in (WrongSigner, OwnerRequired, AgentExpired, UnknownAccount)
@@ -86,7 +89,7 @@ class _Ticket:
         self._ingress = ingress
         self._answer = answer
         self.lane: Lane | None = None
-        self.origin = 0
+        self.origin = Origin()
         self.claimant = claimant
         self.deadline_ns = deadline_ns
         self.meter = meter
@@ -107,6 +110,11 @@ class _Ticket:
             else:
                 self.spent_ns += ingress.clock.now_ns() - started_ns
         else:
+            if isinstance(answer, ActionExpired):
+                if self._repeat(ingress.replies.find_sent(answer.sent), started_ns):
+                    return
+                # What it would have been known by is nobody's business.
+                answer = ActionExpired(expires=answer.expires, now=answer.now)
             # Coming late is no lie; anything else that the gate finds was known to the client.
             if isinstance(answer, CommandRejected) and not isinstance(answer, ActionExpired):
                 self._disbelieve(started_ns)
@@ -137,7 +145,9 @@ class _Ticket:
         It waits in no lane for that, and is taken neither for nor against whoever brought it:
         anybody can read old actions on L1.
         """
-        first = self._ingress.replies.find(_key_of(admitted))
+        return self._repeat(self._ingress.replies.find(_key_of(admitted)), now_ns)
+
+    def _repeat(self, first: bytes | None, now_ns: int) -> bool:
         if first is None:
             return False
         self._ingress.stage.leave()
@@ -151,11 +161,12 @@ class _Ticket:
             self._believe()
             body = self._ingress.render(outcome)
             if self.proven is not None:
-                self._ingress.replies.remember(_key_of(self.proven), body)
+                digest, signature = self.proven.digest, self.proven.action.signature
+                self._ingress.replies.remember(_key_of(self.proven), digest + signature, body)
             self._ingress.stage.leave()
             self._finish(SUCCESS, body, started_ns)
         elif isinstance(outcome, Rejected):
-            proven = self.proven if outcome.code == NonceUsed.code else None
+            proven = self.proven if outcome.code in _SENT_AGAIN else None
             if proven is not None and self._answer_again(proven, started_ns):
                 return
             if outcome.code in _NOT_THEIRS:
@@ -170,6 +181,9 @@ class _Ticket:
             body = encode_rejection(outcome.code, outcome.error, values)
             self._finish(outcome.code, body, started_ns)
         else:
+            late = self.proven if isinstance(outcome, ActionExpired) else None
+            if late is not None and self._answer_again(late, started_ns):
+                return
             self._leave_open(outcome, started_ns)
             self.fail(outcome, started_ns)
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from node.ingress.config import IngressConfig
 from node.ingress.reading import Readers, Reading
+from node.ports.admission import Origin
 from node.types.errors import Overloaded, RateLimited
 
 _NS_PER_SECOND = 1_000_000_000
@@ -70,10 +71,13 @@ class LeakyBucket:
 class Household:
     """What all connections of one address have in common."""
 
-    __slots__ = ("costly", "distrusted_until_ns", "reading")
+    __slots__ = ("costly", "distrusted_until_ns", "number", "reading")
 
-    def __init__(self, config: IngressConfig, readers: Readers | None = None) -> None:
+    def __init__(
+        self, config: IngressConfig, readers: Readers | None = None, number: int = 0
+    ) -> None:
         """``readers`` is what all that is read counts against; None: nobody else reads."""
+        self.number = number
         self.reading = Reading(Readers() if readers is None else readers)
         self.costly = LeakyBucket(config.costly_per_s, config.costly_per_s)
         # How long a *new* connection is not believed: opening another one restores no trust, and
@@ -84,8 +88,8 @@ class Household:
 class Session:
     """The account of one connection.
 
-    ``origin`` is its number, which nothing else has; whatever it sends shares one place in the
-    queues that come before anyone knows who signed.
+    ``origin`` holds its number, which nothing else has, and its address's. Whatever it sends shares
+    one place in the queues that come before anyone knows who signed: one of those of its address.
     """
 
     __slots__ = (
@@ -101,15 +105,15 @@ class Session:
     )
 
     def __init__(
-        self, config: IngressConfig, origin: int = 0, household: Household | None = None
+        self, config: IngressConfig, number: int = 0, household: Household | None = None
     ) -> None:
         """``household`` is what this connection shares with others; None: it is alone."""
         self._config = config
-        self.origin = origin
         factor = config.flood_factor
         self._messages = LeakyBucket(config.messages_per_s, config.message_burst)
         self._flood = LeakyBucket(config.messages_per_s * factor, config.message_burst * factor)
         self._household = Household(config) if household is None else household
+        self.origin = Origin(self._household.number, number)
         self._distrusted_until_ns = self._household.distrusted_until_ns
         self._unproven = 0
         self.in_flight = 0

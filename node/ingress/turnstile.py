@@ -7,9 +7,10 @@ answer, stays below what was answered within the last interval. By Little's law 
 then answered within an interval. (The conservation of packets: Jacobson, Congestion Avoidance and
 Control, 1988.)
 
-*By share.* Where more knock than come in, a connection that has less on its way than an equal part
-of the pace comes in even then, for up to twice the pace in all: whoever knocks a thousand times a
-second cannot keep out who knocks once.
+*By share.* Where more knock than come in, an address that has less on its way than an equal part of
+the pace comes in even then, for up to twice the pace in all: whoever knocks a thousand times a
+second cannot keep out who knocks once. Within an address its connections share so, for up to one
+and a half times its part: however many it opens, it leaves room for others.
 
 What counts is what an action claims (``node.ingress.claim``), coming and going. Were it the lane
 that it turned out to belong to, a stranger's actions would come in by one lane, be done in another,
@@ -21,6 +22,7 @@ Pure: every time is an argument.
 from collections.abc import Callable
 from typing import Final
 
+from node.ports.admission import Origin
 from node.ports.intake import Late
 from node.types.errors import Shed
 from node.types.lanes import Lane
@@ -29,17 +31,27 @@ CLOSES_FOR: Final = 3
 """Intervals for which a lane that was late closes those behind it, however long it is held."""
 
 
+class _Address:
+    """What is on its way of one address."""
+
+    __slots__ = ("by_connection", "on_way")
+
+    def __init__(self) -> None:
+        self.on_way = 0
+        self.by_connection: dict[int, int] = {}
+
+
 class _Flow:
     """What goes to one lane: how much is on its way, and how much was answered lately."""
 
     __slots__ = (
-        "_began_ns", "_before", "_lately", "answered", "by_origin", "held_until_ns",
+        "_began_ns", "_before", "_lately", "answered", "by_address", "held_until_ns",
         "late_until_ns", "on_way", "told",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.on_way = 0
-        self.by_origin: dict[int, int] = {}
+        self.by_address: dict[int, _Address] = {}
         self.answered = 0
         self.held_until_ns = 0
         self.late_until_ns = 0
@@ -56,7 +68,30 @@ class _Flow:
             self._lately = (self.answered - self._before) * interval_ns // elapsed_ns
             self._before, self._began_ns = self.answered, now_ns
 
-    def is_full(self, origin: int, least: int) -> bool:
+    def enter(self, origin: Origin) -> None:
+        """Count one on its way."""
+        self.on_way += 1
+        address = self.by_address.get(origin.address)
+        if address is None:
+            address = self.by_address[origin.address] = _Address()
+        address.on_way += 1
+        own = address.by_connection
+        own[origin.connection] = own.get(origin.connection, 0) + 1
+
+    def leave(self, origin: Origin) -> None:
+        """Count one that is there."""
+        self.on_way -= 1
+        address = self.by_address[origin.address]
+        address.on_way -= 1
+        left = address.by_connection[origin.connection] - 1
+        if left:
+            address.by_connection[origin.connection] = left
+            return
+        del address.by_connection[origin.connection]
+        if not address.on_way:
+            del self.by_address[origin.address]
+
+    def is_full(self, origin: Origin, least: int) -> bool:
         """Return whether as many are on their way as were answered in this interval, or the last.
 
         At least ``least``: where nobody is let in nobody is answered, and it would stay so. For who
@@ -65,9 +100,15 @@ class _Flow:
         pace = max(least, self._lately, self.answered - self._before)
         if self.on_way < pace:
             return False
-        own = self.by_origin.get(origin, 0)
-        origins = len(self.by_origin) + (not own)
-        return own >= max(1, pace // origins) or self.on_way >= 2 * pace
+        if self.on_way >= 2 * pace:
+            return True
+        address = self.by_address.get(origin.address)
+        if address is None:
+            return False
+        part = max(1, pace // len(self.by_address))
+        own = address.by_connection.get(origin.connection, 0)
+        connections = len(address.by_connection) + (not own)
+        return address.on_way >= part + part // 2 or own >= max(1, part // connections)
 
 
 class Turnstile:
@@ -85,24 +126,17 @@ class Turnstile:
         self._least = least
         self._flows = tuple(_Flow() for _ in Lane)
 
-    def enter(self, lane: Lane, origin: int) -> None:
-        """Count one on its way to ``lane``, by the connection ``origin``."""
-        flow = self._flows[lane]
-        flow.on_way += 1
-        flow.by_origin[origin] = flow.by_origin.get(origin, 0) + 1
+    def enter(self, lane: Lane, origin: Origin) -> None:
+        """Count one on its way to ``lane`` from ``origin``."""
+        self._flows[lane].enter(origin)
 
-    def leave(self, lane: Lane, origin: int, *, done: bool) -> None:
+    def leave(self, lane: Lane, origin: Origin, *, done: bool) -> None:
         """Count its answer; ``done``: it came as far as the lane, and tells how fast that goes."""
         flow = self._flows[lane]
-        flow.on_way -= 1
         flow.answered += done
-        left = flow.by_origin[origin] - 1
-        if left:
-            flow.by_origin[origin] = left
-        else:
-            del flow.by_origin[origin]
+        flow.leave(origin)
 
-    def refusal_of(self, lane: Lane, origin: int, now_ns: int) -> Shed | None:
+    def refusal_of(self, lane: Lane, origin: Origin, now_ns: int) -> Shed | None:
         """Return what one more for ``lane``, which adds risk, hears; None: it is let in.
 
         A lane is held to its pace for as long as any had to be refused: those let in may all be

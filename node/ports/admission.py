@@ -1,7 +1,7 @@
 """The gate's answer to one message, and the station that gives it."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -38,15 +38,22 @@ class Refused(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
 Admission = Admitted | Refused
 
 
+class Origin(NamedTuple):
+    """Where a message comes from, before anyone knows who signed it: both by number."""
+
+    address: int = 0
+    connection: int = 0
+
+
 class Passage(msgspec.Struct, frozen=True, gc=False):
     """How a message comes to the gate, as far as that can be known before it is read.
 
-    Messages of one ``origin`` (a connection, or an address) share one place in the queue.
+    Messages of one address share one place in the queue, and there those of one connection.
     ``reduces`` is what the message claims and its origin is trusted with; past ``deadline_ns``, on
     the node's clock, nobody waits for the answer any more.
     """
 
-    origin: int = 0
+    origin: Origin = Origin()
     reduces: bool = False
     deadline_ns: int = NEVER_NS
 

@@ -230,6 +230,10 @@ class Conversation(Protocol):
         """Count a message that says nothing, as a ping; return whether it may be answered."""
         ...
 
+    def review(self) -> None:
+        """Look again at what may have changed since the client proved who it is."""
+        ...
+
     def end(self) -> None:
         """The client has gone."""
         ...

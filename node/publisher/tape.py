@@ -109,6 +109,14 @@ class Tape:
         """Start with nothing traded; ``config`` says how much is kept."""
         self._markets = [_Market(config) for _ in range(markets)]
 
+    def begin(self, after: Sequence) -> None:
+        """Know every trade that follows command ``after``, and nothing of those before.
+
+        A reader who stands before that may have missed some: it is not told that it has not.
+        """
+        for market in self._markets:
+            market.sequence = after
+
     def take(self, block: DurableBlock) -> list[Traded]:
         """Follow ``block``; return its trades, for each market that traded."""
         traded: dict[MarketId, Traded] = {}
@@ -127,7 +135,10 @@ class Tape:
         return list(traded.values())
 
     def sequence(self, market: MarketId) -> Sequence:
-        """Return the last sequence of the last block that traded in ``market``, 0 for none."""
+        """Return the last sequence of the last block that traded in ``market``.
+
+        Where none is known, that of the command from which on one would be: 0 from genesis.
+        """
         return self._markets[market - 1].sequence
 
     def trades(self, market: MarketId, limit: int) -> list[Trade]:

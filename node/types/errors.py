@@ -129,13 +129,19 @@ class AgentExpired(CommandRejected):
 
 
 class NonceUsed(CommandRejected):
-    """This nonce was used before, or lies below the window (``lowest``)."""
+    """This nonce was used before, or lies below the window (``lowest``).
+
+    To one who sends an action again it does not tell whether that one was executed.
+    """
 
     code = 1105
 
 
 class ActionExpired(CommandRejected):
-    """The action's expiry (milliseconds) is not after the block's time."""
+    """The action's expiry (milliseconds) is not after the block's time.
+
+    To one who sends an action again it does not tell whether that one was executed.
+    """
 
     code = 1106
 

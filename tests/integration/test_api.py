@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.adapters.http.config import HttpConfig
 from node.client.receipts import receipt_from_body
 from node.codec.eip712 import Signing
 from node.codec.json_actions import action_to_json
@@ -45,7 +46,7 @@ from tests.integration.api_node import (
     running_node,
     talking_to,
 )
-from tests.integration.api_sockets import get, settled
+from tests.integration.api_sockets import get, gone, settled, until
 from tests.unit.sequencer.surroundings import TestKey
 
 BOOK = {"channel": "book", "market": "BTC-PERP"}
@@ -345,6 +346,31 @@ async def test_an_agent_may_listen_until_its_time_has_come() -> None:
         )
         await settled(node)
         assert (await talker.login(CAROL, account=ALICE))["error"]["name"] == "WrongSigner"
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+async def test_whose_authority_has_ended_keeps_nobody_connected(*, revoked: bool) -> None:
+    config = HttpConfig(write_timeout_s=0.05)
+    async with running_node(config) as node, talking_to(node) as talker, talking_to(node) as owner:
+        agent = ApproveAgent(*BLANK, CAROL.address, Millis(START_MS + 1_000))
+        await talker.call("action", node.action(agent, ALICE))
+        await settled(node)
+        assert "result" in await owner.login(ALICE)
+        assert "result" in await talker.login(CAROL, account=ALICE)
+        await owner.socket.close()
+        await talker.call("ping")
+        assert (node.entered, node.left) == ([ALICE.address], [])
+        if revoked:
+            none = ApproveAgent(*BLANK, CAROL.address, START_MS)
+            await talker.call("action", node.action(none, ALICE))
+        else:
+            node.clock.ahead_ms = 1_000
+        await until(lambda: bool(node.left))
+        # What it hears goes on, and its own end is not the account's once more.
+        assert "result" in await talker.call("subscribe", {"channel": "account"})
+        await talker.socket.close()
+        await gone(node, 0)
+        assert node.left == [ALICE.address]
 
 
 # --- what the tests above do with sockets ------------------------------------------------------

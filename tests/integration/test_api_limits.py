@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 
 import aiohttp
 import msgspec
@@ -10,6 +12,7 @@ import pytest
 from node.adapters.http.config import HttpConfig
 from node.adapters.http.framing import text_frame
 from node.adapters.http.server import AT_ONCE
+from node.adapters.http.turns import REQUEST_WORK, TURN_WORK
 from node.codec.json_actions import ActionReader
 from node.ingress.config import IngressConfig
 from node.ports.api import Channel
@@ -149,6 +152,61 @@ async def test_a_burst_of_one_client_lets_the_others_have_their_turn() -> None:
         waiting.cancel()
         assert sum(heard.values()) == 10 * AT_ONCE
         assert max(heard.values()) <= AT_ONCE
+
+
+async def test_connections_of_one_address_are_heard_in_turns() -> None:
+    async with running_node() as node:
+        turns, heard = 0, Counter[int]()
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        class Faults:
+            def __iter__(self) -> Iterator[str]:
+                heard[turns] += 1
+                return iter(())
+
+        node.faults = Faults()
+        waiting = asyncio.create_task(others())
+        pairs = [await asyncio.open_connection("127.0.0.1", node.server.port) for _ in range(150)]
+        for _, writer in pairs:
+            writer.write(4 * b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for reader, writer in pairs:
+            for _ in range(4):
+                await reader.readuntil(b"[]}")
+            writer.close()
+        waiting.cancel()
+        assert sum(heard.values()) == 4 * len(pairs)
+        # The counter's turn may begin within one of the loop's.
+        assert max(heard.values()) <= 2 * TURN_WORK // REQUEST_WORK
+
+
+async def test_messages_of_one_address_are_heard_in_turns() -> None:
+    async with running_node() as node, AsyncExitStack() as stack:
+        talkers = [await stack.enter_async_context(talking_to(node)) for _ in range(20)]
+        turns, heard = 0, Counter[int]()
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        def count(error: PlimsollError) -> None:
+            heard[turns] += 1
+
+        for conversation in node.server._conversations.values():
+            conversation.refuse = count  # type: ignore[method-assign]
+        waiting = asyncio.create_task(others())
+        for _ in range(2 * AT_ONCE):
+            for talker in talkers:
+                await talker.socket.send_bytes(b"")
+        await until(lambda: sum(heard.values()) == 2 * AT_ONCE * len(talkers))
+        waiting.cancel()
+        assert max(heard.values()) <= 2 * TURN_WORK
 
 
 async def test_the_requests_in_flight_of_one_connection_are_bounded() -> None:

@@ -7,6 +7,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from node.adapters.http.config import HttpConfig
 from node.codec.json_rounds import round_to_json
 from node.ingress.config import IngressConfig
 from node.types.commands import Side
@@ -33,6 +34,30 @@ async def test_rest_takes_the_same_bodies() -> None:
         assert len((await get(node.url, "/markets"))["markets"]) == 2
         assert (await get(node.url, "/rules"))["digest"] == "0x" + RULES.digest().hex()
         assert (await get(node.url, "/withdrawals/1"))["batch"] == 7
+
+
+async def test_a_page_of_an_origin_that_is_let_in_reads_every_answer() -> None:
+    ours, theirs = "https://desk.example", "https://evil.example"
+    config = HttpConfig(origins=(ours,))
+    async with running_node(config) as node, aiohttp.ClientSession(node.url) as session:
+
+        async def ask(method: str, path: str, **headers: str) -> tuple[int, dict[str, str]]:
+            async with session.request(method, path, headers=headers) as response:
+                shared = [name for name in response.headers if name.startswith("Access-Control-")]
+                return response.status, {name: response.headers[name] for name in shared}
+
+        shown = {"Access-Control-Allow-Origin": ours, "Access-Control-Expose-Headers": "*"}
+        asked = {"Access-Control-Request-Method": "POST"}
+        for path, status in (("/markets", 200), ("/book/NONE", 400), ("/none", 404), ("/", 200)):
+            assert await ask("GET", path, Origin=ours) == (status, shown)
+            assert await ask("GET", path, Origin=theirs) == (403, {})
+            assert await ask("GET", path) == (status, {})
+        status, told = await ask("OPTIONS", "/action", Origin=ours, **asked)
+        assert (status, told) == (204, shown | told)
+        assert told["Access-Control-Allow-Methods"] == "GET, POST"
+        assert told["Access-Control-Allow-Headers"] == "Content-Type"
+        assert await ask("OPTIONS", "/action", Origin=theirs, **asked) == (403, {})
+        assert await ask("OPTIONS", "/action", Origin=ours) == (405, shown)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ import asyncio
 import gzip
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import aiohttp
 import msgspec
 import pytest
 
 from node.adapters.http.config import HttpConfig
-from tests.integration.api_node import ApiNode, running_node
+from tests.integration.api_node import WAIT_S, ApiNode, running_node
 
 Ask = Callable[..., Awaitable[tuple[aiohttp.ClientResponse, bytes]]]
 
@@ -140,6 +141,30 @@ async def test_a_foreign_page_gets_neither_socket_nor_figures(ask: Ask) -> None:
         response, body = await ask(path, Host="evil.example", **headers)
         assert response.status == 421
         assert msgspec.json.decode(body)["error"]["name"] == "UnknownHost"
+
+
+async def test_one_address_that_reads_nothing_has_a_quarter_of_the_long_answers() -> None:
+    async with running_node(HttpConfig(close_timeout_s=0.1)) as node, AsyncExitStack() as stack:
+        port = node.server.port
+        pairs = [await asyncio.open_connection("127.0.0.1", port, limit=1_024) for _ in range(40)]
+        for _, writer in pairs:
+            stack.callback(writer.transport.abort)
+            writer.write(b"GET /page/plotly.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        session = await stack.enter_async_context(aiohttp.ClientSession(node.url))
+
+        async def ask(path: str) -> tuple[int, bytes]:
+            headers = {"Accept-Encoding": "identity"}
+            async with session.get(path, headers=headers) as response:
+                return response.status, await response.read()
+
+        status, told = 200, b""
+        async with asyncio.timeout(WAIT_S):
+            while status == 200:
+                status, told = await ask("/page/plotly.min.js")
+        error = msgspec.json.decode(told)["error"]
+        assert (status, error["values"]) == (503, {"queue": "page_of_an_address", "limit": 8})
+        for path in ("/", "/page/page.css"):
+            assert (await ask(path))[0] == 200
 
 
 async def test_a_reader_that_stalls_is_cut_and_others_read_on(node: ApiNode, ask: Ask) -> None:

@@ -45,8 +45,8 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outbox_bytes: int = 5 << 20
     """What may wait for one reader; past it the connection is cut (``SlowReader``)."""
     write_timeout_s: float = 10.0
-    """A WebSocket that took nothing of what waits for so long, at most twice that, is cut; so is
-    any other connection that took neither all of it nor 64 KiB."""
+    """A connection that took neither all of what waits nor 64 KiB of it for so long is cut; a
+    WebSocket after at most twice that."""
     close_timeout_s: float = 2.0
     """How long a client may take to answer a close, or to send the rest of a body that has been
     answered already, before the connection is dropped."""

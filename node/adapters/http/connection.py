@@ -62,7 +62,7 @@ class Crowd:
 class Connection(web.RequestHandler):
     """aiohttp's side of a connection, with a place in the crowd and an eye on its reader."""
 
-    __slots__ = ("_address", "_crowd", "_place", "_stalled", "_watched", "_wire", "refusal")
+    __slots__ = ("_crowd", "_place", "_stalled", "_watched", "_wire", "address", "refusal")
 
     def __init__(self, crowd: Crowd, server: web.Server, logger: Logger) -> None:
         """``server`` makes requests of what comes in, and has them answered."""
@@ -77,7 +77,7 @@ class Connection(web.RequestHandler):
         )
         self._crowd = crowd
         self._place = crowd.plain
-        self._address = ""
+        self.address = ""
         self._wire: asyncio.Transport | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._watched = True
@@ -89,7 +89,7 @@ class Connection(web.RequestHandler):
         """Take a place, or hang up."""
         wire = self._wire = cast("asyncio.Transport", transport)
         peer = wire.get_extra_info("peername")
-        self._address = network_of(str(peer[0])) if peer else ""
+        self.address = network_of(str(peer[0])) if peer else ""
         if not self._enter():
             self._crowd.turn_away("hung_up")
             wire.abort()
@@ -116,7 +116,7 @@ class Connection(web.RequestHandler):
     def become_socket(self) -> None:
         """Move to a place among the WebSockets. Raises ``Overloaded``."""
         sockets = self._crowd.sockets
-        sockets.enter(self, self._address)
+        sockets.enter(self, self.address)
         self._place.leave(self)
         self._place = sockets
         # Its wire sees to that: it knows what it has written.
@@ -145,12 +145,12 @@ class Connection(web.RequestHandler):
     def _enter(self) -> bool:
         crowd = self._crowd
         try:
-            crowd.plain.enter(self, self._address)
+            crowd.plain.enter(self, self.address)
         except Overloaded as refusal:
             self.refusal = refusal
             self._place = crowd.reserve
             try:
-                crowd.reserve.enter(self, self._address)
+                crowd.reserve.enter(self, self.address)
             except Overloaded:
                 return False
         return True

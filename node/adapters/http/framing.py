@@ -7,6 +7,7 @@ from struct import Struct
 
 _TEXT = 0x81
 _CLOSE = 0x88
+_PONG = 0x8A
 _SHORT = Struct(">BB")
 _MEDIUM = Struct(">BBH")
 _LONG = Struct(">BBQ")
@@ -24,6 +25,11 @@ def text_frame(body: bytes) -> bytes:
     if length < 65_536:
         return _MEDIUM.pack(_TEXT, 126, length) + body
     return _LONG.pack(_TEXT, 127, length) + body
+
+
+def pong_frame(body: bytes) -> bytes:
+    """Return the frame that answers a ping which bore ``body``: at most 125 bytes, as all have."""
+    return _SHORT.pack(_PONG, len(body)) + body
 
 
 def close_frame(code: int, reason: str) -> bytes:

@@ -12,9 +12,15 @@ in. Two ways of that are closed here, for every route:
   bound anew, so every one of them passes.
 
 Programs that are no browsers send no ``Origin``, and name the host that they were told.
+
+To the pages of ``http.origins`` a browser shows our answers only where these name the page's origin
+(the CORS protocol of the Fetch standard), and asks before it sends a body of JSON. Cookies and the
+like it is never told to send.
 """
 
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -24,6 +30,14 @@ from node.adapters.http.rest import Handler
 from node.types.errors import ForeignOrigin, UnknownHost
 
 _SHOWN_MAX = 100
+
+_PREFLIGHT: Final = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Content-Type",
+    "Access-Control-Max-Age": "600",
+}
+
+Signal = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 
 def origin_guard(config: HttpConfig) -> Middleware:
@@ -39,11 +53,33 @@ def origin_guard(config: HttpConfig) -> Middleware:
         if names_matter and host and not is_ours(host, hosts):
             raise UnknownHost(host=host[:_SHOWN_MAX])
         origin = request.headers.get("Origin")
-        if origin is None or is_same(origin.lower(), host) or origin.lower() in origins:
+        if origin is None or is_same(origin.lower(), host):
             return await handler(request)
-        raise ForeignOrigin(origin=origin[:_SHOWN_MAX])
+        if origin.lower() not in origins:
+            raise ForeignOrigin(origin=origin[:_SHOWN_MAX])
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            return web.Response(status=204, headers=_PREFLIGHT)
+        return await handler(request)
 
     return guard
+
+
+def origin_sharing(config: HttpConfig) -> Signal:
+    """Return what lets a browser show each answer, an error too, to pages of ``http.origins``."""
+    origins = frozenset(origin.lower() for origin in config.origins)
+
+    async def share(request: web.Request, response: web.StreamResponse) -> None:
+        if not origins:
+            return
+        # So that no cache gives one origin's answer to another.
+        response.headers.add("Vary", "Origin")
+        origin = request.headers.get("Origin", "")
+        if origin.lower() in origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            # What is left of a budget, and when to come back.
+            response.headers["Access-Control-Expose-Headers"] = "*"
+
+    return share
 
 
 def is_same(origin: str, host: str) -> bool:

@@ -1,15 +1,18 @@
 """The page at ``/``: a few fixed files, held in memory, and the JavaScript of the plotly package.
 
 Whoever looks at the page must cost the exchange nothing. So nothing is read from disk while a
-request waits, nothing is compressed twice, a browser that has a file is told so (304), and at most
-``_IN_FLIGHT_MAX`` answers are under way at a time. Each file has a route of its own: no name that a
-client sends ever becomes a path.
+request waits, nothing is compressed twice, a browser that has a file is told so (304), and of what
+does not go out in one piece at most ``_IN_FLIGHT_MAX`` answers are under way at a time. Each file
+has a route of its own: no name that a client sends ever becomes a path.
 """
 
 import asyncio
 import gzip
 import hashlib
 import importlib.util
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,8 +21,9 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from node.adapters.http.rest import Handler, error_response
+from node.adapters.http.rest import Handler
 from node.types.errors import Overloaded
+from node.types.networks import network_of
 
 _TEXT: Final = {
     ".html": "text/html; charset=utf-8",
@@ -30,6 +34,8 @@ _TEXT: Final = {
 
 _PLOTLY = "plotly.min.js"
 _IN_FLIGHT_MAX = 32
+_EACH = _IN_FLIGHT_MAX // 4
+"""Of one address: who reads slowly, by however many connections, must not be all who read."""
 _CHUNK_BYTES = 65_536
 
 _POLICY = (
@@ -71,7 +77,7 @@ class PageFile(msgspec.Struct, frozen=True):
 
 
 class Page:
-    """The routes ``/`` and ``/page/…``; ``in_flight`` are the answers under way."""
+    """The routes ``/`` and ``/page/…``."""
 
     def __init__(self) -> None:
         folder = files("node.adapters.http") / "page"
@@ -81,7 +87,7 @@ class Page:
             if Path(entry.name).suffix in _TEXT
         }
         self._reading = asyncio.Lock()
-        self.in_flight = 0
+        self._under_way: Counter[str] = Counter()
 
     def add_to(self, application: web.Application) -> None:
         """Add every file's route to ``application``; aiohttp answers HEAD along with GET."""
@@ -91,16 +97,30 @@ class Page:
 
     def _serving(self, name: str) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            if self.in_flight >= _IN_FLIGHT_MAX:
-                return error_response(Overloaded(queue="page", limit=_IN_FLIGHT_MAX))
-            self.in_flight += 1
-            try:
-                file = self._files.get(name) or await self._plotly()
-                return await self._send(request, file)
-            finally:
-                self.in_flight -= 1
+            file = self._files.get(name) or await self._plotly()
+            packed = "gzip" in request.headers.get("Accept-Encoding", "")
+            if len(file.packed if packed else file.plain) <= _CHUNK_BYTES:
+                return await self._send(request, file, packed=packed)
+            with self._slot(network_of(request.remote or "")):
+                return await self._send(request, file, packed=packed)
 
         return handle
+
+    @contextmanager
+    def _slot(self, address: str) -> Iterator[None]:
+        """Count one answer under way to ``address``. Raises ``Overloaded``."""
+        under_way = self._under_way
+        if under_way[address] >= _EACH:
+            raise Overloaded(queue="page_of_an_address", limit=_EACH)
+        if under_way.total() >= _IN_FLIGHT_MAX:
+            raise Overloaded(queue="page", limit=_IN_FLIGHT_MAX)
+        under_way[address] += 1
+        try:
+            yield
+        finally:
+            under_way[address] -= 1
+            if not under_way[address]:
+                del under_way[address]
 
     async def _plotly(self) -> PageFile:
         """Return plotly's JavaScript, read and compressed when it is first asked for.
@@ -115,8 +135,9 @@ class Page:
                 self._files[_PLOTLY] = file
         return file
 
-    async def _send(self, request: web.Request, file: PageFile) -> web.StreamResponse:
-        packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    async def _send(
+        self, request: web.Request, file: PageFile, *, packed: bool
+    ) -> web.StreamResponse:
         body = file.packed if packed else file.plain
         tag = f"{file.tag}-gz" if packed else file.tag
         response = web.StreamResponse(headers=_HEADERS)

@@ -12,10 +12,11 @@ from node.adapters.http.body_deadline import body_deadline
 from node.adapters.http.config import HttpConfig
 from node.adapters.http.connection import Connection, Crowd, at_work, connection_of, seated
 from node.adapters.http.history_routes import HistoryAsked
-from node.adapters.http.origin_guard import origin_guard
+from node.adapters.http.origin_guard import origin_guard, origin_sharing
 from node.adapters.http.page_files import Page
 from node.adapters.http.probes import Probes
 from node.adapters.http.rest import Rest, error_response, errors_as_json
+from node.adapters.http.turns import Turns, in_turn
 from node.adapters.http.wire import WebSocketWire
 from node.capacity.traffic import Traffic
 from node.ports.api import Api, Conversation, Faucet, Views
@@ -79,10 +80,12 @@ class HttpServer:
         self._traffic = traffic
         self.crowd = Crowd(config)
         self._conversations: dict[WebSocketWire, Conversation] = {}
+        self._turns = Turns()
         self._stopping = False
         # Without compression a frame is the same for everyone, and costs no time.
         application = web.Application(
             middlewares=[
+                in_turn(self._turns),
                 errors_as_json,
                 seated(self.crowd),
                 origin_guard(config),
@@ -91,6 +94,7 @@ class HttpServer:
             ],
             client_max_size=config.message_bytes,
         )
+        application.on_response_prepare.append(origin_sharing(config))
         application.router.add_get("/ws", self._serve)
         self._rest = Rest(api, views, probes, faucet)
         self._rest.add_to(application)
@@ -126,11 +130,12 @@ class HttpServer:
             raise AddressUnavailable(host=host, port=port, detail=error.strerror) from error
 
     async def run(self) -> None:
-        """Cut the connections whose clients have stopped reading, until cancelled."""
+        """Cut those who have stopped reading and review the others, until cancelled."""
         while True:
             await asyncio.sleep(self._config.write_timeout_s)
-            for wire in tuple(self._conversations):
+            for wire, conversation in tuple(self._conversations.items()):
                 wire.check_progress()
+                conversation.review()
 
     async def stop(self) -> None:
         """Take no more connections, wait for answers in flight, say goodbye and close.
@@ -184,7 +189,7 @@ class HttpServer:
         conversation = self._conversations[wire] = self._api.open(wire, request.remote or "")
         try:
             conversation.begin()
-            await self._receive(socket, wire, conversation)
+            await self._receive(socket, wire, conversation, connection.address)
         finally:
             del self._conversations[wire]
             conversation.end()
@@ -196,14 +201,21 @@ class HttpServer:
         return socket
 
     async def _receive(
-        self, socket: web.WebSocketResponse, wire: WebSocketWire, conversation: Conversation
+        self,
+        socket: web.WebSocketResponse,
+        wire: WebSocketWire,
+        conversation: Conversation,
+        address: str,
     ) -> None:
         """Hand on what the client sends until it closes, or is gone."""
-        limit = self._config.message_bytes
+        limit, allowed = self._config.message_bytes, 0
         for heard in count(1):
             message = await socket.receive()
             if not heard % AT_ONCE:
                 await asyncio.sleep(0)
+            if not allowed:
+                allowed = await self._turns.take(address)
+            allowed -= 1
             if wire.closing and message.type in _DATA:
                 # We have said goodbye: what still comes in is not heard.
                 continue
@@ -216,7 +228,7 @@ class HttpServer:
             elif message.type is WSMsgType.BINARY:
                 conversation.refuse(MalformedMessage(detail="messages are text frames"))
             elif message.type in _CONTROL:
-                if conversation.touch() and message.type is WSMsgType.PING and not wire.closing:
-                    await socket.pong(message.data)
+                if conversation.touch() and message.type is WSMsgType.PING:
+                    wire.pong(message.data)
             else:
                 return

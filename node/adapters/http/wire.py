@@ -4,14 +4,15 @@ What is queued in one turn of the event loop leaves in one write, so the answers
 one block cost one system call for each connection and not one each. aiohttp sends message by
 message, and each costs a coroutine and a write; so frames are made here and go straight to the
 transport, which aiohttp hands out (``BaseRequest.transport``). Only whole frames are written, so
-aiohttp's own (pongs, its close) never end up inside of one. There is no compression to keep in step
-with.
+aiohttp's own (its pings, its close) never end up inside of one. Pongs are ours: what a client asks
+for must count as what waits for it. There is no compression to keep in step with.
 """
 
 import asyncio
 
 from node.adapters.http.config import HttpConfig
-from node.adapters.http.framing import close_frame, text_frame
+from node.adapters.http.connection import LEAST_BYTES
+from node.adapters.http.framing import close_frame, pong_frame, text_frame
 from node.capacity.traffic import Traffic
 from node.codec.json_errors import encode_error
 from node.types.errors import (
@@ -42,10 +43,10 @@ class WebSocketWire:
     __slots__ = (
         "_abort",
         "_config",
+        "_due",
         "_frames",
         "_loop",
         "_queued",
-        "_taken",
         "_traffic",
         "_transport",
         "_unread",
@@ -62,7 +63,7 @@ class WebSocketWire:
         self._queued = 0
         self._unread = 0
         self._written = 0
-        self._taken: int | None = None
+        self._due: int | None = None
         self._abort: asyncio.TimerHandle | None = None
         self.closing = False
 
@@ -84,6 +85,11 @@ class WebSocketWire:
         if self.closing:
             raise SlowReader(limit=self._config.outbox_bytes)
 
+    def pong(self, body: bytes) -> None:
+        """Queue the answer to a ping that bore ``body``."""
+        if not self.closing:
+            self._queue(pong_frame(body))
+
     def close(self, error: PlimsollError) -> None:
         """Tell the client ``error`` and close; drop the connection if it does not answer that."""
         if self.closing:
@@ -103,12 +109,12 @@ class WebSocketWire:
             self._abort.cancel()
 
     def check_progress(self) -> None:
-        """Cut the client if something waited at the last check and it took nothing since."""
+        """Cut the client if it took neither what waited at the last check nor ``LEAST_BYTES``."""
         unread = self._transport.get_write_buffer_size()
-        taken = self._written - unread if unread else None
-        if taken is not None and taken == self._taken and not self.closing:
+        taken = self._written - unread
+        if unread and self._due is not None and taken < self._due and not self.closing:
             self.close(SlowReader(timeout_s=self._config.write_timeout_s))
-        self._taken = taken
+        self._due = taken + min(unread, LEAST_BYTES) if unread else None
 
     def _queue(self, frame: bytes) -> None:
         frames = self._frames

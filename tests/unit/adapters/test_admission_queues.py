@@ -10,7 +10,7 @@ import pytest
 from node.adapters.admission_pool import EXPIRED, AdmissionPool
 from node.adapters.worker_process import processes_of
 from node.capacity.delay_watch import DelayLimits
-from node.ports.admission import Admitted, Passage
+from node.ports.admission import Admitted, Origin, Passage
 from node.types.errors import DeadlineExceeded, Overloaded, PlimsollError, Shed
 from node.types.units import Millis
 from tests.unit.codec.example_actions import DOMAIN, NOON, RULES
@@ -48,12 +48,22 @@ class Bench:
         self.answers: list[tuple[str, Admitted | PlimsollError]] = []
 
     def submit(
-        self, name: str, origin: int = 1, *, reduces: bool = False, deadline_ns: int = 1 << 60
+        self,
+        name: str,
+        origin: int = 1,
+        *,
+        reduces: bool = False,
+        deadline_ns: int = 1 << 60,
+        address: int = 0,
     ) -> None:
+        """Bring a message by the connection ``origin`` of ``address``."""
+
         def answer(what: Admitted | PlimsollError) -> None:
             self.answers.append((name, what))
 
-        self.pool.submit(name.encode(), answer, Passage(origin, reduces, deadline_ns))
+        self.pool.submit(
+            name.encode(), answer, Passage(Origin(address, origin), reduces, deadline_ns)
+        )
 
     def refused(self, origin: int = 1, *, reduces: bool = False) -> PlimsollError:
         with pytest.raises(PlimsollError) as refusal:
@@ -166,3 +176,38 @@ async def test_a_full_gate_makes_room_for_who_has_less() -> None:
         bench.submit(f"c{number}", origin=2)
     assert [name for name, _ in bench.answers] == ["f9", "f8", "f7", "f6"]
     assert isinstance(bench.refused(origin=1), Overloaded)
+
+
+async def test_an_address_gains_no_turns_by_opening_connections() -> None:
+    bench = Bench(limit=1_000)
+    for number in range(256):
+        bench.submit(f"f{number}", origin=number, address=1)
+    for number in range(8):
+        bench.submit(f"c{number}", origin=999, address=2)
+    assert [name[0] for name in bench.batch(32)].count("c") == 8
+
+
+async def test_only_the_address_that_floods_is_late() -> None:
+    bench = Bench(limit=1_000)
+    for number in range(500):
+        bench.submit(f"f{number}", origin=number, address=1)
+    for at in range(5, 300, 5):
+        bench.clock.ns = at * MS
+        bench.submit(f"c{at}", origin=999, address=2)
+        bench.batch(9)
+    with pytest.raises(Shed):
+        bench.submit("late", origin=501, address=1)
+    assert set(bench.pool.shed) == {"address_delay"}
+
+
+async def test_a_full_gate_takes_room_from_the_address_that_has_most() -> None:
+    bench = Bench(limit=10)
+    for number in range(10):
+        bench.submit(f"f{number}", origin=number, address=1)
+    for number in range(4):
+        bench.submit(f"c{number}", origin=999, address=2)
+    assert [name[0] for name, _ in bench.answers] == ["f"] * 4
+    with pytest.raises(Overloaded):
+        bench.submit("more", origin=77, address=1)
+    assert bench.pool.stage.conserved()
+    assert len(bench.batch(100)) == 10

@@ -7,6 +7,7 @@ import pytest
 
 from node.app.config import NodeConfig, read_config, read_rules
 from node.app.sections import read_toml
+from node.ingress.greeting import greeting_bytes_max
 from node.publisher.account_messages import snapshot_bytes_max
 from node.types.errors import ConfigInvalid
 from node.types.rules import Limits
@@ -188,6 +189,30 @@ outbox_bytes = {outbox_bytes}
 
     assert read_config(write(tmp_path, text(lowest))).http.outbox_bytes == lowest
     (fault,) = faults_of(tmp_path, text(lowest - 1))
+    assert fault.startswith(f"http.outbox_bytes: {lowest - 1}, at least {lowest} allowed")
+
+
+def test_the_hello_with_all_markets_must_fit_into_an_outbox(tmp_path: Path) -> None:
+    head, market = RULES.read_text("utf-8").split("[[markets]]")[:2]
+    many = "".join(
+        "[[markets]]" + market.replace("BTC-PERP", f"M{place}-PERP") for place in range(300)
+    )
+    rules = tmp_path / "rules.toml"
+    rules.write_text(head + many, "utf-8")
+    lowest = greeting_bytes_max(read_rules(rules))
+    assert lowest > snapshot_bytes_max(read_rules(rules))
+
+    def config(outbox_bytes: int) -> str:
+        return f"""
+rules = "{rules}"
+[publisher]
+resume_bytes = 1_024
+[http]
+outbox_bytes = {outbox_bytes}
+"""
+
+    assert read_config(write(tmp_path, config(lowest))).http.outbox_bytes == lowest
+    (fault,) = faults_of(tmp_path, config(lowest - 1))
     assert fault.startswith(f"http.outbox_bytes: {lowest - 1}, at least {lowest} allowed")
 
 

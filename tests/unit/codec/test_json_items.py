@@ -50,6 +50,14 @@ def order_of(**fields: Any) -> NewOrder:
     return order
 
 
+@pytest.mark.parametrize(
+    "signature", ["00" * 65, "00" * 65 + "  ", "0x" + "00" * 64 + "  ", "0X" + "00" * 65, "0x"]
+)
+def test_a_signature_is_0x_and_its_digits(signature: str) -> None:
+    with pytest.raises(MalformedMessage):
+        read(type="place_orders", orders=[PLAIN], signature=signature)
+
+
 def test_an_order_without_the_rest_is_a_plain_one() -> None:
     assert order_of(client_id=4) == BUY
     said = {"self_trade": "cancel_maker", "good_till": 0, "trigger": "none", "group": 0}

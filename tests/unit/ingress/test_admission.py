@@ -212,7 +212,10 @@ def test_what_has_expired_is_refused_before_its_signature_is_looked_at() -> None
         ADMITTER.admit(unsigned, GOOD["expires"] - 1)
     with pytest.raises(ActionExpired) as refusal:
         ADMITTER.admit(unsigned, GOOD["expires"])
-    assert refusal.value.values == {"expires": GOOD["expires"], "now": GOOD["expires"]}
+    sent = SIGNING.digest(ACTIONS["one_order"]) + bytes(65)
+    assert refusal.value.values == {
+        "expires": GOOD["expires"], "now": GOOD["expires"], "sent": sent,
+    }  # fmt: skip
 
 
 def test_another_chain_recovers_another_signer() -> None:

@@ -12,7 +12,7 @@ from node.ingress.config import IngressConfig
 from node.ingress.service import Ingress
 from node.ingress.session import CLAIMS_ON_CREDIT, Session
 from node.ingress.turnstile import Turnstile
-from node.ports.admission import ORDINARY, Admitted, Passage
+from node.ports.admission import ORDINARY, Admitted, Origin, Passage
 from node.ports.api import SUCCESS
 from node.ports.intake import NEVER_NS, Deliver, Late
 from node.types.blocks import Block
@@ -51,6 +51,11 @@ ADMITTED = Admitted(ACTION, SIGNING.digest(ACTION))
 RAW = b"{}"
 MS = 1_000_000
 PRICES = (Ticks(500_000), Ticks(20_000))
+
+
+def expired() -> ActionExpired:
+    """Return what the gate answers to ``ACTION`` when its time is over."""
+    return ActionExpired(expires=1, now=2, sent=SIGNING.digest(ACTION) + ACTION.signature)
 
 
 def rendered(outcome: Executed) -> bytes:
@@ -119,7 +124,7 @@ class Desk:
             AccountLimits(IngressConfig(), lambda action: action.signer == action.account),
             Turnstile(lambda: self.late, 100 * MS),
         )  # fmt: skip
-        self.session = Session(IngressConfig(), origin=7)
+        self.session = Session(IngressConfig(), number=7)
 
     def take(self, raw: bytes = RAW, deadline_ns: int = NEVER_NS) -> None:
         self.gate.raw = raw
@@ -158,13 +163,23 @@ def test_an_action_goes_through_gate_and_lane_to_its_result() -> None:
     assert desk.ingress.stage.service.count == 1
 
 
-def test_the_same_action_again_gets_the_first_result_again() -> None:
+@pytest.mark.parametrize(
+    "refused",
+    [
+        Rejected(NonceUsed.code, "NonceUsed", {"nonce": 1}),
+        Rejected(ActionExpired.code, "ActionExpired", {"expires": 1, "now": 2}),
+        ActionExpired(expires=1, now=2),
+    ],
+)
+def test_the_same_action_again_gets_the_first_result_again(
+    refused: Rejected | ActionExpired,
+) -> None:
     desk = Desk()
     for _ in range(2):
         desk.take()
         desk.gate.answers[-1](ADMITTED)
     desk.intake.offers[0][2](executed(ACTION))
-    desk.intake.offers[1][2](Rejected(NonceUsed.code, "NonceUsed", {"nonce": 1}))
+    desk.intake.offers[1][2](refused)
     assert desk.answers == [(SUCCESS, "done")] * 2
     assert desk.counts() == (2, 2, 0, {})
     # Whoever brought it again has not lied, and may not be who signed it.
@@ -280,7 +295,10 @@ def test_a_request_tells_the_gate_whose_it_is_what_it_claims_and_until_when() ->
     desk = Desk()
     desk.take(CANCELS, deadline_ns=99)
     desk.take(TAKES)
-    assert desk.gate.passages == [Passage(7, True, 99), Passage(7, False, NEVER_NS)]
+    assert desk.gate.passages == [
+        Passage(Origin(0, 7), True, 99),
+        Passage(Origin(0, 7), False, NEVER_NS),
+    ]
     for answer in desk.gate.answers:
         answer(ADMITTED)
     assert desk.intake.deadlines == [99, NEVER_NS]
@@ -290,7 +308,7 @@ def test_a_request_tells_the_gate_whose_it_is_what_it_claims_and_until_when() ->
     ("fault", "believed"),
     [
         (BadSignature(digest=bytes(32)), False),
-        (ActionExpired(expires=1, now=2), True),
+        (expired(), True),
         (DeadlineExceeded(waited_ms=3), True),
         (Overloaded(queue="verification", limit=1), True),
     ],
@@ -334,7 +352,7 @@ def test_what_claimed_nothing_costs_nothing() -> None:
 
 @pytest.mark.parametrize(
     "nothing",
-    [ActionExpired(expires=1, now=2), DeadlineExceeded(waited_ms=3), Shed(queue="q", delay_ms=1)],
+    [expired(), DeadlineExceeded(waited_ms=3), Shed(queue="q", delay_ms=1)],
 )
 def test_claims_that_never_come_to_anything_are_not_believed_for_ever(
     nothing: PlimsollError,

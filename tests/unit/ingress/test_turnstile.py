@@ -5,6 +5,7 @@ from collections import deque
 import pytest
 
 from node.ingress.turnstile import Turnstile
+from node.ports.admission import Origin
 from node.ports.intake import Late
 from node.types.errors import Shed
 from node.types.lanes import Lane
@@ -21,10 +22,12 @@ class Bench:
         self.late: Late | None = None
         self.turnstile = Turnstile(lambda: self.late, INTERVAL_NS)
 
-    def is_let_in(self, lane: Lane, at_ms: float, origin: int = 0) -> bool:
-        if self.turnstile.refusal_of(lane, origin, round(at_ms * MS)) is not None:
+    def is_let_in(self, lane: Lane, at_ms: float, origin: int = 0, connection: int = 0) -> bool:
+        """Return whether one comes in, by a connection of the address ``origin``."""
+        where = Origin(origin, connection)
+        if self.turnstile.refusal_of(lane, where, round(at_ms * MS)) is not None:
             return False
-        self.turnstile.enter(lane, origin)
+        self.turnstile.enter(lane, where)
         return True
 
     def burst(self, lane: Lane, at_ms: float, count: int, origin: int = 0) -> int:
@@ -32,7 +35,7 @@ class Bench:
 
     def answer(self, lane: Lane, count: int, origin: int = 0, *, done: bool = True) -> None:
         for _ in range(count):
-            self.turnstile.leave(lane, origin, done=done)
+            self.turnstile.leave(lane, Origin(origin), done=done)
 
 
 def late(lane: Lane) -> Late:
@@ -136,3 +139,23 @@ def test_what_the_gate_finds_to_be_a_lie_says_nothing_of_the_pace() -> None:
     bench.answer(Lane.RESTING, 50, done=False)
     bench.late = late(Lane.RESTING)
     assert bench.burst(Lane.RESTING, 100, 99) == 1
+
+
+def test_an_address_gains_nothing_by_opening_connections() -> None:
+    bench = Bench()
+    assert bench.burst(Lane.RESTING, 0, 40, origin=1) == 40
+    bench.answer(Lane.RESTING, 40, origin=1)
+    bench.late = late(Lane.RESTING)
+    crowd = [bench.is_let_in(Lane.RESTING, 100, 1, connection) for connection in range(256)]
+    assert sum(crowd) == 60
+    # Another address has its half of the pace, as far as there is room.
+    assert bench.burst(Lane.RESTING, 100, 999, origin=2) == 20
+
+
+def test_within_an_address_a_connection_that_knocks_seldom_is_let_in() -> None:
+    bench = Bench()
+    assert bench.burst(Lane.RESTING, 0, 40) == 40
+    bench.answer(Lane.RESTING, 40)
+    bench.late = late(Lane.RESTING)
+    assert bench.burst(Lane.RESTING, 100, 999) == 40
+    assert bench.is_let_in(Lane.RESTING, 100, 0, 7)

@@ -4,7 +4,7 @@ from node.publisher.config import PublisherConfig
 from node.publisher.tape import Tape
 from node.types.durable import DurableBlock
 from node.types.events import Filled
-from node.types.ids import MarketId
+from node.types.ids import MarketId, Sequence
 from tests.integration.made_up_blocks import MadeUpBlocks
 
 BTC = MarketId(1)
@@ -54,6 +54,19 @@ def test_the_last_candles_are_kept_and_no_more() -> None:
     assert (day.open, day.close) == (fills[0].price, fills[-1].price)
     prices = [fill.price for fill in fills]
     assert (day.low, day.high) == (min(prices), max(prices))
+
+
+def test_what_was_traded_before_a_start_is_not_held_to_be_nothing() -> None:
+    tape, made = Tape(2, PublisherConfig()), MadeUpBlocks(1, 2)
+    block = made.draw(4)
+    while not fills_of(block):
+        block = made.draw(4)
+    before = Sequence(block.block.first_sequence - 1)
+    tape.begin(before)
+    assert tape.sequence(BTC) == before
+    (told,) = [each for each in tape.take(block) if each.market == BTC]
+    assert told.before == before
+    assert tape.sequence(BTC) == block.block.last_sequence
 
 
 def test_nothing_traded_is_nothing_told() -> None:

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from node.adapters.http.config import HttpConfig, check_http_config
-from node.adapters.http.framing import close_frame, text_frame
+from node.adapters.http.connection import LEAST_BYTES
+from node.adapters.http.framing import close_frame, pong_frame, text_frame
 from node.adapters.http.rest import status_of
 from node.adapters.http.wire import WebSocketWire
 from node.capacity.traffic import Traffic
@@ -101,16 +102,46 @@ async def test_a_reader_past_its_outbox_is_told_and_cut() -> None:
     assert socket.aborted
 
 
-async def test_a_reader_that_reads_a_little_is_not_cut() -> None:
+@pytest.mark.parametrize(("waits", "least"), [(1_000, 1_000), (4 * LEAST_BYTES, LEAST_BYTES)])
+async def test_a_reader_takes_all_that_waits_or_the_least_that_one_takes(
+    waits: int, least: int
+) -> None:
+    socket = Socket()
+    wire = wire_to(socket)
+    wire.push(bytes(waits))
+    await asyncio.sleep(0)
+    wire.check_progress()
+    socket.unread -= least
+    wire.push(bytes(waits))
+    await asyncio.sleep(0)
+    wire.check_progress()
+    assert not wire.closing
+    socket.unread -= least - 1
+    wire.check_progress()
+    assert wire.closing
+    wire.gone()
+
+
+async def test_who_pings_and_reads_nothing_is_cut() -> None:
     socket = Socket()
     wire = wire_to(socket)
     wire.send(b"x" * 1_000)
-    await asyncio.sleep(0)
-    wire.check_progress()
-    socket.unread -= 1
-    wire.check_progress()
-    assert not wire.closing
-    wire.check_progress()
+    for _ in range(2):
+        wire.pong(b"?")
+        await asyncio.sleep(0)
+        assert socket.writes[-1].endswith(pong_frame(b"?"))
+        assert not wire.closing
+        wire.check_progress()
+    assert wire.closing
+    wire.gone()
+
+
+async def test_pongs_fill_the_outbox_like_anything_else() -> None:
+    socket = Socket()
+    wire = wire_to(socket, outbox_bytes=65_536)
+    for _ in range(1 + 65_536 // 127):
+        wire.pong(bytes(125))
+        await asyncio.sleep(0)
     assert wire.closing
     wire.gone()
 
