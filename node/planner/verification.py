@@ -37,8 +37,8 @@ class Bottlenecks(msgspec.Struct, frozen=True):
 class DelayCheck(msgspec.Struct, frozen=True):
     """Delays at one load, in milliseconds, predicted and measured.
 
-    ``share`` of the predicted knee, and of the measured one; ``rate`` is the latter, in actions a
-    second.
+    ``rate`` actions a second were measured, which is ``share`` of the measured knee; predicted are
+    the delays at that share of the predicted one.
     """
 
     share: float

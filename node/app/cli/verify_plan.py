@@ -1,9 +1,10 @@
 """``plimsoll plan --verify``: a node's knee, predicted from its quiet hours, then measured.
 
-    quiet: rates from a tiny one up, while nothing is half busy ─▶ a first knee
-           rates up to 34 % of that one ─▶ calibration ─▶ the knee, and how delays grow
-    ramp:  the same node, the same flow, to its knee and past it ─▶ measured
-    both ─▶ verdict
+    quiet:  rates from a tiny one up, while nothing is half busy ─▶ a first knee
+            rates up to 34 % of that one ─▶ calibration ─▶ the knee, and how delays grow
+    loaded: the same node, the same flow, at shares of the knee predicted ─▶ delays
+    ramp:   to its knee and past it ─▶ measured
+    all ─▶ verdict
 
 The knee is not known to the first part, nor anything else from above half load. Its rates grow by
 what the node's own telemetry said of the rate before. At each level actions come one by one and in
@@ -78,8 +79,8 @@ LEVELS: Final = (0.3, 0.6, 1.0)
 CLUSTERS: Final = {Mix.SINGLE: (8, 32, 96), Mix.CANCEL: (8, 32, 96), Mix.BULK: (2, 5, 12)}
 """How many actions come at a time; even the largest are served before a lane sheds them."""
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
-"""Loads at which delays are told and measured: of the predicted knee, and of the measured one. The
-error of the knee has a figure of its own, and would count twice at one and the same rate."""
+"""Of the predicted knee: where delays are measured, before the ramp, which would leave the node
+with longer tables and another load behind it."""
 QUIET_SHARES: Final = (0.1, 0.2, 0.28, 0.34) * 2
 """Of the first knee: below half load even where that one is too high by almost a half."""
 OVER_S: Final = 6.0
@@ -192,13 +193,17 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         seen, calibration, prediction = predicted_below_half(Quiet(loaded, clusters), first.p50)
         shape, around = shape_of(seen.all), around_of(seen.all, seen.ones, first.p50)
         laws = delay_laws([*climb, *loaded], prediction)
+        tell(f"{mix.value}: predicted {prediction.p50:,.0f}/s; now the delays below it")
+        delayed = [
+            (await running.measure(share * prediction.p50, share=share, window_s=OVER_S)).point
+            for share in DELAY_SHARES
+        ]
         tell(f"{mix.value}: predicted {prediction.p50:,.0f}/s; now the ramp")
         searched: list[RampPoint] = []
         try:
             knee = await running.find(lambda _, point: searched.append(point))
         except ValueError:
             raise NothingCarried(mix=mix.value, rate=settings.search.first_per_s) from None
-        checks = [check async for check in _delays(running, laws, knee.per_s)]
     full = min(
         (point for point in searched if point.wanted_per_s >= knee.high),
         key=lambda point: point.wanted_per_s,
@@ -210,7 +215,7 @@ async def verify_mix(target: Target, mix: Mix, settings: RampSettings, tell: Tel
         predict_knee(calibration, shape, beside_strangers(around, strangers_at(full))).p50,
         (knee.low, knee.per_s, knee.high),
         utilization_of(full),
-        checks,
+        delay_checks(delayed, laws, knee.per_s),
         calibrated_below=max(measured.point.offered_per_s for measured in seen.all) / knee.per_s,
         windows=calibration.source.windows,
         strangers=strangers_of(seen.all),
@@ -304,18 +309,28 @@ def delay_laws(ones: Sequence[Measured], prediction: Prediction) -> DelayLaws | 
         return None
 
 
-async def _delays(
-    running: Ramp, laws: DelayLaws | None, knee_per_s: float
-) -> AsyncIterator[DelayCheck]:
-    if laws is None:
-        return
-    for share in DELAY_SHARES:
-        rate = share * knee_per_s
-        point = (await running.measure(rate, share=share, window_s=OVER_S)).point
-        told = share * laws.p50.knee_per_s
-        predicted = {"p50": laws.p50.at(told), "p99": laws.p99.at(told)}
-        measured = {name: value for name, value in point.delay_ms.items() if value is not None}
-        yield delay_check(share, rate, predicted, measured)
+def delay_checks(
+    points: Sequence[RampPoint], laws: DelayLaws | None, knee_per_s: float
+) -> list[DelayCheck]:
+    """Compare ``points`` with ``laws``, each at the load that it was of the measured knee.
+
+    The error of the knee has a figure of its own, and would count twice at one and the same rate. A
+    point that turns out to lie past the knee is left out, and all of them without laws.
+    """
+    loads = [(point, point.wanted_per_s / knee_per_s) for point in points]
+    return [
+        delay_check(
+            load,
+            point.wanted_per_s,
+            {
+                name: law.at(load * law.knee_per_s)
+                for name, law in (("p50", laws.p50), ("p99", laws.p99))
+            },
+            {name: value for name, value in point.delay_ms.items() if value is not None},
+        )
+        for point, load in loads
+        if laws is not None and load < 1
+    ]
 
 
 def shown_knee(verdict: MixVerdict) -> ShownKnee:
