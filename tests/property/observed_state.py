@@ -87,6 +87,13 @@ class Observed:
             for account in state.accounts.values()
             for market, position in account.positions.items()
         }
+        self.debts = {
+            (account.address, market): -position.equity(
+                state.market(market).mark, state.market(market).funding_index
+            )
+            for account in state.accounts.values()
+            for market, position in account.positions.items()
+        }
         self.mark_times = [market.mark_time for market in state.markets]
         self.open_orders = {a.address: _open_orders(a) for a in state.accounts.values()}
         self.agents = max((len(a.agents) for a in state.accounts.values()), default=0)
@@ -108,6 +115,7 @@ class Watch:
         _check_bounds(command, events, after)
         _check_isolation(command, events, before, after)
         _check_work(command, events, before, after)
+        _check_debts(command, events, before, after)
 
 
 def _check_bounds(command: Command, events: tuple[Event, ...], after: Observed) -> None:
@@ -184,6 +192,16 @@ def _check_isolation(
             assert paid == put + fees, (command, account)
         elif account not in opening:
             assert paid <= 0, (command, account, paid)
+
+
+def _check_debts(
+    command: Command, events: tuple[Event, ...], before: Observed, after: Observed
+) -> None:
+    """A liquidation leaves nobody owing more than before, but for a rounding with each share."""
+    if isinstance(command, Liquidate):
+        shares = sum(isinstance(event, Filled | Deleveraged) for event in events)
+        for key, debt in after.debts.items():
+            assert debt <= max(0, before.debts.get(key, 0)) + shares, (command, key)
 
 
 def _charged(account: bytes, events: tuple[Event, ...]) -> int:
