@@ -2,8 +2,8 @@
 
 The same code decides the rehearsal and the real thing, so a yes cannot differ from what then
 happens, whatever margin says of each maker on the way. A no may, by the orders behind those that
-were copied, where idle reduce-only orders leave several in one step: such an order is refused,
-though it might just have been filled.
+were copied, where orders with nothing to reduce, or too little behind them, leave several in one
+step: such an order is refused, though it might just have been filled.
 """
 
 from itertools import islice, takewhile

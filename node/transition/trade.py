@@ -5,7 +5,13 @@ from node.margin.position import Position
 from node.matching.book import Order
 from node.matching.match import Stop, Verdict, cross
 from node.transition.effects import Effects
-from node.transition.orders import drop_idle_reducers, order_left, reserve_after, shrink_order
+from node.transition.orders import (
+    drop_idle_reducers,
+    drop_unbacked,
+    order_left,
+    reserve_after,
+    shrink_order,
+)
 from node.transition.state import Account, Market
 from node.transition.waiting import Waiting
 from node.types.events import CancelReason, Filled
@@ -86,14 +92,17 @@ class Trade:
     def dropped(self, maker: Order, reason: CancelReason) -> None:
         """Account for a maker that left unfilled; see ``node.matching.match.Judge``.
 
-        With a reduce-only order that has nothing to reduce go all of its account: otherwise each
-        would cost the taker a step, and one lot could hold up a hundred of them for nothing.
+        With a reduce-only order that has nothing to reduce go all of its account, and with one that
+        lacks margin all that have too little behind them: otherwise each would cost the taker a
+        step, and one lot, or none, could hold up a hundred of them for nothing.
         """
         self.steps += 1
         order_left(self._effects, maker, reason)
+        account = self._effects.state.accounts[maker.account]
         if reason is CancelReason.REDUCE_ONLY:
-            account = self._effects.state.accounts[maker.account]
             self.steps += drop_idle_reducers(self._effects, account, self._market.market_id)
+        elif reason is CancelReason.MARGIN:
+            self.steps += drop_unbacked(self._effects, account, self._market, maker.side)
 
     def shrinks(self, maker: Order, left: int) -> bool:
         """Shrink a maker of the taker's own; see ``node.matching.match.Judge``.

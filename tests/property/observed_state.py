@@ -128,13 +128,14 @@ def _check_bounds(command: Command, events: tuple[Event, ...], after: Observed) 
     if isinstance(command, PlaceOrders):
         _check_all_or_nothing(command, events)
         items = len(command.cancels) + len(command.amends) + len(command.orders)
-    steps = [0]
+    steps, last = [0], None
     for event in events:
         if _begins_arrival(event):
             steps.append(0)
-        steps[-1] += _is_step(event)
+        steps[-1] += _is_step(event) and not _goes_along(event, last)
+        last = event
     assert len(steps) - 1 + sum(isinstance(event, ItemRejected) for event in events) <= items
-    # Reduce-only orders that a crossing leaves idle go as well, from the accounts that it closed.
+    # Orders that a crossing leaves idle, or finds without margin, go along with each step.
     idle = limits.open_orders_per_account * (limits.fills_per_order + 1)
     assert max(steps[1:], default=0) <= limits.fills_per_order, command
     assert len(events) <= items * 4 * (limits.fills_per_order + idle)
@@ -163,6 +164,16 @@ def _is_step(event: Event) -> bool:
         isinstance(event, OrderCancelled)
         and event.resting
         and event.reason in {CancelReason.SELF_TRADE, CancelReason.MARGIN, CancelReason.EXPIRED}
+    )
+
+
+def _goes_along(event: Event, last: Event | None) -> bool:
+    """Return whether ``event`` may be of an order that leaves with the one before it."""
+    return (
+        isinstance(event, OrderCancelled)
+        and isinstance(last, OrderCancelled)
+        and event.reason is last.reason is CancelReason.MARGIN
+        and (event.account, event.side) == (last.account, last.side)
     )
 
 

@@ -22,6 +22,7 @@ from tests.property.naive_engine import NaiveEngine
 from tests.property.naive_leaves import leaves_of
 from tests.property.naive_tree import naive_root
 from tests.property.random_log import DOMAIN, MIXED, RULES, RandomLog
+from tests.property.stranding import Stranding
 from tests.property.tempers import TEMPERS
 
 DAY = 5_000
@@ -81,6 +82,15 @@ class Day:
 @pytest.mark.parametrize("temper", sorted(TEMPERS))
 def test_the_transition_is_the_naive_engine(temper: str, rules: Rules) -> None:
     Day(temper, 9, rules).run(600)
+
+
+@BOTH
+@pytest.mark.parametrize("temper", sorted(TEMPERS))
+def test_they_agree_where_quotes_have_nothing_behind_them(temper: str, rules: Rules) -> None:
+    day = Day(temper, 3, rules)
+    day.draw = Stranding(3, day.state, day.draw).draw
+    day.run(900)
+    assert day.told["WithdrawalOpened"] > 5
 
 
 def test_a_rounding_the_other_way_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
