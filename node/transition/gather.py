@@ -28,7 +28,7 @@ from node.matching.book import Order
 from node.transition.effects import Effects
 from node.transition.orders import amended, cancelled, is_open, remove_order, shrink_order
 from node.transition.state import Account, Market, State
-from node.types.commands import OrderType, SelfTrade, Side
+from node.types.commands import POST_ONLY_TYPES, OrderType, SelfTrade, Side
 from node.types.errors import AuctionFull, InsufficientMargin, OrderTypeRefused
 from node.types.events import CancelReason
 from node.types.ids import NO_ADDRESS
@@ -37,16 +37,34 @@ from node.types.units import Lots, Money
 _PLENTY: Final = 2**160
 """More than any fill can cost: what is left of it tells what one does cost."""
 
+SHARES: Final = 8
+"""One account may have an auction's room divided by this, rounded up."""
+
 _rank = attrgetter("rank")
 
 
-def check_gathering(state: State, market: Market, kind: OrderType) -> None:
+def check_gathering(state: State, account: Account, market: Market, kind: OrderType) -> None:
     """Raise ``OrderTypeRefused`` or ``AuctionFull`` unless one of ``kind`` may be gathered."""
     if kind is OrderType.FOK:
         raise OrderTypeRefused(market=market.market_id, type=kind.name.lower())
+    check_room(state, account, market, kind)
+
+
+def check_room(state: State, account: Account, market: Market, kind: OrderType) -> None:
+    """Raise ``AuctionFull`` where no more of ``kind`` fit in: of all, or of the account's own.
+
+    What only rests afterwards takes no room from what may trade, nor the other way round.
+    """
     limit = state.rules.limits.orders_per_auction
-    if len(market.arrivals) >= limit:
+    share = -(-limit // SHARES)
+    if len(market.arrivals) < share:
+        return
+    quotes = kind in POST_ONLY_TYPES
+    alike = [one.account for one in market.arrivals if one.post_only is quotes]
+    if len(alike) >= limit:
         raise AuctionFull(limit=limit)
+    if alike.count(account.address) >= share:
+        raise AuctionFull(limit=share)
 
 
 def drawn_at_limit(

@@ -8,6 +8,7 @@ names its temper, its seed and the command.
 import os
 from collections import Counter
 
+import msgspec
 import pytest
 
 from node.transition.apply import apply
@@ -87,7 +88,9 @@ def test_the_transition_is_the_naive_engine(temper: str, rules: Rules) -> None:
 @BOTH
 @pytest.mark.parametrize("temper", sorted(TEMPERS))
 def test_they_agree_where_quotes_have_nothing_behind_them(temper: str, rules: Rules) -> None:
-    day = Day(temper, 3, rules)
+    """And where an auction is soon full."""
+    few = msgspec.structs.replace(rules.limits, orders_per_auction=3)
+    day = Day(temper, 3, msgspec.structs.replace(rules, limits=few))
     day.draw = Stranding(3, day.state, day.draw).draw
     day.run(900)
     assert day.told["WithdrawalOpened"] > 5

@@ -11,6 +11,7 @@ from node.types.commands import (
     PlaceOrders,
     SelfTrade,
     Side,
+    TriggerOrder,
     Uncross,
 )
 from node.types.errors import (
@@ -31,7 +32,7 @@ from node.types.ids import ClientOrderId, MarketId
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.examples import ALICE, BOB, CAROL, DOLLAR
 from tests.unit.transition.auctions import auction_rules, exchange_of, reasons, uncross
-from tests.unit.transition.exchange import BTC, BUY, COIN, ETH, SELL, Exchange, order
+from tests.unit.transition.exchange import BTC, BUY, COIN, ETH, SELL, Exchange, order, stop
 
 GTC, IOC, FOK, POST_ONLY, MARKET, SLIDE = OrderType
 
@@ -111,12 +112,42 @@ def test_uncross_is_for_a_known_market_in_which_something_arrived(exchange: Exch
 
 def test_an_auction_holds_so_many_orders_and_no_more() -> None:
     exchange = exchange_of(orders_per_auction=2)
-    exchange.place(ALICE, order(BUY, COIN, 99_00), order(BUY, COIN, 98_00))
+    exchange.place(ALICE, order(BUY, COIN, 99_00))
+    exchange.place(CAROL, order(BUY, COIN, 98_00))
     assert exchange.refused(exchange.orders(BOB, order(SELL, COIN, 99_00)), AuctionFull) == {
         "limit": 2
     }
+    exchange.place(BOB, order(SELL, COIN, 101_00, POST_ONLY))
     exchange.do(exchange.cancel_all(ALICE))
     exchange.place(BOB, order(SELL, COIN, 99_00))
+
+
+@pytest.mark.parametrize("kind", [GTC, POST_ONLY])
+def test_one_account_takes_an_eighth_of_an_auction(kind: OrderType) -> None:
+    """Nine are more than eight times one, so each may have two."""
+    exchange = exchange_of(orders_per_auction=9)
+    exchange.place(ALICE, *[order(BUY, COIN, 98_00, kind)] * 2)
+    third = exchange.orders(ALICE, order(BUY, COIN, 98_00, kind))
+    assert exchange.refused(third, AuctionFull) == {"limit": 2}
+    exchange.place(BOB, *[order(SELL, COIN, 99_00, kind)] * 2)
+    exchange.place(ALICE, order(BUY, COIN, 98_00, POST_ONLY if kind is GTC else GTC))
+
+
+def test_a_stop_that_an_auction_has_no_room_for_waits_on() -> None:
+    exchange = exchange_of(orders_per_auction=1)
+    exchange.place(ALICE, order(BUY, COIN, 100_00))
+    exchange.place(BOB, order(SELL, COIN, 100_00, POST_ONLY))
+    uncross(exchange)
+    exchange.do(exchange.orders(ALICE, stop(SELL, COIN, 90_00, 99_00, group=5)))
+    (waiting,) = exchange.account(ALICE).waiting
+    exchange.mark(98_00)
+    exchange.place(CAROL, order(BUY, COIN, 97_00))
+    trigger = TriggerOrder(ALICE.address, waiting)
+    assert exchange.refused(trigger, AuctionFull) == {"limit": 1}
+    assert waiting in exchange.account(ALICE).waiting
+    uncross(exchange)
+    exchange.do(trigger)
+    assert waiting in exchange.account(ALICE).orders
 
 
 def test_fill_or_kill_has_no_meaning_here(exchange: Exchange) -> None:

@@ -145,8 +145,8 @@ def test_a_post_only_order_goes_where_the_auction_leaves_what_it_would_cross(
 
 def test_of_a_deep_book_only_so_much_is_looked_at_and_nobody_is_passed_over() -> None:
     exchange = exchange_of(orders_per_auction=2)
-    rest(exchange, ALICE, order(SELL, COIN, 100_00), order(SELL, COIN, 101_00))
-    rest(exchange, BOB, order(SELL, COIN, 102_00))
+    for price in (100_00, 101_00, 102_00):
+        rest(exchange, ALICE, order(SELL, COIN, price))
     exchange.place(CAROL, order(BUY, 3 * COIN, 110_00))
     assert uncross(exchange) == (101_00, 2 * COIN)
     # What is left of it would cross what was not looked at.
@@ -176,12 +176,9 @@ def test_a_dead_order_is_in_nobodys_way(exchange: Exchange) -> None:
 
 def test_a_dead_order_never_trades_however_many_lie_before_it() -> None:
     exchange = exchange_of(orders_per_auction=2)
-    dead = [
-        msgspec.structs.replace(order(SELL, COIN, price), good_till=exchange.state.time + 15)
-        for price in (100_00, 100_01, 100_02)
-    ]
-    rest(exchange, ALICE, *dead[:2])
-    rest(exchange, BOB, dead[2])
+    over = exchange.state.time + 25
+    for price in (100_00, 100_01, 100_02):
+        rest(exchange, ALICE, order(SELL, COIN, price, good_till=over))
     exchange.place(CAROL, order(BUY, COIN, 110_00))
     assert uncross(exchange) == (0, 0)
     assert [reason for _, reason, _ in reasons(exchange)] == [CancelReason.EXPIRED] * 3
