@@ -118,6 +118,9 @@ def _own_in_the_way(effects: Effects, account: Account, order: Order) -> CancelR
     mode = order.self_trade
     own = [other for other in account.orders.values() if _cross(order, other)]
     for other in sorted(own, key=_rank):
+        if 0 < other.good_till <= effects.state.time:
+            remove_order(effects, other, CancelReason.EXPIRED)
+            continue
         if mode is SelfTrade.CANCEL_TAKER:
             return CancelReason.SELF_TRADE
         offered, wanted = other.remaining, order.remaining

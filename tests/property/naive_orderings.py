@@ -117,6 +117,9 @@ def _own_in_the_way(exchange: Exchange, order: Open) -> CancelReason | None:
         if one.side is not order.side and meets(order, one.price)
     ]
     for one in sorted(own, key=lambda each: each.rank):
+        if exchange.is_dead(one):
+            take_off(exchange, one, CancelReason.EXPIRED)
+            continue
         if mode is SelfTrade.CANCEL_TAKER:
             return CancelReason.SELF_TRADE
         left = one.remaining - order.remaining

@@ -165,6 +165,17 @@ def test_an_order_that_waits_is_not_amended(exchange: Exchange) -> None:
 # --- nobody meets himself -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("mode", SelfTrade)
+def test_a_dead_order_of_ones_own_is_not_in_the_way(exchange: Exchange, mode: SelfTrade) -> None:
+    dying = order(SELL, COIN, 100_00, good_till=exchange.state.time + 5)
+    exchange.place(ALICE, dying)
+    uncross(exchange)
+    exchange.place(ALICE, order(BUY, 3 * COIN, 101_00, self_trade=mode))
+    assert reasons(exchange) == [(COIN, CancelReason.EXPIRED, True)]
+    (bought,) = exchange.account(ALICE).orders.values()
+    assert (bought.side, bought.remaining) == (BUY, 3 * COIN)
+
+
 @pytest.mark.parametrize("resting", [True, False])
 @pytest.mark.parametrize(
     ("mode", "left", "bought"),
