@@ -123,13 +123,15 @@ def _own_in_the_way(effects: Effects, account: Account, order: Order) -> CancelR
             continue
         if mode is SelfTrade.CANCEL_TAKER:
             return CancelReason.SELF_TRADE
-        offered, wanted = other.remaining, order.remaining
-        if mode is SelfTrade.DECREMENT and _shrink(effects, account, other, offered - wanted):
+        decrement, left = mode is SelfTrade.DECREMENT, other.remaining - order.remaining
+        least = effects.state.market(order.market).rules.min_notional
+        if decrement and left > 0 and other.price * left >= least:
+            _shrink(effects, account, other, left)
             return CancelReason.SELF_TRADE
         remove_order(effects, other, CancelReason.SELF_TRADE)
-        if mode is SelfTrade.DECREMENT and offered < wanted:
-            order.remaining = Lots(wanted - offered)
-            order.size = Lots(order.size - offered)
+        if decrement and left < 0 and order.price * -left >= least:
+            order.size = Lots(order.size - other.remaining)
+            order.remaining = Lots(-left)
         elif mode is not SelfTrade.CANCEL_MAKER:
             return CancelReason.SELF_TRADE
     return None
@@ -143,16 +145,12 @@ def _cross(order: Order, other: Order) -> bool:
     return order.price <= other.price
 
 
-def _shrink(effects: Effects, account: Account, order: Order, left: int) -> bool:
-    """Let an own order keep ``left`` lots; False where so little may not stay."""
-    market = effects.state.market(order.market)
-    if order.price * left < market.rules.min_notional:
-        return False
+def _shrink(effects: Effects, account: Account, order: Order, left: int) -> None:
+    """Let an own order keep ``left`` lots."""
     shrink_order(effects, account, order, Lots(left))
     lost = order.remaining - left
     if order.resting:
-        market.book.reduce(order, lost)
+        effects.state.market(order.market).book.reduce(order, lost)
     else:
         order.remaining = Lots(left)
     order.size = Lots(order.size - lost)
-    return True

@@ -46,7 +46,8 @@ class Trade:
 
     def run(self, max_fills: int) -> Stop:
         """Cross the order with the book, then drop reduce-only orders left with nothing to do."""
-        stop = cross(self._market.book, self._order, max_fills, self, self._effects.state.time)
+        book, now = self._market.book, self._effects.state.time
+        stop = cross(book, self._order, max_fills, self, now, self._market.rules.min_notional)
         for account in self._closed:
             self.steps += drop_idle_reducers(self._effects, account, self._market.market_id)
         return stop
@@ -104,16 +105,10 @@ class Trade:
         elif reason is CancelReason.MARGIN:
             self.steps += drop_unbacked(self._effects, account, self._market, maker.side)
 
-    def shrinks(self, maker: Order, left: int) -> bool:
-        """Shrink a maker of the taker's own; see ``node.matching.match.Judge``.
-
-        Less than the minimum notional may not stay: crossing oneself would make dust of it.
-        """
-        if maker.price * left < self._market.rules.min_notional:
-            return False
+    def shrinks(self, maker: Order, left: int) -> None:
+        """Shrink a maker of the taker's own; see ``node.matching.match.Judge``."""
         self.steps += 1
         shrink_order(self._effects, self._account, maker, Lots(left))
-        return True
 
     def _taker_effect(self, lots: int, price: int) -> Effect | None:
         market = self._market

@@ -123,11 +123,11 @@ def _own_in_the_way(exchange: Exchange, order: Open) -> CancelReason | None:
         if mode is SelfTrade.CANCEL_TAKER:
             return CancelReason.SELF_TRADE
         left = one.remaining - order.remaining
-        if mode is SelfTrade.DECREMENT and one.price * left >= least:
+        if mode is SelfTrade.DECREMENT and left > 0 and one.price * left >= least:
             shrink(exchange, one, left)
             return CancelReason.SELF_TRADE
         take_off(exchange, one, CancelReason.SELF_TRADE)
-        if mode is SelfTrade.DECREMENT and left < 0:
+        if mode is SelfTrade.DECREMENT and left < 0 and order.price * -left >= least:
             order.remaining -= one.remaining
             order.size -= one.remaining
         elif mode is not SelfTrade.CANCEL_MAKER:

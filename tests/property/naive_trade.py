@@ -202,13 +202,14 @@ class Crossing:
         if mode is SelfTrade.CANCEL_TAKER:
             return True
         left = maker.remaining - taker.remaining
-        may_stay = left > 0 and maker.price * left >= self.market.rules.min_notional
-        if mode is SelfTrade.DECREMENT and may_stay:
+        larger = maker if left > 0 else taker
+        is_dust = larger.price * abs(left) < self.market.rules.min_notional
+        if mode is SelfTrade.DECREMENT and left > 0 and not is_dust:
             self.steps += 1
             shrink(self.exchange, maker, left)
             return True
         self._drop(maker, CancelReason.SELF_TRADE)
-        if mode is SelfTrade.DECREMENT and left < 0:
+        if mode is SelfTrade.DECREMENT and left < 0 and not is_dust:
             taker.remaining -= maker.remaining
             taker.size -= maker.remaining
             return False

@@ -165,6 +165,17 @@ def test_an_order_that_waits_is_not_amended(exchange: Exchange) -> None:
 # --- nobody meets himself -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("more", "left"), [(99, []), (100, [100])])
+def test_decrement_leaves_no_dust_of_what_arrives(
+    exchange: Exchange, more: int, left: list[int]
+) -> None:
+    """A hundred lots at 101 dollars are worth a dollar, the minimum, and ninety-nine are not."""
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    taking = order(BUY, COIN + more, 101_00, self_trade=SelfTrade.DECREMENT)
+    exchange.place(ALICE, taking)
+    assert [one.remaining for one in exchange.account(ALICE).orders.values()] == left
+
+
 @pytest.mark.parametrize("mode", SelfTrade)
 def test_a_dead_order_of_ones_own_is_not_in_the_way(exchange: Exchange, mode: SelfTrade) -> None:
     dying = order(SELL, COIN, 100_00, good_till=exchange.state.time + 5)
