@@ -229,6 +229,24 @@ def test_of_a_group_one_order_trades_and_the_other_goes(exchange: Exchange) -> N
     assert exchange.position(ALICE).size == -COIN
 
 
+@pytest.mark.parametrize("sides", [(SELL, SELL), (BUY, SELL), (SELL, BUY)])
+def test_of_a_group_the_older_trades_and_not_the_one_with_the_better_price(
+    exchange: Exchange, sides: tuple[Side, Side]
+) -> None:
+    """Or the one on the side that is looked at first."""
+    prices = {SELL: (103_00, 102_00), BUY: (98_00, 99_00)}
+    for place, side in enumerate(sides):
+        rest(exchange, ALICE, order(side, COIN, prices[side][place], group=3))
+    older, younger = exchange.account(ALICE).orders
+    more, less = (BUY, SELL) if sides[0] is SELL else (SELL, BUY)
+    for person, side, coins in ((BOB, more, 2), (CAROL, less, 1)):
+        exchange.place(person, order(side, coins * COIN, 103_00 if side is BUY else 98_00))
+    assert uncross(exchange) == (prices[sides[0]][0], 2 * COIN)
+    assert older in {fill.maker_order for fill in exchange.told(Filled)}
+    assert reasons(exchange) == [(COIN, CancelReason.ONE_CANCELS_OTHER, True)]
+    assert younger not in exchange.account(ALICE).orders
+
+
 # --- beside auctions ------------------------------------------------------------------------------
 
 
