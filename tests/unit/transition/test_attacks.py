@@ -5,10 +5,11 @@ import pytest
 
 from node.margin.position import maintenance_margin
 from node.transition import invariants, rehearsal
+from node.transition import state as state_module
 from node.transition.apply import apply
 from node.transition.open_block import TIME_MAX
 from node.transition.oracle_round import MAX_MARK
-from node.transition.state import State
+from node.transition.state import Market, State
 from node.types.commands import CancelOrder, OpenBlock, OrderType
 from node.types.errors import (
     AmountInvalid,
@@ -20,10 +21,11 @@ from node.types.errors import (
     PriceOutsideBand,
 )
 from node.types.events import CancelReason, Liquidated, OrderCancelled
-from node.types.rules import Bracket
+from node.types.ids import MarketId
+from node.types.rules import Bracket, MarketRules
 from node.types.units import UINT64_MAX, Lots, Millis, Ppm
 from tests.examples import ALICE, BOB, CAROL, DOLLAR, MALLORY, RULES, Person
-from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, amendment, order
+from tests.unit.transition.exchange import BUY, COIN, ETH, SELL, Exchange, amendment, order
 
 IOC, MARKET = OrderType.IOC, OrderType.MARKET
 
@@ -268,6 +270,25 @@ def test_a_fill_or_kill_that_the_book_cannot_fill_costs_no_rehearsal(
     monkeypatch.delattr(rehearsal, "Trade")
     wanted = order(BUY, 10 * COIN + 1, 110_00, OrderType.FOK)
     exchange.refused(exchange.orders(MALLORY, wanted), FillOrKillUnfilled)
+
+
+def test_a_fill_or_kill_builds_no_market_but_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rehearsal costs as much with a thousand markets as with one."""
+    exchange = Exchange()
+    for person in (ALICE, BOB):
+        exchange.fund(person, 10_000)
+    exchange.place(ALICE, order(SELL, COIN, 101_00), order(SELL, COIN, 102_00, market=ETH))
+    built: list[str] = []
+
+    class Counted(Market):
+        def __init__(self, market_id: MarketId, rules: MarketRules, finality_ms: Millis) -> None:
+            built.append(rules.symbol)
+            super().__init__(market_id, rules, finality_ms)
+
+    monkeypatch.setattr(state_module, "Market", Counted)
+    exchange.place(BOB, order(BUY, COIN, 102_00, OrderType.FOK, market=ETH))
+    assert exchange.fills() == [(102_00, COIN)]
+    assert built == [exchange.state.rules.market(ETH).symbol]
 
 
 def test_dust_is_withdrawn_only_with_the_last_of_an_account() -> None:
