@@ -52,10 +52,10 @@ class Judge(Protocol):
         """
         ...
 
-    def shrinks(self, maker: Order, left: int) -> bool:
-        """Let ``maker`` keep ``left`` lots, fewer than it has, without a trade; or return False.
+    def shrinks(self, maker: Order, left: int) -> None:
+        """Let ``maker`` keep ``left`` lots, fewer than it has, without a trade.
 
-        The book takes the others off after the call. False: so little may not rest.
+        The book takes the others off after the call.
         """
         ...
 
@@ -72,13 +72,16 @@ _FILLED: Final = Stop.FILLED
 _NO_CROSS: Final = Stop.NO_CROSS
 
 
-def cross(book: Book, taker: Order, max_fills: int, judge: Judge, now: int = 0) -> Stop:
+def cross(
+    book: Book, taker: Order, max_fills: int, judge: Judge, now: int = 0, least: int = 0
+) -> Stop:
     """Fill ``taker`` from the book as far as its price reaches; say why that ended.
 
     ``taker.remaining`` goes down with each fill; the taker itself is not added to the book. Each
     fill and each maker that leaves unfilled is a step, and there are at most ``max_fills`` steps.
     A maker that is dead at the time ``now`` leaves. One of the taker's own account is never traded
-    with: ``taker.self_trade`` says what becomes of the two.
+    with: ``taker.self_trade`` says what becomes of the two, and leaves neither with less than
+    ``least`` in price x lots.
     """
     buying, limit = taker.side is _BUY, taker.price
     ladder = book.asks if buying else book.bids
@@ -95,7 +98,7 @@ def cross(book: Book, taker: Order, max_fills: int, judge: Judge, now: int = 0) 
             _drop(book, maker, CancelReason.EXPIRED, judge)
             continue
         if maker.account == taker.account:
-            if _meets_own(book, taker, maker, judge):
+            if _meets_own(book, taker, maker, judge, least):
                 return Stop.SELF_TRADE
             continue
         offered = maker.remaining
@@ -131,7 +134,7 @@ def first_living(book: Book, side: Side, now: int, most: int) -> Order | None:
     return None
 
 
-def _meets_own(book: Book, taker: Order, maker: Order, judge: Judge) -> bool:
+def _meets_own(book: Book, taker: Order, maker: Order, judge: Judge, least: int) -> bool:
     """Do what the taker asked for where it meets ``maker``; return whether it is out itself.
 
     A taker that is out keeps what it had left: those lots will not be filled.
@@ -140,13 +143,15 @@ def _meets_own(book: Book, taker: Order, maker: Order, judge: Judge) -> bool:
     offered, wanted = maker.remaining, taker.remaining
     if mode is SelfTrade.CANCEL_TAKER:
         return True
-    if mode is SelfTrade.DECREMENT and offered > wanted and judge.shrinks(maker, offered - wanted):
+    decrement, left = mode is SelfTrade.DECREMENT, offered - wanted
+    if decrement and left > 0 and maker.price * left >= least:
+        judge.shrinks(maker, left)
         book.reduce(maker, wanted)
         maker.size = Lots(maker.size - wanted)
         return True
     _drop(book, maker, CancelReason.SELF_TRADE, judge)
-    if mode is SelfTrade.DECREMENT and offered < wanted:
-        taker.remaining = Lots(wanted - offered)
+    if decrement and left < 0 and taker.price * -left >= least:
+        taker.remaining = Lots(-left)
         taker.size = Lots(taker.size - offered)
         return False
     return mode is not SelfTrade.CANCEL_MAKER

@@ -2,11 +2,11 @@
 
 A case is opened when the index finds a position crossed and closed when it is not any more, or
 when it was liquidated; what a partial liquidation leaves may become a new case at once. While it is
-open, the position is proposed once and is then in flight. A change of the position, or a refusal by
-the queue, ends the flight at once. Otherwise nothing came of it (the book had nothing to offer,
-nobody was left to deleverage, the command was lost), and it is proposed again after a number of
-oracle rounds that doubles up to a bound: a stalled position is never forgotten and never floods
-the lane.
+open, the position is proposed once and is then in flight. A liquidation that did anything, a change
+of the position, or a refusal by the queue, ends the flight at once. Otherwise nothing came of it
+(the book had nothing to offer, nobody was left to deleverage, the command was lost), and it is
+proposed again after a number of oracle rounds that doubles up to a bound: a stalled position is
+never forgotten and never floods the lane.
 """
 
 from collections.abc import Iterator

@@ -136,8 +136,13 @@ class MarketWatch:
             self.cases.release(event.account)
 
     def _note_liquidated(self, account: Address) -> None:
-        """Take in that the position was liquidated or deleveraged, whatever that has changed."""
+        """Take in that the position was liquidated or deleveraged, whatever that has changed.
+
+        A liquidation may do no more than take out of the book what stood in its way: the next one
+        goes on where it ended. One that finds nothing to do at all is rejected and tells nothing.
+        """
         self._touched[account] = None
+        self.cases.release(account)
         case = self.cases.get(account)
         if case is not None:
             case.liquidated = True
@@ -236,8 +241,7 @@ class MarketWatch:
     def _review(self, accounts: Iterable[Address], now_ns: int) -> None:
         """Close the cases of those ``accounts`` that were reduced or cover their margin again.
 
-        A liquidation that found nobody to take anything over leaves the position as it was: its
-        case stays open and its back-off goes on.
+        A liquidation that only cleared the book leaves the position as it was: its case stays open.
         """
         view = self.view
         for account in accounts:

@@ -35,6 +35,7 @@ from node.capacity.stage import Stage
 from node.ports.intake import Late
 from node.sequencer.allowance import Allowances
 from node.sequencer.submission import Submission
+from node.types.commands import Action
 from node.types.errors import (
     ActionExpired,
     DeadlineExceeded,
@@ -43,7 +44,7 @@ from node.types.errors import (
     PlimsollError,
     Shed,
 )
-from node.types.ids import NO_ADDRESS, Address
+from node.types.ids import Address
 from node.types.lanes import Lane
 
 GATED = (Lane.RESTING, Lane.TAKING)
@@ -329,7 +330,7 @@ class Lanes:
 
     def _make_room_to_reduce(self, submission: Submission, line: _Line, now_ns: int) -> None:
         whose, share = submission.whose, self._fairness.account_share
-        if self._cause is not None and whose != NO_ADDRESS:
+        if self._cause is not None and isinstance(submission.command, Action):
             wait_ns = self._allowances.spend(whose, submission.work, now_ns)
             if wait_ns:
                 wait_ms = -(-wait_ns // _NS_PER_MS)
@@ -367,9 +368,7 @@ class Lanes:
     # --- counting --------------------------------------------------------------------------------
 
     def _fills(self, whose: Address, share: int) -> bool:
-        """Return whether ``whose`` has its whole share waiting; the exchange's own have none."""
-        if whose == NO_ADDRESS:
-            return False
+        """Return whether ``whose`` has its whole share waiting."""
         return sum(line.queue.length(whose) for line in self._lines[Lane.REDUCING :]) >= share
 
     def _put_out(self, line: _Line, victim: Submission | None) -> None:

@@ -10,13 +10,14 @@ from node.types.commands import (
     OracleRound,
     OrderType,
     PlaceOrders,
+    TriggerOrder,
 )
 from node.types.ids import NO_ADDRESS, Address
 
 REHEARSAL_WORK = 10
-"""What a fill-or-kill counts for: it crosses a copy of the book, and pays nothing if that fails."""
+"""What a fill-or-kill counts for: it crosses a copy of the book before it crosses the book."""
 
-
+_CLOCKS = TriggerOrder | Expire | Disconnected
 _MANY = CancelAll | OracleRound | Expire | Disconnected
 
 
@@ -46,7 +47,8 @@ class Submission:
             self.expires: int = command.expires
         else:
             self.key = command_id
-            self.whose = NO_ADDRESS
+            # What is done for an account takes its turn among what the account does itself.
+            self.whose = command.account if isinstance(command, _CLOCKS) else NO_ADDRESS
             self.expires = NEVER_NS
         self.work = work_of(command)
         self.waiting = [deliver]

@@ -1,10 +1,10 @@
 """An open order changes its price, its size, its end or what it waits for, and keeps its ids.
 
 The size counts what is filled already, so a fill on the way cannot make the order larger than its
-owner meant; where nothing is left of it the order is cancelled, whatever else was asked. One that
-only loses size, or ends at another time, keeps its place in the queue. Any other has to pass all
-that an arriving order has to, with what it reserves itself counted as free; then it leaves its
-place and arrives anew, behind all others of its price.
+owner meant; where nothing is left of it the order is cancelled, whatever else it should have been.
+One that only loses size, or ends at another time, keeps its place in the queue. Any other has to
+pass all that an arriving order has to, with what it reserves itself counted as free; then it leaves
+its place and arrives anew, behind all others of its price.
 """
 
 import msgspec

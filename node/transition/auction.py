@@ -121,7 +121,8 @@ class Auction:
     def _reached(self, side: Side) -> tuple[list[Order], Ticks | None]:
         """Return the orders of the book's ``side`` that an arrival reaches, the best first.
 
-        And, where they are more than may be looked at, the price of the last one.
+        And, where they are more than may be looked at, the price of the last one: some of those
+        behind it may have the same.
         """
         limits = [
             order.price
@@ -150,23 +151,25 @@ class Auction:
         cancel_others(self._effects)
 
     def _collect(self) -> _Lot:
-        """Return all that takes part: of a group one order, of reduce-only orders what they may.
+        """Return all that takes part: of a group the older, of reduce-only orders what they may.
 
         A dead order takes no part, even where others had to be dropped before it was reached.
         """
         (asks, high), (bids, low) = self._reached(Side.SELL), self._reached(Side.BUY)
         arrivals = sorted(self._market.arrivals, key=_rank)
+        every = (*bids, *asks, *(order for order in arrivals if not order.post_only))
+        living = [order for order in every if not 0 < order.good_till <= self._state.time]
+        older: dict[tuple[Address, int], int] = {}
+        for order in sorted(living, key=_rank):
+            older.setdefault((order.account, order.group), order.rank)
         orders: list[Order] = []
         interests: list[Interest] = []
-        groups: set[tuple[Address, int]] = set()
         rooms: dict[tuple[Address, Side], int] = {}
-        for order in (*bids, *asks, *(one for one in arrivals if not one.post_only)):
-            if 0 < order.good_till <= self._state.time:
+        for order in living:
+            if order.group and order.rank > older[order.account, order.group]:
                 continue
-            group = (order.account, order.group)
             size = self._room(order, rooms)
-            if size and not (order.group and group in groups):
-                groups.add(group)
+            if size:
                 batch = order.batch if order.resting else self._state.block + 1
                 orders.append(order)
                 interests.append(Interest(order.side, order.price, Lots(size), batch, order.rank))

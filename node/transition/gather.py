@@ -28,7 +28,7 @@ from node.matching.book import Order
 from node.transition.effects import Effects
 from node.transition.orders import amended, cancelled, is_open, remove_order, shrink_order
 from node.transition.state import Account, Market, State
-from node.types.commands import OrderType, SelfTrade, Side
+from node.types.commands import POST_ONLY_TYPES, OrderType, SelfTrade, Side
 from node.types.errors import AuctionFull, InsufficientMargin, OrderTypeRefused
 from node.types.events import CancelReason
 from node.types.ids import NO_ADDRESS
@@ -37,16 +37,34 @@ from node.types.units import Lots, Money
 _PLENTY: Final = 2**160
 """More than any fill can cost: what is left of it tells what one does cost."""
 
+SHARES: Final = 8
+"""One account may have an auction's room divided by this, rounded up."""
+
 _rank = attrgetter("rank")
 
 
-def check_gathering(state: State, market: Market, kind: OrderType) -> None:
+def check_gathering(state: State, account: Account, market: Market, kind: OrderType) -> None:
     """Raise ``OrderTypeRefused`` or ``AuctionFull`` unless one of ``kind`` may be gathered."""
     if kind is OrderType.FOK:
         raise OrderTypeRefused(market=market.market_id, type=kind.name.lower())
+    check_room(state, account, market, kind)
+
+
+def check_room(state: State, account: Account, market: Market, kind: OrderType) -> None:
+    """Raise ``AuctionFull`` where no more of ``kind`` fit in: of all, or of the account's own.
+
+    What only rests afterwards takes no room from what may trade, nor the other way round.
+    """
     limit = state.rules.limits.orders_per_auction
-    if len(market.arrivals) >= limit:
+    share = -(-limit // SHARES)
+    if len(market.arrivals) < share:
+        return
+    quotes = kind in POST_ONLY_TYPES
+    alike = [one.account for one in market.arrivals if one.post_only is quotes]
+    if len(alike) >= limit:
         raise AuctionFull(limit=limit)
+    if alike.count(account.address) >= share:
+        raise AuctionFull(limit=share)
 
 
 def drawn_at_limit(
@@ -100,15 +118,20 @@ def _own_in_the_way(effects: Effects, account: Account, order: Order) -> CancelR
     mode = order.self_trade
     own = [other for other in account.orders.values() if _cross(order, other)]
     for other in sorted(own, key=_rank):
+        if 0 < other.good_till <= effects.state.time:
+            remove_order(effects, other, CancelReason.EXPIRED)
+            continue
         if mode is SelfTrade.CANCEL_TAKER:
             return CancelReason.SELF_TRADE
-        offered, wanted = other.remaining, order.remaining
-        if mode is SelfTrade.DECREMENT and _shrink(effects, account, other, offered - wanted):
+        decrement, left = mode is SelfTrade.DECREMENT, other.remaining - order.remaining
+        least = effects.state.market(order.market).rules.min_notional
+        if decrement and left > 0 and other.price * left >= least:
+            _shrink(effects, account, other, left)
             return CancelReason.SELF_TRADE
         remove_order(effects, other, CancelReason.SELF_TRADE)
-        if mode is SelfTrade.DECREMENT and offered < wanted:
-            order.remaining = Lots(wanted - offered)
-            order.size = Lots(order.size - offered)
+        if decrement and left < 0 and order.price * -left >= least:
+            order.size = Lots(order.size - other.remaining)
+            order.remaining = Lots(-left)
         elif mode is not SelfTrade.CANCEL_MAKER:
             return CancelReason.SELF_TRADE
     return None
@@ -122,16 +145,12 @@ def _cross(order: Order, other: Order) -> bool:
     return order.price <= other.price
 
 
-def _shrink(effects: Effects, account: Account, order: Order, left: int) -> bool:
-    """Let an own order keep ``left`` lots; False where so little may not stay."""
-    market = effects.state.market(order.market)
-    if order.price * left < market.rules.min_notional:
-        return False
+def _shrink(effects: Effects, account: Account, order: Order, left: int) -> None:
+    """Let an own order keep ``left`` lots."""
     shrink_order(effects, account, order, Lots(left))
     lost = order.remaining - left
     if order.resting:
-        market.book.reduce(order, lost)
+        effects.state.market(order.market).book.reduce(order, lost)
     else:
         order.remaining = Lots(left)
     order.size = Lots(order.size - lost)
-    return True

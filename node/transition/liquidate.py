@@ -2,12 +2,14 @@
 
 In order, and each only as far as the one before did not suffice:
 
-1. The position's open orders are cancelled: their reserves return to the account's free collateral.
+1. The position's resting orders are cancelled: their reserves return to the account's free
+   collateral. Those that wait for a trigger wait on.
 2. Just enough of it is closed into the book to have its initial margin again, no worse than its own
    bankruptcy price and inside the price band. A fee on that goes to the insurance fund.
 3. If it is bankrupt at the mark, the insurance fund stands behind it: the close may go as far as
    the fund reaches, though not further beyond the mark than the maintenance margin, and the fund
-   pays what the margin lacks.
+   pays, at once, what the closed lots cost beyond their share of the margin. What it does not pay
+   now it would promise to the next one as well.
 4. If not even the fund could bear the rest at the mark, the rest is auto-deleveraged: handed to the
    opposing positions that gained most, at the price where margin and fund are just used up.
 
@@ -76,10 +78,11 @@ def liquidate(effects: Effects, command: Liquidate) -> None:
     for resting in orders:
         remove_order(effects, resting, CancelReason.LIQUIDATION)
     wanted, place = order.remaining, len(effects.events)
+    size, settled = position.size, position.margin - position.owed_funding(market.funding_index)
     liquidation = Liquidation(effects, market, account, order)
     liquidation.run(state.rules.limits.fills_per_order)
+    shortfall = _cover(state, position, size, settled)
     fee = _charge(state, market, account, position, liquidation.closed_value)
-    shortfall = _cover(state, position)
     if position.size and position.equity(market.mark, market.funding_index) + state.insurance < 0:
         shortfall = Money(shortfall + deleverage(effects, market, position))
     effects.events.insert(
@@ -142,12 +145,16 @@ def _charge(
     return fee
 
 
-def _cover(state: State, position: Position) -> Money:
-    """Let the insurance fund pay what a closed position owes beyond its margin."""
-    if position.size or position.margin >= 0:
-        return Money(0)
-    shortfall = -position.margin
-    assert shortfall <= state.insurance, "the limit price let the fund be overdrawn"
-    state.insurance -= shortfall
-    position.margin = 0
-    return Money(shortfall)
+def _cover(state: State, position: Position, size: int, settled: int) -> Money:
+    """Let the insurance fund pay what the closed lots took of the margin of those that stay.
+
+    Before, the position had ``size`` lots and the margin ``settled``, of which each lot has an
+    equal share: what stays of it is rounded down, against the position.
+    """
+    lacking = settled * position.size // size - position.margin
+    if position.size == size or lacking <= 0:
+        return NO_MONEY
+    assert lacking <= state.insurance, "the limit price let the fund be overdrawn"
+    state.insurance -= lacking
+    position.margin += lacking
+    return Money(lacking)

@@ -88,7 +88,7 @@ def admit(
     if own is None:
         check_ids(state, account, new)
     if new.type is not _GTC or market.ordering is _AUCTION:
-        _check_type(state, market, new, best, meets)
+        _check_type(state, account, market, new, best, meets)
     reserve = NO_MONEY
     if not new.reduce_only:
         reserve = _check_collateral(market, account, position, new, price, size, own)
@@ -167,10 +167,15 @@ def _meets_living(
 
 
 def _check_type(
-    state: State, market: Market, new: NewOrder, best: Ticks | None, crosses: bool
+    state: State,
+    account: Account,
+    market: Market,
+    new: NewOrder,
+    best: Ticks | None,
+    crosses: bool,
 ) -> None:
     if market.ordering is _AUCTION:
-        check_gathering(state, market, new.type)
+        check_gathering(state, account, market, new.type)
     if new.type is _POST_ONLY:
         if crosses:
             raise PostOnlyWouldCross(price=new.price, best=best)

@@ -13,6 +13,7 @@ from node.matching.book import Order
 from node.transition.effects import Effects
 from node.transition.state import Account, Market
 from node.transition.waiting import Waiting
+from node.types.commands import Side
 from node.types.events import CancelReason, OrderAmended, OrderCancelled, OrderRested
 from node.types.ids import MarketId
 from node.types.units import Lots, Money, Ticks
@@ -185,6 +186,29 @@ def _note_other(
     other = account.other(order)
     if other is not None and reason is not CancelReason.ONE_CANCELS_OTHER:
         effects.others.append(other)
+
+
+def drop_unbacked(effects: Effects, account: Account, market: Market, side: Side) -> int:
+    """Cancel the account's orders in the book that hold back too little for what they would open.
+
+    Those that stand first close what there is to close, and what is beyond that needs the initial
+    margin of its own size at least. Returns how many they were.
+    """
+    closable: int = account.positions[market.market_id].reducible(side)
+    orders = [
+        order
+        for order in resting_orders(account, market.market_id)
+        if order.resting and order.side is side and not order.reduce_only
+    ]
+    # As the book has them: a rehearsal, which sees only the first of them, must find the same.
+    count = 0
+    for order in sorted(orders, key=lambda one: (one.price if side else -one.price, one.rank)):
+        opening = max(0, order.remaining - closable)
+        closable = max(0, closable - order.remaining)
+        if order.reserve < order_reserve(market.rules, order.price, opening, opening):
+            remove_order(effects, order, CancelReason.MARGIN)
+            count += 1
+    return count
 
 
 def drop_idle_reducers(effects: Effects, account: Account, market: MarketId) -> int:

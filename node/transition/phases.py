@@ -1,10 +1,10 @@
 """Cancels first: in a block of such a market, what only cancels does not follow what may take.
 
 So whoever orders the block cannot let a taker at an order whose cancel is in the same block. Which
-actions may take is told by their shape (``node.types.phases``); once one of their items has been
-applied in the market, an action of the first phase cancels nothing there that could have been seen
-before the block: it has to come again in the next one. What arrived in this very block may go at
-any time. The exchange's own commands (liquidations, what has expired) know no phase.
+actions may take is told by their shape (``node.types.phases``); once an order that is not post-only
+has arrived in the market, an action of the first phase cancels nothing there that could have been
+seen before the block: it has to come again in the next one. What arrived in this very block may go
+at any time. The exchange's own commands (liquidations, what has expired) know no phase.
 """
 
 from typing import Final

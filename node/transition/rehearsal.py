@@ -2,11 +2,14 @@
 
 The same code decides the rehearsal and the real thing, so a yes cannot differ from what then
 happens, whatever margin says of each maker on the way. A no may, by the orders behind those that
-were copied, where idle reduce-only orders leave several in one step: such an order is refused,
-though it might just have been filled.
+were copied, where orders with nothing to reduce, or too little behind them, leave several in one
+step: such an order is refused, though it might just have been filled.
 """
 
 from itertools import islice, takewhile
+from typing import Final
+
+import msgspec
 
 from node.margin.position import Position
 from node.matching.book import Order
@@ -18,6 +21,9 @@ from node.transition.trade import Trade
 from node.types.commands import NewOrder, SelfTrade, Side
 from node.types.ids import MarketId, OrderId
 from node.types.units import Lots, Money, Ticks
+
+_STAGED: Final = MarketId(1)
+"""The market of a rehearsal, whichever it is a copy of."""
 
 
 def would_fill(
@@ -43,8 +49,10 @@ def would_fill(
     if sum(maker.remaining for maker in living if maker.account != account.address) < size:
         return False
     steps.take(len(makers))
-    stage = State(state.rules, state.domain)
-    copy = stage.market(new.market)
+    # A state has all markets of its rules, and there may be a thousand of them.
+    alone = msgspec.structs.replace(state.rules, markets=(market.rules,))
+    stage = State(alone, state.domain)
+    copy = stage.market(_STAGED)
     stage.time, stage.lag = state.time, state.lag
     copy.variance = market.variance
     copy.move_mark(market.mark, market.mark_time)
@@ -56,7 +64,7 @@ def would_fill(
             owner = _copy_account(stage, state.accounts[maker.account], new.market)
         _copy_order(stage, owner, maker)
     order = Order(
-        OrderId(0), 0, new.client_id, account.address, new.market, new.side, price, size, size,
+        OrderId(0), 0, new.client_id, account.address, _STAGED, new.side, price, size, size,
         reduce_only=new.reduce_only, self_trade=new.self_trade,
     )  # fmt: skip
     return Trade(Effects(stage), copy, taker, order, per_fill).run(limit) is Stop.FILLED
@@ -87,18 +95,17 @@ def _copy_account(stage: State, account: Account, market: MarketId) -> Account:
     copy.free = account.free
     held = account.positions.get(market)
     if held is not None:
-        position = copy.positions[market] = Position(account.address, market)
+        position = copy.positions[_STAGED] = Position(account.address, _STAGED)
         position.size, position.entry = held.size, held.entry
         position.margin, position.funding = held.margin, held.funding
-        stage.market(market).rank(position)
     return copy
 
 
 def _copy_order(stage: State, owner: Account, order: Order) -> None:
     copy = Order(
-        order.order_id, order.rank, order.client_id, order.account, order.market, order.side,
+        order.order_id, order.rank, order.client_id, order.account, _STAGED, order.side,
         order.price, order.size, order.remaining, reduce_only=order.reduce_only,
         reserve=order.reserve, good_till=order.good_till, group=order.group,
     )  # fmt: skip
-    stage.market(order.market).book.add(copy)
+    stage.market(_STAGED).book.add(copy)
     owner.hold(copy)

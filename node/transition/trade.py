@@ -5,7 +5,13 @@ from node.margin.position import Position
 from node.matching.book import Order
 from node.matching.match import Stop, Verdict, cross
 from node.transition.effects import Effects
-from node.transition.orders import drop_idle_reducers, order_left, reserve_after, shrink_order
+from node.transition.orders import (
+    drop_idle_reducers,
+    drop_unbacked,
+    order_left,
+    reserve_after,
+    shrink_order,
+)
 from node.transition.state import Account, Market
 from node.transition.waiting import Waiting
 from node.types.events import CancelReason, Filled
@@ -40,7 +46,8 @@ class Trade:
 
     def run(self, max_fills: int) -> Stop:
         """Cross the order with the book, then drop reduce-only orders left with nothing to do."""
-        stop = cross(self._market.book, self._order, max_fills, self, self._effects.state.time)
+        book, now = self._market.book, self._effects.state.time
+        stop = cross(book, self._order, max_fills, self, now, self._market.rules.min_notional)
         for account in self._closed:
             self.steps += drop_idle_reducers(self._effects, account, self._market.market_id)
         return stop
@@ -86,25 +93,22 @@ class Trade:
     def dropped(self, maker: Order, reason: CancelReason) -> None:
         """Account for a maker that left unfilled; see ``node.matching.match.Judge``.
 
-        With a reduce-only order that has nothing to reduce go all of its account: otherwise each
-        would cost the taker a step, and one lot could hold up a hundred of them for nothing.
+        With a reduce-only order that has nothing to reduce go all of its account, and with one that
+        lacks margin all that have too little behind them: otherwise each would cost the taker a
+        step, and one lot, or none, could hold up a hundred of them for nothing.
         """
         self.steps += 1
         order_left(self._effects, maker, reason)
+        account = self._effects.state.accounts[maker.account]
         if reason is CancelReason.REDUCE_ONLY:
-            account = self._effects.state.accounts[maker.account]
             self.steps += drop_idle_reducers(self._effects, account, self._market.market_id)
+        elif reason is CancelReason.MARGIN:
+            self.steps += drop_unbacked(self._effects, account, self._market, maker.side)
 
-    def shrinks(self, maker: Order, left: int) -> bool:
-        """Shrink a maker of the taker's own; see ``node.matching.match.Judge``.
-
-        Less than the minimum notional may not stay: crossing oneself would make dust of it.
-        """
-        if maker.price * left < self._market.rules.min_notional:
-            return False
+    def shrinks(self, maker: Order, left: int) -> None:
+        """Shrink a maker of the taker's own; see ``node.matching.match.Judge``."""
         self.steps += 1
         shrink_order(self._effects, self._account, maker, Lots(left))
-        return True
 
     def _taker_effect(self, lots: int, price: int) -> Effect | None:
         market = self._market

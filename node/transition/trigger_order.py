@@ -7,6 +7,7 @@ order that arrives: then it is gone, because its moment has come and passed.
 
 from node.transition.arrival import arrive
 from node.transition.effects import Effects
+from node.transition.gather import check_room
 from node.transition.new_order import admit
 from node.transition.orders import cancel_order, cancel_others, cancelled, stop_waiting
 from node.transition.state import Account, Market, State
@@ -21,6 +22,7 @@ from node.types.errors import (
 )
 from node.types.events import CancelReason, OrderTriggered, WorkCharged
 from node.types.ids import NO_CLIENT_ID
+from node.types.rules import Ordering
 from node.types.units import Lots, Money, Ticks
 
 
@@ -28,7 +30,8 @@ def trigger_order(effects: Effects, command: TriggerOrder) -> None:
     """Let the order arrive, or cancel it if its time is over.
 
     Raises ``UnknownAccount``, ``UnknownOrder`` or ``NotTriggered``; and where it may not arrive on
-    a mark as old as this ``MarkStale`` or ``RiskDataTooOld``: it waits on.
+    a mark as old as this ``MarkStale`` or ``RiskDataTooOld``, or into an auction as full as this
+    ``AuctionFull``: it waits on.
     """
     state = effects.state
     account = state.accounts.get(command.account)
@@ -41,18 +44,20 @@ def trigger_order(effects: Effects, command: TriggerOrder) -> None:
         cancel_order(effects, waiting, CancelReason.EXPIRED)
         return
     market = state.market(waiting.market)
-    _check_met(state, market, waiting)
+    _check_met(state, account, market, waiting)
     stop_waiting(effects, waiting)
     place = len(effects.events)
     cancel_others(effects)
     _arrive(effects, account, market, waiting, place)
 
 
-def _check_met(state: State, market: Market, waiting: Waiting) -> None:
+def _check_met(state: State, account: Account, market: Market, waiting: Waiting) -> None:
     if not waiting.reduce_only:
         market.require_fresh(state.time, state.lag)
     if not waiting.is_met(market.mark):
         raise NotTriggered(mark=market.mark, trigger_price=waiting.trigger_price)
+    if market.ordering is Ordering.AUCTION:
+        check_room(state, account, market, waiting.new.type)
 
 
 def _arrive(

@@ -6,7 +6,8 @@
 
 1. *Collect.* The arrivals, and of each side of the book the best orders that an arrival reaches, at
    most ``Limits.orders_per_auction`` of them. Where there are more, the price goes no further than
-   the last one looked at, so that none of the others is passed over.
+   the last one looked at, so that of the others none with a better limit is passed over; those at
+   this very price get nothing, as if they had come later.
 2. *Clear.* One price and everyone's share, by ``node.matching.auction``.
 3. *Judge.* Each account is tried out on its shares, by the margin rules of every fill. An order
    that cannot bear its own is dropped, and the rest is cleared anew without it: a price must not

@@ -54,6 +54,7 @@ class _Alarm(IntEnum):
     SWITCH = 1
     AGAIN = 2
     ABSENCE = 3
+    MET = 4
 
 
 class DueBook:
@@ -184,6 +185,9 @@ class DueBook:
                 del self._absent[account]
                 found[Disconnected(account)] = None
                 continue
+            if alarm is _Alarm.MET:
+                self._met.append(order_id)
+                continue
             if alarm is _Alarm.AGAIN:
                 self._again.discard(account)
             else:
@@ -207,10 +211,11 @@ class DueBook:
     def not_queued(self, proposal: Proposal, again_ms: int) -> None:
         """Take back a proposal for which there was no room; it is made again at ``again_ms``.
 
-        What has come due is proposed again anyway.
+        What has come due is proposed again anyway. A mark that meets an order may be gone with the
+        next one, so the order does not wait for that.
         """
         if isinstance(proposal, TriggerOrder):
-            self.not_met(proposal)
+            self._alarms.add((again_ms, _Alarm.MET, proposal.order_id, proposal.account))
         elif isinstance(proposal, Disconnected):
             account = proposal.account
             if account in self._armed and account not in self._absent:

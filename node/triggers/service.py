@@ -13,7 +13,7 @@ from node.triggers.config import TriggersConfig
 from node.triggers.due import DueBook, Proposal
 from node.types.commands import TriggerOrder
 from node.types.durable import DurableBlock, Executed, Outcome
-from node.types.errors import PlimsollError, Unavailable, UnknownOrder
+from node.types.errors import AuctionFull, PlimsollError, Unavailable, UnknownOrder
 from node.types.events import Rejected
 from node.types.ids import Address
 from node.types.lanes import Lane
@@ -111,7 +111,7 @@ class TriggerService:
     def _told(self, proposal: Proposal, outcome: Outcome | PlimsollError) -> None:
         if isinstance(outcome, Executed):
             return
-        if isinstance(outcome, Rejected):
+        if isinstance(outcome, Rejected) and outcome.code != AuctionFull.code:
             self.refused += 1
             # An order that is gone tells so by its own event; any other waits for the next mark.
             if isinstance(proposal, TriggerOrder) and outcome.code != UnknownOrder.code:
@@ -120,5 +120,6 @@ class TriggerService:
             self._take_back(proposal)
 
     def _take_back(self, proposal: Proposal) -> None:
+        """Let it be proposed again: there was no room, in a lane or in the auction of a block."""
         self.refused += 1
         self._book.not_queued(proposal, self._clock.now_ms() + self._config.retry_ms)

@@ -321,7 +321,7 @@ class OutOfPhase(CommandRejected):
 
 
 class AuctionFull(CommandRejected):
-    """As many orders as one auction may hold have arrived in this block (``limit``)."""
+    """As many orders as an auction takes in, of all or of one account, have arrived (``limit``)."""
 
     code = 1221
 

@@ -57,7 +57,7 @@ class MarketRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``price_band``: how far a limit price may lie from the mark. ``mark_stale_ms``: a mark older
     than this opens nothing. Funding moves every ``funding_interval_ms`` by the mean premium of the
-    book over the mark, at most ``funding_cap`` of the mark an interval.
+    book over the mark, each sample at most ``funding_cap`` of it, times the interval by 8 hours.
     """
 
     symbol: str

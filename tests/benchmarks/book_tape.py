@@ -65,7 +65,7 @@ class Plimsoll:
         """Fail: every order of the tape is an account of its own."""
         raise AssertionError((maker, reason))
 
-    def shrinks(self, maker: Order, left: int) -> bool:
+    def shrinks(self, maker: Order, left: int) -> None:
         """Fail likewise."""
         raise AssertionError((maker, left))
 

@@ -15,6 +15,7 @@ import msgspec
 from node.capacity.kinds import Kind
 from node.capacity.worst_case import worst_case
 from node.transition.apply import apply
+from node.transition.gather import SHARES
 from node.transition.state import State
 from node.types.commands import (
     AdjustMargin,
@@ -126,11 +127,12 @@ class Siege:
 
     def gather(self, account: Address, *orders: NewOrder) -> None:
         """Let ``account`` place orders into an auction; one that has no room for them ends."""
-        limits = RULES.limits
-        for begun in range(0, len(orders), limits.items_per_action):
-            some = orders[begun : begun + limits.items_per_action]
-            arrived = len(self.state.market(MARKET).arrivals)
-            if arrived + len(some) > limits.orders_per_auction:
+        limits, share = RULES.limits, RULES.limits.orders_per_auction // SHARES
+        for begun in range(0, len(orders), share):
+            some = orders[begun : begun + share]
+            arrivals = [one.account for one in self.state.market(MARKET).arrivals]
+            room = limits.orders_per_auction - len(arrivals)
+            if len(some) > min(room, share - arrivals.count(account)):
                 self.uncross()
             self.put(self.orders(account, *some))
 

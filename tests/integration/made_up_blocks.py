@@ -46,7 +46,7 @@ class _Notes:
     def dropped(self, maker: Order, reason: CancelReason) -> None:
         self.events.append(_cancelled(maker, reason))
 
-    def shrinks(self, maker: Order, left: int) -> bool:
+    def shrinks(self, maker: Order, left: int) -> None:
         """Fail: nobody asks here that two orders of one account lose size."""
         raise AssertionError((maker, left))
 

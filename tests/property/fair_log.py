@@ -60,7 +60,7 @@ FAIR_RULES = msgspec.structs.replace(
         msgspec.structs.replace(market_rules(ordering.name, 2), ordering=ordering)
         for ordering in Ordering
     ),
-    limits=Limits(orders_per_auction=7, open_orders_per_account=20),
+    limits=Limits(orders_per_auction=9, open_orders_per_account=20),
 )
 MARKETS = tuple(MarketId(place) for place in range(1, len(Ordering) + 1))
 MARK = 100_00

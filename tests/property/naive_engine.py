@@ -46,7 +46,7 @@ from node.types.events import (
     WorkCharged,
 )
 from node.types.ids import Address
-from node.types.rules import Rules
+from node.types.rules import Ordering, Rules
 from node.types.units import Millis, Money
 from tests.property import naive_rules as rules_of
 from tests.property.naive_amends import Amending
@@ -59,7 +59,7 @@ from tests.property.naive_exchange import (
     Waiting,
 )
 from tests.property.naive_exchange_commands import ExchangeCommands
-from tests.property.naive_orderings import require_first_phase
+from tests.property.naive_orderings import check_room, require_first_phase
 from tests.property.naive_orders import OrderEntry, require_fresh
 from tests.property.naive_trade import cancel_others, take_off
 from tests.property.naive_work import Work
@@ -241,6 +241,8 @@ class NaiveEngine(ExchangeCommands):
             require_fresh(exchange, market)
         if not waiting.is_met(market.mark):
             raise errors.NotTriggered(mark=market.mark, trigger_price=waiting.new.trigger_price)
+        if market.rules.ordering is Ordering.AUCTION:
+            check_room(exchange, owner.address, market, waiting.new.type)
         work = Work(exchange, owner, waiting.max_fee)
         entry = OrderEntry(exchange, owner, waiting.new, work, waiting)
         price = min(totals.fee, waiting.max_fee)

@@ -39,12 +39,16 @@ def liquidate(exchange: Exchange, held: Held) -> None:
     for one in own:
         take_off(exchange, one, CancelReason.LIQUIDATION)
     wanted, place = order.remaining, len(exchange.events)
+    lots, margin = abs(held.size), exchange.settled(held)
     crossing.run(exchange.rules.limits.fills_per_order)
-    fee = _charge(exchange, market, held, crossing.closed_value)
     shortfall = 0
-    if not held.size and held.margin < 0:
-        shortfall, held.margin = -held.margin, 0
+    if wanted > order.remaining:
+        # Each lot has its share of the margin; the fund pays what the closed ones took beyond it.
+        shares_of_rest = rules_of.down(margin * abs(held.size), lots)
+        shortfall = max(0, shares_of_rest - held.margin)
+        held.margin += shortfall
         totals.insurance -= shortfall
+    fee = _charge(exchange, market, held, crossing.closed_value)
     if held.size and exchange.equity(held) + totals.insurance < 0:
         shortfall += _deleverage(exchange, market, held)
     told = Liquidated(

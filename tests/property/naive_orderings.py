@@ -3,6 +3,7 @@
 from node.types import errors
 from node.types.commands import CancelAll, OrderType, PlaceOrders, SelfTrade, Side, Trigger
 from node.types.events import CancelReason
+from node.types.ids import Address
 from node.types.rules import Ordering
 from tests.property import naive_rules as rules_of
 from tests.property.naive_exchange import Exchange, Listed, Open, Waiting
@@ -50,13 +51,26 @@ def _may_take(exchange: Exchange, action: PlaceOrders) -> bool:
 # --- auctions -----------------------------------------------------------------------------------
 
 
-def check_gathering(exchange: Exchange, market: Listed, kind: OrderType) -> None:
+def check_gathering(exchange: Exchange, account: Address, market: Listed, kind: OrderType) -> None:
     """Refuse what no auction takes in, and more than one may hold."""
     if kind is OrderType.FOK:
         raise errors.OrderTypeRefused(market=market.market_id, type="fok")
+    check_room(exchange, account, market, kind)
+
+
+def check_room(exchange: Exchange, account: Address, market: Listed, kind: OrderType) -> None:
+    """Refuse an order where those that are to trade, or those that are not, have no room left.
+
+    An eighth of the room is one account's.
+    """
     limit = exchange.rules.limits.orders_per_auction
-    if len(exchange.gathered(market.market_id)) >= limit:
+    gathered = exchange.gathered(market.market_id)
+    same = [one for one in gathered if (one.gathered in NEVER_TAKES) == (kind in NEVER_TAKES)]
+    if len(same) >= limit:
         raise errors.AuctionFull(limit=limit)
+    eighth = rules_of.up(limit, 8)
+    if sum(one.account == account for one in same) >= eighth:
+        raise errors.AuctionFull(limit=eighth)
 
 
 def drawn_at_limit(exchange: Exchange, market: Listed, order: Open) -> int:
@@ -103,14 +117,17 @@ def _own_in_the_way(exchange: Exchange, order: Open) -> CancelReason | None:
         if one.side is not order.side and meets(order, one.price)
     ]
     for one in sorted(own, key=lambda each: each.rank):
+        if exchange.is_dead(one):
+            take_off(exchange, one, CancelReason.EXPIRED)
+            continue
         if mode is SelfTrade.CANCEL_TAKER:
             return CancelReason.SELF_TRADE
         left = one.remaining - order.remaining
-        if mode is SelfTrade.DECREMENT and one.price * left >= least:
+        if mode is SelfTrade.DECREMENT and left > 0 and one.price * left >= least:
             shrink(exchange, one, left)
             return CancelReason.SELF_TRADE
         take_off(exchange, one, CancelReason.SELF_TRADE)
-        if mode is SelfTrade.DECREMENT and left < 0:
+        if mode is SelfTrade.DECREMENT and left < 0 and order.price * -left >= least:
             order.remaining -= one.remaining
             order.size -= one.remaining
         elif mode is not SelfTrade.CANCEL_MAKER:

@@ -194,7 +194,7 @@ class OrderEntry:
             group=new.group,
         )  # fmt: skip
         if auction:
-            check_gathering(exchange, market, new.type)
+            check_gathering(exchange, self.owner.address, market, new.type)
         if meets and new.type is OrderType.POST_ONLY:
             raise errors.PostOnlyWouldCross(price=new.price, best=best)
         if not meets and new.type in TAKES_ONLY and not auction:

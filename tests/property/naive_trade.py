@@ -117,6 +117,24 @@ def drop_idle(exchange: Exchange, account: Address, market: Listed) -> int:
     return len(idle)
 
 
+def drop_uncovered(exchange: Exchange, account: Address, market: Listed, side: Side) -> int:
+    """Take off what would open more than its reserve is good for; return how many they were.
+
+    Whoever stands first in the book closes first.
+    """
+    left, count = exchange.position(account, market.market_id).reducible(side), 0
+    for order in exchange.book(market.market_id, side):
+        if order.account != account or order.reduce_only:
+            continue
+        closes = min(left, order.remaining)
+        left -= closes
+        opens = order.remaining - closes
+        if rules_of.reserve(market.rules, order.price, opens, opens, 0) > order.reserve:
+            take_off(exchange, order, CancelReason.MARGIN)
+            count += 1
+    return count
+
+
 class Crossing:
     """One arriving order meets the book. ``liquidates``: its owner pays and decides nothing.
 
@@ -184,13 +202,14 @@ class Crossing:
         if mode is SelfTrade.CANCEL_TAKER:
             return True
         left = maker.remaining - taker.remaining
-        may_stay = left > 0 and maker.price * left >= self.market.rules.min_notional
-        if mode is SelfTrade.DECREMENT and may_stay:
+        larger = maker if left > 0 else taker
+        is_dust = larger.price * abs(left) < self.market.rules.min_notional
+        if mode is SelfTrade.DECREMENT and left > 0 and not is_dust:
             self.steps += 1
             shrink(self.exchange, maker, left)
             return True
         self._drop(maker, CancelReason.SELF_TRADE)
-        if mode is SelfTrade.DECREMENT and left < 0:
+        if mode is SelfTrade.DECREMENT and left < 0 and not is_dust:
             taker.remaining -= maker.remaining
             taker.size -= maker.remaining
             return False
@@ -201,6 +220,8 @@ class Crossing:
         take_off(self.exchange, maker, reason)
         if reason is CancelReason.REDUCE_ONLY:
             self.steps += drop_idle(self.exchange, maker.account, self.market)
+        if reason is CancelReason.MARGIN:
+            self.steps += drop_uncovered(self.exchange, maker.account, self.market, maker.side)
 
     def _trade(self, maker: Open) -> CancelReason | str | None:
         """Fill what both sides can bear; return what stands against it, if anything does."""

@@ -81,7 +81,7 @@ class Uncrossing:
         cancel_others(self.exchange)
 
     def _collected(self) -> list[tuple[Open, int]]:
-        """Return who takes part, and with how much: of a group one, of reducers what they may."""
+        """Return who takes part, with how much: of a group the older, of reducers what they may."""
         arrivals = [one for one in self.exchange.gathered(self.name) if not one.post_only]
         every = [
             *self._reached(Side.BUY)[: self.most],
@@ -89,10 +89,11 @@ class Uncrossing:
             *arrivals,
         ]
         chosen: list[tuple[Open, int]] = []
-        groups: list[tuple[Address, int]] = []
         used: dict[tuple[Address, Side], int] = {}
+        every = [one for one in every if not self.exchange.is_dead(one)]
         for order in every:
-            if self.exchange.is_dead(order):
+            other = self.exchange.other(order)
+            if isinstance(other, Open) and other in every and other.rank < order.rank:
                 continue
             size = order.remaining
             if order.reduce_only:
@@ -100,9 +101,7 @@ class Uncrossing:
                 held = self.exchange.position(order.account, self.name)
                 size = min(size, held.reducible(order.side) - used.get(key, 0))
                 used[key] = used.get(key, 0) + size
-            group = (order.account, order.group)
-            if size and not (order.group and group in groups):
-                groups.append(group)
+            if size:
                 chosen.append((order, size))
         return chosen
 
@@ -119,7 +118,7 @@ class Uncrossing:
             )
             for order, size in chosen
         ]
-        # Beyond the last order looked at others wait, whom no price may pass over.
+        # Beyond the last order looked at others wait: no price may pass over a better limit.
         bids, asks = self._reached(Side.BUY), self._reached(Side.SELL)
         low = bids[self.most - 1].price if len(bids) > self.most else 1
         high = asks[self.most - 1].price if len(asks) > self.most else 2**64 - 1

@@ -87,6 +87,13 @@ class Observed:
             for account in state.accounts.values()
             for market, position in account.positions.items()
         }
+        self.debts = {
+            (account.address, market): -position.equity(
+                state.market(market).mark, state.market(market).funding_index
+            )
+            for account in state.accounts.values()
+            for market, position in account.positions.items()
+        }
         self.mark_times = [market.mark_time for market in state.markets]
         self.open_orders = {a.address: _open_orders(a) for a in state.accounts.values()}
         self.agents = max((len(a.agents) for a in state.accounts.values()), default=0)
@@ -108,6 +115,7 @@ class Watch:
         _check_bounds(command, events, after)
         _check_isolation(command, events, before, after)
         _check_work(command, events, before, after)
+        _check_debts(command, events, before, after)
 
 
 def _check_bounds(command: Command, events: tuple[Event, ...], after: Observed) -> None:
@@ -120,13 +128,14 @@ def _check_bounds(command: Command, events: tuple[Event, ...], after: Observed) 
     if isinstance(command, PlaceOrders):
         _check_all_or_nothing(command, events)
         items = len(command.cancels) + len(command.amends) + len(command.orders)
-    steps = [0]
+    steps, last = [0], None
     for event in events:
         if _begins_arrival(event):
             steps.append(0)
-        steps[-1] += _is_step(event)
+        steps[-1] += _is_step(event) and not _goes_along(event, last)
+        last = event
     assert len(steps) - 1 + sum(isinstance(event, ItemRejected) for event in events) <= items
-    # Reduce-only orders that a crossing leaves idle go as well, from the accounts that it closed.
+    # Orders that a crossing leaves idle, or finds without margin, go along with each step.
     idle = limits.open_orders_per_account * (limits.fills_per_order + 1)
     assert max(steps[1:], default=0) <= limits.fills_per_order, command
     assert len(events) <= items * 4 * (limits.fills_per_order + idle)
@@ -158,6 +167,16 @@ def _is_step(event: Event) -> bool:
     )
 
 
+def _goes_along(event: Event, last: Event | None) -> bool:
+    """Return whether ``event`` may be of an order that leaves with the one before it."""
+    return (
+        isinstance(event, OrderCancelled)
+        and isinstance(last, OrderCancelled)
+        and event.reason is last.reason is CancelReason.MARGIN
+        and (event.account, event.side) == (last.account, last.side)
+    )
+
+
 def _check_isolation(
     command: Command, events: tuple[Event, ...], before: Observed, after: Observed
 ) -> None:
@@ -184,6 +203,16 @@ def _check_isolation(
             assert paid == put + fees, (command, account)
         elif account not in opening:
             assert paid <= 0, (command, account, paid)
+
+
+def _check_debts(
+    command: Command, events: tuple[Event, ...], before: Observed, after: Observed
+) -> None:
+    """A liquidation leaves nobody owing more than before, but for a rounding with each share."""
+    if isinstance(command, Liquidate):
+        shares = sum(isinstance(event, Filled | Deleveraged) for event in events)
+        for key, debt in after.debts.items():
+            assert debt <= max(0, before.debts.get(key, 0)) + shares, (command, key)
 
 
 def _charged(account: bytes, events: tuple[Event, ...]) -> int:

@@ -107,7 +107,7 @@ MIXED = msgspec.structs.replace(
         msgspec.structs.replace(_market(ordering.name, 200), ordering=ordering)
         for ordering in Ordering
     ),
-    limits=msgspec.structs.replace(RULES.limits, orders_per_auction=5),
+    limits=msgspec.structs.replace(RULES.limits, orders_per_auction=9),
 )
 """A market of each ordering."""
 

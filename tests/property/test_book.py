@@ -53,12 +53,11 @@ class Recorder:
         what = WHAT[reason]
         self.steps.append(NaiveStep(maker.order_id, maker.price, maker.remaining, what))
 
-    def shrinks(self, maker: Order, left: int) -> bool:
+    def shrinks(self, maker: Order, left: int) -> None:
         assert self.book.best(maker.side) is maker
         check_totals(self.book)
         lost = maker.remaining - left
         self.steps.append(NaiveStep(maker.order_id, maker.price, lost, What.OWN_SMALLER))
-        return True
 
 
 WHAT = {CancelReason.SELF_TRADE: What.OWN_GONE, CancelReason.EXPIRED: What.DEAD}

@@ -8,6 +8,7 @@ names its temper, its seed and the command.
 import os
 from collections import Counter
 
+import msgspec
 import pytest
 
 from node.transition.apply import apply
@@ -22,6 +23,7 @@ from tests.property.naive_engine import NaiveEngine
 from tests.property.naive_leaves import leaves_of
 from tests.property.naive_tree import naive_root
 from tests.property.random_log import DOMAIN, MIXED, RULES, RandomLog
+from tests.property.stranding import Stranding
 from tests.property.tempers import TEMPERS
 
 DAY = 5_000
@@ -81,6 +83,17 @@ class Day:
 @pytest.mark.parametrize("temper", sorted(TEMPERS))
 def test_the_transition_is_the_naive_engine(temper: str, rules: Rules) -> None:
     Day(temper, 9, rules).run(600)
+
+
+@BOTH
+@pytest.mark.parametrize("temper", sorted(TEMPERS))
+def test_they_agree_where_quotes_have_nothing_behind_them(temper: str, rules: Rules) -> None:
+    """And where an auction is soon full."""
+    few = msgspec.structs.replace(rules.limits, orders_per_auction=3)
+    day = Day(temper, 3, msgspec.structs.replace(rules, limits=few))
+    day.draw = Stranding(3, day.state, day.draw).draw
+    day.run(900)
+    assert day.told["WithdrawalOpened"] > 5
 
 
 def test_a_rounding_the_other_way_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

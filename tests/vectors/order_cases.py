@@ -284,6 +284,18 @@ def _() -> Before:
     return quoted(), Disconnected(ALICE.address)
 
 
+@case("place_orders/what_was_to_close_leaves_together_with_its_position")
+def _() -> Before:
+    """Two of Bob's sells reserve nothing, the third what it would open."""
+    exchange = long_of_ten()
+    exchange.fund(BOB, 200)
+    exchange.place(BOB, *[order(SELL, 5 * COIN, price) for price in (101_00, 102_00, 103_00)])
+    exchange.place(CAROL, order(BUY, 10 * COIN, 100_00))
+    exchange.place(BOB, order(SELL, 10 * COIN, 100_00, IOC, reduce_only=True))
+    exchange.do(exchange.withdraw(BOB, exchange.account(BOB).free))
+    return exchange, exchange.orders(ALICE, order(BUY, COIN, 101_00))
+
+
 # --- blocks in order ------------------------------------------------------------------------------
 
 

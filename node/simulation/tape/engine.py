@@ -84,9 +84,9 @@ class FillNotes:
         """Count the maker; nothing but self-trades drops one here."""
         self.self_trades += 1
 
-    def shrinks(self, maker: Order, left: int) -> bool:  # noqa: ARG002 - Judge's form
-        """Refuse: no order of a tape asks for it."""
-        return False
+    def shrinks(self, maker: Order, left: int) -> None:
+        """Fail: no order of a tape asks for it."""
+        raise AssertionError((maker, left))
 
 
 class TapeEngine:

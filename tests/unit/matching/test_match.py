@@ -13,6 +13,8 @@ from tests.unit.matching.orders import order
 
 BUY, SELL = Side.BUY, Side.SELL
 
+OUT = Stop.SELF_TRADE
+
 
 class Notes:
     """A judge that follows ``rule`` (by default: settles all) and writes everything down."""
@@ -22,7 +24,6 @@ class Notes:
         self.fills: list[tuple[int, int, int]] = []
         self.drops: list[tuple[int, CancelReason]] = []
         self.shrunk: list[tuple[int, int]] = []
-        self.least = 1
 
     def settle(self, maker: Order, price: Ticks, size: Lots) -> int:
         settled = self.rule(maker, size)
@@ -34,10 +35,9 @@ class Notes:
         assert not maker.resting
         self.drops.append((maker.order_id, reason))
 
-    def shrinks(self, maker: Order, left: int) -> bool:
+    def shrinks(self, maker: Order, left: int) -> None:
         assert 0 < left < maker.remaining
         self.shrunk.append((maker.order_id, left))
-        return left >= self.least
 
 
 def book_of(*orders: Order) -> Book:
@@ -212,10 +212,17 @@ def test_decrement_makes_the_whole_of_a_larger_taker_smaller() -> None:
 def test_a_maker_that_may_not_stay_as_small_goes() -> None:
     book = book_of(order(1, SELL, 100, 5, account=7))
     taker, notes = order(9, BUY, 100, 3, account=7, mode=SelfTrade.DECREMENT), Notes()
-    notes.least = 3
-    assert cross(book, taker, 9, notes) is Stop.SELF_TRADE
-    assert notes.drops == [(1, CancelReason.SELF_TRADE)]
+    assert cross(book, taker, 9, notes, least=201) is Stop.SELF_TRADE
+    assert (notes.drops, notes.shrunk) == ([(1, CancelReason.SELF_TRADE)], [])
     assert (taker.remaining, len(book)) == (3, 0)
+
+
+@pytest.mark.parametrize(("least", "stop", "left"), [(200, Stop.NO_CROSS, 2), (201, OUT, 5)])
+def test_a_taker_that_may_not_go_on_as_small_goes(least: int, stop: Stop, left: int) -> None:
+    book = book_of(order(1, SELL, 99, 3, account=7))
+    taker = order(9, BUY, 100, 5, account=7, mode=SelfTrade.DECREMENT)
+    assert cross(book, taker, 9, Notes(), least=least) is stop
+    assert (taker.remaining, taker.size, len(book)) == (left, left, 0)
 
 
 def test_a_maker_whose_other_was_filled_is_passed_over() -> None:

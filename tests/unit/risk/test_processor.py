@@ -127,19 +127,18 @@ def test_a_partial_liquidation_is_followed_by_the_next_proposal_at_once() -> Non
     assert (report.open_cases, report.positions, report.recovered) == (0, 0, 0)
 
 
-def test_a_liquidation_that_changes_nothing_does_not_end_the_back_off() -> None:
-    """The book is empty and nobody can be deleveraged: accepted, and all is as before."""
+def test_a_liquidation_that_only_cleared_the_book_is_followed_by_the_next_at_once() -> None:
+    """What it took out of its way was more than its steps: the position is as it was."""
     bench = Bench(msgspec.structs.replace(CONFIG, retry_rounds=2, retry_rounds_max=4))
     bench.feed(LONG, funding(5))
-    proposed = [bool(bench.move(900))]
+    assert bench.move(900) == [1]
     # Funding was settled into the margin, which moves neither size nor threshold.
     settled = position(1, 100, 1_000, 2_000 - 100 * 5, funding=5)
-    for _ in range(10):
-        assert bench.feed(liquidated(1, 100), settled) == []
-        proposed.append(bool(bench.move(900)))
-    assert [place for place, was in enumerate(proposed) if was] == [0, 2, 6, 10]
+    for _ in range(3):
+        assert bench.feed(liquidated(1, 100), settled) == [1]
+    assert bench.feed(liquidated(1, 0), position(1, 0, 0, 0)) == []
     report = bench.processor.report()
-    assert (report.crossings, report.open_cases, report.liquidation.count) == (1, 1, 0)
+    assert (report.crossings, report.open_cases, report.liquidation.count) == (1, 0, 1)
 
 
 def test_margin_that_does_not_suffice_ends_the_flight_but_not_the_case() -> None:

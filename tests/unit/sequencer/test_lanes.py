@@ -4,9 +4,20 @@ import pytest
 
 from node.sequencer.lanes import DEFAULT_FAIRNESS, Fairness, Lanes
 from node.sequencer.submission import Submission, work_of
-from node.types.commands import CancelAll, CancelOrder, NewOrder, OrderType, PlaceOrders, Side
+from node.types.commands import (
+    CancelAll,
+    CancelOrder,
+    Command,
+    Disconnected,
+    Expire,
+    NewOrder,
+    OrderType,
+    PlaceOrders,
+    Side,
+    TriggerOrder,
+)
 from node.types.errors import GateClosed, Overloaded, PlimsollError
-from node.types.ids import MarketId, OrderId
+from node.types.ids import Address, MarketId, OrderId
 from node.types.lanes import Lane
 from node.types.units import Lots, Millis, Ticks
 from tests.unit.sequencer.toy_machine import ALICE, name_of, pay
@@ -99,3 +110,33 @@ def test_something_is_taken_however_heavy_it_is() -> None:
     lanes = _lanes()
     lanes.offer(Submission(_bulk(100), b"", lambda _outcome: None), Lane.TAKING, now_ns=0)
     assert len(lanes.take(1, now_ns=1, now_ms=0)) == 1
+
+
+# --- the clocks of orders -------------------------------------------------------------------------
+
+
+def _clock(command: Command) -> Submission:
+    return Submission(command, name_of(command), lambda _outcome: None)
+
+
+def test_a_closed_gate_does_not_charge_an_account_for_its_clocks() -> None:
+    lanes = _lanes(10, Fairness(closed_burst=1, closed_per_minute=1))
+    lanes.close_gate("l1_bytes")
+    lanes.offer(_clock(_bulk(0, 1)), Lane.REDUCING, 0)
+    with pytest.raises(GateClosed):
+        lanes.offer(_clock(_bulk(0, 1)), Lane.REDUCING, 0)
+    for command in (Expire(ALICE), Disconnected(ALICE)):
+        lanes.offer(_clock(command), Lane.REDUCING, 0)
+    assert len(lanes.take(1_000, 0, 0)) == 3
+
+
+def test_the_stops_of_many_take_the_turns_of_each_and_not_of_one() -> None:
+    """One account's stops do not stand in the way of another's, nor fill a share that all have."""
+    lanes = _lanes(10, Fairness(account_share=2, turn_work=1))
+    bob, mallory = Address(b"\xb0" * 20), Address(b"\x3a" * 20)
+    for number, owner in enumerate((ALICE, ALICE, bob, mallory)):
+        lanes.offer(_clock(TriggerOrder(owner, OrderId(number))), Lane.TAKING, 0)
+    with pytest.raises(Overloaded) as refusal:
+        lanes.offer(_clock(TriggerOrder(ALICE, OrderId(9))), Lane.TAKING, 0)
+    assert refusal.value.values == {"queue": "account", "limit": 2}
+    assert [one.whose for one in lanes.take(3, 0, 0)] == [ALICE, bob, mallory]

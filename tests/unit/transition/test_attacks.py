@@ -5,10 +5,11 @@ import pytest
 
 from node.margin.position import maintenance_margin
 from node.transition import invariants, rehearsal
+from node.transition import state as state_module
 from node.transition.apply import apply
 from node.transition.open_block import TIME_MAX
 from node.transition.oracle_round import MAX_MARK
-from node.transition.state import State
+from node.transition.state import Market, State
 from node.types.commands import CancelOrder, OpenBlock, OrderType
 from node.types.errors import (
     AmountInvalid,
@@ -20,10 +21,11 @@ from node.types.errors import (
     PriceOutsideBand,
 )
 from node.types.events import CancelReason, Liquidated, OrderCancelled
-from node.types.rules import Bracket
+from node.types.ids import MarketId
+from node.types.rules import Bracket, MarketRules
 from node.types.units import UINT64_MAX, Lots, Millis, Ppm
 from tests.examples import ALICE, BOB, CAROL, DOLLAR, MALLORY, RULES, Person
-from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order
+from tests.unit.transition.exchange import BUY, COIN, ETH, SELL, Exchange, amendment, order
 
 IOC, MARKET = OrderType.IOC, OrderType.MARKET
 
@@ -193,6 +195,51 @@ def test_a_position_of_one_lot_is_no_free_wall_of_reduce_only_orders() -> None:
     assert not exchange.account(MALLORY).orders
 
 
+@pytest.mark.parametrize("kept", [0, 1], ids=["nothing is left", "a lot is left"])
+@pytest.mark.parametrize("opens", [0, 1], ids=["reserves nothing", "reserves a lot"])
+def test_orders_for_a_position_that_is_gone_hold_up_nobody(kept: int, opens: int) -> None:
+    """Mallory's hundred and fifty sells were to close what she held, and reserve (next to) nothing.
+
+    One that opens a lot, and is amended to close all that it sells, keeps that lot's reserve.
+    """
+    exchange, unit, count = Exchange(), 150, 150
+    for person in (ALICE, BOB, MALLORY):
+        exchange.fund(person, 10_000)
+    exchange.trade(MALLORY, ALICE, count * unit, 100_00)
+    for place in range(count):
+        left = count * unit - place * unit
+        wall = exchange.place(MALLORY, order(SELL, left + 1 if opens else unit, 100_01))
+        if opens and left > unit:
+            exchange.do(exchange.orders(MALLORY, amends=(amendment(wall, 100_01, unit),)))
+    exchange.place(ALICE, order(BUY, count * unit - kept, 100_00))
+    exchange.place(MALLORY, order(SELL, count * unit - kept, 100_00, IOC, reduce_only=True))
+    exchange.do(exchange.withdraw(MALLORY, exchange.account(MALLORY).free))
+    assert len(exchange.account(MALLORY).orders) == count
+    exchange.place(ALICE, order(SELL, COIN, 100_02))
+    exchange.place(BOB, order(BUY, COIN, 100_02, IOC))
+    assert exchange.fills() == [(100_02, COIN)]
+    assert not exchange.account(MALLORY).orders
+
+
+def test_an_order_that_is_backed_stays_where_another_lacks_margin() -> None:
+    """Of three buys one is to close what Bob is short of no more, one still is, one is paid for."""
+    exchange = Exchange()
+    for person in (ALICE, CAROL):
+        exchange.fund(person, 10_000)
+    exchange.fund(BOB, 301)
+    exchange.trade(ALICE, BOB, 20 * COIN, 100_00)
+    exchange.place(BOB, *[order(BUY, 10 * COIN, price) for price in (99_00, 98_00, 97_00)])
+    assert [one.reserve for one in exchange.account(BOB).orders.values()][:2] == [0, 0]
+    exchange.place(ALICE, order(SELL, 15 * COIN, 100_00))
+    exchange.place(BOB, order(BUY, 15 * COIN, 100_00, IOC, reduce_only=True))
+    exchange.do(exchange.withdraw(BOB, exchange.account(BOB).free))
+    exchange.mark(90_00)
+    exchange.place(CAROL, order(SELL, 10 * COIN, 99_00, IOC))
+    dropped = [(one.price, one.reason) for one in exchange.told(OrderCancelled)]
+    assert dropped[:-1] == [(99_00, CancelReason.MARGIN), (98_00, CancelReason.MARGIN)]
+    assert exchange.book()[0] == [(97_00, 10 * COIN)]
+
+
 def test_a_reduce_only_order_is_no_dust_unless_it_closes_everything() -> None:
     exchange = Exchange()
     for person in (ALICE, MALLORY):
@@ -223,6 +270,25 @@ def test_a_fill_or_kill_that_the_book_cannot_fill_costs_no_rehearsal(
     monkeypatch.delattr(rehearsal, "Trade")
     wanted = order(BUY, 10 * COIN + 1, 110_00, OrderType.FOK)
     exchange.refused(exchange.orders(MALLORY, wanted), FillOrKillUnfilled)
+
+
+def test_a_fill_or_kill_builds_no_market_but_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rehearsal costs as much with a thousand markets as with one."""
+    exchange = Exchange()
+    for person in (ALICE, BOB):
+        exchange.fund(person, 10_000)
+    exchange.place(ALICE, order(SELL, COIN, 101_00), order(SELL, COIN, 102_00, market=ETH))
+    built: list[str] = []
+
+    class Counted(Market):
+        def __init__(self, market_id: MarketId, rules: MarketRules, finality_ms: Millis) -> None:
+            built.append(rules.symbol)
+            super().__init__(market_id, rules, finality_ms)
+
+    monkeypatch.setattr(state_module, "Market", Counted)
+    exchange.place(BOB, order(BUY, COIN, 102_00, OrderType.FOK, market=ETH))
+    assert exchange.fills() == [(102_00, COIN)]
+    assert built == [exchange.state.rules.market(ETH).symbol]
 
 
 def test_dust_is_withdrawn_only_with_the_last_of_an_account() -> None:

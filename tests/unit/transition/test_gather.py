@@ -11,6 +11,7 @@ from node.types.commands import (
     PlaceOrders,
     SelfTrade,
     Side,
+    TriggerOrder,
     Uncross,
 )
 from node.types.errors import (
@@ -31,7 +32,7 @@ from node.types.ids import ClientOrderId, MarketId
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.examples import ALICE, BOB, CAROL, DOLLAR
 from tests.unit.transition.auctions import auction_rules, exchange_of, reasons, uncross
-from tests.unit.transition.exchange import BTC, BUY, COIN, ETH, SELL, Exchange, order
+from tests.unit.transition.exchange import BTC, BUY, COIN, ETH, SELL, Exchange, order, stop
 
 GTC, IOC, FOK, POST_ONLY, MARKET, SLIDE = OrderType
 
@@ -111,12 +112,42 @@ def test_uncross_is_for_a_known_market_in_which_something_arrived(exchange: Exch
 
 def test_an_auction_holds_so_many_orders_and_no_more() -> None:
     exchange = exchange_of(orders_per_auction=2)
-    exchange.place(ALICE, order(BUY, COIN, 99_00), order(BUY, COIN, 98_00))
+    exchange.place(ALICE, order(BUY, COIN, 99_00))
+    exchange.place(CAROL, order(BUY, COIN, 98_00))
     assert exchange.refused(exchange.orders(BOB, order(SELL, COIN, 99_00)), AuctionFull) == {
         "limit": 2
     }
+    exchange.place(BOB, order(SELL, COIN, 101_00, POST_ONLY))
     exchange.do(exchange.cancel_all(ALICE))
     exchange.place(BOB, order(SELL, COIN, 99_00))
+
+
+@pytest.mark.parametrize("kind", [GTC, POST_ONLY])
+def test_one_account_takes_an_eighth_of_an_auction(kind: OrderType) -> None:
+    """Nine are more than eight times one, so each may have two."""
+    exchange = exchange_of(orders_per_auction=9)
+    exchange.place(ALICE, *[order(BUY, COIN, 98_00, kind)] * 2)
+    third = exchange.orders(ALICE, order(BUY, COIN, 98_00, kind))
+    assert exchange.refused(third, AuctionFull) == {"limit": 2}
+    exchange.place(BOB, *[order(SELL, COIN, 99_00, kind)] * 2)
+    exchange.place(ALICE, order(BUY, COIN, 98_00, POST_ONLY if kind is GTC else GTC))
+
+
+def test_a_stop_that_an_auction_has_no_room_for_waits_on() -> None:
+    exchange = exchange_of(orders_per_auction=1)
+    exchange.place(ALICE, order(BUY, COIN, 100_00))
+    exchange.place(BOB, order(SELL, COIN, 100_00, POST_ONLY))
+    uncross(exchange)
+    exchange.do(exchange.orders(ALICE, stop(SELL, COIN, 90_00, 99_00, group=5)))
+    (waiting,) = exchange.account(ALICE).waiting
+    exchange.mark(98_00)
+    exchange.place(CAROL, order(BUY, COIN, 97_00))
+    trigger = TriggerOrder(ALICE.address, waiting)
+    assert exchange.refused(trigger, AuctionFull) == {"limit": 1}
+    assert waiting in exchange.account(ALICE).waiting
+    uncross(exchange)
+    exchange.do(trigger)
+    assert waiting in exchange.account(ALICE).orders
 
 
 def test_fill_or_kill_has_no_meaning_here(exchange: Exchange) -> None:
@@ -132,6 +163,28 @@ def test_an_order_that_waits_is_not_amended(exchange: Exchange) -> None:
 
 
 # --- nobody meets himself -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("more", "left"), [(99, []), (100, [100])])
+def test_decrement_leaves_no_dust_of_what_arrives(
+    exchange: Exchange, more: int, left: list[int]
+) -> None:
+    """A hundred lots at 101 dollars are worth a dollar, the minimum, and ninety-nine are not."""
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    taking = order(BUY, COIN + more, 101_00, self_trade=SelfTrade.DECREMENT)
+    exchange.place(ALICE, taking)
+    assert [one.remaining for one in exchange.account(ALICE).orders.values()] == left
+
+
+@pytest.mark.parametrize("mode", SelfTrade)
+def test_a_dead_order_of_ones_own_is_not_in_the_way(exchange: Exchange, mode: SelfTrade) -> None:
+    dying = order(SELL, COIN, 100_00, good_till=exchange.state.time + 5)
+    exchange.place(ALICE, dying)
+    uncross(exchange)
+    exchange.place(ALICE, order(BUY, 3 * COIN, 101_00, self_trade=mode))
+    assert reasons(exchange) == [(COIN, CancelReason.EXPIRED, True)]
+    (bought,) = exchange.account(ALICE).orders.values()
+    assert (bought.side, bought.remaining) == (BUY, 3 * COIN)
 
 
 @pytest.mark.parametrize("resting", [True, False])

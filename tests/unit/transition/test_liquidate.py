@@ -177,18 +177,46 @@ def test_the_fund_is_never_overdrawn() -> None:
     assert exchange.state.insurance == 0
 
 
-def test_a_bankrupt_close_in_parts_is_charged_to_the_fund_once_it_is_whole() -> None:
+def test_the_fund_pays_each_part_of_a_bankrupt_close_as_it_happens() -> None:
+    """A coin closed at 89 lacks a dollar beyond its ten of margin; the rest keeps its own."""
     exchange = exchange_with()
     exchange.endow(100)
     exchange.mark(89_00)
     exchange.place(CAROL, order(BUY, 4 * COIN, 89_00))
     exchange.do(exchange.liquidate(BOB))
     (first,) = exchange.told(Liquidated)
-    assert (first.remaining, first.shortfall) == (6 * COIN, 0)
+    assert (first.remaining, first.shortfall) == (6 * COIN, 4 * DOLLAR)
+    assert exchange.state.insurance == 96 * DOLLAR
+    assert exchange.position(BOB).margin == 60 * DOLLAR
     exchange.place(CAROL, order(BUY, 6 * COIN, 89_00))
     exchange.do(exchange.liquidate(BOB))
     (second,) = exchange.told(Liquidated)
-    assert (second.remaining, second.shortfall) == (0, 10 * DOLLAR)
+    assert (second.remaining, second.shortfall) == (0, 6 * DOLLAR)
+    assert exchange.state.insurance == 90 * DOLLAR
+
+
+def test_the_fund_is_not_promised_twice() -> None:
+    """Two positions lack ten dollars each, and all but a lot of both is bid for far below."""
+    exchange = Exchange()
+    exchange.endow(20)
+    for person in (ALICE, DAVE):
+        exchange.fund(person, 100_000)
+    for owner in (BOB, CAROL):
+        exchange.fund(owner, 201)
+        exchange.trade(owner, ALICE, 20 * COIN, 100_00)
+    exchange.mark(89_50)
+    exchange.place(DAVE, order(BUY, 20 * COIN - 1, 89_00))
+    exchange.do(exchange.liquidate(BOB))
+    (first,) = exchange.told(Liquidated)
+    assert first.remaining == 1
+    # A lot at 89 lacks 100 units; half of that is what the one that stays lacks at the mark.
+    assert first.shortfall == 20 * DOLLAR - 100
+    assert exchange.position(BOB).equity(89_50, 0) == -50
+    exchange.place(DAVE, order(BUY, 20 * COIN - 1, 89_00))
+    exchange.do(exchange.liquidate(CAROL))
+    (second,) = exchange.told(Liquidated)
+    assert (second.closed, second.remaining, second.shortfall) == (0, 0, 100)
+    assert exchange.position(CAROL).size == exchange.state.insurance == 0
 
 
 def test_without_a_fund_the_rest_is_deleveraged() -> None:

@@ -79,6 +79,18 @@ def test_decrement_leaves_no_dust(exchange: Exchange) -> None:
     assert exchange.account(ALICE).reserved == 0
 
 
+@pytest.mark.parametrize(("more", "rests"), [(99, []), (100, [(101_00, 100)])])
+def test_decrement_leaves_no_dust_of_the_taker_either(
+    exchange: Exchange, more: int, rests: list[tuple[int, int]]
+) -> None:
+    """A hundred lots at 101 dollars are worth a dollar, the minimum, and ninety-nine are not."""
+    exchange.do(exchange.cancel_all(BOB))
+    exchange.place(ALICE, order(BUY, 3 * COIN + more, 101_00, self_trade=DECREMENT))
+    assert exchange.book() == (rests, [(102_00, 2 * COIN)])
+    out = [] if rests else [(4, OUT, False)]
+    assert exchange.gone() == [(1, OUT, True), *out]
+
+
 def test_decrement_of_an_order_that_closes_never_reserves_more() -> None:
     """Alice is long: half of her ask closes, and the whole of what is left does."""
     exchange = Exchange()

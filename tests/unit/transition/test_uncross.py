@@ -145,8 +145,8 @@ def test_a_post_only_order_goes_where_the_auction_leaves_what_it_would_cross(
 
 def test_of_a_deep_book_only_so_much_is_looked_at_and_nobody_is_passed_over() -> None:
     exchange = exchange_of(orders_per_auction=2)
-    rest(exchange, ALICE, order(SELL, COIN, 100_00), order(SELL, COIN, 101_00))
-    rest(exchange, BOB, order(SELL, COIN, 102_00))
+    for price in (100_00, 101_00, 102_00):
+        rest(exchange, ALICE, order(SELL, COIN, price))
     exchange.place(CAROL, order(BUY, 3 * COIN, 110_00))
     assert uncross(exchange) == (101_00, 2 * COIN)
     # What is left of it would cross what was not looked at.
@@ -176,12 +176,9 @@ def test_a_dead_order_is_in_nobodys_way(exchange: Exchange) -> None:
 
 def test_a_dead_order_never_trades_however_many_lie_before_it() -> None:
     exchange = exchange_of(orders_per_auction=2)
-    dead = [
-        msgspec.structs.replace(order(SELL, COIN, price), good_till=exchange.state.time + 15)
-        for price in (100_00, 100_01, 100_02)
-    ]
-    rest(exchange, ALICE, *dead[:2])
-    rest(exchange, BOB, dead[2])
+    over = exchange.state.time + 25
+    for price in (100_00, 100_01, 100_02):
+        rest(exchange, ALICE, order(SELL, COIN, price, good_till=over))
     exchange.place(CAROL, order(BUY, COIN, 110_00))
     assert uncross(exchange) == (0, 0)
     assert [reason for _, reason, _ in reasons(exchange)] == [CancelReason.EXPIRED] * 3
@@ -230,6 +227,24 @@ def test_of_a_group_one_order_trades_and_the_other_goes(exchange: Exchange) -> N
     assert uncross(exchange)[1] == COIN
     assert reasons(exchange) == [(COIN, CancelReason.ONE_CANCELS_OTHER, False)]
     assert exchange.position(ALICE).size == -COIN
+
+
+@pytest.mark.parametrize("sides", [(SELL, SELL), (BUY, SELL), (SELL, BUY)])
+def test_of_a_group_the_older_trades_and_not_the_one_with_the_better_price(
+    exchange: Exchange, sides: tuple[Side, Side]
+) -> None:
+    """Or the one on the side that is looked at first."""
+    prices = {SELL: (103_00, 102_00), BUY: (98_00, 99_00)}
+    for place, side in enumerate(sides):
+        rest(exchange, ALICE, order(side, COIN, prices[side][place], group=3))
+    older, younger = exchange.account(ALICE).orders
+    more, less = (BUY, SELL) if sides[0] is SELL else (SELL, BUY)
+    for person, side, coins in ((BOB, more, 2), (CAROL, less, 1)):
+        exchange.place(person, order(side, coins * COIN, 103_00 if side is BUY else 98_00))
+    assert uncross(exchange) == (prices[sides[0]][0], 2 * COIN)
+    assert older in {fill.maker_order for fill in exchange.told(Filled)}
+    assert reasons(exchange) == [(COIN, CancelReason.ONE_CANCELS_OTHER, True)]
+    assert younger not in exchange.account(ALICE).orders
 
 
 # --- beside auctions ------------------------------------------------------------------------------

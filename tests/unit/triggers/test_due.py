@@ -74,6 +74,14 @@ def amending(order_id: int, good_till: int = 0) -> PlaceOrders:
     return PlaceOrders(account, account, 3, START_MS, bytes(65), (), (), Money(0), (change,))
 
 
+def cancelling() -> PlaceOrders:
+    """Return an action with one cancel."""
+    account = ALICE.address
+    return PlaceOrders(
+        account, account, 3, START_MS, bytes(65), (CancelOrder(OrderId(7)),), (), Money(0), ()
+    )
+
+
 def now(book: DueBook, at: int = START_MS) -> list[object]:
     return list(book.proposals(Millis(at), 100))
 
@@ -328,6 +336,22 @@ def test_what_found_no_room_is_proposed_again() -> None:
     book.not_queued(expire, LATER + RETRY_MS)
     assert now(book, LATER + RETRY_MS - 1) == []
     assert now(book, LATER + RETRY_MS) == [expire]
+
+
+def test_a_met_stop_that_found_no_room_is_proposed_again_whatever_the_next_mark_is() -> None:
+    book, order = due_book(), stop(100)
+    book.take(durable(placed(order, events=(trigger_set(7, order),)), marked(100)))
+    (proposal,) = book.proposals(START_MS, 100)
+    again_ms = START_MS + RETRY_MS
+    book.not_queued(proposal, again_ms)
+    book.take(durable(marked(99)))
+    assert book.next_ms == again_ms
+    assert now(book, again_ms - 1) == []
+    assert now(book, again_ms) == [proposal]
+    assert now(book, again_ms) == []
+    book.not_queued(proposal, again_ms)
+    book.take(durable((cancelling(), (gone(7),))))
+    assert now(book, again_ms) == []
 
 
 def test_a_book_without_watched_orders_looks_at_nothing() -> None:

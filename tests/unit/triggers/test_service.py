@@ -8,7 +8,7 @@ from node.triggers.due import DueBook, Proposal
 from node.triggers.service import TriggerService
 from node.types.commands import TriggerOrder
 from node.types.durable import DurableBlock, Executed
-from node.types.errors import NotTriggered, Overloaded, UnknownOrder
+from node.types.errors import AuctionFull, NotTriggered, Overloaded, UnknownOrder
 from node.types.events import Rejected
 from node.types.ids import OrderId
 from node.types.lanes import Lane
@@ -90,6 +90,16 @@ def test_a_stop_that_the_transition_refused_comes_again_with_the_next_mark() -> 
     assert len(desk.offers) == 1
     desk.bring(durable(marked(101)))
     assert len(desk.offers) == 2
+
+
+def test_a_stop_that_an_auction_had_no_room_for_comes_again_without_a_mark() -> None:
+    desk = with_stop()
+    desk.offers[0][2](Rejected(AuctionFull.code, "AuctionFull", {}))
+    desk.service.turn()
+    assert len(desk.offers) == 1
+    desk.pass_ms(CONFIG.retry_ms)
+    assert desk.proposed == [TriggerOrder(ALICE.address, OrderId(7))] * 2
+    assert desk.service.refused == 1
 
 
 def test_a_stop_that_is_not_known_any_more_does_not_come_again() -> None:
