@@ -10,7 +10,7 @@ orders an account, D deleverage steps, R reporters, M markets, A orders an aucti
     cancel_all   O cancels
     expire       O cancels
     trigger      as place
-    uncross      A arrivals + 3 A orders looked at 1 + C times + 2 A O that close and leave
+    uncross      2 A arrivals + 3 A orders looked at 1 + C times + 2 A O that close and leave
                  + (C + 4) A others that are dead or cannot bear it + partners, one for each
     liquidate    O cancels + F steps + D counterparties + (F + D) O orders that leave with them
     oracle_round R reports x M markets
@@ -18,15 +18,17 @@ orders an account, D deleverage steps, R reporters, M markets, A orders an aucti
     the others   1
 
 A step is a fill, or an order that leaves without one. A fill that closes its maker's position drops
-the maker's reduce-only orders, at most O of them: they were paid for when they were placed, but
-they leave in somebody else's command. They count as steps once the order is done, so that only the
+the maker's reduce-only orders, and a maker with too little behind it takes along those that have,
+at most O of them: they were paid for when they were placed, but they leave in somebody else's
+command. They count as steps once the order is done, so that only the
 last order of an action overdraws. A fill-or-kill order's steps are rehearsed first, which makes two
 of each.
 
-Uncross drops, of the book's orders, at most 2 A whose time is over before it begins, and A that are
-found dead in the way of what is to rest at its end. Only one side of the book can trade: so at most
-A of it fail to bear their shares at each of C clearings (the next A take their place), and A once
-more when they are filled. Each of these, and each of the arrivals, may take a partner along.
+Of the arrivals A may trade, and A only rest afterwards. Uncross drops, of the book's orders, at
+most 2 A whose time is over before it begins, and A that are found dead in the way of what is to
+rest at its end. Only one side of the book can trade: so at most A of it fail to bear their shares
+at each of C clearings (the next A take their place), and A once more when they are filled. Each of
+these, and each of the arrivals, may take a partner along.
 """
 
 from typing import Final
@@ -40,7 +42,7 @@ REHEARSED: Final = 2
 """What a fill-or-kill order makes of a step: it copies and crosses what it may then cross."""
 
 COLLECTED: Final = 3
-"""The arrivals of an auction, and of each side of the book at most as many."""
+"""The arrivals of an auction that may trade, and of each side of the book at most as many."""
 CLEARINGS: Final = 8
 """How often an auction is cleared at most, each time without who could not bear his share."""
 DEAD: Final = 3
@@ -81,13 +83,13 @@ def worst_case(kind: Kind, rules: Rules) -> WorstCase:
         case Kind.CANCEL_ALL | Kind.EXPIRE:
             return WorstCase(kind, items=orders)
         case Kind.UNCROSS:
-            arrivals = limits.orders_per_auction
-            dropped = (DEAD + CLEARINGS + 1) * arrivals
+            each = limits.orders_per_auction
+            arrivals, dropped = 2 * each, (DEAD + CLEARINGS + 1) * each
             return WorstCase(
                 kind,
                 items=arrivals,
-                steps=COLLECTED * arrivals * (1 + CLEARINGS),
-                leaving=2 * arrivals * orders + dropped + (arrivals + dropped),
+                steps=COLLECTED * each * (1 + CLEARINGS),
+                leaving=2 * each * orders + dropped + (arrivals + dropped),
             )
         case Kind.LIQUIDATE:
             steps, counterparties = limits.fills_per_order, limits.deleverage_steps

@@ -13,7 +13,6 @@ from node.matching.book import Order
 from node.transition.effects import Effects
 from node.transition.state import Account, Market
 from node.transition.waiting import Waiting
-from node.types.commands import Side
 from node.types.events import CancelReason, OrderAmended, OrderCancelled, OrderRested
 from node.types.ids import MarketId
 from node.types.units import Lots, Money, Ticks
@@ -188,27 +187,41 @@ def _note_other(
         effects.others.append(other)
 
 
-def drop_unbacked(effects: Effects, account: Account, market: Market, side: Side) -> int:
-    """Cancel the account's orders in the book that hold back too little for what they would open.
+def drop_unbacked(effects: Effects, account: Account, market: Market, met: Order) -> int:
+    """Cancel what stands behind ``met`` with too little for what it would open.
 
-    Those that stand first close what there is to close, and what is beyond that needs the initial
-    margin of its own size at least. Returns how many they were.
+    ``met`` lacked margin and has left the book. Where it held back enough for what it would have
+    opened itself, the mark has moved, and the others are as they were. Otherwise what it was to
+    close is gone. Of the account's orders on that side those that stand first close what is left to
+    close, and what is beyond that needs the initial margin of its own size at least. Returns how
+    many they were.
     """
+    side = met.side
     closable: int = account.positions[market.market_id].reducible(side)
+    if not _is_unbacked(market, met, met.remaining - closable):
+        return 0
     orders = [
         order
-        for order in resting_orders(account, market.market_id)
-        if order.resting and order.side is side and not order.reduce_only
+        for order in account.orders.values()
+        if order.side is side
+        and order.market == met.market
+        and order.resting
+        and not order.reduce_only
     ]
     # As the book has them: a rehearsal, which sees only the first of them, must find the same.
     count = 0
     for order in sorted(orders, key=lambda one: (one.price if side else -one.price, one.rank)):
-        opening = max(0, order.remaining - closable)
-        closable = max(0, closable - order.remaining)
-        if order.reserve < order_reserve(market.rules, order.price, opening, opening):
+        opening = order.remaining - closable
+        closable = max(0, -opening)
+        if _is_unbacked(market, order, opening):
             remove_order(effects, order, CancelReason.MARGIN)
             count += 1
     return count
+
+
+def _is_unbacked(market: Market, order: Order, opening: int) -> bool:
+    """Return whether ``order`` holds back less than what opening so many lots needs at least."""
+    return order.reserve < order_reserve(market.rules, order.price, opening, opening)
 
 
 def drop_idle_reducers(effects: Effects, account: Account, market: MarketId) -> int:

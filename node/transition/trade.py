@@ -94,16 +94,16 @@ class Trade:
         """Account for a maker that left unfilled; see ``node.matching.match.Judge``.
 
         With a reduce-only order that has nothing to reduce go all of its account, and with one that
-        lacks margin all that have too little behind them: otherwise each would cost the taker a
-        step, and one lot, or none, could hold up a hundred of them for nothing.
+        has too little behind it all that have: otherwise each would cost the taker a step, and one
+        lot, or none, could hold up a hundred of them for nothing.
         """
         self.steps += 1
         order_left(self._effects, maker, reason)
         account = self._effects.state.accounts[maker.account]
         if reason is CancelReason.REDUCE_ONLY:
             self.steps += drop_idle_reducers(self._effects, account, self._market.market_id)
-        elif reason is CancelReason.MARGIN:
-            self.steps += drop_unbacked(self._effects, account, self._market, maker.side)
+        elif reason is CancelReason.MARGIN and not maker.reduce_only:
+            self.steps += drop_unbacked(self._effects, account, self._market, maker)
 
     def shrinks(self, maker: Order, left: int) -> None:
         """Shrink a maker of the taker's own; see ``node.matching.match.Judge``."""

@@ -117,19 +117,25 @@ def drop_idle(exchange: Exchange, account: Address, market: Listed) -> int:
     return len(idle)
 
 
-def drop_uncovered(exchange: Exchange, account: Address, market: Listed, side: Side) -> int:
+def drop_uncovered(exchange: Exchange, met: Open, market: Listed) -> int:
     """Take off what would open more than its reserve is good for; return how many they were.
 
-    Whoever stands first in the book closes first.
+    Only where ``met``, which has been taken off, was such a one itself. Whoever stands first in the
+    book closes first.
     """
-    left, count = exchange.position(account, market.market_id).reducible(side), 0
-    for order in exchange.book(market.market_id, side):
-        if order.account != account or order.reduce_only:
+
+    def is_good_for(order: Open, opens: int) -> bool:
+        return order.reserve >= rules_of.reserve(market.rules, order.price, opens, opens, 0)
+
+    left, count = exchange.position(met.account, market.market_id).reducible(met.side), 0
+    if met.reduce_only or is_good_for(met, max(0, met.remaining - left)):
+        return 0
+    for order in exchange.book(market.market_id, met.side):
+        if order.account != met.account or order.reduce_only:
             continue
         closes = min(left, order.remaining)
         left -= closes
-        opens = order.remaining - closes
-        if rules_of.reserve(market.rules, order.price, opens, opens, 0) > order.reserve:
+        if not is_good_for(order, order.remaining - closes):
             take_off(exchange, order, CancelReason.MARGIN)
             count += 1
     return count
@@ -221,7 +227,7 @@ class Crossing:
         if reason is CancelReason.REDUCE_ONLY:
             self.steps += drop_idle(self.exchange, maker.account, self.market)
         if reason is CancelReason.MARGIN:
-            self.steps += drop_uncovered(self.exchange, maker.account, self.market, maker.side)
+            self.steps += drop_uncovered(self.exchange, maker, self.market)
 
     def _trade(self, maker: Open) -> CancelReason | str | None:
         """Fill what both sides can bear; return what stands against it, if anything does."""

@@ -44,8 +44,8 @@ def test_an_auction_is_cleared_as_often_as_the_bound_says() -> None:
         (Kind.SWITCH, 1),
         (Kind.EXPIRE, 20),
         (Kind.TRIGGER, 1 + 2 * 6 + 6 * 20),
-        # 3 x 5 dead, 9 x 5 who cannot bear it; each of these, and of the arrivals, has a partner.
-        (Kind.UNCROSS, 5 + 3 * 5 * 9 + 2 * 5 * 20 + (3 + 9) * 5 + (1 + 3 + 9) * 5),
+        # 2 x 5 arrivals, 3 x 5 dead, 9 x 5 who cannot bear it; each of all these has a partner.
+        (Kind.UNCROSS, 2 * 5 + 3 * 5 * 9 + 2 * 5 * 20 + (3 + 9) * 5 + (2 + 3 + 9) * 5),
     ],
 )
 def test_the_bounds_add_up(kind: Kind, units: int) -> None:

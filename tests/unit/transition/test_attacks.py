@@ -240,6 +240,24 @@ def test_an_order_that_is_backed_stays_where_another_lacks_margin() -> None:
     assert exchange.book()[0] == [(97_00, 10 * COIN)]
 
 
+def test_an_order_that_is_backed_takes_none_along_when_the_mark_has_left_it() -> None:
+    """Bob's first buy was to close what he is short of no more; the one that is met is paid for."""
+    exchange = Exchange()
+    for person in (ALICE, CAROL):
+        exchange.fund(person, 10_000)
+    exchange.fund(BOB, 301)
+    exchange.trade(ALICE, BOB, 10 * COIN, 100_00)
+    exchange.place(BOB, *[order(BUY, 10 * COIN, price) for price in (98_00, 99_00)])
+    exchange.place(ALICE, order(SELL, 10 * COIN, 100_00))
+    exchange.place(BOB, order(BUY, 10 * COIN, 100_00, IOC, reduce_only=True))
+    exchange.do(exchange.withdraw(BOB, exchange.account(BOB).free))
+    exchange.mark(90_00)
+    exchange.place(CAROL, order(SELL, 10 * COIN, 99_00, IOC))
+    dropped = [(one.price, one.reason) for one in exchange.told(OrderCancelled)]
+    assert dropped[:-1] == [(99_00, CancelReason.MARGIN)]
+    assert exchange.book()[0] == [(98_00, 10 * COIN)]
+
+
 def test_a_reduce_only_order_is_no_dust_unless_it_closes_everything() -> None:
     exchange = Exchange()
     for person in (ALICE, MALLORY):
