@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from node.app.cli.money import open_withdrawal
 from node.client.local_book import LocalBook
 from node.client.session import connect
 from node.client.switch import armed
+from node.client.trader import OutcomeUnknown
 from node.types.commands import NewOrder, OrderType, Side
 from node.types.errors import InsufficientCollateral, NonceUsed, NothingToCancel
 from node.types.ids import hex_from_address
@@ -18,6 +20,7 @@ from node.types.units import Lots, Millis, Money, Ticks
 from tests.architecture.sources import TOP
 from tests.examples import ALICE, BOB, MALLORY, START_MS
 from tests.integration.api_node import BTC, PRICE, running_node
+from tests.integration.fake_node import FakeNode
 
 EXPIRES = Millis(START_MS + 60_000)
 ORDER = NewOrder(BTC, Side.BUY, OrderType.GTC, Ticks(PRICE), Lots(100))
@@ -86,6 +89,19 @@ async def test_a_refusal_reaches_whoever_stands_around_the_connection() -> None:
     async with running_node() as node:
         with pytest.raises(InsufficientCollateral):
             await withdraw_far_too_much(node.url)
+
+
+async def test_a_withdrawal_whose_answer_was_lost_is_asked_about_under_its_own_nonce() -> None:
+    node = FakeNode(hang_up_each=1)
+    async with node.serving() as url:
+        async with connect(url) as session:
+            with pytest.raises(OutcomeUnknown) as unknown:
+                await open_withdrawal(session, ALICE.key, Money(250), nonce=0)
+        node.hang_up_each = 0
+        async with connect(url) as session:
+            await open_withdrawal(session, ALICE.key, Money(250), unknown.value.values["nonce"])
+    first, second = node.actions
+    assert first["nonce"] == second["nonce"]
 
 
 def examples_of(document: str) -> list[str]:

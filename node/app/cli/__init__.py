@@ -2,7 +2,8 @@
 
 Exit codes: 0 done · 1 a check found a difference, or the exchange refused an action · 2 the
 command or the configuration is wrong · 3 integrity: data or chain are not what they must be ·
-4 something did not answer, try again.
+4 something did not answer, try again · 5 an answer was lost: look what it came to before trying
+again.
 """
 
 import importlib
@@ -45,8 +46,11 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
 EXIT_CODES: Final = (
     "Exit codes: 0 done · 1 refused by the exchange, or a check found a difference · 2 the command"
     " or the configuration is wrong · 3 integrity: data or chain are not what they must be · 4 no"
-    " answer, or not now: try again."
+    " answer, or not now: try again · 5 an answer was lost: look before sending again."
 )
+
+_OUTCOME_UNKNOWN: Final = 2110
+"""By number, like its advice: the client that raises it is not imported for every command."""
 
 
 def application(families: Iterable[str] = FAMILIES) -> typer.Typer:
@@ -148,6 +152,8 @@ def _tell(error: PlimsollError) -> None:
 def _exit_code(error: PlimsollError) -> int:
     if isinstance(error, IntegrityError):
         return 3
+    if error.code == _OUTCOME_UNKNOWN:
+        return 5
     if isinstance(error, Unavailable):
         return 4
     return 1 if isinstance(error, CommandRejected) else 2

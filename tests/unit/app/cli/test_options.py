@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from node.adapters.key_signer import KeySigner, read_key_file
+from node.app import cli
 from node.app.cli import app
 from node.app.cli.advice import advice
 from node.app.cli.arguments import read_duration, read_market, read_moment, read_units
@@ -18,7 +19,13 @@ from node.client.errors import ConnectionLost
 from node.client.marks import worst_price
 from node.client.trader import OutcomeUnknown
 from node.types import errors
-from node.types.errors import ConfigInvalid, PathUnusable, PlimsollError
+from node.types.errors import (
+    ConfigInvalid,
+    NothingToCancel,
+    PathUnusable,
+    PlimsollError,
+    StateDiverged,
+)
 from node.types.ids import hex_from_address
 from node.types.units import Millis, Ticks
 from tests.architecture.errors_page import errors_of
@@ -207,3 +214,26 @@ def test_an_agent_is_approved_for_a_time_that_ends(hours: str) -> None:
     told = CliRunner().invoke(app, ["keys", "approve", agent, f"--hours={hours}"])
     assert told.exit_code == 2, told.exception
     assert "--hours" in told.output
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NothingToCancel(market=0), 1),
+        (ConfigInvalid(faults=("size: 0",)), 2),
+        (StateDiverged(where="history"), 3),
+        (ConnectionLost(path="/rules"), 4),
+        (OutcomeUnknown(nonce=7, answer=2100), 5),
+        (ExceptionGroup("", [ExceptionGroup("", [OutcomeUnknown(nonce=7)])]), 5),
+    ],
+)
+def test_each_family_of_errors_has_its_exit_code(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "_application_for", lambda _words: fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
