@@ -31,7 +31,7 @@ class AccountMethods(PublicMethods):
         """Return the open positions of ``symbols`` (None: of every market), each at its mark."""
         require_none(params)
         await self.load_markets()
-        wanted = None if symbols is None else {self.market(name)["id"] for name in symbols}
+        wanted = None if symbols is None else frozenset(self.market(name)["id"] for name in symbols)
         shown = await self._shown()
         return [
             await self._position(told)
@@ -72,7 +72,7 @@ class AccountMethods(PublicMethods):
         name = None if symbol is None else (await self._loaded(symbol))["id"]
         while True:
             feeds = await self._private()
-            changed = {one.order_id: one for one in await feeds.order_news.take() if one}
+            changed = {one.order_id: one for one in await feeds.order_news.take(name) if one}
             orders = [one for one in changed.values() if name in {None, one.market}]
             if orders:
                 return within([self._shown_order(one) for one in orders], since, limit)
@@ -89,7 +89,7 @@ class AccountMethods(PublicMethods):
         name = None if symbol is None else (await self._loaded(symbol))["id"]
         while True:
             feeds = await self._private()
-            fills = [one for one in await feeds.fill_news.take() if one]
+            fills = [one for one in await feeds.fill_news.take(name) if one]
             wanted = [one for one in fills if name in {None, one.market}]
             if wanted:
                 shown = [
@@ -116,10 +116,10 @@ class AccountMethods(PublicMethods):
         """Wait until positions change, and return the open ones among them."""
         require_none(params)
         await self.load_markets()
-        wanted = None if symbols is None else {self.market(name)["id"] for name in symbols}
+        wanted = None if symbols is None else frozenset(self.market(name)["id"] for name in symbols)
         while True:
             feeds = await self._private()
-            changed = {one["market"] for one in await feeds.position_news.take() if one}
+            changed = {one["market"] for one in await feeds.position_news.take(wanted) if one}
             names = changed if wanted is None else changed & wanted
             if names:
                 held = feeds.account.positions

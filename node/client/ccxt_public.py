@@ -148,7 +148,9 @@ class PublicMethods(Venue):
                 # The snapshot was told before the answer to what is asked after it.
                 await session.request("ping", {})
             book = self._books[name]
-            while book.ended is None and self._book_seen.get(name) == book.seq:
+            # Read once: another task that waits for this book, and hears first, moves it on.
+            seen = self._book_seen.get(name)
+            while book.ended is None and seen == book.seq:
                 await feeds.next_block()
             if book.ended is not None:
                 # Whoever asks next asks the server again, and has its answer.

@@ -1,5 +1,7 @@
 """The adapter's conditions, edits, switch and candles, against a node with a real state."""
 
+import asyncio
+
 import pytest
 
 from node.client.ccxt_errors import (
@@ -8,6 +10,7 @@ from node.client.ccxt_errors import (
     InvalidOrder,
     OrderNotFound,
 )
+from node.client.ccxt_venue import Structure
 from tests.examples import ALICE, BOB, START_MS
 from tests.integration.api_node import running_node
 from tests.integration.test_ccxt_adapter import BTC, ETH, MARK, limit, trading, two_traders
@@ -233,3 +236,26 @@ async def test_trades_of_before_are_fetched_and_those_of_later_watched() -> None
         [late] = await bob.watch_trades(BTC)
         assert (late["amount"], late["timestamp"]) == (0.3, START_MS)
         assert await bob.fetch_trades(BTC) == [early, late]
+
+
+async def test_tasks_that_watch_two_markets_take_nothing_from_each_other() -> None:
+    async with two_traders() as (alice, bob):
+        await bob.fetch_balance()
+
+        async def watched(symbol: str, count: int) -> list[Structure]:
+            seen: list[Structure] = []
+            while len(seen) < count:
+                seen += await bob.watch_my_trades(symbol)
+            return seen
+
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            tasks = [group.create_task(watched(symbol, 3)) for symbol in (BTC, ETH)]
+            await asyncio.sleep(0)
+            for _ in range(3):
+                for symbol, price in ((BTC, 5_000), (ETH, 200)):
+                    await alice.create_order(symbol, "limit", "sell", 0.1, price)
+                    await bob.create_order(symbol, "limit", "buy", 0.1, price)
+        for task, symbol in zip(tasks, (BTC, ETH), strict=True):
+            seen = task.result()
+            assert {trade["symbol"] for trade in seen} == {symbol}
+            assert len({trade["id"] for trade in seen}) == 3
