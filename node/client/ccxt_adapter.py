@@ -49,7 +49,7 @@ from node.types.ids import EVERY_MARKET, ClientOrderId, OrderId
 from node.types.units import MONEY_DECIMALS, Millis, Money, Ticks
 
 FEED_S: Final = 2.0
-"""How long a result waits for the feed to tell what its fills cost."""
+"""How long a result waits for the feed: it tells what fills cost, and what an edit may name."""
 
 
 @also_in_camel_case
@@ -93,7 +93,8 @@ class PlimsollExchange(OrderKinds, PastMethods):
         new = tuple([await self._new_order(wish) for wish in wishes])
         with translated():
             result = await (await self.trader()).place(new)
-            if any(_tells_more(item) for item in result["results"]):
+            if any("error" not in item for item in result["results"]):
+                # Whoever has its answer may name the order at once: it is known here by then.
                 await feeds.until(result["sequence"], FEED_S)
         return [
             self._placed(wish, one, item, result)
@@ -322,8 +323,3 @@ def _as_far(order: Order, trigger_price: Ticks) -> Ticks:
     exact = trigger_price * order.price / order.trigger_price
     rounding = ROUND_DOWN if order.side == "buy" else ROUND_UP
     return Ticks(max(1, int(exact.to_integral_value(rounding))))
-
-
-def _tells_more(item: Message) -> bool:
-    """Return whether the feed will tell of an order what its result does not."""
-    return item.get("status") == "waiting" or item.get("filled", "0") != "0"

@@ -10,7 +10,9 @@ from node.client.ccxt_errors import (
     InvalidOrder,
     OrderNotFound,
 )
+from node.client.ccxt_feeds import Feeds
 from node.client.ccxt_venue import Structure
+from node.client.subscription import Message
 from tests.examples import ALICE, BOB, START_MS
 from tests.integration.api_node import running_node
 from tests.integration.test_ccxt_adapter import BTC, ETH, MARK, limit, trading, two_traders
@@ -236,6 +238,21 @@ async def test_trades_of_before_are_fetched_and_those_of_later_watched() -> None
         [late] = await bob.watch_trades(BTC)
         assert (late["amount"], late["timestamp"]) == (0.3, START_MS)
         assert await bob.fetch_trades(BTC) == [early, late]
+
+
+async def test_an_order_can_be_edited_as_soon_as_it_was_placed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tell = Feeds._block
+
+    def tell_late(feeds: Feeds, message: Message) -> None:
+        asyncio.get_running_loop().call_later(0.02, tell, feeds, message)
+
+    monkeypatch.setattr(Feeds, "_block", tell_late)
+    async with two_traders() as (alice, _):
+        placed = await alice.create_order(BTC, "limit", "buy", 1, 4_990)
+        edited = await alice.edit_order(placed["id"], BTC, "limit", "buy", 2)
+        assert (edited["id"], edited["amount"]) == (placed["id"], 2.0)
 
 
 async def test_tasks_that_watch_two_markets_take_nothing_from_each_other() -> None:
