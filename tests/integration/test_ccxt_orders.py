@@ -238,6 +238,17 @@ async def test_trades_of_before_are_fetched_and_those_of_later_watched() -> None
         [late] = await bob.watch_trades(BTC)
         assert (late["amount"], late["timestamp"]) == (0.3, START_MS)
         assert await bob.fetch_trades(BTC) == [early, late]
+        # Whoever goes on from a moment must not be given the other end.
+        assert await bob.fetch_trades(BTC, START_MS, 1) == [early]
+        assert await bob.fetch_trades(BTC, None, 1) == [late]
+        assert await bob.fetch_trades(BTC, START_MS + 1, 1) == []
+        await bob.create_order(BTC, "market", "buy", 0.1)
+        await bob.create_order(BTC, "market", "buy", 0.4)
+        assert [one["amount"] for one in await bob.watch_trades(BTC, START_MS, 1)] == [0.4]
+        for limited in (0, -1):
+            for ask in (bob.fetch_trades, bob.watch_trades, bob.fetch_open_orders, bob.fetch_ohlcv):
+                with pytest.raises(BadRequest):
+                    await ask(BTC, limit=limited)
 
 
 async def test_an_order_can_be_edited_as_soon_as_it_was_placed(
