@@ -120,7 +120,7 @@ class Trader:
         self.wallet = wallet
         self.renewed = 0
         self.retried = 0
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._lifetime_ms = lifetime_ms
         self._window = session.rules.limits.nonce_window
         self._open: list[int] = []
@@ -158,7 +158,7 @@ class Trader:
         It is the same millisecond of a second each time: that costs a trader's neighbours in a
         batch up to 1.5 bytes on L1, where one of its own for each action would cost always as much.
         """
-        after = self._now_ms() + self._lifetime_ms
+        after = self.now_ms() + self._lifetime_ms
         return Millis(after + (self._expires_at_ms - after) % _MS_PER_S)
 
     async def place(

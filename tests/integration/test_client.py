@@ -12,7 +12,7 @@ from node.app.cli.money import open_withdrawal
 from node.client.local_book import LocalBook
 from node.client.session import connect
 from node.client.switch import armed
-from node.client.trader import OutcomeUnknown
+from node.client.trader import OutcomeUnknown, Trader
 from node.types.commands import NewOrder, OrderType, Side
 from node.types.errors import InsufficientCollateral, NonceUsed, NothingToCancel
 from node.types.ids import hex_from_address
@@ -59,14 +59,14 @@ async def test_a_switch_is_kept_set_while_the_program_lives_and_off_afterwards()
         return START_MS
 
     async with running_node() as node, connect(node.url) as session:
-        wallet = session.wallet(ALICE.key)
+        trader = await Trader.open(session, ALICE.key, now_ms=now)
         with pytest.raises(ValueError, match="at least"):
-            async with armed(session, wallet, 0.5):
+            async with armed(trader, 0.5):
                 pass
 
         async def quote_and_fail() -> None:
-            async with armed(session, wallet, 3.0, on_disconnect=True, now_ms=now):
-                await session.send(wallet.place((ORDER,), expires=EXPIRES))
+            async with armed(trader, 3.0, on_disconnect=True):
+                await trader.place((ORDER,))
                 account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
                 at = START_MS + 3_000
                 assert account["switch"] == {"cancel_at": at, "on_disconnect": True}
@@ -77,6 +77,21 @@ async def test_a_switch_is_kept_set_while_the_program_lives_and_off_afterwards()
         account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
         assert account["switch"] == {"cancel_at": 0, "on_disconnect": False}
         assert account["orders"] == []
+
+
+async def test_the_switch_stays_set_though_others_use_up_the_keys_nonces() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        keeper, other = [
+            await Trader.open(session, ALICE.key, now_ms=lambda: START_MS) for _ in range(2)
+        ]
+        await other.place((ORDER,))
+        async with armed(keeper, 3.0):
+            account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
+            assert account["switch"]["cancel_at"] == START_MS + 3_000
+            await other.place((ORDER,))
+        account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
+        assert (account["switch"]["cancel_at"], account["orders"]) == (0, [])
+        assert keeper.renewed > 0
 
 
 async def withdraw_far_too_much(url: str) -> None:
