@@ -153,7 +153,7 @@ class PublicMethods(Venue):
             book = self._books[name]
             # Read once: another task that waits for this book, and hears first, moves it on.
             seen = self._book_seen.get(name)
-            while book.ended is None and seen == book.seq:
+            while book.ended is None and (seen == book.seq or not book.known):
                 await feeds.next_block()
             if book.ended is not None:
                 # Whoever asks next asks the server again, and has its answer.

@@ -4,7 +4,7 @@ After each message the book is held against the message's checksum, and must not
 that fails is shown to nobody: whoever asks for it gets ``BookUnknown`` until the next snapshot.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -34,7 +34,7 @@ class FeedMismatch(Unavailable):
 
 
 class BookUnknown(Unavailable):
-    """No book of ``market`` can be shown: no snapshot came yet, or what came last did not fit."""
+    """No book of ``market`` can be shown: what came last does not fit, or nobody is telling it."""
 
     code = 2104
 
@@ -43,21 +43,33 @@ Level = tuple[str, str]
 """The price and the size of one level, as the server wrote them."""
 
 
+def always_told() -> bool:
+    """Return what holds of a book that is fed by hand."""
+    return True
+
+
 class LocalBook:
     """One market's levels as the server last told them; prices and sizes stay decimal strings.
 
-    ``seq`` is the log sequence up to which it is complete, and ``known`` whether it can be shown.
-    ``ended`` is why it never will be again.
+    ``seq`` is the log sequence up to which it is complete. ``ended`` is why it can never be shown
+    again. ``is_told`` says whether the server is telling of it now: one that is not may be long
+    past, and is not shown either.
     """
 
     def __init__(self, market: str) -> None:
         self.market = market
         self.seq = 0
-        self.known = False
         self.ended: PlimsollError | None = None
+        self.is_told: Callable[[], bool] = always_told
+        self._fits = False
         # By price as a number, lowest first: strings do not sort as numbers, floats lose digits.
         self._bids: SortedDict[Decimal, Level] = SortedDict()
         self._asks: SortedDict[Decimal, Level] = SortedDict()
+
+    @property
+    def known(self) -> bool:
+        """Return whether it can be shown."""
+        return self._fits and self.is_told()
 
     def apply(self, message: dict[str, Any]) -> None:
         """Take in one message of the book channel.
@@ -68,9 +80,9 @@ class LocalBook:
         ``ValueError``, ``ArithmeticError``) if it is no such message: the book is unknown then.
         """
         snapshot = message["type"] == "snapshot"
-        if not snapshot and (not self.known or message["prev_seq"] != self.seq):
+        if not snapshot and (not self._fits or message["prev_seq"] != self.seq):
             raise FeedGap(expected=self.seq, found=message["prev_seq"])
-        self.known = False
+        self._fits = False
         if snapshot:
             self._bids.clear()
             self._asks.clear()
@@ -83,11 +95,11 @@ class LocalBook:
             (level_entry(*level) for level in self._best(self._bids, CHECKSUM_DEPTH)),
             (level_entry(*level) for level in self._best(self._asks, CHECKSUM_DEPTH)),
         )
-        self.known = True
+        self._fits = True
 
     def end(self, error: PlimsollError) -> None:
         """Show no more, and raise ``error`` instead: nobody tells how it goes on."""
-        self.known, self.ended = False, error
+        self._fits, self.ended = False, error
 
     def bids(self, depth: int | None = None) -> list[Level]:
         """Return (price, size) of the best ``depth`` bids, best first. Raises ``BookUnknown``."""

@@ -1,6 +1,6 @@
 """A book order by order, kept from the feed as ``local_book`` keeps levels, with its queues."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -8,7 +8,14 @@ from typing import Any
 import msgspec
 from sortedcontainers import SortedDict
 
-from node.client.local_book import BookUnknown, FeedCrossed, FeedGap, Level, require_checksum
+from node.client.local_book import (
+    BookUnknown,
+    FeedCrossed,
+    FeedGap,
+    Level,
+    always_told,
+    require_checksum,
+)
 from node.codec.checksums import CHECKSUM_DEPTH, order_entry
 from node.types.errors import PlimsollError
 
@@ -29,27 +36,34 @@ _Queue = dict[int, QueuedOrder]
 class LocalOrders:
     """One market's orders in price-time priority as the server last told them.
 
-    ``seq`` is the log sequence up to which it is complete, and ``known`` whether it can be shown.
-    ``ended`` is why it never will be again.
+    ``seq`` is the log sequence up to which it is complete. ``ended`` is why it can never be shown
+    again. ``is_told`` says whether the server is telling of it now: one that is not may be long
+    past, and is not shown either.
     """
 
     def __init__(self, market: str) -> None:
         self.market = market
         self.seq = 0
-        self.known = False
         self.ended: PlimsollError | None = None
+        self.is_told: Callable[[], bool] = always_told
+        self._fits = False
         self._orders: dict[int, QueuedOrder] = {}
         self._queues: dict[str, SortedDict[Decimal, _Queue]] = {
             "buy": SortedDict(),
             "sell": SortedDict(),
         }
 
+    @property
+    def known(self) -> bool:
+        """Return whether it can be shown."""
+        return self._fits and self.is_told()
+
     def apply(self, message: dict[str, Any]) -> None:
         """Take in one message of the orders channel; raises what ``LocalBook.apply`` raises."""
         snapshot = message["type"] == "snapshot"
-        if not snapshot and (not self.known or message["prev_seq"] != self.seq):
+        if not snapshot and (not self._fits or message["prev_seq"] != self.seq):
             raise FeedGap(expected=self.seq, found=message["prev_seq"])
-        self.known = False
+        self._fits = False
         if snapshot:
             self._begin(message)
         else:
@@ -58,11 +72,11 @@ class LocalOrders:
         self.seq = message["seq"]
         self._require_uncrossed()
         require_checksum(message["checksum"], self._entries("buy"), self._entries("sell"))
-        self.known = True
+        self._fits = True
 
     def end(self, error: PlimsollError) -> None:
         """Show no more, and raise ``error`` instead: nobody tells how it goes on."""
-        self.known, self.ended = False, error
+        self._fits, self.ended = False, error
 
     def orders(self, side: str, depth: int | None = None) -> list[QueuedOrder]:
         """Return the first ``depth`` orders of a side in priority. Raises ``BookUnknown``."""

@@ -220,9 +220,15 @@ class Session:
             begun.set()
 
         subscription = await self.subscribe(channel, take, market=market, ended=end)
+        reader.is_told = lambda: subscription.current
         await begun.wait()
         if subscription.error is not None:
             raise subscription.error
+
+    @property
+    def connected(self) -> bool:
+        """Return whether there is a connection, with every subscription renewed."""
+        return self._ready.is_set()
 
     async def ready(self) -> None:
         """Return as soon as there is a connection, with every subscription renewed."""

@@ -80,6 +80,6 @@ def print_json(body: Any) -> None:
     sys.stdout.flush()
 
 
-def for_people() -> Console:
+def for_people(*, stderr: bool = False) -> Console:
     """Return where tables and sentences go."""
-    return Console(soft_wrap=True, highlight=False)
+    return Console(stderr=stderr, soft_wrap=True, highlight=False)

@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from node.app.cli.look import position_fields
+from node.app.cli.look import drawn, position_fields
 from node.app.cli.status import load_line, show
 from node.app.cli.trade_tables import (
     balance_line,
@@ -14,7 +14,9 @@ from node.app.cli.trade_tables import (
     positions_table,
     results_table,
 )
+from node.client.local_book import LocalBook
 from node.client.valuation import Valued, value
+from node.codec.checksums import book_checksum
 from node.types.units import Ticks
 from tests.examples import ALICE, RULES
 
@@ -161,3 +163,12 @@ def test_a_node_that_is_not_well_says_why() -> None:
     assert [cell.strip() for cell in row.strip("│").split("│")] == [
         "BTC-PERP", "10", "–", "1.5 s", "yes",
     ]  # fmt: skip
+
+
+def test_a_book_that_nobody_tells_is_not_drawn() -> None:
+    book = LocalBook("BTC-PERP")
+    nothing = {"bids": [], "asks": [], "checksum": book_checksum([], [])}
+    book.apply({"type": "snapshot", "seq": 5, "prev_seq": 5, **nothing})
+    assert "at sequence 5" in text_of(drawn(book, 5))
+    book.is_told = lambda: False
+    assert text_of(drawn(book, 5)) == "BTC-PERP: reconnecting\n"
