@@ -251,6 +251,32 @@ async def test_trades_of_before_are_fetched_and_those_of_later_watched() -> None
                     await ask(BTC, limit=limited)
 
 
+async def test_numbers_out_of_range_are_refused_before_anything_is_signed() -> None:
+    async with two_traders() as (alice, _):
+        placed = await alice.create_order(BTC, "limit", "buy", 1, 4_990)
+        for amount, price in ((-0.5, 5_000), (1e15, 5_000), (1, 1e18), (1, -5), (1e30, 5_000)):
+            with pytest.raises((InvalidOrder, BadRequest)):
+                await alice.create_order(BTC, "limit", "buy", amount, price)
+            with pytest.raises((InvalidOrder, BadRequest)):
+                await alice.edit_order(placed["id"], BTC, "limit", "buy", amount, price)
+        for slippage in (-0.01, 1, 2):
+            with pytest.raises(InvalidOrder):
+                await alice.create_order(BTC, "market", "buy", 1, None, {"slippage": slippage})
+        for missing in ("symbol", "type", "side", "amount"):
+            order = {"symbol": BTC, "type": "limit", "side": "buy", "amount": 1, "price": 5_000}
+            with pytest.raises(ArgumentsRequired, match=missing):
+                await alice.create_orders([order | {missing: None}])
+        for margin in (-1, 0, 1e13, 1e30):
+            with pytest.raises(BadRequest):
+                await alice.add_margin(BTC, margin)
+            with pytest.raises(BadRequest):
+                await alice.reduce_margin(BTC, margin)
+        with pytest.raises(BadRequest):
+            await alice.cancel_all_orders_after(1 << 64)
+        [found] = await alice.fetch_open_orders()
+        assert (found["amount"], found["price"]) == (1.0, 4_990.0)
+
+
 async def test_an_order_can_be_edited_as_soon_as_it_was_placed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
