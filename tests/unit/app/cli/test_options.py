@@ -36,6 +36,7 @@ from node.types.errors import (
 from node.types.ids import hex_from_address
 from node.types.units import UINT64_MAX, Millis, Ticks
 from tests.architecture.errors_page import errors_of
+from tests.architecture.sources import TOP
 from tests.examples import ALICE, RULES
 
 ALL_ERRORS = [*errors_of(errors), ConnectionLost, OutcomeUnknown]
@@ -281,3 +282,15 @@ def test_each_family_of_errors_has_its_exit_code(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == code
+
+
+def test_a_checked_configuration_shows_no_password(tmp_path: Path) -> None:
+    file = tmp_path / "node.toml"
+    text = (TOP / "configs" / "devnet.toml").read_text(encoding="utf-8")
+    url = "postgresql+psycopg://plimsoll:hunter2@db/plimsoll"
+    (tmp_path / "rules.toml").write_bytes((TOP / "configs" / "rules.toml").read_bytes())
+    file.write_text(text.replace('url = ""', f'url = "{url}"', 1), encoding="utf-8")
+    told = CliRunner().invoke(app, ["config", "--config", str(file)], env={"COLUMNS": "2000"})
+    assert told.exit_code == 0, told.output
+    assert "plimsoll:***@db/plimsoll" in told.output
+    assert "hunter2" not in told.output
