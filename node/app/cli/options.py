@@ -35,6 +35,9 @@ AccountOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write the answer as JSON, for programs.")]
 
+_UNBOUNDED: Final = 10_000
+"""Columns that no table needs."""
+
 _PUBLIC: Final = re.compile(r"dev:[0-9]{1,10}")
 _PUBLIC_MAX: Final = 2**31 - 1
 """The last key that is derived from the devnet's mnemonic without its secret half."""
@@ -87,5 +90,8 @@ def print_json(body: Any) -> None:
 
 
 def for_people(*, stderr: bool = False) -> Console:
-    """Return where tables and sentences go."""
-    return Console(stderr=stderr, soft_wrap=True, highlight=False)
+    """Return where tables and sentences go; a pipe or a file is as wide as they are."""
+    stream = sys.stderr if stderr else sys.stdout
+    narrow = stream.isatty() or "COLUMNS" in os.environ
+    width = None if narrow else _UNBOUNDED
+    return Console(stderr=stderr, soft_wrap=True, highlight=False, width=width)
