@@ -119,6 +119,19 @@ async def test_a_withdrawal_whose_answer_was_lost_is_asked_about_under_its_own_n
     assert first["nonce"] == second["nonce"]
 
 
+async def test_a_withdrawal_under_a_nonce_that_is_used_is_not_told_to_be_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise NonceUsed(nonce=1, highest=1, lowest=0)
+
+    monkeypatch.setattr(Trader, "send", refuse)
+    async with FakeNode().serving() as url, connect(url) as session:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await open_withdrawal(session, ALICE.key, Money(250), nonce=1)
+    assert unknown.value.values == {"nonce": 1, "answer": NonceUsed.code}
+
+
 def examples_of(document: str) -> list[str]:
     text = (TOP / document).read_text(encoding="utf-8")
     found: list[str] = re.findall(r"^```python\n(.+?)^```$", text, re.MULTILINE | re.DOTALL)

@@ -24,8 +24,8 @@ from node.app.exchange import hex_of
 from node.client.errors import ConnectionLost
 from node.client.l1 import Claim, L1Account
 from node.client.session import Session, connect
-from node.client.trader import Trader
-from node.types.errors import NotFound
+from node.client.trader import OutcomeUnknown, Trader
+from node.types.errors import NonceUsed, NotFound
 from node.types.ids import Address
 from node.types.units import (
     MONEY_DECIMALS,
@@ -213,12 +213,19 @@ async def _withdraw(
 async def open_withdrawal(
     session: Session, key: bytes, amount: Money, nonce: int
 ) -> dict[str, Any]:
-    """Open a withdrawal; under ``nonce`` and no other one, where it is named."""
+    """Open a withdrawal; under ``nonce`` and no other one, where it is named.
+
+    Raises ``OutcomeUnknown`` where that nonce is used: by the withdrawal whose answer was lost, or
+    by another action. Whoever is told to send it again would withdraw twice.
+    """
     trader = await Trader.open(session, key, lifetime_ms=EXPIRY_MS)
     if not nonce:
         return await trader.withdraw(amount)
     wallet = session.wallet(key, first_nonce=nonce)
-    return await trader.send(wallet.withdraw(amount, expires=trader.expires()))
+    try:
+        return await trader.send(wallet.withdraw(amount, expires=trader.expires()))
+    except NonceUsed as used:
+        raise OutcomeUnknown(nonce=nonce, answer=used.code) from used
 
 
 async def _open(
