@@ -6,17 +6,19 @@ UTC timestamps in milliseconds. A file appears under its name only once it is wh
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sql
 
 from node.adapters.history_engine import open_engine, shown, told_as_ours
+from node.adapters.history_owner import Owner, found_in, is_outdated, outdated
 from node.adapters.history_tables import PROGRESS, SQL_TABLES
-from node.types.errors import PathUnusable
+from node.types.errors import HistoryUnusable, PathUnusable
 from node.types.history import SCHEMA_VERSION, Column, Row, Table, Unit
 from node.types.history_units import DECIMALS, decimals_of, market_of
 from node.types.rules import Rules
@@ -42,22 +44,58 @@ Told = Callable[[int], None]
 
 
 class HistoryExport:
-    """Writes tables of the history at ``url`` into files."""
+    """Writes tables of the history at ``url`` into files, all of them as they stood at one moment.
 
-    def __init__(self, url: str, rules: Rules) -> None:
-        """Connect to nothing yet."""
+    It reads in one transaction, from before ``sequence``, up to which history was written then: the
+    node may go on writing, and moves nothing that is read here. SQLite's log of what it writes
+    meanwhile grows until the end.
+    """
+
+    def __init__(self, url: str, rules: Rules, owner: Owner) -> None:
+        """Connect, and check whose history it is; ``owner`` is what is known of the exchange.
+
+        Raises ``HistoryUnavailable``, ``HistoryUnusable`` where there is none or one of another
+        version, and ``WrongChain`` where it is another exchange's.
+        """
         self._where = shown(url)
         self._rules = rules
-        self._engine = open_engine(url)
+        self._opened = ExitStack()
+        try:
+            with told_as_ours(self._where):
+                self._connection = self._begun(url)
+                self._require_readable(owner)
+                self.sequence = int(
+                    self._connection.execute(sql.select(PROGRESS.c.sequence)).scalar_one()
+                )
+        except BaseException:
+            self._opened.close()
+            raise
 
-    def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
+    def __enter__(self) -> Self:
+        return self
 
-    def written(self) -> int:
-        """Return up to which command history is written. Raises ``HistoryUnavailable``."""
-        with told_as_ours(self._where), self._engine.connect() as connection:
-            return int(connection.execute(sql.select(PROGRESS.c.sequence)).scalar_one())
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def _begun(self, url: str) -> sql.Connection:
+        """Return a connection with a transaction that sees one moment."""
+        engine = open_engine(url)
+        self._opened.callback(engine.dispose)
+        connection = self._opened.enter_context(engine.connect())
+        if connection.dialect.name == "sqlite":
+            # The driver begins none for what only reads.
+            connection.exec_driver_sql("BEGIN")
+            return connection
+        return connection.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
+    def _require_readable(self, owner: Owner) -> None:
+        found = found_in(self._connection, self._where)
+        if found is None:
+            raise HistoryUnusable(where=self._where, detail="there is no history in it")
+        if is_outdated(found, owner, self._where):
+            raise outdated(found, self._where)
 
     def write(self, table: Table, folder: Path, since: int, until: int, told: Told) -> int:
         """Write the rows from ``since`` to ``until`` (see ``Table.ordinal``); return how many.
@@ -90,8 +128,10 @@ class HistoryExport:
             .where(place >= since, place <= until)
             .order_by(*(made.c[name] for name in table.key))
         )
-        with told_as_ours(self._where), self._engine.connect() as connection:
-            streamed = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(chosen)
+        with told_as_ours(self._where):
+            streamed = self._connection.execute(
+                chosen, execution_options={"yield_per": ROWS_AT_ONCE}
+            )
             for rows in streamed.mappings().partitions():
                 yield [dict(row) for row in rows]
 

@@ -13,9 +13,10 @@ import sqlalchemy as sql
 
 from node.adapters.data_folder import Identity
 from node.adapters.history_engine import open_engine, shown, told_as_ours
+from node.adapters.history_owner import found_in, hex_text, is_outdated, outdated, owner_of
 from node.adapters.history_tables import MARKETS, METADATA, PROGRESS, SQL_TABLES
 from node.types.blocks import GENESIS_PARENT
-from node.types.errors import HistoryUnavailable, HistoryUnusable, StateDiverged, WrongChain
+from node.types.errors import HistoryUnavailable, StateDiverged
 from node.types.history import (
     FROM_THE_LOG,
     KEPT_UNLESS_TOLD,
@@ -168,52 +169,19 @@ class HistoryStore:
 
     def _is_outdated(self, renew: bool) -> bool:
         """Return whether the tables are to be made anew; raise where they may not be used."""
-        there = METADATA.tables.keys() & set(sql.inspect(self._engine).get_table_names())
-        if PROGRESS.name not in there:
-            if there:
-                detail = f"it has tables ({', '.join(sorted(there))}) that are not a history's"
-                raise HistoryUnusable(where=self.where, detail=detail)
-            return False
         with self._engine.begin() as connection:
-            # No more than every version has.
-            chosen = sql.select(*(PROGRESS.c[name] for name in ("schema_version", *self._mine())))
-            known = connection.execute(chosen).one_or_none()
-        if known is None:
-            return False
-        found = known._mapping  # noqa: SLF001 - SQLAlchemy's documented name
-        # Whose they are comes first: another exchange's make way for nobody.
-        self._require(found, "chain_id", "rollup")
-        if found["schema_version"] == SCHEMA_VERSION:
-            self._require(found, "rules")
+            found = found_in(connection, self.where)
+        if found is None or not is_outdated(found, owner_of(self._identity), self.where):
             return False
         if renew:
             return True
-        raise HistoryUnusable(
-            where=self.where,
-            detail=f"its tables are of version {found['schema_version']}, not {SCHEMA_VERSION}:"
-            " plimsoll history rebuild makes them anew",
-        )
-
-    def _mine(self) -> dict[str, Any]:
-        return {
-            "chain_id": self._identity.chain_id,
-            "rollup": _hex(self._identity.rollup),
-            "rules": _hex(self._identity.rules),
-        }
-
-    def _require(self, found: sql.RowMapping, *fields: str) -> None:
-        mine = self._mine()
-        for field in fields:
-            if found[field] != mine[field]:
-                raise WrongChain(
-                    where=self.where, field=field, expected=mine[field], found=found[field]
-                )
+        raise outdated(found, self.where)
 
     def _found(self, connection: sql.Connection) -> None:
         """Say whose history this is, where nobody has."""
         if connection.execute(sql.select(PROGRESS)).one_or_none() is None:
-            start = {"sequence": 0, "block": 0, "time": 0, "hash": _hex(GENESIS_PARENT)}
-            whose = {"schema_version": SCHEMA_VERSION, **self._mine()}
+            start = {"sequence": 0, "block": 0, "time": 0, "hash": hex_text(GENESIS_PARENT)}
+            whose = {"schema_version": SCHEMA_VERSION, **owner_of(self._identity)}
             connection.execute(sql.insert(PROGRESS), [{"id": _ONE, **whose, **start}])
             connection.execute(sql.delete(MARKETS))
             connection.execute(sql.insert(MARKETS), list(_markets(self._rules)))
@@ -265,7 +233,7 @@ def _progress(connection: sql.Connection, mark: HistoryMark) -> None:
     connection.execute(
         sql.update(PROGRESS)
         .where(PROGRESS.c.id == _ONE)
-        .values(sequence=mark.sequence, block=mark.block, time=mark.time, hash=_hex(mark.hash))
+        .values(sequence=mark.sequence, block=mark.block, time=mark.time, hash=hex_text(mark.hash))
     )
 
 
@@ -283,7 +251,3 @@ def _markets(rules: Rules) -> Iterable[dict[str, Any]]:
             "tick_decimals": market.tick_decimals,
             "lot_decimals": market.lot_decimals,
         }
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex()

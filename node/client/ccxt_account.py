@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 from node.client.ccxt_errors import translated
 from node.client.ccxt_feeds import Feeds
-from node.client.ccxt_public import PublicMethods, within
+from node.client.ccxt_public import (
+    PublicMethods,
+    counted,
+    newest,
+    not_before,
+    require_limit,
+)
 from node.client.ccxt_structures import (
     balance_structure,
     order_structure,
@@ -31,7 +37,7 @@ class AccountMethods(PublicMethods):
         """Return the open positions of ``symbols`` (None: of every market), each at its mark."""
         require_none(params)
         await self.load_markets()
-        wanted = None if symbols is None else {self.market(name)["id"] for name in symbols}
+        wanted = None if symbols is None else frozenset(self.market(name)["id"] for name in symbols)
         shown = await self._shown()
         return [
             await self._position(told)
@@ -55,10 +61,12 @@ class AccountMethods(PublicMethods):
     ) -> list[Structure]:
         """Return the open orders, of ``symbol`` or of every market."""
         require_none(params)
+        require_limit(limit)
         feeds = await self._private()
         name = None if symbol is None else self.market(symbol)["id"]
         orders = [one for one in feeds.account.open.values() if name in {None, one.market}]
-        return within([self._shown_order(one) for one in orders], since, limit)
+        shown = [self._shown_order(one) for one in orders]
+        return counted(not_before(shown, since), since, limit)
 
     async def watch_orders(
         self,
@@ -69,13 +77,14 @@ class AccountMethods(PublicMethods):
     ) -> list[Structure]:
         """Wait until orders change, and return them as they stand; first those that are open."""
         require_none(params)
+        require_limit(limit)
         name = None if symbol is None else (await self._loaded(symbol))["id"]
         while True:
             feeds = await self._private()
-            changed = {one.order_id: one for one in await feeds.order_news.take() if one}
+            changed = {one.order_id: one for one in await feeds.order_news.take(name) if one}
             orders = [one for one in changed.values() if name in {None, one.market}]
             if orders:
-                return within([self._shown_order(one) for one in orders], since, limit)
+                return newest([self._shown_order(one) for one in orders], since, limit)
 
     async def watch_my_trades(
         self,
@@ -86,17 +95,18 @@ class AccountMethods(PublicMethods):
     ) -> list[Structure]:
         """Wait for fills of the account, and return them."""
         require_none(params)
+        require_limit(limit)
         name = None if symbol is None else (await self._loaded(symbol))["id"]
         while True:
             feeds = await self._private()
-            fills = [one for one in await feeds.fill_news.take() if one]
+            fills = [one for one in await feeds.fill_news.take(name) if one]
             wanted = [one for one in fills if name in {None, one.market}]
             if wanted:
                 shown = [
                     own_trade_structure(self._symbol_of(one.market), one, self.quote)
                     for one in wanted
                 ]
-                return within(shown, since, limit)
+                return newest(shown, since, limit)
 
     async def watch_balance(self, params: Structure | None = None) -> Structure:
         """Wait until the collateral changes, and return it; at first, as it stands."""
@@ -116,10 +126,10 @@ class AccountMethods(PublicMethods):
         """Wait until positions change, and return the open ones among them."""
         require_none(params)
         await self.load_markets()
-        wanted = None if symbols is None else {self.market(name)["id"] for name in symbols}
+        wanted = None if symbols is None else frozenset(self.market(name)["id"] for name in symbols)
         while True:
             feeds = await self._private()
-            changed = {one["market"] for one in await feeds.position_news.take() if one}
+            changed = {one["market"] for one in await feeds.position_news.take(wanted) if one}
             names = changed if wanted is None else changed & wanted
             if names:
                 held = feeds.account.positions

@@ -34,7 +34,7 @@ from node.client.ccxt_orders import (
     order_number,
     order_of_result,
     rejected_structure,
-    wish_of,
+    wish_in,
 )
 from node.client.ccxt_past import PastMethods
 from node.client.ccxt_structures import margin_structure
@@ -43,13 +43,14 @@ from node.client.local_account import Order
 from node.client.marks import worst_price
 from node.client.subscription import Message
 from node.client.valuation import lots_of, ticks_of
+from node.codec.ranges import MONEY_MAX
 from node.types.commands import AmendOrder, CancelOrder, NewOrder, Side
 from node.types.errors import NothingToCancel
 from node.types.ids import EVERY_MARKET, ClientOrderId, OrderId
-from node.types.units import MONEY_DECIMALS, Millis, Money, Ticks
+from node.types.units import MONEY_DECIMALS, UINT64_MAX, Lots, Millis, Money, Ticks
 
 FEED_S: Final = 2.0
-"""How long a result waits for the feed to tell what its fills cost."""
+"""How long a result waits for the feed: it tells what fills cost, and what an edit may name."""
 
 
 @also_in_camel_case
@@ -83,17 +84,12 @@ class PlimsollExchange(OrderKinds, PastMethods):
         if not orders:
             raise ArgumentsRequired("plimsoll: there are no orders")
         feeds = await self._private()
-        wishes = [
-            wish_of(
-                one["symbol"], one["type"], one["side"], one["amount"], one.get("price"),
-                one.get("params") or {},
-            )
-            for one in orders
-        ]  # fmt: skip
+        wishes = [wish_in(one) for one in orders]
         new = tuple([await self._new_order(wish) for wish in wishes])
         with translated():
             result = await (await self.trader()).place(new)
-            if any(_tells_more(item) for item in result["results"]):
+            if any("error" not in item for item in result["results"]):
+                # Whoever has its answer may name the order at once: it is known here by then.
                 await feeds.until(result["sequence"], FEED_S)
         return [
             self._placed(wish, one, item, result)
@@ -154,7 +150,7 @@ class PlimsollExchange(OrderKinds, PastMethods):
         asked = dict(params or {})
         on_disconnect = bool(asked.pop("onDisconnect", False))
         require_none(asked)
-        if type(timeout) is not int or timeout < 0:
+        if type(timeout) is not int or not 0 <= timeout <= UINT64_MAX - self._now_ms():
             raise BadRequest("plimsoll: a timeout is a number of milliseconds from 0")
         await self._private()
         cancel_at = Millis(self._now_ms() + timeout if timeout else 0)
@@ -215,17 +211,16 @@ class PlimsollExchange(OrderKinds, PastMethods):
     ) -> Structure:
         """Move free collateral into a position's margin."""
         require_none(params)
-        return await self._adjust(symbol, exact(amount), "add")
+        return await self._adjust(symbol, exact(amount), "add", 1)
 
     async def reduce_margin(
         self, symbol: str, amount: Number, params: Structure | None = None
     ) -> Structure:
         """Take collateral out of a position's margin."""
         require_none(params)
-        return await self._adjust(symbol, -exact(amount), "reduce")
+        return await self._adjust(symbol, exact(amount), "reduce", -1)
 
     async def _new_order(self, wish: Wish) -> NewOrder:
-        rules = self._rules_of(wish.symbol)
         waits_for = Ticks(0)
         if wish.trigger_price is not None:
             waits_for = self._ticks(wish.symbol, wish.trigger_price)
@@ -234,7 +229,7 @@ class PlimsollExchange(OrderKinds, PastMethods):
             if wish.price is None
             else self._ticks(wish.symbol, wish.price)
         )
-        size = lots_of(self.amount_to_precision(wish.symbol, wish.amount), rules)
+        size = self._lots(wish.symbol, wish.amount)
         client_id = ClientOrderId(wish.client_id)
         market = self._market_id(wish.symbol)
         return NewOrder(
@@ -245,20 +240,24 @@ class PlimsollExchange(OrderKinds, PastMethods):
     def _amend(
         self, symbol: str, order: Order, amount: Number | None, price: Number | None
     ) -> AmendOrder:
-        rules = self._rules_of(symbol)
-        whole = order.amount if amount is None else self.amount_to_precision(symbol, amount)
         return AmendOrder(
             self._market_id(symbol),
             self._ticks(symbol, order.price if price is None else price),
-            lots_of(str(whole), rules),
+            self._lots(symbol, order.amount if amount is None else amount),
             OrderId(order.order_id),
         )
 
     def _ticks(self, symbol: str, price: Number) -> Ticks:
         ticks = ticks_of(self.price_to_precision(symbol, price), self._rules_of(symbol))
-        if ticks <= 0:
-            raise InvalidOrder("plimsoll: a price is above zero")
+        if not 0 < ticks <= UINT64_MAX:
+            raise InvalidOrder(f"plimsoll: a price is above zero, and at most {UINT64_MAX} ticks")
         return ticks
+
+    def _lots(self, symbol: str, amount: Number) -> Lots:
+        lots = lots_of(self.amount_to_precision(symbol, amount), self._rules_of(symbol))
+        if not 0 < lots <= UINT64_MAX:
+            raise InvalidOrder(f"plimsoll: an amount is above zero, and at most {UINT64_MAX} lots")
+        return lots
 
     async def _worst_price(self, wish: Wish, waits_for: Ticks) -> Ticks:
         """Return the price ``slippage`` off the mark that the order meets, rounded toward it."""
@@ -269,6 +268,8 @@ class PlimsollExchange(OrderKinds, PastMethods):
         if mark is None:
             raise OperationRejected(f"plimsoll: {wish.symbol} has no mark so far")
         share = self.slippage if wish.slippage is None else exact(wish.slippage)
+        if not 0 <= share < 1:
+            raise InvalidOrder("plimsoll: a slippage is a share of the mark, from 0 to below 1")
         return worst_price(mark, wish.side is Side.BUY, share)
 
     def _placed(self, wish: Wish, new: NewOrder, item: Message, result: Message) -> Structure:
@@ -304,14 +305,16 @@ class PlimsollExchange(OrderKinds, PastMethods):
             return {"id": str(number), "symbol": symbol, "status": "canceled", "info": item}
         return self._shown_order(order) | {"status": "canceled", "info": item}
 
-    async def _adjust(self, symbol: str, amount: Decimal, kind: str) -> Structure:
+    async def _adjust(self, symbol: str, amount: Decimal, kind: str, sign: int) -> Structure:
         await self._private()
-        if not amount:
-            raise BadRequest("plimsoll: an amount is above zero")
-        money = Money(units(truncated(amount, MONEY_DECIMALS), MONEY_DECIMALS))
+        money = units(truncated(amount, MONEY_DECIMALS), MONEY_DECIMALS)
+        if not 0 < money <= MONEY_MAX:
+            raise BadRequest("plimsoll: an amount is above zero, and at most what an account holds")
         with translated():
-            result = await (await self.trader()).adjust_margin(self._market_id(symbol), money)
-        return margin_structure(self.market(symbol)["symbol"], kind, amount, self.quote, result)
+            trader = await self.trader()
+            result = await trader.adjust_margin(self._market_id(symbol), Money(sign * money))
+        market = self.market(symbol)["symbol"]
+        return margin_structure(market, kind, sign * amount, self.quote, result)
 
 
 def _as_far(order: Order, trigger_price: Ticks) -> Ticks:
@@ -322,8 +325,3 @@ def _as_far(order: Order, trigger_price: Ticks) -> Ticks:
     exact = trigger_price * order.price / order.trigger_price
     rounding = ROUND_DOWN if order.side == "buy" else ROUND_UP
     return Ticks(max(1, int(exact.to_integral_value(rounding))))
-
-
-def _tells_more(item: Message) -> bool:
-    """Return whether the feed will tell of an order what its result does not."""
-    return item.get("status") == "waiting" or item.get("filled", "0") != "0"

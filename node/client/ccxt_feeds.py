@@ -6,7 +6,8 @@ has both. Whatever a block told waits for that message, so that every time is th
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from itertools import islice
 from typing import Any, Final
 
 from node.client.errors import SubscriptionEnded
@@ -17,39 +18,54 @@ from node.client.subscription import Message
 from node.types.errors import PlimsollError
 
 TRADES_MAX: Final = 1_000
-"""Public trades of a market, and changes nobody has asked for yet; the oldest go first."""
+"""Public trades of a market, and changes that are kept for who asks; the oldest go first."""
 
 Stamped = tuple[Message, int]
 """A trade and its time."""
 
 
 class News:
-    """What happened since somebody last looked; bounded, with a wake-up."""
+    """What happened, for readers of whom each goes on where it was; bounded, with a wake-up.
+
+    Who waits for one market must not take what another waits for: a reader is named by what it
+    asks for, and two that ask for the same at once hear the same.
+    """
 
     def __init__(self) -> None:
         self._items: deque[Any] = deque(maxlen=TRADES_MAX)
-        self._some = asyncio.Event()
+        self._added = 0
+        self._seen: dict[Hashable, int] = {}
+        self._more = asyncio.Event()
         self._ended: PlimsollError | None = None
 
     def add(self, item: Any) -> None:
         """Keep ``item`` for whoever looks next."""
         self._items.append(item)
-        self._some.set()
+        self._added += 1
+        self._wake()
 
     def end(self, error: PlimsollError) -> None:
         """Let whoever looks from now on have ``error``."""
         self._ended = error
-        self._some.set()
+        self._wake()
 
-    async def take(self) -> list[Any]:
-        """Wait for something to happen, and return all that has. Raises why nothing more will."""
-        await self._some.wait()
+    async def take(self, reader: Hashable = None) -> list[Any]:
+        """Wait for something that ``reader`` has not seen, and return all of it that is kept.
+
+        Raises why nothing more will come.
+        """
+        seen = self._seen.get(reader, 0)
+        while self._added == seen and self._ended is None:
+            await self._more.wait()
         if self._ended is not None:
             raise self._ended
-        self._some.clear()
-        items = list(self._items)
-        self._items.clear()
-        return items
+        self._seen[reader] = self._added
+        first = max(len(self._items) - (self._added - seen), 0)
+        return list(islice(self._items, first, None))
+
+    def _wake(self) -> None:
+        more, self._more = self._more, asyncio.Event()
+        more.set()
 
 
 class Feeds:

@@ -64,6 +64,17 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     trigger_price: Number | None
 
 
+def wish_in(order: Structure) -> Wish:
+    """Return what is asked for by one of ``create_orders``. Raises as ``wish_of``."""
+    missing = [name for name in ("symbol", "type", "side", "amount") if order.get(name) is None]
+    if missing:
+        raise ArgumentsRequired(f"plimsoll: an order needs {', '.join(missing)}")
+    return wish_of(
+        order["symbol"], order["type"], order["side"], order["amount"], order.get("price"),
+        order.get("params") or {},
+    )  # fmt: skip
+
+
 def wish_of(
     symbol: str, kind: str, side: str, amount: Number, price: Number | None, params: Structure
 ) -> Wish:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from node.client.ccxt_errors import BadRequest, translated
 from node.client.ccxt_structures import (
@@ -16,6 +16,8 @@ from node.client.local_book import LocalBook
 from node.client.trader import wall_clock_ms
 from node.ports.api import BOOK_DEPTH_MAX
 from node.types.units import Millis
+
+T = TypeVar("T")
 
 KEPT_MAX: Final = 1_000
 """The most trades or candles that a node shows at once."""
@@ -62,6 +64,7 @@ class PublicMethods(Venue):
     ) -> Structure:
         """Return a book; ``limit`` levels of each side, at most what the node shows at once."""
         require_none(params)
+        require_limit(limit)
         market = await self._loaded(symbol)
         depth = "" if limit is None else f"?depth={min(limit, BOOK_DEPTH_MAX)}"
         with translated():
@@ -104,13 +107,14 @@ class PublicMethods(Venue):
         ``watch_trades`` begins behind what the first of these calls returned.
         """
         require_none(params)
+        require_limit(limit)
         market = await self._loaded(symbol)
         with translated():
             await (await self.feeds()).follow_trades(market["id"])
             path = f"/trades?market={market['id']}&limit={KEPT_MAX}"
             told = (await (await self.session()).get(path))["trades"]
         shown = [trade_structure(market["symbol"], trade, trade["time"]) for trade in told]
-        return within(shown, since, limit)
+        return counted(not_before(shown, since), since, limit)
 
     async def fetch_ohlcv(
         self,
@@ -122,6 +126,7 @@ class PublicMethods(Venue):
     ) -> list[list[float]]:
         """Return the last candles that the node keeps; a time without a trade has none."""
         require_none(params)
+        require_limit(limit)
         if timeframe not in self.timeframes:
             raise BadRequest(f"plimsoll: timeframes are {', '.join(self.timeframes)}")
         market = await self._loaded(symbol)
@@ -129,16 +134,14 @@ class PublicMethods(Venue):
             path = f"/candles?market={market['id']}&interval={timeframe}&limit={KEPT_MAX}"
             told = (await (await self.session()).get(path))["candles"]
         candles = [candle_structure(one) for one in told if one["start"] >= (since or 0)]
-        if limit is None:
-            return candles
-        # From a moment on, or else up to now, as CCXT counts them.
-        return candles[-limit:] if since is None else candles[:limit]
+        return counted(candles, since, limit)
 
     async def watch_order_book(
         self, symbol: str, limit: int | None = None, params: Structure | None = None
     ) -> Structure:
         """Return the book as soon as it differs from what this returned last."""
         require_none(params)
+        require_limit(limit)
         market = await self._loaded(symbol)
         name = market["id"]
         with translated():
@@ -148,7 +151,9 @@ class PublicMethods(Venue):
                 # The snapshot was told before the answer to what is asked after it.
                 await session.request("ping", {})
             book = self._books[name]
-            while book.ended is None and self._book_seen.get(name) == book.seq:
+            # Read once: another task that waits for this book, and hears first, moves it on.
+            seen = self._book_seen.get(name)
+            while book.ended is None and (seen == book.seq or not book.known):
                 await feeds.next_block()
             if book.ended is not None:
                 # Whoever asks next asks the server again, and has its answer.
@@ -166,13 +171,14 @@ class PublicMethods(Venue):
     ) -> list[Structure]:
         """Wait for public trades, and return those that nobody was told of here."""
         require_none(params)
+        require_limit(limit)
         market = await self._loaded(symbol)
         with translated():
             feeds = await self.feeds()
             await feeds.follow_trades(market["id"])
             news = await feeds.trade_news[market["id"]].take()
         trades = [trade_structure(market["symbol"], trade, time) for trade, time in news]
-        return within(trades, since, limit)
+        return newest(trades, since, limit)
 
     async def _loaded(self, symbol: str) -> Structure:
         await self.load_markets()
@@ -184,7 +190,27 @@ class PublicMethods(Venue):
         return feeds.time or await self.fetch_time()
 
 
-def within(items: list[Structure], since: int | None, limit: int | None) -> list[Structure]:
-    """Return the newest ``limit`` of those that are not older than ``since``."""
-    fitting = [one for one in items if since is None or (one["timestamp"] or 0) >= since]
-    return fitting if limit is None else fitting[-limit:]
+def require_limit(limit: int | None) -> None:
+    """Raise ``BadRequest`` for what is no number of rows: one below zero would count otherwise."""
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise BadRequest("plimsoll: limit is an integer from 1")
+
+
+def counted(items: list[T], since: int | None, limit: int | None) -> list[T]:
+    """Return ``limit`` of ``items``: the first where ``since`` was told, else the newest.
+
+    So CCXT counts what is fetched: whoever goes on from ``since`` misses nothing.
+    """
+    if limit is None:
+        return items
+    return items[-limit:] if since is None else items[:limit]
+
+
+def not_before(items: list[Structure], since: int | None) -> list[Structure]:
+    """Return those that are not older than ``since``."""
+    return [one for one in items if since is None or (one["timestamp"] or 0) >= since]
+
+
+def newest(items: list[Structure], since: int | None, limit: int | None) -> list[Structure]:
+    """Return the newest ``limit`` of those that are not older than ``since``: what is watched."""
+    return counted(not_before(items, since), None, limit)

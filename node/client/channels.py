@@ -136,6 +136,8 @@ class Channels:
     def disconnected(self) -> None:
         """Forget what fell behind on the connection that is gone: a new one asks for everything."""
         self._outdated = asyncio.Queue()
+        for subscription in self:
+            subscription.current = False
 
     async def _mend_one(self) -> Subscription | None:
         """Ask for the next channel that waits for it; return it if it need not be asked for again.

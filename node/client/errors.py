@@ -3,7 +3,18 @@
 from typing import Any
 
 from node.types import errors
-from node.types.errors import PlimsollError, Unavailable
+from node.types.errors import CommandRejected, PlimsollError, Unavailable
+
+# What reading a message raises that does not have the form it should have.
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    CommandRejected,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class ConnectionLost(Unavailable):

@@ -1,26 +1,21 @@
 """What a server says of itself when a connection opens."""
 
+import asyncio
+from urllib.parse import urlsplit
+
 import aiohttp
 import msgspec
 
-from node.client.errors import ConnectionLost
+from node.client.channels import ANSWER_S
+from node.client.errors import UNREADABLE, ConnectionLost
+from node.client.rest_calls import call
+from node.client.subscription import Message
 from node.types.blocks import Domain
-from node.types.errors import CommandRejected
+from node.types.errors import ConfigInvalid
 from node.types.ids import Address, address_from_hex
 from node.types.rules import Rules, decode_rules
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
-
-# What reading a message raises that does not have the form it should have.
-UNREADABLE = (
-    ArithmeticError,
-    AttributeError,
-    CommandRejected,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 class Hello(msgspec.Struct, frozen=True, gc=False):
@@ -42,12 +37,42 @@ def hello_from(text: str) -> Hello:
 
 
 async def introduction(http: aiohttp.ClientSession, url: str) -> tuple[Rules, Hello]:
-    """Return the exchange's rules and its hello. Raises ``ConnectionLost`` if no node is there."""
+    """Return the exchange's rules and its hello.
+
+    Raises ``ConnectionLost`` if no node is there, or none that answers within ``ANSWER_S``.
+    """
     try:
-        async with http.get(url + "/rules") as response:
-            rules = decode_rules(msgspec.json.decode(await response.read())["canonical"].encode())
-        async with http.ws_connect(url + "/ws", max_msg_size=MESSAGE_BYTES_MAX) as greeting:
-            return rules, hello_from(await greeting.receive_str())
+        async with asyncio.timeout(ANSWER_S):
+            rules = _rules_in(await call(http, url, "/rules"))
+            async with http.ws_connect(url + "/ws", max_msg_size=MESSAGE_BYTES_MAX) as greeting:
+                return rules, hello_from(await greeting.receive_str())
+    except TimeoutError as silence:
+        raise silent(url) from silence
+    except ConnectionLost as error:
+        raise ConnectionLost(node=url, detail=error.values["detail"]) from error
     # Something else may answer there: then it is no JSON, or not this one.
     except (aiohttp.ClientError, OSError, *UNREADABLE) as error:
         raise ConnectionLost(node=url, detail=str(error)) from error
+
+
+def _rules_in(shown: Message) -> Rules:
+    if "canonical" not in shown:
+        raise ConnectionLost(detail="what answers there is no node")
+    return decode_rules(shown["canonical"].encode())
+
+
+def silent(url: str) -> ConnectionLost:
+    """Return the error for a node that takes connections and says nothing."""
+    return ConnectionLost(node=url, detail=f"it does not answer within {ANSWER_S:g} s")
+
+
+def node_url(text: str) -> str:
+    """Return where a node is, without a slash at its end. Raises ``ConfigInvalid``."""
+    try:
+        parts = urlsplit(text)
+        named = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        named = False
+    if not named:
+        raise ConfigInvalid(faults=(f"node: {text}: http://host:port allowed",))
+    return text.rstrip("/")

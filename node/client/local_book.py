@@ -4,7 +4,7 @@ After each message the book is held against the message's checksum, and must not
 that fails is shown to nobody: whoever asks for it gets ``BookUnknown`` until the next snapshot.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -34,7 +34,7 @@ class FeedMismatch(Unavailable):
 
 
 class BookUnknown(Unavailable):
-    """No book of ``market`` can be shown: no snapshot came yet, or what came last did not fit."""
+    """No book of ``market`` can be shown: what came last does not fit, or nobody is telling it."""
 
     code = 2104
 
@@ -43,22 +43,34 @@ Level = tuple[str, str]
 """The price and the size of one level, as the server wrote them."""
 
 
+def always_told() -> bool:
+    """Return what holds of a book that is fed by hand."""
+    return True
+
+
 class FollowedBook:
     """What is kept of one market, message by message, and whether it can be shown.
 
-    ``seq`` is the log sequence up to which it is complete, and ``known`` whether it can be shown.
-    ``ended`` is why it never will be again.
+    ``seq`` is the log sequence up to which it is complete. ``ended`` is why it can never be shown
+    again. ``is_told`` says whether the server is telling of it now: one that is not may be long
+    past, and is not shown either.
     """
 
     def __init__(self, market: str) -> None:
         self.market = market
         self.seq = 0
-        self.known = False
         self.ended: PlimsollError | None = None
+        self.is_told: Callable[[], bool] = always_told
+        self._fits = False
+
+    @property
+    def known(self) -> bool:
+        """Return whether it can be shown."""
+        return self._fits and self.is_told()
 
     def end(self, error: PlimsollError) -> None:
         """Show no more, and raise ``error`` instead: nobody tells how it goes on."""
-        self.known, self.ended = False, error
+        self._fits, self.ended = False, error
 
     def _begins_anew(self, message: dict[str, Any]) -> bool:
         """Return whether ``message`` is a snapshot; until it is taken in, nothing can be shown.
@@ -66,9 +78,9 @@ class FollowedBook:
         Raises ``FeedGap`` if a message is missing before it, which leaves the book as it is.
         """
         snapshot: bool = message["type"] == "snapshot"
-        if not snapshot and (not self.known or message["prev_seq"] != self.seq):
+        if not snapshot and (not self._fits or message["prev_seq"] != self.seq):
             raise FeedGap(expected=self.seq, found=message["prev_seq"])
-        self.known = False
+        self._fits = False
         return snapshot
 
     def _require_known(self) -> None:
@@ -107,7 +119,7 @@ class LocalBook(FollowedBook):
             (level_entry(*level) for level in self._best(self._bids, CHECKSUM_DEPTH)),
             (level_entry(*level) for level in self._best(self._asks, CHECKSUM_DEPTH)),
         )
-        self.known = True
+        self._fits = True
 
     def bids(self, depth: int | None = None) -> list[Level]:
         """Return (price, size) of the best ``depth`` bids, best first. Raises ``BookUnknown``."""

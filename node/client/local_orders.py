@@ -46,7 +46,7 @@ class LocalOrders(FollowedBook):
         self.seq = message["seq"]
         self._require_uncrossed()
         require_checksum(message["checksum"], self._entries("buy"), self._entries("sell"))
-        self.known = True
+        self._fits = True
 
     def orders(self, side: str, depth: int | None = None) -> list[QueuedOrder]:
         """Return the first ``depth`` orders of a side in priority. Raises ``BookUnknown``."""

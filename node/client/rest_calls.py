@@ -1,9 +1,11 @@
 """Single requests over HTTP, beside the socket."""
 
+from typing import Any
+
 import aiohttp
 import msgspec
 
-from node.client.errors import ConnectionLost, error_from_body
+from node.client.errors import UNREADABLE, ConnectionLost, error_from_body
 from node.client.subscription import Message
 
 
@@ -12,16 +14,24 @@ async def call(
 ) -> Message:
     """Return the answer to ``GET url/path``, or with a ``body`` to ``POST`` there.
 
-    Raises the server's error or ``ConnectionLost``.
+    Raises the server's error or ``ConnectionLost``, also where what answers is no node: a proxy
+    before one that is away answers with a page of its own.
     """
     data = None if body is None else msgspec.json.encode(body)
     try:
         async with http.request(
             "GET" if data is None else "POST", url + path, data=data
         ) as response:
-            answer: Message = msgspec.json.decode(await response.read())
+            status, raw = response.status, await response.read()
     except (aiohttp.ClientError, OSError) as error:
-        raise ConnectionLost(path=path, detail=str(error)) from error
-    if "error" in answer and response.status >= 400:
-        raise error_from_body(answer["error"])
+        raise ConnectionLost(path=path, detail=str(error) or repr(error)) from error
+    try:
+        answer: Message = msgspec.json.decode(raw, type=dict[str, Any])
+        refused = status >= 400 and "error" in answer
+        refusal = error_from_body(answer["error"]) if refused else None
+    except UNREADABLE as error:
+        detail = f"status {status}, and what came with it is not a node's: {error}"
+        raise ConnectionLost(path=path, detail=detail) from error
+    if refusal is not None:
+        raise refusal
     return answer

@@ -19,10 +19,10 @@ import msgspec
 import structlog
 
 from node.client.channels import ANSWER_S, Channels, is_final
-from node.client.errors import ConnectionLost, SubscriptionEnded
+from node.client.errors import UNREADABLE, ConnectionLost, SubscriptionEnded
 from node.client.fee_limit import FeeLimit
 from node.client.fills import Fills
-from node.client.hello import MESSAGE_BYTES_MAX, UNREADABLE, hello_from, introduction
+from node.client.hello import MESSAGE_BYTES_MAX, hello_from, introduction, node_url, silent
 from node.client.local_book import LocalBook
 from node.client.local_orders import LocalOrders
 from node.client.nonces import Nonces
@@ -220,9 +220,15 @@ class Session:
             begun.set()
 
         subscription = await self.subscribe(channel, take, market=market, ended=end)
+        reader.is_told = lambda: subscription.current
         await begun.wait()
         if subscription.error is not None:
             raise subscription.error
+
+    @property
+    def connected(self) -> bool:
+        """Return whether there is a connection, with every subscription renewed."""
+        return self._ready.is_set()
 
     async def ready(self) -> None:
         """Return as soon as there is a connection, with every subscription renewed."""
@@ -360,9 +366,11 @@ class Session:
 async def connect(url: str) -> AsyncIterator[Session]:
     """Connect to the node at ``url`` (``http://host:port``) and learn its rules and its domain.
 
-    Raises ``ConnectionLost`` if no node answers there at first; later losses are mended. Raises
-    ``WrongChain`` as soon as another rollup or another sequencer answers.
+    Raises ``ConnectionLost`` if no node answers there at first, within ``ANSWER_S`` for each of two
+    connections; later losses are mended. Raises ``WrongChain`` as soon as another rollup or another
+    sequencer answers, and ``ConfigInvalid`` for what is no address of a node.
     """
+    url = node_url(url)
     async with aiohttp.ClientSession() as http:
         rules, hello = await introduction(http, url)
         session = Session(http, url, rules, hello.domain, hello.sequencer)
@@ -370,8 +378,8 @@ async def connect(url: str) -> AsyncIterator[Session]:
         try:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(session.run())
-                await session.ready()
                 try:
+                    await _first_connection(session, url)
                     yield session
                 except Exception as error:  # noqa: BLE001 - raised again below
                     # Left to the group it would reach the caller wrapped: no `except` would fit.
@@ -382,3 +390,11 @@ async def connect(url: str) -> AsyncIterator[Session]:
             failed = wrong.exceptions[0]
         if failed is not None:
             raise failed
+
+
+async def _first_connection(session: Session, url: str) -> None:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await session.ready()
+    except TimeoutError as silence:
+        raise silent(url) from silence

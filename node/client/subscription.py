@@ -24,9 +24,9 @@ _UNFIT: Final = (FeedGap, FeedCrossed, FeedMismatch)
 class Subscription:
     """What is asked for, who hears it, and ``seq``, the last message that was handed on.
 
-    ``asked``: the server has been asked to go on, and has not answered yet. ``resumed`` and
-    ``begun`` count the answers that went on and those that began anew. ``error``: why nothing more
-    will come.
+    ``asked``: the server has been asked to go on, and has not answered yet. ``current``: what was
+    handed on is how things stand, as far as the server has told. ``resumed`` and ``begun`` count
+    the answers that went on and those that began anew. ``error``: why nothing more will come.
     """
 
     def __init__(self, params: Message, handler: Handler, ended: Ended | None = None) -> None:
@@ -34,6 +34,7 @@ class Subscription:
         self.error: SubscriptionEnded | None = None
         self.seq: int | None = None
         self.asked = False
+        self.current = False
         self.resumed = 0
         self.begun = 0
         self._params = params
@@ -53,6 +54,7 @@ class Subscription:
         self.asked = False
         if result.get("resumed"):
             self.resumed += 1
+            self.current = True
         else:
             self.begun += 1
 
@@ -79,8 +81,11 @@ class Subscription:
             self._handler(message)
             return False
         if not self._follows(message, seq):
-            # What is older than what was handed on came already.
-            return self._ask() if self.seq is None or seq > self.seq else False
+            if self.seq is None or seq > self.seq:
+                return self._ask()
+            # It came already; where it tells all there is, nothing has happened since.
+            self.current = self.current or _tells_all(message)
+            return False
         if "parts" in message:
             if not self._fits(message):
                 return self._ask()
@@ -97,10 +102,11 @@ class Subscription:
             self.start_over()
             raise
         self.seq = seq
+        self.current = True
         return False
 
     def _follows(self, message: Message, seq: int) -> bool:
-        if "type" not in message or message["type"] == "snapshot":
+        if _tells_all(message):
             # It tells all there is, and is good where something happened since.
             return self.seq is None or seq > self.seq
         return self.seq is not None and message["prev_seq"] == self.seq
@@ -121,6 +127,11 @@ class Subscription:
         """Return whether this is the first time that it must be asked."""
         first, self.asked = not self.asked, True
         return first
+
+
+def _tells_all(message: Message) -> bool:
+    """Return whether ``message`` says how things stand, and not only what has changed."""
+    return "type" not in message or message["type"] == "snapshot"
 
 
 def _whole(parts: list[Message]) -> Message:

@@ -1,6 +1,6 @@
 """The dead man's switch, kept from going off for as long as the program lives and is connected.
 
-    async with armed(session, wallet, within_s=30):
+    async with armed(trader, within_s=30):
         ...                       # quote; whatever happens to this program, its orders end
 
 The exchange itself cancels the account's orders when it has heard nothing for ``within_s``: no
@@ -9,15 +9,14 @@ leaves room for two that are lost on the way.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from time import time
 from typing import Final
 
 import structlog
 
-from node.client.session import Session
-from node.client.wallet import Wallet
+from node.client.retry import RetryPolicy
+from node.client.trader import Trader
 from node.types.errors import NothingToCancel, PlimsollError
 from node.types.units import Millis
 
@@ -25,26 +24,16 @@ WITHIN_S_MIN: Final = 3.0
 """Shorter than this, a hiccup of the network would take a market maker's quotes away."""
 
 _PARTS: Final = 3
-_LIFETIME_MS: Final = 60_000
 _MS_PER_S: Final = 1_000
 
 _log = structlog.get_logger(__name__)
 
 
-def _wall_ms() -> Millis:
-    return Millis(int(time() * _MS_PER_S))
-
-
 @asynccontextmanager
 async def armed(
-    session: Session,
-    wallet: Wallet,
-    within_s: float = 30.0,
-    *,
-    on_disconnect: bool = False,
-    now_ms: Callable[[], Millis] = _wall_ms,
+    trader: Trader, within_s: float = 30.0, *, on_disconnect: bool = False
 ) -> AsyncIterator[None]:
-    """Keep the switch of the wallet's account set while the block runs.
+    """Keep the switch of the trader's account set while the block runs.
 
     ``on_disconnect`` also lets the orders go when the account's last connection ends; log in first,
     since without one they go at once. In the end, however the block ends, all orders are cancelled
@@ -54,15 +43,12 @@ async def armed(
     """
     if within_s < WITHIN_S_MIN:
         raise ValueError(f"within_s is {within_s}, at least {WITHIN_S_MIN} allowed")
+    # Past that, the next one says what this one would have.
+    retry = RetryPolicy(within_s=within_s / _PARTS)
 
     async def arm() -> None:
-        now = now_ms()
-        switch = wallet.set_switch(
-            Millis(now + int(within_s * _MS_PER_S)),
-            on_disconnect=on_disconnect,
-            expires=Millis(now + _LIFETIME_MS),
-        )
-        await session.send(switch)
+        cancel_at = Millis(trader.now_ms() + int(within_s * _MS_PER_S))
+        await trader.set_switch(cancel_at, on_disconnect=on_disconnect, retry=retry)
 
     async def keep() -> None:
         while True:
@@ -85,16 +71,15 @@ async def armed(
             finally:
                 keeper.cancel()
     finally:
-        await _disarm(session, wallet, now_ms)
+        await _disarm(trader)
     if failed is not None:
         raise failed
 
 
-async def _disarm(session: Session, wallet: Wallet, now_ms: Callable[[], Millis]) -> None:
-    expires = Millis(now_ms() + _LIFETIME_MS)
+async def _disarm(trader: Trader) -> None:
     try:
         with suppress(NothingToCancel):
-            await session.send(wallet.cancel_all(expires=expires))
-        await session.send(wallet.set_switch(expires=expires))
+            await trader.cancel_all()
+        await trader.set_switch()
     except PlimsollError as error:
         _log.warning("switch_left_set", error=type(error).__name__)

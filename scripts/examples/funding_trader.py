@@ -72,13 +72,13 @@ class FundingTrader:
 
     async def _hold(self, target: float) -> None:
         """Trade the difference to ``target``; what only closes may do nothing else."""
-        held = await self.position()
-        difference = target - held
-        if abs(difference) < self._exchange.market(self._symbol)["precision"]["amount"] / 2:
-            return
-        side = "buy" if difference > 0 else "sell"
-        closing = {"reduceOnly": True} if abs(target) < abs(held) and target * held >= 0 else {}
         try:
+            held = await self.position()
+            difference = target - held
+            if abs(difference) < self._exchange.market(self._symbol)["precision"]["amount"] / 2:
+                return
+            side = "buy" if difference > 0 else "sell"
+            closing = {"reduceOnly": True} if abs(target) < abs(held) and target * held >= 0 else {}
             order = await self._exchange.create_order(
                 self._symbol, "market", side, abs(difference), None, closing
             )

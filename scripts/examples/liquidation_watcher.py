@@ -18,6 +18,7 @@ from node.app.cli.options import DEFAULT_NODE
 from node.client.marks import MarkTable, follow_marks
 from node.client.session import Session, connect
 from node.client.valuation import Valued, market_called, value
+from node.types.errors import Unavailable
 from node.types.ids import Address, hex_from_address
 from node.types.units import decimal_from_units
 
@@ -41,6 +42,16 @@ class Watcher:
         for market in self._session.rules.markets:
             await self._session.subscribe("trades", self._trades, market=market.symbol)
         await self._session.subscribe("load", self._load)
+
+    async def run(self, accounts: list[Address], seconds: float) -> None:
+        """Look until the time is over; while the node is away, say so."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            try:
+                await self.look(accounts)
+            except Unavailable as away:
+                print(f"not seen: {away}")
+            await asyncio.sleep(LOOK_S)
 
     async def look(self, accounts: list[Address]) -> None:
         """Count what has been liquidated, and warn of what is near."""
@@ -90,10 +101,7 @@ async def main(asked: argparse.Namespace) -> None:
     async with connect(asked.node) as session:
         watcher = Watcher(session, await follow_marks(session), asked.near)
         await watcher.follow()
-        ends = time.monotonic() + asked.seconds
-        while time.monotonic() < ends:
-            await watcher.look(accounts)
-            await asyncio.sleep(LOOK_S)
+        await watcher.run(accounts, asked.seconds)
         print(
             f"{watcher.trades.total()} trades, {watcher.liquidations} liquidations since the node's"
             f" start, {watcher.warned} warnings"

@@ -5,7 +5,8 @@
     plimsoll deposit 10000 --key dev:1 --faucet
     python scripts/examples/market_maker.py --key dev:1 --seconds 30
 
-Each round is one signed action: the old quotes are cancelled and the new ones placed at once.
+Each round is one signed action: the old quotes are cancelled and the new ones placed at once. The
+dead man's switch is kept set meanwhile: whatever happens to this program, its quotes end.
 """
 
 import argparse
@@ -18,15 +19,17 @@ from node.app.cli.arguments import read_market, read_units
 from node.app.cli.options import DEFAULT_NODE, read_key
 from node.client.marks import MarkTable, follow_marks
 from node.client.session import connect
+from node.client.switch import armed
 from node.client.trader import Trader
 from node.client.valuation import lots_of
 from node.types.commands import CancelOrder, NewOrder, OrderType, Side
-from node.types.errors import CommandRejected, NothingToCancel, Unavailable
+from node.types.errors import CommandRejected, Unavailable
 from node.types.ids import MarketId, OrderId, hex_from_address
 from node.types.rules import MarketRules
 from node.types.units import Lots, Ticks
 
 ROUND_S = 0.5
+SWITCH_S = 15.0
 
 
 def quotes(mark: int, held: int, size: int, most: int, half: Decimal, skew: Decimal) -> list[Any]:
@@ -59,48 +62,47 @@ class Maker:
     async def run(self, seconds: float, half: Decimal, skew: Decimal) -> None:
         """Quote until the time is over or the task is cancelled; leave no order behind."""
         ends = time.monotonic() + seconds
-        try:
+        # It cancels everything in the end, and lets the exchange do so if this cannot any more.
+        async with armed(self._trader, SWITCH_S):
             while time.monotonic() < ends:
-                await self._quote(half, skew)
+                await self.quote(half, skew)
                 await asyncio.sleep(ROUND_S)
-        finally:
-            try:
-                # Sent again while the node has no time for it: a forgotten quote is a gift.
-                await self._trader.cancel_all(self._market)
-            except NothingToCancel:
-                print("no quote was left")
 
-    async def _quote(self, half: Decimal, skew: Decimal) -> None:
-        symbol = self._rules.symbol
-        mark = self._marks.prices.get(symbol)
+    async def quote(self, half: Decimal, skew: Decimal) -> None:
+        """Replace the quotes, where there is a mark and the node takes them."""
+        mark = self._marks.prices.get(self._rules.symbol)
         if mark is None:
             print("waiting for a mark")
             return
-        shown = await self.account()
-        held = sum(
-            lots_of(position["size"], self._rules)
-            for position in shown["positions"]
-            if position["market"] == symbol
-        )
-        sides = quotes(mark, held, self._size, 10 * self._size, half, skew)
-        new = tuple(
-            NewOrder(self._market, side, OrderType.POST_ONLY, price, self._size)
-            for side, price in sides
-        )
-        old = tuple(
-            CancelOrder(OrderId(order["order_id"]))
-            for order in shown["orders"]
-            if order["market"] == symbol
-        )
         try:
+            shown = await self.account()
+            held, old = self._standing(shown)
+            new = tuple(
+                NewOrder(self._market, side, OrderType.POST_ONLY, price, self._size)
+                for side, price in quotes(mark, held, self._size, 10 * self._size, half, skew)
+            )
             result = await self._trader.place(new, old, deadline_ms=500)
         except (CommandRejected, Unavailable) as refusal:
-            # Too late, too busy, or the mark too old: the next round begins anew.
+            # Too late, too busy, away, or the mark too old: the next round begins anew.
             print(f"not quoted: {refusal}")
             return
         self.rounds += 1
         resting = sum(item.get("status") == "resting" for item in result["results"])
         print(f"mark {mark} holding {held}: {resting} quotes rest, {len(old)} were replaced")
+
+    def _standing(self, shown: dict[str, Any]) -> tuple[int, tuple[CancelOrder, ...]]:
+        """Return the lots that are held in the market, and what cancels the quotes there."""
+        symbol = self._rules.symbol
+        held = sum(
+            lots_of(position["size"], self._rules)
+            for position in shown["positions"]
+            if position["market"] == symbol
+        )
+        return held, tuple(
+            CancelOrder(OrderId(order["order_id"]))
+            for order in shown["orders"]
+            if order["market"] == symbol
+        )
 
     async def account(self) -> dict[str, Any]:
         """Return the account as the node shows it."""

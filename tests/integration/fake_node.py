@@ -28,7 +28,7 @@ class FakeNode:
         self.actions: list[dict[str, Any]] = []
         self.rounds: list[dict[str, Any]] = []
         self.connections = 0
-        self._hang_up_each = hang_up_each
+        self.hang_up_each = hang_up_each
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -68,7 +68,7 @@ class FakeNode:
             body = msgspec.json.decode(message.data)
             if body["method"] == "action":
                 self.actions.append(body["params"])
-                if self._hang_up_each and len(self.actions) % self._hang_up_each == 0:
+                if self.hang_up_each and len(self.actions) % self.hang_up_each == 0:
                     break
             else:
                 self.rounds.append(body["params"])

@@ -1,5 +1,7 @@
 """The adapter's conditions, edits, switch and candles, against a node with a real state."""
 
+import asyncio
+
 import pytest
 
 from node.client.ccxt_errors import (
@@ -8,6 +10,9 @@ from node.client.ccxt_errors import (
     InvalidOrder,
     OrderNotFound,
 )
+from node.client.ccxt_feeds import Feeds
+from node.client.ccxt_venue import Structure
+from node.client.subscription import Message
 from tests.examples import ALICE, BOB, START_MS
 from tests.integration.api_node import running_node
 from tests.integration.test_ccxt_adapter import BTC, ETH, MARK, limit, trading, two_traders
@@ -233,3 +238,78 @@ async def test_trades_of_before_are_fetched_and_those_of_later_watched() -> None
         [late] = await bob.watch_trades(BTC)
         assert (late["amount"], late["timestamp"]) == (0.3, START_MS)
         assert await bob.fetch_trades(BTC) == [early, late]
+        # Whoever goes on from a moment must not be given the other end.
+        assert await bob.fetch_trades(BTC, START_MS, 1) == [early]
+        assert await bob.fetch_trades(BTC, None, 1) == [late]
+        assert await bob.fetch_trades(BTC, START_MS + 1, 1) == []
+        await bob.create_order(BTC, "market", "buy", 0.1)
+        await bob.create_order(BTC, "market", "buy", 0.4)
+        assert [one["amount"] for one in await bob.watch_trades(BTC, START_MS, 1)] == [0.4]
+        for limited in (0, -1):
+            for ask in (bob.fetch_trades, bob.watch_trades, bob.fetch_open_orders, bob.fetch_ohlcv):
+                with pytest.raises(BadRequest):
+                    await ask(BTC, limit=limited)
+
+
+async def test_numbers_out_of_range_are_refused_before_anything_is_signed() -> None:
+    async with two_traders() as (alice, _):
+        placed = await alice.create_order(BTC, "limit", "buy", 1, 4_990)
+        for amount, price in ((-0.5, 5_000), (1e15, 5_000), (1, 1e18), (1, -5), (1e30, 5_000)):
+            with pytest.raises((InvalidOrder, BadRequest)):
+                await alice.create_order(BTC, "limit", "buy", amount, price)
+            with pytest.raises((InvalidOrder, BadRequest)):
+                await alice.edit_order(placed["id"], BTC, "limit", "buy", amount, price)
+        for slippage in (-0.01, 1, 2):
+            with pytest.raises(InvalidOrder):
+                await alice.create_order(BTC, "market", "buy", 1, None, {"slippage": slippage})
+        for missing in ("symbol", "type", "side", "amount"):
+            order = {"symbol": BTC, "type": "limit", "side": "buy", "amount": 1, "price": 5_000}
+            with pytest.raises(ArgumentsRequired, match=missing):
+                await alice.create_orders([order | {missing: None}])
+        for margin in (-1, 0, 1e13, 1e30):
+            with pytest.raises(BadRequest):
+                await alice.add_margin(BTC, margin)
+            with pytest.raises(BadRequest):
+                await alice.reduce_margin(BTC, margin)
+        with pytest.raises(BadRequest):
+            await alice.cancel_all_orders_after(1 << 64)
+        [found] = await alice.fetch_open_orders()
+        assert (found["amount"], found["price"]) == (1.0, 4_990.0)
+
+
+async def test_an_order_can_be_edited_as_soon_as_it_was_placed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tell = Feeds._block
+
+    def tell_late(feeds: Feeds, message: Message) -> None:
+        asyncio.get_running_loop().call_later(0.02, tell, feeds, message)
+
+    monkeypatch.setattr(Feeds, "_block", tell_late)
+    async with two_traders() as (alice, _):
+        placed = await alice.create_order(BTC, "limit", "buy", 1, 4_990)
+        edited = await alice.edit_order(placed["id"], BTC, "limit", "buy", 2)
+        assert (edited["id"], edited["amount"]) == (placed["id"], 2.0)
+
+
+async def test_tasks_that_watch_two_markets_take_nothing_from_each_other() -> None:
+    async with two_traders() as (alice, bob):
+        await bob.fetch_balance()
+
+        async def watched(symbol: str, count: int) -> list[Structure]:
+            seen: list[Structure] = []
+            while len(seen) < count:
+                seen += await bob.watch_my_trades(symbol)
+            return seen
+
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            tasks = [group.create_task(watched(symbol, 3)) for symbol in (BTC, ETH)]
+            await asyncio.sleep(0)
+            for _ in range(3):
+                for symbol, price in ((BTC, 5_000), (ETH, 200)):
+                    await alice.create_order(symbol, "limit", "sell", 0.1, price)
+                    await bob.create_order(symbol, "limit", "buy", 0.1, price)
+        for task, symbol in zip(tasks, (BTC, ETH), strict=True):
+            seen = task.result()
+            assert {trade["symbol"] for trade in seen} == {symbol}
+            assert len({trade["id"] for trade in seen}) == 3

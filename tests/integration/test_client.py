@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from node.app.cli.money import open_withdrawal
 from node.client.local_book import LocalBook
 from node.client.session import connect
 from node.client.switch import armed
+from node.client.trader import OutcomeUnknown, Trader
 from node.types.commands import NewOrder, OrderType, Side
 from node.types.errors import InsufficientCollateral, NonceUsed, NothingToCancel
 from node.types.ids import hex_from_address
@@ -18,6 +20,7 @@ from node.types.units import Lots, Millis, Money, Ticks
 from tests.architecture.sources import TOP
 from tests.examples import ALICE, BOB, MALLORY, START_MS
 from tests.integration.api_node import BTC, PRICE, running_node
+from tests.integration.fake_node import FakeNode
 
 EXPIRES = Millis(START_MS + 60_000)
 ORDER = NewOrder(BTC, Side.BUY, OrderType.GTC, Ticks(PRICE), Lots(100))
@@ -56,14 +59,14 @@ async def test_a_switch_is_kept_set_while_the_program_lives_and_off_afterwards()
         return START_MS
 
     async with running_node() as node, connect(node.url) as session:
-        wallet = session.wallet(ALICE.key)
+        trader = await Trader.open(session, ALICE.key, now_ms=now)
         with pytest.raises(ValueError, match="at least"):
-            async with armed(session, wallet, 0.5):
+            async with armed(trader, 0.5):
                 pass
 
         async def quote_and_fail() -> None:
-            async with armed(session, wallet, 3.0, on_disconnect=True, now_ms=now):
-                await session.send(wallet.place((ORDER,), expires=EXPIRES))
+            async with armed(trader, 3.0, on_disconnect=True):
+                await trader.place((ORDER,))
                 account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
                 at = START_MS + 3_000
                 assert account["switch"] == {"cancel_at": at, "on_disconnect": True}
@@ -76,6 +79,21 @@ async def test_a_switch_is_kept_set_while_the_program_lives_and_off_afterwards()
         assert account["orders"] == []
 
 
+async def test_the_switch_stays_set_though_others_use_up_the_keys_nonces() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        keeper, other = [
+            await Trader.open(session, ALICE.key, now_ms=lambda: START_MS) for _ in range(2)
+        ]
+        await other.place((ORDER,))
+        async with armed(keeper, 3.0):
+            account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
+            assert account["switch"]["cancel_at"] == START_MS + 3_000
+            await other.place((ORDER,))
+        account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
+        assert (account["switch"]["cancel_at"], account["orders"]) == (0, [])
+        assert keeper.renewed > 0
+
+
 async def withdraw_far_too_much(url: str) -> None:
     async with connect(url) as session:
         wallet = session.wallet(ALICE.key)
@@ -86,6 +104,32 @@ async def test_a_refusal_reaches_whoever_stands_around_the_connection() -> None:
     async with running_node() as node:
         with pytest.raises(InsufficientCollateral):
             await withdraw_far_too_much(node.url)
+
+
+async def test_a_withdrawal_whose_answer_was_lost_is_asked_about_under_its_own_nonce() -> None:
+    node = FakeNode(hang_up_each=1)
+    async with node.serving() as url:
+        async with connect(url) as session:
+            with pytest.raises(OutcomeUnknown) as unknown:
+                await open_withdrawal(session, ALICE.key, Money(250), nonce=0)
+        node.hang_up_each = 0
+        async with connect(url) as session:
+            await open_withdrawal(session, ALICE.key, Money(250), unknown.value.values["nonce"])
+    first, second = node.actions
+    assert first["nonce"] == second["nonce"]
+
+
+async def test_a_withdrawal_under_a_nonce_that_is_used_is_not_told_to_be_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise NonceUsed(nonce=1, highest=1, lowest=0)
+
+    monkeypatch.setattr(Trader, "send", refuse)
+    async with FakeNode().serving() as url, connect(url) as session:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await open_withdrawal(session, ALICE.key, Money(250), nonce=1)
+    assert unknown.value.values == {"nonce": 1, "answer": NonceUsed.code}
 
 
 def examples_of(document: str) -> list[str]:

@@ -3,15 +3,23 @@
 import asyncio
 import re
 import sys
+from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from node.adapters.key_signer import KeySigner
 from node.app.exchange import dev_key
+from node.client.ccxt_adapter import PlimsollExchange
+from node.client.marks import follow_marks
+from node.client.session import connect
+from node.client.trader import Trader
 from node.simulation.replay.funding import fund
 from node.types.ids import Address, hex_from_address
-from node.types.units import Money
+from node.types.units import Lots, Money
+from tests.examples import ALICE, START_MS
+from tests.integration.api_node import running_node
 from tests.integration.daemon import SOURCE, WITHIN_S, node_on_chain
 from tests.integration.load import DOLLAR, l1_account, load_on
 
@@ -33,6 +41,52 @@ async def run(name: str, *arguments: str) -> tuple[int, str, str]:
         output, errors = await process.communicate()
     assert process.returncode is not None
     return process.returncode, output.decode(), errors.decode()
+
+
+async def test_the_examples_outlive_a_node_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(SOURCE / "scripts" / "examples"))
+    maker, watcher, funding = map(
+        import_module, ("market_maker", "liquidation_watcher", "funding_trader")
+    )
+    async with running_node() as node, connect(node.url) as session:
+        trader = await Trader.open(session, ALICE.key, now_ms=lambda: START_MS)
+        marks = await follow_marks(session)
+        rules = session.rules.markets[0]
+        config = {"url": node.url, "privateKey": ALICE.key.hex()}
+        async with PlimsollExchange(config, now_ms=lambda: START_MS) as exchange:
+            quotes = maker.Maker(trader, marks, 1, rules, Lots(100))
+            seen = watcher.Watcher(session, marks, 0.0)
+            held = funding.FundingTrader(exchange, "BTC/USDC:USDC", 0.01)
+            await node.server.stop()
+            monkeypatch.setattr(watcher, "LOOK_S", 0)
+            await quotes.quote(Decimal("0.0005"), Decimal("0.001"))
+            await seen.run([ALICE.address], 0.01)
+            await held._hold(0.01)
+    told = capsys.readouterr().out
+    assert all(f"not {what}: " in told for what in ("quoted", "seen", "traded"))
+
+
+async def test_the_market_makers_quotes_hang_on_its_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SOURCE / "scripts" / "examples"))
+    maker = import_module("market_maker")
+    async with running_node() as node, connect(node.url) as session:
+        trader = await Trader.open(session, ALICE.key, now_ms=lambda: START_MS)
+        marks = await follow_marks(session)
+        quotes = maker.Maker(trader, marks, 1, session.rules.markets[0], Lots(100))
+        running = asyncio.ensure_future(quotes.run(60.0, Decimal("0.0005"), Decimal("0.001")))
+        async with asyncio.timeout(WITHIN_S):
+            while not quotes.rounds:  # noqa: ASYNC110 - nobody announces it
+                await asyncio.sleep(0)
+        shown = await quotes.account()
+        assert len(shown["orders"]) == 2
+        assert shown["switch"]["cancel_at"] == START_MS + maker.SWITCH_S * 1_000
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        shown = await quotes.account()
+        assert (shown["orders"], shown["switch"]["cancel_at"]) == ([], 0)
 
 
 @pytest.mark.lengthy

@@ -13,7 +13,7 @@ from node.client.trader import Trader
 from node.types.commands import CancelOrder, NewOrder, OrderType, Side
 from node.types.errors import DeadlineExceeded
 from node.types.ids import ClientOrderId
-from node.types.units import Lots, Ticks
+from node.types.units import Lots, Millis, Ticks
 from tests.architecture.sources import TOP
 from tests.examples import ALICE, START_MS
 from tests.integration.api_node import BTC, PRICE, running_node
@@ -67,8 +67,12 @@ def cancel(number: int) -> CancelOrder:
     return CancelOrder(client_id=ClientOrderId(number))
 
 
+def _still() -> Millis:
+    return START_MS
+
+
 async def trader_at(session: Session) -> Trader:
-    return await Trader.open(session, ALICE.key, now_ms=lambda: START_MS)
+    return await Trader.open(session, ALICE.key, now_ms=_still)
 
 
 async def test_five_hundred_sends_at_once_each_get_their_own_result() -> None:
@@ -129,6 +133,21 @@ async def test_two_processes_with_one_key_do_not_stand_in_each_others_way(
             shown = await session.get(f"/account/0x{ALICE.address.hex()}")
         assert shown["orders"] == []
         assert shown["nonces"][f"0x{ALICE.address.hex()}"] >= 4 * EACH
+
+
+async def test_two_senders_of_the_very_same_order_have_one_each() -> None:
+    async with running_node() as node, connect(node.url) as one, connect(node.url) as other:
+        traders = [
+            Trader(session, session.wallet(ALICE.key, first_nonce=10), now_ms=_still, seed=seed)
+            for seed, session in enumerate((one, other))
+        ]
+        same = NewOrder(BTC, Side.BUY, OrderType.GTC, Ticks(PRICE), Lots(100))
+        for _ in range(3):
+            answers = await asyncio.gather(*(trader.place((same,)) for trader in traders))
+            first, second = (answer["results"][0]["order_id"] for answer in answers)
+            assert first != second
+        shown = await one.get(f"/account/0x{ALICE.address.hex()}")
+        assert len(shown["orders"]) == 6
 
 
 async def test_a_deadline_that_passes_in_the_queue_is_told() -> None:

@@ -2,12 +2,14 @@
 
 Exit codes: 0 done · 1 a check found a difference, or the exchange refused an action · 2 the
 command or the configuration is wrong · 3 integrity: data or chain are not what they must be ·
-4 something did not answer, try again.
+4 something did not answer, try again · 5 an answer was lost: look what it came to before trying
+again · 6 a fault of this program itself, with its traceback.
 """
 
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -45,8 +47,14 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
 EXIT_CODES: Final = (
     "Exit codes: 0 done · 1 refused by the exchange, or a check found a difference · 2 the command"
     " or the configuration is wrong · 3 integrity: data or chain are not what they must be · 4 no"
-    " answer, or not now: try again."
+    " answer, or not now: try again · 5 an answer was lost: look before sending again · 6 a fault"
+    " of this program."
 )
+
+_OUR_FAULT: Final = 6
+
+_OUTCOME_UNKNOWN: Final = 2110
+"""By number, like its advice: the client that raises it is not imported for every command."""
 
 
 def application(families: Iterable[str] = FAMILIES) -> typer.Typer:
@@ -79,10 +87,12 @@ def main() -> None:
     """Run the command line; an error of this project is one line and an exit code."""
     try:
         _application_for(sys.argv[1:])()
-    except (PlimsollError, BaseExceptionGroup) as raised:
+    except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - it is shown whole
         errors = list(_ours(raised))
         if not errors:
-            raise
+            # Python's own exit code would be 1, which says that a check found a difference.
+            traceback.print_exception(raised)
+            sys.exit(_OUR_FAULT)
         _tell(errors[0])
         sys.exit(_exit_code(errors[0]))
 
@@ -148,6 +158,8 @@ def _tell(error: PlimsollError) -> None:
 def _exit_code(error: PlimsollError) -> int:
     if isinstance(error, IntegrityError):
         return 3
+    if error.code == _OUTCOME_UNKNOWN:
+        return 5
     if isinstance(error, Unavailable):
         return 4
     return 1 if isinstance(error, CommandRejected) else 2

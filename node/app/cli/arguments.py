@@ -8,10 +8,18 @@ import re
 from pathlib import Path
 from typing import Final
 
+from node.codec.ranges import MONEY_MAX
 from node.types.errors import ConfigInvalid, PlimsollError
 from node.types.ids import Address, MarketId, address_from_hex
 from node.types.rules import MarketRules, Rules
-from node.types.units import MONEY_DECIMALS, UINT64_MAX, Millis, Money, units_from_decimal
+from node.types.units import (
+    MONEY_DECIMALS,
+    UINT64_MAX,
+    Millis,
+    Money,
+    decimal_from_units,
+    units_from_decimal,
+)
 
 _UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION: Final = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
@@ -32,8 +40,8 @@ def read_money(name: str, text: str) -> Money:
         amount = units_from_decimal(text, MONEY_DECIMALS)
     except PlimsollError:
         amount = 0
-    if amount <= 0:
-        fault = f"{name}: {text}: a positive decimal with up to {MONEY_DECIMALS} places allowed"
+    if not 0 < amount <= MONEY_MAX:
+        fault = f"{name}: {text}: {_allowed(MONEY_DECIMALS, MONEY_MAX)}"
         raise ConfigInvalid(faults=(fault,))
     return Money(amount)
 
@@ -44,10 +52,15 @@ def read_units(name: str, text: str, decimals: int) -> int:
         units = units_from_decimal(text, decimals)
     except PlimsollError:
         units = 0
-    if units <= 0:
-        fault = f"{name}: {text}: a positive decimal with up to {decimals} places allowed"
+    if not 0 < units <= UINT64_MAX:
+        fault = f"{name}: {text}: {_allowed(decimals, UINT64_MAX)}"
         raise ConfigInvalid(faults=(fault,))
     return units
+
+
+def _allowed(decimals: int, most: int) -> str:
+    highest = decimal_from_units(most, decimals)
+    return f"a decimal above 0, with up to {decimals} places and at most {highest}, allowed"
 
 
 def read_duration(name: str, text: str) -> int:

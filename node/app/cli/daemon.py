@@ -15,6 +15,7 @@ from rich.console import Console
 
 from node.adapters.devnet.process import DevnetProcess
 from node.adapters.devnet.settings import DEFAULT_CHAIN_ID, DevnetSettings
+from node.adapters.history_engine import shown
 from node.adapters.http.open_files import require_files
 from node.adapters.http.server import require_free
 from node.app.cli.arguments import require_places
@@ -187,8 +188,14 @@ def devnet(
 def check_config(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Check a configuration and its rules, and print what the node would run with."""
+    """Check a configuration and its rules, and print what the node would run with.
+
+    A password in the history's URL is not shown.
+    """
     read = read_config(config)
+    if read.history.url:
+        named = msgspec.structs.replace(read.history, url=shown(read.history.url))
+        read = msgspec.structs.replace(read, history=named)
     console = Console(soft_wrap=True)
     for name in read.__struct_fields__:
         if name != "rules":

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from node.adapters.data_folder import DataFolder, Identity, stored_identity
 from node.adapters.history_engine import FILE_NAME, shown, url_of
 from node.adapters.history_export import HistoryExport
+from node.adapters.history_owner import Owner, hex_text, owner_of
 from node.adapters.history_store import HistoryStore
 from node.adapters.journal_segment import first_sequence_of, segments_in
 from node.adapters.l1_chain import L1Chain
@@ -188,13 +189,10 @@ def export(
     except OSError as error:
         raise PathUnusable(path=str(to), detail=error.strerror) from error
     begun = perf_counter()
-    exported = HistoryExport(url_of(read.history.url, read.data), read.rules)
-    try:
-        # Every file ends where history ended at the start, whatever is written meanwhile.
-        last = exported.written()
-        rows = _export(exported, names, to, since, until, last)
-    finally:
-        exported.close()
+    where = url_of(read.history.url, read.data)
+    with HistoryExport(where, read.rules, _owner(read)) as exported:
+        last = exported.sequence
+        rows = _export(exported, names, to, since, until)
     summary = {
         "to": str(to),
         "sequence": last,
@@ -205,15 +203,24 @@ def export(
 
 
 def _export(
-    exported: HistoryExport, names: list[str], to: Path, since: int, until: int, last: int
+    exported: HistoryExport, names: list[str], to: Path, since: int, until: int
 ) -> dict[str, int]:
-    rows = {}
     with _bar() as shown_progress:
-        for name in names:
-            table = TABLES[name]
-            end = min(until, last) if table.ordinal == "sequence" else until
-            rows[name] = exported.write(table, to, since, end, _uncounted(shown_progress(name)))
-    return rows
+        return {
+            name: exported.write(TABLES[name], to, since, until, _uncounted(shown_progress(name)))
+            for name in names
+        }
+
+
+def _owner(config: NodeConfig) -> Owner:
+    """Return what is known here of the exchange; without its data folder, not all of it."""
+    found = stored_identity(config.data)
+    if found is not None:
+        Identity.of(found.domain, config.rules).require(found, str(config.data))
+        return owner_of(found)
+    rollup = config.l1.rollup
+    named = {"rollup": hex_text(read_address("rollup", rollup))} if rollup else {}
+    return {**named, "rules": hex_text(config.rules.digest())}
 
 
 def _uncounted(told: Callable[[int, int | None], None]) -> Callable[[int], None]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.live import Live
+from rich.table import Table
 
 from node.app.cli.arguments import read_market
 from node.app.cli.options import (
@@ -178,16 +179,29 @@ async def _follow(symbol: str, depth: int, node: str, as_json: bool) -> None:
 async def _draw(followed: LocalBook, depth: int, stop: asyncio.Event) -> None:
     with Live(console=for_people(), auto_refresh=False, transient=False) as live:
         while not stop.is_set():
-            bids, asks = followed.bids(depth), followed.asks(depth)
-            table = book_table(followed.market, followed.seq, bids, asks, depth)
-            live.update(table, refresh=True)
+            live.update(drawn(followed, depth), refresh=True)
             await _pause(stop)
 
 
+def drawn(followed: LocalBook, depth: int) -> Table | str:
+    """Return the book; while nobody tells it, that: the last one may be long past."""
+    if _is_away(followed):
+        return f"{followed.market}: reconnecting"
+    bids, asks = followed.bids(depth), followed.asks(depth)
+    return book_table(followed.market, followed.seq, bids, asks, depth)
+
+
+def _is_away(followed: LocalBook) -> bool:
+    return followed.ended is None and not followed.known
+
+
 async def _write(followed: LocalBook, depth: int, stop: asyncio.Event) -> None:
-    told = -1
+    told, away = -1, False
     while not stop.is_set():
-        if followed.seq != told:
+        was_away, away = away, _is_away(followed)
+        if away and not was_away:
+            for_people(stderr=True).print(f"{followed.market}: reconnecting")
+        if not away and followed.seq != told:
             told = followed.seq
             bids, asks = followed.bids(depth), followed.asks(depth)
             print_json({"market": followed.market, "seq": told, "bids": bids, "asks": asks})

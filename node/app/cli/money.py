@@ -1,7 +1,6 @@
 """``plimsoll deposit`` and ``plimsoll withdraw``: money in and out, by way of L1."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
@@ -25,11 +24,12 @@ from node.app.exchange import hex_of
 from node.client.errors import ConnectionLost
 from node.client.l1 import Claim, L1Account
 from node.client.session import Session, connect
-from node.types.errors import NotFound
+from node.client.trader import OutcomeUnknown, Trader
+from node.types.errors import NonceUsed, NotFound
 from node.types.ids import Address
 from node.types.units import (
     MONEY_DECIMALS,
-    Millis,
+    UINT64_MAX,
     Money,
     decimal_from_units,
 )
@@ -74,11 +74,22 @@ def withdraw(
     node: NodeOption = DEFAULT_NODE,
     rpc: RpcOption = "http://127.0.0.1:8545",
     nonce: Annotated[
-        int, typer.Option(help="The action's nonce; 0 asks the node for the next one.")
+        int,
+        typer.Option(
+            min=0,
+            max=UINT64_MAX,
+            help="The action's nonce; 0 asks the node for the next one. The one of an answer that"
+            " was lost: then it cannot happen twice.",
+        ),
     ] = 0,
     *,
     opened: Annotated[
-        int, typer.Option(help="Open no withdrawal; claim this one, of the same amount, instead.")
+        int,
+        typer.Option(
+            min=0,
+            max=UINT64_MAX,
+            help="Open no withdrawal; claim this one, of the same amount, instead.",
+        ),
     ] = 0,
     json: JsonOption = False,
 ) -> None:
@@ -130,7 +141,7 @@ async def until_taken_in(get: Get, deposits: int) -> None:
     The account's money tells nothing: a fill may move it at any time.
     """
     # The exchange takes them in some blocks later; asking again is all there is to do.
-    while (stats := await get("/stats"))["inbox_cursor"] < deposits:  # noqa: ASYNC110
+    while (stats := await _told(get, "/stats"))["inbox_cursor"] < deposits:  # noqa: ASYNC110
         await asyncio.sleep(POLL_S)
     while not await _is_shown(get, stats["sequence"]):  # noqa: ASYNC110
         await asyncio.sleep(POLL_S)
@@ -139,10 +150,22 @@ async def until_taken_in(get: Get, deposits: int) -> None:
 async def _is_shown(get: Get, sequence: int) -> bool:
     """Return whether the node's publisher, which follows the log, has come to a command."""
     try:
-        await get(f"/finality/{sequence}")
+        await _told(get, f"/finality/{sequence}")
     except NotFound:
         return False
     return True
+
+
+async def _told(get: Get, path: str) -> dict[str, Any]:
+    """Return what stands at ``path``, as soon as there is a node to tell it.
+
+    The deposit is on L1: one that restarts meanwhile takes it in as well.
+    """
+    while True:
+        try:
+            return await get(path)
+        except ConnectionLost:
+            await asyncio.sleep(POLL_S)
 
 
 async def _withdraw(
@@ -160,10 +183,7 @@ async def _withdraw(
         session, account = await _open(stack, key, node, rpc)
         withdrawal = opened
         if not withdrawal:
-            first_nonce = nonce or await session.next_nonce(account.address)
-            wallet = session.wallet(key, first_nonce=first_nonce)
-            expires = Millis(int(time.time()) * 1000 + EXPIRY_MS)
-            result = await session.send(wallet.withdraw(amount, expires=expires))
+            result = await open_withdrawal(session, key, amount, nonce)
             withdrawal = int(result["results"][0]["withdrawal_id"])
             console.print(f"withdrawal {withdrawal} opened at sequence {result['sequence']}")
         proof = await _proof(session, withdrawal, console)
@@ -188,6 +208,24 @@ async def _withdraw(
             "l1_block": receipt.block_number,
             "balance": balance,
         }
+
+
+async def open_withdrawal(
+    session: Session, key: bytes, amount: Money, nonce: int
+) -> dict[str, Any]:
+    """Open a withdrawal; under ``nonce`` and no other one, where it is named.
+
+    Raises ``OutcomeUnknown`` where that nonce is used: by the withdrawal whose answer was lost, or
+    by another action. Whoever is told to send it again would withdraw twice.
+    """
+    trader = await Trader.open(session, key, lifetime_ms=EXPIRY_MS)
+    if not nonce:
+        return await trader.withdraw(amount)
+    wallet = session.wallet(key, first_nonce=nonce)
+    try:
+        return await trader.send(wallet.withdraw(amount, expires=trader.expires()))
+    except NonceUsed as used:
+        raise OutcomeUnknown(nonce=nonce, answer=used.code) from used
 
 
 async def _open(

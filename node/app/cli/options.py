@@ -35,12 +35,21 @@ AccountOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write the answer as JSON, for programs.")]
 
+_UNBOUNDED: Final = 10_000
+"""Columns that no table needs."""
+
+_PUBLIC: Final = re.compile(r"dev:[0-9]{1,10}")
+_PUBLIC_MAX: Final = 2**31 - 1
+"""The last key that is derived from the devnet's mnemonic without its secret half."""
+
 _LOOKS_LIKE_A_KEY: Final = re.compile(r"(0x)?[0-9a-fA-F]{60,68}")
 
 
 def read_key(named: str) -> bytes:
     """Return the private key that ``named`` points to. Raises ``ConfigInvalid``."""
-    if named.startswith("dev:") and named[4:].isdecimal():
+    if named.startswith("dev:"):
+        if not _PUBLIC.fullmatch(named) or int(named[4:]) > _PUBLIC_MAX:
+            raise ConfigInvalid(faults=(f"key: {named}: dev:0 to dev:{_PUBLIC_MAX} allowed",))
         # The library that derives the devnet's keys takes longer to import than a whole command.
         from node.app.exchange import dev_key  # noqa: PLC0415
 
@@ -80,6 +89,9 @@ def print_json(body: Any) -> None:
     sys.stdout.flush()
 
 
-def for_people() -> Console:
-    """Return where tables and sentences go."""
-    return Console(soft_wrap=True, highlight=False)
+def for_people(*, stderr: bool = False) -> Console:
+    """Return where tables and sentences go; a pipe or a file is as wide as they are."""
+    stream = sys.stderr if stderr else sys.stdout
+    narrow = stream.isatty() or "COLUMNS" in os.environ
+    width = None if narrow else _UNBOUNDED
+    return Console(stderr=stderr, soft_wrap=True, highlight=False, width=width)

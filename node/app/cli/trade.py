@@ -51,6 +51,8 @@ from node.types.rules import MarketRules
 from node.types.units import UINT64_MAX, Lots, Millis, Ticks
 
 EXPIRES_S: Final = 60
+EXPIRES_S_MAX: Final = 366 * 24 * 3_600
+"""The longest that any exchange's rules let an action be good for."""
 
 
 _TYPES: Final = dict(zip(TypeName, OrderType, strict=True))
@@ -105,10 +107,11 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     group: GroupOption = 0,
     max_fee: MaxFeeOption = None,
     expires_s: Annotated[
-        int, typer.Option(min=1, help="Seconds until the signed order is void.")
+        int, typer.Option(min=1, max=EXPIRES_S_MAX, help="Seconds until the signed order is void.")
     ] = EXPIRES_S,
     deadline_ms: Annotated[
-        int | None, typer.Option(min=1, help="Drop it if it is not begun in so many ms.")
+        int | None,
+        typer.Option(min=1, max=UINT64_MAX, help="Drop it if it is not begun in so many ms."),
     ] = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Send it again while the node is overloaded.")
@@ -149,7 +152,8 @@ def cancel(
         list[int] | None, typer.Argument(help="Orders, by the exchange's numbers.")
     ] = None,
     client_id: Annotated[
-        list[int] | None, typer.Option(min=1, help="An order by your own number; repeatable.")
+        list[int] | None,
+        typer.Option(min=1, max=UINT64_MAX, help="An order by your own number; repeatable."),
     ] = None,
     market: Annotated[str, typer.Option(help="All open orders of this market.")] = "",
     *,

@@ -1,5 +1,6 @@
 """Tables of the trader's commands, made of what the node answers."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -20,24 +21,26 @@ _MS_PER_S: Final = 1_000
 
 def results_table(result: dict[str, Any]) -> Table:
     """Return what became of each item of an action."""
-    table = _table(f"sequence {result['sequence']}, block {result['block']}")
-    for name in ("order", "client id", "status", "filled", "remaining", "reason"):
-        table.add_column(name, justify="right" if name in {"filled", "remaining"} else "left")
+    names = ("order", "client id", "status", "filled", "remaining", "reason")
+    rows: list[list[Text | str]] = []
     for item in result["results"]:
         fault = item.get("error")
         if fault is not None:
             told = f"{fault['code']} {fault['name']}"
-            table.add_row(NOTHING, NOTHING, Text("refused", "red"), NOTHING, NOTHING, told)
+            rows.append([NOTHING, NOTHING, Text("refused", "red"), NOTHING, NOTHING, told])
             continue
-        table.add_row(
-            str(item["order_id"]),
-            str(item.get("client_id") or NOTHING),
-            item["status"],
-            item.get("filled", NOTHING),
-            item.get("remaining", NOTHING),
-            item.get("reason", NOTHING),
+        rows.append(
+            [
+                str(item["order_id"]),
+                str(item.get("client_id") or NOTHING),
+                item["status"],
+                item.get("filled", NOTHING),
+                item.get("remaining", NOTHING),
+                item.get("reason", NOTHING),
+            ]
         )
-    return table
+    title = f"sequence {result['sequence']}, block {result['block']}"
+    return _table(title, names, {"status", "reason"}, rows)
 
 
 def cancelled_line(result: dict[str, Any]) -> str:
@@ -50,16 +53,12 @@ def cancelled_line(result: dict[str, Any]) -> str:
 
 def orders_table(account: dict[str, Any]) -> Table:
     """Return the open orders of an account; one that waits tells the mark that it waits for."""
-    table = _table(f"open orders of {account['account']}")
-    columns = (
+    names = (
         "order", "client id", "market", "side", "type", "price", "remaining", "filled",
         "waits for", "group", "until",
     )  # fmt: skip
-    for name in columns:
-        numeric = name in {"price", "remaining", "filled"}
-        table.add_column(name, justify="right" if numeric else "left")
-    for order in account["orders"]:
-        table.add_row(
+    rows: list[list[Text | str]] = [
+        [
             str(order["order_id"]),
             str(order["client_id"] or NOTHING),
             order["market"],
@@ -71,8 +70,11 @@ def orders_table(account: dict[str, Any]) -> Table:
             _waits_for(order),
             str(order.get("group", NOTHING)),
             moment(order["good_till"]) if "good_till" in order else NOTHING,
-        )
-    return table
+        ]
+        for order in account["orders"]
+    ]
+    words = {"market", "side", "type", "waits for", "until"}
+    return _table(f"open orders of {account['account']}", names, words, rows)
 
 
 def _waits_for(order: dict[str, Any]) -> str:
@@ -88,16 +90,12 @@ def moment(time: int) -> str:
 
 def positions_table(address: Address, valued: list[Valued], rules: Rules) -> Table:
     """Return the positions of an account, each at its mark."""
-    table = _table(f"positions of {checksummed(address)}")
-    columns = (
+    names = (
         "market", "side", "size", "entry", "mark", "liquidation", "notional", "unrealized",
         "margin", "maintenance / equity", "leverage",
     )  # fmt: skip
-    for name in columns:
-        table.add_column(name, justify="left" if name in {"market", "side"} else "right")
-    for position in valued:
-        table.add_row(*_position_row(position, rules))
-    return table
+    rows = [_position_row(position, rules) for position in valued]
+    return _table(f"positions of {checksummed(address)}", names, {"market", "side"}, rows)
 
 
 def _position_row(position: Valued, rules: Rules) -> list[Text | str]:
@@ -130,7 +128,7 @@ def balance_line(account: dict[str, Any], valued: list[Valued]) -> str:
 
 def book_table(symbol: str, seq: int, bids: list[Any], asks: list[Any], depth: int) -> Table:
     """Return the best ``depth`` levels of each side, bids left, the best ones on top."""
-    table = _table(f"{symbol}  at sequence {seq}")
+    table = _empty(f"{symbol}  at sequence {seq}")
     for name, style in (("size", ""), ("bid", "green"), ("ask", "red"), ("size", "")):
         table.add_column(name, justify="right", style=style, min_width=10)
     for place in range(min(depth, max(len(bids), len(asks), 1))):
@@ -154,5 +152,31 @@ def dollars(amount: int) -> str:
     return f"{Decimal(amount).scaleb(-MONEY_DECIMALS):,.2f}"
 
 
-def _table(title: str) -> Table:
+def _table(
+    title: str, names: Sequence[str], words: set[str], rows: list[list[Text | str]]
+) -> Table:
+    """Return ``rows`` under ``names``, without the columns in which no row has anything.
+
+    All but ``words`` are figures, which are never cut, for each would be another one: where the
+    terminal is narrow, words are wrapped, and past that the table is wider than it.
+    """
+    table = _empty(title)
+    kept = [
+        place
+        for place in range(len(names))
+        if any(str(row[place]) not in {NOTHING, ""} for row in rows)
+    ]
+    for place in kept:
+        name = names[place]
+        if name in words:
+            table.add_column(name, overflow="fold")
+        else:
+            figure = max(len(str(row[place])) for row in rows)
+            table.add_column(name, justify="right", overflow="fold", min_width=figure)
+    for row in rows:
+        table.add_row(*(row[place] for place in kept))
+    return table
+
+
+def _empty(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", caption_justify="left")

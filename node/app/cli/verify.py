@@ -31,9 +31,14 @@ def verify(
     json: Annotated[
         Path | None, typer.Option(help="Write roots, batches, books and accounts here.")
     ] = None,
-    from_block: Annotated[int, typer.Option(help="An L1 block not after the rollup's own.")] = 0,
+    from_block: Annotated[
+        int, typer.Option(min=0, help="An L1 block not after the rollup's own.")
+    ] = 0,
     workers: Annotated[
-        int, typer.Option(help="Processes that check signatures; 0: one for each core.")
+        int,
+        typer.Option(
+            min=0, max=1_000, help="Processes that check signatures; 0: one for each core."
+        ),
     ] = 0,
 ) -> None:
     """Rebuild the exchange with an empty disk and compare every root. Exits 1 on a difference.

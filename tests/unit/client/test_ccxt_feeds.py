@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from node.client.ccxt_feeds import Feeds
+from node.client.ccxt_feeds import TRADES_MAX, Feeds, News
 from node.client.errors import SubscriptionEnded
 from node.types.errors import RateLimited
 from tests.unit.client.test_channels import GONE, LIMITED, server
@@ -56,3 +56,16 @@ async def test_trades_that_were_refused_for_now_are_asked_for_again() -> None:
                 await refused
         await feeds.follow_trades("BTC-PERP")
         assert asked == ["trades", "trades"]
+
+
+async def test_each_reader_of_the_news_goes_on_where_it_was() -> None:
+    news = News()
+    for number in range(TRADES_MAX + 5):
+        news.add(number)
+    assert await news.take("BTC-PERP") == list(range(5, TRADES_MAX + 5))
+    waiting = [asyncio.ensure_future(news.take("BTC-PERP")) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert not any(one.done() for one in waiting)
+    news.add("more")
+    assert await asyncio.gather(*waiting) == [["more"], ["more"]]
+    assert (await news.take("ETH-PERP"))[-2:] == [TRADES_MAX + 4, "more"]

@@ -1,6 +1,7 @@
 """A session against servers that go away at the worst moments."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -9,9 +10,11 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from node.client import hello
+from node.client import session as session_module
 from node.client.errors import ConnectionLost
 from node.client.session import Session, connect, reconnect_pause_s
-from node.types.errors import WrongChain, WrongSigner
+from node.types.errors import ConfigInvalid, WrongChain, WrongSigner
 from tests.examples import DOMAIN, RULES
 from tests.unit.sequencer.surroundings import TestKey
 
@@ -235,6 +238,70 @@ async def test_another_sequencer_ends_the_session() -> None:
         with pytest.raises(WrongChain) as wrong:
             await stay(url)
     assert wrong.value.values == {"expected": SEQUENCER, "found": b"\x66" * 20}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8480", "", "ftp://there", "http://", "http://h:port", "http://h:99999", "ws://h:1"],
+)
+async def test_what_is_no_address_of_a_node_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(ConfigInvalid, match=re.escape("http://host:port allowed")):
+        await connect(url).__aenter__()
+
+
+async def test_a_slash_behind_the_address_changes_nothing() -> None:
+    async with server_with(echo) as url, connect(url + "/") as session:
+        assert await session.request("ping", {}) == {"method": "ping"}
+
+
+async def test_a_node_that_takes_connections_and_says_nothing_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def stay_silent(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.receive()
+
+    monkeypatch.setattr(hello, "ANSWER_S", 0.05)
+    monkeypatch.setattr(session_module, "ANSWER_S", 0.05)
+    # Silent to the introduction, or only afterwards.
+    for behaviours in ((stay_silent,), (echo, stay_silent)):
+        async with server_with(*behaviours) as url:
+            with pytest.raises(ConnectionLost, match="does not answer") as silence:
+                await connect(url).__aenter__()
+            assert silence.value.values["node"] == url
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (502, "<html>Bad Gateway</html>"),
+        (200, "<html>Welcome</html>"),
+        (200, "7"),
+        (404, '{"error": "Not Found"}'),
+        (404, '{"error": {}}'),
+        (200, "{}"),
+    ],
+)
+async def test_what_answers_and_is_no_node_is_a_lost_connection(status: int, body: str) -> None:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, text=body)
+
+    application = web.Application()
+    application.router.add_get("/rules", answer)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        with pytest.raises(ConnectionLost):
+            await connect(f"http://127.0.0.1:{runner.addresses[0][1]}").__aenter__()
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_page_of_a_proxys_own_is_no_answer_of_the_node() -> None:
+    async with session_with(echo) as session:
+        await session.ready()
+        with pytest.raises(ConnectionLost, match="status 404"):
+            await session.get("/health")
 
 
 def test_pauses_between_connections_double_up_to_their_limit_and_spread_by_chance() -> None:

@@ -130,6 +130,44 @@ async def test_what_was_missed_is_asked_for_once_and_told_in_turn() -> None:
         assert asked == ["subscribe", 5, "ping"]
 
 
+@pytest.mark.parametrize("again", ["resumed", "the same", "anew"])
+async def test_a_book_that_nobody_tells_is_unknown_until_somebody_does(again: str) -> None:
+    """However the server goes on: without news, with the same snapshot, or with a newer one."""
+    back = asyncio.Event()
+
+    async def leave(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        asked = msgspec.json.decode((await socket.receive()).data)
+        await socket.send_json({"id": asked["id"], "result": {}})
+        await socket.send_json(SNAPSHOT)
+        await socket.receive()
+
+    async def go_on(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await back.wait()
+        await socket.send_str(HELLO)
+        asked = msgspec.json.decode((await socket.receive()).data)
+        await socket.send_json({"id": asked["id"], "result": {"resumed": again == "resumed"}})
+        if again != "resumed":
+            await socket.send_json(SNAPSHOT if again == "the same" else NEWER)
+        await socket.receive()
+
+    async with session_with(leave, go_on) as session:
+        await session.ready()
+        book = await session.follow_book("BTC-PERP")
+        assert book.bids() == [("10", "1")]
+        assert session.connected
+        await session._socket.close()  # type: ignore[union-attr]
+        while session.connected:  # noqa: ASYNC110 - nobody announces it
+            await asyncio.sleep(0)
+        assert not book.known
+        with pytest.raises(BookUnknown):
+            book.bids()
+        back.set()
+        while not book.known:  # noqa: ASYNC110 - nobody announces it
+            await asyncio.sleep(0)
+        assert book.bids() == [("10", "3" if again == "anew" else "1")]
+
+
 @pytest.mark.parametrize("unfit", [WRONG, CROSSED], ids=["checksum", "crossed"])
 async def test_a_book_that_came_out_wrong_is_not_shown_and_starts_over(
     unfit: dict[str, Any],

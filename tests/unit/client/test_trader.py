@@ -13,7 +13,7 @@ from node.client.trader import RENEWALS_MAX, OutcomeUnknown, Trader
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing
 from node.codec.signatures import recover
-from node.types.commands import CancelAll, SignedAction
+from node.types.commands import CancelAll, NewOrder, OrderType, Side, SignedAction
 from node.types.errors import (
     DeadlineExceeded,
     InsufficientMargin,
@@ -23,20 +23,23 @@ from node.types.errors import (
     PlimsollError,
     Shed,
 )
+from node.types.ids import MarketId
 from node.types.rules import Rules
-from node.types.units import Millis
+from node.types.units import Lots, Millis, Ticks
 from tests.examples import ALICE, DOMAIN, RULES, START_MS
 
 SIGNING = Signing(DOMAIN, RULES)
 AT_ONCE = RetryPolicy(attempts=4, pause_s=0.0)
 NEVER_SENT = ConnectionLost(method="action")
 LOST = ConnectionLost()
+ORDER = NewOrder(MarketId(1), Side.BUY, OrderType.GTC, Ticks(5_000), Lots(100))
 
 
 class FakeSession:
     """Executes each nonce once. Before that it does what ``plan`` says, one entry a send.
 
-    An error is raised instead of executing; ``LOST`` after executing: the answer got lost.
+    An error is raised instead of executing; ``LOST`` after executing: the answer got lost. The
+    first result comes again while it is remembered.
     """
 
     def __init__(self, *plan: PlimsollError | None) -> None:
@@ -44,6 +47,9 @@ class FakeSession:
         self.sent: list[SignedAction] = []
         self.executed: list[int] = []
         self.deadlines: list[int | None] = []
+        self.remembered: dict[SignedAction, dict[str, Any]] = {}
+        self.remembers = False
+        self.connected = True
         self.plan = list(plan)
         self.held: asyncio.Event | None = None
 
@@ -56,14 +62,20 @@ class FakeSession:
         planned = self.plan.pop(0) if self.plan else None
         if planned is not None and planned is not LOST:
             raise planned
+        if action in self.remembered:
+            return {**self.remembered[action], "repeated": True}
         if action.nonce in self.executed:
             raise NonceUsed(nonce=action.nonce, highest=max(self.executed))
         self.executed.append(action.nonce)
+        if self.remembers:
+            self.remembered[action] = {"nonce": action.nonce}
         if planned is LOST:
             raise planned
         return {"nonce": action.nonce}
 
     async def ready(self) -> None:
+        while not self.connected:  # noqa: ASYNC110 - as long as the one who waits has time
+            await asyncio.sleep(0)
         await asyncio.sleep(0)
 
 
@@ -87,12 +99,60 @@ async def test_what_was_never_sent_may_be_signed_again_when_its_nonce_is_gone() 
     assert await trader_at(session).cancel_all(retry=AT_ONCE) == {"nonce": 3}
 
 
-@pytest.mark.parametrize("error", [Overloaded(), Shed(retry_after_ms=1), NEVER_SENT, LOST])
+@pytest.mark.parametrize("error", [Overloaded(), Shed(retry_after_ms=1), NEVER_SENT])
 async def test_never_means_once(error: PlimsollError) -> None:
     session = FakeSession(error)
     with pytest.raises(type(error)):
         await trader_at(session).cancel_all(retry=NEVER)
     assert len(session.sent) == 1
+
+
+async def test_a_lost_answer_to_what_is_sent_once_leaves_the_outcome_unknown() -> None:
+    session = FakeSession(LOST)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await trader_at(session).place((ORDER,))
+    assert unknown.value.values == {"nonce": 1, "answer": ConnectionLost.code}
+    assert unknown.value.__cause__ is LOST
+    assert len(session.sent) == 1
+
+
+async def test_no_connection_after_a_lost_answer_leaves_the_outcome_unknown() -> None:
+    session = FakeSession(LOST)
+    session.connected = False
+    with pytest.raises(OutcomeUnknown):
+        await trader_at(session).cancel_all(retry=RetryPolicy(within_s=0.01, pause_s=0.0))
+
+
+async def test_two_senders_of_the_very_same_bytes_one_behind_the_other_have_an_order_each() -> None:
+    session = FakeSession()
+    session.remembers = True
+    one, other = trader_at(session), trader_at(session)
+    answers = [await one.place((ORDER,)), await other.place((ORDER,))]
+    assert session.sent[0] == session.sent[1]
+    assert [answer["nonce"] for answer in answers] == session.executed == [1, 2]
+    assert not any(answer.get("repeated") for answer in answers)
+
+
+async def test_a_repeated_result_after_a_lost_answer_is_the_actions_own() -> None:
+    session = FakeSession(LOST)
+    session.remembers = True
+    result = await trader_at(session).cancel_all(retry=AT_ONCE)
+    assert result == {"nonce": 1, "repeated": True}
+    assert session.executed == [1]
+
+
+async def test_an_action_that_is_sent_again_by_hand_is_never_signed_anew() -> None:
+    session = FakeSession(LOST)
+    session.remembers = True
+    trader = trader_at(session)
+    action = trader.wallet.place((ORDER,), expires=trader.expires())
+    with pytest.raises(OutcomeUnknown):
+        await trader.send(action)
+    assert await trader.send(action) == {"nonce": 1, "repeated": True}
+    session.remembered.clear()
+    with pytest.raises(NonceUsed):
+        await trader.send(action)
+    assert session.executed == [1]
 
 
 async def test_a_refusal_that_passes_is_met_with_the_very_same_bytes() -> None:
@@ -183,11 +243,29 @@ async def test_one_that_gives_up_waiting_holds_nobody_back() -> None:
     assert trader._open == []
 
 
-async def test_the_deadline_goes_with_every_attempt_and_expiry_is_a_whole_second() -> None:
+async def test_the_deadline_goes_with_every_attempt() -> None:
     session = FakeSession(Overloaded())
     trader = trader_at(session)
     action = trader.wallet.cancel_all(expires=trader.expires())
     await trader.send(action, deadline_ms=50)
     assert session.deadlines == [50, 50]
-    late = Trader(session, trader.wallet, now_ms=lambda: Millis(1_001))  # type: ignore[arg-type]
-    assert late.expires() == 62_000
+
+
+def test_every_trader_has_its_own_millisecond_at_which_its_actions_expire() -> None:
+    def expiries(seed: int) -> list[int]:
+        times = iter((0, 1, 500, 999, 1_000, 1_001))
+        wallet = Wallet(ALICE.key, SIGNING)
+        trader = Trader(
+            FakeSession(),  # type: ignore[arg-type]
+            wallet,
+            now_ms=lambda: Millis(START_MS + next(times)),
+            seed=seed,
+        )
+        return [trader.expires() - START_MS - 60_000 for _ in range(6)]
+
+    one, other = expiries(1), expiries(2)
+    for found in (one, other):
+        assert len({expiry % 1_000 for expiry in found}) == 1
+        times = (0, 1, 500, 999, 1_000, 1_001)
+        assert all(0 <= end - at < 1_000 for end, at in zip(found, times, strict=True))
+    assert one != other

@@ -6,6 +6,7 @@ import pytest
 
 from node.app.cli import money
 from node.app.cli.money import until_taken_in
+from node.client.errors import ConnectionLost
 from node.types.errors import NotFound
 
 
@@ -14,11 +15,15 @@ class FakeNode:
 
     def __init__(self, cursors: list[int], behind: int = 0) -> None:
         """``cursors``: the inbox cursor after each command."""
+        self.away = 0
         self._cursors = cursors
         self._behind = behind
         self.asked: list[str] = []
 
     async def get(self, path: str) -> dict[str, Any]:
+        if self.away:
+            self.away -= 1
+            raise ConnectionLost(path=path)
         self.asked.append(path)
         if path == "/stats":
             looks = self.asked.count(path)
@@ -44,3 +49,10 @@ async def test_it_waits_for_the_publisher_whose_answer_is_shown() -> None:
     node = FakeNode([7], behind=2)
     await until_taken_in(node.get, 7)
     assert node.asked == ["/stats"] + ["/finality/101"] * 3
+
+
+async def test_a_node_that_restarts_meanwhile_is_waited_for() -> None:
+    node = FakeNode([7])
+    node.away = 2
+    await until_taken_in(node.get, 7)
+    assert node.asked == ["/stats", "/finality/101"]

@@ -8,20 +8,36 @@ import pytest
 from typer.testing import CliRunner
 
 from node.adapters.key_signer import KeySigner, read_key_file
+from node.app import cli
 from node.app.cli import app
 from node.app.cli.advice import advice
-from node.app.cli.arguments import read_duration, read_market, read_moment, read_units
+from node.app.cli.arguments import (
+    read_duration,
+    read_market,
+    read_moment,
+    read_money,
+    read_units,
+)
 from node.app.cli.keys import make_key_file
 from node.app.cli.options import account_of, read_key
 from node.app.exchange import dev_key
 from node.client.errors import ConnectionLost
 from node.client.marks import worst_price
 from node.client.trader import OutcomeUnknown
+from node.codec.ranges import MONEY_MAX
 from node.types import errors
-from node.types.errors import ConfigInvalid, MarkStale, PathUnusable, PlimsollError
+from node.types.errors import (
+    ConfigInvalid,
+    MarkStale,
+    NothingToCancel,
+    PathUnusable,
+    PlimsollError,
+    StateDiverged,
+)
 from node.types.ids import hex_from_address
-from node.types.units import Millis, Ticks
+from node.types.units import UINT64_MAX, Millis, Ticks
 from tests.architecture.errors_page import errors_of
+from tests.architecture.sources import TOP
 from tests.examples import ALICE, RULES
 
 ALL_ERRORS = [*errors_of(errors), ConnectionLost, OutcomeUnknown]
@@ -95,7 +111,7 @@ def test_a_market_is_found_in_any_case_and_a_stranger_is_told_the_names() -> Non
         read_market("DOGE-PERP", RULES)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1.234", "1e3", "one", ""])
+@pytest.mark.parametrize("text", ["0", "-1", "1.234", "1e3", "one", "", str(1 << 64)])
 def test_a_number_that_the_market_has_no_step_for_is_refused(text: str) -> None:
     assert read_units("size", "1.23", 2) == 123
     with pytest.raises(ConfigInvalid):
@@ -123,6 +139,41 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 def test_a_moment_that_is_past_or_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigInvalid, match="good_till: "):
         read_moment("good_till", text, Millis(1_000))
+
+
+def test_the_largest_number_that_an_action_can_carry_is_the_last_that_is_read() -> None:
+    assert read_units("size", "184467440737095516.15", 2) == UINT64_MAX
+    assert read_money("amount", "9223372036854.775807") == MONEY_MAX
+    with pytest.raises(ConfigInvalid, match="at most"):
+        read_units("size", "184467440737095516.16", 2)
+    with pytest.raises(ConfigInvalid, match="at most"):
+        read_money("amount", "9223372036854.775808")
+
+
+@pytest.mark.parametrize(
+    "name", ["dev:", "dev:-1", "dev:2147483648", "dev:" + "9" * 5_000, "dev:٣"]
+)
+def test_a_public_key_that_there_is_not_is_refused(name: str) -> None:
+    with pytest.raises(ConfigInvalid, match="dev:0 to dev:"):
+        read_key(name)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cancel", "--client-id", 1 << 64),
+        ("order", "BTC-PERP", "buy", 1, 1, "--expires-s", 10**30),
+        ("order", "BTC-PERP", "buy", 1, 1, "--deadline-ms", 1 << 64),
+        ("withdraw", 1, "--nonce", -1),
+        ("withdraw", 1, "--opened", 1 << 64),
+        ("verify", "--rpc", "http://h", "--rollup", "0x" + "11" * 20, "--workers", -1),
+        ("verify", "--rpc", "http://h", "--rollup", "0x" + "11" * 20, "--from-block", -1),
+    ],
+)
+def test_a_number_out_of_its_range_is_a_fault_of_the_command(words: tuple[object, ...]) -> None:
+    wide = {"COLUMNS": "200", "NO_COLOR": "1"}
+    told = CliRunner().invoke(app, [str(word) for word in words], env=wide)
+    assert (told.exit_code, "Input should be " in told.output) == (2, True), told.output
 
 
 def test_a_market_orders_worst_price_is_rounded_toward_the_mark() -> None:
@@ -214,3 +265,40 @@ def test_an_agent_is_approved_for_a_time_that_ends(hours: str) -> None:
     told = CliRunner().invoke(app, ["keys", "approve", agent, f"--hours={hours}"])
     assert told.exit_code == 2, told.exception
     assert "--hours" in told.output
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NothingToCancel(market=0), 1),
+        (ConfigInvalid(faults=("size: 0",)), 2),
+        (StateDiverged(where="history"), 3),
+        (ConnectionLost(path="/rules"), 4),
+        (OutcomeUnknown(nonce=7, answer=2100), 5),
+        (AssertionError(), 6),
+        (ExceptionGroup("", [KeyError("free")]), 6),
+        (ExceptionGroup("", [ExceptionGroup("", [OutcomeUnknown(nonce=7)])]), 5),
+    ],
+)
+def test_each_family_of_errors_has_its_exit_code(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "_application_for", lambda _words: fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
+
+
+def test_a_checked_configuration_shows_no_password(tmp_path: Path) -> None:
+    file = tmp_path / "node.toml"
+    text = (TOP / "configs" / "devnet.toml").read_text(encoding="utf-8")
+    url = "postgresql+psycopg://plimsoll:hunter2@db/plimsoll"
+    (tmp_path / "rules.toml").write_bytes((TOP / "configs" / "rules.toml").read_bytes())
+    file.write_text(text.replace('url = ""', f'url = "{url}"', 1), encoding="utf-8")
+    told = CliRunner().invoke(app, ["config", "--config", str(file)], env={"COLUMNS": "2000"})
+    assert told.exit_code == 0, told.output
+    assert "plimsoll:***@db/plimsoll" in told.output
+    assert "hunter2" not in told.output

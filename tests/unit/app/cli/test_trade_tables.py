@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from rich.console import Console, RenderableType
 
-from node.app.cli.look import position_fields
+from node.app.cli.look import drawn, position_fields
+from node.app.cli.options import for_people
 from node.app.cli.status import load_line, show
 from node.app.cli.trade_tables import (
     balance_line,
@@ -14,13 +16,15 @@ from node.app.cli.trade_tables import (
     positions_table,
     results_table,
 )
+from node.client.local_book import LocalBook
 from node.client.valuation import Valued, value
+from node.codec.checksums import book_checksum
 from node.types.units import Ticks
 from tests.examples import ALICE, RULES
 
 
-def text_of(shown: RenderableType) -> str:
-    console = Console(width=200, record=True, quiet=False, file=None, no_color=True)
+def text_of(shown: RenderableType, width: int = 200) -> str:
+    console = Console(width=width, soft_wrap=True, record=True, no_color=True)
     with console.capture() as captured:
         console.print(shown)
     return captured.get()
@@ -98,6 +102,28 @@ def test_a_position_is_shown_in_its_markets_decimals() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_figure_is_cut_however_narrow_the_terminal_is(width: int) -> None:
+    table = positions_table(ALICE.address, [long_position()], RULES)
+    told = text_of(table, width)
+    for figure in ("60000.00", "59000", "56842.1", "59,000.00", "-1,000.00", "6,000.00", "59.0%"):
+        assert f" {figure} " in told
+    assert "…" not in told
+
+
+def test_a_column_in_which_no_row_has_anything_is_left_out() -> None:
+    result = {"sequence": 1, "block": 1, "results": [{"status": "cancelled", "order_id": 7}]}
+    assert cells(results_table(result)) == [["7", "cancelled"]]
+
+
+def test_what_is_no_terminal_is_as_wide_as_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for_people().print(positions_table(ALICE.address, [long_position()], RULES))
+    assert "maintenance / equity" in capsys.readouterr().out
+
+
 def test_a_position_past_its_equity_says_so() -> None:
     [row] = cells(positions_table(ALICE.address, [long_position(5_000_000)], RULES))
     assert row[9] == "past it"
@@ -161,3 +187,12 @@ def test_a_node_that_is_not_well_says_why() -> None:
     assert [cell.strip() for cell in row.strip("│").split("│")] == [
         "BTC-PERP", "10", "–", "1.5 s", "yes",
     ]  # fmt: skip
+
+
+def test_a_book_that_nobody_tells_is_not_drawn() -> None:
+    book = LocalBook("BTC-PERP")
+    nothing = {"bids": [], "asks": [], "checksum": book_checksum([], [])}
+    book.apply({"type": "snapshot", "seq": 5, "prev_seq": 5, **nothing})
+    assert "at sequence 5" in text_of(drawn(book, 5))
+    book.is_told = lambda: False
+    assert text_of(drawn(book, 5)) == "BTC-PERP: reconnecting\n"
