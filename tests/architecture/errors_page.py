@@ -10,6 +10,11 @@ from types import ModuleType
 
 from node.client import errors as client_errors
 from node.client import local_book, trader
+from node.simulation.demo import child as demo_child
+from node.simulation.ramp import child as ramp_child
+from node.simulation.ramp import command as ramp_command
+from node.simulation.ramp import socket_link
+from node.simulation.replay import funding
 from node.types import errors
 from node.types.errors import PlimsollError
 from tests.architecture.sources import TOP
@@ -43,6 +48,16 @@ _CLIENT_HEAD = """\
 Raised by `node/client` itself; no server sends them.
 """
 
+_LOAD_HEAD = """\
+## Of the programs that load a node
+
+Raised by `demo`, `replay`, `ramp` and `plan --verify`; no server sends them either.
+"""
+
+OF_NODE = (errors,)
+OF_CLIENT = (client_errors, local_book, trader)
+OF_LOAD = (demo_child, funding, ramp_child, ramp_command, socket_link)
+
 _TABLE_HEAD = "| Code | Name | Meaning |\n|---|---|---|\n"
 
 
@@ -52,9 +67,11 @@ def page() -> str:
         [
             _HEAD,
             "## Of the node\n\n`node/types/errors.py`\n",
-            _TABLE_HEAD + "\n".join(rows(errors)) + "\n",
+            _TABLE_HEAD + "\n".join(rows(*OF_NODE)) + "\n",
             _CLIENT_HEAD,
-            _TABLE_HEAD + "\n".join(rows(client_errors, local_book, trader)) + "\n",
+            _TABLE_HEAD + "\n".join(rows(*OF_CLIENT)) + "\n",
+            _LOAD_HEAD,
+            _TABLE_HEAD + "\n".join(rows(*OF_LOAD)) + "\n",
         ]
     )
 

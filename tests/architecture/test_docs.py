@@ -1,5 +1,6 @@
 """The documents speak of this code: what they name exists, and their tables are the code's own."""
 
+import ast
 import re
 from collections import Counter
 
@@ -15,10 +16,9 @@ from node.publisher.config import PublisherConfig
 from node.risk.config import RiskConfig
 from node.settlement.config import SettlementConfig
 from node.triggers.config import TriggersConfig
-from node.types import errors
 from node.types.rules import Limits
-from tests.architecture.errors_page import PAGE, errors_of, page
-from tests.architecture.sources import TOP
+from tests.architecture.errors_page import OF_CLIENT, OF_LOAD, OF_NODE, PAGE, errors_of, page
+from tests.architecture.sources import TOP, sources_under
 from tests.architecture.test_imports import ALLOWED, CORE, STATIONS
 
 DOCUMENTS = sorted(
@@ -121,8 +121,22 @@ def test_the_error_page_is_that_of_the_code() -> None:
 
 
 def test_no_two_errors_share_a_code() -> None:
-    codes = Counter(kind.code for kind in errors_of(errors))
+    modules = (*OF_NODE, *OF_CLIENT, *OF_LOAD)
+    codes = Counter(kind.code for module in modules for kind in errors_of(module))
     assert [code for code, uses in codes.items() if uses > 1] == []
+
+
+def test_every_error_stands_on_the_page() -> None:
+    named = {module.__name__ for module in (*OF_NODE, *OF_CLIENT, *OF_LOAD)}
+    coded = {
+        source.module
+        for source in sources_under("node")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ClassDef)
+        for line in node.body
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "code"
+    }
+    assert coded == named
 
 
 def test_the_defaults_that_are_named_are_those_of_the_code() -> None:

@@ -22,7 +22,7 @@ ABORT_WITHIN_S = 5.0
 class ChildFailed(Unavailable):
     """The program ``name`` ended with ``exit_code``, or was not ready in time; see ``log``."""
 
-    code = 2104
+    code = 2121
 
 
 class Child:

@@ -29,7 +29,7 @@ ENDS_WITHIN_S = 5.0
 class GeneratorFailed(Unavailable):
     """The load generator ended before its work was done: its message stands above."""
 
-    code = 2106
+    code = 2123
 
 
 class GeneratorProcess:

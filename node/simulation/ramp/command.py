@@ -37,13 +37,13 @@ Teller = Callable[[str], None]
 class RampTimedOut(Unavailable):
     """The ramp was not over within ``seconds``."""
 
-    code = 2107
+    code = 2124
 
 
 class NothingCarried(Unavailable):
     """Not even ``rate`` actions a second of ``mix`` were carried: something else is wrong."""
 
-    code = 2108
+    code = 2125
 
 
 class RampOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ AnswerTaker = Callable[[int, bytes], None]
 class LinkBroken(Unavailable):
     """The node closed the generator's connection, or sent what the generator does not read."""
 
-    code = 2105
+    code = 2122
 
 
 def text_frame(body: dict[str, Any]) -> bytes:

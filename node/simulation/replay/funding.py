@@ -19,7 +19,7 @@ POLL_S: Final = 0.1
 class DepositsUnseen(Unavailable):
     """The deposits are on L1, but the exchange did not show them (``account``) in time."""
 
-    code = 2103
+    code = 2120
 
 
 async def fund(session: Session, payer: L1Account, amounts: dict[Address, Money]) -> int:
