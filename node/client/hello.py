@@ -11,7 +11,7 @@ from node.client.errors import UNREADABLE, ConnectionLost
 from node.client.rest_calls import call
 from node.client.subscription import Message
 from node.types.blocks import Domain
-from node.types.errors import ConfigInvalid
+from node.types.errors import ConfigInvalid, PlimsollError
 from node.types.ids import Address, address_from_hex
 from node.types.rules import Rules, decode_rules
 
@@ -50,6 +50,9 @@ async def introduction(http: aiohttp.ClientSession, url: str) -> tuple[Rules, He
         raise silent(url) from silence
     except ConnectionLost as error:
         raise ConnectionLost(node=url, detail=error.values["detail"]) from error
+    except PlimsollError:
+        # A node that refuses is a node.
+        raise
     # Something else may answer there: then it is no JSON, or not this one.
     except (aiohttp.ClientError, OSError, *UNREADABLE) as error:
         raise ConnectionLost(node=url, detail=str(error)) from error

@@ -124,7 +124,11 @@ class Subscription:
         return True
 
     def _ask(self) -> bool:
-        """Return whether this is the first time that it must be asked."""
+        """Return whether this is the first time that it must be asked.
+
+        Until it answers nothing is known to be how things stand: something newer has been told.
+        """
+        self.current = False
         first, self.asked = not self.asked, True
         return first
 

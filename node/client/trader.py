@@ -22,6 +22,7 @@ import asyncio
 import heapq
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, NoReturn, TypeVar
 
@@ -124,7 +125,7 @@ class Trader:
         self._lifetime_ms = lifetime_ms
         self._window = session.rules.limits.nonce_window
         self._open: list[int] = []
-        self._closed: set[int] = set()
+        self._closed: Counter[int] = Counter()
         self._moved = asyncio.Event()
         self._chance = random.Random(seed)  # noqa: S311 - it spreads pauses, and guards nothing
         self._expires_at_ms = self._chance.randrange(_MS_PER_S)
@@ -315,8 +316,10 @@ class Trader:
 
     def _leave(self, nonce: int) -> None:
         """Forget ``nonce``; if it was the oldest, let those go on that it held back."""
-        self._closed.add(nonce)
-        while self._open and self._open[0] in self._closed:
-            self._closed.discard(heapq.heappop(self._open))
+        closed = self._closed
+        closed[nonce] += 1
+        while self._open and closed[self._open[0]]:
+            closed[heapq.heappop(self._open)] -= 1
+        self._closed = +closed
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()

@@ -154,17 +154,28 @@ class _Ticket:
         self._finish(SUCCESS, first, now_ns)
         return True
 
+    def _result(self, outcome: Executed) -> bytes:
+        """Return the body of a result, marked where somebody was told it before.
+
+        That may be a moment ago: of two who sent the same action at once, only one has sent it.
+        """
+        proven, replies = self.proven, self._ingress.replies
+        told = None if proven is None else replies.find(_key_of(proven))
+        if told is not None:
+            return told
+        body = self._ingress.render(outcome)
+        if proven is not None:
+            sent = proven.digest + proven.action.signature
+            replies.remember(_key_of(proven), sent, body)
+        return body
+
     def decided(self, outcome: Outcome | PlimsollError) -> None:
         """Answer with what became of the command."""
         started_ns = self._ingress.clock.now_ns()
         if isinstance(outcome, Executed):
             self._believe()
-            body = self._ingress.render(outcome)
-            if self.proven is not None:
-                digest, signature = self.proven.digest, self.proven.action.signature
-                self._ingress.replies.remember(_key_of(self.proven), digest + signature, body)
             self._ingress.stage.leave()
-            self._finish(SUCCESS, body, started_ns)
+            self._finish(SUCCESS, self._result(outcome), started_ns)
         elif isinstance(outcome, Rejected):
             proven = self.proven if outcome.code in _SENT_AGAIN else None
             if proven is not None and self._answer_again(proven, started_ns):

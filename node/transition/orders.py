@@ -192,9 +192,9 @@ def drop_unbacked(effects: Effects, account: Account, market: Market, met: Order
 
     ``met`` lacked margin and has left the book. Where it held back enough for what it would have
     opened itself, the mark has moved, and the others are as they were. Otherwise what it was to
-    close is gone. Of the account's orders on that side those that stand first close what is left to
-    close, and what is beyond that needs the initial margin of its own size at least. Returns how
-    many they were.
+    close is gone. Of the account's orders on that side those that stay close what is left to close,
+    the first in the book first, and what is beyond that needs the initial margin of its own size at
+    least. Returns how many went.
     """
     side = met.side
     closable: int = account.positions[market.market_id].reducible(side)
@@ -212,10 +212,11 @@ def drop_unbacked(effects: Effects, account: Account, market: Market, met: Order
     count = 0
     for order in sorted(orders, key=lambda one: (one.price if side else -one.price, one.rank)):
         opening = order.remaining - closable
-        closable = max(0, -opening)
         if _is_unbacked(market, order, opening):
             remove_order(effects, order, CancelReason.MARGIN)
             count += 1
+        else:
+            closable = max(0, -opening)
     return count
 
 

@@ -26,8 +26,8 @@ class Trade:
     """
 
     __slots__ = (
-        "_account", "_beaten", "_closed", "_effects", "_market", "_order", "_per_fill", "_position",
-        "fills", "steps",
+        "_account", "_beaten", "_closed", "_effects", "_freed", "_market", "_order", "_per_fill",
+        "_position", "fills", "steps",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +43,9 @@ class Trade:
         self._position = account.position(market.market_id)
         self._closed: list[Account] = []
         self._beaten: list[Order | Waiting] = []
+        # What orders held back that went along. It backs no fill of this crossing: one that was
+        # rehearsed has not seen all of them.
+        self._freed: dict[Account, int] = {}
 
     def run(self, max_fills: int) -> Stop:
         """Cross the order with the book, then drop reduce-only orders left with nothing to do."""
@@ -64,13 +67,14 @@ class Trade:
             if not size:
                 return Verdict.MAKER_CANNOT_REDUCE
         lots = -size if maker.side else size
+        freed = self._freed.get(account, 0)
         reserve = reserve_after(market, position, maker, maker.remaining - size)
         given = fill_effect(
             rules,
             position,
             market.funding_index,
             market.mark,
-            account.free + maker.reserve - reserve,
+            account.free - freed + maker.reserve - reserve,
             lots,
             price,
             rules.maker_fee,
@@ -82,6 +86,7 @@ class Trade:
         if taken is None:
             return Verdict.TAKER_OUT
         self._fill_maker_order(account, position, maker, size, reserve)
+        given.free += freed
         self._apply(account, position, given)
         self._apply(self._account, self._position, taken)
         self._effects.state.fees += self._per_fill
@@ -103,7 +108,9 @@ class Trade:
         if reason is CancelReason.REDUCE_ONLY:
             self.steps += drop_idle_reducers(self._effects, account, self._market.market_id)
         elif reason is CancelReason.MARGIN and not maker.reduce_only:
+            free = account.free
             self.steps += drop_unbacked(self._effects, account, self._market, maker)
+            self._freed[account] = self._freed.get(account, 0) + account.free - free
 
     def shrinks(self, maker: Order, left: int) -> None:
         """Shrink a maker of the taker's own; see ``node.matching.match.Judge``."""

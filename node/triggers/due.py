@@ -39,7 +39,7 @@ from node.types.events import (
     SwitchChanged,
     TriggerSet,
 )
-from node.types.ids import Address, MarketId, OrderId
+from node.types.ids import NO_ADDRESS, Address, MarketId, OrderId
 from node.types.lanes import Lane
 from node.types.units import Millis
 
@@ -61,8 +61,8 @@ class DueBook:
     """Prices that are waited for, times that will come, accounts that have gone."""
 
     __slots__ = (
-        "_absent", "_again", "_alarms", "_armed", "_grace_ms", "_ladders", "_limits", "_met",
-        "_overdue", "_present", "_retry_ms", "_switches", "_times", "_waiters",
+        "_absent", "_again", "_alarms", "_armed", "_back", "_grace_ms", "_ladders", "_limits",
+        "_met", "_overdue", "_present", "_retry_ms", "_switches", "_times", "_waiters",
     )  # fmt: skip
 
     def __init__(self, markets: Iterable[MarketId], grace_ms: int, retry_ms: int) -> None:
@@ -76,6 +76,8 @@ class DueBook:
         self._ladders = {market: Ladder() for market in markets}
         self._waiters: dict[OrderId, Waiter] = {}
         self._met: deque[OrderId] = deque()
+        # Those for which there was no room; one alarm stands for all of them.
+        self._back: deque[OrderId] = deque()
         # Orders that are open and end by themselves, and when.
         self._times: dict[OrderId, tuple[Millis, Address]] = {}
         self._switches: dict[Address, Millis] = {}
@@ -186,7 +188,7 @@ class DueBook:
                 found[Disconnected(account)] = None
                 continue
             if alarm is _Alarm.MET:
-                self._met.append(order_id)
+                self._meet_again(now_ms, limit)
                 continue
             if alarm is _Alarm.AGAIN:
                 self._again.discard(account)
@@ -201,6 +203,12 @@ class DueBook:
                 found[TriggerOrder(waiter.account, waiter.order_id)] = None
         return list(found)
 
+    def _meet_again(self, now_ms: Millis, limit: int) -> None:
+        for _ in range(min(limit, len(self._back))):
+            self._met.append(self._back.popleft())
+        if self._back:
+            self._alarms.add((now_ms + self._retry_ms, _Alarm.MET, _NOBODY, NO_ADDRESS))
+
     def lane_of(self, proposal: Proposal) -> Lane:
         """Return where ``proposal`` waits: what reduces risk before what may add to it."""
         if isinstance(proposal, TriggerOrder):
@@ -212,10 +220,14 @@ class DueBook:
         """Take back a proposal for which there was no room; it is made again at ``again_ms``.
 
         What has come due is proposed again anyway. A mark that meets an order may be gone with the
-        next one, so the order does not wait for that.
+        next one, so the order does not wait for that; where more are taken back than are proposed
+        in a turn, the others wait for as many times ``retry_ms`` more, however long there is no
+        room.
         """
         if isinstance(proposal, TriggerOrder):
-            self._alarms.add((again_ms, _Alarm.MET, proposal.order_id, proposal.account))
+            if not self._back:
+                self._alarms.add((again_ms, _Alarm.MET, _NOBODY, NO_ADDRESS))
+            self._back.append(proposal.order_id)
         elif isinstance(proposal, Disconnected):
             account = proposal.account
             if account in self._armed and account not in self._absent:

@@ -120,8 +120,8 @@ def drop_idle(exchange: Exchange, account: Address, market: Listed) -> int:
 def drop_uncovered(exchange: Exchange, met: Open, market: Listed) -> int:
     """Take off what would open more than its reserve is good for; return how many they were.
 
-    Only where ``met``, which has been taken off, was such a one itself. Whoever stands first in the
-    book closes first.
+    Only where ``met``, which has been taken off, was such a one itself. Of those that stay whoever
+    stands first in the book closes first.
     """
 
     def is_good_for(order: Open, opens: int) -> bool:
@@ -134,8 +134,9 @@ def drop_uncovered(exchange: Exchange, met: Open, market: Listed) -> int:
         if order.account != met.account or order.reduce_only:
             continue
         closes = min(left, order.remaining)
-        left -= closes
-        if not is_good_for(order, order.remaining - closes):
+        if is_good_for(order, order.remaining - closes):
+            left -= closes
+        else:
             take_off(exchange, order, CancelReason.MARGIN)
             count += 1
     return count
@@ -160,6 +161,7 @@ class Crossing:
         self.closed: list[Address] = []
         self.beaten: list[Open | Waiting] = []
         self.fills = self.steps = self.closed_value = 0
+        self.set_free: dict[Address, int] = {}
 
     def run(self, most: int) -> str:
         """Cross for at most ``most`` steps; say why that ended."""
@@ -227,7 +229,10 @@ class Crossing:
         if reason is CancelReason.REDUCE_ONLY:
             self.steps += drop_idle(self.exchange, maker.account, self.market)
         if reason is CancelReason.MARGIN:
+            owner = self.exchange.owners[maker.account]
+            before = owner.free
             self.steps += drop_uncovered(self.exchange, maker, self.market)
+            self.set_free[maker.account] = self.set_free.get(maker.account, 0) + owner.free - before
 
     def _trade(self, maker: Open) -> CancelReason | str | None:
         """Fill what both sides can bear; return what stands against it, if anything does."""
@@ -243,7 +248,9 @@ class Crossing:
                 return CancelReason.REDUCE_ONLY
         lots = size if maker.side is Side.BUY else -size
         left = reserve_left(self.market, maker, given_held, size, self.buffer)
-        purse = exchange.owners[maker.account].free + maker.reserve - left
+        # What went along with another of his orders is his again once this is over.
+        kept_out = self.set_free.get(maker.account, 0)
+        purse = exchange.owners[maker.account].free - kept_out + maker.reserve - left
         given = self._effect(given_held, purse, Fill(lots, maker.price, rules.maker_fee))
         if given is None:
             return CancelReason.MARGIN
@@ -260,6 +267,7 @@ class Crossing:
         if not maker.remaining:
             exchange.orders.remove(maker)
         self._apply(given_held, *given)
+        exchange.owners[maker.account].free += kept_out
         self._apply(taken_held, *taken)
         exchange.totals.fees += self.work_per_fill
         self.fills += 1

@@ -9,7 +9,8 @@ from node.types.commands import Command, Deposit, NewOrder, OrderType, PlaceOrde
 from node.types.ids import Address, MarketId
 from node.types.units import UINT64_MAX, Lots, Millis, Money, Ticks
 
-QUOTES = 2
+QUOTES = (1, 3, 2, 4)
+"""How the lots of a position are parted; behind them stands one that is paid for."""
 LIFETIME_MS = 60_000
 
 
@@ -37,10 +38,10 @@ class Stranding:
         state, size = self._state, account.positions[market].size
         side, mark = Side.SELL if size > 0 else Side.BUY, state.market(market).mark
         step, worst = (1, 0) if side else (-1, UINT64_MAX)
-        near = [Ticks(max(1, mark + step * away)) for away in range(1, QUOTES + 1)]
-        part = Lots(abs(size) // QUOTES)
+        near = [Ticks(max(1, mark + step * away)) for away in range(1, len(QUOTES) + 2)]
+        parts = [Lots(max(1, abs(size) * part // sum(QUOTES))) for part in (*QUOTES, 1)]
         quote = partial(NewOrder, market, side, OrderType.GTC)
-        yield self._place(account.address, *[quote(price, part) for price in near])
+        yield self._place(account.address, *map(quote, near, parts))
         whole = Lots(abs(size))
         yield self._place(
             account.address,
@@ -49,7 +50,9 @@ class Stranding:
         taken = Money(account.free)
         yield Withdraw(*self._head(account.address), taken)
         others = [one for one in state.accounts if one != account.address]
-        meets = NewOrder(market, side.opposite, OrderType.GTC, near[0], part)
+        kind = self._random.choice((OrderType.GTC, OrderType.FOK))
+        reach = self._random.choice(near)
+        meets = NewOrder(market, side.opposite, kind, reach, parts[0])
         yield self._place(self._random.choice(others), meets)
         yield Deposit(state.inbox_cursor, account.address, taken)
 

@@ -208,13 +208,14 @@ class HttpServer:
         address: str,
     ) -> None:
         """Hand on what the client sends until it closes, or is gone."""
-        limit, allowed = self._config.message_bytes, 0
+        limit, turns = self._config.message_bytes, self._turns
+        allowed, turn = 0, turns.number
         for heard in count(1):
             message = await socket.receive()
             if not heard % AT_ONCE:
                 await asyncio.sleep(0)
-            if not allowed:
-                allowed = await self._turns.take(address)
+            if not allowed or turn != turns.number:
+                allowed, turn = await turns.take(address), turns.number
             allowed -= 1
             if wire.closing and message.type in _DATA:
                 # We have said goodbye: what still comes in is not heard.

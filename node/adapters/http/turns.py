@@ -27,9 +27,11 @@ REQUEST_WORK: Final = 8
 class Turns:
     """What each address was heard with in this turn, and who waits for the next."""
 
-    __slots__ = ("_heard", "_waiting")
+    __slots__ = ("_heard", "_waiting", "number")
 
     def __init__(self) -> None:
+        self.number = 0
+        """Of the turn. What was allowed in one and not used is gone with it."""
         self._heard: dict[str, int] = {}
         self._waiting: dict[str, deque[tuple[int, asyncio.Future[int]]]] = {}
 
@@ -50,6 +52,7 @@ class Turns:
 
     def _begin(self) -> None:
         """Begin a turn: those who wait are heard first."""
+        self.number += 1
         self._heard.clear()
         for address, waiting in tuple(self._waiting.items()):
             heard, part = 0, max(1, TURN_WORK // len(waiting))

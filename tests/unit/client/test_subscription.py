@@ -59,6 +59,17 @@ def test_a_gap_is_asked_for_once_and_from_where_it_began(book: Subscription, hea
     assert book.take(diff(7, 8))
 
 
+def test_behind_a_gap_nothing_is_how_things_stand_until_the_server_has_answered(
+    book: Subscription,
+) -> None:
+    book.take(snapshot(2))
+    assert book.current
+    assert book.take(diff(3, 4))
+    assert not book.current
+    book.answered({"resumed": True})
+    assert book.current
+
+
 def test_a_diff_before_any_snapshot_is_a_gap(book: Subscription, heard: Heard) -> None:
     assert book.take(diff(1, 2))
     assert heard.seqs == []

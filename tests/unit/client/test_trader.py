@@ -243,6 +243,22 @@ async def test_one_that_gives_up_waiting_holds_nobody_back() -> None:
     assert trader._open == []
 
 
+async def test_an_action_that_is_sent_by_hand_again_holds_nobody_back() -> None:
+    session = FakeSession(LOST)
+    session.remembers = True
+    session.held = asyncio.Event()
+    trader = trader_at(session)
+    first = asyncio.create_task(trader.cancel_all())
+    await asyncio.sleep(0)
+    action = trader.wallet.cancel_all(expires=trader.expires())
+    with pytest.raises(OutcomeUnknown):
+        await trader.send(action, retry=NEVER)
+    assert (await trader.send(action))["repeated"]
+    session.held.set()
+    await first
+    assert (trader._open, trader._closed) == ([], Counter())
+
+
 async def test_the_deadline_goes_with_every_attempt() -> None:
     session = FakeSession(Overloaded())
     trader = trader_at(session)

@@ -118,6 +118,7 @@ class Desk:
     def __init__(self) -> None:
         self.gate, self.intake = HandGate(), HandIntake()
         self.answers: list[tuple[int, str]] = []
+        self.repeated: list[bool] = []
         self.late: Late | None = None
         self.ingress = Ingress(
             self.gate, self.intake, rendered, SIGNING, RULES, HandClock(),
@@ -140,7 +141,9 @@ class Desk:
         return stage.arrived, stage.done, stage.held(), stage.refused
 
     def _answer(self, code: int, body: bytes) -> None:
-        self.answers.append((code, msgspec.json.decode(body)["name"]))
+        said = msgspec.json.decode(body)
+        self.answers.append((code, said["name"]))
+        self.repeated.append("repeated" in said)
 
 
 def executed(command: Command) -> Executed:
@@ -161,29 +164,6 @@ def test_an_action_goes_through_gate_and_lane_to_its_result() -> None:
     assert desk.answers == [(SUCCESS, "done")]
     assert desk.counts() == (1, 1, 0, {})
     assert desk.ingress.stage.service.count == 1
-
-
-@pytest.mark.parametrize(
-    "refused",
-    [
-        Rejected(NonceUsed.code, "NonceUsed", {"nonce": 1}),
-        Rejected(ActionExpired.code, "ActionExpired", {"expires": 1, "now": 2}),
-        ActionExpired(expires=1, now=2),
-    ],
-)
-def test_the_same_action_again_gets_the_first_result_again(
-    refused: Rejected | ActionExpired,
-) -> None:
-    desk = Desk()
-    for _ in range(2):
-        desk.take()
-        desk.gate.answers[-1](ADMITTED)
-    desk.intake.offers[0][2](executed(ACTION))
-    desk.intake.offers[1][2](refused)
-    assert desk.answers == [(SUCCESS, "done")] * 2
-    assert desk.counts() == (2, 2, 0, {})
-    # Whoever brought it again has not lied, and may not be who signed it.
-    assert desk.session.is_trusted(0)
 
 
 def test_what_was_never_executed_has_no_first_result() -> None:

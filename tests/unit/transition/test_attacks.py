@@ -25,7 +25,7 @@ from node.types.ids import MarketId
 from node.types.rules import Bracket, MarketRules
 from node.types.units import UINT64_MAX, Lots, Millis, Ppm
 from tests.examples import ALICE, BOB, CAROL, DOLLAR, MALLORY, RULES, Person
-from tests.unit.transition.exchange import BUY, COIN, ETH, SELL, Exchange, amendment, order
+from tests.unit.transition.exchange import BUY, COIN, ETH, SELL, Exchange, order
 
 IOC, MARKET = OrderType.IOC, OrderType.MARKET
 
@@ -193,69 +193,6 @@ def test_a_position_of_one_lot_is_no_free_wall_of_reduce_only_orders() -> None:
     exchange.place(BOB, order(BUY, COIN + 1, 100_00, IOC))
     assert exchange.fills() == [(100_00, 1), (100_00, COIN)]
     assert not exchange.account(MALLORY).orders
-
-
-@pytest.mark.parametrize("kept", [0, 1], ids=["nothing is left", "a lot is left"])
-@pytest.mark.parametrize("opens", [0, 1], ids=["reserves nothing", "reserves a lot"])
-def test_orders_for_a_position_that_is_gone_hold_up_nobody(kept: int, opens: int) -> None:
-    """Mallory's hundred and fifty sells were to close what she held, and reserve (next to) nothing.
-
-    One that opens a lot, and is amended to close all that it sells, keeps that lot's reserve.
-    """
-    exchange, unit, count = Exchange(), 150, 150
-    for person in (ALICE, BOB, MALLORY):
-        exchange.fund(person, 10_000)
-    exchange.trade(MALLORY, ALICE, count * unit, 100_00)
-    for place in range(count):
-        left = count * unit - place * unit
-        wall = exchange.place(MALLORY, order(SELL, left + 1 if opens else unit, 100_01))
-        if opens and left > unit:
-            exchange.do(exchange.orders(MALLORY, amends=(amendment(wall, 100_01, unit),)))
-    exchange.place(ALICE, order(BUY, count * unit - kept, 100_00))
-    exchange.place(MALLORY, order(SELL, count * unit - kept, 100_00, IOC, reduce_only=True))
-    exchange.do(exchange.withdraw(MALLORY, exchange.account(MALLORY).free))
-    assert len(exchange.account(MALLORY).orders) == count
-    exchange.place(ALICE, order(SELL, COIN, 100_02))
-    exchange.place(BOB, order(BUY, COIN, 100_02, IOC))
-    assert exchange.fills() == [(100_02, COIN)]
-    assert not exchange.account(MALLORY).orders
-
-
-def test_an_order_that_is_backed_stays_where_another_lacks_margin() -> None:
-    """Of three buys one is to close what Bob is short of no more, one still is, one is paid for."""
-    exchange = Exchange()
-    for person in (ALICE, CAROL):
-        exchange.fund(person, 10_000)
-    exchange.fund(BOB, 301)
-    exchange.trade(ALICE, BOB, 20 * COIN, 100_00)
-    exchange.place(BOB, *[order(BUY, 10 * COIN, price) for price in (99_00, 98_00, 97_00)])
-    assert [one.reserve for one in exchange.account(BOB).orders.values()][:2] == [0, 0]
-    exchange.place(ALICE, order(SELL, 15 * COIN, 100_00))
-    exchange.place(BOB, order(BUY, 15 * COIN, 100_00, IOC, reduce_only=True))
-    exchange.do(exchange.withdraw(BOB, exchange.account(BOB).free))
-    exchange.mark(90_00)
-    exchange.place(CAROL, order(SELL, 10 * COIN, 99_00, IOC))
-    dropped = [(one.price, one.reason) for one in exchange.told(OrderCancelled)]
-    assert dropped[:-1] == [(99_00, CancelReason.MARGIN), (98_00, CancelReason.MARGIN)]
-    assert exchange.book()[0] == [(97_00, 10 * COIN)]
-
-
-def test_an_order_that_is_backed_takes_none_along_when_the_mark_has_left_it() -> None:
-    """Bob's first buy was to close what he is short of no more; the one that is met is paid for."""
-    exchange = Exchange()
-    for person in (ALICE, CAROL):
-        exchange.fund(person, 10_000)
-    exchange.fund(BOB, 301)
-    exchange.trade(ALICE, BOB, 10 * COIN, 100_00)
-    exchange.place(BOB, *[order(BUY, 10 * COIN, price) for price in (98_00, 99_00)])
-    exchange.place(ALICE, order(SELL, 10 * COIN, 100_00))
-    exchange.place(BOB, order(BUY, 10 * COIN, 100_00, IOC, reduce_only=True))
-    exchange.do(exchange.withdraw(BOB, exchange.account(BOB).free))
-    exchange.mark(90_00)
-    exchange.place(CAROL, order(SELL, 10 * COIN, 99_00, IOC))
-    dropped = [(one.price, one.reason) for one in exchange.told(OrderCancelled)]
-    assert dropped[:-1] == [(99_00, CancelReason.MARGIN)]
-    assert exchange.book()[0] == [(98_00, 10 * COIN)]
 
 
 def test_a_reduce_only_order_is_no_dust_unless_it_closes_everything() -> None:

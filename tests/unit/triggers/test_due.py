@@ -354,6 +354,20 @@ def test_a_met_stop_that_found_no_room_is_proposed_again_whatever_the_next_mark_
     assert now(book, again_ms) == []
 
 
+def test_however_many_stops_find_no_room_no_more_than_a_turn_holds_come_again() -> None:
+    book, order = due_book(), stop(100)
+    for number in range(10):
+        book.take(durable(placed(order, events=(trigger_set(number + 1, order),))))
+    book.take(durable(marked(100)))
+    refused = book.proposals(START_MS, 100)
+    assert len(refused) == 10
+    for proposal in refused:
+        book.not_queued(proposal, START_MS + RETRY_MS)
+    told = [book.proposals(Millis(START_MS + turn * RETRY_MS), 4) for turn in range(1, 5)]
+    assert [len(proposals) for proposals in told] == [4, 4, 2, 0]
+    assert [proposal for proposals in told for proposal in proposals] == refused
+
+
 def test_a_book_without_watched_orders_looks_at_nothing() -> None:
     book = due_book()
     everything = CancelAll(ALICE.address, ALICE.address, 1, START_MS, bytes(65), BTC)
