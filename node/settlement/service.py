@@ -25,7 +25,7 @@ from node.capacity.stage import Stage
 from node.codec.l1_calls import post_batch
 from node.codec.l1_transactions import L1Transaction
 from node.ports.batches import BatchStore
-from node.ports.chain import Chain, Sending
+from node.ports.chain import Chain
 from node.ports.clock import Clock
 from node.ports.mailbox import Inlet
 from node.ports.signer import Signer
@@ -37,6 +37,7 @@ from node.settlement.outage import Outage
 from node.settlement.pace import ChainPace
 from node.settlement.reader import Reader
 from node.settlement.sealed import Pressure, SealedBatch, Submission
+from node.settlement.slot import ACCEPTED
 from node.settlement.tracker import Tracker
 from node.types.blocks import Batch
 from node.types.errors import CallReverted, ChainDisagrees, ChainUnavailable, IntegrityError
@@ -47,8 +48,6 @@ from node.types.units import Millis
 
 _NANOS_PER_MILLI: Final = 1_000_000
 _MILLIS_PER_SECOND: Final = 1_000
-
-ACCEPTED: Final = (Sending.TAKEN, Sending.KNOWN)
 
 _SENT_AS: Final = ("batch_resent", "batch_sent", "batch_replaced")
 """By attempt; every one past the first replaces the one before."""
