@@ -50,6 +50,7 @@ _WORDINGS: Final = (
     ("oldnonce", Sending.SPENT),
     ("underpriced", Sending.UNDERPRICED),
     ("replacement", Sending.UNDERPRICED),
+    ("could not replace", Sending.UNDERPRICED),
     ("fee too low", Sending.UNDERPRICED),
     ("feetoolow", Sending.UNDERPRICED),
     ("less than block base fee", Sending.UNDERPRICED),

@@ -208,7 +208,7 @@ class Node:
             base.clock,
             config.settlement,
         )
-        self.settlement.included = self.history.included
+        self.settlement.costs.included = self.history.included
         self.inbox = InboxService(
             base.chain,
             base.contracts.inbox,

@@ -1,5 +1,8 @@
 """Before anything is sent: whether chain and contracts are those that this node was made for."""
 
+import asyncio
+from typing import Final
+
 import msgspec
 
 from node.codec.l1_calls import (
@@ -26,6 +29,10 @@ from node.types.errors import (
     WrongLog,
 )
 from node.types.ids import Address
+
+LOG_TRIES: Final = 3
+LOG_RETRY_S: Final = 2.0
+"""Behind one address a second endpoint may be a block behind the one that told of the head."""
 
 
 class Contracts(msgspec.Struct, frozen=True, gc=False):
@@ -83,6 +90,16 @@ async def check_log(chain: Chain, rollup: Address, *, sealed: int, root: bytes, 
     the others are on their way, or a reorg took them. Raises ``WrongLog`` (``where``, ``posted``,
     ``sealed``, and where the number is the same ``expected``, ``found``), ``ChainUnavailable``.
     """
+    for _ in range(LOG_TRIES - 1):
+        try:
+            return await _check_log(chain, rollup, sealed, root, where)
+        except ChainUnavailable:
+            # The start has replayed the journal by now, and would have to do so again.
+            await asyncio.sleep(LOG_RETRY_S)
+    return await _check_log(chain, rollup, sealed, root, where)
+
+
+async def _check_log(chain: Chain, rollup: Address, sealed: int, root: bytes, where: str) -> None:
     head = await chain.block(Tag.LATEST)
     if head is None:
         raise ChainUnavailable(detail="the endpoint has no latest block")

@@ -12,7 +12,7 @@ from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED, deposit_of
 from node.ports.chain import Chain, L1Block, Tag
 from node.ports.clock import Clock
 from node.settlement.config import SettlementConfig
-from node.settlement.inbox import InboxScan
+from node.settlement.inbox import ANCHORS, InboxScan
 from node.settlement.outage import Outage
 from node.types.commands import Deposit
 from node.types.durable import Outcome
@@ -56,6 +56,7 @@ class InboxService:
         self._outage = Outage(config.poll_ms, config.backoff_max_ms)
         self._span = config.inbox_blocks_per_query
         self._in_hand = 0
+        self._spans_back = 1
         self.stage = Stage("inbox", capacity=None, held=lambda: self._in_hand)
 
     @property
@@ -106,6 +107,8 @@ class InboxService:
         if (await self._block(last)).hash != end.hash:
             raise ChainUnavailable(detail="a reorg while deposits were read")
         deposits = [deposit_of(log.topics, log.data) for log in logs]
+        if deposits and deposits[0].index > self._scan.cursor and self._scan.anchor is not None:
+            raise self._gap(f"deposits begin with {deposits[0].index} after {self._scan.cursor}")
         if head.number - last <= STATES_KEPT:
             await self._require_all(end, deposits)
         fresh = self._scan.scanned(end, deposits)
@@ -124,7 +127,24 @@ class InboxService:
         count = int(DEPOSIT_COUNT.answer(answer)[0]) if answer else 0
         found = max(self._scan.cursor, deposits[-1].index + 1 if deposits else 0)
         if found < count:
-            raise ChainUnavailable(detail=f"{found} of {count} deposits up to block {end.number}")
+            missing = f"{found} of {count} deposits up to block {end.number}"
+            # Where this span shows some, the rest is at its end and only late.
+            raise ChainUnavailable(detail=missing) if deposits else self._gap(missing)
+        self._spans_back = 1
+
+    def _gap(self, detail: str) -> ChainUnavailable:
+        """Go back to read again what an earlier span lacked, further each time; return the error.
+
+        That span may be older than the states by which to tell, so one step may not lead to it, and
+        doubling does. With none left to go back to, an endpoint without logs is waited for.
+        """
+        cursor, steps = self._scan.cursor, 0
+        while steps < self._spans_back and self._scan.anchor is not None:
+            self._scan.step_back()
+            steps += 1
+        self._spans_back = min(2 * self._spans_back, ANCHORS)
+        _log.warning("inbox_gap", detail=detail, cursor=cursor, next_block=self._scan.next_block)
+        return ChainUnavailable(detail=detail)
 
     async def _find_footing(self) -> None:
         """Go back to the last scanned block that still stands."""

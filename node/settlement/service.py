@@ -19,24 +19,25 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-import msgspec
 import structlog
 
 from node.capacity.stage import Stage
-from node.codec.l1_calls import BATCH_POSTED, post_batch
+from node.codec.l1_calls import post_batch
 from node.codec.l1_transactions import L1Transaction
 from node.ports.batches import BatchStore
-from node.ports.chain import Chain, L1Receipt, Sending
+from node.ports.chain import Chain
 from node.ports.clock import Clock
 from node.ports.mailbox import Inlet
 from node.ports.signer import Signer
 from node.settlement.config import SettlementConfig
 from node.settlement.contracts import Contracts
+from node.settlement.costs import Costs, Spending
 from node.settlement.look import Look
 from node.settlement.outage import Outage
 from node.settlement.pace import ChainPace
 from node.settlement.reader import Reader
 from node.settlement.sealed import Pressure, SealedBatch, Submission
+from node.settlement.slot import ACCEPTED
 from node.settlement.tracker import Tracker
 from node.types.blocks import Batch
 from node.types.errors import CallReverted, ChainDisagrees, ChainUnavailable, IntegrityError
@@ -47,8 +48,6 @@ from node.types.units import Millis
 
 _NANOS_PER_MILLI: Final = 1_000_000
 _MILLIS_PER_SECOND: Final = 1_000
-
-ACCEPTED: Final = (Sending.TAKEN, Sending.KNOWN)
 
 _SENT_AS: Final = ("batch_resent", "batch_sent", "batch_replaced")
 """By attempt; every one past the first replaces the one before."""
@@ -63,14 +62,6 @@ _STANDS_AS: Final = {
 }
 
 _log = structlog.get_logger(__name__)
-
-
-class Spending(msgspec.Struct, frozen=True, gc=False):
-    """What L1 took for the batches that stand on it, and for transactions that failed."""
-
-    gas_used: int
-    wei: int
-    failed_wei: int
 
 
 class SettlementService:
@@ -102,16 +93,11 @@ class SettlementService:
         self._unseen_since: Millis | None = None
         self._epoch = (clock.now_ms(), clock.now_ns())
         self._taken_ns: dict[int, int] = {}
-        self._receipts: dict[int, L1Receipt] = {}
-        self._uncounted: dict[int, int] = {}
-        self._final_uncounted: set[int] = set()
-        self._spent = Spending(0, 0, 0)
         self._sent = 0
         self._rehearsed = False
         self._held_back = ""
         self.pace = ChainPace()
-        self.included: Callable[[int, L1Receipt], None] = _unheard
-        """Hears in which transaction a batch came onto L1, some time after it did."""
+        self.costs = Costs(chain, contracts.rollup)
         self.stage = Stage(
             "settlement",
             capacity=config.held_max,
@@ -127,22 +113,17 @@ class SettlementService:
     @property
     def spending(self) -> Spending:
         """Return what L1 took for every batch that this process knows or knew."""
-        receipts = self._receipts.values()
-        return Spending(
-            gas_used=self._spent.gas_used + sum(receipt.gas_used for receipt in receipts),
-            wei=self._spent.wei + sum(receipt.fee for receipt in receipts),
-            failed_wei=self._spent.failed_wei,
-        )
+        return self.costs.spending
+
+    @property
+    def unaccounted(self) -> int:
+        """Return the batches on L1 whose receipt is not found yet; ``costs`` tells of them."""
+        return self.costs.unaccounted
 
     @property
     def in_flight(self) -> int:
         """Return the batches whose transaction is sent and in no block so far."""
         return self._tracker.in_flight
-
-    @property
-    def unaccounted(self) -> int:
-        """Return the batches on L1 whose receipt is not found yet; ``included`` tells of them."""
-        return len(self._uncounted)
 
     @property
     def held_back(self) -> str:
@@ -204,7 +185,7 @@ class SettlementService:
         self._say_what_holds_back(look)
         for submission in submissions:
             await self._submit(submission)
-        await self._count_costs()
+        await self.costs.count()
 
     def _empty_outbox(self) -> None:
         room = self._config.held_max - self.stage.depth
@@ -259,9 +240,7 @@ class SettlementService:
         receipts = [await self._chain.receipt(transaction) for transaction in transactions]
         failed = [receipt for receipt in receipts if receipt is not None and not receipt.succeeded]
         for receipt in failed:
-            self._spent = msgspec.structs.replace(
-                self._spent, failed_wei=self._spent.failed_wei + receipt.fee
-            )
+            self.costs.failed(receipt)
             _log.error(
                 "batch_transaction_failed",
                 transaction=receipt.transaction.hex(),
@@ -301,18 +280,15 @@ class SettlementService:
         for mark in marks:
             index = mark.index
             if mark.standing is Standing.POSTED:
-                self._uncounted[index] = mark.block
+                self.costs.posted(index, mark.block)
                 taken_ns = self._taken_ns.pop(index, None)
                 if taken_ns is not None:
                     self.stage.waited(self._clock.now_ns() - taken_ns)
             elif mark.standing is Standing.SEALED:
-                self._uncounted.pop(index, None)
-                self._receipts.pop(index, None)
+                self.costs.dropped(index)
             elif mark.standing is Standing.FINAL:
                 self.stage.leave()
-                self._add_up(self._receipts.pop(index, None))
-                if index in self._uncounted:
-                    self._final_uncounted.add(index)
+                self.costs.final(index)
             _log.info(
                 _STANDS_AS[mark.standing],
                 batch=index,
@@ -332,53 +308,6 @@ class SettlementService:
                 deposits=look.inbox_count,
             )
 
-    async def _count_costs(self) -> None:
-        """Find the receipts of what was posted, whichever process sent it.
-
-        An endpoint that answers everything but this holds nothing up; the next turn asks again.
-        """
-        for index, block in list(self._uncounted.items()):
-            topics = (BATCH_POSTED, index.to_bytes(32, "big"))
-            try:
-                logs = await self._chain.logs(self._contracts.rollup, topics, block, block)
-                receipt = await self._chain.receipt(logs[0].transaction) if logs else None
-                unanswered = ""
-            except ChainUnavailable as error:
-                receipt, unanswered = None, error.detail
-            if receipt is not None:
-                del self._uncounted[index]
-                self._note_receipt(index, receipt)
-            elif index in self._final_uncounted:
-                # The endpoint has let go of it already, and says so with nothing or an error.
-                del self._uncounted[index]
-                self._final_uncounted.discard(index)
-                _log.warning("batch_cost_unknown", batch=index, block=block, detail=unanswered)
-            if unanswered:
-                return
-
-    def _note_receipt(self, index: int, receipt: L1Receipt) -> None:
-        if index in self._final_uncounted:
-            self._final_uncounted.discard(index)
-            self._add_up(receipt)
-        else:
-            self._receipts[index] = receipt
-        self.included(index, receipt)
-        _log.info(
-            "batch_cost",
-            batch=index,
-            transaction=receipt.transaction.hex(),
-            gas_used=receipt.gas_used,
-            wei=receipt.fee,
-        )
-
-    def _add_up(self, receipt: L1Receipt | None) -> None:
-        if receipt is not None:
-            self._spent = msgspec.structs.replace(
-                self._spent,
-                gas_used=self._spent.gas_used + receipt.gas_used,
-                wei=self._spent.wei + receipt.fee,
-            )
-
     async def _rest(self, pause_ms: int) -> None:
         """Wait for the next turn; a new batch starts it early, where L1 is there to take it."""
         pause_s = pause_ms / _MILLIS_PER_SECOND
@@ -393,7 +322,3 @@ class SettlementService:
         """Return the wall-clock time of the start, plus what has passed since; it never jumps."""
         began_ms, began_ns = self._epoch
         return Millis(began_ms + (self._clock.now_ns() - began_ns) // _NANOS_PER_MILLI)
-
-
-def _unheard(index: int, receipt: L1Receipt) -> None:
-    """Nobody asked to be told where batches are."""

@@ -1,30 +1,38 @@
 """A nonce and what was sent under it, as far as L1's pool has said what it thinks of that."""
 
+from collections import deque
 from typing import Final
 
 from node.codec.l1_transactions import Fees
 from node.ports.chain import Sending
 from node.types.units import Millis
 
-_MUST_BE_OUTBID: Final = (Sending.TAKEN, Sending.KNOWN, Sending.UNDERPRICED)
-"""After these answers only a dearer transaction gets any further."""
+ACCEPTED: Final = (Sending.TAKEN, Sending.KNOWN)
+"""After these answers the pool holds what it was offered."""
 _REFUSALS: Final = (Sending.UNFUNDED, Sending.REFUSED)
 """After these answers the pool does not hold what it was offered."""
+
+REFUSED_KEPT: Final = 32
+"""Refused transactions that are remembered all the same, the newest: some endpoint may have taken
+one in spite of its words. While an account is empty there is one for each fee of the day."""
 
 
 class Slot:
     """A nonce. ``fees`` is None where another process sent what waits there.
 
     ``fees`` are those of what was sent last, ``waiting`` those of what the pool last let stand for
-    the price alone; ``answer`` is None while the last sending has none.
+    the price alone, or more where a dearer one is known to; ``answer`` is None while the last
+    sending has none.
     """
 
     __slots__ = (
+        "_held",
+        "_refused",
+        "_was_held",
         "answer",
         "attempts",
         "fees",
         "gas",
-        "hashes",
         "index",
         "priced_at",
         "sent_at",
@@ -39,21 +47,42 @@ class Slot:
         self.answer: Sending | None = None
         self.gas = 0
         self.attempts = 0
-        self.hashes: list[bytes] = []
+        self._held: list[bytes] = []
+        self._refused: deque[bytes] = deque(maxlen=REFUSED_KEPT)
+        self._was_held = False
         self.priced_at = now
         self.sent_at = now
+
+    @property
+    def hashes(self) -> tuple[bytes, ...]:
+        """Return the transactions that may have spent the nonce on the slot's batch."""
+        return (*self._held, *self._refused)
+
+    def move(self, index: int) -> None:
+        """Hold the nonce for batch ``index`` from now on; what was sent was another's."""
+        self.index = index
+        self._held.clear()
+        self._refused.clear()
 
     def sent(self, transaction: bytes) -> None:
         """Note a transaction that goes out now, and whose answer is still to come."""
         self.answer = None
-        if transaction not in self.hashes:
-            self.hashes.append(transaction)
+        self._was_held = transaction in self._held
+        if not self._was_held:
+            self._held.append(transaction)
+            if transaction in self._refused:
+                self._refused.remove(transaction)
 
     def answered(self, sending: Sending) -> None:
         """Note what the pool said to what was sent last."""
         self.answer = sending
-        if sending in _MUST_BE_OUTBID:
+        if sending in ACCEPTED:
             self.waiting = self.fees
+        elif sending is Sending.UNDERPRICED:
+            self.waiting = _dearer(self.waiting, self.fees)
+        elif self.refused and not self._was_held:
+            # One that was taken before, or whose answer got lost, may still wait in some pool.
+            self._refused.append(self._held.pop())
 
     @property
     def unfunded(self) -> bool:
@@ -71,4 +100,17 @@ class Slot:
         ``seen``: the pool shows a transaction with this nonce. One that no pool took is no rival:
         to outbid it would be to bid against oneself, and to pay for that in the end.
         """
-        return self.fees if seen and not self.unfunded else self.waiting
+        if not seen or self.unfunded:
+            return self.waiting
+        if self.answer is None:
+            return self.fees
+        # An endpoint that turns everything down must not drive the price: what waits is as dear
+        # as before. Where nothing is known of that, the pool may have meant the price all the same.
+        return self.waiting or self.fees
+
+
+def _dearer(known: Fees | None, refused: Fees | None) -> Fees | None:
+    """Return what exceeds both: a pool that refuses the lower one still holds the higher."""
+    if known is None or refused is None:
+        return known or refused
+    return Fees(max(known.max_fee, refused.max_fee), max(known.tip, refused.tip))

@@ -318,7 +318,7 @@ class Tracker:
             fees = self._raised(nonce, slot, look)
             if fees is not None:
                 if moved:
-                    slot.index, slot.hashes = entry.sealed.index, []
+                    slot.move(entry.sealed.index)
                 return self._attempt(nonce, slot, entry, fees, now)
         absent = nonce >= look.pending_nonce and not moved
         if absent and now - slot.sent_at >= self._config.resend_after_ms:

@@ -23,14 +23,19 @@ class BatchEnd(msgspec.Struct, frozen=True, gc=False):
 
 
 class TreeShelf:
-    """At most ``limit`` batch ends, in order; the oldest goes when there is no room."""
+    """At most ``limit`` batch ends, in order; the oldest goes when there is no room.
 
-    __slots__ = ("_ends", "_limit")
+    The one that everything before was forgotten for stays: it is the newest final batch's, and
+    withdrawals are proved by it however long finality takes to move on.
+    """
+
+    __slots__ = ("_ends", "_limit", "_pinned")
 
     def __init__(self, limit: int) -> None:
         assert limit >= 1
         self._limit = limit
         self._ends: dict[int, BatchEnd] = {}
+        self._pinned: int | None = None
 
     def __len__(self) -> int:
         """Return the number of batch ends kept."""
@@ -45,10 +50,12 @@ class TreeShelf:
         assert not self._ends or end.index == next(reversed(self._ends)) + 1
         self._ends[end.index] = end
         if len(self._ends) > self._limit:
-            del self._ends[next(iter(self._ends))]
+            del self._ends[next(index for index in self._ends if index != self._pinned)]
 
     def forget_below(self, index: int) -> None:
-        """Drop the ends of all batches before ``index``."""
+        """Drop the ends of all batches before ``index``, and keep its own from now on."""
+        assert self._limit >= 2, "room for this one and for the newest"
+        self._pinned = index
         for kept in list(self._ends):
             if kept >= index:
                 return

@@ -15,6 +15,7 @@ from node.codec.l1_calls import BATCH_COUNT, commitment, post_batch
 from node.codec.l1_gas import posting_gas
 from node.ports.chain import At, Tag
 from node.settlement.contracts import check_contracts
+from node.settlement.costs import COST_TRIES
 from node.types.blocks import Domain
 from node.types.errors import ChainDisagrees, ChainUnavailable, WrongChain, WrongContract
 from node.types.hashing import keccak256
@@ -71,7 +72,7 @@ async def test_a_batch_on_l1_is_unaccounted_for_until_its_receipt_is_found(
     pier: Pier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[int] = []
-    pier.service.included = lambda index, _receipt: found.append(index)
+    pier.service.costs.included = lambda index, _receipt: found.append(index)
     with monkeypatch.context() as patched:
         patched.setattr(pier.chain, "receipt", AsyncMock(return_value=None))
         pier.seal()
@@ -82,7 +83,7 @@ async def test_a_batch_on_l1_is_unaccounted_for_until_its_receipt_is_found(
     assert (pier.service.unaccounted, found) == (0, [0])
 
 
-async def test_a_receipt_that_an_endpoint_has_let_go_of_is_waited_for_no_longer_than_finality(
+async def test_a_receipt_that_an_endpoint_has_let_go_of_is_given_up_soon_after_finality(
     pier: Pier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pier.chain, "receipt", AsyncMock(return_value=None))
@@ -91,6 +92,7 @@ async def test_a_receipt_that_an_endpoint_has_let_go_of_is_waited_for_no_longer_
     assert pier.service.unaccounted == 1
     await pier.turns(5, mine=True)
     assert pier.standings(0) == ALL_THE_WAY
+    await pier.turns(COST_TRIES)
     assert (pier.service.unaccounted, pier.service.spending.gas_used) == (0, 0)
 
 

@@ -138,6 +138,7 @@ async def test_empty_blocks_say_nothing_of_tips(endpoint: Endpoint, chain: L1Cha
         ("replacement transaction underpriced", Sending.UNDERPRICED),
         ("transaction underpriced: tip needed 1, tip permitted 0", Sending.UNDERPRICED),
         ("max fee per gas less than block base fee", Sending.UNDERPRICED),
+        ("could not replace existing tx", Sending.UNDERPRICED),
         ("insufficient funds for gas * price + value", Sending.UNFUNDED),
         ("oversized data", Sending.REFUSED),
     ],

@@ -4,7 +4,8 @@ import pytest
 
 from node.codec.l1_calls import BATCH_COUNT, LATEST_ROOT
 from node.ports.chain import At, L1Block, Tag
-from node.settlement.contracts import check_log
+from node.settlement import contracts
+from node.settlement.contracts import LOG_TRIES, check_log
 from node.types.errors import ChainUnavailable, WrongContract, WrongLog
 from node.types.ids import Address
 
@@ -19,6 +20,7 @@ class Rollup:
 
     def __init__(self, posted: int, root: bytes, head: L1Block | None = HEAD) -> None:
         self.head = head
+        self.behind = 0
         self._answers = {
             BATCH_COUNT.encode(): posted.to_bytes(32, "big"),
             LATEST_ROOT.encode(): root,
@@ -33,7 +35,15 @@ class Rollup:
     ) -> bytes:
         # Both answers must be of one block, or a batch that comes in between would be another's.
         assert (to, at, sender) == (ROLLUP, HEAD.hash, None)
+        if self.behind:
+            self.behind -= 1
+            raise ChainUnavailable(detail="header not found")
         return self._answers[data]
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contracts, "LOG_RETRY_S", 0.0)
 
 
 async def check(rollup: Rollup, sealed: int) -> None:
@@ -70,3 +80,13 @@ async def test_an_endpoint_without_a_block_has_not_answered() -> None:
 async def test_a_contract_that_answers_with_nonsense_is_another_one() -> None:
     with pytest.raises(WrongContract):
         await check(Rollup(0, b""), 0)
+
+
+async def test_an_endpoint_that_is_a_block_behind_for_a_moment_is_asked_again() -> None:
+    rollup = Rollup(3, ROOT)
+    rollup.behind = LOG_TRIES - 1
+    await check(rollup, 3)
+    rollup.behind = LOG_TRIES
+    with pytest.raises(ChainUnavailable):
+        await check(rollup, 3)
+    assert rollup.behind == 0

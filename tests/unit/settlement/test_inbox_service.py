@@ -12,7 +12,7 @@ from node.settlement.inbox import InboxScan
 from node.settlement.inbox_service import STATES_KEPT, InboxService
 from node.types.commands import Deposit
 from node.types.durable import Executed, Outcome
-from node.types.errors import ChainUnavailable, ShuttingDown
+from node.types.errors import ChainDisagrees, ChainUnavailable, ShuttingDown
 from node.types.hashing import keccak256
 from node.types.ids import Address
 from node.types.units import Millis, Money
@@ -31,6 +31,8 @@ class FakeChain:
         self.limit = 1_000
         self.away = False
         self.logs_up_to: int | None = None
+        self.blind: range = range(0)
+        self.quiet_from = 1_000_000
         self.contract_at = 0
         self.fork = 0
         self.reorg_while_reading = False
@@ -57,13 +59,15 @@ class FakeChain:
             self.fork += 1
         end = last if self.logs_up_to is None else min(last, self.logs_up_to)
         first = max(first, self.contract_at)
-        return tuple(self._log(number) for number in range(first, end + 1))
+        end = min(end, self.quiet_from - 1)
+        shown = (number for number in range(first, end + 1) if number not in self.blind)
+        return tuple(self._log(number) for number in shown)
 
     async def call(self, to: Address, data: bytes, at: Any) -> bytes:
         assert (to, data) == (INBOX, DEPOSIT_COUNT.encode())
         number = next(n for n in range(self.head + 1) if self._hash(n) == at)
         self.states_asked.append(number)
-        count = number + 1 - self.contract_at
+        count = min(number + 1, self.quiet_from) - self.contract_at
         return count.to_bytes(32, "big") if count > 0 else b""
 
     def _hash(self, number: int) -> bytes:
@@ -155,6 +159,40 @@ async def test_deposits_that_a_lagging_endpoint_does_not_show_are_waited_for() -
     while await watch.service.turn() == 0:
         pass
     assert watch.taken == deposits(9)
+
+
+@pytest.mark.parametrize("quiet_from", [41, 1_000])
+async def test_what_an_earlier_span_lacked_is_read_again(quiet_from: int) -> None:
+    watch = Watch(head=200)
+    watch.chain.quiet_from = quiet_from
+    watch.chain.blind = range(40, 48)
+    while watch.service._outage.began is None:
+        await watch.service.turn()
+    assert watch.service.cursor == 40
+    watch.chain.blind = range(0)
+    for _ in range(200):
+        await watch.service.turn()
+    assert watch.taken == deposits(min(199, quiet_from))
+    assert watch.chain.asked[-1][1] == 198
+
+
+async def test_an_endpoint_without_any_logs_is_waited_for() -> None:
+    watch = Watch(head=200)
+    watch.chain.blind = range(201)
+    for _ in range(100):
+        await watch.service.turn()
+    assert (watch.taken, watch.service.cursor) == ([], 0)
+    watch.chain.blind = range(0)
+    for _ in range(200):
+        await watch.service.turn()
+    assert watch.taken == deposits(199)
+
+
+async def test_deposits_that_the_first_block_of_all_lacks_stop_the_node() -> None:
+    watch = Watch(head=10)
+    watch.chain.blind = range(3)
+    with pytest.raises(ChainDisagrees):
+        await watch.service.turn()
 
 
 async def test_nobody_is_asked_for_a_state_that_most_endpoints_let_go_of() -> None:

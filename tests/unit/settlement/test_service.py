@@ -1,5 +1,6 @@
 """The settling loop in front of an endpoint that refuses, keeps silent, or answers oddly."""
 
+import pytest
 from eth_abi.abi import encode
 
 from node.adapters.key_signer import KeySigner
@@ -16,6 +17,7 @@ from node.codec.l1_calls import (
 from node.ports.chain import At, FeeSample, L1Block, L1Log, L1Receipt, SendAnswer, Sending, Tag
 from node.settlement.config import SettlementConfig
 from node.settlement.contracts import Contracts
+from node.settlement.costs import COST_TRIES
 from node.settlement.service import SettlementService
 from node.types.blocks import Batch
 from node.types.errors import ChainUnavailable
@@ -197,16 +199,42 @@ async def test_an_endpoint_without_receipts_holds_nothing_up() -> None:
     assert (quay.service.unaccounted, quay.service.spending.gas_used) == (0, 100_000)
 
 
-async def test_a_receipt_that_is_never_answered_for_is_waited_for_until_its_batch_is_final() -> (
-    None
-):
+@pytest.fixture
+async def final_without_receipt() -> Quay:
+    """A batch that is final just now, by an endpoint that has answered for no receipt so far."""
     quay = Quay()
     quay.chain.forgets = True
     await quay.turns(2_000)
     quay.chain.head += CONFIG.final_depth or 0
-    await quay.turns(2_000)
-    assert quay.standings()[-1] is Standing.FINAL
+    await quay.turns(1)
+    assert (quay.standings()[-1], quay.service.unaccounted) == (Standing.FINAL, 1)
+    return quay
+
+
+async def test_the_receipt_of_a_final_batch_is_asked_for_a_few_times_more_and_given_up(
+    final_without_receipt: Quay,
+) -> None:
+    quay = final_without_receipt
+    for _ in range(COST_TRIES - 2):
+        await quay.service.turn()
+    assert quay.service.unaccounted == 1
+    await quay.service.turn()
     assert quay.service.unaccounted == 0
+    quay.chain.forgets = False
+    await quay.turns(5_000)
+    assert quay.service.spending.gas_used == 0
+
+
+async def test_a_question_that_fails_while_a_batch_becomes_final_loses_no_cost(
+    final_without_receipt: Quay,
+) -> None:
+    quay = final_without_receipt
+    found: list[int] = []
+    quay.service.costs.included = lambda index, _receipt: found.append(index)
+    quay.chain.forgets = False
+    await quay.turns(1)
+    assert (quay.service.unaccounted, found) == (0, [0])
+    assert quay.service.spending.gas_used == 100_000
 
 
 async def test_the_count_of_one_state_and_the_root_of_another_are_asked_for_again() -> None:

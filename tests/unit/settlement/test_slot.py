@@ -2,7 +2,21 @@
 
 import pytest
 
+from node.codec.l1_transactions import Fees
+from node.ports.chain import Sending
+from node.settlement.slot import REFUSED_KEPT, Slot
+from node.types.units import Millis
 from tests.unit.settlement.test_tracker import Harbour
+
+
+def offered(slot: Slot, max_fee: int, answer: Sending | None, tip: int = 1) -> bytes:
+    """Send at ``max_fee``; the answer None gets lost."""
+    transaction = b"%d %d" % (max_fee, tip)
+    slot.fees = Fees(max_fee, tip)
+    slot.sent(transaction)
+    if answer is not None:
+        slot.answered(answer)
+    return transaction
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -55,3 +69,47 @@ def test_an_account_without_funds_asks_with_one_transaction_until_it_can_pay() -
     harbour.turns(5)
     assert harbour.tracker.held_back == ""
     assert harbour.posted == harbour.expected()
+
+
+@pytest.mark.parametrize("refusal", [Sending.UNFUNDED, Sending.REFUSED])
+def test_of_what_is_refused_the_newest_are_remembered_and_all_that_a_pool_may_hold(
+    refusal: Sending,
+) -> None:
+    slot = Slot(0, Millis(0))
+    held = [offered(slot, 10, Sending.TAKEN), offered(slot, 11, None)]
+    held.append(offered(slot, 12, Sending.UNDERPRICED))
+    refused = [offered(slot, 100 + fee, refusal) for fee in range(100)]
+    assert slot.hashes == (*held, *refused[-REFUSED_KEPT:])
+    assert [offered(slot, fee, refusal) for fee in (10, 11, 12)] == held
+    assert slot.hashes == (*held, *refused[-REFUSED_KEPT:])
+
+
+def test_what_was_refused_and_is_taken_later_is_remembered() -> None:
+    slot = Slot(0, Millis(0))
+    first = offered(slot, 10, Sending.REFUSED)
+    assert offered(slot, 10, Sending.TAKEN) == first
+    for fee in range(2 * REFUSED_KEPT):
+        offered(slot, 100 + fee, Sending.REFUSED)
+    assert (slot.hashes[0], len(slot.hashes)) == (first, 1 + REFUSED_KEPT)
+
+
+def test_bids_that_an_endpoint_turns_down_whatever_they_pay_raise_no_price() -> None:
+    slot = Slot(0, Millis(0))
+    offered(slot, 100, Sending.TAKEN)
+    offered(slot, 113, Sending.REFUSED)
+    assert slot.to_outbid(seen=True) == Fees(100, 1)
+
+
+def test_a_refusal_in_unknown_words_is_outbid_where_nobody_knows_what_waits() -> None:
+    slot = Slot(0, Millis(0))
+    offered(slot, 113, Sending.REFUSED)
+    assert slot.to_outbid(seen=True) == Fees(113, 1)
+    assert slot.to_outbid(seen=False) is None
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_cheaper_bid_that_is_turned_down_leaves_the_rival_as_dear_as_it_was(seen: bool) -> None:
+    slot = Slot(0, Millis(0))
+    offered(slot, 100, Sending.TAKEN, tip=2)
+    offered(slot, 50, Sending.UNDERPRICED, tip=5)
+    assert slot.to_outbid(seen=seen) == Fees(100, 5)

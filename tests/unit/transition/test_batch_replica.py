@@ -130,3 +130,16 @@ def test_trees_before_a_final_batch_are_let_go() -> None:
         replica.seal(blocks, "age")
     replica.shelf.forget_below(2)
     assert [index in replica.shelf for index in range(4)] == [False, False, True, True]
+
+
+def test_the_end_of_the_newest_final_batch_stays_however_long_no_later_one_is_final() -> None:
+    replica = fresh(trees_kept=3)
+    batches = [replica.seal(blocks, "age") for blocks in pieces(7)[:2]]
+    replica.shelf.forget_below(1)
+    batches += [replica.seal(blocks, "age") for blocks in pieces(7)[2:]]
+    last = batches[-1].header.index
+    assert last >= 5
+    kept = [index for index in range(last + 1) if index in replica.shelf]
+    assert kept == [1, last - 1, last]
+    replica.shelf.forget_below(last)
+    assert (len(replica.shelf), last in replica.shelf) == (1, True)
