@@ -4,6 +4,10 @@ Two levels of ``node.capacity.fair_queue``: the outer one says whose turn it is,
 item; which of the address's items that is says the address's own. So who brings the same work by
 more connections waits no less, and who shares an address (behind a proxy, all do) has his turn
 there as before.
+
+A token has the work of the item it came with, and another item may be served for it. So an address
+that brings long and short messages is ahead of its share for as long as short ones of it wait, and
+behind it for as much afterwards.
 """
 
 from itertools import groupby
