@@ -22,7 +22,6 @@ import asyncio
 import heapq
 import random
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Final, NoReturn, TypeVar
 
@@ -125,7 +124,7 @@ class Trader:
         self._lifetime_ms = lifetime_ms
         self._window = session.rules.limits.nonce_window
         self._open: list[int] = []
-        self._closed: Counter[int] = Counter()
+        self._closed: list[int] = []
         self._moved = asyncio.Event()
         self._chance = random.Random(seed)  # noqa: S311 - it spreads pauses, and guards nothing
         self._expires_at_ms = self._chance.randrange(_MS_PER_S)
@@ -316,10 +315,10 @@ class Trader:
 
     def _leave(self, nonce: int) -> None:
         """Forget ``nonce``; if it was the oldest, let those go on that it held back."""
-        closed = self._closed
-        closed[nonce] += 1
-        while self._open and closed[self._open[0]]:
-            closed[heapq.heappop(self._open)] -= 1
-        self._closed = +closed
+        heapq.heappush(self._closed, nonce)
+        # What is closed stands in both heaps, so it is the oldest of both or waits for an older.
+        while self._closed and self._closed[0] == self._open[0]:
+            heapq.heappop(self._open)
+            heapq.heappop(self._closed)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()

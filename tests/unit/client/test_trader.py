@@ -226,8 +226,7 @@ async def test_five_hundred_at_once_are_executed_once_each_and_keep_within_the_w
         session.held.set()
     assert Counter(session.executed) == Counter(range(1, 501))
     assert trader.renewed == 0
-    assert trader._open == []
-    assert not trader._closed
+    assert (trader._open, trader._closed) == ([], [])
 
 
 async def test_one_that_gives_up_waiting_holds_nobody_back() -> None:
@@ -256,7 +255,7 @@ async def test_an_action_that_is_sent_by_hand_again_holds_nobody_back() -> None:
     assert (await trader.send(action))["repeated"]
     session.held.set()
     await first
-    assert (trader._open, trader._closed) == ([], Counter())
+    assert (trader._open, trader._closed) == ([], [])
 
 
 async def test_the_deadline_goes_with_every_attempt() -> None:
