@@ -128,7 +128,7 @@ def test_the_transition_is_the_naive_engine_for_longer(temper: str, rules: Rules
 
 
 @pytest.mark.thorough
-# Several hundred thousand commands an hour of patience: the naive engine copies itself for each.
+# A million commands take five to ten minutes of a core, and PLIMSOLL_COMMANDS may ask for more.
 @pytest.mark.timeout(4 * 3_600)
 @BOTH
 def test_the_transition_is_the_naive_engine_for_a_million_commands(rules: Rules) -> None:
