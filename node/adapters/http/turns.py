@@ -36,9 +36,10 @@ class Turns:
         self._waiting: dict[str, deque[tuple[int, asyncio.Future[int]]]] = {}
 
     async def take(self, address: str, work: int = 1) -> int:
-        """Wait until ``address`` may be heard with ``work`` more; return how much that is at least.
+        """Wait until ``address`` may be heard with ``work`` more; return that.
 
-        Of those who wait none is heard with more than its part before the others are.
+        Who waited with one message gets its part of the turn, as more may stand behind it, and is
+        heard with no more than that before the others of its address are.
         """
         heard = self._heard.get(address, 0)
         if heard < TURN_WORK and address not in self._waiting:
@@ -59,8 +60,8 @@ class Turns:
             while waiting and heard < TURN_WORK:
                 work, granted = waiting.popleft()
                 if not granted.done():  # Else the client has gone.
-                    granted.set_result(max(work, part))
-                    heard += max(work, part)
+                    granted.set_result(work if work > 1 else part)
+                    heard += granted.result()
             if heard:
                 self._heard[address] = heard
             if not waiting:

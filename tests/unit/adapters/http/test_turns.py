@@ -75,6 +75,20 @@ async def test_a_request_counts_as_many_messages() -> None:
     await ended(*requests)
 
 
+async def test_a_request_that_waited_leaves_its_address_the_rest_of_the_turn() -> None:
+    turns, numbers = Turns(), list[int]()
+
+    async def ask() -> None:
+        for _ in range(TURN_WORK // REQUEST_WORK + 1):
+            await turns.take("a", REQUEST_WORK)
+            numbers.append(turns.number)
+
+    asking = asyncio.create_task(ask())
+    await turns.take("a", TURN_WORK)
+    await asking
+    assert numbers == [1] * (TURN_WORK // REQUEST_WORK) + [2]
+
+
 async def test_who_goes_while_he_waits_holds_up_nobody() -> None:
     loop = Loop()
     flood = asyncio.create_task(loop.flood("a"))
