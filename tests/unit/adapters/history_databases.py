@@ -7,7 +7,6 @@ Each test has a schema of its own there, so tests may run beside each other.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -28,16 +27,6 @@ POSTGRES = os.environ.get("PLIMSOLL_TEST_POSTGRES", "")
 IDENTITY = Identity.of(DOMAIN, RULES)
 
 ON_POSTGRES = pytest.mark.skipif(not POSTGRES, reason="PLIMSOLL_TEST_POSTGRES names no database")
-EACH_DATABASE = ["sqlite", pytest.param("postgresql", marks=ON_POSTGRES)]
-
-
-def fresh_url(kind: str, folder: Path) -> Iterator[str]:
-    """Give the URL of an empty database, and drop what it holds in the end."""
-    if kind == "sqlite":
-        yield f"sqlite:///{folder}/history.sqlite"
-        return
-    with empty_postgres() as url:
-        yield url
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Files of one moment, of the exchange that was asked for and no other."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,10 +13,8 @@ from node.types.errors import HistoryUnusable, WrongChain
 from node.types.history import TABLES
 from tests.property.random_log import RULES
 from tests.unit.adapters.history_databases import (
-    EACH_DATABASE,
     IDENTITY,
     all_rows,
-    fresh_url,
     opened,
     some_blocks,
 )
@@ -25,11 +22,6 @@ from tests.unit.history.recorded_blocks import groups_of
 
 BLOCKS = some_blocks(60)
 OWNER = owner_of(IDENTITY)
-
-
-@pytest.fixture(params=EACH_DATABASE)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield from fresh_url(request.param, tmp_path)
 
 
 def test_all_tables_are_of_one_moment_whatever_is_written_meanwhile(

@@ -15,15 +15,10 @@ from node.types.errors import DeadlineExceeded, HistoryUnavailable
 from node.types.history import FROM_THE_LOG, TABLES, Question
 from node.types.ids import hex_from_address
 from tests.property.random_log import ACCOUNTS, RULES
-from tests.unit.adapters.history_databases import EACH_DATABASE, fresh_url, opened, some_blocks
+from tests.unit.adapters.history_databases import opened, some_blocks
 from tests.unit.history.recorded_blocks import groups_of
 
 BLOCKS = some_blocks(80, seed=4)
-
-
-@pytest.fixture(params=EACH_DATABASE)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield from fresh_url(request.param, tmp_path)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Groups of rows with their progress: whole or not at all, on either database."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -18,21 +17,14 @@ from node.types.history import TABLES, HistoryMark
 from node.types.ids import Sequence
 from tests.property.random_log import RULES
 from tests.unit.adapters.history_databases import (
-    EACH_DATABASE,
     IDENTITY,
     all_rows,
-    fresh_url,
     opened,
     some_blocks,
 )
 from tests.unit.history.recorded_blocks import groups_of
 
 BLOCKS = some_blocks(60)
-
-
-@pytest.fixture(params=EACH_DATABASE)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield from fresh_url(request.param, tmp_path)
 
 
 def written(url: str, size: int) -> dict[str, list[tuple[object, ...]]]:
