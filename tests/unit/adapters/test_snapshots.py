@@ -45,27 +45,28 @@ def test_the_newest_is_found_and_two_are_kept(tmp_path: Path) -> None:
     assert len(_files(tmp_path)) == 2
 
 
-def test_a_damaged_one_counts_for_nothing_and_goes_with_the_next(tmp_path: Path) -> None:
-    written = SnapshotFolder(tmp_path, IDENTITY)
+def _with_a_damaged_newest(folder: Path) -> SnapshotFolder:
+    """Return a folder of two that has found the newer one to be cut."""
+    written = SnapshotFolder(folder, IDENTITY)
     written.save(_snapshot(3))
     written.save(_snapshot(6))
-    newest = _files(tmp_path)[-1]
+    newest = _files(folder)[-1]
     newest.write_bytes(newest.read_bytes()[:-1])
-    store = SnapshotFolder(tmp_path, IDENTITY)
+    store = SnapshotFolder(folder, IDENTITY)
     assert store.latest() == _snapshot(3)
+    return store
+
+
+def test_a_damaged_one_counts_for_nothing_and_goes_with_the_next(tmp_path: Path) -> None:
+    store = _with_a_damaged_newest(tmp_path)
+    newest = _files(tmp_path)[-1]
     assert (store.oldest_sequence(), newest.exists()) == (0, True)
     store.save(_snapshot(9))
     assert (store.oldest_sequence(), newest.exists()) == (3, False)
 
 
 def test_a_damaged_one_that_is_written_again_is_sound(tmp_path: Path) -> None:
-    written = SnapshotFolder(tmp_path, IDENTITY)
-    written.save(_snapshot(3))
-    written.save(_snapshot(6))
-    newest = _files(tmp_path)[-1]
-    newest.write_bytes(newest.read_bytes()[:-1])
-    store = SnapshotFolder(tmp_path, IDENTITY)
-    assert store.latest() == _snapshot(3)
+    store = _with_a_damaged_newest(tmp_path)
     store.save(_snapshot(6))
     assert store.oldest_sequence() == 3
     assert store.latest() == _snapshot(6)

@@ -175,21 +175,25 @@ def test_rules_are_held_to_their_ranges(tmp_path: Path, old: str, new: str, key:
     assert any(fault.startswith(key) for fault in faults), faults
 
 
-def test_the_largest_account_of_the_rules_must_fit_into_an_outbox(tmp_path: Path) -> None:
-    lowest = snapshot_bytes_max(read_rules(RULES))
+def assert_outbox_holds(lowest: int, rules: Path, folder: Path) -> None:
+    """Assert that under ``rules`` an outbox of ``lowest`` bytes is allowed, and no smaller one."""
 
     def text(outbox_bytes: int) -> str:
         return f"""
-rules = "{RULES}"
+rules = "{rules}"
 [publisher]
 resume_bytes = 1_024
 [http]
 outbox_bytes = {outbox_bytes}
 """
 
-    assert read_config(write(tmp_path, text(lowest))).http.outbox_bytes == lowest
-    (fault,) = faults_of(tmp_path, text(lowest - 1))
+    assert read_config(write(folder, text(lowest))).http.outbox_bytes == lowest
+    (fault,) = faults_of(folder, text(lowest - 1))
     assert fault.startswith(f"http.outbox_bytes: {lowest - 1}, at least {lowest} allowed")
+
+
+def test_the_largest_account_of_the_rules_must_fit_into_an_outbox(tmp_path: Path) -> None:
+    assert_outbox_holds(snapshot_bytes_max(read_rules(RULES)), RULES, tmp_path)
 
 
 def test_the_hello_with_all_markets_must_fit_into_an_outbox(tmp_path: Path) -> None:
@@ -201,19 +205,7 @@ def test_the_hello_with_all_markets_must_fit_into_an_outbox(tmp_path: Path) -> N
     rules.write_text(head + many, "utf-8")
     lowest = greeting_bytes_max(read_rules(rules))
     assert lowest > snapshot_bytes_max(read_rules(rules))
-
-    def config(outbox_bytes: int) -> str:
-        return f"""
-rules = "{rules}"
-[publisher]
-resume_bytes = 1_024
-[http]
-outbox_bytes = {outbox_bytes}
-"""
-
-    assert read_config(write(tmp_path, config(lowest))).http.outbox_bytes == lowest
-    (fault,) = faults_of(tmp_path, config(lowest - 1))
-    assert fault.startswith(f"http.outbox_bytes: {lowest - 1}, at least {lowest} allowed")
+    assert_outbox_holds(lowest, rules, tmp_path)
 
 
 def test_what_a_reader_missed_must_fit_into_its_outbox(tmp_path: Path) -> None:

@@ -10,31 +10,9 @@ import pytest
 from node.app import load_line
 from node.app.load_line import PUSH_S, SPAN_NS, LoadWatch, journal_of, push_load
 from node.capacity.registry import Capacity
-from node.capacity.telemetry import (
-    BlockCounters,
-    HistogramCounts,
-    JournalCounters,
-    KindCounters,
-    L1Counters,
-    LoopCounters,
-    MessageCounters,
-    Telemetry,
-)
+from node.capacity.telemetry import JournalCounters, KindCounters, Telemetry
 from tests.unit.app.hand_clock import HandClock
-
-NOTHING = Telemetry(
-    at_ns=0,
-    window_ns=0,
-    cores=2,
-    stages=(),
-    kinds=(),
-    blocks=BlockCounters(0, 0, 0),
-    loop=LoopCounters(0, 0, 0, 0),
-    processes={},
-    journal=JournalCounters(0, 0, 0),
-    messages=MessageCounters(0, 0, 0),
-    l1=L1Counters(0, 0, 0, 0, HistogramCounts(), HistogramCounts()),
-)
+from tests.unit.planner.telemetry_examples import EMPTY
 
 
 class Counters:
@@ -44,7 +22,7 @@ class Counters:
         self.clock = HandClock()
 
     def read(self) -> Telemetry:
-        return msgspec.structs.replace(NOTHING, at_ns=self.clock.ns)
+        return msgspec.structs.replace(EMPTY, at_ns=self.clock.ns)
 
 
 def watch_of(counters: Counters) -> LoadWatch:
@@ -81,7 +59,7 @@ async def test_the_window_moves_though_nobody_listens(
 def test_the_journal_is_told_by_what_a_block_can_hold_in_its_time() -> None:
     """Of 512 orders at 20 us a block of 3 ms holds 150: 50 bulks of three each."""
     told = msgspec.structs.replace(
-        NOTHING,
+        EMPTY,
         kinds=(KindCounters("bulk", 100, 300, 0, 0, 0),),
         journal=JournalCounters(appends=40, bytes=1, total_ns=40 * 10_000_000),
     )
