@@ -57,13 +57,10 @@ def check_room(state: State, account: Account, market: Market, kind: OrderType) 
     """
     limit = state.rules.limits.orders_per_auction
     share = -(-limit // SHARES)
-    if len(market.arrivals) < share:
-        return
     quotes = kind in POST_ONLY_TYPES
-    alike = [one.account for one in market.arrivals if one.post_only is quotes]
-    if len(alike) >= limit:
+    if market.arrivals.count(quotes) >= limit:
         raise AuctionFull(limit=limit)
-    if alike.count(account.address) >= share:
+    if market.arrivals.count(quotes, account.address) >= share:
         raise AuctionFull(limit=share)
 
 

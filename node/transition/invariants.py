@@ -84,6 +84,14 @@ def _check_market(state: State, market: Market) -> None:
         if order.market == market.market_id
     }
     _require(resting == held, "orders rest where their accounts say", name)
+    for whose in (None, *state.accounts):
+        for post_only in (False, True):
+            arrived = sum(
+                order.post_only is post_only and whose in (None, order.account)
+                for order in market.arrivals
+            )
+            counted = market.arrivals.count(post_only, whose)
+            _require(counted == arrived, "arrivals are counted", name)
 
 
 def _check_account(account: Account) -> None:

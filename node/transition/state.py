@@ -17,6 +17,7 @@ from node.margin.staleness import age_limit, buffer_for, data_age
 from node.margin.volatility import SAMPLE_MS, variance_after, variance_of
 from node.matching.book import Book, Order
 from node.transition import leaves
+from node.transition.arrivals import Arrivals
 from node.transition.nonces import NonceWindow
 from node.transition.restore import restore
 from node.transition.waiting import Waiting
@@ -188,7 +189,7 @@ class Market:
         self.ordering = rules.ordering
         self.finality_ms = finality_ms
         self.book = Book()
-        self.arrivals: dict[Order, OrderType] = {}
+        self.arrivals = Arrivals()
         self.taking_block = -1
         self.max_size = rules.max_size
         self.mark = 0
@@ -364,13 +365,13 @@ class State:
 
     def join_auction(self, order: Order, kind: OrderType) -> None:
         """Let an order wait for the auction of its market; it is an open order of its account."""
-        self.market(order.market).arrivals[order] = kind
+        self.market(order.market).arrivals.join(order, kind)
         self.gathering.add(order.market)
 
     def leave_auction(self, order: Order) -> None:
         """Take an order out of the auction that it waits for."""
         arrivals = self.market(order.market).arrivals
-        del arrivals[order]
+        arrivals.leave(order)
         if not arrivals:
             self.gathering.discard(order.market)
 

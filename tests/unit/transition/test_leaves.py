@@ -9,7 +9,7 @@ from node.matching.book import Order
 from node.transition import invariants
 from node.transition.leaves import GLOBAL_KEY, RULES_KEY, book_prefix, order_key, withdrawal_key
 from node.transition.state import Account, State
-from node.types.commands import Withdraw
+from node.types.commands import OrderType, Withdraw
 from node.types.errors import StateDiverged
 from node.types.ids import OrderId
 from node.types.units import Money
@@ -132,6 +132,12 @@ def test_the_check_finds_an_order_that_nobody_holds(exchange: Exchange) -> None:
     held = exchange.account(ALICE).orders.popitem()[1]
     assert isinstance(held.order_id, int)
     assert broken(exchange) == "orders rest where their accounts say"
+
+
+def test_the_check_finds_an_arrival_that_was_not_counted(exchange: Exchange) -> None:
+    (held, *_) = exchange.account(ALICE).orders.values()
+    exchange.market.arrivals[held] = OrderType.GTC
+    assert broken(exchange) == "arrivals are counted"
 
 
 def test_the_check_finds_a_wrong_reserve(exchange: Exchange) -> None:
