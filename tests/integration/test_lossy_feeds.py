@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from node.adapters.http.config import HttpConfig
+from node.client import channels
 from node.client import session as client
 from node.client.errors import ConnectionLost
 from node.client.local_book import BookUnknown, LocalBook
@@ -201,7 +202,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError(subscription.params)
 
     monkeypatch.setattr(Subscription, "start_over", start_over)
-    monkeypatch.setattr(client, "ANSWER_S", 0.2)
+    for module in (client, channels):
+        monkeypatch.setattr(module, "ANSWER_S", 0.2)
     monkeypatch.setattr(client, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(client, "LONGEST_PAUSE_S", 0.1)
 
