@@ -7,7 +7,7 @@ Every resource has its own law, and the node's is the least (``node.planner.laws
 
 | Resource | Full when |
 |---|---|
-| event_loop | what runs on it, and its wait for a core, take ``LOOP_FULL`` of a second |
+| event_loop | of what comes, ``LOST`` would wait for it longer than the lanes let anything wait |
 | verification | its busiest process takes a second of a second |
 | replica | likewise: it executes every batch again |
 | journal | the largest group takes as long to write as to gather |
@@ -16,7 +16,9 @@ Every resource has its own law, and the node's is the least (``node.planner.laws
 
 The loop shares the cores. It works for L of a second and waits for a core for L κ C(c, O), O being
 what all others take of c cores, C Erlang's probability that all are taken, and κ ``CROWDING``. It
-was measured on two cores; of other numbers it is known to be bounded, and no more.
+was measured on two cores; of other numbers it is known to be bounded, and no more. What is offered
+to it is ρ = L (1 + κ C), and the less an action takes of it, the nearer to 1 it may come before its
+lanes shed: ``waiting.lost_share``.
 
 What is fixed for a second, a block or a read is shared by more actions the higher the load is, so
 costs per action at low load must not be carried over. The calibration tells these parts from each
@@ -37,16 +39,13 @@ from node.planner.calibration import Calibration, Work, amounts_of
 from node.planner.laws import node_limit
 from node.planner.regression import LinearLaw
 from node.planner.service_law import TRANSITION
-from node.planner.waiting import erlang_c
+from node.planner.waiting import erlang_c, lost_share
 
 Vector = NDArray[np.float64]
 
 QUANTILES = (0.05, 0.5, 0.95)
-LOOP_FULL = 0.94
-"""What work and waiting take of the loop's time where the knee lies: bulks 0.92, single orders and
-cancels 0.945 … 0.955, half way between windows that were carried and windows that were not, in
-eight ramps. The rest is chance: arrivals come as they like, and a node that is to answer 98 % of
-them is idle now and then. It is measured."""
+LOST = 0.02
+"""The share of the arrivals that may be lost at the knee: the ramp's own definition of carried."""
 
 CROWDING = 1.35
 """For how long a thread that finds all cores taken waits for one, over how long it works until it
@@ -167,7 +166,8 @@ def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> 
     still, moving = _ends(mix, around, group)
     everyone = _everyone(calibration, around, still, moving)
     cores = around.cores if around.cores is not None else calibration.source.cores
-    limits = {"event_loop": _loop_limits(_loop(calibration, still, moving), everyone, cores)}
+    loop = _loop(calibration, still, moving)
+    limits = {"event_loop": _loop_limits(loop, everyone, cores, around.turn_s_max)}
     pools: dict[str, list[Vector]] = {}
     for name, law in calibration.processes.items():
         if name != "node" and not works_in_background(name):
@@ -241,9 +241,9 @@ def _everyone(
 
 
 def _loop_limits(
-    loop: tuple[Vector, Vector], everyone: tuple[Vector, Vector], cores: int
+    loop: tuple[Vector, Vector], everyone: tuple[Vector, Vector], cores: int, patience_s: float
 ) -> Vector:
-    """Return the rates at which work and waiting take ``LOOP_FULL`` of the loop's time."""
+    """Return the rates at which ``LOST`` of what comes would wait for longer than its lane lets."""
     length = max(loop[0].size, everyone[0].size)
     own, own_each = (_spread(part, length) for part in loop)
     all_fixed, all_each = (_spread(part, length) for part in everyone)
@@ -251,11 +251,16 @@ def _loop_limits(
     others, others_each = np.maximum(all_fixed - own, 0.0), np.maximum(all_each - own_each, 0.0)
     rows = zip(own.tolist(), own_each.tolist(), others.tolist(), others_each.tolist(), strict=True)
     return np.array(
-        [_loop_limit((fixed, each), (rest, more), cores) for fixed, each, rest, more in rows]
+        [
+            _loop_limit((fixed, each), (rest, more), cores, patience_s)
+            for fixed, each, rest, more in rows
+        ]
     )
 
 
-def _loop_limit(loop: tuple[float, float], others: tuple[float, float], cores: int) -> float:
+def _loop_limit(
+    loop: tuple[float, float], others: tuple[float, float], cores: int, patience_s: float
+) -> float:
     """Return one replicate's limit; both are told as fixed and each action's.
 
     ∞ where an action costs the loop nothing.
@@ -265,12 +270,15 @@ def _loop_limit(loop: tuple[float, float], others: tuple[float, float], cores: i
         return math.inf
 
     def spare(rate: float) -> float:
-        taken = others[0] + rate * others[1]
-        return LOOP_FULL - (fixed + rate * each) * (1 + waiting_share(taken, cores))
+        slower = 1 + waiting_share(others[0] + rate * others[1], cores)
+        offered = (fixed + rate * each) * slower
+        # Nothing to do and nothing lost.
+        return LOST - (lost_share(offered, each * slower, patience_s) if offered > 0 else 0.0)
 
     if spare(0.0) <= 0:
         return 0.0
-    alone = (LOOP_FULL - fixed) / each
+    # Past it more is lost than that, whatever the patience.
+    alone = (1 / (1 - LOST) - fixed) / each
     # Where next to nobody is waited for, rounding decides the sign at the end.
     return alone if spare(alone) >= 0 else float(brentq(spare, 0.0, alone))
 

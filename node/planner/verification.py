@@ -84,6 +84,8 @@ class MixVerdict(msgspec.Struct, frozen=True):
     strangers: float | None
     measured_at_same_speed: float | None = None
     error_at_same_speed: float | None = None
+    rounds: tuple["MixVerdict", ...] = ()
+    """What this one is made of, where it is of several rounds."""
 
     @property
     def holds(self) -> bool:
@@ -141,11 +143,12 @@ def busiest(utilization: Mapping[str, float]) -> str:
     """
     if utilization.get("machine", 0.0) >= MACHINE_FULL:
         return "machine"
-    resources = {
-        name.partition("_")[0] if name != "event_loop" else name: share
-        for name, share in utilization.items()
-        if name not in NOT_RESOURCES and not works_in_background(name)
-    }
+    resources: dict[str, float] = {}
+    for name, share in utilization.items():
+        if name not in NOT_RESOURCES and not works_in_background(name):
+            resource = name if name == "event_loop" else name.partition("_")[0]
+            # Of a pool its busiest process: it is the first to be full.
+            resources[resource] = max(share, resources.get(resource, 0.0))
     return max(resources, key=lambda name: resources[name], default="unknown")
 
 

@@ -1,4 +1,4 @@
-"""How long work waits below the limit: the closed forms, with their ranges of validity.
+"""How long work waits, and how much of it is lost: the closed forms, with their validity.
 
 Rates are items per second, times are seconds; ``S`` is a service time, ``W`` the wait before it and
 ``R`` the response (wait and service). All hold in the steady state, which is reached within a few
@@ -9,8 +9,12 @@ multiples of E[S] / (1 − ρ)² and does not exist at ρ >= 1: there every func
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
+
+_STILL: Final = 1e-9
+"""A pull at which the two ends cut off as much as none does."""
 
 
 class UnstableLoad(ValueError):
@@ -100,3 +104,29 @@ def erlang_c(servers: int, offered_load: float) -> float:
     for busy in range(1, servers + 1):
         blocking = offered_load * blocking / (busy + offered_load * blocking)
     return blocking / (1 - (offered_load / servers) * (1 - blocking))
+
+
+def lost_share(utilization: float, service_s: float, patience_s: float) -> float:
+    """Return the share of M/D/1's arrivals that is lost, where none waits beyond ``patience_s``.
+
+    The work that waits is taken for a Brownian motion between 0 and the patience d, of drift ρ − 1
+    and variance ρS each second (Harrison 1985, regulated at both ends): what is cut off above is
+
+        (1 − ρ) / ρ · 1 / (e^θ − 1),   θ = 2 (1 − ρ) d / (ρ S),
+
+    S / 2d at ρ = 1, and (ρ − 1) / ρ where ρ is far above. Close where S is small beside d. Holds
+    past the limit too: nobody waits for long there. ``utilization`` counts what is lost as well.
+    """
+    if not (utilization > 0 and service_s > 0 and patience_s > 0):
+        raise ValueError(f"utilization {utilization}, service {service_s}, patience {patience_s}")
+    spare = 1 - utilization
+    pull = 2 * spare * patience_s / (utilization * service_s)
+    if abs(pull) < _STILL:
+        lost = service_s / (2 * patience_s)
+    elif pull > 0:
+        # Written with what shrinks on either side, which cannot overflow.
+        lost = spare / utilization * math.exp(-pull) / -math.expm1(-pull)
+    else:
+        lost = spare / utilization / math.expm1(pull)
+    # Where one service takes longer than anything may wait, the motion is no picture of it.
+    return min(lost, 1.0)

@@ -16,8 +16,10 @@ from node.app.cli.cluster import cluster
 from node.app.cli.plan_tables import shown
 from node.app.cli.recorded import RecordedOption, recorded_folder, recorded_path
 from node.app.cli.verify_plan import (
+    ROUNDS,
     MixOption,
     NodeDataOption,
+    RoundsOption,
     RpcOption,
     UrlOption,
     VerifyOption,
@@ -97,15 +99,15 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     url: UrlOption = "",
     rpc: RpcOption = "",
     node_data: NodeDataOption = None,
+    rounds: RoundsOption = ROUNDS,
     *,
     verify: VerifyOption = False,
 ) -> None:
     """Plan: the analytic law and a seeded Monte Carlo of a node under a scenario.
 
-    With --verify there is no scenario: a node is calibrated below half load, its knee predicted,
-    and then found by ramping it. Exits 1 where the two differ by more than a tenth, and where more
-    than half of the knee was seen before it was predicted. --mix, --node, --rpc and --node-data
-    belong to it, and of the others --json alone.
+    With --verify there is no scenario: a node's knee is predicted from below half load, then found
+    by ramping. Exits 1 where the two differ by more than a tenth, or half of it was seen before.
+    --mix, --node, --rpc, --node-data, --rounds belong to it, and of the others --json alone.
 
     Example: plimsoll plan configs/scenarios/crash-2025-10-10.toml --report crash.html
 
@@ -119,7 +121,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     require_places(json=json, report=report)
     if verify:
         load = RampOptions(url=url, rpc=rpc, mixes=tuple(mix or Mix), json_path=json)
-        raise typer.Exit(verify_plan(load, node_data))
+        raise typer.Exit(verify_plan(load, node_data, rounds=rounds))
     if scenario is None:
         raise ConfigInvalid(faults=("scenario: a file (TOML) allowed; or --verify without one",))
     options = PlanOptions(
@@ -143,7 +145,7 @@ def _refuse_foreign(context: typer.Context, *, verify: bool) -> None:
 
     What the environment says is no slip: the data folder may stand there for every command.
     """
-    own, both = {"mix", "url", "rpc", "node_data"}, {"verify", "json"}
+    own, both = {"mix", "url", "rpc", "node_data", "rounds"}, {"verify", "json"}
     word = "not" if verify else "only"
     faults = [
         f"{parameter.opts[0].removeprefix('--')}: {word} together with --verify"

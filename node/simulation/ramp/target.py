@@ -48,6 +48,8 @@ MARKS: Final = (Ticks(600_000), Ticks(300_000))
 SETTLED_POLL_S: Final = 0.25
 SETTLED_WITHIN_S: Final = 30.0
 UNPOSTED_MAX: Final = 16
+UNWRITTEN_MAX: Final = 8
+"""Blocks that the history may lack."""
 """Batches; a quarter of those at which the gate closes in configs/devnet.toml."""
 
 
@@ -90,14 +92,17 @@ class Target:
         return msgspec.convert(await self.session.get("/telemetry"), Telemetry, strict=False)
 
     async def settled(self) -> None:
-        """Wait until little is left to post, so that no point pays for the one before.
+        """Wait until little is left to post and to write, so that no point pays for the one before.
 
         L1 is slower than a node at its knee and may fall behind for a while; the gate would close
-        in the end. Half a minute at most: a chain that stands still is a finding, not a fault.
+        in the end. The history works in the background and is behind after each ramp. Half a minute
+        at most: a chain that stands still is a finding, not a fault.
         """
         for _ in range(round(SETTLED_WITHIN_S / SETTLED_POLL_S)):
             batches = (await self.session.get("/load"))["batches"]
-            if batches is None or batches["unposted"] <= UNPOSTED_MAX:
+            posted = batches is None or batches["unposted"] <= UNPOSTED_MAX
+            history = (await self.telemetry()).stage("history")
+            if posted and (history is None or history.arrived - history.done <= UNWRITTEN_MAX):
                 return
             await asyncio.sleep(SETTLED_POLL_S)
 

@@ -21,7 +21,7 @@ from node.capacity.telemetry import (
 from node.planner.calibration import Calibration, calibrate
 from node.planner.predict import (
     CROWDING,
-    LOOP_FULL,
+    LOST,
     MODEL_ERROR,
     FlowShape,
     Prediction,
@@ -31,6 +31,7 @@ from node.planner.predict import (
 )
 from node.planner.regression import LinearLaw
 from node.planner.verification import rejoined
+from node.planner.waiting import lost_share
 
 ONE = FlowShape({"place": 1.0}, 1.0)
 US = 1_000
@@ -49,7 +50,7 @@ class KnownNode(msgspec.Struct, frozen=True):
     noise: float = 0.0
 
     def knee_per_s(self, around: Surroundings) -> float:
-        """Return the loop's limit when turns are full, by fixed-point iteration.
+        """Return the loop's limit when turns are full, by halving.
 
         On two cores its waits for one make each of its microseconds longer; on more, not here.
         """
@@ -57,13 +58,16 @@ class KnownNode(msgspec.Struct, frozen=True):
         fixed_us = self.second_us + blocks * self.block_us
         group = min(around.block_work, around.block_s_max * 1e6 / self.transition_us)
         each_us = self.action_us + self.block_us / group
-        cores, knee = around.cores or 2, 0.0
-        for _ in range(200):
-            others = knee * (self.verify_us + self.replica_us) / 1e6
+        cores, low, high = around.cores or 2, 0.0, 1e6 / each_us
+        for _ in range(60):
+            rate = (low + high) / 2
+            others = rate * (self.verify_us + self.replica_us) / 1e6
             # Erlang's C of two cores, in closed form.
-            wait = 1 + (CROWDING * others**2 / (2 + others) if cores == 2 else 0.0)
-            knee = (knee + (LOOP_FULL * 1e6 / wait - fixed_us) / each_us) / 2
-        return knee
+            wait = 1 + (CROWDING * others**2 / (2 + others) if cores == 2 and others < 2 else 0.0)
+            offered = (fixed_us + rate * each_us) * wait / 1e6
+            lost = lost_share(offered, each_us * wait / 1e6, around.turn_s_max)
+            low, high = (rate, high) if lost <= LOST else (low, rate)
+        return low
 
     @property
     def transition_us(self) -> float:
@@ -213,6 +217,18 @@ def test_beside_cores_that_are_always_free_the_loop_is_full_of_work(cores: int, 
         calibration, processes={}, source=msgspec.structs.replace(calibration.source, cores=0)
     )
     assert predict_knee(nobody, ONE).p50 == pytest.approx(found.p50, rel=0.02)
+
+
+def test_the_less_may_wait_the_less_of_the_loop_can_be_used() -> None:
+    node = KnownNode(second_us=0.0, block_us=0.0)
+    calibration, used = node.calibrated(), []
+    for actions in (200, 10, 2):
+        patient = Surroundings(cores=512, turn_s_max=actions * node.action_us / 1e6)
+        used.append(predict_knee(calibration, ONE, patient).p50 * node.action_us / 1e6)
+    # Where many may wait, all of it, and what may be lost besides; of few, most come at a bad time.
+    assert used[0] == pytest.approx(1 / (1 - LOST), rel=0.01)
+    assert used[1] == pytest.approx(0.92, abs=0.03)
+    assert used[2] < 0.65
 
 
 def test_a_loop_that_others_fill_before_anything_comes_carries_nothing() -> None:

@@ -68,6 +68,7 @@ def test_a_machine_that_slowed_down_is_told_from_a_wrong_law() -> None:
         ({"event_loop": 0.8, "verification_0": 0.7, "machine": 0.99}, "machine"),
         ({"event_loop": 0.95, "verification_0": 0.4, "machine": 0.85}, "event_loop"),
         ({"event_loop": 0.8, "generator": 0.9}, "event_loop"),
+        ({"event_loop": 0.8, "verification_0": 0.97, "verification_1": 0.2}, "verification"),
         ({"event_loop": 0.7, "history": 0.9, "machine": 0.7}, "event_loop"),
         ({}, "unknown"),
     ],

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from node.planner.waiting import (
     Moments,
     UnstableLoad,
     erlang_c,
+    lost_share,
     priority_mean_waits_s,
 )
 
@@ -99,3 +101,33 @@ def test_an_unstable_load_has_no_wait(unstable: Callable[[], object]) -> None:
 def test_what_no_queue_can_have_is_refused(fault: Callable[[], object]) -> None:
     with pytest.raises(ValueError):
         fault()
+
+
+@pytest.mark.parametrize("utilization", [0.9, 0.97, 1.0, 1.02, 1.3])
+@pytest.mark.parametrize("service_s", [0.0002, 0.002])
+def test_what_may_not_wait_is_lost_as_often_as_in_a_queue(
+    utilization: float, service_s: float
+) -> None:
+    random, patience_s, arrivals = Random(5), 0.02, 200_000
+    work_s, lost = 0.0, 0
+    for _ in range(arrivals):
+        work_s = max(0.0, work_s - random.expovariate(utilization / service_s))
+        if work_s > patience_s:
+            lost += 1
+        else:
+            work_s += service_s
+    told = lost_share(utilization, service_s, patience_s)
+    assert told == pytest.approx(lost / arrivals, rel=0.12, abs=0.002)
+
+
+def test_more_is_lost_the_more_comes_and_the_less_can_wait() -> None:
+    loads = [0.01, 0.5, 0.9, 0.999999, 1.0, 1.000001, 1.1, 2.0, 100.0]
+    for service_s in (1e-7, 1e-3, 0.5):
+        shares = [lost_share(load, service_s, 0.02) for load in loads]
+        assert shares == sorted(shares)
+        assert all(share >= 0 for share in shares)
+    assert lost_share(0.9, 2e-3, 0.01) > lost_share(0.9, 2e-3, 0.02)
+    assert lost_share(2.0, 1e-6, 0.02) == pytest.approx(0.5)
+    for wrong in ((0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 0.0)):
+        with pytest.raises(ValueError, match="utilization"):
+            lost_share(*wrong)

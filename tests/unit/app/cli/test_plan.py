@@ -122,17 +122,18 @@ def test_options_that_would_do_nothing_are_refused(
 def test_a_data_folder_in_the_environment_is_no_slip(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked: list[object] = []
+    asked: list[tuple[object, int]] = []
 
-    def verified(load: object, _data: object) -> int:
-        asked.append(load)
+    def verified(load: object, _data: object, *, rounds: int) -> int:
+        asked.append((load, rounds))
         return 0
 
     monkeypatch.setenv("PLIMSOLL_DATA", str(tmp_path))
     monkeypatch.setattr("node.app.cli.plan.verify_plan", verified)
     typed = ["plan", "--verify", "--mix", "bulk", "--json", str(tmp_path / "v.json")]
+    typed += ["--rounds", "2"]
     assert CliRunner().invoke(app, typed, catch_exceptions=False).exit_code == 0
-    assert len(asked) == 1
+    assert [rounds for _, rounds in asked] == [2]
 
 
 @pytest.mark.parametrize("sweep", ["l1.blocks=1:2:2", "l1.block_s=-5:2:2"])

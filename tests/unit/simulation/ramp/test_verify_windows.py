@@ -8,12 +8,12 @@ from typing import cast
 import msgspec
 import pytest
 
-from node.app.cli.verify_plan import (
+from node.app.cli.verify_plan import delay_checks
+from node.app.cli.verify_quiet import (
     HALF,
     Quiet,
-    delay_checks,
+    Wanted,
     first_knee,
-    parts_at_one_speed,
     predicted_below_half,
     undisturbed,
 )
@@ -139,14 +139,10 @@ def test_parts_keep_their_windows_and_their_order() -> None:
         msgspec.structs.replace(one, point=msgspec.structs.replace(one.point, yardstick_ms=speed))
         for one, speed in ((measured(100.0 * rate, 50.0), 1.0 + rate) for rate in range(1, 7))
     ]
-    parts = parts_at_one_speed(windows[:1], windows[1:3], [], windows[3:])
-    assert [[one.point.offered_per_s for one in part] for part in parts] == [
-        [100.0],
-        [200.0, 300.0],
-        [],
-        [400.0, 500.0, 600.0],
-    ]
-    assert {one.point.yardstick_ms for part in parts for one in part} == {4.5}
+    told = Quiet(windows[:2], windows[2:]).at_one_speed()
+    assert [one.point.offered_per_s for one in told.ones] == [100.0, 200.0]
+    assert [one.point.offered_per_s for one in told.clusters] == [300.0, 400.0, 500.0, 600.0]
+    assert {one.point.yardstick_ms for one in told.all} == {4.5}
 
 
 def test_a_first_knee_is_told_from_windows_at_one_speed() -> None:
@@ -234,5 +230,5 @@ class Measuring:
 async def test_a_window_that_others_disturbed_is_measured_again_once(
     strangers: tuple[float | None, ...], counts: float
 ) -> None:
-    window = await undisturbed(cast("Ramp", Measuring(strangers)), 100.0)
+    window = await undisturbed(cast("Ramp", Measuring(strangers)), Wanted(100.0))
     assert strangers_in(window) == pytest.approx(counts)
