@@ -241,7 +241,7 @@ class AdmissionPool:
         if within is None or within.length(origin.connection) + 1 >= within.longest:
             self.stage.turn_away("overloaded")
             raise Overloaded(queue=self.stage.name, limit=self._limit)
-        self._put_out(queue.evict_of(origin.address))
+        self._put_out(queue.evict(origin.address))
 
     @property
     def _is_full(self) -> bool:
