@@ -79,6 +79,9 @@ WITHIN_S_A_ROUND: Final = 600.0
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
 """Of the predicted knee: where delays are measured, before the ramp, which would leave the node
 with longer tables and another load behind it."""
+BELOW_HALF: Final = (0.42, 0.42)
+"""Of the predicted knee: windows for the law of the delays, which grow late. Below half load even
+where the knee is told a sixth too high."""
 AGAIN_FROM: Final = 0.5
 """Of the knee measured last: where the next ramp begins."""
 
@@ -195,8 +198,9 @@ async def _round(
     seen, calibration, prediction = predicted_below_half(
         Quiet(ones, clusters).at_one_speed(), first
     )
-    laws = delay_laws([*climbed.quiet.ones, *ones], prediction)
     tell(f"predicted {prediction.p50:,.0f}/s; now the delays below it")
+    ones += await measured_all(running, [Wanted(part * prediction.p50) for part in BELOW_HALF])
+    laws = delay_laws([*climbed.quiet.ones, *ones], prediction)
     delayed = [
         (await running.measure(share * prediction.p50, share=share, window_s=OVER_S)).point
         for share in DELAY_SHARES
@@ -220,7 +224,7 @@ async def _round(
         (knee.low, knee.per_s, knee.high),
         utilization_of(full),
         delay_checks(delayed, laws, knee.per_s),
-        calibrated_below=max(measured.point.offered_per_s for measured in seen.all) / knee.per_s,
+        calibrated_below=max(each.point.offered_per_s for each in (*seen.all, *ones)) / knee.per_s,
         windows=calibration.source.windows,
         strangers=strangers_of(seen.all),
         at_same_speed=knee_at_speed_of(seen.all, searched, search),
