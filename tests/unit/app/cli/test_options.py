@@ -163,7 +163,7 @@ def test_a_public_key_that_there_is_not_is_refused(name: str) -> None:
     [
         ("cancel", "--client-id", 1 << 64),
         ("order", "BTC-PERP", "buy", 1, 1, "--expires-s", 10**30),
-        ("order", "BTC-PERP", "buy", 1, 1, "--deadline-ms", 1 << 64),
+        ("order", "BTC-PERP", "buy", 1, 1, "--deadline-ms", 3_600_001),
         ("withdraw", 1, "--nonce", -1),
         ("withdraw", 1, "--opened", 1 << 64),
         ("verify", "--rpc", "http://h", "--rollup", "0x" + "11" * 20, "--workers", -1),
