@@ -93,7 +93,7 @@ class ValueOutOfRange(CommandRejected):
 
 
 class TooManyItems(CommandRejected):
-    """More orders and cancels in one action than ``limit``, or none at all."""
+    """More items in an action, or reports in an oracle round, than ``limit``, or none at all."""
 
     code = 1006
 

@@ -36,8 +36,10 @@ millionths, milliseconds), texts, or bytes as hex. Integers beyond 64 bits are w
 
 | Codes | Whose fault, and what to do | HTTP status |
 |---|---|---|
-| 1xxx | The sender's. Deterministic: nothing changed. | 400 (1004: 413, 1113: 403, 1114: 421) |
-| 2xxx | Nobody's. Nothing was taken on; try again later. | 503 (2006: 429, 2007: 404) |
+| 1xxx | The sender's. Deterministic: nothing changed. \
+| 400 (1001: also 405, 408; 1004: 413, 1113: 403, 1114: 421) |
+| 2xxx | Nobody's. Nothing was taken on; try again later. \
+| 503 (2000: also 500, a fault of ours; 2006: 429, 2007: 404) |
 | 3xxx | Ours, or our disk's. The node stops before it does harm. | 500 |
 | 4xxx | The operator's. The node does not start as it is configured. | 500 |
 """

@@ -1,8 +1,10 @@
 """The verifier against both chains: an honest log, a dishonest sequencer, a lying endpoint."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +15,7 @@ from web3 import AsyncHTTPProvider, AsyncWeb3
 from node.adapters.chain_reader import RollupReader
 from node.adapters.deployment import Deployment, deploy
 from node.adapters.l1_chain import L1Chain
+from node.app.config import read_config
 from node.codec.batch import encode_batch
 from node.codec.l1_gas import posting_gas_estimated
 from node.transition.batch_replica import BatchReplica
@@ -23,6 +26,7 @@ from node.types.ids import Address
 from node.verifier.service import InPlace, verify
 from node.verifier.verdict import Fault
 from tests.examples import DOLLAR, DOMAIN, RULES
+from tests.integration.daemon import plimsoll_here, write_config
 from tests.integration.l1_stage import FINALITY_BLOCKS, Exchange, Stage
 from tests.unit.transition.example_log import ExampleLog, example_log
 
@@ -129,6 +133,22 @@ async def test_an_honest_chain_is_rebuilt_from_nothing(stage: Stage, l1: L1Chain
     assert dict(state.leaves()) == dict(posted.log.state.leaves())
     for used, estimated in posted.gas:
         assert used <= estimated <= used * 5 // 4 + 60_000
+
+
+async def test_a_history_needs_no_file_of_the_rules(stage: Stage, tmp_path: Path) -> None:
+    posted = await PostedLog.open(stage)
+    first = posted.batches()[0]
+    await posted.post(first.header, first.data)
+    config = write_config(tmp_path / "node.toml", {})
+    assert read_config(config).rules != RULES
+    summary = tmp_path / "summary.json"
+    done = await asyncio.to_thread(
+        plimsoll_here,
+        *("history", "rebuild", "--config", config, "--data", tmp_path / "empty"),
+        *("--rollup", "0x" + posted.rollup.hex(), "--rpc", url_of(stage), "--json", summary),
+    )
+    assert done.code == 0, done.errors
+    assert msgspec.json.decode(summary.read_bytes())["sequence"] == first.header.last_sequence
 
 
 async def test_a_dishonest_root_is_found(stage: Stage, l1: L1Chain) -> None:

@@ -191,6 +191,8 @@ def check_config(
     """Check a configuration and its rules, and print what the node would run with.
 
     A password in the history's URL is not shown.
+
+    Example: plimsoll config --config configs/devnet.toml
     """
     read = read_config(config)
     if read.history.url:

@@ -27,7 +27,10 @@ def add_to(app: typer.Typer) -> None:
 def run(
     report: Annotated[Path | None, typer.Option(help="Write the plots to this HTML file.")] = None,
 ) -> None:
-    """Play the price's answer to a rush and to 15 December 2023; no node is needed."""
+    """Play the price's answer to a rush and to 15 December 2023; no node is needed.
+
+    Example: plimsoll fees --report fees.html
+    """
     console = Console(soft_wrap=True)
     responses = [(demand, step_response(demand, RULES)) for demand in DEMANDS]
     ours, naive = replay(Day(), FeeRules()), replay(Day(), FeeRules(), naive=True)

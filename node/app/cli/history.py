@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from node.adapters.chain_reader import RollupReader
 from node.adapters.data_folder import DataFolder, Identity, stored_identity
 from node.adapters.history_engine import FILE_NAME, shown, url_of
 from node.adapters.history_export import HistoryExport
@@ -22,11 +23,13 @@ from node.adapters.journal_segment import first_sequence_of, segments_in
 from node.adapters.l1_chain import L1Chain
 from node.app.cli.arguments import read_address, require_places
 from node.app.cli.daemon import DEFAULT_CONFIG, ConfigOption
-from node.app.config import NodeConfig, read_config
+from node.app.config import L1Config, NodeConfig, read_config
 from node.app.history_rebuild import Rebuild, from_journal, from_l1
-from node.types.blocks import Domain
+from node.ports.chain_reader import RollupTerms
 from node.types.errors import ConfigInvalid, HistoryUnusable, PathUnusable
 from node.types.history import TABLES, HistoryMark
+from node.types.ids import Address
+from node.types.rules import Rules, decode_rules
 
 history = typer.Typer(help="The exchange's history in SQL.", no_args_is_help=True)
 
@@ -67,7 +70,7 @@ def rebuild(
     ] = Source.AUTO,
     rpc: Annotated[str | None, typer.Option(help="L1's JSON-RPC endpoint.")] = None,
     rollup: Annotated[
-        str | None, typer.Option(help="The rollup's address, where there is no data folder.")
+        str | None, typer.Option(help="Without a data folder: the rollup. L1 has its rules.")
     ] = None,
     json: JsonOption = None,
 ) -> None:
@@ -82,11 +85,11 @@ def rebuild(
         overrides["history"] = {"url": url}
     read = read_config(config, overrides)
     require_places(json=json)
-    identity = _identity(read, rollup)
+    identity, rules = _exchange(read, rollup)
     begun = perf_counter()
     with DataFolder(read.data, identity) as folder:
         chosen = _chosen(source, folder)
-        mark, rows = asyncio.run(_rebuild(read, folder, chosen))
+        mark, rows = asyncio.run(_rebuild(read, rules, folder, chosen))
     summary = {
         "where": shown(url_of(read.history.url, read.data)),
         "source": chosen.value,
@@ -97,25 +100,29 @@ def rebuild(
     _tell(json, summary, f"OK  {rows} rows up to command {mark.sequence}, from {chosen.value}")
 
 
-def _identity(config: NodeConfig, rollup: str | None) -> Identity:
-    """Return whose history is made: the data folder's exchange, or the rollup that is named."""
+def _exchange(config: NodeConfig, rollup: str | None) -> tuple[Identity, Rules]:
+    """Return whose history is made: the data folder's exchange, or the rollup that is named.
+
+    The rules of a rollup stand on L1: whoever has no data folder needs no file of them.
+    """
     found = stored_identity(config.data)
     if found is not None:
         Identity.of(found.domain, config.rules).require(found, str(config.data))
-        return found
+        return found, config.rules
     if not (rollup or config.l1.rollup):
         raise PathUnusable(
             path=str(config.data), detail="holds no exchange, and no rollup is named"
         )
     address = read_address("rollup", rollup or config.l1.rollup)
-    chain_id = asyncio.run(_chain_id(config.l1.rpc))
-    return Identity.of(Domain(chain_id, address), config.rules)
+    terms = asyncio.run(_terms(config.l1, address))
+    rules = decode_rules(terms.rules)
+    return Identity.of(terms.domain, rules), rules
 
 
-async def _chain_id(rpc: str) -> int:
-    chain = L1Chain(rpc)
+async def _terms(l1: L1Config, rollup: Address) -> RollupTerms:
+    chain = L1Chain(l1.rpc)
     try:
-        return await chain.chain_id()
+        return await RollupReader(chain, rollup, from_block=l1.first_block).terms()
     finally:
         await chain.close()
 
@@ -134,14 +141,14 @@ def _chosen(source: Source, folder: DataFolder) -> Source:
 
 
 async def _rebuild(
-    config: NodeConfig, folder: DataFolder, source: Source
+    config: NodeConfig, rules: Rules, folder: DataFolder, source: Source
 ) -> tuple[HistoryMark, int]:
     url = url_of(config.history.url, folder.path)
     identity = folder.identity
-    store = HistoryStore(url, identity, config.rules, renew=True)
+    store = HistoryStore(url, identity, rules, renew=True)
     with store, _bar() as shown_progress:
         store.empty(batches=source is Source.L1)
-        made = Rebuild(store, identity, config.rules)
+        made = Rebuild(store, identity, rules)
         if source is Source.L1:
             chain = L1Chain(config.l1.rpc)
             try:

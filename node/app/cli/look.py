@@ -12,7 +12,7 @@ from node.app.cli.arguments import read_market
 from node.app.cli.options import (
     DEFAULT_KEY,
     DEFAULT_NODE,
-    AccountOption,
+    AnyAccountOption,
     JsonOption,
     KeyOption,
     NodeOption,
@@ -41,7 +41,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def positions(
-    account: AccountOption = "",
+    account: AnyAccountOption = "",
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
     *,
@@ -67,7 +67,7 @@ def positions(
 
 
 def orders(
-    account: AccountOption = "",
+    account: AnyAccountOption = "",
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
     *,

@@ -33,6 +33,9 @@ NodeOption = Annotated[
 AccountOption = Annotated[
     str, typer.Option("--account", help="The account, where the key is only its agent's.")
 ]
+AnyAccountOption = Annotated[
+    str, typer.Option("--account", help="Any account; default: the key's own.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write the answer as JSON, for programs.")]
 
 _UNBOUNDED: Final = 10_000

@@ -44,6 +44,7 @@ from node.client.marks import follow_marks, worst_price
 from node.client.retry import PATIENT
 from node.client.session import Session, connect
 from node.client.trader import Trader, wall_clock_ms
+from node.ingress.envelope import DEADLINE_MS_MAX
 from node.types.commands import CancelOrder, NewOrder, OrderType, SelfTrade, Side, Trigger
 from node.types.errors import ConfigInvalid, MarkStale
 from node.types.ids import EVERY_MARKET, ClientOrderId, MarketId, OrderId
@@ -111,7 +112,7 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     ] = EXPIRES_S,
     deadline_ms: Annotated[
         int | None,
-        typer.Option(min=1, max=UINT64_MAX, help="Drop it if it is not begun in so many ms."),
+        typer.Option(min=1, max=DEADLINE_MS_MAX, help="Drop it if it is not begun in so many ms."),
     ] = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Send it again while the node is overloaded.")

@@ -77,6 +77,13 @@ def test_every_method_of_a_conversation_is_documented() -> None:
     assert {method.name for method in METHODS} == set(conversation._methods)
 
 
+def test_the_page_for_readers_names_every_endpoint_and_method() -> None:
+    page, past = ((DOCS.parent / name).read_text("utf-8") for name in ("API.md", "HISTORY.md"))
+    named = set(re.findall(r"(/[\w/.{}]+)", page + past))
+    assert {endpoint.path for endpoint in ENDPOINTS} <= named
+    assert {f"`{method.name}`" for method in METHODS} <= set(re.findall(r"`\w+`", page))
+
+
 def test_every_channel_is_documented() -> None:
     kinds = next(
         field for field in msgspec.structs.fields(ChannelParams) if field.name == "channel"

@@ -1,5 +1,6 @@
 """docs/PROTOCOL.md is normative: what it lists is what the code writes."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,7 +9,11 @@ from node.codec.batch import DEFAULT_LIMITS
 from node.codec.columns import COLUMNS, RARE_COLUMNS, Kind
 from node.codec.json_actions import MESSAGE_BYTES_MAX
 
-PAGE = (Path(__file__).parents[3] / "docs" / "PROTOCOL.md").read_text(encoding="utf-8")
+TOP = Path(__file__).parents[3]
+PAGE = (TOP / "docs" / "PROTOCOL.md").read_text(encoding="utf-8")
+
+_LEAF = re.compile(r"^\| `(\d\d)`(.*?) \| (.+) \| (\d[^|]*) \|$", re.MULTILINE)
+_FIELDS = re.compile(r"([^;()]+) \((\d+)( each)?")
 
 
 def test_the_columns_stand_in_their_order() -> None:
@@ -33,3 +38,31 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"{MESSAGE_BYTES_MAX:,} bytes" in PAGE
     assert f"{DEFAULT_LIMITS.commands:,} commands" in PAGE
     assert f"{DEFAULT_LIMITS.column_bytes // 2**20} MiB of columns" in PAGE
+
+
+def width_of(fields: str) -> int:
+    """Return how many bytes a row says that its fields have."""
+    return sum(
+        int(width) * (len(names.split(",")) if each else 1)
+        for names, width, each in _FIELDS.findall(fields)
+    )
+
+
+def test_the_leaves_are_as_wide_as_those_of_the_vectors() -> None:
+    told = {int(kind): row for kind, *row in _LEAF.findall(PAGE)}
+    seen: set[int] = set()
+    for path in (TOP / "tests" / "vectors").glob("*/*.json"):
+        vector = json.loads(path.read_bytes())
+        for name, value in vector.get("post", {}).items():
+            key, leaf = bytes.fromhex(name[2:]), bytes.fromhex(value[2:])
+            key_fields, fields, width = told[key[0]]
+            seen.add(key[0])
+            assert not any(key[1 + width_of(key_fields) :])
+            if key[0] == 1:
+                window = vector["rules"]["limits"]["nonce_window"] // 8
+                own, agent = (int(fixed) + window for fixed in re.findall(r"\d+", width))
+                assert (len(leaf) - own) % agent == 0
+            else:
+                assert len(leaf) == int(width)
+                assert key[0] == 5 or width_of(fields) == int(width)
+    assert seen == set(told) == set(range(8))

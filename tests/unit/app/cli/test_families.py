@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -27,6 +29,21 @@ def test_the_whole_has_them_all_and_shows_the_exit_codes() -> None:
     assert told.exit_code == 0
     assert "Exit codes: 0 done" in told.output
     assert all(f" {command} " in told.output for command in ALL)
+
+
+def commands_of(group: Any, words: str = "plimsoll") -> Iterator[tuple[str, str]]:
+    """Yield every command that does something, and its help."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, f"{words} {name}")
+        else:
+            yield f"{words} {name}", command.help or ""
+
+
+def test_every_command_shows_an_example() -> None:
+    told = dict(commands_of(get_command(app)))
+    assert len(told) >= len(ALL)
+    assert [words for words, text in told.items() if f"Example: {words}" not in text] == []
 
 
 def test_a_known_command_needs_its_family_and_anything_else_needs_all() -> None:

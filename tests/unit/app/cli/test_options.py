@@ -163,7 +163,7 @@ def test_a_public_key_that_there_is_not_is_refused(name: str) -> None:
     [
         ("cancel", "--client-id", 1 << 64),
         ("order", "BTC-PERP", "buy", 1, 1, "--expires-s", 10**30),
-        ("order", "BTC-PERP", "buy", 1, 1, "--deadline-ms", 1 << 64),
+        ("order", "BTC-PERP", "buy", 1, 1, "--deadline-ms", 3_600_001),
         ("withdraw", 1, "--nonce", -1),
         ("withdraw", 1, "--opened", 1 << 64),
         ("verify", "--rpc", "http://h", "--rollup", "0x" + "11" * 20, "--workers", -1),
@@ -253,9 +253,8 @@ def test_a_market_that_never_had_a_mark_needs_an_oracle_and_not_patience() -> No
         "withdraw",
     ],
 )
-def test_every_command_of_a_trader_shows_an_example_and_speaks_json(command: str) -> None:
+def test_every_command_of_a_trader_speaks_json(command: str) -> None:
     told = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
-    assert f"Example: plimsoll {command}" in told.output
     assert "--json" in told.output
 
 
