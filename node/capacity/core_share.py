@@ -5,7 +5,8 @@ it worked or could have worked is 1 - W; at a loop that is never idle that is L 
 line's, and one that is mostly idle keeps all but what it really waited.
 
 Neighbours on the machine make W as long as they like. The part is therefore never told below
-``LEAST``: work below the lowest target of that costs nothing more, whoever crowds the machine.
+``LEAST``: work below the lowest target of that (0.65 · 0.5 of ``fees.loop_ms``, 292 ms of each
+second by default) costs nothing more, whoever crowds the machine.
 """
 
 from typing import Final

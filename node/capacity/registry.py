@@ -118,11 +118,6 @@ class Capacity:
         """Return whether in = out + held + refused at every stage."""
         return all(stage.conserved() for stage in self.stages)
 
-    def imbalances(self) -> dict[str, int]:
-        """Return the stages that do not conserve, each with its ``Stage.imbalance``."""
-        measured = {stage.name: stage.imbalance() for stage in self.stages}
-        return {name: items for name, items in measured.items() if items}
-
     def mark(self, now_ns: int) -> CapacityMark:
         """Return a frozen copy of all stages."""
         return CapacityMark(

@@ -133,11 +133,6 @@ class Stage:
         """Return the items that wait; all that is held where the stage has no queue of its own."""
         return self.waiting_items()
 
-    @property
-    def refused_total(self) -> int:
-        """Return the items refused, whatever the cause."""
-        return self._refused_total
-
     def imbalance(self) -> int:
         """Return in - out - refused - held: above 0 where items got lost, below where made up."""
         return self.arrived - self.done - self._refused_total - self.held()

@@ -21,7 +21,6 @@ from node.capacity.pricing import FeeController, Resource
 from node.types.fees import FeeRules, fee_range
 from node.types.units import Millis, Money
 
-BACKLOG_MESSAGES: Final = 34_515
 L1_BLOCK_S: Final = 12
 
 _GWEI: Final = 10**9
@@ -82,11 +81,6 @@ class Replay(msgspec.Struct, frozen=True):
         """Return what was charged between two moments over what L1 took in between."""
         paid = float(self.paid[end_s] - self.paid[begin_s])
         return float(self.charged[end_s] - self.charged[begin_s]) / max(paid, 1e-9)
-
-    @property
-    def cover(self) -> Series:
-        """Return what a unit was charged over what its gas cost at that moment."""
-        return self.unit_price / np.maximum(self.unit_cost, 1e-9)
 
 
 class _Batches:

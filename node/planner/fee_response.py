@@ -11,7 +11,7 @@ sampled every Δt, x shrinks by 1 − εΔt/A a step: monotone iff A ≥ εΔt, 
 counts every window as working, at the load of the highest target: a bound, reached while all are.
 """
 
-from math import e, pi
+from math import pi
 from typing import Final
 
 import msgspec
@@ -23,7 +23,6 @@ from node.types.fees import FeeRules, fee_range
 from node.types.units import Millis, Money
 
 STABLE_BELOW: Final = pi / 2
-MONOTONE_BELOW: Final = 1 / e
 
 _CAPACITY: Final = 1_000_000
 _STEP_MS: Final = 100

@@ -70,10 +70,6 @@ class Hawkes(msgspec.Struct, frozen=True):
         total = self.branching.sum(axis=0)
         return np.asarray(np.linalg.solve(np.eye(self.kinds) - total, self.baseline_per_s))
 
-    def scaled(self, factor: float) -> "Hawkes":
-        """Return the process with ``factor`` times the rates: more clusters, each as before."""
-        return Hawkes(self.baseline_per_s * factor, self.branching, self.decays_per_s)
-
     def draw(
         self, duration_s: float, random: np.random.Generator, excitation: Vector | None = None
     ) -> tuple[Vector, Kinds]:

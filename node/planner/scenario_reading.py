@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from node.codec.l1_gas import GAS_MAX, POSTABLE_BYTES
 from node.planner.scenario import (
     DEFAULT_KINDS,
     LANES,
@@ -69,8 +70,8 @@ RANGES: dict[str, dict[str, tuple[Ordered, Ordered]]] = {
     "lanes": dict.fromkeys(LANES, (1, 10_000_000)),
     "batches": {
         "commands_max": (1, 200_000),
-        "data_bytes_max": (1_000, 10_000_000),
-        "gas_max": (250_000, 1 << 24),
+        "data_bytes_max": (1_000, POSTABLE_BYTES),
+        "gas_max": (250_000, GAS_MAX),
         "age_s": (0.001, 3_600.0),
         "backlog_batches_max": (1, 100_000),
         "backlog_bytes_max": (1_000, 10_000_000_000),

@@ -151,7 +151,7 @@ class Auction:
         cancel_others(self._effects)
 
     def _collect(self) -> _Lot:
-        """Return all that takes part: of a group the older, of reduce-only orders what they may.
+        """Return all that takes part: of a group one order, of reduce-only orders what they may.
 
         A dead order takes no part, even where others had to be dropped before it was reached.
         """
@@ -159,21 +159,35 @@ class Auction:
         arrivals = sorted(self._market.arrivals, key=_rank)
         every = (*bids, *asks, *(order for order in arrivals if not order.post_only))
         living = [order for order in every if not 0 < order.good_till <= self._state.time]
-        older: dict[tuple[Address, int], int] = {}
-        for order in sorted(living, key=_rank):
-            older.setdefault((order.account, order.group), order.rank)
+        sizes = self._sizes(living)
         orders: list[Order] = []
         interests: list[Interest] = []
-        rooms: dict[tuple[Address, Side], int] = {}
         for order in living:
-            if order.group and order.rank > older[order.account, order.group]:
-                continue
-            size = self._room(order, rooms)
+            size = sizes[order]
             if size:
                 batch = order.batch if order.resting else self._state.block + 1
                 orders.append(order)
                 interests.append(Interest(order.side, order.price, Lots(size), batch, order.rank))
         return _Lot(orders, interests, Reach(low or Ticks(1), high or Ticks(UINT64_MAX)))
+
+    def _sizes(self, living: list[Order]) -> dict[Order, int]:
+        """Return what of each order takes part: the younger of a group where the older cannot.
+
+        The older cannot where other reduce-only orders leave it nothing to reduce. What the younger
+        may reduce is told last, so that it takes nothing from those who take part in any case.
+        """
+        oldest: dict[tuple[Address, int], Order] = {}
+        older: dict[Order, Order] = {}
+        for order in sorted((order for order in living if order.group), key=_rank):
+            first = oldest.setdefault((order.account, order.group), order)
+            if first is not order:
+                older[order] = first
+        rooms: dict[tuple[Address, Side], int] = {}
+        sizes = {order: self._room(order, rooms) for order in living if order not in older}
+        for order in living:
+            if order in older:
+                sizes[order] = 0 if sizes[older[order]] else self._room(order, rooms)
+        return sizes
 
     def _room(self, order: Order, rooms: dict[tuple[Address, Side], int]) -> int:
         """Return what of ``order`` takes part; its account's reduce-only orders share one room."""

@@ -81,29 +81,33 @@ class Uncrossing:
         cancel_others(self.exchange)
 
     def _collected(self) -> list[tuple[Open, int]]:
-        """Return who takes part, with how much: of a group the older, of reducers what they may."""
+        """Return who takes part, with how much: of a group one, of reducers what they may."""
         arrivals = [one for one in self.exchange.gathered(self.name) if not one.post_only]
         every = [
             *self._reached(Side.BUY)[: self.most],
             *self._reached(Side.SELL)[: self.most],
             *arrivals,
         ]
-        chosen: list[tuple[Open, int]] = []
-        used: dict[tuple[Address, Side], int] = {}
         every = [one for one in every if not self.exchange.is_dead(one)]
+        younger: dict[Open, Open] = {}
         for order in every:
             other = self.exchange.other(order)
             if isinstance(other, Open) and other in every and other.rank < order.rank:
-                continue
+                younger[order] = other
+        sizes: dict[Open, int] = {}
+        used: dict[tuple[Address, Side], int] = {}
+        # Who is the younger of a group comes last: only where the older has nothing to reduce.
+        for order in sorted(every, key=lambda one: one in younger):
             size = order.remaining
-            if order.reduce_only:
+            if order in younger and sizes[younger[order]]:
+                size = 0
+            elif order.reduce_only:
                 key = (order.account, order.side)
                 held = self.exchange.position(order.account, self.name)
                 size = min(size, held.reducible(order.side) - used.get(key, 0))
                 used[key] = used.get(key, 0) + size
-            if size:
-                chosen.append((order, size))
-        return chosen
+            sizes[order] = size
+        return [(order, sizes[order]) for order in every if sizes[order]]
 
     def _cleared(self) -> list[tuple[Open, int]]:
         """Find the price, and return what each order is to trade."""

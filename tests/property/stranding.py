@@ -1,4 +1,7 @@
-"""How quotes come to stand in a book with nothing behind them, and who meets them."""
+"""How quotes come to stand in a book with nothing behind them, and who meets them.
+
+And pairs of orders of which the older has nothing to reduce.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -62,3 +65,25 @@ class Stranding:
     def _head(self, owner: Address) -> tuple[Address, Address, int, Millis, bytes]:
         nonce = self._state.accounts[owner].nonces.top + 1
         return owner, owner, nonce, Millis(self._state.time + LIFETIME_MS), b""
+
+
+class Pairing(Stranding):
+    """Tells of a position that one order closes, and of a pair behind it that would as well."""
+
+    def _tell(self, account: Account, market: MarketId) -> Iterator[Command]:
+        """Close a position three times over, twice in a pair, the better price anywhere."""
+        held, mark = account.positions[market].size, self._state.market(market).mark
+        side, whole = Side.SELL if held > 0 else Side.BUY, Lots(abs(held))
+        reduces = (True, True, self._random.choice((True, False)))
+        prices = self._random.sample(range(mark, mark + 3), k=len(reduces))
+        yield self._place(
+            account.address,
+            *(
+                NewOrder(market, side, OrderType.GTC, Ticks(price), whole, reduce_only, group=group)
+                for price, reduce_only, group in zip(prices, reduces, (0, 9, 9), strict=True)
+            ),
+        )
+        others = [one for one in self._state.accounts if one != account.address]
+        reach = Ticks(mark if side is Side.BUY else mark + 2)
+        meets = NewOrder(market, side.opposite, OrderType.GTC, reach, Lots(2 * whole))
+        yield self._place(self._random.choice(others), meets)

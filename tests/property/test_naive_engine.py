@@ -24,7 +24,7 @@ from tests.property.naive_engine import NaiveEngine
 from tests.property.naive_leaves import leaves_of
 from tests.property.naive_tree import naive_root
 from tests.property.random_log import DOMAIN, MIXED, RULES, RandomLog
-from tests.property.stranding import Stranding
+from tests.property.stranding import Pairing, Stranding
 from tests.property.tempers import TEMPERS
 
 DAY = 5_000
@@ -105,6 +105,14 @@ def test_they_agree_where_quotes_have_nothing_behind_them(temper: str, rules: Ru
     day.draw = Stranding(3, day.state, day.draw).draw
     day.run(900)
     assert day.told["full" if rules is MIXED else "went along"] > 2, day.name
+
+
+@pytest.mark.parametrize("temper", sorted(TEMPERS))
+def test_they_agree_where_the_older_of_a_pair_has_nothing_to_reduce(temper: str) -> None:
+    room = msgspec.structs.replace(MIXED.limits, orders_per_auction=40, open_orders_per_account=20)
+    day = Day(temper, 4, msgspec.structs.replace(MIXED, limits=room))
+    day.draw = Pairing(4, day.state, day.draw).draw
+    day.run(600)
 
 
 def test_a_rounding_the_other_way_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,6 +155,9 @@ def node_of(config: NodeConfig, scenario: Scenario, script: Script) -> NodeConfi
         ),
         batcher=replace(
             config.batcher,
+            commands_max=batches.commands_max,
+            data_bytes_max=batches.data_bytes_max,
+            gas_max=batches.gas_max,
             age_ms_max=round(batches.age_s * 1_000),
             backlog_batches_max=batches.backlog_batches_max,
             backlog_bytes_max=batches.backlog_bytes_max,

@@ -35,13 +35,6 @@ class Hawkes:
         self._branching = branching
         self._decay = decay
 
-    @property
-    def mean_rates(self) -> Vector:
-        """Return the long-run events per second of each kind at load factor 1."""
-        kinds = len(self._baseline)
-        rates = np.linalg.solve(np.eye(kinds) - self._branching, self._baseline)
-        return np.asarray(rates, dtype=np.float64)
-
     def draw(
         self,
         duration_s: float,

@@ -40,7 +40,6 @@ def test_refusals_are_counted_by_cause() -> None:
     stage.refuse("expired")
     stage.turn_away("full")
     assert stage.refused == {"full": 3, "expired": 1}
-    assert stage.refused_total == 4
     assert stage.conserved()
 
 

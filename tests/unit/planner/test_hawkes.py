@@ -131,12 +131,6 @@ def test_what_the_past_excites_comes_on_top() -> None:
     assert silent.draw(100.0, random)[0].size == 0
 
 
-def test_scaling_multiplies_the_rates_only() -> None:
-    twice = PROCESS.scaled(2.0)
-    assert twice.mean_rates_per_s == pytest.approx(2 * PROCESS.mean_rates_per_s)
-    assert twice.radius == PROCESS.radius
-
-
 def test_ties_are_spread_within_their_tick_and_keep_their_order() -> None:
     rounded = np.repeat(np.arange(100) / 1_000, 5)
     placed = untie(rounded, 1e-3, np.random.default_rng(9))

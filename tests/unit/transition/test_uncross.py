@@ -247,6 +247,35 @@ def test_of_a_group_the_older_trades_and_not_the_one_with_the_better_price(
     assert younger not in exchange.account(ALICE).orders
 
 
+def test_the_younger_of_a_group_trades_where_the_older_has_nothing_left_to_reduce(
+    exchange: Exchange,
+) -> None:
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    exchange.place(BOB, order(BUY, COIN, 100_00))
+    uncross(exchange)
+    closing = rest(exchange, BOB, order(SELL, COIN, 101_00, reduce_only=True))
+    rest(exchange, BOB, order(SELL, COIN, 102_00, reduce_only=True, group=3))
+    younger = rest(exchange, BOB, order(SELL, COIN, 103_00, group=3))
+    exchange.place(CAROL, order(BUY, 2 * COIN, 103_00))
+    assert uncross(exchange) == (103_00, 2 * COIN)
+    assert [fill.maker_order for fill in exchange.told(Filled)] == [closing, younger]
+    assert reasons(exchange) == [(COIN, CancelReason.REDUCE_ONLY, True)]
+    assert exchange.position(BOB).size == -COIN
+
+
+def test_the_younger_of_a_group_takes_nothing_from_the_room_of_the_older(
+    exchange: Exchange,
+) -> None:
+    exchange.place(ALICE, order(SELL, COIN, 100_00))
+    exchange.place(BOB, order(BUY, COIN, 100_00))
+    uncross(exchange)
+    older = rest(exchange, BOB, order(SELL, COIN, 102_00, reduce_only=True, group=3))
+    rest(exchange, BOB, order(SELL, COIN, 101_00, reduce_only=True, group=3))
+    exchange.place(CAROL, order(BUY, COIN, 102_00))
+    assert uncross(exchange) == (102_00, COIN)
+    assert [fill.maker_order for fill in exchange.told(Filled)] == [older]
+
+
 # --- beside auctions ------------------------------------------------------------------------------
 
 

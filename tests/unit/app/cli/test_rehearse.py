@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -10,10 +11,11 @@ from node.app.cli import app
 from node.app.cli.rehearse import CONFIG, node_of, script_of
 from node.app.config import read_config
 from node.app.sections import read_toml
+from node.batcher.config import check_batcher_config
 from node.planner.calibration import with_flow
 from node.planner.calibration_file import write_calibration
-from node.planner.scenario import Scenario
-from node.planner.scenario_reading import read_scenario
+from node.planner.scenario import Batches, Scenario
+from node.planner.scenario_reading import RANGES, read_scenario
 from node.planner.timeline import timeline
 from node.simulation.rehearsal.script import Script
 from node.types.errors import ConfigInvalid
@@ -67,6 +69,24 @@ def test_the_node_is_the_scenarios() -> None:
     assert node.settlement.in_flight_max == scenario.l1.in_flight_max == 10
     assert node.batcher.backlog_batches_max == scenario.batches.backlog_batches_max
     assert node.http.port == 0
+
+
+def test_its_batches_are_as_full_as_the_scenario_lets_them_be() -> None:
+    scenario, script = read("calm")
+    batches = Batches(commands_max=400, data_bytes_max=50_000, gas_max=900_000)
+    scenario = msgspec.structs.replace(scenario, batches=batches)
+    batcher = node_of(read_config(CONFIG), scenario, script).batcher
+    assert batcher.commands_max == 400
+    assert batcher.data_bytes_max == 50_000
+    assert batcher.gas_max == 900_000
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_node_takes_whatever_a_scenario_may_say_of_batches(end: int) -> None:
+    scenario, script = read("calm")
+    extremes = {key: bounds[end] for key, bounds in RANGES["batches"].items()}
+    scenario = msgspec.structs.replace(scenario, batches=msgspec.convert(extremes, Batches))
+    check_batcher_config(node_of(read_config(CONFIG), scenario, script).batcher)
 
 
 def test_a_calibrations_times_and_flow_are_played(
