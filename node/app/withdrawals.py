@@ -35,6 +35,7 @@ class WithdrawalDesk:
         self._prove = prove
         self._last_opened = last_opened
         self._final: int | None = None
+        self._lacked: int | None = None
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._made: dict[int, WithdrawalProof] = {}
@@ -46,30 +47,45 @@ class WithdrawalDesk:
     def finalized(self, batch: int) -> None:
         """Note that ``batch`` is final; it must stay provable until a later one is."""
         self._final = batch
+        self._lacked = None
 
     async def find(self, withdrawal_id: int) -> WithdrawalProof:
         """Return the proof.
 
         Raises ``NotFound`` until its batch is final (``waiting``: it will be), ``Overloaded``.
         """
-        waiting = 1 <= withdrawal_id <= self._last_opened
-        if not waiting or self._final is None:
-            raise NotFound(withdrawal=withdrawal_id, waiting=waiting)
         if withdrawal_id in self._made:
             return self._made[withdrawal_id]
+        self._require_final(withdrawal_id)
         if self._waiting >= WAITING_MAX:
             raise Overloaded(queue="withdrawal_proofs", limit=WAITING_MAX)
         self._waiting += 1
         try:
             async with self._turn:
                 # Read only now: while this one waited, the batch may have been let go of.
-                batch = self._final
-                proof = await self._prove(batch, withdrawal_key(withdrawal_id))
-        except NotFound:
-            raise NotFound(withdrawal=withdrawal_id, waiting=True) from None
+                batch = self._require_final(withdrawal_id)
+                try:
+                    proof = await self._prove(batch, withdrawal_key(withdrawal_id))
+                except NotFound:
+                    if batch == self._final:
+                        self._lacked = withdrawal_id
+                    raise NotFound(withdrawal=withdrawal_id, waiting=True) from None
         finally:
             self._waiting -= 1
         if len(self._made) >= PROOFS_KEPT:
             del self._made[next(iter(self._made))]
         # Another who asked at the same time may have been told an older one.
         return self._made.setdefault(withdrawal_id, WithdrawalProof(batch, proof))
+
+    def _require_final(self, withdrawal_id: int) -> int:
+        """Return the batch to prove it by. Raises ``NotFound`` where that is known to lack it.
+
+        They are numbered as they are opened: a state that lacks one lacks all that came later. So
+        those who wait for the next final batch do not ask the replica each time that they look.
+        """
+        waiting = 1 <= withdrawal_id <= self._last_opened
+        batch = self._final
+        lacked = self._lacked is not None and withdrawal_id >= self._lacked
+        if not waiting or batch is None or lacked:
+            raise NotFound(withdrawal=withdrawal_id, waiting=waiting)
+        return batch

@@ -97,6 +97,41 @@ async def test_whoever_asks_too_early_learns_whether_waiting_helps() -> None:
     assert prover.asked == [], "what never was costs the replica nothing"
 
 
+async def test_what_a_final_batch_lacks_is_asked_for_once_until_the_next_one_is_final() -> None:
+    prover = Prover({0: 1, 1: 4})
+    desk = WithdrawalDesk(prover.prove, 4)
+    desk.finalized(0)
+    for number in (3, 3, 4, 2, 3, 2):
+        assert await refusal(desk, number) == {"withdrawal": number, "waiting": True}
+    assert prover.asked == [(0, 3), (0, 2)], "it has none of those opened after one that it lacks"
+    assert (await desk.find(1)).batch == 0
+    desk.finalized(1)
+    assert (await desk.find(4)).batch == 1
+
+
+async def test_those_who_ask_at_once_for_what_is_not_final_cost_the_replica_one_question() -> None:
+    prover = Prover({0: 0})
+    desk = WithdrawalDesk(prover.prove, 3)
+    desk.finalized(0)
+    found = await asyncio.gather(*(desk.find(n) for n in (1, 2, 3)), return_exceptions=True)
+    assert [type(answer) for answer in found] == [NotFound] * 3
+    assert prover.asked == [(0, 1)]
+
+
+async def test_what_a_batch_lacked_says_nothing_of_one_that_became_final_meanwhile() -> None:
+    prover = Prover({0: 0, 1: 1})
+    desk = WithdrawalDesk(prover.prove, 1)
+    desk.finalized(0)
+    prover.gate.clear()
+    asking = asyncio.ensure_future(desk.find(1))
+    await asyncio.sleep(0)
+    desk.finalized(1)
+    prover.gate.set()
+    with pytest.raises(NotFound):
+        await asking
+    assert (await desk.find(1)).batch == 1
+
+
 async def test_the_replica_is_asked_one_at_a_time_and_by_the_batch_of_that_moment() -> None:
     prover = Prover({0: 2, 1: 2})
     desk = WithdrawalDesk(prover.prove, 2)
