@@ -27,8 +27,10 @@ PROOFS_KEPT: Final = 1_024
 class WithdrawalDesk:
     """Knows which withdrawals there are, and the batch to prove them by."""
 
-    def __init__(self, prove: Callable[[int, bytes], Awaitable[Proof]], last_opened: int) -> None:
-        """``prove`` asks for the proof of a key in the state after a batch.
+    def __init__(
+        self, prove: Callable[[int, bytes], Awaitable[tuple[int, Proof]]], last_opened: int
+    ) -> None:
+        """``prove`` asks for the proof of a key by a batch, or by one before it, and which it is.
 
         ``last_opened`` is the number of the newest withdrawal, 0 before the first.
         """
@@ -45,7 +47,7 @@ class WithdrawalDesk:
         self._last_opened = withdrawal_id
 
     def finalized(self, batch: int) -> None:
-        """Note that ``batch`` is final; it must stay provable until a later one is."""
+        """Note that ``batch`` is final, the newest such."""
         self._final = batch
         self._lacked = None
 
@@ -63,11 +65,11 @@ class WithdrawalDesk:
         try:
             async with self._turn:
                 # Read only now: while this one waited, the batch may have been let go of.
-                batch = self._require_final(withdrawal_id)
+                final = self._require_final(withdrawal_id)
                 try:
-                    proof = await self._prove(batch, withdrawal_key(withdrawal_id))
+                    batch, proof = await self._prove(final, withdrawal_key(withdrawal_id))
                 except NotFound:
-                    if batch == self._final:
+                    if final == self._final:
                         self._lacked = withdrawal_id
                     raise NotFound(withdrawal=withdrawal_id, waiting=True) from None
         finally:
@@ -78,7 +80,7 @@ class WithdrawalDesk:
         return self._made.setdefault(withdrawal_id, WithdrawalProof(batch, proof))
 
     def _require_final(self, withdrawal_id: int) -> int:
-        """Return the batch to prove it by. Raises ``NotFound`` where that is known to lack it.
+        """Return the newest final batch. Raises ``NotFound`` where that is known to lack it.
 
         They are numbered as they are opened: a state that lacks one lacks all that came later. So
         those who wait for the next final batch do not ask the replica each time that they look.
