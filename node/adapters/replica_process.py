@@ -41,12 +41,20 @@ class ReplicaProcess:
         """Return the blocks as the next batch; see ``node.ports.replica.Sealer``."""
         return await self._remote.ask(Batch, "seal", blocks, first_sequence, cause)
 
-    async def prove(self, index: int, key: bytes) -> Proof:
-        """Return the proof that the state after batch ``index`` holds ``key``.
+    async def pin(self, index: int) -> int:
+        """Keep what proves by ``index``, the newest final batch, until a later one is.
 
-        Raises ``NotFound`` when it does not, or when that batch is no longer kept.
+        Returns the batch that is kept for that: an older one where a restart came between.
         """
-        return await self._remote.ask(Proof, "prove", index, key)
+        return await self._remote.ask(int, "pin", index)
+
+    async def prove(self, final: int, key: bytes) -> tuple[int, Proof]:
+        """Return the proof that the state after a final batch holds ``key``, and which batch it is.
+
+        It is ``final``, the newest final one, or the one that is kept instead; see ``pin``. Raises
+        ``NotFound`` when its state has no such leaf.
+        """
+        return await self._remote.ask(tuple, "prove", final, key)
 
     async def finalize(self, index: int) -> Sequence:
         """Let go of what only batches before the final batch ``index`` needed.

@@ -88,17 +88,27 @@ class ReplicaSession:
         self._newest = batch
         return batch
 
-    def prove(self, index: int, key: bytes) -> Proof:
-        """Return the proof that the state after batch ``index`` holds ``key``.
+    def pin(self, index: int) -> int:
+        """Keep what proves by batch ``index``, which is final and the newest such; see ``prove``.
 
-        Raises ``NotFound``.
+        Returns the batch that is kept for that: an older one where a restart came between.
         """
-        return self._replica.shelf.prove(index, key)
+        return self._replica.shelf.pin(index)
+
+    def prove(self, final: int, key: bytes) -> tuple[int, Proof]:
+        """Return the proof that the state after a final batch holds ``key``, and which batch it is.
+
+        It is ``final``, the newest final one, or the one that is kept instead; see ``pin``. Raises
+        ``NotFound``.
+        """
+        # Again: this process may have been started anew since it was told.
+        index = self.pin(final)
+        return index, self._replica.shelf.prove(index, key)
 
     def finalize(self, index: int) -> Sequence:
         """Let go of what only batches before ``index``, which is final, needed.
 
-        Batch ``index`` itself stays provable. Returns the last command of the older of two
+        The batch that is pinned stays provable. Returns the last command of the older of two
         snapshots, 0 while there are not two: a restart may need every batch after it.
         """
         every = self._setup.snapshot_every

@@ -284,10 +284,12 @@ class Node:
         self.publisher.set_cursors(cursors)
 
     async def _let_go_of_final(self) -> None:
-        """For each final batch: prove withdrawals by it, and forget what no restart needs."""
+        """Note each final batch, keep what proves by it, and forget what no restart needs."""
         while True:
             mark = await self._finals.get()
             self.desk.finalized(mark.index)
+            # At once: a history that lags holds up what may be forgotten, but not what must stay.
+            await self.base.replica.pin(mark.index)
             free = self.history.let_go(mark.index, mark.last_sequence)
             if free is not None:
                 oldest = await self.base.replica.finalize(free)

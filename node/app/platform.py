@@ -36,8 +36,12 @@ class ReplicaHost(Sealer, Protocol):
         """Replay what is stored, and return where the batches end."""
         ...
 
-    async def prove(self, index: int, key: bytes) -> Proof:
-        """Return the proof that the state after batch ``index`` holds ``key``."""
+    async def pin(self, index: int) -> int:
+        """Keep what proves by ``index``, the newest final batch."""
+        ...
+
+    async def prove(self, final: int, key: bytes) -> tuple[int, Proof]:
+        """Return a batch, ``final`` or one before it, and the proof that it holds ``key``."""
         ...
 
     async def finalize(self, index: int) -> Sequence:

@@ -76,16 +76,13 @@ class BatchReplica:
         self._finish(batch)
 
     def keep_start(self, block: int, block_hash: bytes) -> None:
-        """Keep the tree that this replica started from: the end of the batch before the next."""
-        self.shelf.put(
-            BatchEnd(
-                self.next_index - 1,
-                self._replica.tree,
-                self._replica.state.sequence,
-                block,
-                block_hash,
-            )
-        )
+        """Keep the tree that this replica started from: the end of the batch before the next.
+
+        It is pinned, because a snapshot is of a final batch.
+        """
+        index, replica = self.next_index - 1, self._replica
+        self.shelf.put(BatchEnd(index, replica.tree, replica.state.sequence, block, block_hash))
+        self.shelf.pin(index)
 
     def _require_next(self, blocks: Ordered[Block]) -> None:
         expected = self.next_sequence

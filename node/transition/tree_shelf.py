@@ -25,17 +25,17 @@ class BatchEnd(msgspec.Struct, frozen=True, gc=False):
 class TreeShelf:
     """At most ``limit`` batch ends, in order; the oldest goes when there is no room.
 
-    The one that everything before was forgotten for stays: it is the newest final batch's, and
-    withdrawals are proved by it however long finality takes to move on.
+    One is pinned and stays: it is the newest final batch's, and withdrawals are proved by it,
+    however long finality takes to move on. At first it is that of genesis, which is batch -1.
     """
 
     __slots__ = ("_ends", "_limit", "_pinned")
 
     def __init__(self, limit: int) -> None:
-        assert limit >= 1
+        assert limit >= 2, "room for the pinned one and for the newest"
         self._limit = limit
         self._ends: dict[int, BatchEnd] = {}
-        self._pinned: int | None = None
+        self._pinned = -1
 
     def __len__(self) -> int:
         """Return the number of batch ends kept."""
@@ -52,13 +52,19 @@ class TreeShelf:
         if len(self._ends) > self._limit:
             del self._ends[next(index for index in self._ends if index != self._pinned)]
 
+    def pin(self, index: int) -> int:
+        """Pin the end of the final batch ``index``, and return which one is pinned now.
+
+        It is an older one's where that of ``index`` has gone: in a replay nobody knows yet that it
+        is final.
+        """
+        if index in self._ends:
+            self._pinned = index
+        return self._pinned
+
     def forget_below(self, index: int) -> None:
-        """Drop the ends of all batches before ``index``, and keep its own from now on."""
-        assert self._limit >= 2, "room for this one and for the newest"
-        self._pinned = index
-        for kept in list(self._ends):
-            if kept >= index:
-                return
+        """Drop the ends of all batches before ``index``, but not the pinned one."""
+        for kept in [kept for kept in self._ends if kept < index and kept != self._pinned]:
             del self._ends[kept]
 
     def end(self, index: int) -> BatchEnd:

@@ -21,11 +21,10 @@ from node.app.cli.options import (
     read_key,
 )
 from node.app.exchange import hex_of
-from node.client.errors import ConnectionLost
 from node.client.l1 import Claim, L1Account
 from node.client.session import Session, connect
 from node.client.trader import OutcomeUnknown, Trader
-from node.types.errors import NonceUsed, NotFound
+from node.types.errors import NonceUsed, NotFound, Unavailable
 from node.types.ids import Address
 from node.types.units import (
     MONEY_DECIMALS,
@@ -129,8 +128,9 @@ async def _deposit(
         receipt = await account.deposit(account.address, amount)
         console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
         # Deposits are taken in by number: with all that L1 counts now, this one is among them.
-        await until_taken_in(session.get, await account.deposits_made())
-        shown = await session.get(f"/account/{hex_of(account.address)}")
+        get = patient(session.get, console.print)
+        await until_taken_in(get, await account.deposits_made())
+        shown = await get(f"/account/{hex_of(account.address)}")
         console.print(f"free collateral: {shown['free']}")
         return shown
 
@@ -141,7 +141,7 @@ async def until_taken_in(get: Get, deposits: int) -> None:
     The account's money tells nothing: a fill may move it at any time.
     """
     # The exchange takes them in some blocks later; asking again is all there is to do.
-    while (stats := await _told(get, "/stats"))["inbox_cursor"] < deposits:  # noqa: ASYNC110
+    while (stats := await get("/stats"))["inbox_cursor"] < deposits:  # noqa: ASYNC110
         await asyncio.sleep(POLL_S)
     while not await _is_shown(get, stats["sequence"]):  # noqa: ASYNC110
         await asyncio.sleep(POLL_S)
@@ -150,22 +150,33 @@ async def until_taken_in(get: Get, deposits: int) -> None:
 async def _is_shown(get: Get, sequence: int) -> bool:
     """Return whether the node's publisher, which follows the log, has come to a command."""
     try:
-        await _told(get, f"/finality/{sequence}")
+        await get(f"/finality/{sequence}")
     except NotFound:
         return False
     return True
 
 
-async def _told(get: Get, path: str) -> dict[str, Any]:
-    """Return what stands at ``path``, as soon as there is a node to tell it.
+def patient(get: Get, tell: Callable[[str], None]) -> Get:
+    """Return ``get``, which waits while no node answers or none has time for it, and says so once.
 
-    The deposit is on L1: one that restarts meanwhile takes it in as well.
+    What is asked about is on L1 or in the log: a node that restarts meanwhile knows it as well.
     """
-    while True:
-        try:
-            return await get(path)
-        except ConnectionLost:
-            await asyncio.sleep(POLL_S)
+    said = False
+
+    async def wait_and_get(path: str) -> dict[str, Any]:
+        nonlocal said
+        while True:
+            try:
+                return await get(path)
+            except NotFound:
+                raise
+            except Unavailable:
+                if not said:
+                    tell("waiting for the node")
+                said = True
+                await asyncio.sleep(POLL_S)
+
+    return wait_and_get
 
 
 async def _withdraw(
@@ -186,28 +197,52 @@ async def _withdraw(
             result = await open_withdrawal(session, key, amount, nonce)
             withdrawal = int(result["results"][0]["withdrawal_id"])
             console.print(f"withdrawal {withdrawal} opened at sequence {result['sequence']}")
-        proof = await _proof(session, withdrawal, console)
-        console.print(f"final in batch {proof['batch']}; claiming")
-        receipt = await account.claim_withdrawal(
-            Claim(
-                batch=proof["batch"],
-                withdrawal=withdrawal,
-                owner=account.address,
-                amount=amount,
-                bits=tuple(proof["bits"]),
-                siblings=tuple(bytes.fromhex(text[2:]) for text in proof["siblings"]),
-            )
+        try:
+            return await _claim(session, account, withdrawal, amount, console)
+        except BaseException:
+            if not opened:
+                console.print(f"go on with --opened {withdrawal}; without it a second is opened")
+            raise
+
+
+async def _claim(
+    session: Session, account: L1Account, withdrawal: int, amount: Money, console: Console
+) -> dict[str, Any]:
+    """Claim a withdrawal as soon as it can be; return what was claimed, and where."""
+    with console.status("waiting until the batch is final on L1"):
+        proof = await until_proved(patient(session.get, console.print), withdrawal)
+    console.print(f"final in batch {proof['batch']}; claiming")
+    receipt = await account.claim_withdrawal(
+        Claim(
+            batch=proof["batch"],
+            withdrawal=withdrawal,
+            owner=account.address,
+            amount=amount,
+            bits=tuple(proof["bits"]),
+            siblings=tuple(bytes.fromhex(text[2:]) for text in proof["siblings"]),
         )
-        console.print(f"claimed {_text(amount)} in L1 block {receipt.block_number}")
-        balance = _text(await account.balance())
-        console.print(f"balance on L1: {balance}")
-        return {
-            "withdrawal_id": withdrawal,
-            "batch": proof["batch"],
-            "amount": _text(amount),
-            "l1_block": receipt.block_number,
-            "balance": balance,
-        }
+    )
+    console.print(f"claimed {_text(amount)} in L1 block {receipt.block_number}")
+    balance = _text(await account.balance())
+    console.print(f"balance on L1: {balance}")
+    return {
+        "withdrawal_id": withdrawal,
+        "batch": proof["batch"],
+        "amount": _text(amount),
+        "l1_block": receipt.block_number,
+        "balance": balance,
+    }
+
+
+async def until_proved(get: Get, withdrawal: int) -> dict[str, Any]:
+    """Return what claims a withdrawal, once it can. Raises ``NotFound`` if it was never opened."""
+    while True:
+        try:
+            return await get(f"/withdrawals/{withdrawal}")
+        except NotFound as error:
+            if not error.values.get("waiting"):
+                raise
+        await asyncio.sleep(POLL_S)
 
 
 async def open_withdrawal(
@@ -237,21 +272,6 @@ async def _open(
     rollup = Address(session.domain.rollup)
     account = await L1Account.open(chain, KeySigner(key), rollup, session.domain.chain_id)
     return session, account
-
-
-async def _proof(session: Session, withdrawal: int, console: Console) -> dict[str, Any]:
-    """Return what claims a withdrawal, once it can. Raises ``NotFound`` if it was never opened."""
-    with console.status("waiting until the batch is final on L1"):
-        while True:
-            try:
-                return await session.get(f"/withdrawals/{withdrawal}")
-            except NotFound as error:
-                if not error.values.get("waiting"):
-                    raise
-            except ConnectionLost:
-                # The withdrawal is in the log: a node that restarts meanwhile proves it as well.
-                pass
-            await asyncio.sleep(POLL_S)
 
 
 def _text(amount: Money) -> str:

@@ -64,9 +64,13 @@ class InlineReplica:
         """Return the blocks as the next batch."""
         return self._session.seal(blocks, first_sequence, cause)
 
-    async def prove(self, index: int, key: bytes) -> Proof:
-        """Return the proof that the state after batch ``index`` holds ``key``."""
-        return self._session.prove(index, key)
+    async def pin(self, index: int) -> int:
+        """Keep what proves by ``index``, the newest final batch."""
+        return self._session.pin(index)
+
+    async def prove(self, final: int, key: bytes) -> tuple[int, Proof]:
+        """Return a batch, ``final`` or one before it, and the proof that it holds ``key``."""
+        return self._session.prove(final, key)
 
     async def finalize(self, index: int) -> Sequence:
         """Let go of what only batches before the final batch ``index`` needed."""

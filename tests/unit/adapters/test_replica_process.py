@@ -13,7 +13,7 @@ import pytest_asyncio
 from node.adapters.replica_process import ReplicaProcess
 from node.adapters.replica_session import ReplicaSetup
 from node.codec.commands import encode_block
-from node.transition.leaves import GLOBAL_KEY
+from node.transition.leaves import GLOBAL_KEY, withdrawal_key
 from node.transition.tree.proofs import verify_first
 from node.types.blocks import Batch, Block
 from node.types.errors import (
@@ -56,11 +56,13 @@ async def test_a_killed_child_comes_back_where_it_was(replica: ReplicaProcess) -
     second = await seal(replica, LOG.blocks[20:40])
     assert replica.starts == 2
     assert second.header.previous_root == first.header.new_root
-    proof = await replica.prove(1, GLOBAL_KEY)
+    batch, proof = await replica.prove(1, GLOBAL_KEY)
+    assert batch == 1
     found = verify_first(second.header.new_root, GLOBAL_KEY, proof)
     assert found is not None
     with pytest.raises(NotFound):
-        await replica.prove(2, GLOBAL_KEY)
+        await replica.prove(1, withdrawal_key(1))
+    assert await replica.pin(1) == 1
     assert await replica.finalize(1) == 0
 
 

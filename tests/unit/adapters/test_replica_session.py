@@ -7,9 +7,9 @@ import pytest
 
 from node.adapters.replica_session import ReplicaSession, ReplicaSetup
 from node.codec.commands import encode_block
-from node.transition.leaves import withdrawal_key, withdrawal_value
+from node.transition.leaves import GLOBAL_KEY, withdrawal_key, withdrawal_value
 from node.transition.replay import Replica
-from node.transition.tree.proofs import verify_membership
+from node.transition.tree.proofs import verify_first, verify_membership
 from node.types.blocks import Batch, Block
 from node.types.errors import NotFound, StateDiverged, WrongChain
 from node.types.units import Money
@@ -143,13 +143,59 @@ def test_a_withdrawal_stays_provable_after_a_restart(setup: ReplicaSetup) -> Non
     batches = seal_all(session)
     session.finalize(7)
     again = ReplicaSession(setup)
-    proof = again.prove(7, withdrawal_key(1))
+    batch, proof = again.prove(7, withdrawal_key(1))
+    assert batch == 7
     value = withdrawal_value(DAVE.address, Money(75 * DOLLAR))
     verify_membership(batches[7].header.new_root, withdrawal_key(1), value, proof)
     with pytest.raises(NotFound):
         again.prove(7, withdrawal_key(2))
-    with pytest.raises(NotFound):
-        again.prove(6, withdrawal_key(1))
+
+
+def require_proof(session: ReplicaSession, final: int, by: Batch) -> None:
+    batch, proof = session.prove(final, GLOBAL_KEY)
+    assert batch == by.header.index
+    assert verify_first(by.header.new_root, GLOBAL_KEY, proof) is not None
+
+
+def test_the_newest_final_batch_proves_though_nothing_may_be_forgotten_for_it(
+    setup: ReplicaSetup,
+) -> None:
+    session = ReplicaSession(msgspec.structs.replace(setup, trees_kept=3))
+    batches = [seal(session, LOG.blocks[:8]), seal(session, LOG.blocks[8:16])]
+    session.pin(0)
+    session.finalize(0)
+    # The history lags: it needs the log from there on, so no later one is finalized.
+    session.pin(1)
+    for start in range(16, len(LOG.blocks), 8):
+        seal(session, LOG.blocks[start : start + 8])
+    require_proof(session, 1, by=batches[1])
+
+
+def test_what_the_newest_snapshot_holds_is_proved_after_a_restart_while_finality_stalls(
+    setup: ReplicaSetup,
+) -> None:
+    session = ReplicaSession(setup)
+    batches = seal_all(session)
+    session.pin(2)
+    session.finalize(2)
+    session.pin(3)
+    require_proof(session, 3, by=batches[3])
+    again = ReplicaSession(msgspec.structs.replace(setup, trees_kept=3))
+    require_proof(again, 3, by=batches[2])
+    again.finalize(3)
+    require_proof(again, 3, by=batches[2])
+    assert again.pin(6) == 6
+    again.finalize(6)
+    require_proof(again, 6, by=batches[6])
+
+
+def test_a_replica_that_was_started_anew_proves_by_the_batch_that_it_is_asked_for(
+    setup: ReplicaSetup,
+) -> None:
+    session = ReplicaSession(setup)
+    batches = seal_all(session)
+    session.finalize(2)
+    require_proof(ReplicaSession(setup), 5, by=batches[5])
 
 
 def test_the_files_of_another_exchange_are_refused(setup: ReplicaSetup) -> None:

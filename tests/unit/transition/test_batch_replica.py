@@ -62,11 +62,11 @@ def test_a_single_block_is_sealed_however_many_bytes_it_has() -> None:
 def test_intermediate_roots_count_to_the_bytes_of_a_batch(interval: int) -> None:
     rules = msgspec.structs.replace(RULES, root_interval=interval)
     several = LOG.blocks[:12]
-    whole = BatchReplica(Replica.genesis(rules, DOMAIN), 0, 1).seal(several, "bytes")
+    whole = BatchReplica(Replica.genesis(rules, DOMAIN), 0, 2).seal(several, "bytes")
     roots_bytes = ROOT_BYTES * len(whole.header.roots)
     assert roots_bytes
     limit = len(whole.data) + roots_bytes - 1
-    part = BatchReplica(Replica.genesis(rules, DOMAIN), 0, 1).seal(several, "bytes", limit)
+    part = BatchReplica(Replica.genesis(rules, DOMAIN), 0, 2).seal(several, "bytes", limit)
     assert part.header.last_sequence < whole.header.last_sequence
     assert len(part.data) + ROOT_BYTES * len(part.header.roots) <= limit
 
@@ -135,11 +135,22 @@ def test_trees_before_a_final_batch_are_let_go() -> None:
 def test_the_end_of_the_newest_final_batch_stays_however_long_no_later_one_is_final() -> None:
     replica = fresh(trees_kept=3)
     batches = [replica.seal(blocks, "age") for blocks in pieces(7)[:2]]
-    replica.shelf.forget_below(1)
+    assert replica.shelf.pin(1) == 1
     batches += [replica.seal(blocks, "age") for blocks in pieces(7)[2:]]
     last = batches[-1].header.index
     assert last >= 5
     kept = [index for index in range(last + 1) if index in replica.shelf]
     assert kept == [1, last - 1, last]
+    assert replica.shelf.pin(last) == last
     replica.shelf.forget_below(last)
     assert (len(replica.shelf), last in replica.shelf) == (1, True)
+
+
+def test_where_the_end_of_a_final_batch_has_gone_an_older_final_one_stays_pinned() -> None:
+    replica = fresh(trees_kept=3)
+    replica.keep_start(0, bytes(32))
+    for blocks in pieces(7):
+        replica.seal(blocks, "age")
+    assert replica.shelf.pin(1) == -1
+    replica.shelf.forget_below(1)
+    assert -1 in replica.shelf

@@ -1,13 +1,24 @@
 """A deposit is in when its number is: what the account has meanwhile says nothing."""
 
+import io
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
+from rich.console import Console
 
 from node.app.cli import money
-from node.app.cli.money import until_taken_in
+from node.app.cli.money import patient, until_proved, until_taken_in
 from node.client.errors import ConnectionLost
-from node.types.errors import NotFound
+from node.types.errors import (
+    ChainUnavailable,
+    MalformedMessage,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    ShuttingDown,
+)
+from node.types.units import Money
 
 
 class FakeNode:
@@ -51,8 +62,64 @@ async def test_it_waits_for_the_publisher_whose_answer_is_shown() -> None:
     assert node.asked == ["/stats"] + ["/finality/101"] * 3
 
 
-async def test_a_node_that_restarts_meanwhile_is_waited_for() -> None:
+async def test_a_node_that_restarts_meanwhile_is_waited_for_and_said_to_be_once() -> None:
     node = FakeNode([7])
     node.away = 2
-    await until_taken_in(node.get, 7)
+    told: list[str] = []
+    get = patient(node.get, told.append)
+    await until_taken_in(get, 7)
     assert node.asked == ["/stats", "/finality/101"]
+    node.away = 1
+    assert await get("/account/0x01") == {"status": "accepted"}
+    assert told == ["waiting for the node"]
+
+
+class Answers:
+    """A node that answers with each of ``answers`` in turn."""
+
+    def __init__(self, *answers: dict[str, Any] | Exception) -> None:
+        self._answers = iter(answers)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        answer = next(self._answers)
+        assert path == "/withdrawals/7"
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ConnectionLost(),
+        Overloaded(queue="withdrawal_proofs", limit=64),
+        RateLimited(of="costly", limit=100),
+        ShuttingDown(),
+    ],
+)
+async def test_a_node_that_has_no_time_for_a_proof_is_asked_again(refusal: Exception) -> None:
+    waiting = NotFound(withdrawal=7, waiting=True)
+    node = Answers(waiting, refusal, waiting, refusal, {"batch": 3})
+    assert await until_proved(patient(node.get, print), 7) == {"batch": 3}
+
+
+@pytest.mark.parametrize("refusal", [NotFound(withdrawal=7, waiting=False), MalformedMessage()])
+async def test_what_waiting_does_not_mend_is_raised(refusal: Exception) -> None:
+    node = Answers(refusal, {"batch": 3})
+    with pytest.raises(type(refusal)):
+        await until_proved(patient(node.get, print), 7)
+
+
+@pytest.mark.parametrize(("opened", "told"), [(0, True), (7, False)])
+async def test_who_has_opened_one_and_fails_is_told_how_not_to_open_a_second(
+    monkeypatch: pytest.MonkeyPatch, opened: int, told: bool
+) -> None:
+    result = {"sequence": 70, "results": [{"withdrawal_id": 7}]}
+    monkeypatch.setattr(money, "_open", AsyncMock(return_value=(AsyncMock(), AsyncMock())))
+    monkeypatch.setattr(money, "open_withdrawal", AsyncMock(return_value=result))
+    monkeypatch.setattr(money, "until_proved", AsyncMock(side_effect=ChainUnavailable()))
+    shown = io.StringIO()
+    console = Console(file=shown, width=200)
+    with pytest.raises(ChainUnavailable):
+        await money._withdraw(Money(1), b"", "", "", console, nonce=0, opened=opened)
+    assert ("--opened 7" in shown.getvalue()) is told
