@@ -9,7 +9,7 @@ import structlog
 
 from node.capacity.stage import Stage
 from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED, deposit_of
-from node.ports.chain import Chain, L1Block, Tag
+from node.ports.chain import Chain, L1Block, L1Log, Tag
 from node.ports.clock import Clock
 from node.settlement.config import SettlementConfig
 from node.settlement.inbox import ANCHORS, InboxScan
@@ -25,7 +25,11 @@ SUBMIT_RETRY_S: Final = 0.05
 """How long to leave a full lane alone."""
 
 STATES_KEPT: Final = 64
-"""So many blocks below the head every endpoint still has the state; most keep 128."""
+"""So many blocks below the head every endpoint still has the state; most keep 128.
+
+But an anvil that was loaded from a file has none older than that, so it is waited for until the
+span's end has come past its newest block of then.
+"""
 
 _MILLIS_PER_SECOND: Final = 1_000
 
@@ -81,8 +85,6 @@ class InboxService:
         try:
             behind = await self._scan_once()
         except ChainUnavailable as error:
-            # Endpoints limit how much they answer at once; a shorter question may pass.
-            self._span = max(1, self._span // 2)
             return self._outage.fail(self._now(), error)
         finally:
             self.stage.busy(started_ns, self._clock.now_ns(), 0)
@@ -102,7 +104,7 @@ class InboxService:
         if last < first:
             return False
         end = await self._block(last)
-        logs = await self._chain.logs(self._inbox, (DEPOSITED,), first, last)
+        logs = await self._logs(first, last)
         # Had the blocks changed while the logs were read, nobody would ever notice.
         if (await self._block(last)).hash != end.hash:
             raise ChainUnavailable(detail="a reorg while deposits were read")
@@ -114,6 +116,14 @@ class InboxService:
         fresh = self._scan.scanned(end, deposits)
         await self._hand_on(fresh)
         return last < deep_enough
+
+    async def _logs(self, first: int, last: int) -> tuple[L1Log, ...]:
+        try:
+            return await self._chain.logs(self._inbox, (DEPOSITED,), first, last)
+        except ChainUnavailable:
+            # Endpoints limit how much they answer at once; a shorter question may pass.
+            self._span = max(1, self._span // 2)
+            raise
 
     async def _require_all(self, end: L1Block, deposits: list[Deposit]) -> None:
         """Make sure that the logs up to ``end`` lack none of its deposits.
