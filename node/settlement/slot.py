@@ -29,6 +29,7 @@ class Slot:
         "_held",
         "_refused",
         "_was_held",
+        "_was_refused",
         "answer",
         "attempts",
         "fees",
@@ -50,6 +51,7 @@ class Slot:
         self._held: list[bytes] = []
         self._refused: deque[bytes] = deque(maxlen=REFUSED_KEPT)
         self._was_held = False
+        self._was_refused = False
         self.priced_at = now
         self.sent_at = now
 
@@ -66,6 +68,7 @@ class Slot:
 
     def sent(self, transaction: bytes) -> None:
         """Note a transaction that goes out now, and whose answer is still to come."""
+        self._was_refused = self.refused
         self.answer = None
         self._was_held = transaction in self._held
         if not self._was_held:
@@ -78,6 +81,9 @@ class Slot:
         self.answer = sending
         if sending in ACCEPTED:
             self.waiting = self.fees
+            if self._was_refused:
+                # What was refused until now had no chance to be mined, and is not late.
+                self.priced_at = self.sent_at
         elif sending is Sending.UNDERPRICED:
             self.waiting = _dearer(self.waiting, self.fees)
         elif self.refused and not self._was_held:

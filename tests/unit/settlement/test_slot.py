@@ -6,7 +6,7 @@ from node.codec.l1_transactions import Fees
 from node.ports.chain import Sending
 from node.settlement.slot import REFUSED_KEPT, Slot
 from node.types.units import Millis
-from tests.unit.settlement.test_tracker import Harbour
+from tests.unit.settlement.test_tracker import CONFIG, TICK_MS, Harbour
 
 
 def offered(slot: Slot, max_fee: int, answer: Sending | None, tip: int = 1) -> bytes:
@@ -56,6 +56,26 @@ def test_what_waits_is_outbid_by_a_step_however_often_the_account_cannot_pay() -
     assert harbour.chain.taken == 2
     harbour.turns(1)
     assert harbour.posted == harbour.expected()
+
+
+@pytest.mark.parametrize("evicted", [False, True])
+@pytest.mark.parametrize("unfunded_ticks", [5, 11])
+def test_what_is_taken_after_the_account_was_empty_has_the_whole_time_to_be_mined(
+    unfunded_ticks: int, evicted: bool
+) -> None:
+    harbour = Harbour(batches=1)
+    if evicted:
+        harbour.tick()
+        harbour.chain.forget()
+    harbour.chain.funded = False
+    for _ in range(unfunded_ticks):
+        harbour.tick()
+    harbour.chain.funded = True
+    while not harbour.chain.pool:
+        harbour.tick()
+    for _ in range(CONFIG.stuck_after_ms // TICK_MS - 1):
+        assert harbour.tick() == ()
+    assert len(harbour.tick()) == 1
 
 
 def test_an_account_without_funds_asks_with_one_transaction_until_it_can_pay() -> None:
