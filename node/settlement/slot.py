@@ -12,6 +12,10 @@ ACCEPTED: Final = (Sending.TAKEN, Sending.KNOWN)
 _REFUSALS: Final = (Sending.UNFUNDED, Sending.REFUSED)
 """After these answers the pool does not hold what it was offered."""
 
+HELD_KEPT: Final = 32
+"""Transactions that a pool may hold and that are remembered, the newest: each is to replace the one
+before. While answers get lost there is one for each fee of the day."""
+
 REFUSED_KEPT: Final = 32
 """Refused transactions that are remembered all the same, the newest: some endpoint may have taken
 one in spite of its words. While an account is empty there is one for each fee of the day."""
@@ -72,6 +76,8 @@ class Slot:
         self.answer = None
         self._was_held = transaction in self._held
         if not self._was_held:
+            # Cut before this one joins them: refused, it leaves again, and must displace none.
+            del self._held[:-HELD_KEPT]
             self._held.append(transaction)
             if transaction in self._refused:
                 self._refused.remove(transaction)

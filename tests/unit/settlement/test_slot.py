@@ -4,7 +4,7 @@ import pytest
 
 from node.codec.l1_transactions import Fees
 from node.ports.chain import Sending
-from node.settlement.slot import REFUSED_KEPT, Slot
+from node.settlement.slot import HELD_KEPT, REFUSED_KEPT, Slot
 from node.types.units import Millis
 from tests.unit.settlement.test_tracker import CONFIG, TICK_MS, Harbour
 
@@ -102,6 +102,13 @@ def test_of_what_is_refused_the_newest_are_remembered_and_all_that_a_pool_may_ho
     assert slot.hashes == (*held, *refused[-REFUSED_KEPT:])
     assert [offered(slot, fee, refusal) for fee in (10, 11, 12)] == held
     assert slot.hashes == (*held, *refused[-REFUSED_KEPT:])
+
+
+def test_of_what_is_never_answered_the_newest_are_remembered_whatever_is_refused() -> None:
+    slot = Slot(0, Millis(0))
+    lost = [offered(slot, fee, None) for fee in range(3 * HELD_KEPT)]
+    refused = [offered(slot, 1_000 + fee, Sending.UNFUNDED) for fee in range(3)]
+    assert slot.hashes == (*lost[-HELD_KEPT:], *refused)
 
 
 def test_what_was_refused_and_is_taken_later_is_remembered() -> None:
