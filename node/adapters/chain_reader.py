@@ -39,6 +39,10 @@ LOG_BLOCKS_MAX: Final = 10_000
 LOG_BLOCKS_MIN: Final = 10
 """An endpoint that does not answer for so few is away."""
 
+ANSWERS_BEFORE_MORE: Final = 16
+"""After so many answers in a row twice as many blocks are asked for, which an endpoint with a limit
+refuses every time."""
+
 TRANSACTIONS_AT_ONCE: Final = 8
 PAUSES_S: Final = (0.2, 1.0)
 """A request that got no answer, or half of one, is repeated after these pauses, then given up."""
@@ -68,6 +72,7 @@ class RollupReader:
         self._rollup = rollup
         self._from_block = from_block
         self._log_blocks = self._log_blocks_max = log_blocks_max
+        self._answers = 0
         self._pauses_s = pauses_s
         self._head: L1Block | None = None
 
@@ -200,6 +205,7 @@ class RollupReader:
                     raise
                 if not fewest:
                     self._log_blocks //= 2
+                self._answers = 0
                 await asyncio.sleep(pauses_s[min(refusals, len(pauses_s) - 1)])
                 refusals += 1
                 continue
@@ -208,7 +214,9 @@ class RollupReader:
                     raise ChainDisagrees(what="event", expected=topic, found=log.topics[:1])
             logs += found
             start, refusals = end + 1, 0
-            self._log_blocks = min(2 * self._log_blocks, self._log_blocks_max)
+            self._answers += 1
+            if self._answers % ANSWERS_BEFORE_MORE == 0:
+                self._log_blocks = min(2 * self._log_blocks, self._log_blocks_max)
         return logs
 
     async def _complete(

@@ -5,7 +5,7 @@ from math import inf
 import pytest
 from eth_abi.abi import encode
 
-from node.adapters.chain_reader import LOG_BLOCKS_MIN, OPENED, RollupReader
+from node.adapters.chain_reader import ANSWERS_BEFORE_MORE, LOG_BLOCKS_MIN, OPENED, RollupReader
 from node.codec.l1_calls import (
     BATCH_COUNT,
     BATCH_POSTED,
@@ -24,7 +24,7 @@ from node.types.ids import Address, Sequence
 
 ROLLUP = Address(b"\1" * 20)
 DEPOSITS_TO = Address(b"\2" * 20)
-HEAD = 100
+HEAD = 1_000
 RULES = b"rules"
 BATCH = Batch(
     BatchHeader(0, bytes(32), bytes(32), Sequence(1), Sequence(1), 0, ()), b"", "age", 1, bytes(32)
@@ -58,6 +58,7 @@ class FakeHistory:
         self._blind_answers = blind_answers
         self._fork = 0
         self.refusals = 0
+        self.blocks_max = 1_000
         self.asked: list[int] = []
 
     async def chain_id(self) -> int:
@@ -80,8 +81,8 @@ class FakeHistory:
         self, _address: Address, topics: tuple[bytes, ...], first: int, last: int
     ) -> tuple[L1Log, ...]:
         self.asked.append(last - first + 1)
-        if self.refusals:
-            self.refusals -= 1
+        if self.refusals or last - first >= self.blocks_max:
+            self.refusals = max(0, self.refusals - 1)
             raise ChainUnavailable(detail="connection refused")
         self._fork = int(self._reorg_at_logs)
         return () if last < HEAD or self._is_blind() else (LOGS[topics[0]],)
@@ -162,7 +163,14 @@ async def test_after_a_hiccup_as_many_blocks_are_asked_for_as_before() -> None:
     chain = FakeHistory()
     chain.refusals = 1
     await reader_of(chain, log_blocks_max=40).deposits()
-    assert chain.asked == [40, 20, 40, 40, 1]
+    assert chain.asked == [40, *[20] * ANSWERS_BEFORE_MORE, *[40] * 17, 1]
+
+
+async def test_an_endpoint_that_limits_answers_is_seldom_asked_for_more() -> None:
+    chain = FakeHistory()
+    chain.blocks_max = 20
+    await reader_of(chain, log_blocks_max=40).deposits()
+    assert len([blocks for blocks in chain.asked if blocks > 20]) == 4
 
 
 async def test_an_endpoint_that_is_away_is_asked_again_after_pauses(slept_s: list[float]) -> None:
