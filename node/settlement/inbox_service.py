@@ -24,6 +24,10 @@ from node.types.units import Millis
 SUBMIT_RETRY_S: Final = 0.05
 """How long to leave a full lane alone."""
 
+ANSWERS_BEFORE_MORE: Final = 16
+"""After so many turns in a row twice as many blocks are asked for, which an endpoint with a limit
+refuses every time."""
+
 STATES_KEPT: Final = 64
 """So many blocks below the head every endpoint still has the state; most keep 128.
 
@@ -59,6 +63,7 @@ class InboxService:
         self._config = config
         self._outage = Outage(config.poll_ms, config.backoff_max_ms)
         self._span = config.inbox_blocks_per_query
+        self._answers = 0
         self._in_hand = 0
         self._spans_back = 1
         self.stage = Stage("inbox", capacity=None, held=lambda: self._in_hand)
@@ -89,7 +94,9 @@ class InboxService:
         finally:
             self.stage.busy(started_ns, self._clock.now_ns(), 0)
         self._outage.end(self._now())
-        self._span = min(2 * self._span, self._config.inbox_blocks_per_query)
+        self._answers += 1
+        if self._answers % ANSWERS_BEFORE_MORE == 0:
+            self._span = min(2 * self._span, self._config.inbox_blocks_per_query)
         return 0 if behind else self._config.poll_ms
 
     async def _scan_once(self) -> bool:
@@ -122,7 +129,7 @@ class InboxService:
             return await self._chain.logs(self._inbox, (DEPOSITED,), first, last)
         except ChainUnavailable:
             # Endpoints limit how much they answer at once; a shorter question may pass.
-            self._span = max(1, self._span // 2)
+            self._span, self._answers = max(1, self._span // 2), 0
             raise
 
     async def _require_all(self, end: L1Block, deposits: list[Deposit]) -> None:

@@ -9,7 +9,7 @@ from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED
 from node.ports.chain import Chain, L1Block, L1Log, Tag
 from node.settlement.config import SettlementConfig
 from node.settlement.inbox import InboxScan
-from node.settlement.inbox_service import STATES_KEPT, InboxService
+from node.settlement.inbox_service import ANSWERS_BEFORE_MORE, STATES_KEPT, InboxService
 from node.types.commands import Deposit
 from node.types.durable import Executed, Outcome
 from node.types.errors import ChainDisagrees, ChainUnavailable, ShuttingDown
@@ -125,12 +125,14 @@ async def test_a_long_absence_is_caught_up_span_by_span() -> None:
 
 
 async def test_an_endpoint_that_limits_answers_is_asked_for_less() -> None:
-    watch = Watch(head=40)
+    watch = Watch(head=200)
     watch.chain.limit = 4
-    for _ in range(40):
+    for _ in range(60):
         await watch.service.turn()
-    assert watch.taken == deposits(39)
-    assert watch.chain.asked[:4] == [(0, 15), (0, 7), (0, 3), (4, 11)]
+    assert watch.taken == deposits(199)
+    assert watch.chain.asked[:4] == [(0, 15), (0, 7), (0, 3), (4, 7)]
+    refused = [first for first, last in watch.chain.asked if last - first >= 4]
+    assert len(refused) == 2 + 199 // 4 // ANSWERS_BEFORE_MORE
 
 
 async def test_an_outage_is_waited_out_with_ever_longer_pauses() -> None:
