@@ -39,9 +39,13 @@ LOG_BLOCKS_MAX: Final = 10_000
 LOG_BLOCKS_MIN: Final = 10
 """An endpoint that does not answer for so few is away."""
 
+ANSWERS_BEFORE_MORE: Final = 16
+"""After so many answers in a row twice as many blocks are asked for, which an endpoint with a limit
+refuses every time."""
+
 TRANSACTIONS_AT_ONCE: Final = 8
 PAUSES_S: Final = (0.2, 1.0)
-"""A request that got no answer is repeated after these pauses, and then given up."""
+"""A request that got no answer, or half of one, is repeated after these pauses, then given up."""
 
 OPENED: Final = keccak256(b"Opened(bytes,bytes32)")
 
@@ -68,13 +72,14 @@ class RollupReader:
         self._rollup = rollup
         self._from_block = from_block
         self._log_blocks = self._log_blocks_max = log_blocks_max
+        self._answers = 0
         self._pauses_s = pauses_s
         self._head: L1Block | None = None
 
     async def terms(self) -> RollupTerms:
         """Return what the rollup was created with."""
         rules_hash = bytes(RULES_HASH.answer(await self._view(self._rollup, RULES_HASH))[0])
-        logs = await self._logs(self._rollup, OPENED)
+        logs = await self._all_logs(self._rollup, OPENED, 1)
         if len(logs) != 1:
             await self._require_standing()
             raise ChainDisagrees(what="Opened events", expected=1, found=len(logs))
@@ -88,7 +93,8 @@ class RollupReader:
         """Return every deposit, in the order of the inbox."""
         inbox = address_answer(INBOX, await self._view(self._rollup, INBOX))
         count = DEPOSIT_COUNT.answer(await self._view(inbox, DEPOSIT_COUNT))[0]
-        found = [deposit_of(log.topics, log.data) for log in await self._logs(inbox, DEPOSITED)]
+        logs = await self._all_logs(inbox, DEPOSITED, count)
+        found = [deposit_of(log.topics, log.data) for log in logs]
         if [deposit.index for deposit in found] != list(range(count)):
             await self._require_standing()
             raise ChainDisagrees(what="deposits", expected=count, found=len(found))
@@ -103,7 +109,7 @@ class RollupReader:
 
         Raises ``ChainUnavailable`` at the end when an L1 reorg came in between: start again.
         """
-        logs = await self._logs(self._rollup, BATCH_POSTED)
+        logs = await self._all_logs(self._rollup, BATCH_POSTED, await self.batch_count())
         for start in range(0, len(logs), TRANSACTIONS_AT_ONCE):
             for posted in await self._all_posted(logs[start : start + TRANSACTIONS_AT_ONCE]):
                 # The first in the order of the chain names the place, whichever was found first.
@@ -119,7 +125,10 @@ class RollupReader:
     async def _posted(self, log: L1Log) -> PostedBatch:
         """Return the batch behind one ``BatchPosted`` event."""
         index, data_hash, announced = _announced(log)
-        found = await self._patient(lambda: self._chain.transaction(log.transaction))
+        found = await self._complete(
+            lambda: self._patient(lambda: self._chain.transaction(log.transaction)),
+            lambda transaction: transaction is not None,
+        )
         if found is None or found.to != self._rollup:
             await self._require_standing()
             raise ChainDisagrees(what="transaction", batch=index, transaction=log.transaction)
@@ -174,6 +183,12 @@ class RollupReader:
             raise WrongContract(address=contract, detail=str(error)) from None
         return answer
 
+    async def _all_logs(self, contract: Address, topic: bytes, count: int) -> list[L1Log]:
+        """Return the ``count`` events with ``topic`` of ``contract``, or what there is of them."""
+        return await self._complete(
+            lambda: self._logs(contract, topic), lambda logs: len(logs) == count
+        )
+
     async def _logs(self, contract: Address, topic: bytes) -> list[L1Log]:
         """Return the events with ``topic`` of ``contract``, in the order of the chain."""
         logs: list[L1Log] = []
@@ -190,6 +205,7 @@ class RollupReader:
                     raise
                 if not fewest:
                     self._log_blocks //= 2
+                self._answers = 0
                 await asyncio.sleep(pauses_s[min(refusals, len(pauses_s) - 1)])
                 refusals += 1
                 continue
@@ -198,8 +214,25 @@ class RollupReader:
                     raise ChainDisagrees(what="event", expected=topic, found=log.topics[:1])
             logs += found
             start, refusals = end + 1, 0
-            self._log_blocks = min(2 * self._log_blocks, self._log_blocks_max)
+            self._answers += 1
+            if self._answers % ANSWERS_BEFORE_MORE == 0:
+                self._log_blocks = min(2 * self._log_blocks, self._log_blocks_max)
         return logs
+
+    async def _complete(
+        self, ask: Callable[[], Awaitable[T]], is_complete: Callable[[T], bool]
+    ) -> T:
+        """Return an answer that is complete, or the last one after as many pauses as patience has.
+
+        Behind one address there are often several endpoints, and one that has not seen a block yet
+        leaves out what stands in it, without an error.
+        """
+        for pause_s in self._pauses_s:
+            answer = await ask()
+            if is_complete(answer):
+                return answer
+            await asyncio.sleep(pause_s)
+        return await ask()
 
     async def _patient(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Return the answer; ask again when there is none, a few times."""

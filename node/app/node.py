@@ -357,8 +357,7 @@ class Node:
 
     def _is_drained(self) -> bool:
         """Return whether every batch is posted, and the history knows what it can know of them."""
-        settlement = self.settlement
-        if self.config.history.enabled and settlement.unaccounted and not settlement.chain_away:
+        if self.config.history.enabled and self.settlement.awaits_receipts:
             return False
         return not self.standings.unposted and self.history.settled
 

@@ -39,6 +39,8 @@ class Costs:
         self._uncounted: dict[int, int] = {}
         self._tries_left: dict[int, int] = {}
         self._spent = Spending(0, 0, 0)
+        self.unanswered = False
+        """Whether L1 kept silent when it was last asked for a receipt."""
         self.included: Callable[[int, L1Receipt], None] = _unheard
         """Hears in which transaction a batch came onto L1, some time after it did."""
 
@@ -85,18 +87,18 @@ class Costs:
         """
         for index, block in list(self._uncounted.items()):
             topics = (BATCH_POSTED, index.to_bytes(32, "big"))
+            detail, self.unanswered = "", False
             try:
                 logs = await self._chain.logs(self._rollup, topics, block, block)
                 receipt = await self._chain.receipt(logs[0].transaction) if logs else None
-                unanswered = ""
             except ChainUnavailable as error:
-                receipt, unanswered = None, error.detail
+                receipt, detail, self.unanswered = None, error.detail, True
             if receipt is not None:
                 del self._uncounted[index]
                 self._note(index, receipt)
             else:
-                self._missed(index, unanswered)
-            if unanswered:
+                self._missed(index, detail)
+            if self.unanswered:
                 return
 
     def _note(self, index: int, receipt: L1Receipt) -> None:
@@ -113,13 +115,13 @@ class Costs:
             wei=receipt.fee,
         )
 
-    def _missed(self, index: int, unanswered: str) -> None:
+    def _missed(self, index: int, detail: str) -> None:
         """Ask for the others first, and give up one that is final and was asked for enough."""
         block = self._uncounted.pop(index)
         tries_left = self._tries_left.pop(index, None)
         if tries_left == 1:
             # The endpoint has let go of it already, and says so with nothing or an error.
-            _log.warning("batch_cost_unknown", batch=index, block=block, detail=unanswered)
+            _log.warning("batch_cost_unknown", batch=index, block=block, detail=detail)
             return
         self._uncounted[index] = block
         if tries_left is not None:

@@ -9,7 +9,7 @@ import structlog
 
 from node.capacity.stage import Stage
 from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED, deposit_of
-from node.ports.chain import Chain, L1Block, Tag
+from node.ports.chain import Chain, L1Block, L1Log, Tag
 from node.ports.clock import Clock
 from node.settlement.config import SettlementConfig
 from node.settlement.inbox import ANCHORS, InboxScan
@@ -24,8 +24,16 @@ from node.types.units import Millis
 SUBMIT_RETRY_S: Final = 0.05
 """How long to leave a full lane alone."""
 
+ANSWERS_BEFORE_MORE: Final = 16
+"""After so many turns in a row twice as many blocks are asked for, which an endpoint with a limit
+refuses every time."""
+
 STATES_KEPT: Final = 64
-"""So many blocks below the head every endpoint still has the state; most keep 128."""
+"""So many blocks below the head every endpoint still has the state; most keep 128.
+
+But an anvil that was loaded from a file has none older than that, so it is waited for until the
+span's end has come past its newest block of then.
+"""
 
 _MILLIS_PER_SECOND: Final = 1_000
 
@@ -55,6 +63,7 @@ class InboxService:
         self._config = config
         self._outage = Outage(config.poll_ms, config.backoff_max_ms)
         self._span = config.inbox_blocks_per_query
+        self._answers = 0
         self._in_hand = 0
         self._spans_back = 1
         self.stage = Stage("inbox", capacity=None, held=lambda: self._in_hand)
@@ -81,13 +90,13 @@ class InboxService:
         try:
             behind = await self._scan_once()
         except ChainUnavailable as error:
-            # Endpoints limit how much they answer at once; a shorter question may pass.
-            self._span = max(1, self._span // 2)
             return self._outage.fail(self._now(), error)
         finally:
             self.stage.busy(started_ns, self._clock.now_ns(), 0)
         self._outage.end(self._now())
-        self._span = min(2 * self._span, self._config.inbox_blocks_per_query)
+        self._answers += 1
+        if self._answers % ANSWERS_BEFORE_MORE == 0:
+            self._span = min(2 * self._span, self._config.inbox_blocks_per_query)
         return 0 if behind else self._config.poll_ms
 
     async def _scan_once(self) -> bool:
@@ -102,7 +111,7 @@ class InboxService:
         if last < first:
             return False
         end = await self._block(last)
-        logs = await self._chain.logs(self._inbox, (DEPOSITED,), first, last)
+        logs = await self._logs(first, last)
         # Had the blocks changed while the logs were read, nobody would ever notice.
         if (await self._block(last)).hash != end.hash:
             raise ChainUnavailable(detail="a reorg while deposits were read")
@@ -114,6 +123,14 @@ class InboxService:
         fresh = self._scan.scanned(end, deposits)
         await self._hand_on(fresh)
         return last < deep_enough
+
+    async def _logs(self, first: int, last: int) -> tuple[L1Log, ...]:
+        try:
+            return await self._chain.logs(self._inbox, (DEPOSITED,), first, last)
+        except ChainUnavailable:
+            # Endpoints limit how much they answer at once; a shorter question may pass.
+            self._span, self._answers = max(1, self._span // 2), 0
+            raise
 
     async def _require_all(self, end: L1Block, deposits: list[Deposit]) -> None:
         """Make sure that the logs up to ``end`` lack none of its deposits.

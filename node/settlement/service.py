@@ -121,6 +121,11 @@ class SettlementService:
         return self.costs.unaccounted
 
     @property
+    def awaits_receipts(self) -> bool:
+        """Return whether receipts are still to be found, and L1 answers when asked for them."""
+        return self.unaccounted > 0 and not (self.chain_away or self.costs.unanswered)
+
+    @property
     def in_flight(self) -> int:
         """Return the batches whose transaction is sent and in no block so far."""
         return self._tracker.in_flight

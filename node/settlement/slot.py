@@ -12,6 +12,10 @@ ACCEPTED: Final = (Sending.TAKEN, Sending.KNOWN)
 _REFUSALS: Final = (Sending.UNFUNDED, Sending.REFUSED)
 """After these answers the pool does not hold what it was offered."""
 
+HELD_KEPT: Final = 32
+"""Transactions that a pool may hold and that are remembered, the newest: each is to replace the one
+before. While answers get lost there is one for each fee of the day."""
+
 REFUSED_KEPT: Final = 32
 """Refused transactions that are remembered all the same, the newest: some endpoint may have taken
 one in spite of its words. While an account is empty there is one for each fee of the day."""
@@ -29,6 +33,7 @@ class Slot:
         "_held",
         "_refused",
         "_was_held",
+        "_was_refused",
         "answer",
         "attempts",
         "fees",
@@ -50,6 +55,7 @@ class Slot:
         self._held: list[bytes] = []
         self._refused: deque[bytes] = deque(maxlen=REFUSED_KEPT)
         self._was_held = False
+        self._was_refused = False
         self.priced_at = now
         self.sent_at = now
 
@@ -66,9 +72,12 @@ class Slot:
 
     def sent(self, transaction: bytes) -> None:
         """Note a transaction that goes out now, and whose answer is still to come."""
+        self._was_refused = self.refused
         self.answer = None
         self._was_held = transaction in self._held
         if not self._was_held:
+            # Cut before this one joins them: refused, it leaves again, and must displace none.
+            del self._held[:-HELD_KEPT]
             self._held.append(transaction)
             if transaction in self._refused:
                 self._refused.remove(transaction)
@@ -78,6 +87,9 @@ class Slot:
         self.answer = sending
         if sending in ACCEPTED:
             self.waiting = self.fees
+            if self._was_refused:
+                # What was refused until now had no chance to be mined, and is not late.
+                self.priced_at = self.sent_at
         elif sending is Sending.UNDERPRICED:
             self.waiting = _dearer(self.waiting, self.fees)
         elif self.refused and not self._was_held:

@@ -1,18 +1,34 @@
 """The reader in front of an endpoint whose newest block goes while it is read, or that hiccups."""
 
+from math import inf
+
 import pytest
 from eth_abi.abi import encode
 
-from node.adapters.chain_reader import LOG_BLOCKS_MIN, RollupReader
-from node.codec.l1_calls import BATCH_COUNT, BATCH_POSTED, DEPOSIT_COUNT, INBOX
+from node.adapters.chain_reader import ANSWERS_BEFORE_MORE, LOG_BLOCKS_MIN, OPENED, RollupReader
+from node.codec.l1_calls import (
+    BATCH_COUNT,
+    BATCH_POSTED,
+    DEPOSIT_COUNT,
+    DEPOSITED,
+    INBOX,
+    RULES_HASH,
+    post_batch,
+)
 from node.ports.chain import At, L1Block, L1Log, L1Transaction, Tag
+from node.ports.chain_reader import PostedBatch
+from node.types.blocks import Batch, BatchHeader
 from node.types.errors import ChainDisagrees, ChainUnavailable
 from node.types.hashing import keccak256
-from node.types.ids import Address
+from node.types.ids import Address, Sequence
 
 ROLLUP = Address(b"\1" * 20)
 DEPOSITS_TO = Address(b"\2" * 20)
-HEAD = 100
+HEAD = 1_000
+RULES = b"rules"
+BATCH = Batch(
+    BatchHeader(0, bytes(32), bytes(32), Sequence(1), Sequence(1), 0, ()), b"", "age", 1, bytes(32)
+)
 POSTED = L1Log(
     ROLLUP,
     (BATCH_POSTED, bytes(32)),
@@ -21,19 +37,32 @@ POSTED = L1Log(
     bytes(32),
     b"\5" * 32,
 )
+OPENING = L1Log(
+    ROLLUP, (OPENED,), encode(["bytes", "bytes32"], [RULES, bytes(32)]), 1, bytes(32), bytes(32)
+)
+DEPOSIT = L1Log(
+    DEPOSITS_TO, (DEPOSITED, bytes(32), bytes(32)), encode(["uint64"], [7]), 1, bytes(32), bytes(32)
+)
+LOGS = {BATCH_POSTED: POSTED, OPENED: OPENING, DEPOSITED: DEPOSIT}
 
 
 class FakeHistory:
-    """Counts a deposit and a batch, and shows of both no more than the batch's event.
+    """Counts and shows a deposit and a batch.
 
     ``reorg_at_logs``: the newest block is another one from the first logs on.
+    ``blind_answers``: so many times it leaves out what stands in the newest block.
     """
 
-    def __init__(self, *, reorg_at_logs: bool = False) -> None:
+    def __init__(self, *, reorg_at_logs: bool = False, blind_answers: float = 0) -> None:
         self._reorg_at_logs = reorg_at_logs
+        self._blind_answers = blind_answers
         self._fork = 0
         self.refusals = 0
+        self.blocks_max = 1_000
         self.asked: list[int] = []
+
+    async def chain_id(self) -> int:
+        return 1
 
     async def block(self, at: At) -> L1Block | None:
         number = at if isinstance(at, int) else HEAD
@@ -41,6 +70,7 @@ class FakeHistory:
 
     async def call(self, _to: Address, data: bytes, _at: At = Tag.LATEST) -> bytes:
         answers = {
+            RULES_HASH.encode(): keccak256(RULES),
             INBOX.encode(): bytes(12) + DEPOSITS_TO,
             DEPOSIT_COUNT.encode(): encode(["uint64"], [1]),
             BATCH_COUNT.encode(): encode(["uint64"], [1]),
@@ -51,19 +81,22 @@ class FakeHistory:
         self, _address: Address, topics: tuple[bytes, ...], first: int, last: int
     ) -> tuple[L1Log, ...]:
         self.asked.append(last - first + 1)
-        if self.refusals:
-            self.refusals -= 1
+        if self.refusals or last - first >= self.blocks_max:
+            self.refusals = max(0, self.refusals - 1)
             raise ChainUnavailable(detail="connection refused")
         self._fork = int(self._reorg_at_logs)
-        return (POSTED,) if topics == (BATCH_POSTED,) and last == HEAD else ()
+        return () if last < HEAD or self._is_blind() else (LOGS[topics[0]],)
 
     async def transaction(self, _transaction: bytes) -> L1Transaction | None:
-        return None
+        return None if self._is_blind() else L1Transaction(ROLLUP, post_batch(BATCH))
+
+    def _is_blind(self) -> bool:
+        self._blind_answers -= 1
+        return self._blind_answers >= 0
 
 
-async def read_all(reader: RollupReader) -> None:
-    async for _ in reader.batches():
-        pass
+async def read_all(reader: RollupReader) -> list[PostedBatch]:
+    return [batch async for batch in reader.batches()]
 
 
 def reader_of(chain: FakeHistory, log_blocks_max: int = 1_000) -> RollupReader:
@@ -88,32 +121,62 @@ def slept_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def test_an_event_without_its_transaction_is_a_contradiction() -> None:
+    blind = reader_of(FakeHistory(blind_answers=inf))
     with pytest.raises(ChainDisagrees):
-        await read_all(reader_of(FakeHistory()))
+        await blind._posted(POSTED)
     with pytest.raises(ChainDisagrees):
-        await reader_of(FakeHistory()).deposits()
+        await blind.deposits()
+
+
+@pytest.mark.parametrize("blind_answers", [0, 1, 2])
+async def test_what_an_endpoint_behind_the_others_leaves_out_is_asked_for_again(
+    blind_answers: int, slept_s: list[float]
+) -> None:
+    def reader() -> RollupReader:
+        return reader_of(FakeHistory(blind_answers=blind_answers))
+
+    assert (await reader().terms()).rules == RULES
+    assert [deposit.amount for deposit in await reader().deposits()] == [7]
+    assert [batch.header for batch in await read_all(reader())] == [BATCH.header]
+    assert slept_s == 3 * [0.2, 1.0][:blind_answers]
+
+
+async def test_a_transaction_that_an_endpoint_behind_the_others_lacks_is_asked_for_again() -> None:
+    reader = reader_of(FakeHistory(blind_answers=2))
+    assert (await reader._posted(POSTED)).header == BATCH.header
 
 
 async def test_a_reorg_of_the_newest_block_is_held_against_nobody() -> None:
     with pytest.raises(ChainUnavailable):
         await read_all(reader_of(FakeHistory(reorg_at_logs=True)))
     with pytest.raises(ChainUnavailable):
-        await reader_of(FakeHistory(reorg_at_logs=True)).deposits()
+        await reader_of(FakeHistory(reorg_at_logs=True, blind_answers=inf)).deposits()
+    blind = FakeHistory(blind_answers=inf)
+    reader = reader_of(blind)
+    await reader.batch_count()
+    blind._fork = 1
+    with pytest.raises(ChainUnavailable):
+        await reader._posted(POSTED)
 
 
 async def test_after_a_hiccup_as_many_blocks_are_asked_for_as_before() -> None:
     chain = FakeHistory()
     chain.refusals = 1
-    with pytest.raises(ChainDisagrees):
-        await reader_of(chain, log_blocks_max=40).deposits()
-    assert chain.asked == [40, 20, 40, 40, 1]
+    await reader_of(chain, log_blocks_max=40).deposits()
+    assert chain.asked == [40, *[20] * ANSWERS_BEFORE_MORE, *[40] * 17, 1]
+
+
+async def test_an_endpoint_that_limits_answers_is_seldom_asked_for_more() -> None:
+    chain = FakeHistory()
+    chain.blocks_max = 20
+    await reader_of(chain, log_blocks_max=40).deposits()
+    assert len([blocks for blocks in chain.asked if blocks > 20]) == 4
 
 
 async def test_an_endpoint_that_is_away_is_asked_again_after_pauses(slept_s: list[float]) -> None:
     chain = FakeHistory()
     chain.refusals = 3
-    with pytest.raises(ChainDisagrees):
-        await reader_of(chain, log_blocks_max=LOG_BLOCKS_MIN).deposits()
+    await reader_of(chain, log_blocks_max=LOG_BLOCKS_MIN).deposits()
     assert chain.asked[:4] == [LOG_BLOCKS_MIN] * 4
     assert slept_s == [0.0, 0.2, 1.0]
     chain.refusals = 100

@@ -1,16 +1,36 @@
 """Configuration: what is given is read, and every fault is told at once."""
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from node.app.config import NodeConfig, read_config, read_rules
+from node.app.config import NodeConfig, SequencerConfig, read_config, read_rules
 from node.app.sections import read_toml
+from node.codec.batch import encode_batch
+from node.codec.l1_gas import POSTABLE_BYTES
+from node.codec.ranges import MARKET_ID_MAX
+from node.ingress.account_limits import ITEMS_MAX
 from node.ingress.greeting import greeting_bytes_max
 from node.publisher.account_messages import snapshot_bytes_max
+from node.types.commands import (
+    Command,
+    NewOrder,
+    OpenBlock,
+    OracleRound,
+    OrderType,
+    PlaceOrders,
+    PriceReport,
+    SelfTrade,
+    Side,
+    Trigger,
+    Uncross,
+)
 from node.types.errors import ConfigInvalid
+from node.types.ids import Address, ClientOrderId, MarketId
 from node.types.rules import Limits
+from node.types.units import Lots, Millis, Money, Ticks
 
 TOP = Path(__file__).resolve().parents[3]
 CONFIGS = sorted((TOP / "configs").glob("*.toml"))
@@ -55,6 +75,56 @@ delay_target_ms = 150
         read_config(write(tmp_path, text(150)))
     (fault,) = refusal.value.faults
     assert fault.startswith("sequencer.gather_ms: 150, below delay_target_ms (150) allowed")
+
+
+def longest_block(work: int) -> list[Command]:
+    """Return commands that are hard to pack: whatever lanes put into a block of ``work``, and more.
+
+    All values are long, no two are alike and nobody comes twice. The last action is as large as
+    may be, and there is an oracle round and an auction in every market.
+    """
+    dice = random.Random(work)
+
+    def long() -> int:
+        return dice.randrange(2**62, 2**63)
+
+    def order() -> NewOrder:
+        return NewOrder(
+            MarketId(dice.randrange(128, MARKET_ID_MAX + 1)),
+            dice.choice([*Side]),
+            OrderType.GTC,
+            Ticks(long() * dice.choice([0, 2])),
+            Lots(2 * long()),
+            client_id=ClientOrderId(2 * long()),
+            self_trade=SelfTrade.DECREMENT,
+            good_till=Millis(2 * long()),
+            trigger=Trigger.STOP,
+            trigger_price=Ticks(2 * long()),
+            group=2 * long(),
+        )
+
+    def place(orders: int) -> PlaceOrders:
+        account, signer = Address(dice.randbytes(20)), Address(dice.randbytes(20))
+        expires, signature = Millis(2 * long()), dice.randbytes(64) + b"\1"
+        new = tuple(order() for _ in range(orders))
+        return PlaceOrders(account, signer, 2 * long(), expires, signature, (), new, Money(long()))
+
+    def report() -> PriceReport:
+        prices = tuple(Ticks(long()) for _ in range(10))
+        return PriceReport(Address(dice.randbytes(20)), prices, dice.randbytes(64) + b"\1")
+
+    return [
+        OpenBlock(1, Millis(long())),
+        OracleRound(Millis(long()), tuple(report() for _ in range(32))),
+        *(place(1) for _ in range(work - 1)),
+        place(ITEMS_MAX),
+        *(Uncross(MarketId(market)) for market in range(1, MARKET_ID_MAX + 1)),
+    ]
+
+
+def test_the_longest_block_that_the_defaults_allow_fits_into_one_transaction() -> None:
+    block = longest_block(SequencerConfig().block_work)
+    assert POSTABLE_BYTES // 2 < len(encode_batch(block)) <= POSTABLE_BYTES
 
 
 def test_the_devnet_file_says_what_the_code_has_for_default(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED
 from node.ports.chain import Chain, L1Block, L1Log, Tag
 from node.settlement.config import SettlementConfig
 from node.settlement.inbox import InboxScan
-from node.settlement.inbox_service import STATES_KEPT, InboxService
+from node.settlement.inbox_service import ANSWERS_BEFORE_MORE, STATES_KEPT, InboxService
 from node.types.commands import Deposit
 from node.types.durable import Executed, Outcome
 from node.types.errors import ChainDisagrees, ChainUnavailable, ShuttingDown
@@ -33,6 +33,7 @@ class FakeChain:
         self.logs_up_to: int | None = None
         self.blind: range = range(0)
         self.quiet_from = 1_000_000
+        self.states_from = 0
         self.contract_at = 0
         self.fork = 0
         self.reorg_while_reading = False
@@ -67,6 +68,8 @@ class FakeChain:
         assert (to, data) == (INBOX, DEPOSIT_COUNT.encode())
         number = next(n for n in range(self.head + 1) if self._hash(n) == at)
         self.states_asked.append(number)
+        if number < self.states_from:
+            raise ChainUnavailable(detail="no state so old")
         count = min(number + 1, self.quiet_from) - self.contract_at
         return count.to_bytes(32, "big") if count > 0 else b""
 
@@ -122,12 +125,14 @@ async def test_a_long_absence_is_caught_up_span_by_span() -> None:
 
 
 async def test_an_endpoint_that_limits_answers_is_asked_for_less() -> None:
-    watch = Watch(head=40)
+    watch = Watch(head=200)
     watch.chain.limit = 4
-    for _ in range(40):
+    for _ in range(60):
         await watch.service.turn()
-    assert watch.taken == deposits(39)
-    assert watch.chain.asked[:4] == [(0, 15), (0, 7), (0, 3), (4, 11)]
+    assert watch.taken == deposits(199)
+    assert watch.chain.asked[:4] == [(0, 15), (0, 7), (0, 3), (4, 7)]
+    refused = [first for first, last in watch.chain.asked if last - first >= 4]
+    assert len(refused) == 2 + 199 // 4 // ANSWERS_BEFORE_MORE
 
 
 async def test_an_outage_is_waited_out_with_ever_longer_pauses() -> None:
@@ -138,6 +143,16 @@ async def test_an_outage_is_waited_out_with_ever_longer_pauses() -> None:
     while len(watch.taken) < 3:
         await watch.service.turn()
     assert watch.taken == deposits(3)
+
+
+async def test_an_outage_shortens_no_question() -> None:
+    watch = Watch(head=40)
+    watch.chain.away = True
+    for _ in range(10):
+        await watch.service.turn()
+    watch.chain.away = False
+    await watch.service.turn()
+    assert watch.chain.asked == [(0, 15)]
 
 
 async def test_what_is_read_during_a_reorg_is_read_again() -> None:
@@ -201,6 +216,17 @@ async def test_nobody_is_asked_for_a_state_that_most_endpoints_let_go_of() -> No
         pass
     assert watch.taken == deposits(199)
     assert min(watch.chain.states_asked) >= 200 - STATES_KEPT
+
+
+async def test_an_endpoint_that_lost_its_states_is_waited_for_until_it_has_new_ones() -> None:
+    watch = Watch(head=10)
+    watch.chain.states_from = 10
+    for _ in range(10):
+        await watch.service.turn()
+    assert watch.taken == []
+    watch.chain.head = 10 + CONFIG.inbox_confirmations
+    await watch.service.turn()
+    assert watch.taken == deposits(11)
 
 
 async def test_a_scan_may_begin_before_the_contract() -> None:

@@ -47,6 +47,7 @@ class FakeL1:
         self.away = False
         self.takes_in = True
         self.forgets = False
+        self.has_receipts = True
         self.lags_once = 0
 
     async def block(self, at: At) -> L1Block | None:
@@ -97,6 +98,8 @@ class FakeL1:
         return SendAnswer(self.answer, "")
 
     async def receipt(self, transaction: bytes) -> L1Receipt | None:
+        if not self.has_receipts:
+            return None
         return L1Receipt(transaction, self.head, bytes(32), True, 100_000, GWEI)
 
     async def logs(
@@ -197,6 +200,26 @@ async def test_an_endpoint_without_receipts_holds_nothing_up() -> None:
     quay.chain.forgets = False
     await quay.turns(1_000)
     assert (quay.service.unaccounted, quay.service.spending.gas_used) == (0, 100_000)
+
+
+async def test_a_receipt_is_worth_waiting_for_only_while_l1_answers_for_receipts() -> None:
+    quay = Quay()
+    await quay.turns(1)
+    quay.chain.has_receipts = False
+    await quay.turns(1)
+    assert quay.service.awaits_receipts
+    quay.chain.forgets = True
+    await quay.turns(1)
+    assert (quay.service.unaccounted, quay.service.awaits_receipts) == (1, False)
+    quay.chain.forgets = False
+    await quay.turns(1)
+    assert quay.service.awaits_receipts
+    quay.chain.away = True
+    await quay.turns(1)
+    assert (quay.service.unaccounted, quay.service.awaits_receipts) == (1, False)
+    quay.chain.away, quay.chain.has_receipts = False, True
+    await quay.turns(1)
+    assert (quay.service.unaccounted, quay.service.awaits_receipts) == (0, False)
 
 
 @pytest.fixture

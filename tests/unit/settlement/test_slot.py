@@ -4,9 +4,9 @@ import pytest
 
 from node.codec.l1_transactions import Fees
 from node.ports.chain import Sending
-from node.settlement.slot import REFUSED_KEPT, Slot
+from node.settlement.slot import HELD_KEPT, REFUSED_KEPT, Slot
 from node.types.units import Millis
-from tests.unit.settlement.test_tracker import Harbour
+from tests.unit.settlement.test_tracker import CONFIG, TICK_MS, Harbour
 
 
 def offered(slot: Slot, max_fee: int, answer: Sending | None, tip: int = 1) -> bytes:
@@ -58,6 +58,26 @@ def test_what_waits_is_outbid_by_a_step_however_often_the_account_cannot_pay() -
     assert harbour.posted == harbour.expected()
 
 
+@pytest.mark.parametrize("evicted", [False, True])
+@pytest.mark.parametrize("unfunded_ticks", [5, 11])
+def test_what_is_taken_after_the_account_was_empty_has_the_whole_time_to_be_mined(
+    unfunded_ticks: int, evicted: bool
+) -> None:
+    harbour = Harbour(batches=1)
+    if evicted:
+        harbour.tick()
+        harbour.chain.forget()
+    harbour.chain.funded = False
+    for _ in range(unfunded_ticks):
+        harbour.tick()
+    harbour.chain.funded = True
+    while not harbour.chain.pool:
+        harbour.tick()
+    for _ in range(CONFIG.stuck_after_ms // TICK_MS - 1):
+        assert harbour.tick() == ()
+    assert len(harbour.tick()) == 1
+
+
 def test_an_account_without_funds_asks_with_one_transaction_until_it_can_pay() -> None:
     harbour = Harbour(batches=2)
     harbour.chain.funded = False
@@ -82,6 +102,13 @@ def test_of_what_is_refused_the_newest_are_remembered_and_all_that_a_pool_may_ho
     assert slot.hashes == (*held, *refused[-REFUSED_KEPT:])
     assert [offered(slot, fee, refusal) for fee in (10, 11, 12)] == held
     assert slot.hashes == (*held, *refused[-REFUSED_KEPT:])
+
+
+def test_of_what_is_never_answered_the_newest_are_remembered_whatever_is_refused() -> None:
+    slot = Slot(0, Millis(0))
+    lost = [offered(slot, fee, None) for fee in range(3 * HELD_KEPT)]
+    refused = [offered(slot, 1_000 + fee, Sending.UNFUNDED) for fee in range(3)]
+    assert slot.hashes == (*lost[-HELD_KEPT:], *refused)
 
 
 def test_what_was_refused_and_is_taken_later_is_remembered() -> None:
