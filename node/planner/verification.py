@@ -59,8 +59,9 @@ class MixVerdict(msgspec.Struct, frozen=True):
     from how long a known piece of work took in each window; None where that tells none.
     ``error_at_same_speed`` is against that one: what of the error is the prediction's own.
 
-    ``measured_low`` was carried and ``measured_high`` was not. ``strangers`` is the share of the
-    machine that others used while it was calibrated: what they take afterwards, nobody can predict.
+    Half of the rates that were tried around it lie between ``measured_low`` and ``measured_high``.
+    ``strangers`` is the share of the machine that others used while it was calibrated: what they
+    take afterwards, nobody can predict.
     """
 
     mix: str
@@ -84,8 +85,6 @@ class MixVerdict(msgspec.Struct, frozen=True):
     strangers: float | None
     measured_at_same_speed: float | None = None
     error_at_same_speed: float | None = None
-    rounds: tuple["MixVerdict", ...] = ()
-    """What this one is made of, where it is of several rounds."""
 
     @property
     def holds(self) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from scipy.optimize import brentq
 
 _STILL: Final = 1e-9
 """A pull at which the two ends cut off as much as none does."""
@@ -130,3 +131,17 @@ def lost_share(utilization: float, service_s: float, patience_s: float) -> float
         lost = spare / utilization / math.expm1(pull)
     # Where one service takes longer than anything may wait, the motion is no picture of it.
     return min(lost, 1.0)
+
+
+def carried_utilization(service_s: float, patience_s: float, lost: float) -> float:
+    """Return the ρ of which ``lost`` is lost, by ``lost_share``; 1 / (1 − ``lost``) at most."""
+    highest = 1 / (1 - lost)
+    if lost_share(highest, service_s, patience_s) <= lost:
+        return highest
+    return float(
+        brentq(
+            lambda utilization: lost_share(utilization, service_s, patience_s) - lost,
+            1e-9,
+            highest,
+        )
+    )

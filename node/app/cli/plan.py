@@ -16,11 +16,11 @@ from node.app.cli.cluster import cluster
 from node.app.cli.plan_tables import shown
 from node.app.cli.recorded import RecordedOption, recorded_folder, recorded_path
 from node.app.cli.verify_plan import (
-    ROUNDS,
+    TURNS,
     MixOption,
     NodeDataOption,
-    RoundsOption,
     RpcOption,
+    TurnsOption,
     UrlOption,
     VerifyOption,
     verify_plan,
@@ -99,7 +99,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     url: UrlOption = "",
     rpc: RpcOption = "",
     node_data: NodeDataOption = None,
-    rounds: RoundsOption = ROUNDS,
+    turns: TurnsOption = TURNS,
     *,
     verify: VerifyOption = False,
 ) -> None:
@@ -107,7 +107,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     With --verify there is no scenario: a node's knee is predicted from below half load, then found
     by ramping. Exits 1 where the two differ by more than a tenth, or half of it was seen before.
-    --mix, --node, --rpc, --node-data, --rounds belong to it, and of the others --json alone.
+    --mix, --node, --rpc, --node-data, --turns belong to it, and of the others --json alone.
 
     Example: plimsoll plan configs/scenarios/crash-2025-10-10.toml --report crash.html
 
@@ -121,7 +121,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     require_places(json=json, report=report)
     if verify:
         load = RampOptions(url=url, rpc=rpc, mixes=tuple(mix or Mix), json_path=json)
-        raise typer.Exit(verify_plan(load, node_data, rounds=rounds))
+        raise typer.Exit(verify_plan(load, node_data, turns=turns))
     if scenario is None:
         raise ConfigInvalid(faults=("scenario: a file (TOML) allowed; or --verify without one",))
     options = PlanOptions(
@@ -145,7 +145,7 @@ def _refuse_foreign(context: typer.Context, *, verify: bool) -> None:
 
     What the environment says is no slip: the data folder may stand there for every command.
     """
-    own, both = {"mix", "url", "rpc", "node_data", "rounds"}, {"verify", "json"}
+    own, both = {"mix", "url", "rpc", "node_data", "turns"}, {"verify", "json"}
     word = "not" if verify else "only"
     faults = [
         f"{parameter.opts[0].removeprefix('--')}: {word} together with --verify"

@@ -1,18 +1,20 @@
-"""``plimsoll plan --verify``: a node's knee, predicted from its quiet hours, then measured.
+"""``plimsoll plan --verify``: a node's knee, predicted from its quiet hours, and measured.
 
-    climb:    rates from a tiny one up, while nothing is half busy ─▶ about where the knee lies
-    a round:  rates up to 34 % of that one ─▶ calibration ─▶ the knee, and how delays grow
-              the same node, the same flow, at shares of the knee predicted ─▶ delays
-              to its knee and past it ─▶ measured
-    all rounds ─▶ verdict
+    climb:  rates from a tiny one up, while nothing is half busy ─▶ about where the knee lies
+    turns:  a window below half load ─▶ calibration ─▶ the knee, and how delays grow
+            a window of the ramp, up and down around the knee ─▶ measured
+            now and then a window at a share of the knee ─▶ delays
+    ─▶ verdict
 
-A machine that is shared has many speeds, and keeps none for long: between quiet hours and a ramp it
-may move by more than a law is off. So there are several rounds, each short, and quiet hours and
-ramps take turns. What a round predicts rests on its own quiet windows alone.
+A machine that is shared has many speeds and keeps none for long: between quiet hours and a ramp
+after them it moved by up to a quarter, which no law can know. So windows of the two take turns and
+each meets the same machine. The prediction rests on windows below half load alone; where the ramp's
+lay, and what came of them, is not told to it.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from time import time
 from typing import Annotated, Final
@@ -25,66 +27,39 @@ from rich.console import Console
 from rich.table import Table
 
 from node.app.cli.verify_quiet import (
-    HALF,
-    OVER_S,
     QUIET_SHARES,
-    Climbed,
     Quiet,
     Wanted,
     climb,
     measured_all,
     predicted_below_half,
 )
-from node.app.cli.verify_windows import (
-    around_of,
-    beside_strangers,
-    knee_at_speed_of,
-    shape_of,
-    strangers_at,
-    strangers_of,
-    utilization_of,
-)
+from node.app.cli.verify_turns import Turns
 from node.app.knee import write_knee
 from node.capacity.loadline import Knee as ShownKnee
 from node.capacity.loadline import KneeRange
-from node.planner.predict import Prediction, predict_knee
-from node.planner.responses import DelayLaws, DelayPoint, fit_delays
-from node.planner.rounds import of_rounds
-from node.planner.verification import (
-    DelayCheck,
-    MixVerdict,
-    delay_check,
-    verdict_of,
-)
+from node.planner.verification import MixVerdict
 from node.simulation.interruption import INTERRUPTED, until_terminated
 from node.simulation.ramp.command import (
-    NothingCarried,
     RampOptions,
     RampTimedOut,
     Teller,
     settings_of,
     target_for,
 )
-from node.simulation.ramp.knee import SearchLimits
 from node.simulation.ramp.messages import Mix
-from node.simulation.ramp.points import RampPoint
-from node.simulation.ramp.ramp import Measured, Ramp, RampSettings, ramp_of
+from node.simulation.ramp.ramp import RampSettings, ramp_of
 from node.simulation.ramp.report import Machine
 from node.simulation.ramp.target import Target, require_loopback
 
-ROUNDS: Final = 3
-ROUNDS_MAX: Final = 20
-WITHIN_S_A_ROUND: Final = 600.0
-"""What a round of one mix may take, the way up included; it takes about three minutes."""
-DELAY_SHARES: Final = (0.3, 0.6, 0.8)
-"""Of the predicted knee: where delays are measured, before the ramp, which would leave the node
-with longer tables and another load behind it."""
-BELOW_HALF: Final = (0.42, 0.42)
-"""Of the predicted knee: windows for the law of the delays, which grow late. Below half load even
-where the knee is told a sixth too high."""
-AGAIN_FROM: Final = 0.5
-"""Of the knee measured last: where the next ramp begins."""
-
+TURNS: Final = 28
+"""Twice each of the quiet windows."""
+TURNS_MIN: Final = 14
+TURNS_MAX: Final = 1_000
+WITHIN_S_A_TURN: Final = 60.0
+"""What a turn may take; it takes about 17 s."""
+WITHIN_S: Final = 600.0
+"""What starting and the way up may take besides, for each mix."""
 _MS_PER_S: Final = 1_000
 
 
@@ -106,9 +81,9 @@ RpcOption = Annotated[str, typer.Option(help="A devnet on which to fund the acco
 NodeDataOption = Annotated[
     Path | None, typer.Option(help="That node's data folder: its page then shows the knees.")
 ]
-RoundsOption = Annotated[
+TurnsOption = Annotated[
     int,
-    typer.Option(min=1, max=ROUNDS_MAX, help="How often to predict and ramp; all count alike."),
+    typer.Option(min=TURNS_MIN, max=TURNS_MAX, help="Windows below half load, and of the ramp."),
 ]
 VerifyOption = Annotated[
     bool, typer.Option("--verify", help="Predict a node's knee from its quiet hours; ramp it.")
@@ -119,11 +94,11 @@ def verify_plan(
     options: RampOptions,
     data: Path | None,
     console: Console | None = None,
-    rounds: int = ROUNDS,
+    turns: int = TURNS,
 ) -> int:
     """Predict, ramp and compare for each mix; return 0, 1 if a knee is off, 130 if interrupted.
 
-    Each mix is allowed ``rounds`` times ``WITHIN_S_A_ROUND``, whatever ``options`` say.
+    Each mix is allowed ``WITHIN_S`` and ``WITHIN_S_A_TURN``, whatever ``options`` say.
 
     ``data`` is the data folder of a node that runs already; its page then shows both knees. Raises
     what ``ramp`` raises, and ``MeasurementInvalid`` where the quiet part told too little.
@@ -133,7 +108,7 @@ def verify_plan(
     if options.url:
         require_loopback(options.url)
     try:
-        within = _within(options, settings, data, rounds, console)
+        within = _within(options, settings, data, turns, console)
         report = uvloop.run(until_terminated(within))
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("interrupted; every program has ended", highlight=False)
@@ -149,18 +124,16 @@ async def _within(
     options: RampOptions,
     settings: RampSettings,
     data: Path | None,
-    rounds: int,
+    turns: int,
     console: Console,
 ) -> VerifyReport:
-    within_s = WITHIN_S_A_ROUND * rounds * len(options.mixes)
+    within_s = (WITHIN_S + WITHIN_S_A_TURN * turns) * len(options.mixes)
     try:
         async with asyncio.timeout(within_s), target_for(options) as target:
             found: dict[str, MixVerdict] = {}
             with console.status("") as status:
                 for mix in options.mixes:
-                    found[mix.value] = await verify_mix(
-                        target, mix, settings, rounds, status.update
-                    )
+                    found[mix.value] = await verify_mix(target, mix, settings, turns, status.update)
             folder = target.data or data
             if folder is not None:
                 write_knee(folder, shown_knee(next(iter(found.values()))))
@@ -170,111 +143,26 @@ async def _within(
 
 
 async def verify_mix(
-    target: Target, mix: Mix, settings: RampSettings, rounds: int, tell: Teller
+    target: Target, mix: Mix, settings: RampSettings, turns: int, tell: Teller
 ) -> MixVerdict:
     """Return the verdict on one mix. Raises ``NothingCarried``, ``MeasurementInvalid``."""
+
+    def say(text: str) -> None:
+        tell(f"{mix.value}, {text}")
+
     async with ramp_of(target, mix, settings) as running:
-        climbed = await climb(running, mix, lambda text: tell(f"{mix.value}, quiet: {text}"))
-        clusters, search = climbed.quiet.clusters, settings.search
-        verdicts: list[MixVerdict] = []
-        for number in range(1, rounds + 1):
-            name = f"{mix.value} {number}/{rounds}"
-            if verdicts:
-                tell(f"{name}, quiet: clusters")
-                clusters = await measured_all(running, climbed.clusters)
-                again_per_s = AGAIN_FROM * verdicts[-1].measured
-                search = msgspec.structs.replace(search, first_per_s=again_per_s)
-            verdicts.append(await _round(running, climbed, clusters, search, _after(name, tell)))
-    return of_rounds(verdicts)
-
-
-async def _round(
-    running: Ramp, climbed: Climbed, clusters: list[Measured], search: SearchLimits, tell: Teller
-) -> MixVerdict:
-    """Measure one by one below half load, predict, measure delays, ramp, and compare."""
-    first = climbed.first_per_s
-    tell(f"about {first:,.0f}/s; now below half of that")
-    ones = await measured_all(running, [Wanted(share * first) for share in QUIET_SHARES])
-    seen, calibration, prediction = predicted_below_half(
-        Quiet(ones, clusters).at_one_speed(), first
-    )
-    tell(f"predicted {prediction.p50:,.0f}/s; now the delays below it")
-    ones += await measured_all(running, [Wanted(part * prediction.p50) for part in BELOW_HALF])
-    laws = delay_laws([*climbed.quiet.ones, *ones], prediction)
-    delayed = [
-        (await running.measure(share * prediction.p50, share=share, window_s=OVER_S)).point
-        for share in DELAY_SHARES
-    ]
-    tell(f"predicted {prediction.p50:,.0f}/s; now the ramp")
-    searched: list[RampPoint] = []
-    try:
-        knee = await running.find(lambda _, point: searched.append(point), search)
-    except ValueError:
-        raise NothingCarried(mix=climbed.mix.value, rate=search.first_per_s) from None
-    full = min(
-        (point for point in searched if point.wanted_per_s >= knee.high),
-        key=lambda point: point.wanted_per_s,
-        default=searched[-1],
-    )
-    shape, around = shape_of(seen.all), around_of(seen.all, seen.ones, first)
-    return verdict_of(
-        climbed.mix.value,
-        prediction,
-        predict_knee(calibration, shape, beside_strangers(around, strangers_at(full))).p50,
-        (knee.low, knee.per_s, knee.high),
-        utilization_of(full),
-        delay_checks(delayed, laws, knee.per_s),
-        calibrated_below=max(each.point.offered_per_s for each in (*seen.all, *ones)) / knee.per_s,
-        windows=calibration.source.windows,
-        strangers=strangers_of(seen.all),
-        at_same_speed=knee_at_speed_of(seen.all, searched, search),
-    )
-
-
-def _after(name: str, tell: Teller) -> Teller:
-    return lambda text: tell(f"{name}: {text}")
-
-
-def delay_laws(ones: Sequence[Measured], prediction: Prediction) -> DelayLaws | None:
-    """Return the laws of the delay that agree with ``ones``, in which actions came one by one.
-
-    None where those do not lie as they must: then the knee is not where it was predicted.
-    """
-    points = [
-        DelayPoint(measured.point.offered_per_s, p50, p99)
-        for measured in ones
-        if measured.point.offered_per_s < HALF * prediction.p50
-        and (p50 := measured.point.delay_ms["p50"]) is not None
-        and (p99 := measured.point.delay_ms["p99"]) is not None
-    ]
-    try:
-        return fit_delays(points, prediction.p50)
-    except ValueError:
-        return None
-
-
-def delay_checks(
-    points: Sequence[RampPoint], laws: DelayLaws | None, knee_per_s: float
-) -> list[DelayCheck]:
-    """Compare ``points`` with ``laws``, each at the load that it was of the measured knee.
-
-    The error of the knee has a figure of its own, and would count twice at one and the same rate. A
-    point that turns out to lie past the knee is left out, and all of them without laws.
-    """
-    loads = [(point, point.wanted_per_s / knee_per_s) for point in points]
-    return [
-        delay_check(
-            load,
-            point.wanted_per_s,
-            {
-                name: law.at(load * law.knee_per_s)
-                for name, law in (("p50", laws.p50), ("p99", laws.p99))
-            },
-            {name: value for name, value in point.delay_ms.items() if value is not None},
-        )
-        for point, load in loads
-        if laws is not None and load < 1
-    ]
+        climbed = await climb(running, mix, lambda text: say(f"quiet: {text}"))
+        first = climbed.first_per_s
+        say(f"about {first:,.0f}/s; now below half of that")
+        ones = await measured_all(running, [Wanted(share * first) for share in QUIET_SHARES])
+        known = Quiet(ones, climbed.quiet.clusters).at_one_speed()
+        guess = predicted_below_half(known, first)[2].p50
+        seen = Turns(running, guess, settings.search)
+        for turn, wanted in zip(range(turns), cycle(climbed.turns(guess)), strict=False):
+            say(f"turn {turn + 1}/{turns}: predicted about {guess:,.0f}/s")
+            await seen.take(turn, wanted)
+    ones += climbed.quiet.ones
+    return seen.verdict(mix, ones, first)
 
 
 def shown_knee(verdict: MixVerdict) -> ShownKnee:
@@ -294,7 +182,7 @@ def verdict_table(report: VerifyReport) -> Table:
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
-    for name in ("mix", "predicted P5 … P50 … P95", "measured", "error", "full first", "p50, p99"):
+    for name in ("mix", "P5 … P50 … P95", "measured", "error", "full first", "p50, p99"):
         table.add_column(name)
     for verdict in report.mixes.values():
         table.add_row(*_row(verdict))

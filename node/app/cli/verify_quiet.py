@@ -37,6 +37,9 @@ CLUSTERS: Final = {Mix.SINGLE: (8, 32, 96), Mix.CANCEL: (8, 32, 96), Mix.BULK: (
 """How many actions come at a time; even the largest are served before a lane sheds them."""
 QUIET_SHARES: Final = (0.1, 0.2, 0.28, 0.34)
 """Of the first knee: below half load even where that one is too high by almost a half."""
+TURN_SHARES: Final = (0.1, 0.2, 0.28, 0.34, 0.4)
+"""Of the knee that these tell, while quiet hours and the ramp take turns: below half load even
+where it is too high by a quarter. Delays grow late, so the law of theirs needs the highest."""
 OVER_S: Final = 6.0
 """A window's length, in seconds. A quiet node seals a batch every two seconds, and what replica and
 chain spend on it must not hang on whether one more or one less fell into the window; a busy node
@@ -83,10 +86,18 @@ class Quiet(msgspec.Struct, frozen=True):
 class Climbed(msgspec.Struct, frozen=True):
     """What the way up showed, how its clusters were asked for, and about where the knee lies."""
 
-    mix: Mix
     quiet: Quiet
     clusters: list[Wanted]
     first_per_s: float
+
+    def turns(self, knee_per_s: float) -> list[Wanted]:
+        """Return the windows that take turns with a ramp whose knee is about there."""
+        ones = [Wanted(share * knee_per_s) for share in TURN_SHARES]
+        # Spread evenly: a machine that slows down is then as slow to both kinds.
+        apart = len(self.clusters) / len(ones)
+        placed = [(float(place), wanted) for place, wanted in enumerate(self.clusters)]
+        placed += [((place + 0.5) * apart, wanted) for place, wanted in enumerate(ones)]
+        return [wanted for _, wanted in sorted(placed, key=lambda pair: pair[0])]
 
 
 async def climb(running: Ramp, mix: Mix, tell: Teller) -> Climbed:
@@ -114,7 +125,7 @@ async def climb(running: Ramp, mix: Mix, tell: Teller) -> Climbed:
         clusters += await measured_all(running, wanted)
         highest *= min(max(AIM / max(load_of(clusters[-1].window), 1e-3), 1.0), CLIMB)
     quiet = Quiet(ones, clusters)
-    return Climbed(mix, quiet, asked, first_knee(quiet).p50)
+    return Climbed(quiet, asked, first_knee(quiet).p50)
 
 
 async def measured_all(running: Ramp, wanted: Iterable[Wanted]) -> list[Measured]:

@@ -16,6 +16,7 @@ for the next rate, so that cannot mislead it.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import geometric_mean, quantiles
 from typing import Final
 
 import msgspec
@@ -23,6 +24,7 @@ import msgspec
 from node.simulation.ramp.points import RampPoint
 
 _DECISIVE: Final = 2
+_LONG_STEP: Final = 1.2
 
 
 class SearchLimits(msgspec.Struct, frozen=True):
@@ -140,3 +142,40 @@ class KneeSearch:
         margin = math.sqrt(self._limits.resolution)
         inside = self._low * margin < point.goodput_per_s < point.wanted_per_s / margin
         return point.goodput_per_s if inside else None
+
+
+class Staircase:
+    """Goes up after a rate that was carried, and down after one that was not; see ``knee``.
+
+    The up-and-down method (Dixon and Mood 1948): rates gather around the one that is carried as
+    often as not, and follow it where the machine's speed moves. Until it first turns round it goes
+    in long steps: where it begins is a guess.
+    """
+
+    def __init__(self, first_per_s: float, limits: SearchLimits) -> None:
+        self.rate = first_per_s
+        """What to measure next, in actions a second."""
+        self._limits = limits
+        self._step = _LONG_STEP
+        self._up: bool | None = None
+        self._around: list[float] = []
+
+    def note(self, point: RampPoint) -> None:
+        """Take in what was measured at ``rate``."""
+        up = is_carried(point, limits=self._limits)
+        if self._around or (self._up is not None and self._up is not up):
+            self._step = self._limits.resolution
+            self._around.append(self.rate)
+        self._up = up
+        self.rate *= self._step if up else 1 / self._step
+
+    def knee(self) -> Knee:
+        """Return the geometric mean of the rates since it first turned round, the next included.
+
+        Half of them lie between ``low`` and ``high``. Raises ``ValueError`` where it never turned.
+        """
+        if not self._around:
+            raise ValueError("every rate was carried, or none")
+        asked = [*self._around, self.rate]
+        low, _, high = quantiles(asked, n=4, method="inclusive")
+        return Knee(geometric_mean(asked), low, high)

@@ -152,12 +152,9 @@ class Ramp:
         point = msgspec.structs.replace(measured.point, yardstick_ms=yardstick.mean_ms)
         return msgspec.structs.replace(measured, point=point)
 
-    async def find(self, progress: Progress, limits: SearchLimits | None = None) -> Knee:
-        """Return the knee; ``limits`` count instead of the settings'.
-
-        Raises ``ValueError`` where not even the lowest rate was carried.
-        """
-        search = KneeSearch(limits or self._settings.search)
+    async def find(self, progress: Progress) -> Knee:
+        """Return the knee. Raises ``ValueError`` where not even the lowest rate was carried."""
+        search = KneeSearch(self._settings.search)
         while (rate := search.next_rate()) is not None:
             point = (await self.measure(rate)).point
             search.note(point)

@@ -12,6 +12,7 @@ from node.planner.waiting import (
     Load,
     Moments,
     UnstableLoad,
+    carried_utilization,
     erlang_c,
     lost_share,
     priority_mean_waits_s,
@@ -131,3 +132,10 @@ def test_more_is_lost_the_more_comes_and_the_less_can_wait() -> None:
     for wrong in ((0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 0.0)):
         with pytest.raises(ValueError, match="utilization"):
             lost_share(*wrong)
+
+
+@pytest.mark.parametrize("service_s", [1e-7, 2e-4, 2e-3, 0.02, 1.0])
+def test_what_may_be_lost_says_how_full_a_server_may_be(service_s: float) -> None:
+    found = carried_utilization(service_s, 0.02, 0.02)
+    assert 0 < found <= 1 / 0.98
+    assert lost_share(found, service_s, 0.02) == pytest.approx(0.02, rel=1e-3)

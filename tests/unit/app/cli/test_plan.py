@@ -124,16 +124,16 @@ def test_a_data_folder_in_the_environment_is_no_slip(
 ) -> None:
     asked: list[tuple[object, int]] = []
 
-    def verified(load: object, _data: object, *, rounds: int) -> int:
-        asked.append((load, rounds))
+    def verified(load: object, _data: object, *, turns: int) -> int:
+        asked.append((load, turns))
         return 0
 
     monkeypatch.setenv("PLIMSOLL_DATA", str(tmp_path))
     monkeypatch.setattr("node.app.cli.plan.verify_plan", verified)
     typed = ["plan", "--verify", "--mix", "bulk", "--json", str(tmp_path / "v.json")]
-    typed += ["--rounds", "2"]
+    typed += ["--turns", "20"]
     assert CliRunner().invoke(app, typed, catch_exceptions=False).exit_code == 0
-    assert [rounds for _, rounds in asked] == [2]
+    assert [turns for _, turns in asked] == [20]
 
 
 @pytest.mark.parametrize("sweep", ["l1.blocks=1:2:2", "l1.block_s=-5:2:2"])

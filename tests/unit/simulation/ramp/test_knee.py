@@ -8,7 +8,14 @@ from statistics import median
 import msgspec
 import pytest
 
-from node.simulation.ramp.knee import Knee, KneeSearch, SearchLimits, is_carried, knee_at_speed
+from node.simulation.ramp.knee import (
+    Knee,
+    KneeSearch,
+    SearchLimits,
+    Staircase,
+    is_carried,
+    knee_at_speed,
+)
 from node.simulation.ramp.points import RampPoint
 
 LIMITS = SearchLimits()
@@ -171,3 +178,37 @@ def test_what_was_always_carried_or_never_or_untimed_tells_no_knee() -> None:
     assert knee_at_speed([timed(1.0, 0.5, 1.0), timed(2.0, 2.0, 1.0)], 1.0, LIMITS) is None
     assert knee_at_speed([timed(1.0, 1.0, None), timed(2.0, 1.0, None)], 1.0, LIMITS) is None
     assert knee_at_speed([], 1.0, LIMITS) is None
+
+
+def walked(goodput: Callable[[float], float], first: float, steps: int = 28) -> Knee:
+    stairs = Staircase(first, LIMITS)
+    for _ in range(steps):
+        stairs.note(point(stairs.rate, goodput(stairs.rate)))
+    return stairs.knee()
+
+
+@pytest.mark.parametrize("first", [1_500.0, 4_000.0, 9_000.0])
+def test_stairs_lead_to_the_knee_from_wherever_they_begin(first: float) -> None:
+    knee = walked(lambda rate: min(rate, 4_000.0), first)
+    assert knee.per_s == pytest.approx(4_000 / LIMITS.goodput_share, rel=0.03)
+    assert knee.low < knee.per_s < knee.high < 1.1 * knee.low
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_stairs_on_a_machine_whose_speed_moves_gather_around_its_middle(seed: int) -> None:
+    random = Random(seed)
+    knee = walked(lambda rate: min(rate, 4_000.0 * random.choice((0.9, 1.1))), 3_000.0)
+    assert knee.per_s == pytest.approx(4_000 / LIMITS.goodput_share, rel=0.1), f"seed {seed}"
+
+
+def test_stairs_follow_a_machine_that_becomes_slower() -> None:
+    speeds = iter([1.0] * 14 + [0.7] * 14)
+    knee = walked(lambda rate: min(rate, 4_000.0 * next(speeds)), 4_000.0)
+    middle = 4_000 * math.sqrt(0.7) / LIMITS.goodput_share
+    assert knee.per_s == pytest.approx(middle, rel=0.08)
+
+
+@pytest.mark.parametrize("carried", [0.0, 1.0])
+def test_stairs_that_never_turn_round_know_no_knee(carried: float) -> None:
+    with pytest.raises(ValueError, match="every rate"):
+        walked(lambda rate: carried * rate, 1_000.0)

@@ -8,7 +8,6 @@ from typing import cast
 import msgspec
 import pytest
 
-from node.app.cli.verify_plan import delay_checks
 from node.app.cli.verify_quiet import (
     HALF,
     Quiet,
@@ -25,7 +24,6 @@ from node.app.cli.verify_windows import (
     strangers_in,
     utilization_of,
 )
-from node.planner.responses import DelayLaw, DelayLaws
 from node.planner.verification import slowed
 from node.simulation.ramp.generator import TICK_S
 from node.simulation.ramp.knee import SearchLimits
@@ -178,21 +176,6 @@ def test_the_knee_at_one_speed_is_that_of_the_quiet_windows() -> None:
     found = knee_at_speed_of(quiet, ramped, SearchLimits())
     assert found == pytest.approx(math.sqrt(800.0 * 1_800.0))
     assert knee_at_speed_of([measured(100.0, 50.0)], ramped, SearchLimits()) is None
-
-
-def test_delays_are_compared_at_the_load_that_they_were_measured_at() -> None:
-    laws = DelayLaws(p50=DelayLaw(2.0, 10.0, 1_200.0), p99=DelayLaw(4.0, 30.0, 1_200.0))
-
-    def at(rate: float) -> RampPoint:
-        delays: Delays = {"p50": 12.0, "p99": 68.0, "p999": None}
-        return msgspec.structs.replace(POINT, wanted_per_s=rate, delay_ms=delays)
-
-    # The knee was 1,000: 500 is half of it, and half of the one predicted is asked for.
-    (check,) = delay_checks([at(500.0), at(1_000.0)], laws, 1_000.0)
-    assert (check.share, check.rate) == (0.5, 500.0)
-    assert check.predicted == pytest.approx({"p50": 12.0, "p99": 34.0})
-    assert check.error_ratio == pytest.approx({"p50": 0.0, "p99": -0.5})
-    assert delay_checks([at(500.0)], None, 1_000.0) == []
 
 
 def test_strangers_hold_cores_beside_the_node() -> None:
