@@ -77,7 +77,7 @@ class PostedLog:
 
     def batches(self) -> list[Batch]:
         """Return the batches that an honest sequencer posts."""
-        replica = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=1)
+        replica = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=2)
         blocks = self.log.blocks
         return [
             replica.seal(blocks[start : start + BLOCKS_PER_BATCH], "age")

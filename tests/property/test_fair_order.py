@@ -64,8 +64,8 @@ def run(request: pytest.FixtureRequest) -> Run:
 def test_sequencer_replica_and_recovery_come_to_one_root(run: Run) -> None:
     root = StateTree.build(dict(run.state.leaves())).root
     blocks = [durable.block for durable in run.blocks]
-    first = BatchReplica(Replica.genesis(FAIR_RULES, DOMAIN), 0, trees_kept=1)
-    again = BatchReplica(Replica.genesis(FAIR_RULES, DOMAIN), 0, trees_kept=1)
+    first = BatchReplica(Replica.genesis(FAIR_RULES, DOMAIN), 0, trees_kept=2)
+    again = BatchReplica(Replica.genesis(FAIR_RULES, DOMAIN), 0, trees_kept=2)
     for start in range(0, len(blocks), 40):
         again.replay(first.seal(blocks[start : start + 40], "age"))
     assert first.root == again.root == root

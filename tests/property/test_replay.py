@@ -27,8 +27,8 @@ def test_batches_cut_anywhere_end_at_the_root_of_one_pass(data: st.DataObject) -
     seed = data.draw(st.sampled_from(sorted(LOGS)))
     log = LOGS[seed]
     edges = [0, *data.draw(cuts_of(log)), len(log.blocks)]
-    replica = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=1)
-    copy = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=1)
+    replica = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=2)
+    copy = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=2)
     for low, high in pairwise(edges):
         copy.replay(replica.seal(log.blocks[low:high], "age"))
     assert replica.root == copy.root == ROOTS[seed]

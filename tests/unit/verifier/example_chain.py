@@ -26,7 +26,7 @@ class ExampleChain:
     """A ``ChainReader`` of the example log; every part of it may be replaced."""
 
     def __init__(self) -> None:
-        replica = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=1)
+        replica = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=2)
         self.facts = RollupTerms(DOMAIN, RULES.encode(), replica.root)
         self.inbox = [InboxEntry(one.index, one.account, one.amount) for one in LOG.deposits]
         self.posted: list[PostedBatch] = []
