@@ -7,7 +7,7 @@
     ─▶ verdict
 
 A machine that is shared has many speeds and keeps none for long: between quiet hours and a ramp
-after them it moved by up to a quarter, which no law can know. So windows of the two take turns and
+after them it moved by up to a fifth, which no law can know. So windows of the two take turns and
 each meets the same machine. The prediction rests on windows below half load alone; where the ramp's
 lay, and what came of them, is not told to it.
 """

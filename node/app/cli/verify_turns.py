@@ -31,6 +31,7 @@ from node.simulation.ramp.knee import SearchLimits, Staircase, is_carried
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.points import RampPoint
 from node.simulation.ramp.ramp import Measured, Ramp
+from node.types.errors import MeasurementInvalid
 
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
 """Of the knee as it is known so far: where delays are measured, one of them at a time."""
@@ -69,10 +70,13 @@ class Turns:
         ``ones`` are earlier windows with actions one by one, which know of delays too. Raises
         ``NothingCarried`` and ``MeasurementInvalid``.
         """
+        if not any(is_carried(point, limits=self._limits) for point in self._ramped):
+            raise NothingCarried(mix=mix.value, rate=self._stairs.rate)
         try:
             knee = self._stairs.knee()
         except ValueError:
-            raise NothingCarried(mix=mix.value, rate=self._stairs.rate) from None
+            fault = f"{mix.value}: every rate up to {self._stairs.rate:,.0f}/s was carried"
+            raise MeasurementInvalid(faults=(fault,)) from None
         quiet, calibration, prediction = predicted_below_half(
             self._quiet.at_one_speed(), first_per_s
         )

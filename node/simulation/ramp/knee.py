@@ -149,11 +149,11 @@ class Staircase:
 
     The up-and-down method (Dixon and Mood 1948): rates gather around the one that is carried as
     often as not, and follow it where the machine's speed moves. Until it first turns round it goes
-    in long steps: where it begins is a guess.
+    in long steps: where it begins is a guess. It never asks for more than ``highest_per_s``.
     """
 
     def __init__(self, first_per_s: float, limits: SearchLimits) -> None:
-        self.rate = first_per_s
+        self.rate = min(first_per_s, limits.highest_per_s)
         """What to measure next, in actions a second."""
         self._limits = limits
         self._step = _LONG_STEP
@@ -167,7 +167,9 @@ class Staircase:
             self._step = self._limits.resolution
             self._around.append(self.rate)
         self._up = up
-        self.rate *= self._step if up else 1 / self._step
+        self.rate = min(
+            self.rate * (self._step if up else 1 / self._step), self._limits.highest_per_s
+        )
 
     def knee(self) -> Knee:
         """Return the geometric mean of the rates since it first turned round, the next included.

@@ -48,9 +48,9 @@ MARKS: Final = (Ticks(600_000), Ticks(300_000))
 SETTLED_POLL_S: Final = 0.25
 SETTLED_WITHIN_S: Final = 30.0
 UNPOSTED_MAX: Final = 16
+"""Batches; a quarter of those at which the gate closes in configs/devnet.toml."""
 UNWRITTEN_MAX: Final = 8
 """Blocks that the history may lack."""
-"""Batches; a quarter of those at which the gate closes in configs/devnet.toml."""
 
 
 def require_loopback(url: str) -> None:

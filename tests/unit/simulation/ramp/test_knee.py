@@ -208,6 +208,14 @@ def test_stairs_follow_a_machine_that_becomes_slower() -> None:
     assert knee.per_s == pytest.approx(middle, rel=0.08)
 
 
+def test_stairs_end_at_the_highest_rate_that_is_allowed() -> None:
+    stairs = Staircase(30_000.0, LIMITS)
+    for _ in range(10):
+        stairs.note(point(stairs.rate, stairs.rate))
+    assert stairs.rate == LIMITS.highest_per_s
+    assert Staircase(1e9, LIMITS).rate == LIMITS.highest_per_s
+
+
 @pytest.mark.parametrize("carried", [0.0, 1.0])
 def test_stairs_that_never_turn_round_know_no_knee(carried: float) -> None:
     with pytest.raises(ValueError, match="every rate"):

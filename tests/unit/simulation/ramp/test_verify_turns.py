@@ -19,6 +19,7 @@ from node.simulation.ramp.machine import cores
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.points import Delays, RampPoint
 from node.simulation.ramp.ramp import Measured, Ramp
+from node.types.errors import MeasurementInvalid
 from tests.unit.planner.test_predict import KnownNode
 from tests.unit.simulation.ramp.test_verify_windows import POINT
 
@@ -33,7 +34,7 @@ class KnownRamp:
     What it carries is told by the same costs, so that a law that is right foretells it.
     """
 
-    def __init__(self, *speeds: float, carries: bool = True) -> None:
+    def __init__(self, *speeds: float, carries: float = 1.0) -> None:
         self._random = Random(3)
         self._speeds = speeds or (1.0,)
         self._carries = carries
@@ -50,7 +51,7 @@ class KnownRamp:
         assert window_s in {4.0, OVER_S}
         speed = self._speeds[len(self.asked) % len(self._speeds)]
         self.asked.append((rate, cluster))
-        carried = 0.98 * KNEE / speed if self._carries else 0.0
+        carried = self._carries * 0.98 * KNEE / speed
         busy = min(0.9 * rate / KNEE, 0.95)
         delays: Delays = {"p50": 3.0, "p99": 5.0 / (1 - busy), "p999": 90.0}
         return Measured(
@@ -112,8 +113,14 @@ async def test_a_machine_of_two_speeds_is_met_by_both_at_each() -> None:
 
 
 async def test_a_node_that_carries_nothing_is_named() -> None:
-    seen = await turned(KnownRamp(carries=False), KNEE)
+    seen = await turned(KnownRamp(carries=0.0), KNEE)
     with pytest.raises(NothingCarried):
+        seen.verdict(Mix.SINGLE, [], KNEE)
+
+
+async def test_a_node_that_carries_everything_is_not_said_to_carry_nothing() -> None:
+    seen = await turned(KnownRamp(carries=1_000.0), KNEE)
+    with pytest.raises(MeasurementInvalid, match="every rate up to 50,000/s"):
         seen.verdict(Mix.SINGLE, [], KNEE)
 
 
