@@ -148,28 +148,37 @@ class Staircase:
     """Goes up after a rate that was carried, and down after one that was not; see ``knee``.
 
     The up-and-down method (Dixon and Mood 1948): rates gather around the one that is carried as
-    often as not, and follow it where the machine's speed moves. Until it first turns round it goes
-    in long steps: where it begins is a guess. It never asks for more than ``highest_per_s``.
+    often as not, and follow it where the machine's speed moves. It goes in long steps until it
+    first turns round, as where it begins is a guess, and when one answer comes again and again:
+    then the knee is far away, and every short step on the way there would count for it. It never
+    asks for more than ``highest_per_s``.
     """
 
     def __init__(self, first_per_s: float, limits: SearchLimits) -> None:
         self.rate = min(first_per_s, limits.highest_per_s)
         """What to measure next, in actions a second."""
         self._limits = limits
-        self._step = _LONG_STEP
         self._up: bool | None = None
+        self._same = 0
         self._around: list[float] = []
 
     def note(self, point: RampPoint) -> None:
         """Take in what was measured at ``rate``."""
         up = is_carried(point, limits=self._limits)
-        if self._around or (self._up is not None and self._up is not up):
-            self._step = self._limits.resolution
+        turned = self._up is not None and self._up is not up
+        if turned or self._around:
             self._around.append(self.rate)
+        self._same = 1 if turned else self._same + 1
         self._up = up
-        self.rate = min(
-            self.rate * (self._step if up else 1 / self._step), self._limits.highest_per_s
-        )
+        step = self._step()
+        self.rate = min(self.rate * (step if up else 1 / step), self._limits.highest_per_s)
+
+    def _step(self) -> float:
+        if not self._around:
+            return _LONG_STEP
+        # Twice as far from the third of the same answers on, and twice as far again.
+        doubled = 2 ** max(self._same - _DECISIVE, 0)
+        return float(min(self._limits.resolution**doubled, _LONG_STEP))
 
     def knee(self) -> Knee:
         """Return the geometric mean of the rates since it first turned round, the next included.

@@ -208,6 +208,14 @@ def test_stairs_follow_a_machine_that_becomes_slower() -> None:
     assert knee.per_s == pytest.approx(middle, rel=0.08)
 
 
+@pytest.mark.parametrize("first_speed", [1.6, 0.6])
+def test_stairs_do_not_count_the_way_back_from_where_a_moment_led_them(first_speed: float) -> None:
+    speeds = iter([first_speed] * 4 + [1.0] * 24)
+    knee = walked(lambda rate: min(rate, 4_000.0 * next(speeds)), 4_000.0)
+    middle = 4_000 * first_speed ** (4 / 28) / LIMITS.goodput_share
+    assert knee.per_s == pytest.approx(middle, rel=0.04)
+
+
 def test_stairs_end_at_the_highest_rate_that_is_allowed() -> None:
     stairs = Staircase(30_000.0, LIMITS)
     for _ in range(10):
