@@ -27,6 +27,7 @@ from node.codec.l1_calls import (
 )
 from node.ports.chain import ChainHistory, L1Block, L1Log, Tag
 from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms
+from node.ports.log_span import LogSpan
 from node.types.blocks import BatchHeader, Domain
 from node.types.errors import CallReverted, ChainDisagrees, ChainUnavailable, WrongContract
 from node.types.hashing import keccak256
@@ -38,10 +39,6 @@ LOG_BLOCKS_MAX: Final = 10_000
 
 LOG_BLOCKS_MIN: Final = 10
 """An endpoint that does not answer for so few is away."""
-
-ANSWERS_BEFORE_MORE: Final = 16
-"""After so many answers in a row twice as many blocks are asked for, which an endpoint with a limit
-refuses every time."""
 
 TRANSACTIONS_AT_ONCE: Final = 8
 PAUSES_S: Final = (0.2, 1.0)
@@ -71,8 +68,7 @@ class RollupReader:
         self._chain = chain
         self._rollup = rollup
         self._from_block = from_block
-        self._log_blocks = self._log_blocks_max = log_blocks_max
-        self._answers = 0
+        self._span = LogSpan(log_blocks_max, LOG_BLOCKS_MIN)
         self._pauses_s = pauses_s
         self._head: L1Block | None = None
 
@@ -196,16 +192,13 @@ class RollupReader:
         # A first refusal is about the number of blocks as a rule, and waiting does not mend that.
         pauses_s, refusals = (0.0, *self._pauses_s), 0
         while start <= last:
-            end = min(last, start + self._log_blocks - 1)
+            end = min(last, start + self._span.blocks - 1)
             try:
                 found = await self._chain.logs(contract, (topic,), start, end)
             except ChainUnavailable:
-                fewest = self._log_blocks <= LOG_BLOCKS_MIN
-                if fewest and refusals >= len(pauses_s):
+                if self._span.fewest and refusals >= len(pauses_s):
                     raise
-                if not fewest:
-                    self._log_blocks //= 2
-                self._answers = 0
+                self._span.refused()
                 await asyncio.sleep(pauses_s[min(refusals, len(pauses_s) - 1)])
                 refusals += 1
                 continue
@@ -214,9 +207,7 @@ class RollupReader:
                     raise ChainDisagrees(what="event", expected=topic, found=log.topics[:1])
             logs += found
             start, refusals = end + 1, 0
-            self._answers += 1
-            if self._answers % ANSWERS_BEFORE_MORE == 0:
-                self._log_blocks = min(2 * self._log_blocks, self._log_blocks_max)
+            self._span.answered()
         return logs
 
     async def _complete(

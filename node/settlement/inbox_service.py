@@ -11,6 +11,7 @@ from node.capacity.stage import Stage
 from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED, deposit_of
 from node.ports.chain import Chain, L1Block, L1Log, Tag
 from node.ports.clock import Clock
+from node.ports.log_span import LogSpan
 from node.settlement.config import SettlementConfig
 from node.settlement.inbox import ANCHORS, InboxScan
 from node.settlement.outage import Outage
@@ -23,10 +24,6 @@ from node.types.units import Millis
 
 SUBMIT_RETRY_S: Final = 0.05
 """How long to leave a full lane alone."""
-
-ANSWERS_BEFORE_MORE: Final = 16
-"""After so many turns in a row twice as many blocks are asked for, which an endpoint with a limit
-refuses every time."""
 
 STATES_KEPT: Final = 64
 """So many blocks below the head every endpoint still has the state; most keep 128.
@@ -62,8 +59,7 @@ class InboxService:
         self._clock = clock
         self._config = config
         self._outage = Outage(config.poll_ms, config.backoff_max_ms)
-        self._span = config.inbox_blocks_per_query
-        self._answers = 0
+        self._span = LogSpan(config.inbox_blocks_per_query)
         self._in_hand = 0
         self._spans_back = 1
         self.stage = Stage("inbox", capacity=None, held=lambda: self._in_hand)
@@ -94,9 +90,6 @@ class InboxService:
         finally:
             self.stage.busy(started_ns, self._clock.now_ns(), 0)
         self._outage.end(self._now())
-        self._answers += 1
-        if self._answers % ANSWERS_BEFORE_MORE == 0:
-            self._span = min(2 * self._span, self._config.inbox_blocks_per_query)
         return 0 if behind else self._config.poll_ms
 
     async def _scan_once(self) -> bool:
@@ -107,7 +100,7 @@ class InboxService:
         await self._find_footing()
         deep_enough = head.number - self._config.inbox_confirmations
         first = self._scan.next_block
-        last = min(deep_enough, first + self._span - 1)
+        last = min(deep_enough, first + self._span.blocks - 1)
         if last < first:
             return False
         end = await self._block(last)
@@ -126,11 +119,13 @@ class InboxService:
 
     async def _logs(self, first: int, last: int) -> tuple[L1Log, ...]:
         try:
-            return await self._chain.logs(self._inbox, (DEPOSITED,), first, last)
+            logs = await self._chain.logs(self._inbox, (DEPOSITED,), first, last)
         except ChainUnavailable:
             # Endpoints limit how much they answer at once; a shorter question may pass.
-            self._span, self._answers = max(1, self._span // 2), 0
+            self._span.refused()
             raise
+        self._span.answered()
+        return logs
 
     async def _require_all(self, end: L1Block, deposits: list[Deposit]) -> None:
         """Make sure that the logs up to ``end`` lack none of its deposits.

@@ -5,7 +5,7 @@ from math import inf
 import pytest
 from eth_abi.abi import encode
 
-from node.adapters.chain_reader import ANSWERS_BEFORE_MORE, LOG_BLOCKS_MIN, OPENED, RollupReader
+from node.adapters.chain_reader import LOG_BLOCKS_MIN, OPENED, RollupReader
 from node.codec.l1_calls import (
     BATCH_COUNT,
     BATCH_POSTED,
@@ -17,6 +17,7 @@ from node.codec.l1_calls import (
 )
 from node.ports.chain import At, L1Block, L1Log, L1Transaction, Tag
 from node.ports.chain_reader import PostedBatch
+from node.ports.log_span import ANSWERS_BEFORE_MORE
 from node.types.blocks import Batch, BatchHeader
 from node.types.errors import ChainDisagrees, ChainUnavailable
 from node.types.hashing import keccak256

@@ -7,9 +7,10 @@ import pytest
 
 from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED
 from node.ports.chain import Chain, L1Block, L1Log, Tag
+from node.ports.log_span import ANSWERS_BEFORE_MORE
 from node.settlement.config import SettlementConfig
 from node.settlement.inbox import InboxScan
-from node.settlement.inbox_service import ANSWERS_BEFORE_MORE, STATES_KEPT, InboxService
+from node.settlement.inbox_service import STATES_KEPT, InboxService
 from node.types.commands import Deposit
 from node.types.durable import Executed, Outcome
 from node.types.errors import ChainDisagrees, ChainUnavailable, ShuttingDown
