@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from node.planner.calibration import ArrivalLaw, Calibration
+from node.planner.calibration import Calibration
 from node.planner.calibration_file import read_calibration
+from node.planner.flow_law import ArrivalLaw
 from node.planner.scenario import Scenario
 from node.planner.scenario_reading import read_scenario
 from node.types.faults import raise_faults

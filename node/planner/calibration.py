@@ -8,7 +8,7 @@ windows; replicate r of one law belongs to replicate r of every other, so that a
 computed once for each r and its spread is the prediction's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from node.capacity.telemetry import Telemetry
 from node.planner.chain_law import ChainLaw, chain_law
-from node.planner.hawkes import Hawkes, spectral_radius
+from node.planner.flow_law import FlowLaw, KindFlow
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
 from node.planner.service_law import (
     ANY,
     TRANSITION,
-    Row,
     ServiceLaw,
     kind_laws,
     stage_laws,
@@ -35,6 +34,9 @@ VERSION = 2
 """Raised when a field changes its meaning; a file of another version is refused."""
 LOAD_MAX = 0.5
 """Windows count in which neither the loop nor any process was busier than this."""
+
+WORK = "work"
+"""The term of the transition's law: seconds that commands take at the means of their kinds."""
 
 _NS = 1e-9
 
@@ -62,88 +64,6 @@ class Source(msgspec.Struct, frozen=True):
     """What the windows could not tell apart, in words."""
 
 
-class KindFlow(msgspec.Struct, frozen=True):
-    """How often a kind of command came, and what it held."""
-
-    rate_per_s: float
-    items_per_command: float
-    fills_per_command: float
-
-
-class SizeLaw(msgspec.Struct, frozen=True):
-    """Lognormal law of order sizes, in the tape's own units, beside what was seen."""
-
-    log_mean: float
-    log_deviation: float
-    distance: float
-    """Kolmogorov and Smirnov's D of the lognormal."""
-    sample: Row
-    """Equally likely sizes as seen."""
-    n: int
-
-
-class ArrivalLaw(msgspec.Struct, frozen=True):
-    """A marked Hawkes process over ``kinds``; rows of matrices are children, columns parents.
-
-    An event's children number ``branching`` · size^``mark_power`` / E[size^``mark_power``].
-    """
-
-    kinds: tuple[str, ...]
-    baseline_per_s: Row
-    branching: tuple[tuple[Row, ...], ...]
-    """[scale][child][parent]"""
-    decays_per_s: Row
-    baseline_error: tuple[float | None, ...]
-    branching_error: tuple[tuple[tuple[float | None, ...], ...], ...]
-    decays_error: tuple[float | None, ...]
-    """Standard errors; None where a parameter lies on its bound."""
-    mark_power: float
-    mark_power_error: float | None
-    distance: Row
-    """Kolmogorov and Smirnov's D of the rescaled waiting times, by kind."""
-    p_value: Row
-    poisson_distance: Row
-    poisson_p_value: Row
-    aic: float
-    poisson_aic: float
-    events: int
-    seconds: float
-    converged: bool
-
-    @property
-    def radius(self) -> float:
-        """Return the spectral radius; bursts end iff it is below 1."""
-        return spectral_radius(np.asarray(self.branching, dtype=np.float64))
-
-    @property
-    def process(self) -> Hawkes:
-        """Return the process of the times. Raises ``ValueError`` unless it is stationary."""
-        kinds = len(self.kinds)
-        return Hawkes(
-            np.asarray(self.baseline_per_s, dtype=np.float64),
-            np.asarray(self.branching, dtype=np.float64).reshape(-1, kinds, kinds),
-            np.asarray(self.decays_per_s, dtype=np.float64),
-        )
-
-
-class FlowLaw(msgspec.Struct, frozen=True):
-    """The shape of the flow: what comes, how much of it is cancelled, what it meets."""
-
-    kinds: dict[str, KindFlow]
-    cancel_ratio: float
-    """Commands that cancel for each command that places."""
-    oracle_interval_s: float | None = None
-    """Mean time between oracle rounds; None where none was seen."""
-    arrivals: ArrivalLaw | None = None
-    sizes: SizeLaw | None = None
-    resting_orders: float | None = None
-    """Orders in the book, a mean over time; likewise the two below."""
-    levels: float | None = None
-    """Price levels of both sides."""
-    touch_size: float | None = None
-    """Size at the best bid and the best ask together, in the tape's units."""
-
-
 class Work(msgspec.Struct, frozen=True):
     """What a stretch of time brings to the loop; any of them may be a rate per second."""
 
@@ -166,8 +86,14 @@ class Calibration(msgspec.Struct, frozen=True):
 
     Over second, message, block and item: what parsing, answering, publishing and watching take.
     """
+    transition: LinearLaw | None = None
+    """Seconds of the transition, over work, block and second; None: just as long as the work.
+
+    Work is what the commands take at the mean of their kinds. In full blocks they take less: what a
+    block finds cold, and a loop that has rested finds more of it so, is warm for the next command.
+    """
     blocks: LinearLaw | None = None
-    """Seconds of the loop for making blocks, beside their commands; over block and command."""
+    """Seconds of the loop for making blocks, beside their commands; over block, command, second."""
     journal: LinearLaw | None = None
     """Seconds until a block is durable, over block and command: a + b·n for each commit."""
     processes: dict[str, LinearLaw] = {}
@@ -186,26 +112,29 @@ class Calibration(msgspec.Struct, frozen=True):
         The sum over what is measured directly (commands by kind, blocks) and what is left of the
         loop's time beside it. A kind that was never seen costs what the dearest seen one does.
         """
-        laws = [self.service(TRANSITION, kind) or self._dearest for kind in work.commands]
-        direct = sum(
-            count * law.mean_s
-            for law, count in zip(laws, work.commands.values(), strict=True)
-            if law is not None
-        )
-        amounts = amounts_of(work)
+        spent = sum(count * law.mean_s for law, count in self._commands(work))
+        amounts = amounts_of(work) | {WORK: spent}
+        direct = spent if self.transition is None else self.transition.at(amounts)
         return direct + sum(law.at(amounts) for law in (self.loop, self.blocks) if law is not None)
 
     def loop_replicates_s(self, work: Work) -> Vector:
         """Return the same by each replicate: how sure ``loop_s`` is."""
-        laws = [self.service(TRANSITION, kind) or self._dearest for kind in work.commands]
         amounts = amounts_of(work)
         parts = [law.replicates_at(amounts) for law in (self.loop, self.blocks) if law is not None]
-        parts += [
-            count * np.asarray(law.replicates_s)
-            for law, count in zip(laws, work.commands.values(), strict=True)
-            if law is not None
-        ]
-        return np.asarray(sum(parts, np.zeros(1)), dtype=np.float64)
+        spent = _replicates(self._commands(work))
+        if self.transition is not None:
+            # What all kinds have in common was fitted to the same resamples: only how the kinds
+            # compare is left.
+            seen = [(law, float(law.n)) for law in self.services if _is_of_a_kind(law)]
+            together = _replicates(seen) / sum(count * law.mean_s for law, count in seen)
+            each = self.transition.replicates_at({WORK: 1.0})
+            spent = each * spent / together + self.transition.replicates_at(amounts)
+        return np.asarray(sum(parts, spent), dtype=np.float64)
+
+    def _commands(self, work: Work) -> list[tuple[ServiceLaw, float]]:
+        laws = [self.service(TRANSITION, kind) or self._dearest for kind in work.commands]
+        told = zip(laws, work.commands.values(), strict=True)
+        return [(law, count) for law, count in told if law is not None]
 
     @property
     def tells_work(self) -> bool:
@@ -227,8 +156,17 @@ class Calibration(msgspec.Struct, frozen=True):
 
     @property
     def _dearest(self) -> ServiceLaw | None:
-        seen = [law for law in self.services if law.stage == TRANSITION and law.kind != ANY]
+        seen = [law for law in self.services if _is_of_a_kind(law)]
         return max(seen, key=lambda law: law.mean_s, default=None)
+
+
+def _is_of_a_kind(law: ServiceLaw) -> bool:
+    return law.stage == TRANSITION and law.kind != ANY
+
+
+def _replicates(commands: Iterable[tuple[ServiceLaw, float]]) -> Vector:
+    parts = [count * np.asarray(law.replicates_s) for law, count in commands]
+    return np.asarray(sum(parts, np.zeros(1)), dtype=np.float64)
 
 
 def amounts_of(work: Work) -> dict[str, float]:
@@ -265,15 +203,26 @@ def calibrate(
         _chosen(amounts, "message", "block", "second", "item"),
         resamples,
     )
-    blocks = _chosen(amounts, "block", "command")
+    kinds = tuple(kind_laws(used, resamples))
+    amounts[WORK] = _work(used, kinds)
+    journal = _chosen(amounts, "block", "command")
     # Work comes before time: what grows with both is taken to grow with the load.
     each_process = _chosen(amounts, "command", "second", "block", "item")
     return Calibration(
         source=_source(windows, load_max, loop),
-        services=(*kind_laws(used, resamples), *stage_laws(used, resamples)),
+        services=(*kinds, *stage_laws(used, resamples)),
         loop=loop,
-        blocks=fit_linear(_column([w.blocks.total_ns for w in used], _NS), blocks, resamples),
-        journal=fit_linear(_column([w.journal.total_ns for w in used], _NS), blocks, resamples),
+        transition=fit_linear(
+            _column([sum(kind.total_ns for kind in window.kinds) for window in used], _NS),
+            _chosen(amounts, WORK, "block", "second"),
+            resamples,
+        ),
+        blocks=fit_linear(
+            _column([window.blocks.total_ns for window in used], _NS),
+            _chosen(amounts, "block", "command", "second"),
+            resamples,
+        ),
+        journal=fit_linear(_column([w.journal.total_ns for w in used], _NS), journal, resamples),
         processes={
             name: fit_linear(
                 _column([window.processes.get(name, 0) for window in used], _NS),
@@ -325,6 +274,16 @@ def window_amounts(window: Telemetry) -> dict[str, float]:
 def _amounts(windows: Sequence[Telemetry]) -> dict[str, Vector]:
     rows = [window_amounts(window) for window in windows]
     return {term: _column([row[term] for row in rows]) for term in rows[0]}
+
+
+def _work(windows: Sequence[Telemetry], kinds: Iterable[ServiceLaw]) -> Vector:
+    mean_s = {law.kind: law.mean_s for law in kinds}
+    return _column(
+        [
+            sum(kind.commands * mean_s.get(kind.kind, 0.0) for kind in window.kinds)
+            for window in windows
+        ]
+    )
 
 
 def _chosen(amounts: Mapping[str, Vector], *terms: str) -> dict[str, Vector]:

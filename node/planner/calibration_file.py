@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from node.planner.calibration import VERSION, ArrivalLaw, Calibration
+from node.planner.calibration import VERSION, Calibration
 from node.planner.chain_law import ChainLaw
 from node.planner.checked import ANY_NUMBER, Range, read_checked
+from node.planner.flow_law import ArrivalLaw
 from node.planner.hawkes import spectral_radius
 from node.planner.regression import LinearLaw
 from node.planner.service_law import ServiceLaw
@@ -81,7 +82,7 @@ def _law_faults(data: dict[str, Any]) -> Iterator[str]:
             yield from _service_faults(service, f"services[{place}]")
     processes = data.get("processes")
     named = {f"processes.{name}": law for name, law in _items(processes)}
-    named |= {name: data.get(name) for name in ("loop", "blocks", "journal")}
+    named |= {name: data.get(name) for name in ("loop", "transition", "blocks", "journal")}
     for key, raw in named.items():
         law, _ = read_checked(LinearLaw, raw, RANGES)
         if law is not None:

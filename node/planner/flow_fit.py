@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from node.planner.calibration import ArrivalLaw, Calibration, FlowLaw, KindFlow, SizeLaw, Source
+from node.planner.calibration import Calibration, Source
+from node.planner.flow_law import ArrivalLaw, FlowLaw, KindFlow, SizeLaw
 from node.planner.hawkes_fit import Climb, HawkesFit, fit_hawkes
 from node.planner.hawkes_likelihood import Events, Kinds, untie
 from node.planner.marked_fit import TOLERANCE, MarkedFit, fit_marked, weights_of

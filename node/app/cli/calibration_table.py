@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from rich.table import Table
 
-from node.planner.calibration import ArrivalLaw, Calibration, FlowLaw
+from node.planner.calibration import Calibration
 from node.planner.chain_law import ChainLaw
+from node.planner.flow_law import ArrivalLaw, FlowLaw
 from node.planner.recalibration import Change
 from node.planner.regression import LinearLaw
 from node.planner.service_law import ANY, ServiceLaw
@@ -21,7 +22,8 @@ def tables_of(found: Calibration) -> Iterator[Table]:
     yield _source_table(found)
     if found.services:
         yield _service_table(found.services)
-    laws = {"loop, beside them": found.loop, "making blocks": found.blocks}
+    laws = {"loop, beside them": found.loop, "transition": found.transition}
+    laws |= {"making blocks": found.blocks}
     laws |= {"journal": found.journal}
     laws |= {f"process {name}": law for name, law in found.processes.items()}
     told = {name: law for name, law in laws.items() if law is not None and law.terms}

@@ -52,6 +52,8 @@ class Node(msgspec.Struct, frozen=True):
     made_command_s: float = 5e-6
     commit_s: float = 900e-6
     record_s: float = 3e-6
+    cold_s: float = 0.0
+    """What the transition takes longer for each block, however few commands that holds."""
     worker_s: float = 90e-6
     noise: float = 0.03
     """Deviation of a window's loop time, as a share."""
@@ -97,7 +99,8 @@ def _next(
     # Blocks are shared more as the load grows, and by chance.
     blocks = int(np.ceil(count / (1 + rate / 400 * random.uniform(0.7, 1.3)))) if count else 0
     items = sum(n * kind.items for n, kind in zip(commands, node.kinds, strict=True))
-    kinds, direct_s = _kinds(node, before, commands, random)
+    cold_s = blocks * node.cold_s / max(count, 1)
+    kinds, direct_s = _kinds(node, before, commands, cold_s, random)
     making_s = (blocks * node.making_s + count * node.made_command_s) * random.normal(1, 0.02)
     beside_s = (
         window_s * node.second_s
@@ -144,12 +147,16 @@ def _next(
 
 
 def _kinds(
-    node: Node, before: Telemetry, commands: Sequence[int], random: np.random.Generator
+    node: Node,
+    before: Telemetry,
+    commands: Sequence[int],
+    cold_s: float,
+    random: np.random.Generator,
 ) -> tuple[tuple[KindCounters, ...], float]:
     counters, direct_s = [], 0.0
     shape = node.variation**-2
     for kind, number in zip(node.kinds, commands, strict=True):
-        times = random.gamma(shape, kind.service_s / shape, number)
+        times = random.gamma(shape, kind.service_s / shape, number) + cold_s
         past = before.kind(kind.name) or KindCounters(kind.name, 0, 0, 0, 0, 0)
         direct_s += float(times.sum())
         counters.append(

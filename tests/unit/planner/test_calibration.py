@@ -33,6 +33,7 @@ def at_saturation(rate: float = 3_000.0, blocks: float = 60.0) -> Work:
 
 def true_loop_s(node: Node, work: Work) -> float:
     direct = sum(work.commands[kind.name] * kind.service_s for kind in node.kinds)
+    direct += work.blocks * node.cold_s
     making = work.blocks * node.making_s + sum(work.commands.values()) * node.made_command_s
     beside = work.seconds * node.second_s + work.messages * node.message_s
     return direct + making + beside + work.blocks * node.block_s + work.items * node.item_s
@@ -83,6 +84,29 @@ def test_a_loop_beyond_half_load_is_foretold_within_a_few_percent() -> None:
     truth = true_loop_s(NODE, at_saturation())
     for seed in range(5):
         assert calibrated(seed).loop_s(at_saturation()) == pytest.approx(truth, rel=0.1), seed
+
+
+def test_commands_in_full_blocks_are_foretold_to_cost_less_than_their_mean() -> None:
+    node = Node(cold_s=240e-6)
+    work = at_saturation()
+    truth = true_loop_s(node, work)
+    for seed in range(5):
+        found = calibrated(seed, node)
+        assert found.loop_s(work) == pytest.approx(truth, rel=0.1), seed
+        low, high = interval_of(found.loop_replicates_s(work))
+        assert low < found.loop_s(work) < high, seed
+        by_their_means = msgspec.structs.replace(found, transition=None)
+        assert by_their_means.loop_s(work) > 1.15 * truth, seed
+
+
+def test_a_mix_that_was_not_measured_costs_what_its_kinds_do_beside_each_other() -> None:
+    found = calibrated(1)
+    work = at_saturation()
+    for kind in KINDS:
+        alone = msgspec.structs.replace(work, commands={kind.name: 3_000.0})
+        others = true_loop_s(NODE, work) - sum(work.commands[k.name] * k.service_s for k in KINDS)
+        truth = others + 3_000 * kind.service_s
+        assert found.loop_s(alone) == pytest.approx(truth, rel=0.12), kind.name
 
 
 def test_a_chain_one_window_late_is_told_exactly() -> None:

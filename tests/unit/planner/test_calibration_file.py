@@ -7,13 +7,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from node.planner.calibration import ArrivalLaw, Calibration, FlowLaw, Source, calibrate, with_flow
+from node.planner.calibration import Calibration, Source, calibrate, with_flow
 from node.planner.calibration_file import (
     decode_calibration,
     encode_calibration,
     read_calibration,
     write_calibration,
 )
+from node.planner.flow_law import ArrivalLaw, FlowLaw
 from node.types.errors import MeasurementInvalid, PathUnusable
 from tests.unit.planner.telemetry_examples import Node, reads_of
 
