@@ -1,6 +1,6 @@
 """What the planner knows of a node and of a flow: every figure measured, each with its error.
 
-    reads of /telemetry ─▶ windows below half load ─▶ service laws, loop, journal, processes, L1
+    reads of /telemetry ─▶ windows below half load ─▶ services, cold, loop, journal, processes, L1
     recorded flow       ─▶ arrivals, sizes, depth   ─▶ flow
 
 Times are seconds, bytes are bytes, gas is gas. Replicates are the same figures from resampled
@@ -35,8 +35,8 @@ VERSION = 2
 LOAD_MAX = 0.5
 """Windows count in which neither the loop nor any process was busier than this."""
 
-WORK = "work"
-"""The term of the transition's law: seconds that commands take at the means of their kinds."""
+_WORK = "work"
+"""Seconds that the commands of a window take at the means of their kinds."""
 
 _NS = 1e-9
 
@@ -86,11 +86,11 @@ class Calibration(msgspec.Struct, frozen=True):
 
     Over second, message, block and item: what parsing, answering, publishing and watching take.
     """
-    transition: LinearLaw | None = None
-    """Seconds of the transition, over work, block and second; None: just as long as the work.
+    cold: LinearLaw | None = None
+    """Seconds that the transition's commands take longer for being few; over block and second.
 
-    Work is what the commands take at the mean of their kinds. In full blocks they take less: what a
-    block finds cold, and a loop that has rested finds more of it so, is warm for the next command.
+    What the first of a block fetches, the next find warm, and a loop that has rested finds more of
+    it cold. It is in the means of ``services``, as much as a mean command of the windows had.
     """
     blocks: LinearLaw | None = None
     """Seconds of the loop for making blocks, beside their commands; over block, command, second."""
@@ -109,32 +109,44 @@ class Calibration(msgspec.Struct, frozen=True):
     def loop_s(self, work: Work) -> float:
         """Return the seconds of the loop that ``work`` takes; one each second is all of them.
 
-        The sum over what is measured directly (commands by kind, blocks) and what is left of the
-        loop's time beside it. A kind that was never seen costs what the dearest seen one does.
+        The sum over what is measured directly (commands by kind, what is cold to them, blocks) and
+        what is left of the loop's time beside it. A kind that was never seen costs what the dearest
+        seen one does.
         """
-        spent = sum(count * law.mean_s for law, count in self._commands(work))
-        amounts = amounts_of(work) | {WORK: spent}
-        direct = spent if self.transition is None else self.transition.at(amounts)
-        return direct + sum(law.at(amounts) for law in (self.loop, self.blocks) if law is not None)
+        amounts = amounts_of(work)
+        direct = sum(count * self.command_s(kind) for kind, count in work.commands.items())
+        laws = (self.loop, self.cold, self.blocks)
+        return direct + sum(law.at(amounts) for law in laws if law is not None)
 
     def loop_replicates_s(self, work: Work) -> Vector:
         """Return the same by each replicate: how sure ``loop_s`` is."""
         amounts = amounts_of(work)
-        parts = [law.replicates_at(amounts) for law in (self.loop, self.blocks) if law is not None]
-        spent = _replicates(self._commands(work))
-        if self.transition is not None:
-            # What all kinds have in common was fitted to the same resamples: only how the kinds
-            # compare is left.
-            seen = [(law, float(law.n)) for law in self.services if _is_of_a_kind(law)]
-            together = _replicates(seen) / sum(count * law.mean_s for law, count in seen)
-            each = self.transition.replicates_at({WORK: 1.0})
-            spent = each * spent / together + self.transition.replicates_at(amounts)
-        return np.asarray(sum(parts, spent), dtype=np.float64)
+        laws = (self.loop, self.cold, self.blocks)
+        parts = [law.replicates_at(amounts) for law in laws if law is not None]
+        cold_s = self.cold.replicates_at(self._mean_command) if self.cold is not None else 0.0
+        for kind, count in work.commands.items():
+            if (law := self._law_of(kind)) is not None:
+                parts.append(count * np.maximum(np.asarray(law.replicates_s) - cold_s, 0.0))
+        return np.asarray(sum(parts, np.zeros(1)), dtype=np.float64)
 
-    def _commands(self, work: Work) -> list[tuple[ServiceLaw, float]]:
-        laws = [self.service(TRANSITION, kind) or self._dearest for kind in work.commands]
-        told = zip(laws, work.commands.values(), strict=True)
-        return [(law, count) for law, count in told if law is not None]
+    def command_s(self, kind: str) -> float:
+        """Return what one more command of ``kind`` takes in the transition, where all is warm."""
+        law = self._law_of(kind)
+        if law is None:
+            return 0.0
+        cold_s = self.cold.at(self._mean_command) if self.cold is not None else 0.0
+        return max(law.mean_s - cold_s, 0.0)
+
+    @property
+    def _mean_command(self) -> dict[str, float]:
+        """Return the blocks and the seconds for each command of the windows."""
+        commands = self.source.commands
+        if not commands:
+            return {}
+        return {"block": self.source.blocks / commands, "second": self.source.seconds / commands}
+
+    def _law_of(self, kind: str) -> ServiceLaw | None:
+        return self.service(TRANSITION, kind) or self._dearest
 
     @property
     def tells_work(self) -> bool:
@@ -156,17 +168,8 @@ class Calibration(msgspec.Struct, frozen=True):
 
     @property
     def _dearest(self) -> ServiceLaw | None:
-        seen = [law for law in self.services if _is_of_a_kind(law)]
+        seen = [law for law in self.services if law.stage == TRANSITION and law.kind != ANY]
         return max(seen, key=lambda law: law.mean_s, default=None)
-
-
-def _is_of_a_kind(law: ServiceLaw) -> bool:
-    return law.stage == TRANSITION and law.kind != ANY
-
-
-def _replicates(commands: Iterable[tuple[ServiceLaw, float]]) -> Vector:
-    parts = [count * np.asarray(law.replicates_s) for law, count in commands]
-    return np.asarray(sum(parts, np.zeros(1)), dtype=np.float64)
 
 
 def amounts_of(work: Work) -> dict[str, float]:
@@ -204,7 +207,7 @@ def calibrate(
         resamples,
     )
     kinds = tuple(kind_laws(used, resamples))
-    amounts[WORK] = _work(used, kinds)
+    amounts[_WORK] = _work(used, kinds)
     journal = _chosen(amounts, "block", "command")
     # Work comes before time: what grows with both is taken to grow with the load.
     each_process = _chosen(amounts, "command", "second", "block", "item")
@@ -212,11 +215,11 @@ def calibrate(
         source=_source(windows, load_max, loop),
         services=(*kinds, *stage_laws(used, resamples)),
         loop=loop,
-        transition=fit_linear(
+        cold=fit_linear(
             _column([sum(kind.total_ns for kind in window.kinds) for window in used], _NS),
-            _chosen(amounts, WORK, "block", "second"),
+            _chosen(amounts, _WORK, "block", "second"),
             resamples,
-        ),
+        ).without(_WORK),
         blocks=fit_linear(
             _column([window.blocks.total_ns for window in used], _NS),
             _chosen(amounts, "block", "command", "second"),

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from node.planner.calibration import VERSION, Calibration
+from node.planner.calibration import VERSION, Calibration, Work, amounts_of
 from node.planner.chain_law import ChainLaw
 from node.planner.checked import ANY_NUMBER, Range, read_checked
 from node.planner.flow_law import ArrivalLaw
@@ -35,6 +35,9 @@ RANGES: dict[str, Range] = {
     "version": (VERSION, VERSION),
 }
 """By the last part of the key; all other numbers must not be negative."""
+
+TERMS = tuple(amounts_of(Work(0, 0, 0, {}, 0)))
+"""Of the laws of work; those of the chain name kinds of commands."""
 
 
 def encode_calibration(calibration: Calibration) -> bytes:
@@ -82,11 +85,16 @@ def _law_faults(data: dict[str, Any]) -> Iterator[str]:
             yield from _service_faults(service, f"services[{place}]")
     processes = data.get("processes")
     named = {f"processes.{name}": law for name, law in _items(processes)}
-    named |= {name: data.get(name) for name in ("loop", "transition", "blocks", "journal")}
+    named |= {name: data.get(name) for name in ("loop", "cold", "blocks", "journal")}
     for key, raw in named.items():
         law, _ = read_checked(LinearLaw, raw, RANGES)
         if law is not None:
             yield from _linear_faults(law, key)
+            yield from (
+                f"{key}.terms: {term!r}, one of {', '.join(TERMS)} allowed"
+                for term in law.terms
+                if term not in TERMS
+            )
     yield from _replicate_faults(data, named)
     chain, _ = read_checked(ChainLaw, data.get("l1"), RANGES)
     if chain is not None:

@@ -38,7 +38,6 @@ from scipy.special import ndtri
 from node.planner.calibration import Calibration, Work, amounts_of
 from node.planner.laws import node_limit
 from node.planner.regression import LinearLaw
-from node.planner.service_law import TRANSITION
 from node.planner.waiting import erlang_c, lost_share
 
 Vector = NDArray[np.float64]
@@ -198,12 +197,11 @@ def _bounded(limit: Vector) -> Vector:
 def _group(calibration: Calibration, mix: FlowShape, around: Surroundings) -> float:
     """Return how many actions the largest block holds: by their work, and by the time they take."""
     by_work = around.block_work / mix.items
-    action_s = sum(
-        share * law.mean_s
-        for kind, share in mix.commands.items()
-        if (law := calibration.service(TRANSITION, kind)) is not None
-    )
-    return min(by_work, max(1.0, around.block_s_max / action_s)) if action_s > 0 else by_work
+    action_s = sum(share * calibration.command_s(kind) for kind, share in mix.commands.items())
+    if action_s <= 0:
+        return by_work
+    cold_s = calibration.cold.coefficient("block") if calibration.cold is not None else 0.0
+    return min(by_work, max(1.0, (around.block_s_max - cold_s) / action_s))
 
 
 def _ends(mix: FlowShape, around: Surroundings, group: float) -> tuple[Work, Work]:

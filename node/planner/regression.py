@@ -49,11 +49,22 @@ class LinearLaw(msgspec.Struct, frozen=True):
     def replicates_at(self, amounts: Mapping[str, float]) -> Vector:
         """Return y for ``amounts`` by each replicate: its distribution."""
         x = np.array([amounts.get(term, 0.0) for term in self.terms])
-        return np.asarray(np.asarray(self.replicates).reshape(-1, x.size) @ x, dtype=np.float64)
+        rows = np.asarray(self.replicates, dtype=np.float64).reshape(len(self.replicates), x.size)
+        return np.asarray(rows @ x, dtype=np.float64)
 
     def coefficient(self, term: str) -> float:
         """Return what one unit of ``term`` costs; 0 where the law does not have it."""
         return self.at({term: 1.0})
+
+    def without(self, term: str) -> "LinearLaw":
+        """Return what the other terms tell, fitted beside ``term``."""
+        kept = [place for place, name in enumerate(self.terms) if name != term]
+        return LinearLaw(
+            tuple(self.terms[place] for place in kept),
+            tuple(self.coefficients[place] for place in kept),
+            tuple(tuple(row[place] for place in kept) for row in self.replicates),
+            self.residual,
+        )
 
     def interval(self, amounts: Mapping[str, float], level: float = LEVEL) -> tuple[float, float]:
         """Return what y lies within, at this confidence."""

@@ -31,5 +31,4 @@ class LogSpan:
     def refused(self) -> None:
         """Note that there was none."""
         self._answers = 0
-        if not self.fewest:
-            self.blocks //= 2
+        self.blocks = max(self.blocks // 2, min(self._blocks_min, self._blocks_max))

@@ -22,9 +22,12 @@ def tables_of(found: Calibration) -> Iterator[Table]:
     yield _source_table(found)
     if found.services:
         yield _service_table(found.services)
-    laws = {"loop, beside them": found.loop, "transition": found.transition}
-    laws |= {"making blocks": found.blocks}
-    laws |= {"journal": found.journal}
+    laws = {
+        "loop, beside them": found.loop,
+        "cold commands": found.cold,
+        "making blocks": found.blocks,
+        "journal": found.journal,
+    }
     laws |= {f"process {name}": law for name, law in found.processes.items()}
     told = {name: law for name, law in laws.items() if law is not None and law.terms}
     if told:

@@ -25,6 +25,8 @@ from node.simulation.ramp.points import RampPoint
 
 _DECISIVE: Final = 2
 _LONG_STEP: Final = 1.2
+_NO_CHANCE: Final = 2
+"""More of the same answers than these are no chance: the knee is elsewhere."""
 
 
 class SearchLimits(msgspec.Struct, frozen=True):
@@ -160,6 +162,7 @@ class Staircase:
         self._limits = limits
         self._up: bool | None = None
         self._same = 0
+        self._step = _LONG_STEP
         self._around: list[float] = []
 
     def note(self, point: RampPoint) -> None:
@@ -170,15 +173,12 @@ class Staircase:
             self._around.append(self.rate)
         self._same = 1 if turned else self._same + 1
         self._up = up
-        step = self._step()
-        self.rate = min(self.rate * (step if up else 1 / step), self._limits.highest_per_s)
-
-    def _step(self) -> float:
-        if not self._around:
-            return _LONG_STEP
-        # Twice as far from the third of the same answers on, and twice as far again.
-        doubled = 2 ** max(self._same - _DECISIVE, 0)
-        return float(min(self._limits.resolution**doubled, _LONG_STEP))
+        if turned:
+            self._step = self._limits.resolution
+        elif self._same > _NO_CHANCE:
+            self._step = min(self._step**2, _LONG_STEP)
+        step = self._step if up else 1 / self._step
+        self.rate = min(self.rate * step, self._limits.highest_per_s)
 
     def knee(self) -> Knee:
         """Return the geometric mean of the rates since it first turned round, the next included.

@@ -119,6 +119,37 @@ def test_laws_of_different_resamples_are_refused() -> None:
     }
 
 
+def test_the_law_of_cold_commands_is_checked_like_the_others() -> None:
+    data = as_json(MEASURED)
+    data["cold"]["coefficients"] = []
+    data["cold"]["terms"] = ["block", "work"]
+    data["cold"]["replicates"] = data["cold"]["replicates"][:5]
+    assert faults_of(data) == {
+        "cold.coefficients",
+        "cold.terms",
+        "cold.replicates (their number)",
+    }
+
+
+def test_a_law_that_knows_of_no_term_tells_of_nothing() -> None:
+    data = as_json(MEASURED)
+    data["cold"] |= {"terms": [], "coefficients": []}
+    data["cold"]["replicates"] = [[] for _ in data["cold"]["replicates"]]
+    found = decode_calibration(msgspec.json.encode(data))
+    assert found.cold is not None
+    assert not found.cold.replicates_at({"block": 1.0}).any()
+
+
+def test_a_file_from_before_the_law_of_cold_commands_tells_their_means() -> None:
+    data = as_json(MEASURED)
+    del data["cold"]
+    found = decode_calibration(msgspec.json.encode(data))
+    assert found.cold is None
+    place = found.service("transition", "place")
+    assert place is not None
+    assert found.command_s("place") == place.mean_s
+
+
 def test_shapes_that_do_not_fit_are_told() -> None:
     data = as_json(TAPE)
     data["flow"]["arrivals"]["branching"] = [[[0.3], [0.2, 0.4]]]

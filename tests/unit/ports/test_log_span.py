@@ -10,6 +10,12 @@ def test_a_refused_span_is_halved_down_to_the_fewest() -> None:
         span.refused()
         seen.append((span.blocks, span.fewest))
     assert seen == [(20, False), (10, True), (10, True), (10, True)]
+    odd = LogSpan(19, blocks_min=10)
+    odd.refused()
+    assert odd.blocks == 10
+    small = LogSpan(4, blocks_min=10)
+    small.refused()
+    assert (small.blocks, small.fewest) == (4, True)
 
 
 def test_a_single_block_is_the_fewest_there_is() -> None:
