@@ -18,12 +18,12 @@ The loop shares the cores. It works for L of a second and waits for a core for L
 what all others take of c cores, C Erlang's probability that all are taken, and κ ``CROWDING``. It
 was measured on two cores; of other numbers it is known to be bounded, and no more. What is offered
 to it is ρ = L (1 + κ C), and the less an action takes of it, the nearer to 1 it may come before its
-lanes shed: ``waiting.lost_share``.
+lanes shed: ``waiting.lost_share_at_moving_speed``.
 
 What is fixed for a second, a block or a read is shared by more actions the higher the load is, so
 costs per action at low load must not be carried over. The calibration tells these parts from each
-other, and at the knee a block holds all that a turn takes: ``block_work``, what is applied in
-``block_s_max``, or what the lanes let through in ``turn_s_max``.
+other, and at the knee a block holds ``FILLED`` of the most that one can: ``block_work``, what is
+applied in ``block_s_max``, or what comes in ``turn_s_max``.
 """
 
 import math
@@ -38,7 +38,7 @@ from scipy.special import ndtri
 from node.planner.calibration import Calibration, Work, amounts_of
 from node.planner.laws import node_limit
 from node.planner.regression import LinearLaw
-from node.planner.waiting import erlang_c, lost_share
+from node.planner.waiting import erlang_c, lost_share_at_moving_speed
 
 Vector = NDArray[np.float64]
 
@@ -46,9 +46,16 @@ QUANTILES = (0.05, 0.5, 0.95)
 LOST = 0.02
 """The share of the arrivals that may be lost at the knee: the ramp's own definition of carried."""
 
-CROWDING = 1.35
+CROWDING = 1.3
 """For how long a thread that finds all cores taken waits for one, over how long it works until it
-is there again: measured in 111 windows at and past the knees of ten ramps, on two cores."""
+is there again: measured in 257 windows around the knees of eleven ramps, on two cores."""
+
+FILLED = 2 / 3
+"""What blocks hold at the knee on average, over the most that they can: 0.55 … 0.75 at eight."""
+
+UNSTEADY = 0.07
+"""How much a machine's speed moves over the seconds in which a queue settles, relative (σ): chosen
+so that the loop is told to be as busy at eleven knees as it was, on average."""
 
 MODEL_ERROR = 0.12
 """What moves between two measurements of one and the same node, as a relative standard deviation:
@@ -162,7 +169,7 @@ def predict_knee(
 def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> dict[str, Vector]:
     """Return each resource's limit in actions a second, by replicate."""
     group = _group(calibration, mix, around)
-    still, moving = _ends(mix, around, group)
+    still, moving = _ends(mix, _filled(calibration, mix, around, group))
     everyone = _everyone(calibration, around, still, moving)
     cores = around.cores if around.cores is not None else calibration.source.cores
     loop = _loop(calibration, still, moving)
@@ -204,15 +211,26 @@ def _group(calibration: Calibration, mix: FlowShape, around: Surroundings) -> fl
     return min(by_work, max(1.0, (around.block_s_max - cold_s) / action_s))
 
 
-def _ends(mix: FlowShape, around: Surroundings, group: float) -> tuple[Work, Work]:
-    """Return the work of a second without actions, and with one more action a second.
+def _filled(calibration: Calibration, mix: FlowShape, around: Surroundings, group: float) -> float:
+    """Return how many actions a block holds at the loop's limit, of at most ``group``.
 
-    At the knee a turn holds all it may, so blocks are those of full turns, and at least as many as
-    the longest turn allows.
+    Where less than a full block comes in the longest turn, it depends on the limit, and the limit
+    on it. By the laws themselves: all replicates have the blocks of their middle.
     """
-    still = mix.work(0.0, 1 / around.turn_s_max)
-    one = mix.work(1.0, 1 / around.turn_s_max + 1 / group)
-    return still, one
+
+    def missing(filled: float) -> float:
+        rate = _loop_limit_of_means(calibration, around, *_ends(mix, filled))
+        return FILLED * min(group, rate * around.turn_s_max) - filled
+
+    most = max(FILLED * group, 1.0)
+    if missing(most) >= 0:
+        return most
+    return float(brentq(missing, 1.0, most, rtol=1e-4)) if missing(1.0) > 0 else 1.0
+
+
+def _ends(mix: FlowShape, filled: float) -> tuple[Work, Work]:
+    """Return the work of a second without actions, and with one action, ``filled`` in a block."""
+    return mix.work(0.0, 0.0), mix.work(1.0, 1 / filled)
 
 
 def _loop(calibration: Calibration, still: Work, one: Work) -> tuple[Vector, Vector]:
@@ -225,12 +243,17 @@ def _process(law: LinearLaw, still: Work, one: Work) -> tuple[Vector, Vector]:
     return fixed, law.replicates_at(amounts_of(one)) - fixed
 
 
+def _sharers(calibration: Calibration, around: Surroundings) -> list[LinearLaw]:
+    """Return the laws of all that shares the machine, but in the background."""
+    of_node = [law for name, law in calibration.processes.items() if not works_in_background(name)]
+    return [*of_node, *around.beside.values()]
+
+
 def _everyone(
     calibration: Calibration, around: Surroundings, still: Work, one: Work
 ) -> tuple[Vector, Vector]:
-    """Return what all that shares the machine takes, but in the background: fixed, each action."""
-    of_node = [law for name, law in calibration.processes.items() if not works_in_background(name)]
-    parts = [_process(law, still, one) for law in (*of_node, *around.beside.values())]
+    """Return what all of them take: fixed, and for each action."""
+    parts = [_process(law, still, one) for law in _sharers(calibration, around)]
     length = max((fixed.size for fixed, _ in parts), default=1)
     return (
         sum((_spread(part, length) for part, _ in parts), np.zeros(length)),
@@ -256,6 +279,19 @@ def _loop_limits(
     )
 
 
+def _loop_limit_of_means(
+    calibration: Calibration, around: Surroundings, still: Work, one: Work
+) -> float:
+    """Return the loop's limit by the laws themselves, without their replicates."""
+    laws = _sharers(calibration, around)
+    cores = around.cores if around.cores is not None else calibration.source.cores
+    fixed, own = (calibration.loop_s(work) for work in (still, one))
+    still_all, all_of_it = (sum(law.at(amounts_of(work)) for law in laws) for work in (still, one))
+    each = own - fixed
+    others = max(still_all - fixed, 0.0), max(all_of_it - still_all - each, 0.0)
+    return _loop_limit((fixed, each), others, cores, around.turn_s_max)
+
+
 def _loop_limit(
     loop: tuple[float, float], others: tuple[float, float], cores: int, patience_s: float
 ) -> float:
@@ -271,14 +307,17 @@ def _loop_limit(
         slower = 1 + waiting_share(others[0] + rate * others[1], cores)
         offered = (fixed + rate * each) * slower
         # Nothing to do and nothing lost.
-        return LOST - (lost_share(offered, each * slower, patience_s) if offered > 0 else 0.0)
+        service_s = each * slower
+        return LOST - (
+            lost_share_at_moving_speed(offered, service_s, patience_s, UNSTEADY)
+            if offered > 0
+            else 0.0
+        )
 
     if spare(0.0) <= 0:
         return 0.0
     # Past it more is lost than that, whatever the patience.
-    alone = (1 / (1 - LOST) - fixed) / each
-    # Where next to nobody is waited for, rounding decides the sign at the end.
-    return alone if spare(alone) >= 0 else float(brentq(spare, 0.0, alone))
+    return float(brentq(spare, 0.0, (1 / (1 - LOST) - fixed) / each))
 
 
 def waiting_share(others: float, cores: int) -> float:

@@ -1,21 +1,27 @@
 """How long an action takes below the knee, from what it took well below it.
 
-What comes to a server that is busy for a share u of its time waits longer than t with probability
+Half of all wait for no more than what is before them: a turn of the loop, in which whatever came
+meanwhile is worked off together. A turn that begins with F to do, and each second of which brings
+ρ more, lasts F / (1 − ρ) (the cycle of gated service: Takagi 1986). So, with ρ what the load adds,
+
+    D_½ = a + g ρ / (1 − ρ),   ρ = u_knee λ / knee
+
+One in a hundred meets more than that: a batch or a block that others take the cores for. What comes
+to a server that is busy for a share u of its time waits longer than t with probability
 
     P(W > t) = u e^(−(1 − u) t / G)
 
 exactly where service times are exponential (M/M/1, G their mean: Erlang 1909), and for any queue in
-heavy traffic (Kingman 1961). So nobody waits but the share u, and the quantile q of the delay is
+heavy traffic (Kingman 1961). Nobody waits but the share u, so the quantile q of the delay is
 
     D_q = a_q + g_q [ln(u / (1 − q))]⁺ / (1 − u)
 
-a_q is what no load changes (pipes, sockets, fsync); g_q what holds an action up: whatever is before
-it on the loop, and a batch or a block that others take the cores for. Both are fitted.
+a is what no load changes (pipes, sockets, fsync), g what holds an action up. Both are fitted.
 
-The loop is busy for far more than λ / knee: at a low load each action pays for a block of its own,
-at a high one blocks are shared. At the knee it idles for what chance leaves it (``full``: told by
-``waiting.carried_utilization``), and from ``IDLE_FROM`` of it on what it idles besides falls in one
-line, 1 − u = 1 − full + κ (1 − λ / knee), with κ read off the windows.
+The loop is busy for far more than ρ: at a low load each action pays for a block of its own, at a
+high one blocks are shared. At the knee it idles for what chance leaves it (1 − u_knee: told by
+``waiting.carried_utilization``), and from ``IDLE_FROM`` of it on the idle time falls by the same
+factor for each step up, 1 − u = (1 − u_knee) e^(b (1 − λ / knee)), with b read off the windows.
 """
 
 import math
@@ -28,15 +34,15 @@ import numpy as np
 from scipy.optimize import nnls
 
 POINTS_MIN: Final = 3
-IDLE_FROM: Final = 0.3
-"""The share of the knee from which on the idle time falls in one line with the load."""
+IDLE_FROM: Final = 0.25
+"""The share of the knee from which on the logarithm of the idle time falls in one line."""
 TOLD_FROM: Final = 0.2
-"""The lowest share of the knee at which a delay is told: there the line is nearly right."""
+"""The lowest share of the knee at which a delay is told: there the idle time is nearly right."""
 BUSY_MAX: Final = 0.98
 """A window's own share may be told as all of it: chance, as its load is below half."""
 FULL_MAX: Final = 0.999
 """Where a loop is never idle, no delay has an end."""
-QUANTILES: Final = {"p50": 0.5, "p99": 0.99}
+TAIL: Final = 0.99
 
 
 class DelayPoint(msgspec.Struct, frozen=True):
@@ -51,33 +57,47 @@ class DelayPoint(msgspec.Struct, frozen=True):
 
 
 class DelayLaw(msgspec.Struct, frozen=True):
-    """D = ``still_ms`` + ``growth_ms`` [ln(u / (1 − q))]⁺ / (1 − u), of the quantile q."""
+    """D = ``still_ms`` + ``growth_ms`` · growth, which each quantile has of its own."""
 
-    quantile: float
     still_ms: float
     growth_ms: float
 
-    def at(self, busy: float) -> float:
-        """Return milliseconds where the loop is ``busy`` for that share."""
-        return self.still_ms + self.growth_ms * _growth(self.quantile, busy)
+    def at(self, growth: float) -> float:
+        """Return milliseconds."""
+        return self.still_ms + self.growth_ms * growth
 
 
 class DelayLaws(msgspec.Struct, frozen=True):
-    """The laws by the name of their quantile; ``full`` is u at the knee, and ``idle`` is κ."""
+    """The laws of the two quantiles; ``full`` is u at the knee, and ``fall`` is b."""
 
     full: float
-    idle: float
-    quantiles: dict[str, DelayLaw]
+    fall: float
+    p50: DelayLaw
+    p99: DelayLaw
 
     def at(self, load: float) -> dict[str, float]:
-        """Return milliseconds at ``load``, a share of the knee.
+        """Return milliseconds at ``load``, a share of the knee, by the name of the quantile.
 
         Raises ``ValueError`` from the knee on, and below ``TOLD_FROM`` of it.
         """
         if not TOLD_FROM <= load < 1:
             raise ValueError(f"a delay is told from {TOLD_FROM:.0%} of the knee to it, not {load}")
-        busy = self.full - self.idle * (1 - load)
-        return {name: law.at(busy) for name, law in self.quantiles.items()}
+        busy = 1 - (1 - self.full) * math.exp(self.fall * (1 - load))
+        return {
+            "p50": self.p50.at(_turn_growth(self.full * load)),
+            "p99": self.p99.at(_tail_growth(busy)),
+        }
+
+
+def _turn_growth(utilization: float) -> float:
+    """Return ρ / (1 − ρ): how much longer a turn is than one in which nothing else comes."""
+    return utilization / (1 - utilization)
+
+
+def _tail_growth(busy: float) -> float:
+    """Return [ln(u / (1 − q))]⁺ / (1 − u) for q = ``TAIL``."""
+    waits = busy / (1 - TAIL)
+    return math.log(waits) / (1 - busy) if waits > 1 else 0.0
 
 
 def fit_delays(points: Sequence[DelayPoint], knee_per_s: float, full: float) -> DelayLaws:
@@ -93,37 +113,31 @@ def fit_delays(points: Sequence[DelayPoint], knee_per_s: float, full: float) -> 
         raise ValueError(f"{POINTS_MIN} points and a knee are needed")
     if any(not 0 <= point.rate < knee_per_s for point in points):
         raise ValueError("every point lies below the knee")
-    if any(not point.delay_ms.get(name, 0.0) > 0 for point in points for name in QUANTILES):
+    if any(not point.delay_ms.get(name, 0.0) > 0 for point in points for name in ("p50", "p99")):
         raise ValueError("every delay takes its time")
     full = min(full, FULL_MAX)
+    loads = [point.rate / knee_per_s for point in points]
     busy = [min(point.busy, BUSY_MAX) for point in points]
-    idle = [
-        (full - share) / (1 - point.rate / knee_per_s)
-        for point, share in zip(points, busy, strict=True)
-        if point.rate >= IDLE_FROM * knee_per_s
+    falls = [
+        math.log((1 - share) / (1 - full)) / (1 - load)
+        for load, share in zip(loads, busy, strict=True)
+        if load >= IDLE_FROM
     ]
-    if not idle:
+    if not falls:
         raise ValueError(f"a point at {IDLE_FROM:.0%} of the knee or above is needed")
     return DelayLaws(
         full,
-        # A loop is never idle for more than what its load leaves it.
-        min(max(fmean(idle), 0.0), full),
-        {
-            name: _law(quantile, busy, [point.delay_ms[name] for point in points])
-            for name, quantile in QUANTILES.items()
-        },
+        # Where delays are told, a loop is never idle for more than all of its time.
+        min(max(fmean(falls), 0.0), -math.log(1 - full) / (1 - TOLD_FROM)),
+        _law(
+            [_turn_growth(full * load) for load in loads],
+            [point.delay_ms["p50"] for point in points],
+        ),
+        _law([_tail_growth(share) for share in busy], [point.delay_ms["p99"] for point in points]),
     )
 
 
-def _law(quantile: float, busy: Sequence[float], delays: Sequence[float]) -> DelayLaw:
-    rows = [
-        (1 / delay, _growth(quantile, share) / delay)
-        for share, delay in zip(busy, delays, strict=True)
-    ]
+def _law(growths: Sequence[float], delays: Sequence[float]) -> DelayLaw:
+    rows = [(1 / delay, growth / delay) for growth, delay in zip(growths, delays, strict=True)]
     (still_ms, growth_ms), _ = nnls(np.array(rows), np.ones(len(rows)))
-    return DelayLaw(quantile, float(still_ms), float(growth_ms))
-
-
-def _growth(quantile: float, busy: float) -> float:
-    waits = busy / (1 - quantile)
-    return math.log(waits) / (1 - busy) if waits > 1 else 0.0
+    return DelayLaw(float(still_ms), float(growth_ms))

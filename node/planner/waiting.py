@@ -12,10 +12,17 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
 from scipy.optimize import brentq
 
 _STILL: Final = 1e-9
 """A pull at which the two ends cut off as much as none does."""
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+_NORMAL: Final[tuple[tuple[float, float], ...]] = tuple(
+    zip(_NODES.tolist(), (_WEIGHTS / _WEIGHTS.sum()).tolist(), strict=True)
+)
+"""A standard normal variable as so many values with their probabilities (Gauss and Hermite)."""
 
 
 class UnstableLoad(ValueError):
@@ -133,15 +140,28 @@ def lost_share(utilization: float, service_s: float, patience_s: float) -> float
     return min(lost, 1.0)
 
 
-def carried_utilization(service_s: float, patience_s: float, lost: float) -> float:
-    """Return the ρ of which ``lost`` is lost, by ``lost_share``; 1 / (1 − ``lost``) at most."""
-    highest = 1 / (1 - lost)
-    if lost_share(highest, service_s, patience_s) <= lost:
-        return highest
-    return float(
-        brentq(
-            lambda utilization: lost_share(utilization, service_s, patience_s) - lost,
-            1e-9,
-            highest,
-        )
+def lost_share_at_moving_speed(
+    utilization: float, service_s: float, patience_s: float, spread: float
+) -> float:
+    """Return ``lost_share`` of a server whose speed moves, more slowly than its queue.
+
+    Services take e^(σZ) times as long, Z a normal variable and σ ``spread``; what comes is then so
+    many times as much to do. Near the limit slow moments lose more than fast ones make good.
+    """
+    return sum(
+        weight * lost_share(utilization * slower, service_s * slower, patience_s)
+        for slower, weight in ((math.exp(spread * node), weight) for node, weight in _NORMAL)
     )
+
+
+def carried_utilization(service_s: float, patience_s: float, lost: float, spread: float) -> float:
+    """Return the ρ of which ``lost`` is lost at a speed that moves by ``spread``.
+
+    It is 1 / (1 − ``lost``) at most.
+    """
+
+    def spare(utilization: float) -> float:
+        return lost - lost_share_at_moving_speed(utilization, service_s, patience_s, spread)
+
+    highest = 1 / (1 - lost)
+    return highest if spare(highest) >= 0 else float(brentq(spare, 1e-9, highest))

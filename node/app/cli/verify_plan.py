@@ -3,7 +3,7 @@
     climb:  rates from a tiny one up, while nothing is half busy ─▶ about where the knee lies
     turns:  a window below half load ─▶ calibration ─▶ the knee, and how delays grow
             a window of the ramp, up and down around the knee ─▶ measured
-            now and then a window at a share of the knee ─▶ delays
+            a window at a share of the knee, by turns of three ─▶ delays
     ─▶ verdict
 
 A machine that is shared has many speeds and keeps none for long: between quiet hours and a ramp
@@ -57,7 +57,7 @@ TURNS: Final = 28
 TURNS_MIN: Final = 14
 TURNS_MAX: Final = 1_000
 WITHIN_S_A_TURN: Final = 60.0
-"""What a turn may take; it takes about 17 s."""
+"""What a turn may take; it takes about 26 s."""
 WITHIN_S: Final = 600.0
 """What starting and the way up may take besides, for each mix."""
 _MS_PER_S: Final = 1_000
@@ -83,7 +83,9 @@ NodeDataOption = Annotated[
 ]
 TurnsOption = Annotated[
     int,
-    typer.Option(min=TURNS_MIN, max=TURNS_MAX, help="Windows below half load, and of the ramp."),
+    typer.Option(
+        min=TURNS_MIN, max=TURNS_MAX, help="Windows below half load, of the ramp, and for delays."
+    ),
 ]
 VerifyOption = Annotated[
     bool, typer.Option("--verify", help="Predict a node's knee from its quiet hours; ramp it.")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from statistics import geometric_mean
+from statistics import median
 from typing import Final
 
 from node.app.cli.verify_quiet import (
@@ -22,7 +22,7 @@ from node.app.cli.verify_windows import (
     strangers_of,
     utilization_of,
 )
-from node.planner.predict import LOST, predict_knee
+from node.planner.predict import LOST, UNSTEADY, predict_knee
 from node.planner.responses import TOLD_FROM, DelayLaws, DelayPoint, fit_delays
 from node.planner.verification import DelayCheck, MixVerdict, delay_check, verdict_of
 from node.planner.waiting import carried_utilization
@@ -35,8 +35,6 @@ from node.types.errors import MeasurementInvalid
 
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
 """Of the knee as it is known so far: where delays are measured, one of them at a time."""
-DELAYS_EACH: Final = 3
-"""Turns from one of them to the next."""
 
 
 class Turns:
@@ -51,18 +49,18 @@ class Turns:
         self._delayed: list[list[RampPoint]] = [[] for _ in DELAY_SHARES]
 
     async def take(self, turn: int, wanted: Wanted) -> None:
-        """Measure ``wanted``, a rate about the knee, and now and then one at which delays count."""
+        """Measure ``wanted``, a rate about the knee, and one at which delays count."""
         quiet = self._quiet.ones if wanted.cluster == 1 else self._quiet.clusters
         quiet.append(await undisturbed(self._running, wanted))
         point = (await self._running.measure(self._stairs.rate)).point
         self._stairs.note(point)
         self._ramped.append(point)
-        between, place = divmod(turn, DELAYS_EACH)
-        if not place:
-            share = DELAY_SHARES[between % len(DELAY_SHARES)]
-            rate = share * self._stairs.rate
-            delayed = await self._running.measure(rate, share=share, window_s=OVER_S)
-            self._delayed[between % len(DELAY_SHARES)].append(delayed.point)
+        place = turn % len(DELAY_SHARES)
+        share = DELAY_SHARES[place]
+        delayed = await self._running.measure(
+            share * self._stairs.rate, share=share, window_s=OVER_S
+        )
+        self._delayed[place].append(delayed.point)
 
     def verdict(self, mix: Mix, ones: list[Measured], first_per_s: float) -> MixVerdict:
         """Predict from what was quiet in the turns, and compare.
@@ -119,7 +117,7 @@ def delay_laws(ones: Sequence[Measured], knee_per_s: float, patience_s: float) -
         if measured.point.offered_per_s < HALF * knee_per_s
     ]
     # Of what is offered at the knee a part is lost, and the rest keeps the loop busy.
-    full = (1 - LOST) * carried_utilization(1 / knee_per_s, patience_s, LOST)
+    full = (1 - LOST) * carried_utilization(1 / knee_per_s, patience_s, LOST, UNSTEADY)
     try:
         return fit_delays(points, knee_per_s, full)
     except ValueError:
@@ -131,23 +129,23 @@ def delay_checks(
 ) -> tuple[DelayCheck, ...]:
     """Compare ``delayed`` with ``laws``, each at the load that it was of the measured knee.
 
-    Points of one load count as their geometric mean. The error of the knee
-    has a figure of its own, and would count twice at one and the same rate. What turns out to lie
-    past the knee is left out, and all of it without laws.
+    Of points of one load the medians count: one in which the machine stood still has a p99 that
+    tells of nothing else. The error of the knee has a figure of its own, and would count twice at
+    one and the same rate. What turns out to lie past the knee is left out, and all without laws.
     """
     found = []
     for points in delayed:
-        rate = geometric_mean(point.wanted_per_s for point in points)
+        rate = median(point.wanted_per_s for point in points)
         load = rate / knee_per_s
         if laws is not None and TOLD_FROM <= load < 1:
-            found.append(delay_check(load, rate, laws.at(load), _means_ms(points)))
+            found.append(delay_check(load, rate, laws.at(load), _medians_ms(points)))
     return tuple(found)
 
 
-def _means_ms(points: Sequence[RampPoint]) -> dict[str, float]:
-    known = [{name: ms for name, ms in each.delay_ms.items() if ms} for each in points]
-    return {
-        name: geometric_mean(each[name] for each in known)
-        for name in known[0]
-        if all(name in each for each in known)
-    }
+def _medians_ms(points: Sequence[RampPoint]) -> dict[str, float]:
+    known: dict[str, list[float]] = {}
+    for point in points:
+        for name, ms in point.delay_ms.items():
+            if ms:
+                known.setdefault(name, []).append(ms)
+    return {name: median(values) for name, values in known.items()}

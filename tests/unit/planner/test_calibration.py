@@ -8,7 +8,7 @@ import pytest
 
 from node.capacity.histogram import BUCKETS, Histogram
 from node.capacity.telemetry import HistogramCounts, Telemetry
-from node.planner.calibration import Calibration, Work, calibrate
+from node.planner.calibration import Calibration, Work, amounts_of, calibrate
 from node.planner.calibration_file import decode_calibration, encode_calibration
 from node.planner.regression import fit_linear, interval_of, resamples_of, told_apart
 from node.planner.service_law import SAMPLE, sample_of
@@ -209,6 +209,17 @@ def test_what_windows_cannot_tell_apart_is_noted() -> None:
     truth = true_loop_s(singles, Work(1.0, 3_000, 60, {"place": 3_000.0}, 3_000))
     work = Work(1.0, 3_000, 60, {"place": 3_000.0}, 3_000)
     assert found.loop_s(work) == pytest.approx(truth, rel=0.1)
+
+
+def test_what_blocks_share_is_told_only_from_blocks_that_hold_enough() -> None:
+    small = calibrated(7)
+    assert small.loop is not None
+    assert "shared" not in small.loop.terms
+    assert any("too few to tell what those of 16 and more share" in n for n in small.source.notes)
+    work = Work(1.0, 96.0, 3.0, {}, 0.0)
+    # The k-th of a block of 32 pays a k-th part: 4.06 times what the first of it does.
+    assert amounts_of(work)["shared"] == pytest.approx(3 * 4.06, rel=0.15)
+    assert amounts_of(Work(1.0, 0.0, 0.0, {}, 0.0))["shared"] == 0.0
 
 
 def test_a_kind_that_was_never_seen_costs_as_the_dearest() -> None:

@@ -5,15 +5,15 @@ from random import Random
 
 import pytest
 
-from node.planner.responses import IDLE_FROM, QUANTILES, DelayPoint, fit_delays
+from node.planner.responses import IDLE_FROM, TAIL, TOLD_FROM, DelayPoint, fit_delays
 
 KNEE = 8_000.0
 LOADS = (0.01, 0.05, 0.2, 0.3, 0.34, 0.42)
-IDLE = 0.4
+FALL = 2.5
 FULL = 0.95
 
 
-def waits_ms(quantile: float, busy: float, service_ms: float) -> float:
+def wait_ms(quantile: float, busy: float, service_ms: float) -> float:
     """Return the quantile of the wait of M/M/1, by halving what its law says of it."""
     low, high = 0.0, 1e6
     for _ in range(80):
@@ -23,39 +23,51 @@ def waits_ms(quantile: float, busy: float, service_ms: float) -> float:
     return low
 
 
-def point(
-    load: float, service_ms: float = 1.5, idle: float = IDLE, full: float = FULL
-) -> DelayPoint:
-    """Return what is seen of a loop that idles for ``idle`` of what its load leaves it."""
-    busy = full - idle * (1 - load)
-    delays = {name: 3.0 + waits_ms(q, busy, service_ms) for name, q in QUANTILES.items()}
+def turn_ms(utilization: float, first_ms: float) -> float:
+    """Return how long a turn lasts that begins with ``first_ms``, by what comes in each next part.
+
+    While the first part is worked off, more comes, and while that is, more again.
+    """
+    total, part = 0.0, first_ms
+    while part > 1e-9 * first_ms:
+        total += part
+        part *= utilization
+    return total
+
+
+def point(load: float, *, service_ms: float = 1.5, first_ms: float = 4.0) -> DelayPoint:
+    """Return what is seen of a loop whose idle time falls by e^``FALL`` up to the knee."""
+    busy = 1 - (1 - FULL) * math.exp(FALL * (1 - load))
+    delays = {
+        "p50": 2.0 + turn_ms(FULL * load, first_ms) - first_ms,
+        "p99": 3.0 + wait_ms(TAIL, busy, service_ms),
+    }
     return DelayPoint(load * KNEE, busy, delays)
 
 
 def test_what_is_seen_below_half_load_tells_the_delay_above_it() -> None:
     laws = fit_delays([point(load) for load in LOADS], KNEE, FULL)
-    assert laws.idle == pytest.approx(IDLE)
+    assert laws.fall == pytest.approx(FALL)
     for load in (0.3, 0.6, 0.8, 0.95):
         assert laws.at(load) == pytest.approx(point(load).delay_ms)
-    assert laws.quantiles["p99"].growth_ms == pytest.approx(1.5)
+    assert laws.p50.growth_ms == pytest.approx(4.0)
+    assert laws.p99.growth_ms == pytest.approx(1.5)
 
 
-def test_a_queue_that_pays_for_every_action_alike_is_one_too() -> None:
-    # M/M/1 itself: it idles for just what its load leaves, and at a low one nobody in two waits.
-    laws = fit_delays([point(load, idle=1.0, full=1.0) for load in LOADS], KNEE, 1.0)
-    assert laws.at(0.4)["p50"] == pytest.approx(3.0, rel=0.01)
-    assert laws.at(0.4)["p99"] == pytest.approx(
-        point(0.4, idle=1.0, full=1.0).delay_ms["p99"], rel=0.01
-    )
+def test_where_less_than_one_in_a_hundred_waits_the_tail_is_what_no_load_changes() -> None:
+    # By the formula without its lower bound, so idle a loop would make a tail that much shorter.
+    idle = [DelayPoint(10.0, 0.0001, {"p50": 2.0, "p99": 3.0}) for _ in range(20)]
+    laws = fit_delays([*idle, *(point(load) for load in LOADS)], KNEE, FULL)
+    assert (laws.p99.still_ms, laws.p99.growth_ms) == pytest.approx((3.0, 1.5))
 
 
-def test_the_idle_time_is_read_where_it_falls_in_one_line() -> None:
-    # Below, each action pays for a block of its own: the loop is busier than the line says.
+def test_the_idle_time_is_read_where_its_logarithm_falls_in_one_line() -> None:
+    # Below, each action pays for a block of its own, and the loop is as busy as that makes it.
     low = [
         DelayPoint(load * KNEE, 4 * load, {"p50": 3.0, "p99": 9.0}) for load in (0.02, 0.1, 0.15)
     ]
     high = [point(load) for load in (0.3, 0.34, 0.42)]
-    assert fit_delays([*low, *high], KNEE, FULL).idle == pytest.approx(IDLE)
+    assert fit_delays([*low, *high], KNEE, FULL).fall == pytest.approx(FALL)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -81,8 +93,14 @@ def test_delays_that_fall_with_the_load_are_taken_as_still() -> None:
         for rate in (100.0, 2_000.0, 3_000.0)
     ]
     laws = fit_delays(falling, KNEE, FULL)
-    assert laws.quantiles["p50"].growth_ms == 0.0
+    assert laws.p50.growth_ms == 0.0
     assert 6.0 <= laws.at(0.9)["p50"] <= 9.0
+
+
+def test_a_loop_that_is_idle_below_is_not_told_to_be_more_than_idle() -> None:
+    idle = [DelayPoint(load * KNEE, 0.0, {"p50": 3.0, "p99": 9.0}) for load in (0.1, 0.3, 0.42)]
+    laws = fit_delays(idle, KNEE, FULL)
+    assert (1 - FULL) * math.exp(laws.fall * (1 - TOLD_FROM)) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("load", [1.0, 2.0, -1.0, 0.1, math.nan])

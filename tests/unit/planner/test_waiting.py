@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from random import Random
+from statistics import NormalDist, fmean
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from node.planner.waiting import (
     carried_utilization,
     erlang_c,
     lost_share,
+    lost_share_at_moving_speed,
     priority_mean_waits_s,
 )
 
@@ -134,8 +136,37 @@ def test_more_is_lost_the_more_comes_and_the_less_can_wait() -> None:
             lost_share(*wrong)
 
 
+@pytest.mark.parametrize("utilization", [0.8, 0.97, 1.05])
+@pytest.mark.parametrize("service_s", [0.0002, 0.002])
+def test_what_a_server_loses_whose_speed_moves_is_the_mean_over_its_speeds(
+    utilization: float, service_s: float
+) -> None:
+    # The mean over ten thousand speeds that are equally likely.
+    normal = NormalDist(0.0, 0.06)
+    speeds = [math.exp(normal.inv_cdf((place + 0.5) / 10_000)) for place in range(10_000)]
+    seen = fmean(lost_share(utilization * slow, service_s * slow, 0.02) for slow in speeds)
+    told = lost_share_at_moving_speed(utilization, service_s, 0.02, 0.06)
+    assert told == pytest.approx(seen, abs=0.0005)
+    # Slow moments lose more than fast ones can make good.
+    assert told > lost_share(utilization, service_s, 0.02)
+
+
+def test_a_server_whose_speed_does_not_move_loses_what_it_did() -> None:
+    told = lost_share_at_moving_speed(0.97, 0.002, 0.02, 0.0)
+    assert told == pytest.approx(lost_share(0.97, 0.002, 0.02))
+
+
+@pytest.mark.parametrize("service_s", [1e-7, 2e-4, 2e-3, 0.02])
+def test_the_more_a_speed_moves_the_less_full_a_server_may_be(service_s: float) -> None:
+    found = [carried_utilization(service_s, 0.02, 0.02, spread) for spread in (0.0, 0.03, 0.1)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > found[1] > found[2]
+    lost = lost_share_at_moving_speed(found[2], service_s, 0.02, 0.1)
+    assert lost == pytest.approx(0.02, rel=1e-3)
+
+
 @pytest.mark.parametrize("service_s", [1e-7, 2e-4, 2e-3, 0.02, 1.0])
 def test_what_may_be_lost_says_how_full_a_server_may_be(service_s: float) -> None:
-    found = carried_utilization(service_s, 0.02, 0.02)
+    found = carried_utilization(service_s, 0.02, 0.02, 0.0)
     assert 0 < found <= 1 / 0.98
     assert lost_share(found, service_s, 0.02) == pytest.approx(0.02, rel=1e-3)
