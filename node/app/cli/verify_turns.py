@@ -35,6 +35,8 @@ from node.types.errors import MeasurementInvalid
 
 DELAY_SHARES: Final = (0.3, 0.6, 0.8)
 """Of the knee as it is known so far: where delays are measured, one of them at a time."""
+DELAYS_EACH: Final = 2
+"""Turns from one of them to the next."""
 
 
 class Turns:
@@ -49,18 +51,19 @@ class Turns:
         self._delayed: list[list[RampPoint]] = [[] for _ in DELAY_SHARES]
 
     async def take(self, turn: int, wanted: Wanted) -> None:
-        """Measure ``wanted``, a rate about the knee, and one at which delays count."""
+        """Measure ``wanted``, a rate about the knee, and now and then one at which delays count."""
         quiet = self._quiet.ones if wanted.cluster == 1 else self._quiet.clusters
         quiet.append(await undisturbed(self._running, wanted))
         point = (await self._running.measure(self._stairs.rate)).point
         self._stairs.note(point)
         self._ramped.append(point)
-        place = turn % len(DELAY_SHARES)
-        share = DELAY_SHARES[place]
-        delayed = await self._running.measure(
-            share * self._stairs.rate, share=share, window_s=OVER_S
-        )
-        self._delayed[place].append(delayed.point)
+        between, rest = divmod(turn, DELAYS_EACH)
+        if not rest:
+            place = between % len(DELAY_SHARES)
+            share = DELAY_SHARES[place]
+            rate = share * self._stairs.rate
+            delayed = await self._running.measure(rate, share=share, window_s=OVER_S)
+            self._delayed[place].append(delayed.point)
 
     def verdict(self, mix: Mix, ones: list[Measured], first_per_s: float) -> MixVerdict:
         """Predict from what was quiet in the turns, and compare.

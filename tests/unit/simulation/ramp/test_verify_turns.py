@@ -101,8 +101,8 @@ async def test_what_is_predicted_is_what_is_measured(off: float) -> None:
     assert found.calibrated_below <= 0.5
     assert found.holds
     assert len(found.delays) == len(DELAY_SHARES)
-    # Every turn has a window of each kind, and one at which delays count.
-    assert len(ramp.asked) == 3 * 28
+    # Every turn has a window of each kind, and every other one more.
+    assert len(ramp.asked) == 2 * 28 + 14
     assert Counter(size for _, size in ramp.asked)[32] == 8
 
 
