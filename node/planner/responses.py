@@ -4,7 +4,7 @@ Half of all wait for no more than what is before them: a turn of the loop, in wh
 meanwhile is worked off together. A turn that begins with F to do, and each second of which brings
 ρ more, lasts F / (1 − ρ) (the cycle of gated service: Takagi 1986). So, with ρ what the load adds,
 
-    D_½ = a + g ρ / (1 − ρ),   ρ = u_knee λ / knee
+    D_½ = a + g ρ / (1 − ρ),   ρ = ``GATHERED`` λ / knee
 
 One in a hundred meets more than that: a batch or a block that others take the cores for. What comes
 to a server that is busy for a share u of its time waits longer than t with probability
@@ -43,6 +43,9 @@ BUSY_MAX: Final = 0.98
 FULL_MAX: Final = 0.999
 """Where a loop is never idle, no delay has an end."""
 TAIL: Final = 0.99
+GATHERED: Final = 0.9
+"""ρ at the knee. Lanes shed before turns grow for ever: there they last about ten times as long as
+an empty one (13 ms over 1.2 with single orders and cancels; 9 over 2.2 with bulks of 20)."""
 
 
 class DelayPoint(msgspec.Struct, frozen=True):
@@ -84,14 +87,14 @@ class DelayLaws(msgspec.Struct, frozen=True):
             raise ValueError(f"a delay is told from {TOLD_FROM:.0%} of the knee to it, not {load}")
         busy = 1 - (1 - self.full) * math.exp(self.fall * (1 - load))
         return {
-            "p50": self.p50.at(_turn_growth(self.full * load)),
+            "p50": self.p50.at(_turn_growth(load)),
             "p99": self.p99.at(_tail_growth(busy)),
         }
 
 
-def _turn_growth(utilization: float) -> float:
-    """Return ρ / (1 − ρ): how much longer a turn is than one in which nothing else comes."""
-    return utilization / (1 - utilization)
+def _turn_growth(load: float) -> float:
+    """Return ρ / (1 − ρ): by how many of its own lengths an empty turn has become longer."""
+    return GATHERED * load / (1 - GATHERED * load)
 
 
 def _tail_growth(busy: float) -> float:
@@ -130,7 +133,7 @@ def fit_delays(points: Sequence[DelayPoint], knee_per_s: float, full: float) -> 
         # Where delays are told, a loop is never idle for more than all of its time.
         min(max(fmean(falls), 0.0), -math.log(1 - full) / (1 - TOLD_FROM)),
         _law(
-            [_turn_growth(full * load) for load in loads],
+            [_turn_growth(load) for load in loads],
             [point.delay_ms["p50"] for point in points],
         ),
         _law([_tail_growth(share) for share in busy], [point.delay_ms["p99"] for point in points]),

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from node.planner.responses import IDLE_FROM, TAIL, TOLD_FROM, DelayPoint, fit_delays
+from node.planner.responses import GATHERED, IDLE_FROM, TAIL, TOLD_FROM, DelayPoint, fit_delays
 
 KNEE = 8_000.0
 LOADS = (0.01, 0.05, 0.2, 0.3, 0.34, 0.42)
@@ -39,7 +39,7 @@ def point(load: float, *, service_ms: float = 1.5, first_ms: float = 4.0) -> Del
     """Return what is seen of a loop whose idle time falls by e^``FALL`` up to the knee."""
     busy = 1 - (1 - FULL) * math.exp(FALL * (1 - load))
     delays = {
-        "p50": 2.0 + turn_ms(FULL * load, first_ms) - first_ms,
+        "p50": 2.0 + turn_ms(GATHERED * load, first_ms) - first_ms,
         "p99": 3.0 + wait_ms(TAIL, busy, service_ms),
     }
     return DelayPoint(load * KNEE, busy, delays)
