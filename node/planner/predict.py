@@ -212,7 +212,7 @@ def _group(calibration: Calibration, mix: FlowShape, around: Surroundings) -> fl
 
 
 def _filled(calibration: Calibration, mix: FlowShape, around: Surroundings, group: float) -> float:
-    """Return how many actions a block holds at the loop's limit, of at most ``group``.
+    """Return how many actions a block holds at the loop's limit, of at most ``group`` or one.
 
     Where less than a full block comes in the longest turn, it depends on the limit, and the limit
     on it. By the laws themselves: all replicates have the blocks of their middle.

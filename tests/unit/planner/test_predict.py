@@ -68,10 +68,10 @@ class KnownNode(msgspec.Struct, frozen=True):
             # Erlang's C of two cores, in closed form.
             wait = 1 + (CROWDING * others**2 / (2 + others) if cores == 2 and others < 2 else 0.0)
             offered = (self.second_us + rate * each_us) * wait / 1e6
-            most_s = carried_utilization(
+            fullest = carried_utilization(
                 each_us * wait / 1e6, around.turn_s_max, LOST, spread=UNSTEADY
             )
-            low, high = (rate, high) if offered <= most_s else (low, rate)
+            low, high = (rate, high) if offered <= fullest else (low, rate)
         return low
 
     @property
