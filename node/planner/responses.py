@@ -44,9 +44,9 @@ FULL_MAX: Final = 0.999
 """Where a loop is never idle, no delay has an end."""
 TAIL: Final = 0.99
 GATHERED: Final = 0.9
-"""ρ at the knee, of which fifteen runs agreed best with what was seen. Lanes shed before turns grow
-for ever: there one lasts eleven times as long as an empty one with single orders and cancels (13 ms
-over 1.2), four times with bulks of 20 (9 over 2.2), for which it is too much."""
+"""ρ at the knee: with 0.85 … 0.9 fifteen runs agreed best. Lanes shed before turns grow for ever:
+there one lasts eleven times as long as an empty one with single orders and cancels (13 ms over
+1.2), four times with bulks of 20 (9 over 2.2), for which it is too much."""
 
 
 class DelayPoint(msgspec.Struct, frozen=True):
