@@ -38,7 +38,10 @@ _URGENT = LANES.index("liquidation")
 class Drawn(msgspec.Struct, frozen=True):
     """What the Monte Carlo found: the scenario's pipeline, its course, columns by name."""
 
+    full: Pipeline
+    """The node at its limit."""
     pipeline: Pipeline
+    """The node at the flow's highest rate, or its limit."""
     course: Course
     columns: dict[str, Vector]
     """One row per run, but for ``*_counts`` and ``wait_sums_s``, which have one per chunk."""
@@ -59,13 +62,16 @@ def draw(
     """
     who = crew or Processes()
     extent = scenario.extent
-    pipeline = pipeline_of(scenario, calibration)
+    full = pipeline_of(scenario, calibration)
+    course = course_of(scenario, full)
+    peak_per_s = full.rate_per_s * float(course.rate.max())
+    pipeline = pipeline_of(scenario, calibration, peak_per_s)
     everything = extent.knee_runs + extent.runs
 
     def tell(before: int) -> Progress | None:
         return progress and (lambda done, _all: progress(before + done, everything))
 
-    knees = knees_of(scenario, pipeline, crew=who, progress=tell(0))
+    knees = knees_of(scenario, full, crew=who, progress=tell(0))
     parts: list[dict[str, Any]] = over_chunks(
         _chunk,
         (scenario, pipeline, record),
@@ -76,7 +82,7 @@ def draw(
         tell(extent.knee_runs),
     )
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Drawn(pipeline, course_of(scenario, pipeline), columns, knees)
+    return Drawn(full, pipeline, course, columns, knees)
 
 
 def knees_of(

@@ -1,5 +1,7 @@
 """The pipeline that a scenario describes, with a calibration's laws where it names them."""
 
+import math
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -17,57 +19,181 @@ from node.planner.pipeline import (
     ServiceTime,
     Settlement,
 )
-from node.planner.scenario import LANES, FlowKind, Scenario
+from node.planner.predict import FlowShape, Surroundings, filled_at_knee, works_in_background
+from node.planner.regression import LinearLaw
+from node.planner.scenario import (
+    BESIDE_IDLE_MS,
+    BESIDE_US,
+    BESIDE_US_PER_ITEM,
+    COMMIT_US,
+    CORES,
+    IDLE_MS,
+    LANES,
+    RECORD_US,
+    FlowKind,
+    Scenario,
+)
 from node.planner.service_law import TRANSITION
+from node.planner.shared_cores import MODEL_ERROR, SharedCores
 from node.planner.tides import LIQUIDATE
 
 Vector = NDArray[np.float64]
 
 ROUND = "oracle_round"
-COMMANDS_PER_BLOCK = 64
-"""What a block's own cost is shared by when a calibration is read: a busy node's block."""
 _MICRO = 1e-6
+_MILLI = 1e-3
+_POOL = "verification"
+"""The processes whose time stands in ``Kind.verify``."""
 
 
-def pipeline_of(scenario: Scenario, calibration: Calibration | None = None) -> Pipeline:
-    """Return the node under its flow.
+def pipeline_of(
+    scenario: Scenario, calibration: Calibration | None = None, rate_per_s: float | None = None
+) -> Pipeline:
+    """Return the node under its flow; its loop takes as long as at ``rate_per_s``, or its limit.
 
     Kinds are oracle rounds and liquidations, which are the node's own, then those that clients
     send. Raises ``ValueError`` where a kind has neither a time nor a law.
     """
     service, lanes = scenario.service, scenario.lanes
-    clients = tuple(_kind(kind, calibration) for kind in scenario.kinds)
+    costs = _costs(scenario, calibration)
+    clients = tuple(_kind(kind, calibration, costs) for kind in scenario.kinds)
+    own = _own_kinds(scenario)
+    shared = _shared(scenario, own[0], clients, costs)
+    stretch = shared.stretch(math.inf if rate_per_s is None else rate_per_s)
     return Pipeline(
-        kinds=(*_own_kinds(scenario), *clients),
+        kinds=tuple(
+            msgspec.structs.replace(kind, loop=kind.loop.stretched(stretch))
+            for kind in (*own, *clients)
+        ),
         lanes=tuple(Lane(name, getattr(lanes, name)) for name in LANES),
         workers=service.workers,
         journal=_journal(scenario, calibration),
         settlement=settlement_of(scenario),
         arrivals=_arrivals(scenario),
+        shared=shared,
+        unsure=MODEL_ERROR,
     )
 
 
 def with_laws(scenario: Scenario, calibration: Calibration | None) -> Scenario:
-    """Return the scenario with a calibration's times written into it, as known exactly."""
-    if calibration is None:
-        return scenario
-    laws = [_kind(kind, calibration) for kind in scenario.kinds]
+    """Return the scenario with all that it leaves out written into it, as known exactly."""
+    costs = _costs(scenario, calibration)
     kinds = tuple(
         msgspec.structs.replace(
             kind,
             loop_us=law.loop.moments.mean_s / _MICRO,
             verify_us=law.verify.moments.mean_s / _MICRO,
+            beside_us=_beside_s(kind, costs) / _MICRO,
         )
-        for kind, law in zip(scenario.kinds, laws, strict=True)
+        for kind in scenario.kinds
+        for law in [_kind(kind, calibration, costs)]
     )
     journal = _journal(scenario, calibration)
     service = msgspec.structs.replace(
         scenario.service,
+        cores=costs.cores,
+        idle_ms=costs.idle / _MILLI,
+        beside_idle_ms=costs.others / _MILLI,
         commit_us=journal.commit_s / _MICRO,
         record_us=journal.record_s / _MICRO,
         calibration="",
     )
     return msgspec.structs.replace(scenario, kinds=kinds, service=service)
+
+
+class _Costs(msgspec.Struct, frozen=True):
+    """What a node takes beside what its kinds of action say for themselves."""
+
+    cores: int
+    idle: float
+    """Of the loop, and below of all others: seconds of each second, however little comes."""
+    others: float
+    pool: tuple[LinearLaw, ...] = ()
+    """Of the signature workers, and below of all others, where a calibration tells them."""
+    beside: tuple[LinearLaw, ...] | None = None
+    filled: float = 1.0
+    """Actions in a block at the loop's limit."""
+
+
+def _costs(scenario: Scenario, calibration: Calibration | None) -> _Costs:
+    service = scenario.service
+    cores, idle_ms, others_ms = service.cores, service.idle_ms, service.beside_idle_ms
+    if calibration is None or not calibration.tells_work:
+        return _Costs(
+            CORES if cores is None else cores,
+            (IDLE_MS if idle_ms is None else idle_ms) * _MILLI,
+            (BESIDE_IDLE_MS if others_ms is None else others_ms) * _MILLI,
+        )
+    shape, still = _shape(scenario), {"second": 1.0}
+    cores = calibration.source.cores if cores is None else cores
+    around = Surroundings(block_work=service.records_max, cores=cores)
+    pool: list[LinearLaw] = []
+    beside: list[LinearLaw] = []
+    for name, law in calibration.processes.items():
+        if name != "node" and not works_in_background(name):
+            (pool if name.partition("_")[0] == _POOL else beside).append(law)
+    others = sum(law.at(still) for law in (*pool, *beside))
+    return _Costs(
+        cores,
+        calibration.loop_s(shape.work(0.0, 0.0)) if idle_ms is None else idle_ms * _MILLI,
+        others if others_ms is None else others_ms * _MILLI,
+        tuple(pool),
+        tuple(beside),
+        filled_at_knee(calibration, shape, around),
+    )
+
+
+def _shape(scenario: Scenario) -> FlowShape:
+    """Return the mean action of the scenario's flow."""
+    whole = sum(kind.share for kind in scenario.kinds)
+    commands: dict[str, float] = {}
+    for kind in scenario.kinds:
+        law = kind.law or kind.name
+        commands[law] = commands.get(law, 0.0) + kind.share / whole
+    return FlowShape(commands, sum(kind.share * kind.items for kind in scenario.kinds) / whole)
+
+
+def _shared(
+    scenario: Scenario, rounds: Kind, clients: tuple[Kind, ...], costs: _Costs
+) -> SharedCores:
+    """Return what the flow takes of the machine, times as they are without waits."""
+    whole = sum(kind.share for kind in scenario.kinds)
+    parts = [
+        (
+            kind.share / whole,
+            law.loop.moments.mean_s,
+            _verify_s(kind, law, costs) + _beside_s(kind, costs),
+        )
+        for kind, law in zip(scenario.kinds, clients, strict=True)
+    ]
+    return SharedCores(
+        cores=costs.cores,
+        own=rounds.loop.moments.mean_s / scenario.oracle.interval_s,
+        idle=costs.idle,
+        each_s=sum(share * loop_s for share, loop_s, _ in parts),
+        others=costs.others,
+        others_each_s=sum(share * others_s for share, _, others_s in parts),
+    )
+
+
+def _verify_s(kind: FlowKind, law: Kind, costs: _Costs) -> float:
+    """Return what the workers take of the cores for an action: less than it is with one of them."""
+    if kind.verify_us is None and costs.pool:
+        return sum(each.at(_amounts(kind, costs)) for each in costs.pool)
+    return law.verify.moments.mean_s
+
+
+def _beside_s(kind: FlowKind, costs: _Costs) -> float:
+    """Return what all but the loop and the workers take for an action."""
+    if kind.beside_us is not None:
+        return kind.beside_us * _MICRO
+    if costs.beside is None:
+        return (BESIDE_US + BESIDE_US_PER_ITEM * kind.items) * _MICRO
+    return sum(law.at(_amounts(kind, costs)) for law in costs.beside)
+
+
+def _amounts(kind: FlowKind, costs: _Costs) -> dict[str, float]:
+    return {"command": 1.0, "block": 1 / costs.filled, "item": kind.items}
 
 
 def _own_kinds(scenario: Scenario) -> tuple[Kind, Kind]:
@@ -86,7 +212,7 @@ def _own_kinds(scenario: Scenario) -> tuple[Kind, Kind]:
     )
 
 
-def _kind(kind: FlowKind, calibration: Calibration | None) -> Kind:
+def _kind(kind: FlowKind, calibration: Calibration | None, costs: _Costs) -> Kind:
     loop: ServiceTime | None = None
     verify: ServiceTime | None = None
     if kind.loop_us is not None:
@@ -94,23 +220,17 @@ def _kind(kind: FlowKind, calibration: Calibration | None) -> Kind:
     if kind.verify_us is not None:
         verify = Gamma(kind.verify_us * _MICRO, 0.3)
     if calibration is not None and calibration.tells_work:
-        loop = loop or _calibrated_loop(kind, calibration)
+        loop = loop or _calibrated_loop(kind, calibration, costs.filled)
         verify = verify or _calibrated_verify(calibration)
     if loop is None or verify is None:
         raise ValueError(f"{kind.name} has no service time, and no calibration gives one")
     return Kind(kind.name, LANES.index(kind.lane), loop, verify)
 
 
-def _calibrated_loop(kind: FlowKind, calibration: Calibration) -> ServiceTime:
+def _calibrated_loop(kind: FlowKind, calibration: Calibration, filled: float) -> ServiceTime:
     """Return what one action adds to the loop: its command, its message, its share of a block."""
     law = kind.law or kind.name
-    work = Work(
-        seconds=0.0,
-        messages=1.0,
-        blocks=1 / COMMANDS_PER_BLOCK,
-        commands={law: 1.0},
-        items=kind.items,
-    )
+    work = Work(seconds=0.0, messages=1.0, blocks=1 / filled, commands={law: 1.0}, items=kind.items)
     mean_s = calibration.loop_s(work)
     seen = calibration.service(TRANSITION, law)
     spread_s = seen.gamma.variation * seen.mean_s if seen is not None else kind.variation * mean_s
@@ -126,11 +246,14 @@ def _calibrated_verify(calibration: Calibration) -> Gamma:
 
 def _journal(scenario: Scenario, calibration: Calibration | None) -> Journal:
     service = scenario.service
-    commit_s, record_s = service.commit_us * _MICRO, service.record_us * _MICRO
+    commit_s, record_s = COMMIT_US * _MICRO, RECORD_US * _MICRO
     if calibration is not None and calibration.journal is not None:
-        base = calibration.journal.at({"block": 1.0, "command": 0.0})
-        each = calibration.journal.at({"block": 0.0, "command": 1.0})
-        commit_s, record_s = max(base, 0.0), max(each, 0.0)
+        commit_s = max(calibration.journal.at({"block": 1.0, "command": 0.0}), 0.0)
+        record_s = max(calibration.journal.at({"block": 0.0, "command": 1.0}), 0.0)
+    if service.commit_us is not None:
+        commit_s = service.commit_us * _MICRO
+    if service.record_us is not None:
+        record_s = service.record_us * _MICRO
     return Journal(commit_s, record_s, service.records_max)
 
 

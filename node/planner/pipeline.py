@@ -26,6 +26,7 @@ from node.planner.laws import (
     pool_limit_per_s,
     settlement_limit_per_s,
 )
+from node.planner.shared_cores import SharedCores
 from node.planner.waiting import Moments
 
 Vector = NDArray[np.float64]
@@ -67,6 +68,10 @@ class Gamma(msgspec.Struct, frozen=True):
         """Return 1."""
         return 1.0
 
+    def stretched(self, factor: float) -> "Gamma":
+        """Return the law of times that are ``factor`` as long."""
+        return Gamma(self.mean_s * factor, self.variation)
+
 
 class Estimated(msgspec.Struct, frozen=True):
     """A gamma law whose mean is known as well as ``replicates_s`` of it agree.
@@ -103,6 +108,11 @@ class Estimated(msgspec.Struct, frozen=True):
     def scale(self, replicate: int) -> float:
         """Return this replicate over the mean."""
         return self.replicates_s[replicate] / self.mean_s if self.mean_s else 1.0
+
+    def stretched(self, factor: float) -> "Estimated":
+        """Return the law of times that are ``factor`` as long."""
+        longer = tuple(mean * factor for mean in self.replicates_s)
+        return Estimated(self.mean_s * factor, self.variation, longer)
 
 
 ServiceTime = Gamma | Estimated
@@ -156,7 +166,11 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class Pipeline(msgspec.Struct, frozen=True):
-    """A whole node under a flow. ``arrivals`` has one kind for each of ``kinds``, in order."""
+    """A whole node under a flow. ``arrivals`` has one kind for each of ``kinds``, in order.
+
+    Where the loop shares its cores, the kinds' times on it are stretched by what that takes
+    (``SharedCores.stretch``), and ``shared`` tells the limits of loop and machine.
+    """
 
     kinds: tuple[Kind, ...]
     lanes: tuple[Lane, ...]
@@ -164,6 +178,9 @@ class Pipeline(msgspec.Struct, frozen=True):
     journal: Journal
     settlement: Settlement
     arrivals: Hawkes
+    shared: SharedCores | None = None
+    unsure: float = 0.0
+    """How much the loop's times differ from what is told of them, from run to run, relative (σ)."""
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` naming all faults at once."""
@@ -215,7 +232,9 @@ class Pipeline(msgspec.Struct, frozen=True):
         return self.arrivals.mean_rates_per_s * self.grows / self.rate_per_s
 
     def limits_per_s(self) -> dict[str, float]:
-        """Return the analytic ceilings of loop, workers, journal and l1 for arrivals from outside.
+        """Return the analytic ceilings of each resource for arrivals from outside.
+
+        They are loop, workers, journal and l1, and machine where the loop shares its cores.
 
         What the node's own work takes of a resource at its own rate is not there for others.
         """
@@ -232,8 +251,11 @@ class Pipeline(msgspec.Struct, frozen=True):
         posted = settlement_limit_per_s(
             chain.batch, chain.in_flight_max, chain.block_s, chain.confirmation_s
         )
+        loop = free * loop_limit_per_s(stages) if free else 0.0
+        shared = {} if self.shared is None else {"machine": self.shared.machine_per_s}
         return {
-            "loop": free * loop_limit_per_s(stages) if free else 0.0,
+            "loop": loop if self.shared is None else self.shared.loop_per_s,
+            **shared,
             "workers": pool_limit_per_s(self.workers, float(verify_s)),
             "journal": max(records - float(own.sum()), 0.0),
             "l1": max(posted - float(own.sum()), 0.0),

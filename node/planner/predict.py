@@ -14,11 +14,7 @@ Every resource has its own law, and the node's is the least (``node.planner.laws
 | machine | all processes but those in the background take all cores, with what is beside them |
 | l1 | batches leave no faster than the chain has room, plus what may wait over the horizon |
 
-The loop shares the cores. It works for L of a second and waits for a core for L κ C(c, O), O being
-what all others take of c cores, C Erlang's probability that all are taken, and κ ``CROWDING``. It
-was measured on two cores; of other numbers it is known to be bounded, and no more. What is offered
-to it is ρ = L (1 + κ C), and the less an action takes of it, the nearer to 1 it may come before its
-lanes shed: ``waiting.lost_share_at_moving_speed``.
+The loop shares the cores with all others: ``node.planner.shared_cores`` is its law.
 
 What is fixed for a second, a block or a read is shared by more actions the higher the load is, so
 costs per action at low load must not be carried over. The calibration tells these parts from each
@@ -26,7 +22,6 @@ other, and at the knee a block holds ``FILLED`` of the most that one can: ``bloc
 applied in ``block_s_max``, or what comes in ``turn_s_max``.
 """
 
-import math
 from collections.abc import Mapping
 
 import msgspec
@@ -38,29 +33,13 @@ from scipy.special import ndtri
 from node.planner.calibration import Calibration, Work, amounts_of
 from node.planner.laws import node_limit
 from node.planner.regression import LinearLaw
-from node.planner.waiting import erlang_c, lost_share_at_moving_speed
+from node.planner.shared_cores import MODEL_ERROR, PATIENCE_S, loop_limit
 
 Vector = NDArray[np.float64]
 
 QUANTILES = (0.05, 0.5, 0.95)
-LOST = 0.02
-"""The share of the arrivals that may be lost at the knee: the ramp's own definition of carried."""
-
-CROWDING = 1.3
-"""For how long a thread that finds all cores taken waits for one, over how long it works until it
-is there again: measured in 257 windows around the knees of eleven ramps, on two cores."""
-
 FILLED = 2 / 3
 """What blocks hold at the knee on average, over the most that they can: 0.55 … 0.75 at eight."""
-
-UNSTEADY = 0.07
-"""How much a machine's speed moves over the seconds in which a queue settles, relative (σ): chosen
-so that the loop is told to be as busy at eleven knees as it was, on average."""
-
-MODEL_ERROR = 0.12
-"""What moves between two measurements of one and the same node, as a relative standard deviation:
-measured knees of one flow scattered by so much on one machine within a day, singles by 0.12 and
-bulks by 0.14 (five of each). A law that holds exactly in its own windows meets another hour."""
 
 MODEL_SEED = 2_026
 
@@ -103,8 +82,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     block_work: float = 512.0
     block_s_max: float = 0.003
     """``sequencer.block_ms_max``: a block takes no more than is applied in so long."""
-    turn_s_max: float = 0.02
-    """About the longest turn of the writer: the delay at which its lanes begin to shed."""
+    turn_s_max: float = PATIENCE_S
     cores: int | None = None
     """None: those that the calibration saw."""
     beside: dict[str, LinearLaw] = {}
@@ -211,6 +189,11 @@ def _group(calibration: Calibration, mix: FlowShape, around: Surroundings) -> fl
     return min(by_work, max(1.0, (around.block_s_max - cold_s) / action_s))
 
 
+def filled_at_knee(calibration: Calibration, mix: FlowShape, around: Surroundings) -> float:
+    """Return how many actions a block holds at the loop's limit, on average."""
+    return _filled(calibration, mix, around, _group(calibration, mix, around))
+
+
 def _filled(calibration: Calibration, mix: FlowShape, around: Surroundings, group: float) -> float:
     """Return how many actions a block holds at the loop's limit, of at most ``group`` or one.
 
@@ -264,7 +247,7 @@ def _everyone(
 def _loop_limits(
     loop: tuple[Vector, Vector], everyone: tuple[Vector, Vector], cores: int, patience_s: float
 ) -> Vector:
-    """Return the rates at which ``LOST`` of what comes would wait for longer than its lane lets."""
+    """Return each replicate's limit of the loop."""
     length = max(loop[0].size, everyone[0].size)
     own, own_each = (_spread(part, length) for part in loop)
     all_fixed, all_each = (_spread(part, length) for part in everyone)
@@ -273,7 +256,7 @@ def _loop_limits(
     rows = zip(own.tolist(), own_each.tolist(), others.tolist(), others_each.tolist(), strict=True)
     return np.array(
         [
-            _loop_limit((fixed, each), (rest, more), cores, patience_s)
+            loop_limit((fixed, each), (rest, more), cores, patience_s)
             for fixed, each, rest, more in rows
         ]
     )
@@ -289,46 +272,7 @@ def _loop_limit_of_means(
     still_all, all_of_it = (sum(law.at(amounts_of(work)) for law in laws) for work in (still, one))
     each = own - fixed
     others = max(still_all - fixed, 0.0), max(all_of_it - still_all - each, 0.0)
-    return _loop_limit((fixed, each), others, cores, around.turn_s_max)
-
-
-def _loop_limit(
-    loop: tuple[float, float], others: tuple[float, float], cores: int, patience_s: float
-) -> float:
-    """Return one replicate's limit; both are told as fixed and each action's.
-
-    ∞ where an action costs the loop nothing.
-    """
-    fixed, each = loop
-    if each <= 0:
-        return math.inf
-
-    def spare(rate: float) -> float:
-        slower = 1 + waiting_share(others[0] + rate * others[1], cores)
-        offered = (fixed + rate * each) * slower
-        # Nothing to do and nothing lost.
-        service_s = each * slower
-        return LOST - (
-            lost_share_at_moving_speed(offered, service_s, patience_s, UNSTEADY)
-            if offered > 0
-            else 0.0
-        )
-
-    if spare(0.0) <= 0:
-        return 0.0
-    # Past it more is lost than that, whatever the patience.
-    return float(brentq(spare, 0.0, (1 / (1 - LOST) - fixed) / each))
-
-
-def waiting_share(others: float, cores: int) -> float:
-    """Return for how long a thread waits for a core, over how long it works: W / L.
-
-    ``others`` is what all the rest takes, in cores. ``CROWDING`` times the probability that they
-    have taken all ``cores``; without any nobody knows of one, and none is waited for.
-    """
-    if not cores:
-        return 0.0
-    return CROWDING * (erlang_c(cores, others) if others < cores else 1.0)
+    return loop_limit((fixed, each), others, cores, around.turn_s_max)
 
 
 def _journal(calibration: Calibration, group: float) -> Vector | None:

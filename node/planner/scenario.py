@@ -1,9 +1,10 @@
 """A scenario: one node, one flow, one market and one chain over some hours, as a person writes it.
 
-Read from the tables of a TOML file by ``node.planner.scenario_reading``. What a scenario leaves out
-has the value that a default node on two ordinary cores was measured with, so a file states what is
-special about it and no more. Times are seconds unless the name says otherwise,
-money is in units of the quote asset, prices are relative to the price at the start.
+Read from the tables of a TOML file by ``node.planner.scenario_reading``. A file states what is
+special about it and no more: what it leaves out costs what a default node was measured to take on
+two ordinary cores (medians of nine nodes), and is a public chain with settings that suit it. Times
+are seconds unless the name says otherwise, money is in units of the quote asset, prices are
+relative to the price at the start.
 """
 
 from typing import Literal
@@ -34,7 +35,8 @@ class FlowKind(msgspec.Struct, frozen=True):
     share: float
     """Of all actions; shares are scaled to a sum of one."""
     loop_us: float | None = None
-    """Mean time on the node's loop, everything included; None: as calibrated for ``law``."""
+    """Mean time on the node's loop in full blocks, sockets and publishing included, waits for a
+    core not; None: as calibrated for ``law``."""
     variation: float = 0.5
     """Coefficient of variation of that time: 0 is constant, 1 exponential."""
     verify_us: float | None = None
@@ -45,14 +47,27 @@ class FlowKind(msgspec.Struct, frozen=True):
     """The kind of command in a calibration; empty: ``name``."""
     items: float = 1.0
     """Orders and cancels under its one signature."""
+    beside_us: float | None = None
+    """Mean processor time of all that shares the machine but signature workers: replica, chain.
+    None: as calibrated, or ``BESIDE_US`` and ``BESIDE_US_PER_ITEM``."""
 
+
+BESIDE_US = 65.0
+BESIDE_US_PER_ITEM = 19.0
+"""Replica and chain took 83 µs for a single order and 440 for a bulk of twenty."""
 
 DEFAULT_KINDS = (
-    FlowKind("cancel", "reducing", 0.35, 45.0, 0.5, 60.0, 62.0),
-    FlowKind("rest", "resting", 0.45, 48.0, 0.5, 62.0, 66.0, law="place"),
-    FlowKind("take", "taking", 0.20, 64.0, 0.8, 62.0, 66.0, law="place"),
+    FlowKind("cancel", "reducing", 0.35, 180.0, 0.5, 110.0, 62.0),
+    FlowKind("rest", "resting", 0.45, 210.0, 0.5, 110.0, 66.0, law="place"),
+    FlowKind("take", "taking", 0.20, 225.0, 0.8, 110.0, 66.0, law="place"),
 )
 """Single orders: each under a signature of its own, which is most of its bytes."""
+
+CORES = 2
+IDLE_MS = 42.0
+BESIDE_IDLE_MS = 75.0
+COMMIT_US = 600.0
+RECORD_US = 22.0
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -62,9 +77,18 @@ class Service(msgspec.Struct, frozen=True):
     """A file of `plimsoll calibrate`, beside the scenario's. Its laws stand in wherever a kind
     gives no time, and the arrivals of a tape wherever ``Flow`` gives no rate or no bursts."""
     workers: int = 1
-    commit_us: float = 400.0
-    """One append to the journal, made durable."""
-    record_us: float = 1.0
+    cores: int | None = None
+    """Of the machine that loop, workers, replica and chain share. 0: each has one to itself. None:
+    as calibrated, or ``CORES``."""
+    idle_ms: float | None = None
+    """What the loop takes of each second however little comes. None: as calibrated, or
+    ``IDLE_MS``."""
+    beside_idle_ms: float | None = None
+    """What all other processes take of it. None: as calibrated, or ``BESIDE_IDLE_MS``."""
+    commit_us: float | None = None
+    """One append to the journal, made durable. None: as calibrated, or ``COMMIT_US``."""
+    record_us: float | None = None
+    """Each command in it, encoded and written. None: as calibrated, or ``RECORD_US``."""
     records_max: int = 512
     """The most commands of one block: ``sequencer.block_work``."""
     liquidate_us: float = 80.0

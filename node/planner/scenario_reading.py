@@ -59,6 +59,9 @@ RANGES: dict[str, dict[str, tuple[Ordered, Ordered]]] = {
     },
     "service": {
         "workers": (1, 1_024),
+        "cores": (0, 1_024),
+        "idle_ms": (0.0, 1_000.0),
+        "beside_idle_ms": (0.0, 1e6),
         "commit_us": (0.0, 1e7),
         "record_us": (0.0, 1e6),
         "records_max": (1, 100_000),
@@ -121,6 +124,7 @@ _KIND_RANGES: dict[str, tuple[Ordered, Ordered]] = {
     "loop_us": (0.01, 1e7),
     "variation": (0.0, 20.0),
     "verify_us": (0.0, 1e7),
+    "beside_us": (0.0, 1e7),
     "bytes": (0.1, 1e6),
     "items": (1.0, 10_000.0),
 }

@@ -17,19 +17,23 @@ EDGES_S = np.concatenate([[0.0], np.geomspace(1e-7, 1e5, 64 * 12 + 1), [np.inf]]
 
 
 def scales_of(pipeline: Pipeline, runs: int, random: np.random.Generator) -> Vector:
-    """Return how much longer the loop takes than was measured, by bootstrap, for each run.
+    """Return how much longer the loop takes than is told, for each run.
 
-    A run draws one replicate and all kinds take theirs of it, as errors of one measurement do not
-    cancel between kinds.
+    By bootstrap: a run draws one replicate and all kinds take theirs of it, as errors of one
+    measurement do not cancel between kinds. And by what no measurement of one hour tells of
+    another: ``Pipeline.unsure``, log-normal.
     """
     loops = [kind.loop for kind in pipeline.kinds]
     shares = pipeline.shares * [loop.moments.mean_s for loop in loops]
     count = max(loop.replicates for loop in loops)
+    scales = np.ones(runs)
+    if pipeline.unsure:
+        scales = np.exp(pipeline.unsure * random.standard_normal(runs))
     if not (count and shares.sum()):
-        return np.ones(runs)
+        return scales
     by_kind = np.array([[loop.scale(place) for loop in loops] for place in range(count)])
     by_replicate = by_kind @ shares / shares.sum()
-    return np.asarray(by_replicate[random.integers(count, size=runs)])
+    return np.asarray(scales * by_replicate[random.integers(count, size=runs)])
 
 
 def stretch_from(

@@ -9,13 +9,18 @@ import math
 from collections.abc import Callable
 
 import msgspec
+from scipy.optimize import brentq
 
-from node.planner.model import mean_bytes, pipeline_of, settlement_of
+from node.planner.model import mean_bytes, pipeline_of, settlement_of, with_laws
 from node.planner.scenario import FlowKind, Scenario
 
 ROUNDS_MAX = 16
 """More changes than this are not a plan any more."""
 BYTES_FACTOR_MIN = 0.01
+LOOP_FACTOR_MIN = 0.001
+CORES_MAX = 1_024
+ENOUGH_CORES = 0.98
+"""The share of what a core for each process would carry from which on more cores gain nothing."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -157,10 +162,11 @@ def _quicken_journal(scenario: Scenario, target_per_s: float) -> tuple[Change, S
     """Return the step of n / (a + b n) >= λ, which is n (1 − λ b) >= λ a."""
     service = scenario.service
     wanted = target_per_s + 1 / scenario.oracle.interval_s
-    left = 1 - wanted * service.record_us / 1e6
+    journal = pipeline_of(scenario).journal
+    left = 1 - wanted * journal.record_s
     if left <= 0:
         return None
-    needed = math.ceil(wanted * service.commit_us / 1e6 / left)
+    needed = math.ceil(wanted * journal.commit_s / left)
     change = Change(
         resource="journal",
         limit_per_s=pipeline_of(scenario).limits_per_s()["journal"],
@@ -174,35 +180,75 @@ def _quicken_journal(scenario: Scenario, target_per_s: float) -> tuple[Change, S
     return change, _with(scenario, "service", records_max=needed)
 
 
+def _widen_loop(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
+    """Return more cores while the loop waits for them; then its work must become less."""
+    return _add_cores(scenario, target_per_s) or _quicken_loop(scenario, target_per_s)
+
+
+def _add_cores(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
+    """Return the step to so many cores that the target is carried, or hardly anything is gained."""
+    now = with_laws(scenario, None).service.cores
+    if not now:
+        return None
+    first = _by_cores(scenario, now)
+    wanted = min(target_per_s, ENOUGH_CORES * _by_cores(scenario, 0))
+    needed = next((c for c in range(now, CORES_MAX + 1) if _by_cores(scenario, c) >= wanted), now)
+    if needed == now:
+        return None
+    change = Change(
+        resource=pipeline_of(scenario).limit().bottleneck,
+        limit_per_s=first,
+        factor=needed / now,
+        key="service.cores",
+        node_key="",
+        now=now,
+        needed=needed,
+        because="the loop waits for a core while workers, replica and chain hold them",
+    )
+    return change, _with(scenario, "service", cores=needed)
+
+
+def _by_cores(scenario: Scenario, cores: int) -> float:
+    """Return what loop and machine carry with so many cores; 0: with one for each process."""
+    limits = pipeline_of(_with(scenario, "service", cores=cores)).limits_per_s()
+    return min(limits["loop"], limits["machine"])
+
+
 def _quicken_loop(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
     """Return the loop's step: no key makes one event loop faster, so its work must become less."""
-    pipeline = pipeline_of(scenario)
-    each_s = [kind.loop.moments.mean_s for kind in pipeline.kinds]
-    own = float(sum(pipeline.arrivals.mean_rates_per_s * (1 - pipeline.grows) * each_s))
-    now_us = float(sum(pipeline.shares * each_s)) * 1e6
-    needed_us = (1 - own) / target_per_s * 1e6
-    if needed_us <= 0:
+
+    def quicker(factor: float) -> Scenario:
+        return _with_kinds(scenario, lambda kind: {"loop_us": (kind.loop_us or 0.0) * factor})
+
+    def missing(factor: float) -> float:
+        return pipeline_of(quicker(factor)).limits_per_s()["loop"] - target_per_s
+
+    if missing(LOOP_FACTOR_MIN) < 0:
         return None
-    factor = needed_us / now_us
+    # A little less than is needed, so that rounding does not ask for another step.
+    factor = float(brentq(missing, LOOP_FACTOR_MIN, 1.0, rtol=1e-9)) * (1 - 1e-6)
+    weight = sum(kind.share for kind in scenario.kinds)
+    now_us = sum(kind.share * (kind.loop_us or 0.0) for kind in scenario.kinds) / weight
     change = Change(
         resource="loop",
-        limit_per_s=pipeline.limits_per_s()["loop"],
+        limit_per_s=pipeline_of(scenario).limits_per_s()["loop"],
         factor=1 / factor,
         key="kinds[].loop_us",
         node_key="",
         now=now_us,
-        needed=needed_us,
-        because="no key makes one event loop faster: more orders under one signature (6 µs each "
-        "instead of 48), or work taken off the loop",
+        needed=now_us * factor,
+        because="no key makes one event loop faster: more orders under one signature (some 60 µs "
+        "each instead of 210), or work taken off the loop",
     )
-    return change, _with_kinds(scenario, lambda kind: {"loop_us": (kind.loop_us or 0.0) * factor})
+    return change, quicker(factor)
 
 
 _STEPS: dict[str, Callable[[Scenario, float], tuple[Change, Scenario] | None]] = {
     "l1": _widen_l1,
     "workers": _add_workers,
     "journal": _quicken_journal,
-    "loop": _quicken_loop,
+    "loop": _widen_loop,
+    "machine": _add_cores,
 }
 
 

@@ -15,7 +15,7 @@ from node.app.config import NodeConfig, read_config
 from node.app.logs import set_up_logs
 from node.app.sections import read_toml
 from node.planner.calibrated import resolved
-from node.planner.model import with_laws
+from node.planner.model import pipeline_of, with_laws
 from node.planner.scenario import Scenario
 from node.planner.timeline import Timeline, timeline
 from node.simulation.rehearsal.run import Rehearsal, rehearse
@@ -123,7 +123,7 @@ def script_of(scenario: Scenario, drawn: Timeline, seed: int) -> Script:
         costs=Costs(
             command_s=_mean(loop_us) * _US,
             verify_s=_mean(verify_us) * _US,
-            commit_s=service.commit_us * _US,
+            commit_s=pipeline_of(scenario).journal.commit_s,
             workers=service.workers,
         ),
         block_s=scenario.l1.block_s,

@@ -22,8 +22,9 @@ from node.app.cli.verify_windows import (
     strangers_of,
     utilization_of,
 )
-from node.planner.predict import LOST, UNSTEADY, predict_knee
+from node.planner.predict import predict_knee
 from node.planner.responses import TOLD_FROM, DelayLaws, DelayPoint, fit_delays
+from node.planner.shared_cores import LOST, UNSTEADY
 from node.planner.verification import DelayCheck, MixVerdict, delay_check, verdict_of
 from node.planner.waiting import carried_utilization
 from node.simulation.ramp.command import NothingCarried

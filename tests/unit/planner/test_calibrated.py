@@ -10,6 +10,8 @@ from node.planner.calibrated import resolved
 from node.planner.calibration import Calibration, Source, with_flow
 from node.planner.calibration_file import write_calibration
 from node.planner.model import pipeline_of
+from node.planner.scenario import DEFAULT_KINDS
+from node.planner.scenario_reading import read_scenario
 from node.types.errors import ConfigInvalid
 from tests.unit.planner.test_calibration_file import MEASURED, TAPE
 
@@ -54,7 +56,38 @@ def test_what_the_scenario_tells_of_the_flow_wins(
 
 def test_a_calibration_without_a_tape_leaves_the_flow_alone(tmp_path: Path) -> None:
     found = resolved(tables_with(tmp_path, MEASURED, kinds=[PLACED]), tmp_path)
-    assert (found.scenario.flow.rate_per_s, found.note) == (300.0, "")
+    assert found.scenario.flow.rate_per_s == 300.0
+    assert "flow" not in found.note
+    assert "kinds" not in found.note
+
+
+def test_default_kinds_take_as_long_as_calibrated(tmp_path: Path) -> None:
+    found = resolved(tables_with(tmp_path, MEASURED), tmp_path)
+    assert "kinds: loop_us, verify_us, beside_us" in found.note
+    assert [kind.loop_us for kind in found.scenario.kinds] == [None] * len(DEFAULT_KINDS)
+    # The same where the tables are read again, as a sweep does.
+    assert read_scenario(found.tables) == found.scenario
+    calibrated = pipeline_of(found.scenario, found.calibration).limits_per_s()
+    plain = pipeline_of(read_scenario({"name": "one", "about": "plain"})).limits_per_s()
+    for resource in ("loop", "workers", "machine", "journal"):
+        assert calibrated[resource] != pytest.approx(plain[resource], rel=0.01), resource
+
+
+def test_a_tape_leaves_default_kinds_as_they_are(tmp_path: Path) -> None:
+    found = resolved(tables_with(tmp_path, TAPE), tmp_path)
+    assert found.scenario.kinds == DEFAULT_KINDS
+    assert "kinds" not in found.note
+
+
+def test_oracle_and_gas_are_as_calibrated_where_they_are_left_out(tmp_path: Path) -> None:
+    told = {"l1": {"byte_gas": 16.0}, "kinds": [PLACED]}
+    found = resolved(tables_with(tmp_path, MEASURED, **told), tmp_path)
+    assert MEASURED.flow is not None
+    assert MEASURED.l1 is not None
+    assert found.scenario.oracle.interval_s == MEASURED.flow.oracle_interval_s
+    assert found.scenario.l1.batch_gas == MEASURED.l1.gas.coefficient("batch")
+    assert found.scenario.l1.byte_gas == 16.0
+    assert "oracle: interval_s; l1: batch_gas as calibrated" in found.note
 
 
 def test_a_scenario_without_a_calibration_is_as_it_stands(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from node.planner.scenario import (
     Risk,
     Scenario,
 )
-from node.planner.tides import run_hours
+from node.planner.tides import LIQUIDATE, run_hours
 
 TENFOLD = Positions(
     open=1_000,
@@ -112,13 +112,14 @@ def test_a_liquidation_waits_for_its_mark_its_turn_and_its_lane() -> None:
 
 
 def test_a_round_of_many_is_served_one_after_the_other() -> None:
-    """A thousand at one mark, 80 µs each, behind oracle rounds: the last waits for 999 of them."""
-    marks = Oracle(interval_s=1.0)
-    exposure, late = run(msgspec.structs.replace(HOUR, oracle=marks), falling(0.88))
+    """A thousand at one mark, each as long as one takes: the last waits for 999 of them."""
+    scenario = msgspec.structs.replace(HOUR, oracle=Oracle(interval_s=1.0))
+    exposure, late = run(scenario, falling(0.88))
+    each_s = next(k.loop.moments.mean_s for k in pipeline_of(scenario).kinds if k.name == LIQUIDATE)
     found = exposure.triggered[0].max()
     assert found == 1_000
     # Representatives stand at 1/8, 3/8, 5/8 and 7/8 of the round.
-    expected = np.array([1, 3, 5, 7]) / 8 * 1_000 * 80e-6
+    expected = np.array([1, 3, 5, 7]) / 8 * 1_000 * each_s
     waits = np.sort(late.wait_s.reshape(3, 4), axis=1)
     assert waits == pytest.approx(np.tile(expected, (3, 1)), rel=0.05)
 

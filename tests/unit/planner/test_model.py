@@ -1,15 +1,19 @@
 """The pipeline of a scenario: what it says itself, and what a calibration says in its stead."""
 
+import math
+
 import msgspec
 import pytest
 
 from node.planner.calibration import Calibration, Source
-from node.planner.model import COMMANDS_PER_BLOCK, mean_bytes, pipeline_of, settlement_of, with_laws
-from node.planner.pipeline import Estimated, Gamma
+from node.planner.model import mean_bytes, pipeline_of, settlement_of, with_laws
+from node.planner.pipeline import Estimated, Gamma, Kind
+from node.planner.predict import FlowShape, Surroundings, filled_at_knee, predict_knee
 from node.planner.regression import LinearLaw
 from node.planner.scenario import LANES, Batches, FlowKind, Scenario, Service
 from node.planner.service_law import TRANSITION, ServiceLaw
 from node.planner.tides import LIQUIDATE
+from tests.unit.planner.test_predict import KnownNode
 
 PLACED = FlowKind("order", "taking", 1.0, law="place")
 CALIBRATED = Scenario(
@@ -50,22 +54,70 @@ CALIBRATION = Calibration(
 )
 
 
+def action_of(scenario: Scenario) -> Kind:
+    """Return the client's kind with its time on the loop as it is without what it shares."""
+    pipeline = pipeline_of(scenario, CALIBRATION)
+    kind, shared = pipeline.kinds[-1], pipeline.shared
+    assert shared is not None
+    loop = kind.loop.stretched(1 / shared.stretch(math.inf))
+    return msgspec.structs.replace(kind, loop=loop)
+
+
 def test_a_calibrated_action_costs_its_command_its_message_and_its_share_of_a_block() -> None:
-    kind = pipeline_of(CALIBRATED, CALIBRATION).kinds[-1]
+    kind = action_of(CALIBRATED)
+    filled = filled_at_knee(CALIBRATION, FlowShape({"place": 1.0}, 1.0), Surroundings())
+    mean_us = 20 + 15 + 5 + 64 / filled + 2
+    assert filled > 10
     assert isinstance(kind.loop, Estimated)
-    assert COMMANDS_PER_BLOCK == 64
-    assert kind.loop.mean_s == pytest.approx((20 + 15 + 5 + 1 + 2) * 1e-6)
+    assert kind.loop.mean_s == pytest.approx(mean_us * 1e-6)
     # The transition's spread, 20 µs, is all that is known of it.
-    assert kind.loop.variation == pytest.approx(20 / 43)
+    assert kind.loop.variation == pytest.approx(20 / mean_us)
     # Ten percent of the command's own time is what the replicates differ by.
-    assert [kind.loop.scale(0), kind.loop.scale(1)] == pytest.approx([41 / 43, 45 / 43])
+    scales = [kind.loop.scale(0), kind.loop.scale(1)]
+    assert scales == pytest.approx([1 - 2 / mean_us, 1 + 2 / mean_us])
     assert kind.verify == law("admission", "", "pool", 70e-6).gamma
 
 
 def test_more_items_under_one_signature_cost_more() -> None:
     bulk = msgspec.structs.replace(CALIBRATED, kinds=(msgspec.structs.replace(PLACED, items=20),))
-    mean_s = pipeline_of(bulk, CALIBRATION).kinds[-1].loop.moments.mean_s
-    assert mean_s == pytest.approx((20 + 15 + 100 + 1 + 2) * 1e-6)
+    filled = filled_at_knee(CALIBRATION, FlowShape({"place": 1.0}, 20.0), Surroundings())
+    mean_s = action_of(bulk).loop.moments.mean_s
+    assert mean_s == pytest.approx((20 + 15 + 100 + 64 / filled + 2) * 1e-6)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_what_is_planned_with_a_calibration_is_what_it_predicts(cores: int) -> None:
+    node = KnownNode(verify_us=90.0, replica_us=60.0, action_us=180.0).calibrated()
+    kind = FlowKind("order", "taking", 1.0, law="place")
+    service = Service(calibration="node.json", cores=cores, round_us=0.0, scan_us_max=0.0)
+    scenario = Scenario(name="a", about="b", service=service, kinds=(kind,))
+    limits = pipeline_of(scenario, node).limits_per_s()
+    told = predict_knee(node, FlowShape({"place": 1.0}, 1.0), Surroundings(cores=cores))
+    by_name = {ceiling.resource: ceiling.p50 for ceiling in told.ceilings}
+    assert limits["loop"] == pytest.approx(by_name["event_loop"], rel=0.02)
+    assert limits["machine"] == pytest.approx(by_name["machine"], rel=0.02)
+
+
+def test_a_loop_is_full_at_the_limit_that_its_cores_leave_it() -> None:
+    for cores in (0, 1, 2, 4):
+        plain = Scenario(name="a", about="b", service=Service(cores=cores))
+        pipeline = pipeline_of(plain)
+        limits = pipeline.limits_per_s()
+        each_s = [kind.loop.moments.mean_s for kind in pipeline.kinds]
+        own = float(pipeline.arrivals.mean_rates_per_s[0] * each_s[0])
+        full_at = (1 - own) / float(sum(pipeline.shares * each_s))
+        assert full_at == pytest.approx(min(limits["loop"], limits["machine"]))
+
+
+def test_a_quiet_loop_waits_less_for_a_core_than_a_full_one() -> None:
+    plain = Scenario(name="a", about="b")
+    means = [
+        pipeline_of(plain, rate_per_s=rate).kinds[-1].loop.moments.mean_s
+        for rate in (0.0, 1_000.0, 3_000.0, 1e9)
+    ]
+    assert means == sorted(means)
+    assert means[-1] == pipeline_of(plain).kinds[-1].loop.moments.mean_s
+    assert 1.1 < means[-1] / means[0] < 1.6
 
 
 def test_the_journal_is_calibrated_too() -> None:
@@ -73,9 +125,16 @@ def test_the_journal_is_calibrated_too() -> None:
     assert [journal.commit_s, journal.record_s] == pytest.approx([300e-6, 4e-6])
 
 
+def test_what_the_scenario_says_of_the_journal_goes_first() -> None:
+    service = Service(calibration="node.json", commit_us=70.0)
+    told = msgspec.structs.replace(CALIBRATED, service=service)
+    journal = pipeline_of(told, CALIBRATION).journal
+    assert [journal.commit_s, journal.record_s] == pytest.approx([70e-6, 4e-6])
+
+
 def test_what_a_kind_says_itself_goes_first() -> None:
     told = msgspec.structs.replace(PLACED, loop_us=33.0, verify_us=44.0, variation=0.0)
-    kind = pipeline_of(msgspec.structs.replace(CALIBRATED, kinds=(told,)), CALIBRATION).kinds[-1]
+    kind = action_of(msgspec.structs.replace(CALIBRATED, kinds=(told,)))
     assert isinstance(kind.loop, Gamma)
     assert kind.loop.mean_s == pytest.approx(33e-6)
     assert kind.loop.variation == 0

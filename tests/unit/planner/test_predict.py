@@ -20,19 +20,9 @@ from node.capacity.telemetry import (
     Telemetry,
 )
 from node.planner.calibration import Calibration, calibrate
-from node.planner.predict import (
-    CROWDING,
-    FILLED,
-    LOST,
-    MODEL_ERROR,
-    UNSTEADY,
-    FlowShape,
-    Prediction,
-    Surroundings,
-    predict_knee,
-    waiting_share,
-)
+from node.planner.predict import FILLED, FlowShape, Prediction, Surroundings, predict_knee
 from node.planner.regression import LinearLaw
+from node.planner.shared_cores import CROWDING, LOST, MODEL_ERROR, UNSTEADY, waiting_share
 from node.planner.verification import rejoined
 from node.planner.waiting import carried_utilization
 

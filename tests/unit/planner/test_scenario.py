@@ -1,7 +1,10 @@
 """Reading scenarios: what is left out is as measured, and every fault is told at once."""
 
+from typing import get_type_hints
+
 import pytest
 
+from node.planner.model import with_laws
 from node.planner.scenario import DEFAULT_KINDS, Scenario
 from node.planner.scenario_reading import RANGES, read_scenario
 from node.types.errors import ConfigInvalid
@@ -26,18 +29,19 @@ def test_what_is_left_out_is_as_measured() -> None:
 def test_every_number_has_a_range() -> None:
     """A key without one would take anything."""
     ranged = {f"{section}.{key}" for section, keys in RANGES.items() for key in keys}
+    numeric = {int, float, int | None, float | None}
     scenario = read_scenario(WORDS)
     numbers = {
         f"{section}.{key}"
         for section in RANGES
-        for key in getattr(scenario, section).__struct_fields__
-        if type(getattr(getattr(scenario, section), key)) in {int, float}
+        for key, kind in get_type_hints(type(getattr(scenario, section))).items()
+        if kind in numeric
     }
     assert numbers == ranged
 
 
 def test_defaults_lie_within_their_ranges() -> None:
-    scenario = read_scenario(WORDS)
+    scenario = with_laws(read_scenario(WORDS), None)
     for section, keys in RANGES.items():
         for key, (low, high) in keys.items():
             assert low <= getattr(getattr(scenario, section), key) <= high, (section, key)

@@ -31,6 +31,13 @@ def test_a_run_takes_one_replicate_of_all_kinds() -> None:
     assert scales.std() == pytest.approx(np.std(OFF), rel=0.1)
 
 
+def test_what_another_hour_brings_differs_from_run_to_run() -> None:
+    unsure = msgspec.structs.replace(small_node(100.0), unsure=0.12)
+    scales = np.log(scales_of(unsure, 4_000, np.random.default_rng(1)))
+    assert scales.std() == pytest.approx(0.12, rel=0.05)
+    assert scales.mean() == pytest.approx(0, abs=0.01)
+
+
 def test_what_is_known_is_off_by_nothing() -> None:
     random = np.random.default_rng(1)
     assert scales_of(small_node(100.0), 3, random).tolist() == [1.0, 1.0, 1.0]

@@ -38,19 +38,37 @@ def test_the_changes_together_are_enough(target_per_s: float) -> None:
 
 def test_each_bottleneck_is_named_with_its_key() -> None:
     way, _ = way_to(CALM, 40_000.0)
-    assert [change.resource for change in way.changes][-2:] == ["workers", "loop"]
+    assert [change.resource for change in way.changes][-3:] == ["loop", "workers", "machine"]
     keys = {change.resource: change.node_key for change in way.changes}
     assert keys["workers"] == "sequencer.signature_workers"
     assert keys["l1"] == "settlement.in_flight_max"
 
 
 def test_workers_are_counted_by_hand() -> None:
-    """61.3 µs a signature on average: 16,313/s each, so 30,000/s take two."""
+    """110 µs a signature: 9,091/s each, so 30,000/s take four."""
     way, _ = way_to(CALM, 30_000.0)
     change = next(change for change in way.changes if change.resource == "workers")
-    assert (change.now, change.needed) == (1, 2)
+    assert (change.now, change.needed) == (1, 4)
     verify_s = sum(kind.share * (kind.verify_us or 0) for kind in CALM.kinds) / 1e6
     assert change.factor == pytest.approx(30_000 * verify_s)
+
+
+def test_a_loop_that_waits_for_cores_gets_more_before_it_must_do_less() -> None:
+    chain = msgspec.structs.replace(CALM.l1, block_gas=1e12, in_flight_max=1_000)
+    roomy = msgspec.structs.replace(CALM, l1=chain)
+    way, _ = way_to(roomy, 4_200.0)
+    assert [change.key for change in way.changes] == ["service.cores"]
+    needed = int(way.changes[0].needed)
+    by_cores = [
+        pipeline_of(with_key(roomy, "service.cores", cores)).limit().per_s
+        for cores in (2, needed - 1, needed)
+    ]
+    assert by_cores[0] == way.carried_per_s
+    assert by_cores[1] < 4_200 <= by_cores[2]
+    further, after = way_to(roomy, 8_000.0)
+    assert [change.key for change in further.changes] == ["service.cores", "kinds[].loop_us"]
+    each_us = sum(kind.share * (kind.loop_us or 0) for kind in after.kinds)
+    assert each_us == pytest.approx(further.changes[1].needed)
 
 
 def test_slots_are_counted_by_littles_law() -> None:
