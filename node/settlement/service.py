@@ -164,6 +164,10 @@ class SettlementService:
         try:
             await self._settle()
         except ChainUnavailable as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # A gather with a question that has just failed tells of that alone.
+                raise asyncio.CancelledError from error
             if self._unseen_since is None:
                 self._unseen_since = self._now()
             return self._outage.fail(self._now(), error)

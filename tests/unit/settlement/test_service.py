@@ -1,5 +1,7 @@
 """The settling loop in front of an endpoint that refuses, keeps silent, or answers oddly."""
 
+import asyncio
+
 import pytest
 from eth_abi.abi import encode
 
@@ -269,3 +271,32 @@ async def test_the_count_of_one_state_and_the_root_of_another_are_asked_for_agai
     await quay.turns(1)
     assert not quay.service.chain_away
     assert quay.standings() == [Standing.PENDING, Standing.POSTED]
+
+
+async def test_a_stop_just_after_a_question_failed_is_not_taken_for_an_outage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quay = Quay()
+    fees_asked, nonce_asked = asyncio.Event(), asyncio.Event()
+    refusal: asyncio.Future[FeeSample] = asyncio.get_running_loop().create_future()
+    never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def fees(_blocks: int) -> FeeSample:
+        fees_asked.set()
+        return await refusal
+
+    async def nonce(_account: Address, _at: At = Tag.LATEST) -> int:
+        nonce_asked.set()
+        return await never
+
+    monkeypatch.setattr(quay.chain, "fees", fees)
+    monkeypatch.setattr(quay.chain, "nonce", nonce)
+    running = asyncio.create_task(quay.service.run())
+    await fees_asked.wait()
+    await nonce_asked.wait()
+    refusal.set_exception(ChainUnavailable(detail="away"))
+    # After this the question has failed, and whoever asked has not heard of it.
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running], timeout=5)
+    assert running.cancelled()
