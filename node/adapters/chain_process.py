@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import aiohttp
 
+from node.adapters.process_end import end_within
 from node.types.errors import ChainUnavailable
 
 START_TIMEOUT_S: Final = 30.0
@@ -89,11 +90,7 @@ class ChainProcess(ABC):
         if process is None or process.returncode is not None:
             return
         process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await end_within(process, STOP_TIMEOUT_S)
 
 
 def free_port() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import node
+from node.adapters.process_end import end_within
 from node.ports.worker import StartWorker
 
 _END_WITHIN_S: Final = 1.0
@@ -43,12 +44,7 @@ class WorkerProcess:
     async def close(self) -> None:
         """Close its input, at whose end it ends; one that hangs must not hold up the node."""
         self._writer.close()
-        if self._process.returncode is None:
-            try:
-                await asyncio.wait_for(self._process.wait(), timeout=_END_WITHIN_S)
-            except TimeoutError:
-                self._process.kill()
-                await self._process.wait()
+        await end_within(self._process, _END_WITHIN_S)
 
 
 def processes_of(module: str) -> StartWorker:

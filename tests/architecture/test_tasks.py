@@ -1,4 +1,8 @@
-"""Concurrency has a shape: a task belongs to a group, so that none dies or lives on unnoticed."""
+"""Concurrency has a shape: tasks belong to groups, and a cancellation always arrives.
+
+So no task dies or lives on unnoticed. What has a limit in time has it from ``asyncio.timeout``: in
+CPython 3.11 ``wait_for`` drops a cancellation that comes as soon as what it waits for has ended.
+"""
 
 import ast
 
@@ -97,3 +101,28 @@ class Service:
 )
 def test_a_task_of_a_group_passes(text: str) -> None:
     assert loose_tasks(Source.parse("node/risk/example.py", text)) == []
+
+
+def dropped_cancellations(source: Source) -> list[str]:
+    """Return one line for each call of asyncio's ``wait_for`` in ``source``."""
+    return [
+        f"{source.path}:{node.lineno} waits with wait_for, not with asyncio.timeout"
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call) and last_name(node.func) == "wait_for"
+    ]
+
+
+def test_no_cancellation_is_dropped() -> None:
+    faults = [line for source in sources_under("node") for line in dropped_cancellations(source)]
+    assert faults == [], "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import asyncio\nasyncio.wait_for(work(), 1)",
+        "from asyncio import wait_for\nwait_for(work(), timeout=1)",
+    ],
+)
+def test_a_dropped_cancellation_is_found(text: str) -> None:
+    assert len(dropped_cancellations(Source.parse("node/risk/example.py", text))) == 1

@@ -102,7 +102,8 @@ class Child:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
             try:
-                await asyncio.wait_for(process.wait(), within_s)
+                async with asyncio.timeout(within_s):
+                    await process.wait()
             except TimeoutError:
                 self._kill(process.pid)
                 await process.wait()

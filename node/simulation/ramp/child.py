@@ -3,12 +3,12 @@
 import asyncio
 import os
 import sys
-from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
 
+from node.adapters.process_end import end_within
 from node.simulation.demo.child import SOURCE_ROOT
 from node.simulation.ramp.messages import (
     LENGTH_BYTES,
@@ -62,12 +62,7 @@ class GeneratorProcess:
         process = self._running
         assert process.stdin is not None
         process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), ENDS_WITHIN_S)
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await end_within(process, ENDS_WITHIN_S)
 
     async def prepare(self, request: Prepare) -> int:
         """Let a point be prepared; return how many actions it has. Raises ``GeneratorFailed``."""

@@ -141,7 +141,8 @@ class Wave:
     async def _send(self, action: SignedAction) -> bool:
         """Send an action; what the exchange refuses here only makes the wave smaller."""
         try:
-            await asyncio.wait_for(self._session.send(action), ANSWER_WITHIN_S)
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await self._session.send(action)
         except (PlimsollError, TimeoutError):
             return False
         return True

@@ -94,4 +94,5 @@ class Driver:
         """Wait until every action is answered, or time is up."""
         if self.outcomes.in_flight:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._answered_all.wait(), ANSWERS_WITHIN_S)
+                async with asyncio.timeout(ANSWERS_WITHIN_S):
+                    await self._answered_all.wait()
