@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -30,7 +31,8 @@ T = TypeVar("T")
 class RemoteObject:
     """What ``make`` returns, in a child process; arguments and answers must be picklable.
 
-    ``starts`` counts how often the child was started.
+    ``pid`` is the child's process id, None while there is none; ``starts`` counts how often it was
+    started.
     """
 
     def __init__(self, make: Callable[[], object], name: str, *, attempts: int = 2) -> None:
@@ -41,14 +43,11 @@ class RemoteObject:
         self._attempts = attempts
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._child: SpawnProcess | None = None
+        self._child_lock = Lock()
         self._pipe: Connection | None = None
         self._closing = False
+        self.pid: int | None = None
         self.starts = 0
-
-    @property
-    def pid(self) -> int | None:
-        """Return the child's process id, None while there is none."""
-        return None if self._child is None else self._child.pid
 
     async def ask(self, kind: type[T], method: str, *arguments: object) -> T:
         """Return what the object's ``method`` returns, which must be a ``kind``.
@@ -70,9 +69,10 @@ class RemoteObject:
         if self._closing:
             return
         self._closing = True
-        if self._child is not None:
-            # Whatever it keeps must be whole at every moment, so it need not be asked politely.
-            self._child.kill()
+        with self._child_lock:
+            if self._child is not None:
+                # Whatever it keeps must be whole at every moment, so it need not be asked politely.
+                self._child.kill()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._reap)
         self._thread.shutdown()
 
@@ -100,14 +100,20 @@ class RemoteObject:
         """Start the child and wait until it stands; return why it does not."""
         context = multiprocessing.get_context("spawn")
         pipe, childs_end = context.Pipe()
-        self._child = context.Process(
+        child = context.Process(
             target=serve,
             args=(childs_end, self._make, self._name),
             name=f"plimsoll-{self._name}",
             daemon=True,
         )
-        self._child.start()
+        child.start()
         self.starts += 1
+        self.pid = child.pid
+        with self._child_lock:
+            self._child = child
+            if self._closing:
+                # Whoever closed saw no child to end.
+                child.kill()
         # Held here too, it would never come to its end when the child dies.
         childs_end.close()
         self._pipe = pipe
@@ -121,7 +127,9 @@ class RemoteObject:
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
-        child, self._child = self._child, None
+        with self._child_lock:
+            child, self._child = self._child, None
+        self.pid = None
         if child is None:
             return None
         child.join(STOP_TIMEOUT_S)

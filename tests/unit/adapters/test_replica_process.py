@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import msgspec
@@ -104,6 +106,30 @@ async def test_closing_ends_a_request_in_hand(replica: ReplicaProcess) -> None:
         await asyncio.sleep(0.05)
         await replica.close()
     assert request.result() == "shutting down"
+
+
+async def test_closing_ends_a_child_that_is_just_being_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starting, closed = threading.Event(), threading.Event()
+    start = SpawnProcess.start
+
+    def start_once_closed(child: SpawnProcess) -> None:
+        starting.set()
+        assert closed.wait(10)
+        start(child)
+
+    monkeypatch.setattr(SpawnProcess, "start", start_once_closed)
+    replica = ReplicaProcess(setup_in(tmp_path))
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        request = group.create_task(_outcome(replica))
+        assert await asyncio.to_thread(starting.wait, 10)
+        closing = group.create_task(replica.close())
+        await asyncio.sleep(0)
+        closed.set()
+        await closing
+    assert request.result() == "shutting down"
+    assert (replica.starts, replica.pid) == (1, None)
 
 
 async def _outcome(replica: ReplicaProcess) -> str:
