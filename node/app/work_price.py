@@ -18,7 +18,7 @@ from node.codec.l1_gas import FLOOR_GAS_PER_TOKEN
 from node.ports.api import Channel
 from node.transition.open_block import highest_fee
 from node.types.marks import Standing
-from node.types.units import MONEY_DECIMALS, PPM_ONE, Millis, Money, decimal_from_units
+from node.types.units import MONEY_DECIMALS, Millis, Money, decimal_from_units
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -28,6 +28,7 @@ QUOTE_REACH_S: Final = (1, 5, 30)
 """The highest price that a quote names is that of a block so many seconds from now."""
 
 _GAS_PER_BYTE: Final = 4 * FLOOR_GAS_PER_TOKEN
+_MS_PER_S: Final = 1_000
 _NS_PER_MS: Final = 1_000_000
 _SAMPLE_MS: Final = 50
 _PUSH_S: Final = 0.5
@@ -44,6 +45,7 @@ class WorkPrice:
         self._forecast = L1Forecast()
         self._inclusion = InclusionRate()
         self._core = CoreShare()
+        self._block_ms = 0
         self._posted = 0
         self._told: dict[Resource, int] = {}
         self._sampled_ms = node.base.clock.now_ms()
@@ -54,8 +56,7 @@ class WorkPrice:
                 Resource.LOOP: config.loop_ms * _NS_PER_MS,
                 Resource.RISK: config.risk_ms * _NS_PER_MS,
                 Resource.JOURNAL_BYTES: config.journal_bytes,
-                Resource.L1_BYTES: config.l1_bytes,
-                Resource.L1_GAS: config.l1_gas,
+                **self._l1_room(block_gas=0),
             },
             self._sampled_ms,
         )
@@ -88,12 +89,11 @@ class WorkPrice:
         loop = self._node.meters.loop()
         self._core.observe(loop.waited_ns, loop.elapsed_ns)
         whole_ns = self._config.loop_ms * _NS_PER_MS
-        self.controller.set_capacity(Resource.LOOP, whole_ns * self._core.ppm // PPM_ONE)
+        self.controller.set_capacity(Resource.LOOP, whole_ns, self._core.ppm)
 
     def _follow_l1(self) -> None:
         """Let L1 count for what it carries now: while blocks pass us by, it is less."""
-        node, config = self._node, self._config
-        pace = node.settlement.pace
+        node, pace = self._node, self._node.settlement.pace
         self._forecast.observe(*pace.head)
         posted, unposted = node.standings.reached[Standing.POSTED], node.standings.unposted
         waits = bool(unposted) or posted > self._posted
@@ -101,11 +101,25 @@ class WorkPrice:
         self._inclusion.observe(
             pace.head[0], pace.block_ms, posted, waits=waits, now_ms=self._sampled_ms
         )
-        for resource, whole in (
-            (Resource.L1_BYTES, config.l1_bytes),
-            (Resource.L1_GAS, config.l1_gas),
-        ):
-            self.controller.set_capacity(resource, whole * self._inclusion.ppm // PPM_ONE)
+        # After a reorg the time between blocks is not known for a while; it is what it was.
+        self._block_ms = pace.block_ms or self._block_ms
+        for resource, whole in self._l1_room(pace.block_gas).items():
+            self.controller.set_capacity(resource, whole, self._inclusion.ppm)
+
+    def _l1_room(self, block_gas: int) -> dict[Resource, int]:
+        """Return what L1 takes in a second at best, rounded down.
+
+        That is a full batch for each that may be in flight, in every block or look at L1, whichever
+        are rarer; of gas no more than ``block_gas``, 0 where that is not known.
+        """
+        batcher, settlement = self._node.config.batcher, self._node.config.settlement
+        batches, round_ms = settlement.in_flight_max, max(self._block_ms, settlement.poll_ms)
+        data_bytes = batches * batcher.data_bytes_max * _MS_PER_S // round_ms
+        gas = _at_most(block_gas, batches * batcher.gas_max) * _MS_PER_S // round_ms
+        return {
+            Resource.L1_BYTES: _at_most(self._config.l1_bytes, data_bytes),
+            Resource.L1_GAS: _at_most(self._config.l1_gas, gas),
+        }
 
     def _totals(self) -> dict[Resource, int]:
         """Return what was used since the start. L1's bytes count when sealed, not when posted."""
@@ -163,6 +177,11 @@ class WorkPrice:
                     {"channel": "fee", **msgspec.structs.asdict(self.quote())}
                 )
                 publisher.tell(FEE, text_frame(body))
+
+
+def _at_most(most: int, units: int) -> int:
+    """Return ``units``, or ``most`` where that is less; 0 is no bound."""
+    return min(units, most or units)
 
 
 def _decimal(price: Money) -> str:

@@ -100,15 +100,18 @@ class Backlogs:
 
     def __init__(self, capacity: int, windows: tuple[Window, ...], exponent_max: int) -> None:
         """``capacity`` is in units per second, all there is; ``exponent_max`` in millionths."""
-        self._whole = max(1, capacity)
         self._windows = windows
         self._exponent_max = exponent_max
         self.backlogs = [0] * len(windows)
         self.set_capacity(capacity)
 
-    def set_capacity(self, capacity: int) -> None:
-        """Set what the resource carries now, at least 1; backlogs keep their units."""
-        self._capacity = max(1, capacity)
+    def set_capacity(self, whole: int, now_ppm: int = PPM_ONE) -> None:
+        """Set what the resource carries at best, and the part of it that is there now; at least 1.
+
+        Backlogs keep their units.
+        """
+        self._whole = max(1, whole)
+        self._capacity = max(1, whole * now_ppm // PPM_ONE)
 
     def target(self, window: Window) -> int:
         """Return how many units a second the window lets through for nothing, rounded up."""
@@ -118,8 +121,7 @@ class Backlogs:
         """Return what the window's backlog holds at most, in thousandths of the unit."""
         seconds = min(MEMORY_S, window.seconds * self._exponent_max // PPM_ONE)
         # A part of the whole would cut off what waits while the resource is away.
-        most = max(self._whole, self._capacity)
-        return seconds * part_rounded_up(most, window.share, PPM_ONE) * _MILLI
+        return seconds * part_rounded_up(self._whole, window.share, PPM_ONE) * _MILLI
 
     def advance(self, used: int, elapsed_ms: int) -> None:
         """Add what was ``used`` in the last ``elapsed_ms``, take off what the targets allow."""
@@ -170,9 +172,9 @@ class FeeController:
         self._last_ms = now_ms
         self._reserve = Money(0)
 
-    def set_capacity(self, resource: Resource, per_second: int) -> None:
-        """Set what the resource carries now; what it carries at best is what it began with."""
-        self._resources[resource].set_capacity(per_second)
+    def set_capacity(self, resource: Resource, whole: int, now_ppm: int = PPM_ONE) -> None:
+        """Set what the resource carries in a second at best, and the part that is there now."""
+        self._resources[resource].set_capacity(whole, now_ppm)
 
     def use(self, resource: Resource, units: int) -> None:
         """Count ``units`` of a resource as used since the last ``advance``."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from node.capacity.l1_forecast import L1Forecast, unit_cost
 from node.capacity.pricing import FeeController, Resource
 from node.types.fees import FeeRules, fee_range
-from node.types.units import Millis, Money
+from node.types.units import PPM_ONE, Millis, Money
 
 L1_BLOCK_S: Final = 12
 
@@ -133,8 +133,8 @@ class _Pricing:
         self._forecast = L1Forecast()
         self._unit_gas = day.gas_per_message // day.units_per_message
         self._ether = Money(day.quote_per_ether * 10**6)
-        self._capacity = day.batch_messages / L1_BLOCK_S * day.gas_per_message
-        self._controller = FeeController(rules, {Resource.L1_GAS: int(self._capacity)}, Millis(0))
+        self._capacity = day.batch_messages * day.gas_per_message // L1_BLOCK_S
+        self._controller = FeeController(rules, {Resource.L1_GAS: self._capacity}, Millis(0))
         self._included = 1.0
         self._last_posted = day.base_fee_calm_gwei * _GWEI
         self.fee = self._anchor = rules.floor
@@ -156,7 +156,8 @@ class _Pricing:
     def block(self, included: int, base_fee: int) -> None:
         """Note what one L1 block took while batches waited for it: that is L1's capacity now."""
         self._included += (included - self._included) * _SMOOTHING
-        self._controller.set_capacity(Resource.L1_GAS, int(self._capacity * self._included))
+        now_ppm = int(self._included * PPM_ONE)
+        self._controller.set_capacity(Resource.L1_GAS, self._capacity, now_ppm)
         if included:
             self._last_posted = base_fee
 

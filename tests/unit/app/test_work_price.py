@@ -10,7 +10,9 @@ import pytest
 from node.app import work_price
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.work_price import WorkPrice
+from node.batcher.config import BatcherConfig
 from node.capacity.telemetry import LoopCounters
+from node.settlement.config import SettlementConfig
 from node.transition.apply import apply
 from node.transition.open_block import next_fees
 from node.transition.state import State
@@ -33,7 +35,8 @@ class Machine:
         self.now = START_MS
         self.loop = self.waited = 0
         self.head = (1, 0)
-        self.block_ms = None
+        self.block_ms: int | None = None
+        self.block_gas = 0
         self.bytes = 0
         self.standings = SimpleNamespace(da_bytes=0, unposted=0, reached=dict.fromkeys(Standing, 0))
         state = State.genesis(msgspec.structs.replace(RULES, fees=FEES), DOMAIN)
@@ -42,6 +45,7 @@ class Machine:
         lag = SimpleNamespace(age=lambda _time: Millis(7))
         journal = SimpleNamespace(bytes_written=0)
         node: Any = SimpleNamespace(
+            config=SimpleNamespace(batcher=BatcherConfig(), settlement=SettlementConfig()),
             base=SimpleNamespace(
                 rules=state.rules, state=state, clock=clock, lag=lag, journal=journal
             ),
@@ -66,10 +70,14 @@ class Machine:
         elapsed_ns = (self.now - START_MS) * 10**6
         return LoopCounters(self.loop, elapsed_ns, turns=0, waited_ns=self.waited)
 
-    def work(self, share: float, seconds: int, waits: float = 0.0) -> int:
-        """Work so much of each second and wait for a core; return what is asked for then."""
+    def work(self, share: float, seconds: int, waits: float = 0.0, seals: int = 0) -> int:
+        """Work so much of each second and wait for a core; return what is asked for then.
+
+        ``seals`` are bytes of batches a second.
+        """
         for _ in range(10 * seconds):
             self.now = Millis(self.now + 100)
+            self.bytes += seals // 10
             self.loop += int(share * SECOND_NS / 10)
             self.waited += int(waits * SECOND_NS / 10)
             self.price.wished()
@@ -126,11 +134,57 @@ def test_unposted_bytes_press_on_the_price_before_they_are_posted() -> None:
     assert machine.price.line().backlogs["l1_bytes"]["5"] <= backlogs["5"]
 
 
+def on_l1(block_ms: int | None, config: FeesConfig | None = None, block_gas: int = 0) -> Machine:
+    """Return a node of the shipped limits on a chain with a block in so many milliseconds."""
+    machine = Machine(config)
+    machine.block_ms, machine.block_gas = block_ms, block_gas
+    return machine
+
+
+def test_what_l1_takes_without_delay_costs_nothing_more() -> None:
+    """1,000 singles a second are 60 KB; four full batches in blocks of a second are 400 KB."""
+    machine = on_l1(1_000, block_gas=30_000_000)
+    assert machine.work(0.3, 600, seals=60_000) == FEES.floor
+    assert machine.work(0.3, 30, seals=600_000) > 10 * FEES.floor
+    assert machine.price.line().dearest == "l1_bytes"
+
+
+def test_of_slower_blocks_less_is_sold() -> None:
+    """Of 12 seconds each: 33 KB a second, of which a quarter of an hour's target is 65 %."""
+    assert on_l1(12_000).work(0.3, 600, seals=20_000) == FEES.floor
+    assert on_l1(12_000).work(0.3, 60, seals=60_000) > 10 * FEES.floor
+
+
+def test_small_blocks_make_gas_the_dearest() -> None:
+    """60 KB are 2.4 million gas; blocks of a second hold 1.2 million here."""
+    machine = on_l1(1_000, block_gas=1_200_000)
+    assert machine.work(0.3, 60, seals=60_000) > 10 * FEES.floor
+    assert machine.price.line().dearest == "l1_gas"
+
+
+@pytest.mark.parametrize("bound", [FeesConfig(l1_bytes=30_000), FeesConfig(l1_gas=1_200_000)])
+def test_the_configuration_may_leave_the_node_a_part_of_l1(bound: FeesConfig) -> None:
+    machine = on_l1(1_000, bound, block_gas=30_000_000)
+    assert machine.work(0.3, 60, seals=60_000) > 10 * FEES.floor
+
+
+def test_no_configuration_makes_l1_larger_than_it_is() -> None:
+    machine = on_l1(12_000, FeesConfig(l1_bytes=10**9, l1_gas=10**12))
+    assert machine.work(0.3, 60, seals=60_000) > 10 * FEES.floor
+
+
+def test_a_reorg_makes_l1_no_faster() -> None:
+    machine = on_l1(12_000)
+    busy = machine.work(0.3, 10, seals=60_000)
+    machine.block_ms = None
+    assert machine.work(0.3, 5, seals=60_000) > busy
+
+
 async def test_blocks_that_pass_while_nobody_trades_are_not_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A batch is posted, and fifty blocks with nothing to take follow before the next order."""
-    machine = Machine()
+    machine = Machine(FeesConfig(l1_bytes=20_000))
     machine.work(0.0, 1)
     machine.standings.reached[Standing.POSTED] = 1
 

@@ -131,7 +131,7 @@ def test_what_waits_through_an_outage_is_still_there_at_its_end() -> None:
     made = controller()
     end = run(made, 1.3, 1_000)
     before = made.backlogs()["loop"]
-    made.set_capacity(LOOP, 0)
+    made.set_capacity(LOOP, CAPACITY, 0)
     end = run(made, 0.0, 3_600, end)
     assert made.price == RULES.ceiling
     made.set_capacity(LOOP, CAPACITY)
@@ -145,7 +145,7 @@ def test_what_waits_through_an_outage_is_still_there_at_its_end() -> None:
 
 def test_what_comes_in_during_an_outage_counts_at_its_end() -> None:
     made = controller()
-    made.set_capacity(LOOP, 0)
+    made.set_capacity(LOOP, CAPACITY, 0)
     end = run(made, 0.6, 3_600)
     made.set_capacity(LOOP, CAPACITY)
     run(made, 0.6, 300, end)
