@@ -14,7 +14,6 @@ from node.capacity.l1_forecast import L1Forecast, unit_cost
 from node.capacity.loadline import FeeLine
 from node.capacity.pricing import FeeController, Resource
 from node.codec.answers import FeeQuote
-from node.codec.l1_gas import FLOOR_GAS_PER_TOKEN
 from node.ports.api import Channel
 from node.transition.open_block import highest_fee
 from node.types.marks import Standing
@@ -27,7 +26,6 @@ FEE: Final = Channel("fee")
 QUOTE_REACH_S: Final = (1, 5, 30)
 """The highest price that a quote names is that of a block so many seconds from now."""
 
-_GAS_PER_BYTE: Final = 4 * FLOOR_GAS_PER_TOKEN
 _MS_PER_S: Final = 1_000
 _NS_PER_MS: Final = 1_000_000
 _SAMPLE_MS: Final = 50
@@ -72,11 +70,8 @@ class WorkPrice:
 
     def _sample(self) -> None:
         for resource, total in self._totals().items():
-            used = total - self._told.get(resource, total)
-            if used > 0:
-                self.controller.use(resource, used)
-            # A batch that was dropped leaves L1's sums, and its commands come again in another.
-            self._told[resource] = max(total, self._told.get(resource, 0))
+            self.controller.use(resource, total - self._told.get(resource, total))
+            self._told[resource] = total
         self._follow_loop()
         self._follow_l1()
         config = self._config
@@ -122,15 +117,14 @@ class WorkPrice:
         }
 
     def _totals(self) -> dict[Resource, int]:
-        """Return what was used since the start. L1's bytes count when sealed, not when posted."""
-        node = self._node
-        made = node.standings.da_bytes + node.settlement.pressure.data_bytes
+        """Return what was used since the start. L1's room counts when sealed, not when posted."""
+        node, taken = self._node, self._node.settlement.taken
         return {
             Resource.LOOP: node.meters.busy_ns(),
             Resource.RISK: sum(node.risk.busy_ns),
             Resource.JOURNAL_BYTES: node.base.journal.bytes_written,
-            Resource.L1_BYTES: made,
-            Resource.L1_GAS: made * _GAS_PER_BYTE,
+            Resource.L1_BYTES: taken.data_bytes,
+            Resource.L1_GAS: taken.gas,
         }
 
     # --- telling ----------------------------------------------------------------------------------

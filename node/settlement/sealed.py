@@ -37,6 +37,21 @@ class SealedBatch(msgspec.Struct, frozen=True, gc=False):
         )
 
 
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """What the batches taken on since the start bring onto L1: bytes of their data, and gas.
+
+    The gas is ``posting_gas`` of each, known as soon as it is sealed: no less than its receipt will
+    tell, and nearly as much.
+    """
+
+    data_bytes: int
+    gas: int
+
+    def plus(self, batch: SealedBatch) -> "Taken":
+        """Return the same with one more batch."""
+        return Taken(self.data_bytes + batch.data_bytes, self.gas + batch.gas)
+
+
 class Submission(msgspec.Struct, frozen=True, gc=False):
     """Send batch ``index`` with ``nonce``; ``attempt`` counts from 1, the same one again is 0."""
 

@@ -36,7 +36,7 @@ from node.settlement.look import Look
 from node.settlement.outage import Outage
 from node.settlement.pace import ChainPace
 from node.settlement.reader import Reader
-from node.settlement.sealed import Pressure, SealedBatch, Submission
+from node.settlement.sealed import Pressure, SealedBatch, Submission, Taken
 from node.settlement.slot import ACCEPTED
 from node.settlement.tracker import Tracker
 from node.types.blocks import Batch
@@ -97,6 +97,7 @@ class SettlementService:
         self._rehearsed = False
         self._held_back = ""
         self.pace = ChainPace()
+        self.taken = Taken(0, 0)
         self.costs = Costs(chain, contracts.rollup)
         self.stage = Stage(
             "settlement",
@@ -205,7 +206,9 @@ class SettlementService:
                     self._take_on(batch)
 
     def _take_on(self, batch: Batch) -> None:
-        self._tracker.add(SealedBatch.of(batch), self._now())
+        sealed = SealedBatch.of(batch)
+        self._tracker.add(sealed, self._now())
+        self.taken = self.taken.plus(sealed)
         self._taken_ns[batch.header.index] = self._clock.now_ns()
         self.stage.enter()
 

@@ -12,7 +12,9 @@ from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.work_price import WorkPrice
 from node.batcher.config import BatcherConfig
 from node.capacity.telemetry import LoopCounters
+from node.codec.l1_gas import posting_gas_estimated
 from node.settlement.config import SettlementConfig
+from node.settlement.sealed import Taken
 from node.transition.apply import apply
 from node.transition.open_block import next_fees
 from node.transition.state import State
@@ -37,8 +39,8 @@ class Machine:
         self.head = (1, 0)
         self.block_ms: int | None = None
         self.block_gas = 0
-        self.bytes = 0
-        self.standings = SimpleNamespace(da_bytes=0, unposted=0, reached=dict.fromkeys(Standing, 0))
+        self.taken = Taken(0, 0)
+        self.standings = SimpleNamespace(unposted=0, reached=dict.fromkeys(Standing, 0))
         state = State.genesis(msgspec.structs.replace(RULES, fees=FEES), DOMAIN)
         state.time = START_MS
         clock = SimpleNamespace(now_ms=lambda: self.now)
@@ -62,22 +64,26 @@ class Machine:
     def pace(self) -> "Machine":
         return self
 
-    @property
-    def pressure(self) -> Any:
-        return SimpleNamespace(data_bytes=self.bytes)
+    def seal(self, data_bytes: int, batches: int = 1) -> None:
+        """Hand so many equal batches to settlement, which hold ``data_bytes`` together."""
+        gas = batches * posting_gas_estimated(data_bytes // batches, 0)
+        self.taken = Taken(self.taken.data_bytes + data_bytes, self.taken.gas + gas)
 
     def counters(self) -> LoopCounters:
         elapsed_ns = (self.now - START_MS) * 10**6
         return LoopCounters(self.loop, elapsed_ns, turns=0, waited_ns=self.waited)
 
-    def work(self, share: float, seconds: int, waits: float = 0.0, seals: int = 0) -> int:
+    def work(
+        self, share: float, seconds: int, waits: float = 0.0, seals: int = 0, batches: int = 1
+    ) -> int:
         """Work so much of each second and wait for a core; return what is asked for then.
 
-        ``seals`` are bytes of batches a second.
+        In each second ``batches`` are sealed, which hold ``seals`` bytes together.
         """
-        for _ in range(10 * seconds):
+        for tenth in range(10 * seconds):
             self.now = Millis(self.now + 100)
-            self.bytes += seals // 10
+            if seals and not tenth % 10:
+                self.seal(seals, batches)
             self.loop += int(share * SECOND_NS / 10)
             self.waited += int(waits * SECOND_NS / 10)
             self.price.wished()
@@ -125,13 +131,12 @@ def test_what_is_charged_moves_no_faster_than_the_rules_allow() -> None:
 def test_unposted_bytes_press_on_the_price_before_they_are_posted() -> None:
     machine = Machine()
     machine.work(0.0, 1)
-    machine.bytes = 40_000_000
+    machine.seal(40_000_000, batches=400)
     machine.work(0.0, 1)
-    assert machine.price.line().dearest in {"l1_bytes", "l1_gas"}
-    machine.bytes = 0
+    assert machine.price.line().dearest == "l1_bytes"
     backlogs = machine.price.line().backlogs["l1_bytes"]
     machine.work(0.0, 1)
-    assert machine.price.line().backlogs["l1_bytes"]["5"] <= backlogs["5"]
+    assert machine.price.line().backlogs["l1_bytes"]["30"] < backlogs["30"]
 
 
 def on_l1(block_ms: int | None, config: FeesConfig | None = None, block_gas: int = 0) -> Machine:
@@ -153,6 +158,14 @@ def test_of_slower_blocks_less_is_sold() -> None:
     """Of 12 seconds each: 33 KB a second, of which a quarter of an hour's target is 65 %."""
     assert on_l1(12_000).work(0.3, 600, seals=20_000) == FEES.floor
     assert on_l1(12_000).work(0.3, 60, seals=60_000) > 10 * FEES.floor
+
+
+def test_many_small_batches_make_gas_the_dearest() -> None:
+    """Ten KB a second are little in one batch; of twenty, each takes gas for itself."""
+    machine = on_l1(12_000, block_gas=30_000_000)
+    assert machine.work(0.3, 60, seals=10_000) == FEES.floor
+    assert machine.work(0.3, 60, seals=10_000, batches=20) > 10 * FEES.floor
+    assert machine.price.line().dearest == "l1_gas"
 
 
 def test_small_blocks_make_gas_the_dearest() -> None:
@@ -198,7 +211,7 @@ async def test_blocks_that_pass_while_nobody_trades_are_not_missed(
     with pytest.raises(asyncio.CancelledError):
         await machine.price.push()
     machine.work(0.0, 1)
-    machine.bytes = 15_000
+    machine.seal(15_000)
     machine.work(0.0, 1)
     # L1 is whole: so many bytes are below what it takes in a second.
     assert machine.price.line().backlogs["l1_bytes"]["5"] == 0

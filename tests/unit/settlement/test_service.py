@@ -15,11 +15,14 @@ from node.codec.l1_calls import (
     LATEST_ROOT,
     RECORD,
     commitment,
+    post_batch,
 )
+from node.codec.l1_gas import posting_gas
 from node.ports.chain import At, FeeSample, L1Block, L1Log, L1Receipt, SendAnswer, Sending, Tag
 from node.settlement.config import SettlementConfig
 from node.settlement.contracts import Contracts
 from node.settlement.costs import COST_TRIES
+from node.settlement.sealed import Taken
 from node.settlement.service import SettlementService
 from node.types.blocks import Batch
 from node.types.errors import ChainUnavailable
@@ -156,6 +159,16 @@ class Quay:
         end = self.clock.ms + span_ms
         while self.clock.ms < end:
             self.clock.ms += await self.service.turn()
+
+
+async def test_what_a_batch_takes_of_l1_counts_once_whatever_becomes_of_it() -> None:
+    quay = Quay(batches=3)
+    gas = sum(posting_gas(post_batch(batch)) for batch in quay.store.batches)
+    taken = Taken(3 * len(quay.store.batches[0].data), gas)
+    assert quay.service.taken == taken
+    await quay.turns(60_000)
+    assert quay.standings()[-1] is Standing.POSTED
+    assert quay.service.taken == taken
 
 
 async def test_an_account_that_cannot_pay_is_told_and_bids_no_more_for_it() -> None:
