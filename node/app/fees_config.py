@@ -12,9 +12,8 @@ class FeesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of the journal bytes per second. The loop has as much less as it waits for a core, down to half.
     What L1 takes follows from its blocks and from the limits of batcher and settlement;
     ``l1_bytes`` and ``l1_gas`` are the most that the node may have of it, per second, 0 for all.
-    ``unit_gas`` is what the L1 bytes of a unit of work take, ``blocks_ahead`` how many L1 blocks it
-    waits, ``quote_per_ether`` what an ether is worth in whole quote units; 0 leaves L1's cost out
-    of the price.
+    ``unit_gas`` is what the L1 bytes of a unit of work take, ``quote_per_ether`` what an ether is
+    worth in whole quote units; 0 leaves L1's cost out of the price.
     """
 
     loop_ms: int = 900
@@ -23,7 +22,6 @@ class FeesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     l1_bytes: int = 0
     l1_gas: int = 0
     unit_gas: int = 320
-    blocks_ahead: int = 3
     quote_per_ether: int = 0
 
 
@@ -36,7 +34,6 @@ def check_fees_config(config: FeesConfig) -> None:
         "l1_bytes": (0, 10**9),
         "l1_gas": (0, 10**12),
         "unit_gas": (0, 1_000_000),
-        "blocks_ahead": (0, 64),
         "quote_per_ether": (0, 10**9),
     }
     raise_faults(out_of_ranges(config, ranges))

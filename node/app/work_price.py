@@ -10,14 +10,20 @@ from node.app.fees_config import FeesConfig
 from node.app.terms import BlockTerms
 from node.capacity.core_share import CoreShare
 from node.capacity.inclusion import InclusionRate
-from node.capacity.l1_forecast import L1Forecast, unit_cost
+from node.capacity.l1_forecast import L1Forecast, blocks_until_posted, unit_cost
 from node.capacity.loadline import FeeLine
 from node.capacity.pricing import FeeController, Resource
 from node.codec.answers import FeeQuote
 from node.ports.api import Channel
 from node.transition.open_block import highest_fee
 from node.types.marks import Standing
-from node.types.units import MONEY_DECIMALS, Millis, Money, decimal_from_units
+from node.types.units import (
+    MONEY_DECIMALS,
+    Millis,
+    Money,
+    decimal_from_units,
+    part_rounded_up,
+)
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -74,10 +80,9 @@ class WorkPrice:
             self._told[resource] = total
         self._follow_loop()
         self._follow_l1()
-        config = self._config
-        wei = self._forecast.fee(config.blocks_ahead)
-        ether = Money(config.quote_per_ether * 10**MONEY_DECIMALS)
-        self.controller.reserve(unit_cost(wei, config.unit_gas, ether))
+        wei = self._forecast.fee(self._blocks_ahead())
+        ether = Money(self._config.quote_per_ether * 10**MONEY_DECIMALS)
+        self.controller.reserve(unit_cost(wei, self._config.unit_gas, ether))
 
     def _follow_loop(self) -> None:
         """Let the loop have what it can get: to wait for a core is no use, but leaves less."""
@@ -101,14 +106,30 @@ class WorkPrice:
         for resource, whole in self._l1_room(pace.block_gas).items():
             self.controller.set_capacity(resource, whole, self._inclusion.ppm)
 
+    def _blocks_ahead(self) -> int:
+        """Return in how many L1 blocks what comes now is posted, as things stand.
+
+        Its batch is sealed first, and then stands behind all that are sealed already.
+        """
+        node = self._node
+        sealing = part_rounded_up(node.config.batcher.age_ms_max, 1, self._round_ms)
+        return sealing + blocks_until_posted(
+            node.standings.unposted, node.config.settlement.in_flight_max, self._inclusion.ppm
+        )
+
+    @property
+    def _round_ms(self) -> int:
+        """Return the time from one block to the next, or one look at L1, whichever is longer."""
+        return max(self._block_ms, self._node.config.settlement.poll_ms)
+
     def _l1_room(self, block_gas: int) -> dict[Resource, int]:
         """Return what L1 takes in a second at best, rounded down.
 
-        That is a full batch for each that may be in flight, in every block or look at L1, whichever
-        are rarer; of gas no more than ``block_gas``, 0 where that is not known.
+        That is a full batch for each that may be in flight, in every round; of gas no more than
+        ``block_gas``, 0 where that is not known.
         """
         batcher, settlement = self._node.config.batcher, self._node.config.settlement
-        batches, round_ms = settlement.in_flight_max, max(self._block_ms, settlement.poll_ms)
+        batches, round_ms = settlement.in_flight_max, self._round_ms
         data_bytes = batches * batcher.data_bytes_max * _MS_PER_S // round_ms
         gas = _at_most(block_gas, batches * batcher.gas_max) * _MS_PER_S // round_ms
         return {

@@ -46,12 +46,23 @@ class L1Forecast:
         self._block = block
 
     def fee(self, blocks: int) -> int:
-        """Return the base fee expected ``blocks`` from now, rounded up (wei per gas)."""
+        """Return the base fee expected ``blocks`` from now, rounded up (wei per gas).
+
+        Past ``BLOCKS_MAX`` it is the same.
+        """
         fee, growth = self.base_fee, self._growth
         for _ in range(min(blocks, BLOCKS_MAX)):
             growth = growth * DAMPING // PPM_ONE
             fee = part_rounded_up(fee, PPM_ONE + growth, PPM_ONE)
         return fee
+
+
+def blocks_until_posted(ahead: int, per_block: int, included_ppm: int) -> int:
+    """Return in how many L1 blocks a batch is posted that stands behind so many, rounded up.
+
+    A block takes up to ``per_block`` of them, or none: ``included_ppm`` of the blocks take any.
+    """
+    return part_rounded_up(ahead // per_block + 1, PPM_ONE, max(included_ppm, 1))
 
 
 def unit_cost(wei_per_gas: int, gas_per_unit: int, quote_per_ether: Money) -> Money:

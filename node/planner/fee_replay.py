@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from node.capacity.l1_forecast import L1Forecast, unit_cost
+from node.capacity.l1_forecast import L1Forecast, blocks_until_posted, unit_cost
 from node.capacity.pricing import FeeController, Resource
 from node.types.fees import FeeRules, fee_range
 from node.types.units import PPM_ONE, Millis, Money
@@ -143,12 +143,14 @@ class _Pricing:
         """Return what a unit costs at ``base_fee``."""
         return unit_cost(base_fee, self._unit_gas, self._ether)
 
-    def step(self, second: int, base_fee: int, gas: float, wait_blocks: int) -> None:
-        """Move the price by a second's use of L1."""
+    def step(self, second: int, base_fee: int, gas: float, ahead: int) -> None:
+        """Move the price by a second's use of L1, for which ``ahead`` full batches wait."""
         self._forecast.observe(second // L1_BLOCK_S + 1, base_fee)
         self._controller.use(Resource.L1_GAS, int(gas))
         self._controller.advance(Millis(second * 1_000))
-        self._controller.reserve(self._charge(self._forecast.fee(wait_blocks)))
+        # A block takes one batch here, so far as it takes any.
+        blocks = blocks_until_posted(ahead, 1, int(self._included * PPM_ONE))
+        self._controller.reserve(self._charge(self._forecast.fee(blocks)))
         self._anchor = self.fee
         low, high = fee_range(self._rules, self._anchor, 1)
         self.fee = Money(min(max(self._wished(), low), high))
@@ -191,8 +193,8 @@ def replay(day: Day, rules: FeeRules, *, naive: bool = False) -> Replay:
         paid += gas * base_fee / 1e18 * day.quote_per_ether
         if waiting and second % L1_BLOCK_S == 0:
             pricing.block(included, base_fee)
-        wait = int(batches.held / day.batch_messages * (day.include_every if congested else 1))
-        pricing.step(second, base_fee, (adding + day.reducing) * day.gas_per_message, wait)
+        ahead = int(batches.held // day.batch_messages)
+        pricing.step(second, base_fee, (adding + day.reducing) * day.gas_per_message, ahead)
         prices[second + day.delay_s + 1] = float(pricing.fee)
         charged += adding * day.units_per_message * pricing.fee / 1e6
         columns[:, second] = (

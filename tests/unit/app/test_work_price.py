@@ -11,6 +11,7 @@ from node.app import work_price
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.work_price import WorkPrice
 from node.batcher.config import BatcherConfig
+from node.capacity.l1_forecast import L1Forecast, unit_cost
 from node.capacity.telemetry import LoopCounters
 from node.codec.l1_gas import posting_gas_estimated
 from node.settlement.config import SettlementConfig
@@ -223,6 +224,37 @@ def test_the_cost_of_l1_is_the_least_that_is_asked_for() -> None:
     machine.work(0.0, 1)
     assert machine.price.wished() == 19_200
     assert machine.price.line().dearest == "l1_forecast"
+
+
+def dearer_each_block(machine: Machine) -> L1Forecast:
+    """Let nine blocks pass, each an eighth dearer than the last; return what they forecast."""
+    forecast, wei = L1Forecast(), 10**10
+    for block in range(1, 10):
+        wei = wei * 9 // 8
+        machine.head = (block, wei)
+        forecast.observe(block, wei)
+        machine.work(0.0, 1)
+    return forecast
+
+
+def cost_of(wei: int) -> Money:
+    return unit_cost(wei, 320, Money(3_000_000_000))
+
+
+@pytest.mark.parametrize(("unposted", "blocks"), [(0, 2), (3, 2), (4, 3), (40, 12)])
+def test_what_waits_longer_for_l1_is_charged_a_later_forecast(unposted: int, blocks: int) -> None:
+    """In blocks of 12 seconds a batch is sealed by the next one, and each takes four of them."""
+    machine = on_l1(12_000, FeesConfig(quote_per_ether=3_000))
+    forecast = dearer_each_block(machine)
+    machine.standings.unposted = unposted
+    assert machine.work(0.0, 1) == cost_of(forecast.fee(blocks))
+
+
+def test_while_blocks_pass_batches_by_what_comes_is_charged_a_later_forecast() -> None:
+    machine = on_l1(12_000, FeesConfig(quote_per_ether=3_000))
+    machine.standings.unposted = 1
+    forecast = dearer_each_block(machine)
+    assert machine.work(0.0, 1) > cost_of(forecast.fee(3))
 
 
 def test_a_quote_says_how_high_the_price_can_be_soon() -> None:

@@ -1,9 +1,16 @@
 """The base fee to come: above the last one while it rises, below it while it falls, bounded."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.capacity.l1_forecast import BLOCKS_MAX, GROWTH_MAX, L1Forecast, unit_cost
+from node.capacity.l1_forecast import (
+    BLOCKS_MAX,
+    GROWTH_MAX,
+    L1Forecast,
+    blocks_until_posted,
+    unit_cost,
+)
 from node.types.units import Money
 
 GWEI = 10**9
@@ -56,6 +63,21 @@ def test_the_forecast_stays_within_what_the_base_fee_can_do(fees: list[int], blo
     # A unit that rounding adds grows with the fee: all of them together make less than eight.
     highest = (fees[-1] + 8) * (1 + share) ** ahead * (1 + 1e-9)
     assert fees[-1] * (1 - share) ** ahead - 1 <= forecast.fee(blocks) <= highest
+
+
+@pytest.mark.parametrize(
+    ("ahead", "per_block", "included_ppm", "blocks"),
+    [(0, 4, 1_000_000, 1), (3, 4, 1_000_000, 1), (4, 4, 1_000_000, 2), (9, 1, 250_000, 40)],
+)
+def test_a_batch_is_posted_after_those_before_it(
+    ahead: int, per_block: int, included_ppm: int, blocks: int
+) -> None:
+    assert blocks_until_posted(ahead, per_block, included_ppm) == blocks
+
+
+def test_while_l1_takes_nothing_the_forecast_is_the_furthest() -> None:
+    forecast = follow([int(20 * GWEI * 1.125**block) for block in range(12)])
+    assert forecast.fee(blocks_until_posted(0, 4, 0)) == forecast.fee(BLOCKS_MAX)
 
 
 def test_the_cost_of_a_unit_is_rounded_up() -> None:
