@@ -1,10 +1,13 @@
 """The price of work that this node asks for: what it uses, what it has, and what L1 will cost."""
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import structlog
 
+from node.adapters.devnet.settings import DEFAULT_CHAIN_ID
 from node.adapters.http.framing import text_frame
 from node.app.fees_config import FeesConfig
 from node.app.terms import BlockTerms
@@ -37,6 +40,8 @@ _NS_PER_MS: Final = 1_000_000
 _SAMPLE_MS: Final = 50
 _PUSH_S: Final = 0.5
 
+_log = structlog.get_logger(__name__)
+
 
 class WorkPrice:
     """Feeds the controller from the node's own counters, and tells of its price."""
@@ -64,6 +69,8 @@ class WorkPrice:
             },
             self._sampled_ms,
         )
+        if self._rules.ceiling and not config.quote_per_ether:
+            _say_that_l1_costs_nothing(node.base.domain.chain_id)
 
     def wished(self) -> Money:
         """Return the price that the load asks for, from counters at most ``_SAMPLE_MS`` old."""
@@ -192,6 +199,16 @@ class WorkPrice:
                     {"channel": "fee", **msgspec.structs.asdict(self.quote())}
                 )
                 publisher.tell(FEE, text_frame(body))
+
+
+def _say_that_l1_costs_nothing(chain_id: int) -> None:
+    """Log that unposted bytes have no price in money; a warning, but where ether is worth none."""
+    _log.log(
+        logging.INFO if chain_id == DEFAULT_CHAIN_ID else logging.WARNING,
+        "l1_cost_not_priced",
+        chain_id=chain_id,
+        detail="fees.quote_per_ether is 0: unposted bytes are priced by load alone",
+    )
 
 
 def _at_most(most: int, units: int) -> int:

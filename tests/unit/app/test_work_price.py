@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
+from node.adapters.devnet.settings import DEFAULT_CHAIN_ID
 from node.app import work_price
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.work_price import WorkPrice
@@ -19,10 +21,11 @@ from node.settlement.sealed import Taken
 from node.transition.apply import apply
 from node.transition.open_block import next_fees
 from node.transition.state import State
+from node.types.blocks import Domain
 from node.types.commands import OpenBlock
 from node.types.errors import ConfigInvalid
 from node.types.events import BlockOpened
-from node.types.fees import FeeRules
+from node.types.fees import FREE, FeeRules
 from node.types.marks import Standing
 from node.types.units import Millis, Money, units_from_decimal
 from tests.examples import DOMAIN, RULES, START_MS
@@ -34,7 +37,12 @@ SECOND_NS = 10**9
 class Machine:
     """A node as the price sees it: counters that a test sets."""
 
-    def __init__(self, config: FeesConfig | None = None) -> None:
+    def __init__(
+        self,
+        config: FeesConfig | None = None,
+        fees: FeeRules = FEES,
+        chain_id: int = DEFAULT_CHAIN_ID,
+    ) -> None:
         self.now = START_MS
         self.loop = self.waited = 0
         self.head = (1, 0)
@@ -42,7 +50,7 @@ class Machine:
         self.block_gas = 0
         self.taken = Taken(0, 0)
         self.standings = SimpleNamespace(unposted=0, reached=dict.fromkeys(Standing, 0))
-        state = State.genesis(msgspec.structs.replace(RULES, fees=FEES), DOMAIN)
+        state = State.genesis(msgspec.structs.replace(RULES, fees=fees), DOMAIN)
         state.time = START_MS
         clock = SimpleNamespace(now_ms=lambda: self.now)
         lag = SimpleNamespace(age=lambda _time: Millis(7))
@@ -50,7 +58,12 @@ class Machine:
         node: Any = SimpleNamespace(
             config=SimpleNamespace(batcher=BatcherConfig(), settlement=SettlementConfig()),
             base=SimpleNamespace(
-                rules=state.rules, state=state, clock=clock, lag=lag, journal=journal
+                rules=state.rules,
+                state=state,
+                clock=clock,
+                lag=lag,
+                journal=journal,
+                domain=Domain(chain_id, DOMAIN.rollup),
             ),
             meters=SimpleNamespace(busy_ns=lambda: self.loop, loop=self.counters),
             risk=SimpleNamespace(busy_ns=[0]),
@@ -255,6 +268,20 @@ def test_while_blocks_pass_batches_by_what_comes_is_charged_a_later_forecast() -
     machine.standings.unposted = 1
     forecast = dearer_each_block(machine)
     assert machine.work(0.0, 1) > cost_of(forecast.fee(3))
+
+
+@pytest.mark.parametrize(("chain_id", "level"), [(DEFAULT_CHAIN_ID, "info"), (1, "warning")])
+def test_a_node_says_that_l1_has_no_price_in_money(chain_id: int, level: str) -> None:
+    with capture_logs() as logs:
+        Machine(chain_id=chain_id)
+    assert [(log["event"], log["log_level"]) for log in logs] == [("l1_cost_not_priced", level)]
+
+
+def test_a_node_whose_prices_hold_l1_or_nothing_at_all_does_not() -> None:
+    with capture_logs() as logs:
+        Machine(FeesConfig(quote_per_ether=3_000), chain_id=1)
+        Machine(fees=FREE, chain_id=1)
+    assert logs == []
 
 
 def test_a_quote_says_how_high_the_price_can_be_soon() -> None:
