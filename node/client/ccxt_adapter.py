@@ -45,7 +45,7 @@ from node.client.subscription import Message
 from node.client.valuation import lots_of, ticks_of
 from node.codec.ranges import MONEY_MAX
 from node.types.commands import AmendOrder, CancelOrder, NewOrder, Side
-from node.types.errors import NothingToCancel
+from node.types.errors import EveryItemRejected, NothingToCancel
 from node.types.ids import EVERY_MARKET, ClientOrderId, OrderId
 from node.types.units import MONEY_DECIMALS, UINT64_MAX, Lots, Millis, Money, Ticks
 
@@ -79,21 +79,17 @@ class PlimsollExchange(OrderKinds, PastMethods):
     async def create_orders(
         self, orders: Sequence[Structure], params: Structure | None = None
     ) -> list[Structure]:
-        """Place orders under one signature; one that is refused alone is ``rejected``."""
+        """Place orders under one signature; each that is refused is ``rejected``, and says why."""
         require_none(params)
         if not orders:
             raise ArgumentsRequired("plimsoll: there are no orders")
         feeds = await self._private()
         wishes = [wish_in(one) for one in orders]
         new = tuple([await self._new_order(wish) for wish in wishes])
-        with translated():
-            result = await (await self.trader()).place(new)
-            if any("error" not in item for item in result["results"]):
-                # Whoever has its answer may name the order at once: it is known here by then.
-                await feeds.until(result["sequence"], FEED_S)
+        items, time = await self._outcomes(feeds, new, ())
         return [
-            self._placed(wish, one, item, result)
-            for wish, one, item in zip(wishes, new, result["results"], strict=True)
+            self._placed(wish, one, item, time)
+            for wish, one, item in zip(wishes, new, items, strict=True)
         ]
 
     async def edit_order(
@@ -184,7 +180,7 @@ class PlimsollExchange(OrderKinds, PastMethods):
     async def cancel_orders(
         self, ids: Sequence[str], symbol: str | None = None, params: Structure | None = None
     ) -> list[Structure]:
-        """Cancel orders under one signature; one that was gone is ``rejected``."""
+        """Cancel orders under one signature; each that was gone is ``rejected``."""
         require_none(params)
         return await self._cancel(
             tuple(CancelOrder(OrderId(order_number(one))) for one in ids), symbol
@@ -272,15 +268,32 @@ class PlimsollExchange(OrderKinds, PastMethods):
             raise InvalidOrder("plimsoll: a slippage is a share of the mark, from 0 to below 1")
         return worst_price(mark, wish.side is Side.BUY, share)
 
-    def _placed(self, wish: Wish, new: NewOrder, item: Message, result: Message) -> Structure:
+    async def _outcomes(
+        self, feeds: Feeds, orders: tuple[NewOrder, ...], cancels: tuple[CancelOrder, ...]
+    ) -> tuple[list[Message], int | None]:
+        """Send all under one signature; return what became of each, and when (None: of none).
+
+        Raises what a single one was refused with.
+        """
+        with translated():
+            try:
+                result = await (await self.trader()).place(orders, cancels)
+            except EveryItemRejected as refusal:
+                return [{"error": one} for one in refusal.errors], None
+            if any("error" not in item for item in result["results"]):
+                # Whoever has its answer may name the order at once: it is known here by then.
+                await feeds.until(result["sequence"], FEED_S)
+        return result["results"], result["time"]
+
+    def _placed(self, wish: Wish, new: NewOrder, item: Message, time: int | None) -> Structure:
         market = self.market(wish.symbol)
-        if "error" in item:
-            return rejected_structure(market["symbol"], wish, item, result["time"])
+        if time is None or "error" in item:
+            return rejected_structure(market["symbol"], wish, item, time)
         assert self._feeds is not None
         order = self._feeds.order(item["order_id"])
         if order is None:
             decimals = self._rules_of(wish.symbol).tick_decimals
-            order = order_of_result(item, new, market["id"], decimals, result["time"])
+            order = order_of_result(item, new, market["id"], decimals, time)
         return self._shown_order(order) | {"info": item}
 
     async def _cancel(
@@ -289,14 +302,12 @@ class PlimsollExchange(OrderKinds, PastMethods):
         if not cancels:
             raise ArgumentsRequired("plimsoll: there are no orders")
         feeds = await self._private()
-        with translated():
-            result = await (await self.trader()).place((), cancels)
-            await feeds.until(result["sequence"], FEED_S)
+        items, _ = await self._outcomes(feeds, (), cancels)
         return [
             {"id": str(cancel.order_id), "status": "rejected", "info": item}
             if "error" in item
             else self._ended(feeds, item["order_id"], symbol, item)
-            for cancel, item in zip(cancels, result["results"], strict=True)
+            for cancel, item in zip(cancels, items, strict=True)
         ]
 
     def _ended(self, feeds: Feeds, number: int, symbol: str | None, item: Message) -> Structure:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from node.client.errors import ConnectionLost
+from node.client.errors import ConnectionLost, refusals
 from node.client.trader import OutcomeUnknown
 from node.types import errors
 from node.types.errors import PlimsollError
@@ -180,10 +180,11 @@ def kind_of(code: int) -> type[BaseError]:
     )
 
 
-def error_of(code: int, name: str, values: dict[str, Any]) -> BaseError:
-    """Return the error that tells of one of ours."""
-    told = ", ".join(f"{key}={value}" for key, value in values.items())
-    return kind_of(code)(f"plimsoll {code} {name}({told})", code, values)
+def error_of(error: PlimsollError) -> BaseError:
+    """Return the error that tells of one of ours; of several, their class if they share one."""
+    kinds = {kind_of(one.code) for one in refusals(error)}
+    kind = kinds.pop() if len(kinds) == 1 else kind_of(error.code)
+    return kind(f"plimsoll {error.code} {error}", error.code, error.values)
 
 
 @contextmanager
@@ -192,4 +193,4 @@ def translated() -> Iterator[None]:
     try:
         yield
     except PlimsollError as error:
-        raise error_of(error.code, type(error).__name__, error.values) from error
+        raise error_of(error) from error

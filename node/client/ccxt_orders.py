@@ -199,8 +199,11 @@ def order_of_result(item: Structure, new: NewOrder, market: str, decimals: int, 
     )  # fmt: skip
 
 
-def rejected_structure(symbol: str, wish: Wish, item: Structure, time: int) -> Structure:
-    """Return an order of a list that was refused while others were not; ``info`` says why."""
+def rejected_structure(symbol: str, wish: Wish, item: Structure, time: int | None) -> Structure:
+    """Return an order of a list that was refused; ``info`` says why.
+
+    ``time`` is None where none of the list was taken: that is of no block.
+    """
     return {
         "id": None, "clientOrderId": str(wish.client_id) if wish.client_id else None,
         "symbol": symbol, "side": wish.side.name.lower(), "status": "rejected",

@@ -54,3 +54,12 @@ def error_from_body(body: dict[str, Any]) -> PlimsollError:
     if kind is None:
         return PlimsollError(code=body["code"], name=body.get("name", ""), **values)
     return kind(**values)
+
+
+def refusals(told: dict[str, Any] | PlimsollError) -> list[PlimsollError]:
+    """Return what an answer refuses: each item of an action with its own error, or all with one."""
+    if isinstance(told, errors.EveryItemRejected):
+        return [error_from_body(body) for body in told.values.get("errors", ())]
+    if isinstance(told, PlimsollError):
+        return [told]
+    return [error_from_body(item["error"]) for item in told.get("results", ()) if "error" in item]

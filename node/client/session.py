@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from node.client.channels import ANSWER_S, Channels, is_final
-from node.client.errors import UNREADABLE, ConnectionLost, SubscriptionEnded
+from node.client.errors import UNREADABLE, ConnectionLost, SubscriptionEnded, refusals
 from node.client.fee_limit import FeeLimit
 from node.client.fills import Fills
 from node.client.hello import MESSAGE_BYTES_MAX, hello_from, introduction, node_url, silent
@@ -36,13 +36,7 @@ from node.codec.json_actions import action_to_json
 from node.codec.receipts import verify_receipt
 from node.types.blocks import Domain
 from node.types.commands import SignedAction
-from node.types.errors import (
-    FeeAboveMax,
-    IntegrityError,
-    PlimsollError,
-    Unavailable,
-    WrongChain,
-)
+from node.types.errors import FeeAboveMax, IntegrityError, PlimsollError, Unavailable, WrongChain
 from node.types.ids import Address, hex_from_address
 from node.types.rules import Rules
 from node.types.units import MONEY_DECIMALS, Money, units_from_decimal
@@ -347,13 +341,14 @@ class Session:
             return
         future, told = answer
         if isinstance(told, PlimsollError):
-            if isinstance(told, FeeAboveMax):
-                # The answer names the price: the next action need not fail for it again.
-                self.fee_limit.quoted(Money(told.price))
             future.set_exception(told)
         else:
             self._channels.answered(future, told)
             future.set_result(told)
+        for refusal in refusals(told):
+            if isinstance(refusal, FeeAboveMax):
+                # The answer names the price: the next action need not fail for it again.
+                self.fee_limit.quoted(Money(refusal.price))
 
     def _disconnected(self) -> None:
         self._socket = None

@@ -48,7 +48,8 @@ class ErrorBody(Struct, frozen=True):
     """One error: a stable code, the name that goes with it, and named values.
 
     docs/ERRORS.md says what each means. Values are integers in the units of the log (ticks, lots,
-    millionths, milliseconds), texts, or bytes as hex; integers beyond 64 bits are texts.
+    millionths, milliseconds), texts, or bytes as hex; integers beyond 64 bits are texts. Of
+    ``EveryItemRejected``, ``errors`` holds a body like this one for each item.
     """
 
     code: Natural

@@ -88,7 +88,11 @@ def _amend(
 def _all_of(rejections: list[tuple[int, CommandRejected]]) -> CommandRejected:
     if len(rejections) == 1:
         return rejections[0][1]
-    return EveryItemRejected(codes=[error.code for _, error in rejections])
+    told = [
+        {"code": error.code, "name": type(error).__name__, "values": error.values}
+        for _, error in rejections
+    ]
+    return EveryItemRejected(errors=told)
 
 
 def _cancel(effects: Effects, account: Account, cancel: CancelOrder, command: PlaceOrders) -> None:

@@ -273,7 +273,10 @@ class NothingToCancel(CommandRejected):
 
 
 class EveryItemRejected(CommandRejected):
-    """No item of a bulk action could apply, so the action did not (``codes``: one per item)."""
+    """No item of a bulk action could apply, so the action did not.
+
+    ``errors``: why each could not, in the order of the items, with ``code``, ``name``, ``values``.
+    """
 
     code = 1214
 

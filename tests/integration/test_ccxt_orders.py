@@ -133,6 +133,27 @@ async def test_an_edit_moves_the_end_of_an_order_that_rests() -> None:
                 await alice.edit_order(placed["id"], BTC, kind, "buy", None, None, wrong)
 
 
+async def test_a_list_of_which_nothing_is_taken_tells_each_reason() -> None:
+    async with two_traders() as (alice, bob):
+        await limit(bob, "buy", 1, 4_990)
+        await limit(bob, "sell", 1, 5_010)
+        quote = {"symbol": BTC, "type": "limit", "amount": 1, "params": {"postOnly": True}}
+        bid, ask = {"side": "buy", "price": 5_010}, {"side": "sell", "price": 4_980}
+        placed = await alice.create_orders([quote | bid, quote | ask])
+        assert [(one["status"], one["side"], one["timestamp"]) for one in placed] == [
+            ("rejected", "buy", None), ("rejected", "sell", None),
+        ]  # fmt: skip
+        told = [one["info"]["error"] for one in placed]
+        assert [one["name"] for one in told] == ["PostOnlyWouldCross"] * 2
+        assert [one["values"]["best"] for one in told] == [501_000, 499_000]
+        gone = await alice.cancel_orders(["999998", "999999"])
+        assert [(one["id"], one["status"], one["info"]["error"]["name"]) for one in gone] == [
+            ("999998", "rejected", "UnknownOrder"), ("999999", "rejected", "UnknownOrder"),
+        ]  # fmt: skip
+        with pytest.raises(OrderNotFound):
+            await alice.cancel_orders(["999999"])
+
+
 async def test_an_order_from_before_the_connection_is_edited_like_any_other() -> None:
     async with running_node() as node, trading(node, BOB) as bob:
         async with trading(node, ALICE) as alice:

@@ -234,6 +234,11 @@ async def test_of_two_cancels_the_one_that_was_refused_is_told(exchange: Daemon)
         (("order", "DOGE-PERP", "buy", "1", "2900"), WRONG, "4001: ConfigInvalid"),
         (("order", "ETH-PERP", "buy", "1", "2900", "--key", "dev:9"), REFUSED, "1111: Unknown"),
         (("cancel", "999999999"), REFUSED, "1210: UnknownOrder"),
+        (
+            ("cancel", "999999998", "999999999"),
+            REFUSED,
+            "1214: EveryItemRejected\n  1210: UnknownOrder(order_id=999999998, client_id=0)\n",
+        ),
     ],
 )
 async def test_a_refusal_is_a_code_a_cause_and_what_to_do(

@@ -161,8 +161,11 @@ class NaiveEngine(ExchangeCommands):
             work.take(0 if place < len(command.cancels) else gone)
         killed = any(isinstance(one, errors.FillOrKillUnfilled) for one in faults.values())
         if len(faults) == len(items) and not (killed and work.paid):
-            codes = [one.code for one in faults.values()]
-            raise faults[0] if len(faults) == 1 else errors.EveryItemRejected(codes=codes)
+            told = [
+                {"code": one.code, "name": type(one).__name__, "values": one.values}
+                for one in faults.values()
+            ]
+            raise faults[0] if len(faults) == 1 else errors.EveryItemRejected(errors=told)
         work.book()
         for place, fault in faults.items():
             name = type(fault).__name__

@@ -21,7 +21,14 @@ import typer
 from rich.console import Console
 
 from node.app.cli.advice import advice
-from node.types.errors import CommandRejected, IntegrityError, PlimsollError, Unavailable
+from node.client.errors import refusals
+from node.types.errors import (
+    CommandRejected,
+    EveryItemRejected,
+    IntegrityError,
+    PlimsollError,
+    Unavailable,
+)
 
 FAMILIES: Final[dict[str, tuple[str, ...]]] = {
     "daemon": ("run", "devnet", "config"),
@@ -146,6 +153,8 @@ def _ours(raised: BaseException) -> Iterator[PlimsollError]:
 def _tell(error: PlimsollError) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     faults = error.values.get("faults")
+    if isinstance(error, EveryItemRejected):
+        faults = [f"{one.code}: {one}" for one in refusals(error)]
     if isinstance(faults, tuple | list):
         console.print(f"error {error.code}: {type(error).__name__}")
         for fault in faults:

@@ -39,7 +39,7 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.OutOfPhase.code: "send the cancel again; it comes first in the next block",
     errors.AuctionFull.code: "send it again; the next block has room",
     errors.OrderTypeRefused.code: "name --type ioc or gtc: what a block gathers trades at its end",
-    errors.EveryItemRejected.code: "see docs/ERRORS.md for each of the codes",
+    errors.EveryItemRejected.code: "mend what each line above names: docs/ERRORS.md",
     errors.RiskDataTooOld.code: "wait until L1 settles, or reduce only: plimsoll status",
     errors.InsufficientCollateral.code: "deposit more, or name a smaller size; figures: millionths",
     errors.InsufficientMargin.code: "add margin or reduce the position; figures: millionths",

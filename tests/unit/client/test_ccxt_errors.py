@@ -64,5 +64,22 @@ def test_values_code_and_cause_stay() -> None:
     assert "2008 Shed(queue=taking" in str(raised.value)
 
 
+CROSSES = {"code": 1206, "name": "PostOnlyWouldCross", "values": {"price": 5, "best": 4}}
+POOR = {"code": 1301, "name": "InsufficientCollateral", "values": {"required": 2, "free": 1}}
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [([CROSSES, CROSSES], "OrderImmediatelyFillable"), ([CROSSES, POOR], "InvalidOrder")],
+)
+def test_what_refuses_every_item_has_the_class_on_which_they_agree(
+    told: list[dict[str, object]], name: str
+) -> None:
+    with pytest.raises(BaseError) as raised, translated():
+        raise errors.EveryItemRejected(errors=told)
+    assert type(raised.value) is getattr(ccxt_errors, name)
+    assert (raised.value.code, raised.value.values) == (1214, {"errors": told})
+
+
 def test_a_code_that_is_not_known_yet_is_a_plain_refusal() -> None:
     assert kind_of(9_999) is ExchangeError

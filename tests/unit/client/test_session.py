@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -13,8 +14,16 @@ from aiohttp import web
 from node.client import hello
 from node.client import session as session_module
 from node.client.errors import ConnectionLost
+from node.client.fee_limit import FeeLimit
 from node.client.session import Session, connect, reconnect_pause_s
-from node.types.errors import ConfigInvalid, WrongChain, WrongSigner
+from node.types.errors import (
+    CommandRejected,
+    ConfigInvalid,
+    FeeAboveMax,
+    WrongChain,
+    WrongSigner,
+)
+from node.types.fees import FeeRules
 from tests.examples import DOMAIN, RULES
 from tests.unit.sequencer.surroundings import TestKey
 
@@ -28,8 +37,11 @@ GREETING = {
 }
 HELLO = msgspec.json.encode(GREETING).decode()
 WRONG_SIGNER = {"code": WrongSigner.code, "name": "WrongSigner", "values": {}}
+PRICE = 500_000
+DEAR = {"code": FeeAboveMax.code, "name": "FeeAboveMax", "values": {"price": PRICE, "max_fee": 1}}
 IMPOSTOR = msgspec.json.encode(GREETING | {"sequencer": "0x" + "66" * 20}).decode()
 
+Body = dict[str, Any]
 Behaviour = Callable[[web.WebSocketResponse, web.Request], Awaitable[None]]
 
 
@@ -133,6 +145,30 @@ async def test_a_log_in_that_is_refused_anew_ends_nothing_else() -> None:
             await asyncio.sleep(0.01)
         await session.ready()
         assert asked == ["login", "marks", "ping", "marks"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": DEAR},
+        {"error": {"code": 1214, "name": "EveryItemRejected", "values": {"errors": [DEAR, DEAR]}}},
+        {"result": {"results": [{"status": "cancelled", "order_id": 1}, {"error": DEAR}]}},
+    ],
+)
+async def test_the_next_action_may_cost_what_the_last_one_was_refused_for(answer: Body) -> None:
+    async def refuse(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        asked = msgspec.json.decode((await socket.receive()).data)
+        await socket.send_json({"id": asked["id"]} | answer)
+        await socket.receive()
+
+    async with session_with(refuse) as session:
+        await session.ready()
+        session.fee_limit = FeeLimit(FeeRules())
+        assert session.fee_limit() < PRICE
+        with suppress(CommandRejected):
+            await session.request("action", {})
+        assert session.fee_limit() >= PRICE
 
 
 async def test_a_server_that_goes_before_its_hello_is_tried_again() -> None:

@@ -125,7 +125,7 @@ class Exchange:
         invariants.check(self.state)
         return self.events
 
-    def refused(self, command: Command, error: type[PlimsollError]) -> dict[str, object]:
+    def refused(self, command: Command, error: type[PlimsollError]) -> dict[str, Any]:
         """Apply ``command``, which must be rejected with ``error``; return the error's values."""
         before = dict(self.state.leaves())
         (event,) = apply(self.state, command)

@@ -10,6 +10,7 @@ from node.types.errors import (
     NothingToTake,
     PostOnlyWouldCross,
     ReduceOnlyNothing,
+    SizeInvalid,
     TooManyItems,
     UnknownOrder,
 )
@@ -278,9 +279,23 @@ def test_a_bulk_action_of_which_nothing_applies_is_rejected_whole(exchange: Exch
         ALICE, order(BUY, 0, 96_00), cancels=(CancelOrder(OrderId(9)), CancelOrder())
     )
     values = exchange.refused(nothing, EveryItemRejected)
-    assert values == {"codes": [UnknownOrder.code, UnknownOrder.code, 1202]}
+    assert [one["code"] for one in values["errors"]] == [1210, 1210, SizeInvalid.code]
     # The nonce was not used up: the very same action may come again, and does not read "replayed".
     exchange.refused(nothing, EveryItemRejected)
+
+
+def test_each_order_of_a_quote_that_would_cross_is_told_the_best_price(exchange: Exchange) -> None:
+    exchange.place(BOB, order(BUY, COIN, 99_00), order(SELL, COIN, 101_00))
+    both = exchange.orders(
+        ALICE, order(BUY, COIN, 101_00, POST_ONLY), order(SELL, COIN, 98_00, POST_ONLY)
+    )
+    shared = {"code": PostOnlyWouldCross.code, "name": "PostOnlyWouldCross"}
+    assert exchange.refused(both, EveryItemRejected) == {
+        "errors": [
+            shared | {"values": {"price": 101_00, "best": 101_00}},
+            shared | {"values": {"price": 98_00, "best": 99_00}},
+        ]
+    }
 
 
 def test_a_bulk_action_has_items_and_not_too_many(exchange: Exchange) -> None:
