@@ -19,6 +19,7 @@ from node.capacity.lines import (
     Work,
     chain_limits,
     headroom,
+    held_up_limit,
     journal_limit,
     loop_limit,
     machine_limit,
@@ -33,6 +34,7 @@ from node.capacity.report import MEDIAN_PPM, NS_PER_SECOND, StageReport
 from node.capacity.telemetry import Telemetry
 from node.publisher.feeds import LOAD
 from node.publisher.service import Publisher
+from node.types.units import PPM_ONE
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -49,7 +51,7 @@ RESOURCES_OF: Final = {
     "verification": ("verification",),
     "journal": ("journal",),
     "batcher": ("replica",),
-    "settlement": ("l1_in_flight", "l1_bytes", "l1_gas"),
+    "settlement": ("l1", "l1_in_flight", "l1_bytes", "l1_gas"),
     "inbox": (),
     "history": (),
 }
@@ -165,8 +167,9 @@ class LoadWatch:
             loop_idle=self._loop_idle,
             machine_idle=self._machine_idle,
         )
+        stopped = self._stopped()
         if items < ITEMS_MIN:
-            return []
+            return ranked(stopped)
         by_name = {report.name: report for report in costs}
         # Without workers of its own, verification is a part of the loop's work.
         pool = [stage_limit("verification", by_name["verification"], self._workers, items)]
@@ -177,9 +180,15 @@ class LoadWatch:
                 *(pool if self._workers else ()),
                 journal_of(told, self._node.sequencer.block_work),
                 process_limit("replica", work, told.processes.get("replica", 0) / NS_PER_SECOND),
-                *self._chain(told),
+                *(stopped or self._chain(told)),
             ]
         )
+
+    def _stopped(self) -> list[Limit]:
+        """Return the limit of an L1 that is away, or that nothing is sent to; empty otherwise."""
+        settlement = self._node.settlement
+        cause = settlement.hold_up if settlement.chain_away or settlement.held_back else None
+        return [] if cause is None else [held_up_limit(cause)]
 
     def _chain(self, told: Telemetry) -> list[Limit]:
         """Return the limits of L1; what the window cannot say of batches the start can."""
@@ -199,6 +208,7 @@ class LoadWatch:
                 batch_items=config.batcher.commands_max,
                 batch_bytes=config.batcher.data_bytes_max,
                 batch_gas=config.batcher.gas_max,
+                included=self._node.price.included_ppm / PPM_ONE,
             )
         )
 

@@ -72,6 +72,11 @@ class WorkPrice:
         if self._rules.ceiling and not config.quote_per_ether:
             _say_that_l1_costs_nothing(node.base.domain.chain_id)
 
+    @property
+    def included_ppm(self) -> int:
+        """Return the part of L1's blocks that takes what waits for them, in millionths."""
+        return self._inclusion.ppm
+
     def wished(self) -> Money:
         """Return the price that the load asks for, from counters at most ``_SAMPLE_MS`` old."""
         now_ms = self._node.base.clock.now_ms()

@@ -16,19 +16,23 @@ of them is the node's (forced flow law; Denning and Buzen 1978).
   commit the disk's limit is n / T. What n is, the time that a block may take decides as well.
 - L1, three laws that do not multiply: gas of a block over its time and the gas of an item; batches
   in flight over the time to inclusion (Little 1961), each as full as gas, bytes and commands allow;
-  and the same batches' bytes, at most so many a block.
+  and the same batches' bytes, at most so many a block. Only a part p of its blocks takes what waits
+  for them: gas and bytes count times p, and inclusion takes 1 / p blocks at the least. While L1
+  takes nothing, for want of an answer, a price or money, one limit of 0 stands for all three.
 
 A limit is told at today's block size. Blocks grow with load and share their fixed cost among more
 commands, so a loop's limit read at a low load is on the safe side.
 """
 
 from collections.abc import Iterable
+from math import inf
 
 import msgspec
 
 from node.capacity.loadline import Backlog, Limit, StageLine
 from node.capacity.report import StageReport
 from node.capacity.telemetry import RunsOn
+from node.types.hold_up import HoldUp
 
 MILLIS = 1_000
 
@@ -54,7 +58,8 @@ class Chain(msgspec.Struct, frozen=True):
     """What items take of L1, as the batches so far say, and what there is of it.
 
     ``block_gas`` is 0 where the endpoint does not tell. ``inclusion_s`` is from sealing to the L1
-    block that holds the batch. ``batch_*`` are the limits that seal a batch.
+    block that holds the batch. ``batch_*`` are the limits that seal a batch. ``included`` is the
+    part of L1's blocks that takes what waits for them.
     """
 
     item_bytes: float
@@ -66,6 +71,7 @@ class Chain(msgspec.Struct, frozen=True):
     batch_items: int
     batch_bytes: int
     batch_gas: int
+    included: float
 
     @property
     def full_batch(self) -> float:
@@ -131,7 +137,9 @@ def chain_limits(chain: Chain) -> list[Limit]:
     """Return the limits of L1: batches in flight, bytes, and gas where it is known."""
     if min(chain.item_bytes, chain.item_gas, chain.block_s) <= 0:
         return []
-    confirmed_s = max(chain.inclusion_s, chain.block_s)
+    # The measured time tells of batches that came through: it says nothing while none does.
+    blocks_s = chain.block_s / chain.included if chain.included else inf
+    confirmed_s = max(chain.inclusion_s, blocks_s)
     full = chain.full_batch
     limits = [
         Limit(
@@ -142,20 +150,24 @@ def chain_limits(chain: Chain) -> list[Limit]:
         ),
         Limit(
             "l1_bytes",
-            chain.batch_bytes * chain.in_flight / chain.block_s / chain.item_bytes,
-            f"bytes of a batch x in flight / block time / bytes of an item = "
-            f"{chain.batch_bytes} x {chain.in_flight} / {chain.block_s:.2f} s / "
-            f"{chain.item_bytes:.1f}",
+            chain.batch_bytes * chain.in_flight / blocks_s / chain.item_bytes,
+            f"bytes of a batch x in flight / block time x p / bytes of an item = "
+            f"{chain.batch_bytes} x {chain.in_flight} / {chain.block_s:.2f} s x "
+            f"{chain.included:.2f} / {chain.item_bytes:.1f}",
         ),
     ]
     if chain.block_gas:
-        room = chain.block_gas / chain.block_s
         told = (
-            f"gas of a block / block time / gas of an item = "
-            f"{chain.block_gas} / {chain.block_s:.2f} s / {chain.item_gas:.1f}"
+            f"gas of a block / block time x p / gas of an item = {chain.block_gas} / "
+            f"{chain.block_s:.2f} s x {chain.included:.2f} / {chain.item_gas:.1f}"
         )
-        limits.append(Limit("l1_gas", room / chain.item_gas, told))
+        limits.append(Limit("l1_gas", chain.block_gas / blocks_s / chain.item_gas, told))
     return limits
+
+
+def held_up_limit(cause: HoldUp) -> Limit:
+    """Return the limit of an L1 that takes nothing now, and why it does not."""
+    return Limit("l1", 0.0, f"takes nothing now: {cause.value}")
 
 
 def ranked(limits: Iterable[Limit | None]) -> list[Limit]:
@@ -165,8 +177,13 @@ def ranked(limits: Iterable[Limit | None]) -> list[Limit]:
 
 
 def headroom(rate_per_s: float, limit_per_s: float | None) -> float | None:
-    """Return 1 - rate / limit: below 0 past the limit, None where there is no limit."""
-    return 1 - rate_per_s / limit_per_s if limit_per_s else None
+    """Return 1 - rate / limit: below 0 past the limit, None where there is no limit.
+
+    Of a limit of 0 nothing is left, whatever comes in: 0.
+    """
+    if limit_per_s is None:
+        return None
+    return 1 - rate_per_s / limit_per_s if limit_per_s else 0.0
 
 
 def drain_s(items: int, limit_per_s: float | None, arrivals_per_s: float) -> float | None:
@@ -190,13 +207,15 @@ def stage_line(
     """Return the line of one stage.
 
     ``resource`` is the limit of what it runs on, in items from outside, of which ``items_per_s``
-    came; the stage's own limit is as much larger as its visits are more. Without one it is what the
-    stage could serve alone. ``waiting`` is its backlog where the caller knows more than its depth.
+    came; the stage's own limit is as much larger as its visits are more. Without one, or without
+    visits in the window, it is what the stage could serve alone; a limit of 0 needs no visits.
+    ``waiting`` is its backlog where the caller knows more than its depth.
     """
     arrivals_per_s = report.arrived / report.elapsed_s if report.elapsed_s else 0.0
     limit_per_s = report.limit
-    if resource is not None and items_per_s > 0 and report.arrived:
-        limit_per_s = resource.limit_per_s * arrivals_per_s / items_per_s
+    visits = arrivals_per_s / items_per_s if items_per_s > 0 else 0.0
+    if resource is not None and (visits or not resource.limit_per_s):
+        limit_per_s = resource.limit_per_s * visits
     backlog = Backlog(items=report.depth) if waiting is None else waiting
     return StageLine(
         name=report.name,

@@ -20,7 +20,9 @@ class Backlog(msgspec.Struct, frozen=True):
     bytes: int | None = None
     gas: int | None = None
     drain_s: float | None = None
-    """items / (limit - arrivals); 0 where nothing waits, null where it grows or cannot be told."""
+    """items / (limit - arrivals); 0 where nothing waits, null where it grows or cannot be told.
+
+    That is while L1 takes nothing, too: its limit is 0 then."""
 
 
 class StageLine(msgspec.Struct, frozen=True):
@@ -33,7 +35,9 @@ class StageLine(msgspec.Struct, frozen=True):
     limit_per_s: float | None
     """What the stage could carry by the law of its resource, in items of its own unit."""
     headroom: float | None
-    """1 - arrivals / limit, by the same law: stages that share a loop share their headroom too."""
+    """1 - arrivals / limit, by the same law: stages that share a loop share their headroom too.
+
+    0 where the limit is 0."""
     depth: int
     capacity: int | None
     held: int

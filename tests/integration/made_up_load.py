@@ -144,6 +144,24 @@ def over_its_line(moment: float) -> LoadLine:
     )
 
 
+def in_an_outage(moment: float) -> LoadLine:
+    """Return a node that works on while its L1 takes nothing."""
+    line = busy(moment, 0.42)
+    stages = [
+        msgspec.structs.replace(stage, limit_per_s=0.0, headroom=0.0, backlog=Backlog(9, 41_233))
+        if stage.name == "settlement"
+        else stage
+        for stage in line.stages
+    ]
+    return msgspec.structs.replace(
+        line,
+        stages=tuple(stages),
+        bottleneck=Limit("l1", 0.0, "takes nothing now: l1_outage"),
+        next_bottleneck=line.bottleneck,
+        headroom=0.0,
+    )
+
+
 def _stage(
     name: str, place: RunsOn, share: float, limit: int | None, load: float, waiting: float
 ) -> StageLine:

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from node.capacity.loadline import LoadLine
 from node.types.commands import CancelOrder, OrderType, Side
 from node.types.errors import GateClosed
 from node.types.ids import ClientOrderId, OrderId
@@ -20,6 +22,7 @@ from tests.integration.daemon import (
     chain_process,
     node_on_chain,
     swift,
+    until,
 )
 from tests.integration.load import BTC_PRICE, Load, Trader, load_on, order
 from tests.integration.posted_log import PostedLog
@@ -79,13 +82,26 @@ async def test_while_l1_is_away_the_exchange_goes_on_until_its_backlog_is_full(
             wire.break_off()
             await load.until_acknowledged(10)
             await daemon.until_health(CLOSED_BY_OUTAGE, L1_AWAY)
+            await until("the line says so", lambda: carries(daemon, nothing=True))
             await require_only_reducing(daemon, load)
             wire.mend()
             await daemon.until_health()
+            await until("the line has its limit back", lambda: carries(daemon, nothing=False))
             await load.traders[0].place(order(Side.BUY, BTC_PRICE - 500, 100))
             await daemon.until_posted(2)
         assert load.refused
         await require_every_batch_once(daemon, load, chain.url)
+
+
+async def carries(daemon: Daemon, *, nothing: bool) -> bool:
+    """Return whether the load line has L1 carry nothing, or what it has before and after."""
+    line = msgspec.convert(await daemon.get("/load"), LoadLine)
+    least = line.bottleneck
+    stopped = least is not None and least.resource == "l1"
+    settled = next(stage for stage in line.stages if stage.name == "settlement")
+    if stopped:
+        assert (settled.limit_per_s, settled.backlog.drain_s) == (0.0, None)
+    return stopped is nothing
 
 
 async def require_only_reducing(daemon: Daemon, load: Load) -> None:

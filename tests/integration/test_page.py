@@ -11,7 +11,14 @@ from playwright.async_api import Browser, ViewportSize
 from tests.integration.browser import IN_CHROMIUM, LAPTOP, PHONE, Window, chromium, window_on
 from tests.integration.daemon import node_on_chain
 from tests.integration.load import load_on
-from tests.integration.made_up_load import HOSTILE, busy, over_its_line, quiet, telling
+from tests.integration.made_up_load import (
+    HOSTILE,
+    busy,
+    in_an_outage,
+    over_its_line,
+    quiet,
+    telling,
+)
 
 # All tests share one browser, and so one event loop: it takes longer to start than a node.
 pytestmark = [IN_CHROMIUM, pytest.mark.asyncio(loop_scope="module")]
@@ -107,6 +114,22 @@ async def fits(window: Window) -> None:
         width, height = await window.evaluate("[innerWidth, innerHeight]")
         assert 0 <= box["x"] <= box["x"] + box["width"] <= width
         assert 0 <= box["y"] <= box["y"] + box["height"] <= height
+
+
+async def test_an_l1_that_takes_nothing_is_the_bottleneck_and_drains_nothing(
+    browser: Browser,
+) -> None:
+    async with telling(in_an_outage, 0.05) as node, window_on(browser, node.url) as window:
+        await window.until("document.title.startsWith('0')")
+        assert await window.text("#bottleneck") == "L1"
+        assert await window.text("#bottleneck-law") == "takes nothing now: l1_outage"
+        settlement = window.page.locator("#stage-rows tr", has_text="settlement")
+        cells = (await settlement.inner_text()).split("\t")
+        assert {"not now", "0\u202f/s"} <= set(cells)
+        assert await window.page.locator(".stage.over.first h3").all_inner_texts() == ["settlement"]
+        body = await window.text("body")
+        assert not [word for word in ("null", "undefined", "NaN", "∞") if word in body]
+        assert window.complaints == []
 
 
 async def test_the_page_works_without_a_mouse_and_tells_of_silence(browser: Browser) -> None:

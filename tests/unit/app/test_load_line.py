@@ -8,9 +8,19 @@ import msgspec
 import pytest
 
 from node.app import load_line
-from node.app.load_line import PUSH_S, SPAN_NS, LoadWatch, journal_of, push_load
+from node.app.load_line import FRESH_NS, PUSH_S, SPAN_NS, LoadWatch, journal_of, push_load
+from node.capacity.loadline import Knee, LoadLine, StageLine
 from node.capacity.registry import Capacity
-from node.capacity.telemetry import JournalCounters, KindCounters, Telemetry
+from node.capacity.telemetry import (
+    HistogramCounts,
+    JournalCounters,
+    KindCounters,
+    L1Counters,
+    LoopCounters,
+    Telemetry,
+)
+from node.settlement.sealed import Pressure
+from node.types.hold_up import HoldUp
 from tests.unit.app.hand_clock import HandClock
 from tests.unit.planner.telemetry_examples import EMPTY
 
@@ -66,3 +76,119 @@ def test_the_journal_is_told_by_what_a_block_can_hold_in_its_time() -> None:
     limit = journal_of(told, 150)
     assert limit is not None
     assert limit.limit_per_s == pytest.approx(5_000)
+
+
+BUSY = msgspec.structs.replace(
+    EMPTY,
+    kinds=(KindCounters("place", 1_000, 1_000, 0, 0, 0),),
+    loop=LoopCounters(busy_ns=10**9, elapsed_ns=5 * 10**9, turns=0),
+    l1=L1Counters(10, 1_000, 50_000, 2_000_000, HistogramCounts({0: 10}, 0), HistogramCounts()),
+)
+
+
+class Port:
+    """A node under load beside its L1, as the load line sees the two; time stands still."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, told: Telemetry = BUSY) -> None:
+        for part in ("risk_line", "batch_line", "mark_line"):
+            monkeypatch.setattr(load_line, part, lambda _node: None)
+        self.told = told
+        self.clock = HandClock()
+        self.price = SimpleNamespace(included_ppm=1_000_000, line=lambda: None)
+        self.settlement = SimpleNamespace(
+            chain_away=False, held_back="", hold_up=None,
+            pressure=Pressure(0, 0, 0), pace=SimpleNamespace(block_ms=2_000, block_gas=30_000_000),
+        )  # fmt: skip
+        node: Any = SimpleNamespace(
+            config=SimpleNamespace(
+                sequencer=SimpleNamespace(signature_workers=0),
+                settlement=SimpleNamespace(in_flight_max=4),
+                batcher=SimpleNamespace(
+                    commands_max=5_000, data_bytes_max=100_000, gas_max=8_000_000
+                ),
+            ),
+            base=SimpleNamespace(clock=self.clock),
+            capacity=Capacity(started_ns=0),
+            sequencer=SimpleNamespace(block_work=100, gate=None),
+            ingress=SimpleNamespace(stage=SimpleNamespace(refused={})),
+            knee=SimpleNamespace(read=Knee),
+            price=self.price,
+            settlement=self.settlement,
+        )
+        self.waiting = 0
+        node.capacity.stage("verification", None, lambda: 0)
+        # What it did before says that it takes a hundred batches a second by itself.
+        settled = node.capacity.stage("settlement", 4_096, lambda: self.waiting)
+        settled.enter(10)
+        settled.busy(0, 10**8, 10)
+        settled.leave(10)
+        self.watch = LoadWatch(node, self)  # type: ignore[arg-type]
+
+    def read(self) -> Telemetry:
+        return msgspec.structs.replace(self.told, at_ns=self.clock.ns)
+
+    def hold_up(self, cause: HoldUp, *, away: bool = False, held_back: str = "") -> None:
+        """Let nine batches wait for ``cause``."""
+        self.waiting = 9
+        self.settlement.pressure = Pressure(9, 41_233, 60_000, 1_661_000)
+        self.settlement.hold_up = cause
+        self.settlement.chain_away, self.settlement.held_back = away, held_back
+
+    def line(self) -> LoadLine:
+        self.clock.ns += FRESH_NS
+        return self.watch.line()
+
+    def settled(self) -> StageLine:
+        return next(stage for stage in self.line().stages if stage.name == "settlement")
+
+    def limits(self) -> dict[str, float]:
+        self.line()
+        return {limit.resource: limit.limit_per_s for limit in self.watch.limits}
+
+
+@pytest.mark.parametrize(
+    ("cause", "away", "held_back"),
+    [
+        (HoldUp.OUTAGE, True, ""),
+        (HoldUp.GAS_PRICE, False, "fees"),
+        (HoldUp.UNFUNDED, False, "funds"),
+        (HoldUp.REORG, False, "inbox"),
+    ],
+)
+@pytest.mark.parametrize("told", [BUSY, EMPTY], ids=["busy", "idle"])
+def test_an_l1_that_takes_nothing_carries_nothing(
+    monkeypatch: pytest.MonkeyPatch, told: Telemetry, cause: HoldUp, held_back: str, *, away: bool
+) -> None:
+    port = Port(monkeypatch, told)
+    port.hold_up(cause, away=away, held_back=held_back)
+    line = port.line()
+    assert line.bottleneck is not None
+    assert (line.bottleneck.resource, line.bottleneck.limit_per_s) == ("l1", 0.0)
+    assert cause.value in line.bottleneck.law
+    assert line.headroom == 0.0
+    settled = port.settled()
+    assert (settled.limit_per_s, settled.headroom, settled.backlog.drain_s) == (0.0, 0.0, None)
+    assert not {"l1_in_flight", "l1_bytes", "l1_gas"} & set(port.limits())
+
+
+@pytest.mark.parametrize("cause", [HoldUp.IN_FLIGHT, HoldUp.BYTES, HoldUp.REORG])
+def test_batches_that_are_on_their_way_are_no_hold_up(
+    monkeypatch: pytest.MonkeyPatch, cause: HoldUp
+) -> None:
+    port = Port(monkeypatch)
+    before = port.limits()
+    port.hold_up(cause)
+    assert port.limits() == before
+    assert "l1" not in before
+    assert min(before.values()) > 0
+
+
+def test_what_l1_could_carry_counts_by_the_blocks_that_take_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = Port(monkeypatch)
+    whole = port.limits()
+    port.price.included_ppm = 250_000
+    for resource, limit in port.limits().items():
+        share = 0.25 if resource.startswith("l1") else 1
+        assert limit == pytest.approx(share * whole[resource])

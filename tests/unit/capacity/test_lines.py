@@ -1,5 +1,6 @@
 """The laws of the load line, against sums done by hand."""
 
+import msgspec
 import pytest
 
 from node.capacity.lines import (
@@ -8,6 +9,7 @@ from node.capacity.lines import (
     chain_limits,
     drain_s,
     headroom,
+    held_up_limit,
     journal_limit,
     loop_limit,
     machine_limit,
@@ -19,6 +21,7 @@ from node.capacity.lines import (
 from node.capacity.loadline import Backlog, Limit
 from node.capacity.report import StageReport, lifetime_report
 from node.capacity.stage import Stage
+from node.types.hold_up import HoldUp
 
 SECOND = 1_000_000_000
 
@@ -32,6 +35,7 @@ CHAIN = Chain(
     batch_items=5_000,
     batch_bytes=100_000,
     batch_gas=8_000_000,
+    included=1.0,
 )
 
 
@@ -120,9 +124,25 @@ def test_l1_has_three_laws() -> None:
     assert limits["l1_gas"] == pytest.approx(30_000_000 / 12 / 2_000)
 
 
+@pytest.mark.parametrize(
+    ("included", "in_flight", "share"),
+    # Two of three blocks: 18 s each way, less than what inclusion was measured to take.
+    [(2 / 3, 400, 2 / 3), (0.5, 2_000 * 4 / 24, 0.5), (0.1, 2_000 * 4 / 120, 0.1), (0.0, 0, 0.0)],
+)
+def test_blocks_that_pass_us_by_are_no_room(
+    included: float, in_flight: float, share: float
+) -> None:
+    told = chain_limits(msgspec.structs.replace(CHAIN, included=included))
+    limits = {limit.resource: limit.limit_per_s for limit in told}
+    assert limits["l1_in_flight"] == pytest.approx(in_flight)
+    assert limits["l1_bytes"] == pytest.approx(share * 100_000 * 4 / 12 / 50)
+    assert limits["l1_gas"] == pytest.approx(share * 30_000_000 / 12 / 2_000)
+
+
 def test_gas_that_nobody_tells_of_is_no_limit() -> None:
     unknown = Chain(**{name: getattr(CHAIN, name) for name in CHAIN.__struct_fields__[:5]},
-                    block_gas=0, batch_items=1, batch_bytes=1, batch_gas=1)  # fmt: skip
+                    block_gas=0, batch_items=1, batch_bytes=1, batch_gas=1,
+                    included=1.0)  # fmt: skip
     assert "l1_gas" not in {limit.resource for limit in chain_limits(unknown)}
 
 
@@ -140,6 +160,7 @@ def test_headroom_goes_below_zero_past_the_limit() -> None:
     assert headroom(50, 200) == pytest.approx(0.75)
     assert headroom(300, 200) == pytest.approx(-0.5)
     assert headroom(300, None) is None
+    assert headroom(300, 0.0) == headroom(0, 0.0) == 0.0
 
 
 def test_the_least_limit_is_the_bottleneck() -> None:
@@ -157,3 +178,10 @@ def test_a_stage_takes_its_share_of_what_it_runs_on() -> None:
     assert alone.limit_per_s == pytest.approx(200)
     assert alone.backlog.items == 40
     assert alone.backlog.drain_s == pytest.approx(40 / (200 - 24))
+
+
+@pytest.mark.parametrize("items", [0, 200])
+def test_a_stage_whose_resource_takes_nothing_has_no_other_limit(items: int) -> None:
+    """Also where nothing came in that could tell how often an item visits it."""
+    line = stage_line(report(items, SECOND, held=40), "l1", held_up_limit(HoldUp.OUTAGE), items)
+    assert (line.limit_per_s, line.headroom, line.backlog.drain_s) == (0.0, 0.0, None)

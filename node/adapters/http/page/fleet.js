@@ -14,7 +14,7 @@ const NEAR = 0.85;
 const isShip = ({ name }) => !name.startsWith("lane_") && name !== "batch_inlet" && name !== "batch_outbox";
 
 // Where a resource is not named for the stage, or for the place, that it limits.
-const LIMITED = { replica: "batcher", l1_gas: "settlement", l1_bytes: "settlement", l1_in_flight: "settlement" };
+const LIMITED = { replica: "batcher", l1: "settlement", l1_gas: "settlement", l1_bytes: "settlement", l1_in_flight: "settlement" };
 
 const PLACES = { loop: "loop", pool: "pool", thread: "thread", process: "process", l1: "L1" };
 
@@ -23,7 +23,8 @@ export function loadOf(stage) {
   return stage.headroom === null ? stage.utilization : 1 - stage.headroom;
 }
 
-function stateOf(load) {
+function stateOf(load, limit) {
+  if (limit === 0) return ["over", "▲ takes nothing now"];
   if (load === null) return ["", "no load yet"];
   if (load > 1) return ["over", "▲ over its line"];
   return load >= NEAR ? ["near", "near its line"] : ["", ""];
@@ -58,7 +59,7 @@ class Hull {
     this.tide.style.transform = `translateY(${heightOf(load)}px)`;
     // A stage that waits for a disk or a chain is busier than it is loaded: a group takes no longer.
     this.hold.style.transform = `translateY(${heightOf(Math.min(load ?? 0, stage.utilization ?? 0))}px)`;
-    const [kind, words] = stateOf(load);
+    const [kind, words] = stateOf(load, stage.limit_per_s);
     this.element.className = ["stage", kind, first ? "first" : ""].join(" ").trim();
     say(this.load, format.share(load));
     const rank = first ? " Fills first." : "";

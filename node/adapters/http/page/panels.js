@@ -125,6 +125,11 @@ function backlogOf({ items, bytes, gas }) {
   return parts.join(" · ");
 }
 
+// Where the limit is known, a backlog that drains at no time stands or grows.
+function drainOf({ limit_per_s: limit, backlog }) {
+  return backlog.drain_s === null && limit !== null ? "not now" : format.duration(backlog.drain_s);
+}
+
 function showStages(stages) {
   byId("stage-rows").replaceChildren(...stages.map((stage) => row(
     format.words(stage.name),
@@ -134,7 +139,7 @@ function showStages(stages) {
     format.share(stage.headroom),
     stage.capacity === null ? format.count(stage.held) : `${format.count(stage.depth)} of ${format.count(stage.capacity)}`,
     backlogOf(stage.backlog),
-    format.duration(stage.backlog.drain_s),
+    drainOf(stage),
     format.milliseconds(stage.wait_p99_ms),
     format.microseconds(stage.service_p50_us),
     format.count(sum(stage.refused)),

@@ -39,7 +39,8 @@ export class Ship {
   }
 
   #ladder({ predicted, measured_per_s: measured }, limit) {
-    const shown = predicted !== null && limit !== null;
+    // A share of nothing has no place on the ladder.
+    const shown = predicted !== null && limit > 0;
     byId("ladder").toggleAttribute("hidden", !shown);
     if (shown) {
       const [top, middle, bottom] = [predicted.p95, predicted.p50, predicted.p5].map((value) => heightOf(value / limit));
@@ -49,7 +50,7 @@ export class Ship {
       byId("ladder-middle").setAttribute("transform", `translate(0 ${middle})`);
       byId("ladder-text").setAttribute("y", String(middle + 4));
     }
-    const found = measured !== null && limit !== null;
+    const found = measured !== null && limit > 0;
     byId("found").toggleAttribute("hidden", !found);
     if (found) byId("found").setAttribute("transform", `translate(0 ${heightOf(measured / limit)})`);
   }
