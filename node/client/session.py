@@ -81,6 +81,7 @@ class Session:
         self._requests = Requests()
         self._channels = Channels(self.start, self._hang_up)
         self._wallet: Wallet | None = None
+        self._presence = True
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._challenge = b""
         self._ready = asyncio.Event()
@@ -168,9 +169,12 @@ class Session:
         """
         return await self._channels.add(channel, market, interval, handler, ended)
 
-    async def login(self, wallet: Wallet) -> None:
-        """Open the private feed of the wallet's account; done again after each reconnection."""
-        self._wallet = wallet
+    async def login(self, wallet: Wallet, *, presence: bool = True) -> None:
+        """Open the private feed of the wallet's account; done again after each reconnection.
+
+        Without ``presence`` it only reads, and keeps no order that goes with the last connection.
+        """
+        self._wallet, self._presence = wallet, presence
         await self._log_in()
 
     async def follow_fees(self) -> None:
@@ -328,9 +332,9 @@ class Session:
 
     async def _log_in(self) -> None:
         assert self._wallet is not None
-        signature = self._wallet.login(self._challenge)
-        account = hex_from_address(self._wallet.account)
-        await self.request("login", {"account": account, "signature": "0x" + signature.hex()})
+        signature = "0x" + self._wallet.login(self._challenge).hex()
+        login = {"account": hex_from_address(self._wallet.account), "signature": signature}
+        await self.request("login", {**login, "presence": self._presence})
 
     def _take(self, message: Message) -> None:
         if "id" not in message:

@@ -6,6 +6,9 @@
 The exchange itself cancels the account's orders when it has heard nothing for ``within_s``: no
 process of this side has to survive for that. Setting the switch anew every third of that time
 leaves room for two that are lost on the way.
+
+There is one switch for an account, and whoever set it last is whom it waits for. Programs that are
+to end each for itself need an account each.
 """
 
 import asyncio
@@ -15,9 +18,13 @@ from typing import Final
 
 import structlog
 
+from node.client.errors import ConnectionLost
+from node.client.placed import Placed
 from node.client.retry import RetryPolicy
 from node.client.trader import Trader
-from node.types.errors import NothingToCancel, PlimsollError
+from node.types.commands import CancelOrder
+from node.types.errors import CommandRejected, PlimsollError
+from node.types.ids import hex_from_address
 from node.types.units import Millis
 
 WITHIN_S_MIN: Final = 3.0
@@ -36,34 +43,24 @@ async def armed(
     """Keep the switch of the trader's account set while the block runs.
 
     ``on_disconnect`` also lets the orders go when the account's last connection ends; log in first,
-    since without one they go at once. In the end, however the block ends, all orders are cancelled
-    and the switch is turned off; if that cannot be said any more, the switch itself does the
-    former. Raises ``ValueError`` for less than ``WITHIN_S_MIN``, and what the exchange refuses the
-    first setting with.
+    since without one they go at once. In the end, however the block ends, the orders that the
+    trader placed within it are cancelled and the switch is turned off. It stays set, and does the
+    former, where that cannot be said any more, where an order's answer is still missing, and where
+    somebody else was seen to set it too. Raises ``ValueError`` for less than ``WITHIN_S_MIN`` and
+    for a trader that is armed already, and what the exchange refuses the first setting with.
     """
     if within_s < WITHIN_S_MIN:
         raise ValueError(f"within_s is {within_s}, at least {WITHIN_S_MIN} allowed")
-    # Past that, the next one says what this one would have.
-    retry = RetryPolicy(within_s=within_s / _PARTS)
-
-    async def arm() -> None:
-        cancel_at = Millis(trader.now_ms() + int(within_s * _MS_PER_S))
-        await trader.set_switch(cancel_at, on_disconnect=on_disconnect, retry=retry)
-
-    async def keep() -> None:
-        while True:
-            await asyncio.sleep(within_s / _PARTS)
-            try:
-                await arm()
-            except PlimsollError as error:
-                # The next one may get through; if none does, the exchange does what it was told.
-                _log.warning("switch_not_set", error=type(error).__name__)
-
-    await arm()
+    if trader.placed is not None:
+        raise ValueError("the trader is armed already")
+    switch = _Switch(trader, within_s, on_disconnect=on_disconnect)
+    await switch.look()
+    await switch.set()
+    trader.placed = switch.placed
     failed: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            keeper = group.create_task(keep())
+            keeper = group.create_task(switch.keep())
             try:
                 yield
             except Exception as error:  # noqa: BLE001 - raised again below, and not wrapped
@@ -71,15 +68,79 @@ async def armed(
             finally:
                 keeper.cancel()
     finally:
-        await _disarm(trader)
+        trader.placed = None
+        await switch.leave()
     if failed is not None:
         raise failed
 
 
-async def _disarm(trader: Trader) -> None:
-    try:
-        with suppress(NothingToCancel):
-            await trader.cancel_all()
-        await trader.set_switch()
-    except PlimsollError as error:
-        _log.warning("switch_left_set", error=type(error).__name__)
+class _Switch:
+    """One block's hold on the switch of its trader's account."""
+
+    def __init__(self, trader: Trader, within_s: float, *, on_disconnect: bool) -> None:
+        self.placed = Placed()
+        self._trader = trader
+        self._within_s = within_s
+        self._on_disconnect = on_disconnect
+        # Past that, the next one says what this one would have.
+        self._retry = RetryPolicy(within_s=within_s / _PARTS)
+        self._rung = (0, on_disconnect)
+        self._own = {(0, False), self._rung}
+        self._shared = False
+
+    async def set(self) -> None:
+        """Set the switch ``within_s`` ahead."""
+        at = Millis(self._trader.now_ms() + int(self._within_s * _MS_PER_S))
+        own = at, self._on_disconnect
+        self._own.add(own)
+        await self._trader.set_switch(at, on_disconnect=self._on_disconnect, retry=self._retry)
+        self._own = {own, self._rung}
+
+    async def look(self) -> None:
+        """Note whether somebody else set the switch, and which orders are open no more."""
+        before = set(self.placed.orders)
+        path = f"/account/{hex_from_address(self._trader.wallet.account)}"
+        # Setting the switch anew must not wait for long behind it.
+        waited_s = self._within_s / _PARTS / _PARTS
+        try:
+            async with asyncio.timeout(waited_s):
+                shown = await self._trader.session.get(path)
+        except TimeoutError as silence:
+            raise ConnectionLost(path=path, waited_s=waited_s) from silence
+        switch = shown["switch"]
+        if (switch["cancel_at"], switch["on_disconnect"]) not in self._own:
+            self._shared = True
+        self.placed.orders -= before.difference(order["order_id"] for order in shown["orders"])
+
+    async def keep(self) -> None:
+        """Set the switch anew, again and again."""
+        while True:
+            await asyncio.sleep(self._within_s / _PARTS)
+            for step in (self.look, self.set):
+                try:
+                    await step()
+                except PlimsollError as error:
+                    # The next may get through; if none does, the exchange does what it was told.
+                    name = type(error).__name__
+                    _log.warning("switch_not_kept", step=step.__name__, error=name)
+
+    async def leave(self) -> None:
+        """Cancel what the trader placed; turn the switch off where nothing hangs on it."""
+        try:
+            await self.look()
+            await self._cancel()
+            await self.look()
+            if self.placed.settled and not self._shared:
+                await self._trader.set_switch()
+            else:
+                _log.warning("switch_left_set", shared=self._shared)
+        except PlimsollError as error:
+            _log.warning("switch_left_set", error=type(error).__name__)
+
+    async def _cancel(self) -> None:
+        most = self._trader.session.rules.limits.items_per_action
+        cancels = [CancelOrder(number) for number in sorted(self.placed.orders)]
+        for first in range(0, len(cancels), most):
+            # One that is refused was gone, or is seen to be open by the look that follows.
+            with suppress(CommandRejected):
+                await self._trader.place((), tuple(cancels[first : first + most]))

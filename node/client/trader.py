@@ -27,6 +27,7 @@ from typing import Final, NoReturn, TypeVar
 
 from node.client.errors import ConnectionLost
 from node.client.nonces import CountedNonces, Nonces
+from node.client.placed import Placed
 from node.client.retry import RetryPolicy, passes, usual_policy
 from node.client.session import Session
 from node.client.subscription import Message
@@ -121,6 +122,7 @@ class Trader:
         self.renewed = 0
         self.retried = 0
         self.now_ms = now_ms
+        self.placed: Placed | None = None
         self._lifetime_ms = lifetime_ms
         self._window = session.rules.limits.nonce_window
         self._open: list[int] = []
@@ -250,13 +252,23 @@ class Trader:
     async def _send(
         self, action: SignedAction, deadline_ms: int | None, retry: RetryPolicy | None, *, new: bool
     ) -> Message:
-        """Send ``action`` within the window of nonces; see ``_attempts``."""
+        """Send ``action`` within the window of nonces, and note its orders; see ``_attempts``."""
         policy = usual_policy(action) if retry is None else retry
         await self._enter(action.nonce)
+        placed = self.placed
+        if placed is not None:
+            placed.begin(action)
         try:
-            return await self._attempts(action, policy, deadline_ms, new=new)
+            result = await self._attempts(action, policy, deadline_ms, new=new)
+        except PlimsollError as error:
+            if placed is not None and not isinstance(error, OutcomeUnknown):
+                placed.end(action, ())
+            raise
         finally:
             self._leave(action.nonce)
+        if placed is not None:
+            placed.end(action, result["results"])
+        return result
 
     async def _attempts(
         self, action: SignedAction, policy: RetryPolicy, deadline_ms: int | None, *, new: bool

@@ -60,10 +60,14 @@ class NoParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
 
 
 class LoginParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """Opens the private feed of ``account``: a signature over ``Login(account, challenge)``."""
+    """Opens the private feed of ``account``: a signature over ``Login(account, challenge)``.
+
+    Without ``presence`` it only reads: the account is not connected by it.
+    """
 
     account: str
     signature: str
+    presence: bool = True
 
 
 class ChannelParams(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -128,7 +132,7 @@ class ClientConversation:
         self._stopping = stopping
         self._session = session
         self._account: Address | None = None
-        self._signer: Address | None = None
+        self._present: Address | None = None
         self._take_action = partial(self._take, around.ingress.take_action)
         self._methods: dict[str, Callable[[Envelope, int], None]] = {
             "action": self._take_action,
@@ -188,7 +192,7 @@ class ClientConversation:
 
     def review(self) -> None:
         """Let the client connect its account no longer than whoever logged in may act for it."""
-        account, signer, around = self._account, self._signer, self._around
+        account, signer, around = self._account, self._present, self._around
         if account is None or signer is None:
             return
         if not around.feeds.may_act(account, signer, around.clock.now_ms()):
@@ -238,15 +242,16 @@ class ClientConversation:
         signer = recover(digest, signature_from_hex(params.signature))
         if not around.feeds.may_act(account, signer, around.clock.now_ms()):
             raise WrongSigner(account=account, signer=signer, digest=digest)
-        around.presence.enter(account)
+        if params.presence:
+            around.presence.enter(account)
         self._log_out()
-        self._account, self._signer = account, signer
+        self._account, self._present = account, signer if params.presence else None
         result = LoginResult(account=params.account, signer=hex_from_address(signer))
         self._send_result(envelope.id, result)
 
     def _log_out(self) -> None:
         """Take back that the account is connected by this client; what it hears it hears still."""
-        signer, self._signer = self._signer, None
+        signer, self._present = self._present, None
         if signer is not None:
             assert self._account is not None
             self._around.presence.leave(self._account)

@@ -1,4 +1,4 @@
-"""Quotes both sides around the mark, leans against its inventory, and cancels everything on exit.
+"""Quotes both sides around the mark, leans against its inventory, and cancels its orders on exit.
 
     plimsoll run --embedded --data out/maker &
     scripts/replay --rpc http://127.0.0.1:8545 &    # an oracle, and others who trade
@@ -6,7 +6,8 @@
     python scripts/examples/market_maker.py --key dev:1 --seconds 30
 
 Each round is one signed action: the old quotes are cancelled and the new ones placed at once. The
-dead man's switch is kept set meanwhile: whatever happens to this program, its quotes end.
+dead man's switch is kept set meanwhile: whatever happens to this program, its quotes end. It
+is the whole account's, so nothing else should trade there.
 """
 
 import argparse
@@ -62,7 +63,7 @@ class Maker:
     async def run(self, seconds: float, half: Decimal, skew: Decimal) -> None:
         """Quote until the time is over or the task is cancelled; leave no order behind."""
         ends = time.monotonic() + seconds
-        # It cancels everything in the end, and lets the exchange do so if this cannot any more.
+        # It cancels its orders in the end, and lets the exchange do so if this cannot any more.
         async with armed(self._trader, SWITCH_S):
             while time.monotonic() < ends:
                 await self.quote(half, skew)

@@ -358,12 +358,14 @@ class Talker:
                 assert body["id"] == request
             return body
 
-    async def login(self, person: Person, account: Person | None = None) -> Body:
+    async def login(
+        self, person: Person, account: Person | None = None, *, presence: bool = True
+    ) -> Body:
         """Prove to be ``person``, for ``account``."""
         address = (account or person).address
         signature = sign(person.key, SIGNING.login_digest(address, CHALLENGE))
         params = {"account": "0x" + address.hex(), "signature": "0x" + signature.hex()}
-        return await self.call("login", params)
+        return await self.call("login", params if presence else {**params, "presence": False})
 
 
 @asynccontextmanager

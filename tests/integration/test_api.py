@@ -373,4 +373,18 @@ async def test_whose_authority_has_ended_keeps_nobody_connected(*, revoked: bool
         assert node.left == [ALICE.address]
 
 
+async def test_who_only_reads_keeps_nobody_connected() -> None:
+    async with running_node() as node, talking_to(node) as reader, talking_to(node) as owner:
+        assert "result" in await reader.login(ALICE, presence=False)
+        assert "result" in await reader.call("subscribe", {"channel": "account"})
+        assert node.entered == []
+        assert "result" in await owner.login(ALICE)
+        await owner.socket.close()
+        await until(lambda: bool(node.left))
+        # One that counted may take that back.
+        assert "result" in await reader.login(ALICE)
+        assert "result" in await reader.login(ALICE, presence=False)
+        assert (node.entered, node.left) == ([ALICE.address] * 2, [ALICE.address] * 2)
+
+
 # --- what the tests above do with sockets ------------------------------------------------------

@@ -1,5 +1,6 @@
 """The Python client as the README shows it, against a node with a real state."""
 
+import asyncio
 import re
 import textwrap
 from contextlib import suppress
@@ -13,7 +14,7 @@ from node.client.local_book import LocalBook
 from node.client.session import connect
 from node.client.switch import armed
 from node.client.trader import OutcomeUnknown, Trader
-from node.types.commands import NewOrder, OrderType, Side
+from node.types.commands import CancelOrder, NewOrder, OrderType, Side
 from node.types.errors import InsufficientCollateral, NonceUsed, NothingToCancel
 from node.types.ids import hex_from_address
 from node.types.units import Lots, Millis, Money, Ticks
@@ -90,8 +91,58 @@ async def test_the_switch_stays_set_though_others_use_up_the_keys_nonces() -> No
             assert account["switch"]["cancel_at"] == START_MS + 3_000
             await other.place((ORDER,))
         account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
-        assert (account["switch"]["cancel_at"], account["orders"]) == (0, [])
+        # The other's orders are its own to cancel.
+        assert (account["switch"]["cancel_at"], len(account["orders"])) == (0, 2)
         assert keeper.renewed > 0
+
+
+async def test_who_leaves_first_takes_neither_orders_nor_the_switch_of_who_stays() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        path = f"/account/{hex_from_address(ALICE.address)}"
+        stays, leaves = [
+            await Trader.open(session, ALICE.key, now_ms=lambda: START_MS) for _ in range(2)
+        ]
+        async with armed(stays, 30.0):
+            kept = (await stays.place((ORDER,)))["results"][0]["order_id"]
+            async with armed(leaves, 3.0):
+                with pytest.raises(ValueError, match="already"):
+                    async with armed(leaves, 3.0):
+                        pass
+                await leaves.place((ORDER, ORDER))
+                gone = (await leaves.place((ORDER,)))["results"][0]["order_id"]
+                await stays.place((), (CancelOrder(gone),))
+            left = await session.get(path)
+            assert [order["order_id"] for order in left["orders"]] == [kept]
+            assert left["switch"]["cancel_at"] == START_MS + 3_000
+            await stays.set_switch(Millis(START_MS + 30_000))
+        left = await session.get(path)
+        assert (left["orders"], left["switch"]["cancel_at"]) == ([], 0)
+
+
+async def test_a_later_setting_of_somebody_else_outlives_the_program_that_leaves() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        leaves, other = [
+            await Trader.open(session, ALICE.key, now_ms=lambda: START_MS) for _ in range(2)
+        ]
+        async with armed(leaves, 3.0):
+            await other.set_switch(Millis(START_MS + 30_000))
+        account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
+        assert account["switch"]["cancel_at"] == START_MS + 30_000
+
+
+async def test_the_switch_stays_set_where_an_order_may_be_open_that_nobody_was_told_of() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        trader = await Trader.open(session, ALICE.key, now_ms=lambda: START_MS)
+        async with armed(trader, 3.0):
+            node.gate.held = []
+            placing = asyncio.ensure_future(trader.place((ORDER,)))
+            while not node.gate.held:  # noqa: ASYNC110 - nobody announces it
+                await asyncio.sleep(0)
+            placing.cancel()
+            node.gate.release()
+        account = await session.get(f"/account/{hex_from_address(ALICE.address)}")
+        assert len(account["orders"]) == 1
+        assert account["switch"]["cancel_at"] == START_MS + 3_000
 
 
 async def withdraw_far_too_much(url: str) -> None:
