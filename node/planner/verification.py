@@ -81,6 +81,9 @@ class MixVerdict(msgspec.Struct, frozen=True):
     delays: tuple[DelayCheck, ...]
     calibrated_below: float
     """The highest rate that the calibration saw, over the measured knee."""
+    loop_below: float
+    """The most of the loop's time that was gone in a window that the calibration saw: it worked, or
+    waited for a core. At half of the knee's rate that is more than half: small blocks cost more."""
     windows: int
     strangers: float | None
     measured_at_same_speed: float | None = None
@@ -88,8 +91,13 @@ class MixVerdict(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Return whether it was a prediction, made below half load, and right within a tenth."""
-        return abs(self.error_ratio) <= ERROR_MAX and self.calibrated_below <= BELOW
+        """Return whether it was made below half load, and was right: within a tenth, and inside."""
+        return self.is_close and self.inside and self.calibrated_below <= BELOW
+
+    @property
+    def is_close(self) -> bool:
+        """Return whether the error is within a tenth."""
+        return abs(self.error_ratio) <= ERROR_MAX
 
 
 def verdict_of(  # noqa: PLR0913 - a verdict is all of this
@@ -101,6 +109,7 @@ def verdict_of(  # noqa: PLR0913 - a verdict is all of this
     delays: Sequence[DelayCheck],
     *,
     calibrated_below: float,
+    loop_below: float,
     windows: int,
     strangers: float | None,
     at_same_speed: float | None,
@@ -125,6 +134,7 @@ def verdict_of(  # noqa: PLR0913 - a verdict is all of this
         utilization=dict(utilization),
         delays=tuple(delays),
         calibrated_below=calibrated_below,
+        loop_below=loop_below,
         windows=windows,
         strangers=strangers,
         measured_at_same_speed=at_same_speed,

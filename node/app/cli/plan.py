@@ -106,7 +106,8 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Plan: the analytic law and a seeded Monte Carlo of a node under a scenario.
 
     With --verify there is no scenario: a node's knee is predicted from below half load, then found
-    by ramping. Exits 1 where the two differ by more than a tenth, or half of it was seen before.
+    by ramping. Exits 1 where the two differ by more than a tenth, the knee is outside P5 … P95, or
+    more than half of it was seen before.
     --mix, --node, --rpc, --node-data, --turns belong to it, and of the others --json alone.
 
     Example: plimsoll plan configs/scenarios/crash-2025-10-10.toml --report crash.html

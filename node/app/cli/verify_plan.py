@@ -100,7 +100,7 @@ def verify_plan(
     console: Console | None = None,
     turns: int = TURNS,
 ) -> int:
-    """Predict, ramp and compare for each mix; return 0, 1 if a knee is off, 130 if interrupted.
+    """Predict, ramp and compare for each mix; return 0, 1 if one does not hold, 130 if interrupted.
 
     Each mix is allowed ``WITHIN_S`` and ``WITHIN_S_A_TURN``, whatever ``options`` say.
 
@@ -186,7 +186,7 @@ def verdict_table(report: VerifyReport) -> Table:
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
-    for name in ("mix", "P5 … P50 … P95", "measured", "error", "full first", "p50, p99"):
+    for name in ("mix", "P5 … P50 … P95", "measured", "error", "seen", "full first", "p50, p99"):
         table.add_column(name)
     for verdict in report.mixes.values():
         table.add_row(*_row(verdict))
@@ -200,6 +200,8 @@ def _row(verdict: MixVerdict) -> Iterator[str]:
     yield f"{verdict.measured:,.0f}{'' if verdict.inside else ' (outside)'}"
     same = verdict.error_at_same_speed
     yield f"{verdict.error_ratio:+.1%}" + ("" if same is None else f" ({same:+.1%} at one speed)")
+    # Of the knee's rate, and of the loop's time: two ways to say half load.
+    yield f"to {verdict.calibrated_below:.0%}, loop to {verdict.loop_below:.0%}"
     yield f"{verdict.bottleneck.predicted}; was {verdict.bottleneck.measured}"
     yield "  ".join(
         f"{check.share:.0%}: " + ", ".join(f"{error:+.0%}" for error in check.error_ratio.values())

@@ -88,6 +88,9 @@ class Turns:
             key=lambda point: abs(math.log(point.wanted_per_s / knee.per_s)),
             default=self._ramped[-1],
         )
+        highest = max(each.point.offered_per_s for each in quiet.all)
+        # As they were measured, each at the speed that the machine had then.
+        seen = [each.window for each in self._quiet.below(highest).all]
         shape, around = shape_of(quiet.all), around_of(quiet.all, quiet.ones, first_per_s)
         laws = delay_laws([*ones, *self._quiet.ones], prediction.p50, around.turn_s_max)
         return verdict_of(
@@ -97,7 +100,8 @@ class Turns:
             (knee.low, knee.per_s, knee.high),
             utilization_of(full),
             delay_checks(self._delayed, laws, knee.per_s),
-            calibrated_below=max(each.point.offered_per_s for each in quiet.all) / knee.per_s,
+            calibrated_below=highest / knee.per_s,
+            loop_below=max(window.loop.taken_ns / window.window_ns for window in seen),
             windows=calibration.source.windows,
             strangers=strangers_of(quiet.all),
             at_same_speed=knee_at_speed_of(quiet.all, self._ramped, self._limits),

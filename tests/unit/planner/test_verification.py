@@ -14,15 +14,16 @@ PREDICTION = Prediction(
 )
 
 
-def verdict(measured: float) -> MixVerdict:
+def verdict(measured: float, prediction: Prediction = PREDICTION) -> MixVerdict:
     return verdict_of(
         "single",
-        PREDICTION,
+        prediction,
         1_000.0,
         (measured * 0.98, measured, measured * 1.02),
         {"event_loop": 0.97, "machine": 0.7},
         (),
         calibrated_below=0.44,
+        loop_below=0.68,
         windows=12,
         strangers=0.0,
         at_same_speed=measured * 1.25,
@@ -50,6 +51,14 @@ def test_the_error_is_of_the_prediction(
 def test_what_saw_more_than_half_load_is_no_prediction() -> None:
     found = msgspec.structs.replace(verdict(1_000.0), calibrated_below=0.51)
     assert found.error_ratio == 0.0
+    assert not found.holds
+
+
+def test_a_knee_outside_of_its_interval_was_not_predicted() -> None:
+    narrow = msgspec.structs.replace(PREDICTION, p5=970.0, p95=1_030.0)
+    found = verdict(1_050.0, narrow)
+    assert found.is_close
+    assert not found.inside
     assert not found.holds
 
 

@@ -99,6 +99,11 @@ async def test_what_is_predicted_is_what_is_measured(off: float) -> None:
     assert found.measured == pytest.approx(KNEE, rel=0.04)
     assert found.error_ratio == pytest.approx(0.0, abs=0.1)
     assert found.calibrated_below <= 0.5
+    # The busiest are single arrivals at the highest share, each with a block of its own.
+    highest = off * TURN_SHARES[-1] * KNEE
+    each_us = NODE.action_us + NODE.block_us
+    busiest = (NODE.second_us + highest * each_us) / 1e6
+    assert found.loop_below == pytest.approx(busiest, rel=0.03)
     assert found.holds
     assert len(found.delays) == len(DELAY_SHARES)
     # Every turn has a window of each kind, and every other one more.
