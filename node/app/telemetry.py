@@ -15,6 +15,7 @@ from node.capacity.telemetry import (
     RunsOn,
     StageCounters,
     Telemetry,
+    WriterLimits,
 )
 from node.capacity.traffic import Traffic
 from node.types.marks import Standing
@@ -77,6 +78,7 @@ class Meters:
     def read(self) -> Telemetry:
         """Return the counters without those of the stages (some 50 us)."""
         now_ns, journal = self._node.base.clock.now_ns(), self._node.base.journal
+        sequencer = self._node.config.sequencer
         window_ns = now_ns - self._started_ns
         return Telemetry(
             at_ns=now_ns,
@@ -94,6 +96,9 @@ class Meters:
             ),
             messages=self.traffic.read(),
             l1=self._l1(),
+            limits=WriterLimits(
+                sequencer.block_work, sequencer.block_ms_max, sequencer.delay_target_ms
+            ),
         )
 
     def loop(self) -> LoopCounters:

@@ -194,6 +194,18 @@ class L1Counters(msgspec.Struct, frozen=True):
     finality_ms: HistogramCounts
 
 
+class WriterLimits(msgspec.Struct, frozen=True):
+    """What bounds a block and a turn of the writer: a node's settings, the same in all its reads.
+
+    A block holds ``block_work`` units (orders and cancels, roughly), and no more than is applied in
+    ``block_ms_max``; a lane begins to shed where a newcomer would wait for ``delay_target_ms``.
+    """
+
+    block_work: int = 512
+    block_ms_max: float = 3.0
+    delay_target_ms: float = 20.0
+
+
 class Telemetry(msgspec.Struct, frozen=True):
     """All counters at one instant, or what they gained over a window.
 
@@ -214,6 +226,8 @@ class Telemetry(msgspec.Struct, frozen=True):
     journal: JournalCounters
     messages: MessageCounters
     l1: L1Counters
+    limits: WriterLimits = WriterLimits()
+    """Of a node that tells none: the defaults."""
 
     def stage(self, name: str) -> StageCounters | None:
         """Return the stage ``name``, None where there is none."""
@@ -251,6 +265,7 @@ class Telemetry(msgspec.Struct, frozen=True):
             journal=_since(self.journal, earlier.journal),
             messages=_since(self.messages, earlier.messages),
             l1=_since(self.l1, earlier.l1),
+            limits=self.limits,
         )
 
 

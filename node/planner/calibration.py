@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from node.capacity.telemetry import Telemetry
+from node.capacity.telemetry import Telemetry, WriterLimits
 from node.planner.chain_law import ChainLaw, chain_law
 from node.planner.flow_law import FlowLaw, KindFlow
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
@@ -66,9 +66,16 @@ class Source(msgspec.Struct, frozen=True):
     """Least and greatest busy share of the loop in them."""
     load_max: float = LOAD_MAX
     cores: int = 0
+    limits: WriterLimits = WriterLimits()
+    """Of the node that was read."""
     tape: str = ""
     notes: tuple[str, ...] = ()
     """What the windows could not tell apart, in words."""
+
+    @property
+    def patience_s(self) -> float:
+        """Return for how long something may wait before its lane sheds."""
+        return self.limits.delay_target_ms * 1e-3
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -352,6 +359,7 @@ def _source(windows: Windows, load_max: float, loop: LinearLaw, largest: float) 
         load_high=max(loads),
         load_max=load_max,
         cores=used[-1].cores,
+        limits=used[-1].limits,
         notes=tuple(notes),
     )
 

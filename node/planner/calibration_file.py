@@ -19,6 +19,7 @@ from node.planner.flow_law import ArrivalLaw
 from node.planner.hawkes import spectral_radius
 from node.planner.regression import LinearLaw
 from node.planner.service_law import ServiceLaw
+from node.planner.windows import LIMIT_RANGES
 from node.types.errors import MeasurementInvalid, PathUnusable
 from node.types.faults import out_of
 
@@ -33,6 +34,7 @@ RANGES: dict[str, Range] = {
     "poisson_p_value": (0, 1),
     "load_max": (0.01, 1),
     "version": (VERSION, VERSION),
+    **LIMIT_RANGES,
 }
 """By the last part of the key; all other numbers must not be negative."""
 

@@ -34,7 +34,7 @@ from node.planner.scenario import (
     Scenario,
 )
 from node.planner.service_law import TRANSITION
-from node.planner.shared_cores import MODEL_ERROR, SharedCores
+from node.planner.shared_cores import MODEL_ERROR, PATIENCE_S, SharedCores
 from node.planner.tides import LIQUIDATE
 
 Vector = NDArray[np.float64]
@@ -113,6 +113,7 @@ class _Costs(msgspec.Struct, frozen=True):
     beside: tuple[LinearLaw, ...] | None = None
     filled: float = 1.0
     """Actions in a block at the loop's limit."""
+    patience_s: float = PATIENCE_S
 
 
 def _costs(scenario: Scenario, calibration: Calibration | None) -> _Costs:
@@ -126,7 +127,7 @@ def _costs(scenario: Scenario, calibration: Calibration | None) -> _Costs:
         )
     shape, still = _shape(scenario), {"second": 1.0}
     cores = calibration.source.cores if cores is None else cores
-    around = Surroundings(block_work=service.records_max, cores=cores)
+    around = Surroundings(cores=cores)
     pool: list[LinearLaw] = []
     beside: list[LinearLaw] = []
     for name, law in calibration.processes.items():
@@ -140,6 +141,7 @@ def _costs(scenario: Scenario, calibration: Calibration | None) -> _Costs:
         tuple(pool),
         tuple(beside),
         filled_at_knee(calibration, shape, around),
+        calibration.source.patience_s,
     )
 
 
@@ -173,6 +175,7 @@ def _shared(
         each_s=sum(share * loop_s for share, loop_s, _ in parts),
         others=costs.others,
         others_each_s=sum(share * others_s for share, _, others_s in parts),
+        patience_s=costs.patience_s,
     )
 
 

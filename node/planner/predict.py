@@ -19,7 +19,8 @@ The loop shares the cores with all others: ``node.planner.shared_cores`` is its 
 What is fixed for a second, a block or a read is shared by more actions the higher the load is, so
 costs per action at low load must not be carried over. The calibration tells these parts from each
 other, and at the knee a block holds ``FILLED`` of the most that one can: ``block_work``, what is
-applied in ``block_s_max``, or what comes in ``turn_s_max``.
+applied in ``block_ms_max``, or what comes in ``delay_target_ms``, about the writer's longest turn.
+These are the settings of the node that was calibrated (``Source.limits``).
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ from scipy.special import ndtri
 from node.planner.calibration import Calibration, Work, amounts_of
 from node.planner.laws import node_limit
 from node.planner.regression import LinearLaw
-from node.planner.shared_cores import MODEL_ERROR, PATIENCE_S, loop_limit
+from node.planner.shared_cores import MODEL_ERROR, loop_limit
 
 Vector = NDArray[np.float64]
 
@@ -42,6 +43,8 @@ FILLED = 2 / 3
 """What blocks hold at the knee on average, over the most that they can: 0.55 … 0.75 at eight."""
 
 MODEL_SEED = 2_026
+
+_MS_PER_S = 1_000
 
 
 def works_in_background(process: str) -> bool:
@@ -79,10 +82,6 @@ class Surroundings(msgspec.Struct, frozen=True):
     a load lasts: L1 may fall behind over it by ``l1_room`` commands before the gate closes.
     """
 
-    block_work: float = 512.0
-    block_s_max: float = 0.003
-    """``sequencer.block_ms_max``: a block takes no more than is applied in so long."""
-    turn_s_max: float = PATIENCE_S
     cores: int | None = None
     """None: those that the calibration saw."""
     beside: dict[str, LinearLaw] = {}
@@ -146,12 +145,12 @@ def predict_knee(
 
 def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> dict[str, Vector]:
     """Return each resource's limit in actions a second, by replicate."""
-    group = _group(calibration, mix, around)
+    group = _group(calibration, mix)
     still, moving = _ends(mix, _filled(calibration, mix, around, group))
     everyone = _everyone(calibration, around, still, moving)
     cores = around.cores if around.cores is not None else calibration.source.cores
     loop = _loop(calibration, still, moving)
-    limits = {"event_loop": _loop_limits(loop, everyone, cores, around.turn_s_max)}
+    limits = {"event_loop": _loop_limits(loop, everyone, cores, calibration.source.patience_s)}
     pools: dict[str, list[Vector]] = {}
     for name, law in calibration.processes.items():
         if name != "node" and not works_in_background(name):
@@ -179,19 +178,20 @@ def _bounded(limit: Vector) -> Vector:
     return np.where(finite, limit, limit[finite].max())
 
 
-def _group(calibration: Calibration, mix: FlowShape, around: Surroundings) -> float:
+def _group(calibration: Calibration, mix: FlowShape) -> float:
     """Return how many actions the largest block holds: by their work, and by the time they take."""
-    by_work = around.block_work / mix.items
+    limits = calibration.source.limits
+    by_work = limits.block_work / mix.items
     action_s = sum(share * calibration.command_s(kind) for kind, share in mix.commands.items())
     if action_s <= 0:
         return by_work
     cold_s = calibration.cold.coefficient("block") if calibration.cold is not None else 0.0
-    return min(by_work, max(1.0, (around.block_s_max - cold_s) / action_s))
+    return min(by_work, max(1.0, (limits.block_ms_max / _MS_PER_S - cold_s) / action_s))
 
 
 def filled_at_knee(calibration: Calibration, mix: FlowShape, around: Surroundings) -> float:
     """Return how many actions a block holds at the loop's limit, on average."""
-    return _filled(calibration, mix, around, _group(calibration, mix, around))
+    return _filled(calibration, mix, around, _group(calibration, mix))
 
 
 def _filled(calibration: Calibration, mix: FlowShape, around: Surroundings, group: float) -> float:
@@ -203,7 +203,7 @@ def _filled(calibration: Calibration, mix: FlowShape, around: Surroundings, grou
 
     def missing(filled: float) -> float:
         rate = _loop_limit_of_means(calibration, around, *_ends(mix, filled))
-        return FILLED * min(group, rate * around.turn_s_max) - filled
+        return FILLED * min(group, rate * calibration.source.patience_s) - filled
 
     most = max(FILLED * group, 1.0)
     if missing(most) >= 0:
@@ -272,7 +272,7 @@ def _loop_limit_of_means(
     still_all, all_of_it = (sum(law.at(amounts_of(work)) for law in laws) for work in (still, one))
     each = own - fixed
     others = max(still_all - fixed, 0.0), max(all_of_it - still_all - each, 0.0)
-    return loop_limit((fixed, each), others, cores, around.turn_s_max)
+    return loop_limit((fixed, each), others, cores, calibration.source.patience_s)
 
 
 def _journal(calibration: Calibration, group: float) -> Vector | None:

@@ -18,7 +18,7 @@ LOST = 0.02
 """The share of the arrivals that may be lost at the knee: the ramp's own definition of carried."""
 
 PATIENCE_S = 0.02
-"""About the longest turn of the writer: the delay at which its lanes begin to shed."""
+"""About the longest turn of a writer with default limits: the delay at which its lanes shed."""
 
 CROWDING = 1.3
 """For how long a thread that finds all cores taken waits for one, over how long it works until it
@@ -47,6 +47,7 @@ class SharedCores(msgspec.Struct, frozen=True):
     others: float
     """Of all other processes together, however little comes."""
     others_each_s: float
+    patience_s: float = PATIENCE_S
 
     def slower(self, rate_per_s: float) -> float:
         """Return how much longer the loop takes at this rate for having to wait for a core."""
@@ -56,7 +57,7 @@ class SharedCores(msgspec.Struct, frozen=True):
     def loop_per_s(self) -> float:
         """Return the rate at which the loop is full."""
         loop = (self.own + self.idle, self.each_s)
-        return loop_limit(loop, (self.others, self.others_each_s), self.cores, PATIENCE_S)
+        return loop_limit(loop, (self.others, self.others_each_s), self.cores, self.patience_s)
 
     @property
     def machine_per_s(self) -> float:

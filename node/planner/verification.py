@@ -231,7 +231,7 @@ def _scaled(part: Any, factor: int) -> Any:
             return part
 
 
-_KEPT = ("cores", "servers")
+_KEPT = ("cores", "servers", "limits")
 """Not counted, but constants of the node."""
 
 

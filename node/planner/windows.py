@@ -19,8 +19,14 @@ from node.types.faults import out_of
 
 WINDOWS_MIN = 8
 """Fewer windows say nothing of how much they vary."""
-RANGES: dict[str, Range] = {"buckets": (0, BUCKETS - 1)}
-"""Of the keys of a histogram's buckets: each tells a shift, and a wide one all of the memory."""
+LIMIT_RANGES: dict[str, Range] = {
+    "block_work": (1, 100_000),
+    "block_ms_max": (0.1, 1_000),
+    "delay_target_ms": (1, 10_000),
+}
+"""Of the limits that a node tells: as its configuration takes them."""
+RANGES: dict[str, Range] = {"buckets": (0, BUCKETS - 1), **LIMIT_RANGES}
+"""A key of a histogram's buckets tells a shift, and a wide one all of the memory."""
 FAULTS_SHOWN = 20
 """Of one read: a node that restarted lowers hundreds of counters, and a few of them tell it."""
 

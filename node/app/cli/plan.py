@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from node.app.cli.arguments import require_places
 from node.app.cli.cluster import cluster
 from node.app.cli.plan_tables import shown
+from node.app.cli.ramp import ConfigOption
 from node.app.cli.recorded import RecordedOption, recorded_folder, recorded_path
 from node.app.cli.verify_plan import (
     TURNS,
@@ -40,6 +41,7 @@ from node.planner.sweep import Axis, Sweep, SweepPoint, figures_at, grid, parse_
 from node.planner.target import Way, way_to
 from node.simulation.ramp.command import RampOptions
 from node.simulation.ramp.messages import Mix
+from node.simulation.ramp.target import CONFIG
 from node.types.errors import ConfigInvalid
 from node.types.faults import raise_faults
 
@@ -85,7 +87,10 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     sweep: SweepOption = None,
     sweep_runs: Annotated[int, typer.Option(help="Runs at each point of a sweep.")] = 40,
     runs: Annotated[int | None, typer.Option(help="Runs, instead of the scenario's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed, instead of the scenario's.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed, instead of the scenario's; with --verify of the flow's (1)."),
+    ] = None,
     processes: Annotated[int, typer.Option(help="Processes that compute.")] = os.cpu_count() or 1,
     scheduler: Annotated[
         str, typer.Option(help="tcp://… of a Dask scheduler that computes instead.")
@@ -98,6 +103,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     mix: MixOption = None,
     url: UrlOption = "",
     rpc: RpcOption = "",
+    config: ConfigOption = CONFIG,
     node_data: NodeDataOption = None,
     turns: TurnsOption = TURNS,
     *,
@@ -108,7 +114,8 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     With --verify there is no scenario: a node's knee is predicted from below half load, then found
     by ramping. Exits 1 where the two differ by more than a tenth, the knee is outside P5 … P95, or
     more than half of it was seen before.
-    --mix, --node, --rpc, --node-data, --turns belong to it, and of the others --json alone.
+    --mix, --node, --rpc, --config, --node-data, --turns belong to it, and of the others --json and
+    --seed alone.
 
     Example: plimsoll plan configs/scenarios/crash-2025-10-10.toml --report crash.html
 
@@ -121,7 +128,14 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     _refuse_foreign(context, verify=verify)
     require_places(json=json, report=report)
     if verify:
-        load = RampOptions(url=url, rpc=rpc, mixes=tuple(mix or Mix), json_path=json)
+        load = RampOptions(
+            url=url,
+            rpc=rpc,
+            config=config,
+            mixes=tuple(mix or Mix),
+            seed=1 if seed is None else seed,
+            json_path=json,
+        )
         raise typer.Exit(verify_plan(load, node_data, turns=turns))
     if scenario is None:
         raise ConfigInvalid(faults=("scenario: a file (TOML) allowed; or --verify without one",))
@@ -146,7 +160,7 @@ def _refuse_foreign(context: typer.Context, *, verify: bool) -> None:
 
     What the environment says is no slip: the data folder may stand there for every command.
     """
-    own, both = {"mix", "url", "rpc", "node_data", "turns"}, {"verify", "json"}
+    own, both = {"mix", "url", "rpc", "config", "node_data", "turns"}, {"verify", "json", "seed"}
     word = "not" if verify else "only"
     faults = [
         f"{parameter.opts[0].removeprefix('--')}: {word} together with --verify"

@@ -15,6 +15,9 @@ from node.simulation.ramp.target import CONFIG
 DataOption = Annotated[
     Path | None, typer.Option(help="The node's data folder: its page then shows the knee.")
 ]
+ConfigOption = Annotated[
+    Path, typer.Option(help="The configuration of a node that is started here.")
+]
 ReportOption = Annotated[
     Path | None, typer.Option(help="Write the report with its plots here (HTML).")
 ]
@@ -32,9 +35,7 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     rpc: Annotated[
         str, typer.Option(help="A devnet on which to fund the accounts; empty: they are funded.")
     ] = "",
-    config: Annotated[
-        Path, typer.Option(help="The configuration of a node that is started here.")
-    ] = CONFIG,
+    config: ConfigOption = CONFIG,
     mix: Annotated[
         list[Mix] | None, typer.Option(help="What the flow consists of; may be given repeatedly.")
     ] = None,

@@ -92,7 +92,8 @@ class Turns:
         # As they were measured, each at the speed that the machine had then.
         seen = [each.window for each in self._quiet.below(highest).all]
         shape, around = shape_of(quiet.all), around_of(quiet.all, quiet.ones, first_per_s)
-        laws = delay_laws([*ones, *self._quiet.ones], prediction.p50, around.turn_s_max)
+        patience_s = calibration.source.patience_s
+        laws = delay_laws([*ones, *self._quiet.ones], prediction.p50, patience_s)
         return verdict_of(
             mix.value,
             prediction,

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
+from node.app.config import _SEQUENCER_RANGES, SequencerConfig
 from node.app.telemetry import Meters, runs_on
+from node.capacity.histogram import Histogram
+from node.capacity.telemetry import WriterLimits
+from node.planner.windows import LIMIT_RANGES
 from node.types.marks import Standing
 
 
@@ -79,3 +83,30 @@ def test_every_process_of_the_node_is_counted() -> None:
     )
     counted = {"node", "replica", "verification_0", "verification_1", "risk_1", "history"}
     assert set(Meters(node).processes()) == counted
+
+
+def test_a_node_tells_the_limits_of_its_writer() -> None:
+    sequencer = SequencerConfig(block_work=64, block_ms_max=1.5, delay_target_ms=35)
+    fsync_ns = Histogram()
+    lags_ms = {standing: Histogram() for standing in Standing}
+    node: Any = SimpleNamespace(
+        config=SimpleNamespace(sequencer=sequencer),
+        base=SimpleNamespace(
+            platform=SimpleNamespace(busy_ns=lambda: 0, waited_ns=lambda: None),
+            clock=SimpleNamespace(now_ns=lambda: 0),
+            journal=SimpleNamespace(fsync_ns=fsync_ns, bytes_written=0),
+            replica=SimpleNamespace(pid=None),
+        ),
+        gate=SimpleNamespace(worker_pids=()),
+        risk=SimpleNamespace(pids={}),
+        history=SimpleNamespace(pids={}),
+        standings=SimpleNamespace(
+            reached={Standing.POSTED: 0}, da_commands=0, da_bytes=0, lags_ms=lags_ms
+        ),
+        settlement=SimpleNamespace(spending=SimpleNamespace(gas_used=0)),
+    )
+    assert Meters(node).read().limits == WriterLimits(64, 1.5, 35)
+
+
+def test_limits_are_read_within_what_a_configuration_may_say() -> None:
+    assert LIMIT_RANGES.items() <= _SEQUENCER_RANGES.items()

@@ -18,6 +18,7 @@ from node.capacity.telemetry import (
     LoopCounters,
     MessageCounters,
     Telemetry,
+    WriterLimits,
 )
 from node.planner.calibration import Calibration, calibrate
 from node.planner.predict import FILLED, FlowShape, Prediction, Surroundings, predict_knee
@@ -42,25 +43,25 @@ class KnownNode(msgspec.Struct, frozen=True):
     history_us: float = 0.0
     shared_us: float = 0.0
     noise: float = 0.0
+    limits: WriterLimits = WriterLimits()
 
     def knee_per_s(self, around: Surroundings) -> float:
         """Return the loop's limit with blocks as they are there, by halving.
 
         On two cores its waits for one make each of its microseconds longer; on more, not here.
         """
-        most = min(around.block_work, around.block_s_max * 1e6 / self.transition_us)
+        limits, patience_s = self.limits, self.limits.delay_target_ms / 1_000
+        most = min(limits.block_work, limits.block_ms_max * 1e3 / self.transition_us)
         cores, low, high = around.cores or 2, 0.0, 1e6 / self.action_us
         for _ in range(60):
             rate = (low + high) / 2
-            filled = max(FILLED * min(most, rate * around.turn_s_max), 1.0)
+            filled = max(FILLED * min(most, rate * patience_s), 1.0)
             each_us = self.action_us + self._block_us(filled) / filled
             others = rate * (self.verify_us + self.replica_us) / 1e6
             # Erlang's C of two cores, in closed form.
             wait = 1 + (CROWDING * others**2 / (2 + others) if cores == 2 and others < 2 else 0.0)
             offered = (self.second_us + rate * each_us) * wait / 1e6
-            fullest = carried_utilization(
-                each_us * wait / 1e6, around.turn_s_max, LOST, spread=UNSTEADY
-            )
+            fullest = carried_utilization(each_us * wait / 1e6, patience_s, LOST, spread=UNSTEADY)
             low, high = (rate, high) if offered <= fullest else (low, rate)
         return low
 
@@ -101,6 +102,7 @@ class KnownNode(msgspec.Struct, frozen=True):
             journal=JournalCounters(count, 200 * actions, ns(count * 250 + actions)),
             messages=MessageCounters(actions, actions, 900 * actions),
             l1=L1Counters(0, 0, 0, 0, HistogramCounts(), HistogramCounts()),
+            limits=self.limits,
         )
 
     def calibrated(self, seed: int = 1) -> Calibration:
@@ -127,11 +129,19 @@ def test_the_knee_of_a_node_without_noise_is_found_though_blocks_are_small_below
     assert alone.p50 > 4 * 1e6 / (node.action_us + node.block_us)
 
 
-def test_a_block_holds_no_more_than_is_applied_in_its_time() -> None:
-    node, short = KnownNode(), Surroundings(block_s_max=0.0003)
-    found = predict_knee(node.calibrated(), ONE, short)
-    assert found.p50 == pytest.approx(node.knee_per_s(short), rel=0.03)
-    assert node.knee_per_s(short) < 0.8 * node.knee_per_s(Surroundings())
+@pytest.mark.parametrize(
+    "limits",
+    [
+        WriterLimits(block_ms_max=0.3),
+        WriterLimits(block_work=10),
+        WriterLimits(delay_target_ms=2.0),
+    ],
+)
+def test_a_node_is_held_to_the_limits_that_it_tells(limits: WriterLimits) -> None:
+    node, around = KnownNode(limits=limits), Surroundings()
+    found = predict_knee(node.calibrated(), ONE, around)
+    assert found.p50 == pytest.approx(node.knee_per_s(around), rel=0.03)
+    assert node.knee_per_s(around) < 0.8 * KnownNode().knee_per_s(around)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -221,10 +231,12 @@ def test_beside_cores_that_are_always_free_the_loop_is_full_of_work(cores: int, 
 
 def test_the_less_may_wait_the_less_of_the_loop_can_be_used() -> None:
     node = KnownNode(second_us=0.0, block_us=0.0)
-    calibration, used = node.calibrated(), []
+    used = []
     for actions in (200, 10, 2):
-        patient = Surroundings(cores=512, turn_s_max=actions * node.action_us / 1e6)
-        used.append(predict_knee(calibration, ONE, patient).p50 * node.action_us / 1e6)
+        limits = WriterLimits(delay_target_ms=actions * node.action_us / 1e3)
+        patient = msgspec.structs.replace(node, limits=limits).calibrated()
+        knee_per_s = predict_knee(patient, ONE, Surroundings(cores=512)).p50
+        used.append(knee_per_s * node.action_us / 1e6)
     # Where many may wait, next to all of it; where few may, most come at a bad time.
     assert used[0] == pytest.approx(0.98, abs=0.01)
     assert used[1] == pytest.approx(0.91, abs=0.03)
@@ -286,10 +298,10 @@ def test_blocks_that_share_less_the_larger_they_are_are_told_as_they_cost(
 
 
 def test_where_less_comes_in_a_turn_than_a_block_can_hold_blocks_are_the_smaller() -> None:
-    node = KnownNode(block_us=1_000.0)
-    knees = []
-    for turn_s_max in (0.02, 0.005):
-        around = Surroundings(cores=512, turn_s_max=turn_s_max)
+    knees, around = [], Surroundings(cores=512)
+    for delay_target_ms in (20.0, 5.0):
+        limits = WriterLimits(delay_target_ms=delay_target_ms)
+        node = KnownNode(block_us=1_000.0, limits=limits)
         knees.append(node.knee_per_s(around))
         found = predict_knee(node.calibrated(), ONE, around)
         assert found.p50 == pytest.approx(knees[-1], rel=0.03)

@@ -18,6 +18,8 @@ from node.app.cli.recorded import recorded_path
 from node.planner.forecast import draw
 from node.planner.report import PlanReport
 from node.planner.scenario_reading import read_scenario
+from node.simulation.ramp.command import RampOptions
+from node.simulation.ramp.messages import Mix
 from node.types.errors import ConfigInvalid, SchedulerUnavailable
 
 QUICK = """
@@ -101,11 +103,14 @@ def test_what_is_typed_wrongly_is_told_together(quick: Path) -> None:
                 "--verify {file} --target 5 --sweep a.b=1:2:2 --sweep-runs 3 --runs 2 --seed 1"
                 " --processes 1 --scheduler tcp://h:1 --data . --report page.html --json plan.json"
             ),
-            "scenario target sweep sweep-runs runs seed processes scheduler data report",
+            "scenario target sweep sweep-runs runs processes scheduler data report",
         ),
         (
-            "{file} --mix bulk --node http://127.0.0.1:1 --rpc http://127.0.0.1:2 --node-data .",
-            "mix node rpc node-data",
+            (
+                "{file} --mix bulk --node http://127.0.0.1:1 --rpc http://127.0.0.1:2 --node-data ."
+                " --config node.toml --seed 3"
+            ),
+            "mix node rpc node-data config",
         ),
     ],
 )
@@ -122,18 +127,19 @@ def test_options_that_would_do_nothing_are_refused(
 def test_a_data_folder_in_the_environment_is_no_slip(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked: list[tuple[object, int]] = []
+    asked: list[tuple[RampOptions, int]] = []
 
-    def verified(load: object, _data: object, *, turns: int) -> int:
+    def verified(load: RampOptions, _data: object, *, turns: int) -> int:
         asked.append((load, turns))
         return 0
 
     monkeypatch.setenv("PLIMSOLL_DATA", str(tmp_path))
     monkeypatch.setattr("node.app.cli.plan.verify_plan", verified)
     typed = ["plan", "--verify", "--mix", "bulk", "--json", str(tmp_path / "v.json")]
-    typed += ["--turns", "20"]
+    typed += ["--turns", "20", "--config", "node.toml", "--seed", "7"]
     assert CliRunner().invoke(app, typed, catch_exceptions=False).exit_code == 0
-    assert [turns for _, turns in asked] == [20]
+    ((load, turns),) = asked
+    assert (turns, load.config, load.seed, load.mixes) == (20, Path("node.toml"), 7, (Mix.BULK,))
 
 
 @pytest.mark.parametrize("sweep", ["l1.blocks=1:2:2", "l1.block_s=-5:2:2"])
