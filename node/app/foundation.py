@@ -174,8 +174,8 @@ async def _start_replica(
             bytes_max=config.batcher.bytes_limit,
         )
     )
-    position = await replica.start()
     try:
+        position = await replica.start()
         _require_journal(position, state)
         await check_log(
             chain,

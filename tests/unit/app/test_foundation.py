@@ -1,0 +1,62 @@
+"""What a node stands on: a start that does not come to its end leaves nothing running."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.key_signer import KeySigner
+from node.adapters.l1_chain import L1Chain
+from node.adapters.replica_session import Position, ReplicaSetup
+from node.app.config import read_config
+from node.app.foundation import build_on
+from node.app.platform import this_machine
+from node.settlement.contracts import Contracts
+from node.simulation.rehearsal.stage import InlineReplica
+from node.types.ids import Address
+from tests.examples import DOMAIN
+
+CONFIG = Path(__file__).resolve().parents[3] / "configs" / "devnet.toml"
+CONTRACTS = Contracts(1, Address(b"\1" * 20), Address(b"\2" * 20), Address(b"\3" * 20), 1)
+
+
+class EndlessReplica(InlineReplica):
+    """Has more to replay than anyone waits for."""
+
+    def __init__(self, setup: ReplicaSetup) -> None:
+        super().__init__(setup)
+        self.closed = False
+
+    async def start(self) -> Position:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_replica_whose_start_is_cancelled_is_closed(tmp_path: Path) -> None:
+    config = read_config(CONFIG)
+    made: list[EndlessReplica] = []
+    begun = asyncio.Event()
+
+    def make(setup: ReplicaSetup) -> EndlessReplica:
+        made.append(EndlessReplica(setup))
+        begun.set()
+        return made[0]
+
+    platform = msgspec.structs.replace(this_machine(0), make_replica=make)
+    folder = DataFolder(tmp_path, Identity.of(DOMAIN, config.rules))
+    chain = L1Chain("http://127.0.0.1:1")
+    signer = KeySigner(b"\7" * 32)
+    building = asyncio.create_task(
+        build_on(folder, config, chain, signer, DOMAIN, CONTRACTS, platform)
+    )
+    async with asyncio.timeout(10):
+        await begun.wait()
+        building.cancel()
+        await asyncio.wait([building])
+    folder.close()
+    assert building.cancelled()
+    assert made[0].closed
