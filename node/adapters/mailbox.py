@@ -1,6 +1,7 @@
 """A bounded queue between two stations on one event loop, with a wake-up for its consumer."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from node.capacity.queue import BoundedQueue
@@ -29,6 +30,10 @@ class Mailbox(Generic[T]):
     def __len__(self) -> int:
         """Return the number of waiting items."""
         return len(self._queue)
+
+    def __iter__(self) -> Iterator[T]:
+        """Yield the waiting items, the oldest first."""
+        return iter(self._queue)
 
     @property
     def limit(self) -> int:

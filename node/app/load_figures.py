@@ -1,7 +1,9 @@
-"""The load line in the words of Prometheus, beside the stages' own ratios."""
+"""The load line in the words of Prometheus, beside its stages' ratios."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+
+from node.capacity.stage import lane_of
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -70,13 +72,13 @@ def _register_limits(node: "Node") -> None:
     )
     capacity.gauge(
         "stage_drain_seconds",
-        "How long a backlog takes to clear while as much goes on arriving; no sample: it grows.",
+        "How long a backlog takes to clear at the present rates; no sample: it grows or stands.",
         lambda: {
-            (stage.name,): round(stage.backlog.drain_s * _MILLI)
+            (stage.name, lane_of(stage.name)): round(stage.backlog.drain_s * _MILLI)
             for stage in node.load_line().stages
             if stage.backlog.drain_s is not None
         },
-        labels=("stage",),
+        labels=("stage", "lane"),
         per_unit=_MILLI,
     )
 

@@ -31,6 +31,7 @@ from node.capacity.lines import (
 from node.capacity.loadline import Backlog, LaneLine, Limit, LoadLine, StageLine
 from node.capacity.registry import CapacityMark, RollingWindow
 from node.capacity.report import MEDIAN_PPM, NS_PER_SECOND, StageReport
+from node.capacity.stage import lane_of
 from node.capacity.telemetry import Telemetry
 from node.publisher.feeds import LOAD
 from node.publisher.service import Publisher
@@ -58,7 +59,6 @@ RESOURCES_OF: Final = {
 """Whose limit the stages share that do not run on the event loop."""
 
 _MS: Final = 1_000
-_LANE: Final = "lane_"
 
 
 class _Mark(msgspec.Struct, frozen=True):
@@ -97,12 +97,6 @@ class LoadWatch:
         self.line()
         return self._limits
 
-    @property
-    def since(self) -> CapacityMark:
-        """Return the stages as the window began."""
-        self.move()
-        return self._window.begin.stages
-
     def move(self) -> None:
         """Let the window move on where it is time to; somebody must call this once a span."""
         if self._window.is_due(self._node.base.clock.now_ns()):
@@ -134,7 +128,7 @@ class LoadWatch:
             uptime_s=round(now.rest.window_ns / NS_PER_SECOND, 3),
             rate_per_s=rate,
             stages=self._stages(reports, rate),
-            lanes=tuple(_lane(report) for report in reports if report.name.startswith(_LANE)),
+            lanes=tuple(_lane(report) for report in reports if lane_of(report.name)),
             bottleneck=least,
             next_bottleneck=self._limits[1] if len(self._limits) > 1 else None,
             headroom=headroom(rate, None if least is None else least.limit_per_s),
@@ -213,18 +207,30 @@ class LoadWatch:
         )
 
     def _stages(self, reports: tuple[StageReport, ...], rate: float) -> tuple[StageLine, ...]:
-        pressure = self._node.settlement.pressure
-        unposted = Backlog(pressure.batches, bytes=pressure.data_bytes, gas=pressure.gas)
         return tuple(
             stage_line(
                 report,
                 runs_on(report.name, self._workers),
                 self._limit_of(report.name),
                 rate,
-                unposted if report.name == "settlement" else None,
+                self._waiting(report),
             )
             for report in reports
         )
+
+    def _waiting(self, report: StageReport) -> Backlog:
+        """Return what waits at a stage; its bytes are known where blocks are encoded already."""
+        node = self._node
+        match report.name:
+            case "batcher":
+                return Backlog(report.depth, bytes=node.batcher.held_bytes)
+            case "batch_outbox":
+                return Backlog(report.depth, bytes=sum(len(batch.data) for batch in node.outbox))
+            case "settlement":
+                pressure = node.settlement.pressure
+                return Backlog(pressure.batches, bytes=pressure.data_bytes, gas=pressure.gas)
+            case _:
+                return Backlog(report.depth)
 
     def _limit_of(self, stage: str) -> Limit | None:
         """Return the limit of what ``stage`` runs on; of L1's laws, the one that binds."""
@@ -251,7 +257,7 @@ def journal_of(told: Telemetry, block_work: int) -> Limit | None:
 
 def _lane(report: StageReport) -> LaneLine:
     return LaneLine(
-        name=report.name.removeprefix(_LANE),
+        name=lane_of(report.name),
         depth=report.depth,
         capacity=report.capacity or 0,
         waited_p99_ms=None if report.wait_us is None else report.wait_us.p99 / _MS,

@@ -180,14 +180,14 @@ class Node:
         oldest = next(base.batches.read(), None)
         first = base.position.next_sequence if oldest is None else oldest.header.first_sequence
         self.standings = Standings(Sequence(first - 1), base.clock)
-        self._outbox = Mailbox(BoundedQueue[Batch]("batch_outbox", OUTBOX_BATCHES))
+        self.outbox = Mailbox(BoundedQueue[Batch]("batch_outbox", OUTBOX_BATCHES))
         base.lag.finalized(Sequence(first - 1))
         self.batcher = BatcherService(
             config.batcher,
             base.rules.root_interval,
             NotingSealer(base.replica, self._on_sealed, self.history.sealed),
             self._batched,
-            self._outbox,
+            self.outbox,
             base.clock,
             self._on_backlog,
             base.position.next_sequence,
@@ -203,7 +203,7 @@ class Node:
             base.contracts,
             base.signer,
             base.batches,
-            self._outbox,
+            self.outbox,
             self._on_mark,
             base.clock,
             config.settlement,
@@ -228,7 +228,7 @@ class Node:
             self._timed.stage,
             self._batched.stage,
             self.batcher.stage,
-            self._outbox.stage,
+            self.outbox.stage,
             self.settlement.stage,
             self.inbox.stage,
             *self.history.stages,

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def probes_of(node: "Node") -> Probes:
     """Return the probes of ``node``; each is called on the event loop."""
-    exporter = PrometheusExporter(node.capacity, node.base.clock.now_ns, lambda: node.load.since)
+    exporter = PrometheusExporter(
+        node.capacity, node.base.clock.now_ns, lambda: node.load_line().stages
+    )
     return Probes(
         faults=node.faults,
         stats=lambda: stats_of(node),

@@ -120,6 +120,12 @@ class BatcherService:
         self.backlog.give_back(index, data_bytes)
         self._tell_backlog()
 
+    @property
+    def held_bytes(self) -> int:
+        """Return the bytes of the blocks that are held, as the replica is given them."""
+        closed = sum(batch.load.encoded_bytes for batch in self._closed)
+        return self._builder.load.encoded_bytes + closed
+
     def _held(self) -> int:
         return self._builder.load.commands + sum(batch.load.commands for batch in self._closed)
 

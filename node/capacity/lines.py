@@ -202,21 +202,20 @@ def stage_line(
     runs_on: RunsOn,
     resource: Limit | None,
     items_per_s: float,
-    waiting: Backlog | None = None,
+    backlog: Backlog,
 ) -> StageLine:
     """Return the line of one stage.
 
     ``resource`` is the limit of what it runs on, in items from outside, of which ``items_per_s``
     came; the stage's own limit is as much larger as its visits are more. Without one, or without
     visits in the window, it is what the stage could serve alone; a limit of 0 needs no visits.
-    ``waiting`` is its backlog where the caller knows more than its depth.
+    ``backlog`` is what waits there, the time to drain left open.
     """
     arrivals_per_s = report.arrived / report.elapsed_s if report.elapsed_s else 0.0
     limit_per_s = report.limit
     visits = arrivals_per_s / items_per_s if items_per_s > 0 else 0.0
     if resource is not None and (visits or not resource.limit_per_s):
         limit_per_s = resource.limit_per_s * visits
-    backlog = Backlog(items=report.depth) if waiting is None else waiting
     return StageLine(
         name=report.name,
         runs_on=runs_on,

@@ -5,7 +5,7 @@ of growing, and the refusal is counted, so that the stage conserves under any ov
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from node.capacity.stage import Stage
@@ -54,6 +54,10 @@ class BoundedQueue(Generic[T]):
     def __len__(self) -> int:
         """Return the number of waiting items."""
         return len(self._items)
+
+    def __iter__(self) -> Iterator[T]:
+        """Yield the waiting items, the oldest first."""
+        return (item for _, item in self._items)
 
     def offer(self, item: T, now_ns: int) -> None:
         """Append ``item``.

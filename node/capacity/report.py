@@ -6,7 +6,8 @@ Analysis of Queueing Network Models", 1978):
 - utilization  U = busy / (elapsed * servers)
 - limit        mu = served * servers / busy: the items per second that the stage reaches *alone*,
   when its servers never idle, at the service times just seen
-- headroom     1 - U. As U = rate / mu, this is also 1 - rate / limit: one number, defined once
+- headroom     1 - U. As U = rate / mu, this is also 1 - rate / limit, of the stage *alone*; what a
+               node has left is told by its load line (``node.capacity.lines``)
 
 Stages that share one event loop share its time, so none of them reaches its own limit there. With
 v_s visits to stage s for one item from outside, of S_s seconds each, the loop's limit is

@@ -14,10 +14,19 @@ so.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from node.capacity.histogram import Distribution, Histogram
+
+LANE: Final = "lane_"
+"""What the names of the sequencer's lanes begin with, as stages."""
+
+
+def lane_of(stage: str) -> str:
+    """Return the name of the lane that ``stage`` is, empty for every other stage."""
+    return stage.removeprefix(LANE) if stage.startswith(LANE) else ""
 
 
 class StageSnapshot(msgspec.Struct, frozen=True):

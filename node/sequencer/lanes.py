@@ -31,7 +31,7 @@ import msgspec
 
 from node.capacity.delay_watch import DelayLimits
 from node.capacity.fair_queue import FairQueue
-from node.capacity.stage import Stage
+from node.capacity.stage import LANE, Stage
 from node.ports.intake import Late
 from node.sequencer.allowance import Allowances
 from node.sequencer.submission import Submission
@@ -84,7 +84,7 @@ class _Line:
     def __init__(self, lane: Lane, limit: int, room: int, fairness: Fairness) -> None:
         assert 1 <= limit <= room
         self.lane = lane
-        self.name = f"lane_{lane.name.lower()}"
+        self.name = LANE + lane.name.lower()
         self.limit = limit
         self.queue: FairQueue[Address, Submission] = FairQueue(fairness.turn_work, fairness.delay)
         self.stage = Stage(self.name, capacity=room, held=self.queue.__len__)

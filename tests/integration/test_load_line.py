@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from node.capacity.loadline import Knee, KneeRange, LoadLine
 from node.capacity.telemetry import Telemetry
@@ -42,6 +44,21 @@ async def test_a_node_under_load_tells_its_line(tmp_path: Path) -> None:
         await until("the channel speaks twice", lambda: spoken(heard))
         assert msgspec.convert(heard[-1], LoadLine).stages
         await check_knee(daemon)
+        await until("metrics tell what the line tells", lambda: agree(daemon))
+
+
+async def agree(daemon: Daemon) -> bool:
+    """Return whether the line and the metrics, asked for at once, have the same headroom."""
+    line, metrics = await load_of(daemon), await daemon.text("/metrics")
+    told = {
+        sample.labels["stage"]: sample.value
+        for family in text_string_to_metric_families(metrics)
+        if family.name == "plimsoll_capacity_headroom_ratio"
+        for sample in family.samples
+    }
+    known = {stage.name: stage.headroom for stage in line.stages if stage.headroom is not None}
+    assert {"ingress", "lane_taking", "settlement"} <= known.keys()
+    return told == pytest.approx(known)
 
 
 async def spoken(heard: list[dict[str, Any]]) -> bool:
@@ -80,7 +97,10 @@ def check_line(line: LoadLine) -> None:
     by_name = {stage.name: stage for stage in line.stages}
     assert {stage.name for stage in line.stages if stage.runs_on == "loop"} >= ON_THE_LOOP
     assert by_name["verification"].runs_on == "pool"
-    assert by_name["settlement"].backlog.bytes is not None
+    for name, stage in by_name.items():
+        known = name in {"batcher", "batch_outbox", "settlement"}
+        assert (stage.backlog.bytes is not None) == known
+        assert stage.backlog.items == 0 or stage.backlog.bytes != 0
     assert line.lanes[0].name == "system"
     assert line.batches is not None
     assert line.batches.posted <= line.batches.sealed

@@ -33,7 +33,9 @@ async def test_what_a_take_leaves_behind_wakes_again_and_emptiness_sleeps() -> N
     mailbox = mailbox_of(4)
     mailbox.offer(1, 0)
     mailbox.offer(2, 0)
+    assert list(mailbox) == [1, 2]
     mailbox.take(1, 0)
+    assert list(mailbox) == [2]
     await asyncio.wait_for(mailbox.wait(), 5)
     mailbox.take(1, 0)
     with pytest.raises(TimeoutError):

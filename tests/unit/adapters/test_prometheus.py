@@ -8,25 +8,24 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from node.adapters.prometheus import CONTENT_TYPE, PrometheusExporter
+from node.capacity.loadline import Backlog, StageLine
 from node.capacity.registry import Capacity
 
 SECOND = 1_000_000_000
 
 
-class FakeClock:
-    """A clock that a test sets by hand."""
-
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
+def exporter_of(capacity: Capacity, *lines: StageLine) -> PrometheusExporter:
+    """Return an exporter beside a load line of these stages."""
+    return PrometheusExporter(capacity, lambda: 0, lambda: lines)
 
 
-def exporter_of(capacity: Capacity) -> PrometheusExporter:
-    """Return an exporter whose window begins with the node."""
-    begin = capacity.mark(0)
-    return PrometheusExporter(capacity, FakeClock(), lambda: begin)
+def line_of(
+    name: str, utilization: float | None, limit: float | None, headroom: float | None
+) -> StageLine:
+    """Return a stage of the load line at which nothing waits."""
+    return StageLine(
+        name, "loop", utilization, limit, headroom, 0, None, 0, Backlog(0), None, None, {}
+    )
 
 
 def scrape(exporter: PrometheusExporter) -> list[Sample]:
@@ -35,7 +34,9 @@ def scrape(exporter: PrometheusExporter) -> list[Sample]:
 
 
 def value_of(samples: list[Sample], name: str, **labels: str) -> float:
-    (value,) = (s.value for s in samples if (s.name, s.labels) == ("plimsoll_" + name, labels))
+    # An empty label is as good as none.
+    told = ((s, {key: value for key, value in s.labels.items() if value}) for s in samples)
+    (value,) = (s.value for s, found in told if (s.name, found) == ("plimsoll_" + name, labels))
     return value
 
 
@@ -85,33 +86,38 @@ def test_times_are_in_seconds_and_buckets_are_exact_at_their_edges() -> None:
     assert value_of(seen, "stage_wait_seconds_sum", stage="match") == 1
 
 
-def test_ratios_are_over_the_recent_window() -> None:
+def test_ratios_and_limits_are_those_of_the_load_line() -> None:
+    """Not of the stage alone: it is busy for half of the time, and shares what it runs on."""
     capacity = Capacity(started_ns=0)
-    stage = capacity.stage("match", None, lambda: 0)
-    clock = FakeClock()
-    begins = [capacity.mark(0)]
-    exporter = PrometheusExporter(capacity, clock, lambda: begins[-1])
-    stage.busy(0, 5 * SECOND, 100)
-    clock.now_ns = 10 * SECOND
-    first = scrape(exporter)
-    assert value_of(first, "stage_utilization_ratio", stage="match") == 0.5
-    assert value_of(first, "capacity_headroom_ratio", stage="match") == 0.5
-    assert value_of(first, "capacity_measured_items_per_second", stage="match") == 20
-    begins.append(capacity.mark(10 * SECOND))
-    clock.now_ns = 30 * SECOND
-    later = scrape(exporter)
-    assert value_of(later, "stage_utilization_ratio", stage="match") == 0
+    capacity.stage("match", None, lambda: 0).busy(0, 5 * SECOND, 100)
+    seen = scrape(exporter_of(capacity, line_of("match", 0.5, 12.5, 0.2)))
+    assert value_of(seen, "stage_utilization_ratio", stage="match") == 0.5
+    assert value_of(seen, "capacity_headroom_ratio", stage="match") == 0.2
+    assert value_of(seen, "capacity_measured_items_per_second", stage="match") == 12.5
 
 
 def test_what_an_empty_window_cannot_tell_is_left_out() -> None:
     capacity = Capacity(started_ns=0)
     capacity.stage("idle", None, lambda: 0)
-    names = names_of(scrape(exporter_of(capacity)), stage="idle")
+    names = names_of(scrape(exporter_of(capacity, line_of("idle", None, None, None))), stage="idle")
     assert "plimsoll_stage_items_total" in names
     assert "plimsoll_capacity_measured_items_per_second" not in names
     assert "plimsoll_stage_utilization_ratio" not in names
     assert "plimsoll_queue_capacity" not in names
     assert "plimsoll_stage_service_seconds_count" not in names
+
+
+@pytest.mark.parametrize(("name", "lane"), [("lane_taking", "taking"), ("match", "")])
+def test_a_lane_is_told_by_its_own_name_too(name: str, lane: str) -> None:
+    capacity = Capacity(started_ns=0)
+    stage = capacity.stage(name, 8, lambda: 0)
+    stage.waited(SECOND)
+    stage.busy(0, SECOND, 1)
+    stage.turn_away("full")
+    seen = scrape(exporter_of(capacity, line_of(name, 0.5, 12.5, 0.2)))
+    of_stages = [sample for sample in seen if "stage" in sample.labels]
+    assert len({sample.name for sample in of_stages}) == 16
+    assert {(s.labels["stage"], s.labels["lane"]) for s in of_stages} == {(name, lane)}
 
 
 def test_figures_of_one_s_own_are_exported_in_base_units() -> None:

@@ -63,7 +63,7 @@ async def test_the_window_moves_though_nobody_listens(
     with pytest.raises(asyncio.CancelledError):
         await push_load(publisher, watch)
     # Somebody looks for the first time now.
-    assert SPAN_NS <= end_ns - watch.since.at_ns <= 2 * SPAN_NS
+    assert SPAN_NS <= end_ns - watch._window.begin.rest.at_ns <= 2 * SPAN_NS
 
 
 def test_the_journal_is_told_by_what_a_block_can_hold_in_its_time() -> None:
@@ -116,7 +116,15 @@ class Port:
             settlement=self.settlement,
         )
         self.waiting = 0
-        node.capacity.stage("verification", None, lambda: 0)
+        node.batcher = SimpleNamespace(held_bytes=777)
+        node.outbox = [SimpleNamespace(data=bytes(20)), SimpleNamespace(data=bytes(22))]
+        for name, held in (
+            ("verification", 0),
+            ("journal", 1),
+            ("batcher", 3),
+            ("batch_outbox", 2),
+        ):
+            node.capacity.stage(name, None, lambda held=held: held)
         # What it did before says that it takes a hundred batches a second by itself.
         settled = node.capacity.stage("settlement", 4_096, lambda: self.waiting)
         settled.enter(10)
@@ -192,3 +200,17 @@ def test_what_l1_could_carry_counts_by_the_blocks_that_take_something(
     for resource, limit in port.limits().items():
         share = 0.25 if resource.startswith("l1") else 1
         assert limit == pytest.approx(share * whole[resource])
+
+
+def test_a_backlog_has_bytes_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port(monkeypatch)
+    port.hold_up(HoldUp.BYTES)
+    backlogs = {stage.name: stage.backlog for stage in port.line().stages}
+    found = {name: (backlog.items, backlog.bytes) for name, backlog in backlogs.items()}
+    assert found == {
+        "verification": (0, None),
+        "journal": (1, None),
+        "batcher": (3, 777),
+        "batch_outbox": (2, 42),
+        "settlement": (9, 41_233),
+    }

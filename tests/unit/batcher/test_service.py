@@ -13,7 +13,7 @@ from node.batcher.config import BatcherConfig
 from node.batcher.policy import SealCause
 from node.batcher.service import BatcherService
 from node.capacity.queue import BoundedQueue
-from node.codec.commands import decode_block
+from node.codec.commands import decode_block, encode_block
 from node.types.blocks import Batch, BatchHeader, Block
 from node.types.commands import OpenBlock
 from node.types.durable import DurableBlock
@@ -125,6 +125,7 @@ async def test_full_batches_are_sealed_and_the_rest_on_stop() -> None:
     assert around.service.causes[SealCause.COMMANDS] == 2
     stage = around.service.stage
     assert (stage.arrived, stage.done, stage.held()) == (20, 20, 0)
+    assert around.service.held_bytes == 0
 
 
 async def test_what_a_batch_had_no_room_for_is_the_next_one() -> None:
@@ -136,6 +137,9 @@ async def test_what_a_batch_had_no_room_for_is_the_next_one() -> None:
         await asyncio.sleep(0.01)
         backlog = around.service.backlog
         assert (around.service.stage.held(), backlog.batches) == (8, 3)
+        assert around.service.held_bytes == sum(
+            len(encode_block(one)) for one in blocks(2, first=6)
+        )
         assert around.service.stage.conserved()
         assert backlog.unposted_bytes == sum(len(batch.data) for batch in first)
     assert numbers(first + around.sealed()) == [[1, 2], [3, 4], [5], [6, 7]]
@@ -227,6 +231,7 @@ async def test_what_waits_for_the_replica_is_bounded() -> None:
         for _ in range(100):
             await asyncio.sleep(0)
         assert around.service.stage.held() == 12
+        assert around.service.held_bytes == sum(len(encode_block(one)) for one in blocks(3))
         assert len(around.inbox) == 7
         assert around.service.stage.conserved()
         around.sealer.gate.set()

@@ -170,18 +170,21 @@ def test_the_least_limit_is_the_bottleneck() -> None:
 
 def test_a_stage_takes_its_share_of_what_it_runs_on() -> None:
     # The loop carries 1,000 items a second; each item visits this stage twice (20 of 10 a second).
-    line = stage_line(report(200, SECOND), "loop", Limit("loop", 1_000.0, ""), 10.0)
+    loop = Limit("loop", 1_000.0, "")
+    line = stage_line(report(200, SECOND), "loop", loop, 10.0, Backlog(0))
     assert line.limit_per_s == pytest.approx(2_000)
     assert line.headroom == pytest.approx(0.99)
     assert line.backlog == Backlog(items=0, drain_s=0.0)
-    alone = stage_line(report(200, SECOND, held=40), "process", None, 10.0)
+    waiting = Backlog(40, bytes=1_000)
+    alone = stage_line(report(200, SECOND, held=40), "process", None, 10.0, waiting)
     assert alone.limit_per_s == pytest.approx(200)
-    assert alone.backlog.items == 40
+    assert (alone.backlog.items, alone.backlog.bytes) == (40, 1_000)
     assert alone.backlog.drain_s == pytest.approx(40 / (200 - 24))
 
 
 @pytest.mark.parametrize("items", [0, 200])
 def test_a_stage_whose_resource_takes_nothing_has_no_other_limit(items: int) -> None:
     """Also where nothing came in that could tell how often an item visits it."""
-    line = stage_line(report(items, SECOND, held=40), "l1", held_up_limit(HoldUp.OUTAGE), items)
+    stopped = held_up_limit(HoldUp.OUTAGE)
+    line = stage_line(report(items, SECOND, held=40), "l1", stopped, items, Backlog(40))
     assert (line.limit_per_s, line.headroom, line.backlog.drain_s) == (0.0, 0.0, None)
