@@ -137,6 +137,8 @@ def _page(table: Table, question: Question, keys: KeyRange, owner: str | None) -
         chosen = chosen.where(columns[table.told_apart_by] == question.word)
     if question.number is not None:
         chosen = chosen.where(first == question.number)
+    if question.client_id is not None:
+        chosen = chosen.where(columns.client_id == question.client_id)
     if keys[0] is not None:
         chosen = chosen.where(first >= keys[0])
     if keys[1] is not None:

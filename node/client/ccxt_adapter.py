@@ -9,7 +9,7 @@ ticks and lots. Times are those of blocks, in milliseconds. An answer of the exc
 ``info`` as it came.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Final
 
@@ -41,7 +41,9 @@ from node.client.ccxt_structures import margin_structure
 from node.client.ccxt_venue import Structure, also_in_camel_case, require_none
 from node.client.local_account import Order
 from node.client.marks import worst_price
+from node.client.retry import PATIENT
 from node.client.subscription import Message
+from node.client.trader import Trader
 from node.client.valuation import lots_of, ticks_of
 from node.codec.ranges import MONEY_MAX
 from node.types.commands import AmendOrder, CancelOrder, NewOrder, Side
@@ -79,14 +81,24 @@ class PlimsollExchange(OrderKinds, PastMethods):
     async def create_orders(
         self, orders: Sequence[Structure], params: Structure | None = None
     ) -> list[Structure]:
-        """Place orders under one signature; each that is refused is ``rejected``, and says why."""
+        """Place orders under one signature; each that is refused is ``rejected``, and says why.
+
+        The very same orders again after a ``RequestTimeout``, each with a clientOrderId, are those
+        that were signed then, and placed once at most.
+        """
         require_none(params)
         if not orders:
             raise ArgumentsRequired("plimsoll: there are no orders")
         feeds = await self._private()
-        wishes = [wish_in(one) for one in orders]
-        new = tuple([await self._new_order(wish) for wish in wishes])
-        items, time = await self._outcomes(feeds, new, ())
+        wishes = tuple(wish_in(one) for one in orders)
+        lost = self._unanswered.action(wishes, self._now_ms())
+        new = lost.orders if lost else tuple([await self._new_order(wish) for wish in wishes])
+
+        def send(trader: Trader) -> Awaitable[Message]:
+            sent = trader.send(lost, lost=True, retry=PATIENT) if lost else trader.place(new)
+            return self._unanswered.result(wishes, sent)
+
+        items, time = await self._outcomes(feeds, send)
         return [
             self._placed(wish, one, item, time)
             for wish, one, item in zip(wishes, new, items, strict=True)
@@ -269,15 +281,15 @@ class PlimsollExchange(OrderKinds, PastMethods):
         return worst_price(mark, wish.side is Side.BUY, share)
 
     async def _outcomes(
-        self, feeds: Feeds, orders: tuple[NewOrder, ...], cancels: tuple[CancelOrder, ...]
+        self, feeds: Feeds, send: Callable[[Trader], Awaitable[Message]]
     ) -> tuple[list[Message], int | None]:
-        """Send all under one signature; return what became of each, and when (None: of none).
+        """Let ``send`` send; return what became of each item, and when (None: none was taken).
 
         Raises what a single one was refused with.
         """
         with translated():
             try:
-                result = await (await self.trader()).place(orders, cancels)
+                result = await send(await self.trader())
             except EveryItemRejected as refusal:
                 return [{"error": one} for one in refusal.errors], None
             if any("error" not in item for item in result["results"]):
@@ -302,7 +314,7 @@ class PlimsollExchange(OrderKinds, PastMethods):
         if not cancels:
             raise ArgumentsRequired("plimsoll: there are no orders")
         feeds = await self._private()
-        items, _ = await self._outcomes(feeds, (), cancels)
+        items, _ = await self._outcomes(feeds, lambda trader: trader.place((), cancels))
         return [
             {"id": str(cancel.order_id), "status": "rejected", "info": item}
             if "error" in item

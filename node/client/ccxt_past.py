@@ -10,7 +10,13 @@ from decimal import Decimal
 
 from node.client import ccxt_history, ccxt_ledger
 from node.client.ccxt_account import AccountMethods
-from node.client.ccxt_errors import BadRequest, NotSupported, OrderNotFound, translated
+from node.client.ccxt_errors import (
+    ArgumentsRequired,
+    BadRequest,
+    NotSupported,
+    OrderNotFound,
+    translated,
+)
 from node.client.ccxt_history import (
     Past,
     Span,
@@ -18,7 +24,7 @@ from node.client.ccxt_history import (
     order_of_row,
     span_of,
 )
-from node.client.ccxt_orders import order_number
+from node.client.ccxt_orders import client_id_of, order_number
 from node.client.ccxt_structures import (
     funding_structure,
     ledger_structure,
@@ -38,26 +44,33 @@ class PastMethods(AccountMethods):
 
     async def fetch_order(
         self,
-        id: str,  # noqa: A002 - CCXT's name
+        id: str | None,  # noqa: A002 - CCXT's name
         symbol: str | None = None,  # noqa: ARG002 - an id says all
         params: Structure | None = None,
     ) -> Structure:
-        """Return an order of the account, however long ago it ended."""
-        require_none(params)
-        number = order_number(id)
+        """Return an order of the account, however long ago it ended.
+
+        By its id, or by ``clientOrderId`` in params: the newest that had it.
+        """
+        asked = dict(params or {})
+        client_id = client_id_of(asked.pop("clientOrderId", None))
+        require_none(asked)
+        if (id is None) == (client_id == 0):
+            raise ArgumentsRequired("plimsoll: an order has an id, or a clientOrderId in params")
+        name = {"client_id": client_id} if id is None else {"order_id": order_number(id)}
         heard = await self._heard()
-        known = None if heard is None else heard.order(number)
+        known = None if heard is None else _known(heard, **name)
         if known is not None and _is_whole(known):
             return self._shown_order(known)
         needed = _needed(heard, [known] if known is not None else [])
         try:
-            past = await self._read("orders", span_of(None, 1, None), needed, order_id=number)
+            past = await self._read("orders", span_of(None, 1, None), needed, **name)
         except NotSupported:
             if known is None:
                 raise
             return self._shown_order(known)
         if not past.rows:
-            raise OrderNotFound(f"plimsoll: the account never had an order {id}")
+            raise OrderNotFound(f"plimsoll: the account never had an order {id or client_id}")
         return self._order_of(past.rows[0])
 
     async def fetch_orders(
@@ -265,6 +278,11 @@ class PastMethods(AccountMethods):
 
     def _order_of(self, row: Message) -> Structure:
         return self._shown_order(order_of_row(row))
+
+
+def _known(heard: LocalAccount, order_id: int = 0, client_id: int = 0) -> Order | None:
+    """Return the order of that id, or the newest of that client order id, if it was heard of."""
+    return heard.order(order_id) if order_id else heard.latest(client_id)
 
 
 def _is_whole(order: Order) -> bool:

@@ -17,6 +17,7 @@ from node.client.ccxt_errors import (
 from node.client.ccxt_feeds import Feeds
 from node.client.ccxt_numbers import Number, plain, rounded, truncated
 from node.client.ccxt_structures import market_structure
+from node.client.ccxt_unanswered import Unanswered
 from node.client.marks import MarkTable, follow_marks
 from node.client.session import Session, connect
 from node.client.trader import Trader, wall_clock_ms
@@ -108,6 +109,7 @@ class Venue:
         self._trader: Trader | None = None
         self._feeds: Feeds | None = None
         self._marks: MarkTable | None = None
+        self._unanswered = Unanswered()
         # Many tasks may make the first request at once; each thing is opened for all of them.
         self._opening = {name: asyncio.Lock() for name in ("session", "feeds", "marks", "trader")}
 

@@ -133,6 +133,18 @@ class LocalAccount:
             return self.open.get(order_id)
         return next((one for one in self.open.values() if one.client_id == client_id), None)
 
+    def latest(self, client_id: int) -> Order | None:
+        """Return the newest order with ``client_id``, open or ended.
+
+        None where there may be a newer one than what is here.
+        """
+        lately = (
+            one
+            for one in reversed(self.ended.values())
+            if one.client_id == client_id and one.sequence > self.whole_since
+        )
+        return self.named(None, client_id) or next(lately, None)
+
     def _begin(self, message: Message) -> Changes:
         """Start over; orders that went while nobody listened have ended, and nobody knows how."""
         before = self.open

@@ -23,7 +23,7 @@ import heapq
 import random
 import time
 from collections.abc import Callable
-from typing import Final, NoReturn, TypeVar
+from typing import Final, NoReturn, Self, TypeVar
 
 from node.client.errors import ConnectionLost
 from node.client.nonces import CountedNonces, Nonces
@@ -73,10 +73,18 @@ A = TypeVar("A", PlaceOrders, CancelAll, AdjustMargin, Withdraw, ApproveAgent, S
 class OutcomeUnknown(Unavailable):
     """An answer was lost, and nothing tells whether the action (``nonce``) was executed.
 
-    The account's open orders, positions and balances tell what is.
+    The error's ``action`` sent again as it is (``Trader.send``) brings its result, at most once.
     """
 
     code = 2110
+    action: SignedAction
+
+    @classmethod
+    def of(cls, action: SignedAction, answer: PlimsollError) -> Self:
+        """Return the error for ``action``, to which ``answer`` is all that came."""
+        unknown = cls(nonce=action.nonce, answer=answer.code)
+        unknown.action = action
+        return unknown
 
 
 def wall_clock_ms() -> Millis:
@@ -92,7 +100,7 @@ def was_never_sent(error: PlimsollError) -> bool:
 def _fail(action: SignedAction, error: PlimsollError, *, lost: bool) -> NoReturn:
     """Raise ``error``, or ``OutcomeUnknown`` where an answer was ``lost`` before it or by it."""
     if lost:
-        raise OutcomeUnknown(nonce=action.nonce, answer=error.code) from error
+        raise OutcomeUnknown.of(action, error) from error
     raise error
 
 
@@ -222,15 +230,16 @@ class Trader:
         self,
         action: SignedAction,
         *,
+        lost: bool = False,
         deadline_ms: int | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
         """Send ``action``, signed with this trader's key, as it is: for the first time or again.
 
-        It is never signed anew: who sends it again after ``OutcomeUnknown`` gets its result, or
-        ``NonceUsed``, and no second execution.
+        It is never signed anew, so it is executed once at most. With ``lost``, an earlier answer to
+        it was: then it ends with its result, with why it is refused, or with ``OutcomeUnknown``.
         """
-        return await self._send(action, deadline_ms, retry, new=False)
+        return await self._send(action, deadline_ms, retry, lost=lost)
 
     async def _send_new(
         self, action: A, deadline_ms: int | None, retry: RetryPolicy | None
@@ -250,7 +259,13 @@ class Trader:
             action = self.wallet.renewed(action)
 
     async def _send(
-        self, action: SignedAction, deadline_ms: int | None, retry: RetryPolicy | None, *, new: bool
+        self,
+        action: SignedAction,
+        deadline_ms: int | None,
+        retry: RetryPolicy | None,
+        *,
+        new: bool = False,
+        lost: bool = False,
     ) -> Message:
         """Send ``action`` within the window of nonces, and note its orders; see ``_attempts``."""
         policy = usual_policy(action) if retry is None else retry
@@ -259,7 +274,7 @@ class Trader:
         if placed is not None:
             placed.begin(action)
         try:
-            result = await self._attempts(action, policy, deadline_ms, new=new)
+            result = await self._attempts(action, policy, deadline_ms, new=new, lost=lost)
         except PlimsollError as error:
             if placed is not None and not isinstance(error, OutcomeUnknown):
                 placed.end(action, ())
@@ -271,14 +286,19 @@ class Trader:
         return result
 
     async def _attempts(
-        self, action: SignedAction, policy: RetryPolicy, deadline_ms: int | None, *, new: bool
+        self,
+        action: SignedAction,
+        policy: RetryPolicy,
+        deadline_ms: int | None,
+        *,
+        new: bool,
+        lost: bool,
     ) -> Message:
         """Send one and the same action until it is answered for good.
 
         Of a ``new`` one, raises ``NonceUsed`` only where it cannot have been executed.
         """
         ends = time.monotonic() + policy.within_s
-        lost = False
         made = 0
         while True:
             made += 1

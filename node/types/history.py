@@ -88,6 +88,11 @@ class Table(msgspec.Struct, frozen=True):
         return any(column.name == "time" for column in self.columns)
 
     @property
+    def by_client_id(self) -> bool:
+        """Return whether the account that a row belongs to may have given it a number."""
+        return any(column.name == "client_id" for column in self.columns)
+
+    @property
     def number(self) -> str | None:
         """Return the column whose number names one row, None where it takes several columns."""
         return self.key[0] if len(self.key) == 1 else None
@@ -327,8 +332,9 @@ class Question(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     ``behind`` is the key of the row behind which to go on, in that order (None: begin). All else
     leaves out other rows, and None leaves out none: ``account``, ``market``, ``word`` (in the
-    column ``told_apart_by``), ``number`` (the one that names the row), and the times that rows are
-    not older than (``since``) and not newer than (``until``).
+    column ``told_apart_by``), ``number`` (the one that names the row), ``client_id`` (the one that
+    ``account`` gave it, as digits), and the times that rows are not older than (``since``) and not
+    newer than (``until``).
     """
 
     table: str
@@ -341,3 +347,4 @@ class Question(msgspec.Struct, frozen=True, gc=False, array_like=True):
     until: int | None = None
     word: str | None = None
     number: int | None = None
+    client_id: str | None = None

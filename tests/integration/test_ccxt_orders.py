@@ -1,6 +1,7 @@
 """The adapter's conditions, edits, switch and candles, against a node with a real state."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -9,10 +10,15 @@ from node.client.ccxt_errors import (
     BadRequest,
     InvalidOrder,
     OrderNotFound,
+    RequestTimeout,
 )
 from node.client.ccxt_feeds import Feeds
 from node.client.ccxt_venue import Structure
+from node.client.errors import ConnectionLost
+from node.client.session import Session
 from node.client.subscription import Message
+from node.client.trader import OutcomeUnknown
+from node.types.commands import SignedAction
 from tests.examples import ALICE, BOB, START_MS
 from tests.integration.api_node import running_node
 from tests.integration.test_ccxt_adapter import BTC, ETH, MARK, limit, trading, two_traders
@@ -152,6 +158,40 @@ async def test_a_list_of_which_nothing_is_taken_tells_each_reason() -> None:
         ]  # fmt: skip
         with pytest.raises(OrderNotFound):
             await alice.cancel_orders(["999999"])
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_the_same_order_after_a_lost_answer_is_placed_once(
+    monkeypatch: pytest.MonkeyPatch, *, arrives: bool
+) -> None:
+    answered = Session.send
+    losing = [True]
+
+    async def lose(session: Session, action: SignedAction, **more: Any) -> Message:
+        result = await answered(session, action, **more) if arrives or not losing else {}
+        if losing:
+            raise ConnectionLost
+        return result
+
+    monkeypatch.setattr(Session, "send", lose)
+    order = (BTC, "market", "buy", 1, None, {"clientOrderId": "7"})
+    async with two_traders() as (alice, bob):
+        losing.clear()
+        await limit(bob, "sell", 5, 5_001)
+        losing.append(True)
+        for _ in range(2):
+            with pytest.raises(RequestTimeout) as unknown:
+                await alice.create_order(*order)
+            assert unknown.value.code == OutcomeUnknown.code
+        losing.clear()
+        placed = await alice.create_order(*order)
+        assert (placed["status"], placed["filled"], placed["clientOrderId"]) == ("closed", 1.0, "7")
+        position = await alice.fetch_position(BTC)
+        assert position is not None
+        assert position["contracts"] == 1.0
+        # What has been answered is another order when it is asked for again.
+        await alice.create_order(*order)
+        assert (await alice.fetch_position(BTC))["contracts"] == 2.0  # type: ignore[index]
 
 
 async def test_an_order_from_before_the_connection_is_edited_like_any_other() -> None:

@@ -9,6 +9,7 @@ import pytest
 from node.client import ccxt_history
 from node.client.ccxt_adapter import PlimsollExchange
 from node.client.ccxt_errors import (
+    ArgumentsRequired,
     BadRequest,
     ExchangeNotAvailable,
     NotSupported,
@@ -105,6 +106,25 @@ async def test_orders_that_ended_long_ago_are_found(history: KeptHistory) -> Non
         assert await later.fetch_closed_orders() == []
         with pytest.raises(OrderNotFound):
             await later.fetch_order("4711")
+
+
+async def test_an_order_is_found_by_the_number_that_its_owner_gave_it(history: KeptHistory) -> None:
+    named = {"clientOrderId": "7"}
+    async with traded(history) as (node, alice, bob), trading(node, ALICE) as later:
+        [gone] = await later.fetch_canceled_orders(BTC)
+        # From the history, and from what was heard; of several the newest.
+        assert await later.fetch_order(None, BTC, named) == gone
+        assert (await alice.fetch_order(None, BTC, named))["id"] == gone["id"]
+        again = await alice.create_order(BTC, "limit", "sell", 1, 5_001, named)
+        for one in (alice, later):
+            found = await one.fetch_order(None, BTC, named)
+            assert (found["id"], found["status"]) == (again["id"], "open")
+        await alice.cancel_order(again["id"])
+        assert (await later.fetch_order(None, BTC, named))["id"] == again["id"]
+        with pytest.raises(OrderNotFound):
+            await bob.fetch_order(None, BTC, named)
+        with pytest.raises(ArgumentsRequired):
+            await alice.fetch_order(gone["id"], BTC, named)
 
 
 async def test_an_order_that_was_open_before_is_told_as_far_as_anybody_knows(

@@ -2,7 +2,7 @@
 
 ====================================  ==========================================================
 GET /history/fills                    ?account= &market= &since= &until= &order= &limit= &cursor=
-GET /history/orders                   likewise, ?status= &order_id=: every order and its fate
+GET /history/orders                   likewise, ?status= &order_id= &client_id=: each order's fate
 GET /history/funding                  payments to positions; /history/funding_moves: of the index
 GET /history/liquidations             and /history/deleveragings
 GET /history/transfers                deposits and withdrawals, ?kind=; /history/work: its cost
@@ -26,6 +26,7 @@ from node.types.history import TABLES, Question, Table
 from node.types.ids import address_from_hex, hex_from_address
 from node.types.networks import network_of
 from node.types.rules import Rules
+from node.types.units import UINT64_MAX
 
 LIMIT: Final = 100
 """Rows of an answer where nobody asks for another number."""
@@ -106,6 +107,7 @@ class HistoryAsked:
             until=_integer("until", asked),
             word=_one_of(table.words, table.told_apart_by, asked),
             number=None if table.number is None else _integer(table.number, asked),
+            client_id=_client_id(asked),
         )
 
     def _limit(self, text: str | None) -> int:
@@ -127,6 +129,7 @@ def allowed(table: Table) -> set[str]:
     known |= {"since", "until"} if table.timed else set()
     known |= {table.told_apart_by} if table.told_apart_by else set()
     known |= {table.number} if table.number else set()
+    known |= {"client_id"} if table.by_client_id else set()
     return known
 
 
@@ -144,3 +147,15 @@ def _integer(name: str, asked: Mapping[str, str]) -> int | None:
     if text.isascii() and text.isdecimal() and len(text) <= 19 and int(text) < _INT64_MAX:
         return int(text)
     raise MalformedMessage(detail=f"{name} is an integer below 2^63 - 1", text=text[:40])
+
+
+def _client_id(asked: Mapping[str, str]) -> str | None:
+    """Return the number that an account gave an order, as the history has it."""
+    text = asked.get("client_id")
+    if text is None:
+        return None
+    if "account" not in asked:
+        raise MalformedMessage(detail="client_id needs the account that gave it", text=text[:40])
+    if text.isascii() and text.isdecimal() and len(text) <= 20 and 0 < int(text) <= UINT64_MAX:
+        return str(int(text))
+    raise MalformedMessage(detail="client_id is an integer from 1 to 2^64 - 1", text=text[:40])

@@ -257,10 +257,11 @@ async def open_withdrawal(
     if not nonce:
         return await trader.withdraw(amount)
     wallet = session.wallet(key, first_nonce=nonce)
+    action = wallet.withdraw(amount, expires=trader.expires())
     try:
-        return await trader.send(wallet.withdraw(amount, expires=trader.expires()))
+        return await trader.send(action)
     except NonceUsed as used:
-        raise OutcomeUnknown(nonce=nonce, answer=used.code) from used
+        raise OutcomeUnknown.of(action, used) from used
 
 
 async def _open(

@@ -12,6 +12,7 @@ from node.codec.answers import Account, Decimal, Hash
 from node.history.config import HistoryConfig
 from node.types import errors as tree
 from node.types.history import Table, Unit
+from node.types.units import UINT64_MAX
 
 _TYPES: Final[dict[Unit, Any]] = {
     Unit.COUNT: int,
@@ -72,6 +73,9 @@ def _endpoint(table: Table) -> Endpoint:
         )
     if table.number:
         asked.append(Parameter(table.number, "query", int, "only the row with this number", _WHOLE))
+    if table.by_client_id:
+        about = "only rows to which `account` gave this number"
+        asked.append(Parameter("client_id", "query", int, about, (1, UINT64_MAX)))
     return Endpoint(
         "get",
         f"/history/{table.name}",

@@ -133,6 +133,19 @@ def test_one_order_is_found_by_its_number(pages: HistoryPages) -> None:
     assert ask(pages, Question("orders", 5, number=2**62))["rows"] == []
 
 
+def test_the_orders_that_an_account_gave_a_number_are_found(pages: HistoryPages) -> None:
+    whole = ask(pages, Question("orders", 10_000))["rows"]
+    named = [row for row in whole if row["client_id"]]
+    one = named[len(named) // 2]
+    asked = Question("orders", 2, account=one["account"], client_id=str(one["client_id"]))
+    assert every_page(pages, asked) == [
+        row for row in named
+        if (row["account"], row["client_id"]) == (one["account"], one["client_id"])
+    ]  # fmt: skip
+    nobody = Question("orders", 5, account="0x" + "00" * 20, client_id=str(one["client_id"]))
+    assert ask(pages, nobody)["rows"] == []
+
+
 def test_times_of_a_history_without_rows_find_nothing(url: str) -> None:
     with opened(url), reading(url) as pages:
         page = ask(pages, Question("fills", 5, since=1, until=2))

@@ -113,7 +113,7 @@ async def test_a_lost_answer_to_what_is_sent_once_leaves_the_outcome_unknown() -
         await trader_at(session).place((ORDER,))
     assert unknown.value.values == {"nonce": 1, "answer": ConnectionLost.code}
     assert unknown.value.__cause__ is LOST
-    assert len(session.sent) == 1
+    assert session.sent == [unknown.value.action]
 
 
 async def test_no_connection_after_a_lost_answer_leaves_the_outcome_unknown() -> None:
@@ -153,6 +153,31 @@ async def test_an_action_that_is_sent_again_by_hand_is_never_signed_anew() -> No
     with pytest.raises(NonceUsed):
         await trader.send(action)
     assert session.executed == [1]
+
+
+@pytest.mark.parametrize(
+    "failure", [IntegrityError(), NEVER_SENT, Overloaded(), NonceUsed(highest=1)]
+)
+async def test_what_was_lost_stays_unknown_until_its_result_comes(failure: PlimsollError) -> None:
+    session = FakeSession(LOST, failure)
+    session.remembers = True
+    trader = trader_at(session)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await trader.place((ORDER,))
+    with pytest.raises(OutcomeUnknown) as still:
+        await trader.send(unknown.value.action, lost=True)
+    result = await trader.send(still.value.action, lost=True)
+    assert result == {"nonce": 1, "repeated": True}
+    assert session.executed == [1]
+
+
+async def test_why_a_lost_action_is_refused_is_told() -> None:
+    session = FakeSession(LOST, InsufficientMargin())
+    trader = trader_at(session)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await trader.place((ORDER,))
+    with pytest.raises(InsufficientMargin):
+        await trader.send(unknown.value.action, lost=True)
 
 
 async def test_a_refusal_that_passes_is_met_with_the_very_same_bytes() -> None:

@@ -62,6 +62,11 @@ def test_every_parameter_finds_its_place() -> None:
     assert asked().question(FILLS, {"order": "newest"}) == Question("fills", 100)
     one = {"status": "filled", "order_id": "7"}
     assert asked().question(ORDERS, one) == Question("orders", 100, word="filled", number=7)
+    named = {"account": ADDRESS, "client_id": str(2**64 - 1)}
+    assert asked().question(ORDERS, named) == Question(
+        "orders", 100, ADDRESS, client_id=str(2**64 - 1)
+    )
+    assert asked().question(ORDERS, {**named, "client_id": "007"}).client_id == "7"
     assert asked().question(TRANSFERS, {"kind": "deposit"}).word == "deposit"
     assert asked().question(BATCHES, {"number": "3"}).number == 3
 
@@ -89,6 +94,10 @@ def test_a_limit_lies_within_its_bounds(limit: str) -> None:
         (ORDERS, {"since": "yesterday"}),
         (ORDERS, {"until": str(2**63 - 1)}),
         (TRANSFERS, {"kind": ""}),
+        (ORDERS, {"client_id": "7"}),
+        (ORDERS, {"client_id": "0", "account": ADDRESS}),
+        (ORDERS, {"client_id": str(2**64), "account": ADDRESS}),
+        (FILLS, {"client_id": "7", "account": ADDRESS}),
     ],
 )
 def test_what_a_table_cannot_be_asked_is_refused(table: object, query: dict[str, str]) -> None:

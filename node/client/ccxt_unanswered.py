@@ -1,0 +1,43 @@
+"""Orders whose answer was lost: who asks for the very same ones again means those and no others."""
+
+from collections.abc import Awaitable
+
+from node.client.ccxt_orders import Wish
+from node.client.subscription import Message
+from node.client.trader import OutcomeUnknown
+from node.types.commands import PlaceOrders
+from node.types.errors import PlimsollError
+from node.types.units import Millis
+
+Wishes = tuple[Wish, ...]
+
+
+class Unanswered:
+    """What was signed for orders of which nobody knows whether they were placed, until it expires.
+
+    Only where each has a client order id: without one, a second order is as likely to be meant.
+    """
+
+    def __init__(self) -> None:
+        self._actions: dict[Wishes, PlaceOrders] = {}
+
+    def action(self, wishes: Wishes, now: Millis) -> PlaceOrders | None:
+        """Return what was signed for these very orders and not answered, None where nothing was."""
+        kept = {asked: one for asked, one in self._actions.items() if one.expires > now}
+        self._actions = kept
+        return kept.get(wishes)
+
+    async def result(self, wishes: Wishes, sent: Awaitable[Message]) -> Message:
+        """Return the result of what was ``sent`` for ``wishes``, or raise why there is none."""
+        try:
+            result = await sent
+        except OutcomeUnknown as unknown:
+            named = all(wish.client_id for wish in wishes)
+            if named and isinstance(unknown.action, PlaceOrders):
+                self._actions[wishes] = unknown.action
+            raise
+        except PlimsollError:
+            self._actions.pop(wishes, None)
+            raise
+        self._actions.pop(wishes, None)
+        return result
