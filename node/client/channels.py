@@ -133,6 +133,16 @@ class Channels:
         if subscription is not None:
             subscription.answered(result)
 
+    async def in_time(self, method: str, answer: "asyncio.Future[Message]") -> None:
+        """Wait for ``answer``. Raises the server's error, or ``ConnectionLost`` for its silence."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await answer
+        except TimeoutError as silence:
+            # What was asked may have been lost, or its answer: a new connection begins clean.
+            await self._hang_up()
+            raise ConnectionLost(method=method, waited_s=ANSWER_S) from silence
+
     def disconnected(self) -> None:
         """Forget what fell behind on the connection that is gone: a new one asks for everything."""
         self._outdated = asyncio.Queue()
@@ -168,16 +178,11 @@ class Channels:
         answer = self._start("subscribe", subscription.params)
         self._asking[answer] = subscription
         try:
-            async with asyncio.timeout(ANSWER_S):
-                await answer
+            await self.in_time("subscribe", answer)
         except SinceAhead:
             # Another past than the one that was followed: only what stands there is true.
             subscription.start_over()
             await self._ask(subscription)
-        except TimeoutError as silence:
-            # What was asked may have been lost, or its answer: a new connection begins clean.
-            await self._hang_up()
-            raise ConnectionLost(method="subscribe", waited_s=ANSWER_S) from silence
         finally:
             self._asking.pop(answer, None)
 

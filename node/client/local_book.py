@@ -11,7 +11,7 @@ from typing import Any
 
 from sortedcontainers import SortedDict
 
-from node.codec.checksums import CHECKSUM_DEPTH, book_checksum, level_entry
+from node.codec.checksums import CHECKSUM_DEPTH, best_checksum, book_checksum, level_entry
 from node.types.errors import PlimsollError, Unavailable
 
 
@@ -142,6 +142,13 @@ class LocalBook(FollowedBook):
         lowest, (ask, _) = self._asks.peekitem(0)
         if highest >= lowest:
             raise FeedCrossed(bid=bid, ask=ask)
+
+
+def require_best(message: dict[str, Any]) -> None:
+    """Raise ``FeedMismatch`` unless the levels of a message of ``bbo`` have its checksum."""
+    found = best_checksum(message["bid"], message["ask"])
+    if found != message["checksum"]:
+        raise FeedMismatch(expected=message["checksum"], found=found)
 
 
 def require_checksum(expected: int, bids: Iterable[str], asks: Iterable[str]) -> None:

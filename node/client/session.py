@@ -332,9 +332,10 @@ class Session:
 
     async def _log_in(self) -> None:
         assert self._wallet is not None
-        signature = "0x" + self._wallet.login(self._challenge).hex()
-        login = {"account": hex_from_address(self._wallet.account), "signature": signature}
-        await self.request("login", {**login, "presence": self._presence})
+        proof = "0x" + self._wallet.login(self._challenge).hex()
+        account = hex_from_address(self._wallet.account)
+        told = {"account": account, "signature": proof, "presence": self._presence}
+        await self._channels.in_time("login", self.start("login", told))
 
     def _take(self, message: Message) -> None:
         if "id" not in message:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from node.client.errors import SubscriptionEnded
-from node.client.local_book import FeedCrossed, FeedGap, FeedMismatch
+from node.client.local_book import FeedCrossed, FeedGap, FeedMismatch, require_best
 from node.ports.api import RESUMABLE
 from node.types.errors import PlimsollError
 
@@ -57,6 +57,9 @@ class Subscription:
             self.current = True
         else:
             self.begun += 1
+            if self._params["channel"] == "finality":
+                # Its count is the node's own, and begins anew with it.
+                self.seq = None
 
     def end(self, refusal: PlimsollError) -> None:
         """Tell the reader that the server tells no more, and why."""
@@ -76,7 +79,7 @@ class Subscription:
 
         Raises what the handler raises, after which only a snapshot is good enough.
         """
-        seq = message.get("seq")
+        seq = message.get("seq", message.get("count"))
         if seq is None:
             self._handler(message)
             return False
@@ -94,6 +97,8 @@ class Subscription:
             message = _whole(self._parts)
         self._parts.clear()
         try:
+            if message.get("channel") == "bbo":
+                require_best(message)
             self._handler(message)
         except _UNFIT:
             self.start_over()

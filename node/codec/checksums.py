@@ -9,7 +9,7 @@ also between sides that are empty. An entry is ``price:size`` in the book of lev
 ``order_id:price:remaining`` in the book of orders, each number as the feed writes it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 from zlib import crc32
@@ -22,6 +22,15 @@ def book_checksum(bids: Iterable[str], asks: Iterable[str]) -> int:
     best_bids = ",".join(islice(bids, CHECKSUM_DEPTH))
     best_asks = ",".join(islice(asks, CHECKSUM_DEPTH))
     return crc32(f"{best_bids};{best_asks}".encode("ascii"))
+
+
+def best_checksum(bid: Sequence[str] | None, ask: Sequence[str] | None) -> int:
+    """Return the checksum of the best level of each side, (price, size); None: the side is empty.
+
+    It is that of a book which has no other levels.
+    """
+    bids, asks = ([] if level is None else [level_entry(*level)] for level in (bid, ask))
+    return book_checksum(bids, asks)
 
 
 def level_entry(price: str, size: str) -> str:

@@ -139,11 +139,17 @@ class OrdersDiff(Struct, frozen=True, tag_field="type", tag="diff"):
 
 
 class BestMessage(Struct, frozen=True):
-    """Price and total size of the best level of each side; null where the side is empty."""
+    """Price and total size of the best level of each side; null where the side is empty.
+
+    Both are in every message. ``checksum`` is that of a book which has these levels alone.
+    """
 
     channel: Literal["bbo"]
+    type: Literal["snapshot", "diff"]
     market: str
     seq: Natural
+    prev_seq: Natural
+    checksum: Natural
     bid: tuple[Decimal, Decimal] | None
     ask: tuple[Decimal, Decimal] | None
 
@@ -186,9 +192,13 @@ class BlocksMessage(BlockHead, frozen=True):
 
 
 class FinalityMessage(Struct, frozen=True):
-    """How far the log has come on L1; each a sequence."""
+    """How far the log has come on L1; each a sequence.
+
+    ``count`` grows with every move of them, from the start of the node: a lower one is older.
+    """
 
     channel: Literal["finality"]
+    count: Natural
     sealed: Natural
     posted: Natural
     safe: Natural

@@ -1,8 +1,8 @@
 """The channels of a book: ``book`` by level, ``orders`` by order, ``bbo`` the best of each side.
 
-``book`` and ``orders`` chain: a snapshot, then diffs, each with the checksum of the whole after it.
-A large snapshot is told in parts, none of which fills an outbox. A ``bbo`` message is all there is
-to know; it comes once a block at most, and only after a change.
+They chain: a snapshot, then diffs, each with the checksum of the whole after it. A large snapshot
+is told in parts, none of which fills an outbox. A ``bbo`` message, diff or not, has both levels; it
+comes once a block at most, and only after a change.
 """
 
 from collections.abc import Container, Iterable
@@ -10,7 +10,13 @@ from functools import lru_cache, partial
 from typing import Final
 
 from node.codec.action_types import SIDE_NAMES
-from node.codec.checksums import CHECKSUM_DEPTH, book_checksum, level_entry, order_entry
+from node.codec.checksums import (
+    CHECKSUM_DEPTH,
+    best_checksum,
+    book_checksum,
+    level_entry,
+    order_entry,
+)
 from node.ports.api import Channel
 from node.publisher.book_mirror import BookDiff, OrderChange, Resting
 from node.publisher.books import Books
@@ -91,17 +97,18 @@ class BookMessages:
                     messages.append(self._framer.link(told.channel, sequence, before, fields))
             best = self._best[diff.market - 1]
             if self._follow_best(diff.market):
-                best.sequence = sequence
+                before, best.sequence = best.sequence, sequence
                 if best.channel in wanted:
-                    fields = self._bbo(diff.market)
-                    messages.append(self._framer.alone(best.channel, sequence, fields))
+                    fields = self._bbo(diff.market, "diff", before)
+                    messages.append(self._framer.link(best.channel, sequence, before, fields))
         return messages
 
     def standing(self, channel: Channel) -> tuple[bytes, ...]:
         """Return the frames that tell how ``book``, ``orders`` or ``bbo`` stands."""
         place = channel.market - 1
         if channel.kind == "bbo":
-            return (self._framer.frame(self._bbo(channel.market)),)
+            fields = self._bbo(channel.market, "snapshot", self._best[place].sequence)
+            return (self._framer.frame(fields),)
         told = (self._book if channel.kind == "book" else self._orders)[place]
         if told.snapshot is None:
             whole = self.book_fields if channel.kind == "book" else self.orders_fields
@@ -161,7 +168,7 @@ class BookMessages:
             "changes": [_shown_change(change, market) for change in diff.orders],
         }
 
-    def _bbo(self, market_id: MarketId) -> Fields:
+    def _bbo(self, market_id: MarketId, kind: str, before: Sequence) -> Fields:
         market, best = self._rules.market(market_id), self._best[market_id - 1]
         tick, lot = market.tick_decimals, market.lot_decimals
         bid, ask = (
@@ -170,8 +177,11 @@ class BookMessages:
         )
         return {
             "channel": "bbo",
+            "type": kind,
             "market": market.symbol,
             "seq": best.sequence,
+            "prev_seq": before,
+            "checksum": best_checksum(bid, ask),
             "bid": bid,
             "ask": ask,
         }

@@ -1,9 +1,9 @@
 """What each channel says of a block: encoded once, whoever and however many listen.
 
-Channels with a chain (``book``, ``orders``, ``trades``, ``candles``, ``account``) begin with a
-snapshot that bears the sequence of the last message; each further message names the sequence of the
-one before. A reader who finds ``prev_seq`` unequal to what it last saw has missed something, and
-subscribes again, naming what it saw last.
+Channels with a chain (``book``, ``orders``, ``bbo``, ``trades``, ``candles``, ``account``) begin
+with a snapshot that bears the sequence of the last message; each further message names the sequence
+of the one before. A reader who finds ``prev_seq`` unequal to what it last saw has missed something,
+and subscribes again, naming what it saw last where the channel can be resumed.
 """
 
 from collections.abc import Container
@@ -95,11 +95,12 @@ class Feeds:
             case _:
                 return self._of_books.sequence(channel)
 
-    def finality(self, cursors: Cursors) -> bytes:
-        """Return the frame that tells of ``cursors``."""
+    def finality(self, cursors: Cursors, count: int) -> bytes:
+        """Return the frame that tells of ``cursors`` after ``count`` moves."""
         return self._framer.frame(
             {
                 "channel": "finality",
+                "count": count,
                 "sealed": cursors.sealed,
                 "posted": cursors.posted,
                 "safe": cursors.safe,

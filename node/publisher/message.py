@@ -45,10 +45,6 @@ class Framer:
         """Return ``fields`` as the message ``seq``, which follows ``prev_seq``."""
         return Message(channel, self.frame(fields), seq, prev_seq)
 
-    def alone(self, channel: Channel, seq: Sequence, fields: Fields) -> Message:
-        """Return ``fields`` as a message that tells all there is, whatever came before."""
-        return Message(channel, self.frame(fields), seq, seq)
-
 
 def joined(texts: Iterable[bytes]) -> msgspec.Raw:
     """Return the array of ``texts``, which are JSON already."""

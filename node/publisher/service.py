@@ -60,6 +60,7 @@ class Publisher:
         self._mending: asyncio.TimerHandle | None = None
         self.history = History(config.history_commands)
         self.cursors = Cursors()
+        self._moves = 0
         self.last_sequence = sequence
 
     @property
@@ -113,8 +114,11 @@ class Publisher:
     def set_cursors(self, cursors: Cursors) -> None:
         """Note how far L1 has come, and tell. Raises ``TransitionImpossible``."""
         before, self.cursors = self.cursors, self.cursors.moved(cursors)
-        if self.cursors != before and FINALITY in self._subscriptions:
-            self._subscriptions.push(FINALITY, self.feeds.finality(self.cursors))
+        if self.cursors == before:
+            return
+        self._moves += 1
+        if FINALITY in self._subscriptions:
+            self._subscriptions.push(FINALITY, self.feeds.finality(self.cursors, self._moves))
             self._mend()
 
     def wants(self, channel: Channel) -> bool:
@@ -175,7 +179,7 @@ class Publisher:
     def _first(self, channel: Channel) -> tuple[bytes, ...]:
         """Return the frames of one who has heard nothing of ``channel`` yet."""
         if channel == FINALITY:
-            return (self.feeds.finality(self.cursors),)
+            return (self.feeds.finality(self.cursors, self._moves),)
         return self.feeds.standing(channel)
 
     def _standing(self, channel: Channel) -> tuple[bytes, ...]:

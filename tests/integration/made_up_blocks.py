@@ -3,6 +3,7 @@
 The publisher sees what it would see of an exchange: accepted orders, fills, rests and cancels.
 """
 
+from collections.abc import Sequence as Seq
 from random import Random
 
 from node.matching.book import Book, Order
@@ -58,16 +59,19 @@ def _cancelled(order: Order, reason: CancelReason) -> OrderCancelled:
     )  # fmt: skip
 
 
-def _deposit(index: int) -> tuple[Command, list[Event]]:
-    account, amount = ACCOUNTS[index], Money(10**12)
+def _deposit(index: int, account: Address) -> tuple[Command, list[Event]]:
+    amount = Money(10**12)
     return Deposit(index, account, amount), [Deposited(index, account, amount)]
 
 
 class MadeUpBlocks:
     """Draws blocks of a few commands over ``markets`` markets."""
 
-    def __init__(self, seed: int, markets: int, depth: int = 60) -> None:
-        """``depth`` is about how many orders each book holds."""
+    def __init__(
+        self, seed: int, markets: int, depth: int = 60, accounts: Seq[Address] = ACCOUNTS
+    ) -> None:
+        """``depth`` is about how many orders each book holds; ``accounts`` place them."""
+        self._accounts = accounts
         self.books = [Book() for _ in range(markets)]
         self._random = Random(seed)
         self._depth = depth
@@ -82,7 +86,7 @@ class MadeUpBlocks:
         drawn = [self._command() for _ in range(commands)]
         if not self._number:
             # Accounts are opened by a deposit.
-            drawn = [*map(_deposit, range(len(ACCOUNTS))), *drawn]
+            drawn = [*(_deposit(*opened) for opened in enumerate(self._accounts)), *drawn]
         commands = len(drawn)
         self._number += 1
         self._time += 50
@@ -103,7 +107,7 @@ class MadeUpBlocks:
 
     def _command(self) -> tuple[Command, list[Event]]:
         market = self._random.randrange(len(self.books))
-        account = self._random.choice(ACCOUNTS)
+        account = self._random.choice(self._accounts)
         events: list[Event] = []
         resting = self._resting[market]
         if len(resting) > self._depth:

@@ -1,12 +1,14 @@
 """Readers behind a line that loses, doubles and swaps messages, and hangs up.
 
-However bad the line: nobody is ever shown a crossed book or one that the server never had, trades
-come in turn, and once the line is good everyone has the server's books.
+However bad the line: nobody is ever shown a crossed book or one that the server never had, trades,
+candles and the account come in turn, finality goes only where the server's went, and once the line
+is good everyone has what the server has.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from operator import itemgetter
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +19,8 @@ from node.adapters.http.config import HttpConfig
 from node.client import channels
 from node.client import session as client
 from node.client.errors import ConnectionLost
+from node.client.fills import Fills
+from node.client.local_account import LocalAccount
 from node.client.local_book import BookUnknown, LocalBook
 from node.client.local_orders import LocalOrders
 from node.client.session import Session, connect
@@ -24,9 +28,10 @@ from node.client.subscription import Subscription
 from node.codec.checksums import book_checksum, level_entry
 from node.ingress.config import IngressConfig
 from node.ports.api import RESUMABLE, Channel
+from node.publisher.finality import Cursors
 from node.types.commands import Side
-from node.types.ids import MarketId
-from tests.examples import RULES
+from node.types.ids import MarketId, Sequence
+from tests.examples import ALICE, BOB, CAROL, RULES, Person
 from tests.integration.api_node import ApiNode, running_node
 from tests.integration.lossy_proxy import CALM, STORM, LossyProxy
 from tests.integration.made_up_blocks import MadeUpBlocks
@@ -39,26 +44,42 @@ HTTP = HttpConfig(outbox_bytes=1 << 20)
 BLOCKS_AT_ONCE = 16
 COMMANDS_PER_BLOCK = 4
 BURST_EACH, BURST = 64, 20
+INTERVAL = "1m"
+PEOPLE = (ALICE, BOB, CAROL)
+LAST_OF: dict[str, Callable[[dict[str, Any]], object]] = {
+    "bbo": itemgetter("bid", "ask"),
+    "trades": itemgetter("seq"),
+    "candles": lambda message: message["candles"][-1:],
+}
 
 
 class Reader:
-    """A client that follows both books and the trades of each market, and checks what it shows."""
+    """A client of ``person`` that follows every market, and checks what it shows."""
 
-    def __init__(self, session: Session, valid: set[tuple[int, int]]) -> None:
+    def __init__(self, session: Session, person: Person, valid: set[tuple[int, int]]) -> None:
         self.session = session
+        self.person = person
         self._valid = valid
         self.books: dict[int, LocalBook] = {}
         self.orders: dict[int, LocalOrders] = {}
-        self.trades = dict.fromkeys((market for market, _ in MARKETS), 0)
+        self.account = LocalAccount()
+        self.fills = Fills()
+        self.told: dict[tuple[str, str], dict[str, Any]] = {}
         self.looks = 0
 
     async def begin(self) -> None:
         """Subscribe to everything, whatever the line does meanwhile."""
+        await self._insist("login", self.session.wallet(self.person.key))
+        await self._insist("subscribe", "finality", self._of_finality)
+        await self._insist("subscribe", "account", self._of_account)
         for market, symbol in MARKETS:
             self.books[market] = await self._insist("follow_book", symbol)
             self.orders[market] = await self._insist("follow_orders", symbol)
-            for channel in ("bbo", "trades"):
-                await self._insist("subscribe", channel, self._heard, market=symbol)
+            for channel in ("bbo", "trades", "candles"):
+                interval = INTERVAL if channel == "candles" else ""
+                await self._insist(
+                    "subscribe", channel, self._heard, market=symbol, interval=interval
+                )
 
     def look(self) -> None:
         """Look at every book, as a trader would between any two messages."""
@@ -82,14 +103,24 @@ class Reader:
             await self.session.ready()
 
     def _heard(self, message: dict[str, Any]) -> None:
-        if message["channel"] != "trades":
+        name = message["channel"], message["market"]
+        if message["channel"] == "bbo":
             bid, ask = message["bid"], message["ask"]
             assert bid is None or ask is None or float(bid[0]) < float(ask[0])
-            return
-        market = next(number for number, symbol in MARKETS if symbol == message["market"])
         if message["type"] == "diff":
-            assert message["prev_seq"] == self.trades[market]
-        self.trades[market] = message["seq"]
+            assert message["prev_seq"] == self.told[name]["seq"]
+        self.told[name] = message
+
+    def _of_account(self, message: dict[str, Any]) -> None:
+        # Raises where a message is missing before it.
+        self.account.apply(message, 0)
+        self.fills.account(message)
+
+    def _of_finality(self, message: dict[str, Any]) -> None:
+        name = "finality", ""
+        assert name not in self.told or message["count"] >= self.told[name]["count"]
+        self.told[name] = message
+        self.fills.finality(message)
 
 
 class Scene:
@@ -109,9 +140,19 @@ class Scene:
             self.node.mailbox.offer(block, 0)
             publisher.turn()
             self.blocks += 1
+            self._move_cursors(block.block.last_sequence)
             for market, _ in MARKETS:
                 valid.add((market, feeds.book_fields(MarketId(market), 25)["checksum"]))
         await asyncio.sleep(0)
+
+    def _move_cursors(self, last: Sequence) -> None:
+        """Let L1 come on by a block, and take half of it back, in a message each.
+
+        Swapped, these two leave a reader with what was posted before the reorg.
+        """
+        publisher, before = self.node.publisher, self.node.publisher.cursors
+        for posted in (before.sealed, Sequence((before.safe + before.sealed) // 2)):
+            publisher.set_cursors(Cursors(posted, posted, before.safe, last))
 
     async def read(self) -> None:
         """Wait until everyone is connected and the server has handed everything to the line."""
@@ -122,14 +163,31 @@ class Scene:
             await asyncio.sleep(0)
 
     def agree(self) -> bool:
-        """Return whether every reader has each of the server's books."""
+        """Return whether every reader has all that the server has."""
         return all(
-            self._same(reader, MarketId(market)) for reader in self.readers for market, _ in MARKETS
+            self._same_account(reader)
+            and all(self._same(reader, MarketId(market)) for market, _ in MARKETS)
+            for reader in self.readers
+        )
+
+    def _same_account(self, reader: Reader) -> bool:
+        shown = self._shown(self.node.feeds.account_fields(reader.person.address))
+        orders = {order["order_id"]: order["remaining"] for order in shown["orders"]}
+        cursors, stage = self.node.publisher.cursors, reader.fills.stage
+        return (
+            orders
+            == {order.order_id: str(order.remaining) for order in reader.account.open.values()}
+            and orders == {number: kept.remaining for number, kept in reader.fills.orders.items()}
+            and all(
+                stage(sequence) == cursors.stage(sequence)
+                for cursor in (cursors.final, cursors.posted, cursors.sealed)
+                for sequence in (cursor, cursor + 1)
+            )
         )
 
     def _same(self, reader: Reader, market: MarketId) -> bool:
         feeds = self.node.feeds
-        shown = msgspec.json.decode(msgspec.json.encode(feeds.book_fields(market)))
+        shown = self._shown(feeds.book_fields(market))
         fields = {side: [tuple(level) for level in shown[side]] for side in ("bids", "asks")}
         try:
             book = {"bids": reader.books[market].bids(), "asks": reader.books[market].asks()}
@@ -141,8 +199,27 @@ class Scene:
             all(book[side] == fields[side] for side in book)
             and ids == [[o.order_id for o in feeds.books.orders(market, side)] for side in Side]
             and orders.levels("buy") == fields["bids"]
-            and reader.trades[market] == feeds.sequence(Channel("trades", market))
+            and all(
+                self._told(reader, channel)
+                for channel in (
+                    Channel("bbo", market),
+                    Channel("trades", market),
+                    Channel("candles", market, interval=INTERVAL),
+                )
+            )
         )
+
+    def _told(self, reader: Reader, channel: Channel) -> bool:
+        """Return whether the last that ``reader`` was told of ``channel`` is how it stands."""
+        (frame,) = self.node.feeds.standing(channel)
+        stands = msgspec.json.decode(frame[frame.index(b'{"') :])
+        last_of, told = LAST_OF[channel.kind], reader.told[channel.kind, stands["market"]]
+        return last_of(told) == last_of(stands)
+
+    @staticmethod
+    def _shown(fields: dict[str, Any]) -> dict[str, Any]:
+        shown: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(fields))
+        return shown
 
 
 @asynccontextmanager
@@ -152,7 +229,10 @@ async def scene(clients: int, seed: int, valid: set[tuple[int, int]]) -> AsyncIt
         proxy = LossyProxy(node.server.port, seed, CALM)
         url = await stack.enter_async_context(proxy.serving())
         sessions = [await stack.enter_async_context(connect(url)) for _ in range(clients)]
-        readers = [Reader(session, valid) for session in sessions]
+        readers = [
+            Reader(session, PEOPLE[place % len(PEOPLE)], valid)
+            for place, session in enumerate(sessions)
+        ]
         for reader in readers:
             await reader.begin()
         yield Scene(node, proxy, readers)
@@ -161,7 +241,8 @@ async def scene(clients: int, seed: int, valid: set[tuple[int, int]]) -> AsyncIt
 async def follow_through_storm(clients: int, seed: int, deliveries: int) -> Scene:
     """Let ``clients`` follow made-up blocks until the proxy has delivered so many messages."""
     valid = {(market, book_checksum([], [])) for market, _ in MARKETS}
-    made = MadeUpBlocks(seed, len(MARKETS))
+    accounts = [person.address for person in PEOPLE]
+    made = MadeUpBlocks(seed, len(MARKETS), accounts=accounts)
     async with scene(clients, seed, valid) as stage:
         proxy = stage.proxy
         proxy.weather = STORM
@@ -180,6 +261,7 @@ async def follow_through_storm(clients: int, seed: int, deliveries: int) -> Scen
             while not stage.agree():
                 # Only the next message tells a reader that the last one was lost.
                 await stage.tell(made, valid)
+                await stage.read()
                 await asyncio.sleep(0.05)
         print(
             f"{delivered:,} messages to {clients} readers in {took_s:.1f} s: "

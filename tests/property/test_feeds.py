@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from node.client.local_book import LocalBook
+from node.client.local_book import LocalBook, require_best
 from node.client.local_orders import LocalOrders
 from node.ports.api import Channel
 from node.publisher.accounts import Accounts
@@ -48,12 +48,18 @@ class Follower:
         }
         self.told: Counter[str] = Counter()
         self.bbo: tuple[object, object] = (None, None)
+        self.bbo_seq: int | None = None
         for channel, apply in self.channels.items():
             (frame,) = feeds.standing(channel)
             apply(msgspec.json.decode(frame))
 
     def best(self, message: dict[str, Any]) -> None:
         now = (message["bid"], message["ask"])
+        require_best(message)
+        first = self.bbo_seq is None
+        assert message["type"] == ("snapshot" if first else "diff")
+        assert message["prev_seq"] == (message["seq"] if first else self.bbo_seq)
+        self.bbo_seq = message["seq"]
         assert not self.told["bbo"] or now != self.bbo, "a best that did not change was sent"
         self.bbo = now
 

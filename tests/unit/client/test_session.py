@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from node.client import hello
+from node.client import channels, hello
 from node.client import session as session_module
 from node.client.errors import ConnectionLost
 from node.client.fee_limit import FeeLimit
@@ -169,6 +169,20 @@ async def test_the_next_action_may_cost_what_the_last_one_was_refused_for(answer
         with suppress(CommandRejected):
             await session.request("action", {})
         assert session.fee_limit() >= PRICE
+
+
+async def test_a_log_in_that_nobody_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def say_nothing(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        async for _ in socket:
+            pass
+
+    monkeypatch.setattr(channels, "ANSWER_S", 0.2)
+    async with session_with(say_nothing) as session:
+        await session.ready()
+        with pytest.raises(ConnectionLost) as lost:
+            await session.login(session.wallet(b"\x07" * 32))
+        assert lost.value.values == {"method": "login", "waited_s": 0.2}
 
 
 async def test_a_server_that_goes_before_its_hello_is_tried_again() -> None:

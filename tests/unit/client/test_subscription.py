@@ -1,11 +1,14 @@
 """A subscription hands on what follows, once, in turn; and asks once for what is missing."""
 
 from typing import Any
+from zlib import crc32
 
 import pytest
 
 from node.client.local_book import FeedMismatch
 from node.client.subscription import Subscription
+
+BEST = crc32(b"59999.5:0.2;")
 
 
 class Heard:
@@ -98,8 +101,42 @@ def test_after_a_fault_of_the_handler_only_a_snapshot_is_good(
 
 
 def test_messages_that_tell_all_need_no_chain(heard: Heard) -> None:
-    best = Subscription({"channel": "bbo", "market": "X"}, heard)
-    assert [best.take({"seq": seq}) for seq in (5, 9, 7, 9, 12)] == [False] * 5
+    marks = Subscription({"channel": "marks"}, heard)
+    assert [marks.take({"seq": seq}) for seq in (5, 9, 7, 9, 12)] == [False] * 5
     assert heard.seqs == [5, 9, 12]
-    assert "since" not in best.params
-    assert not best.take({"channel": "blocks"})
+    assert "since" not in marks.params
+    assert not marks.take({"channel": "blocks"})
+
+
+def best(kind: str, prev_seq: int, seq: int, checksum: int = BEST) -> dict[str, Any]:
+    chain = {"type": kind, "seq": seq, "prev_seq": prev_seq, "checksum": checksum}
+    return {"channel": "bbo", **chain, "bid": ["59999.5", "0.2"], "ask": None}
+
+
+def test_a_best_that_does_not_follow_or_is_not_what_was_told_is_asked_for_again(
+    heard: Heard,
+) -> None:
+    levels = Subscription({"channel": "bbo", "market": "X"}, heard)
+    assert not levels.take(best("snapshot", 5, 5))
+    assert levels.take(best("diff", 6, 7))
+    assert not levels.current
+    levels.answered({"resumed": False})
+    assert not levels.take(best("snapshot", 7, 7))
+    assert levels.take(best("diff", 7, 9, BEST + 1))
+    assert heard.seqs == [5, 7]
+    assert "since" not in levels.params
+
+
+def test_of_finality_what_is_older_is_dropped_until_the_server_begins_anew() -> None:
+    posted: list[int] = []
+    finality = Subscription(
+        {"channel": "finality"}, lambda message: posted.append(message["posted"])
+    )
+    for count, cursor in ((3, 30), (5, 50), (4, 40), (5, 50), (6, 20)):
+        assert not finality.take({"channel": "finality", "count": count, "posted": cursor})
+    assert posted == [30, 50, 20]
+    assert "since" not in finality.params
+    # A node that was started again counts from the beginning.
+    finality.answered({"resumed": False})
+    finality.take({"channel": "finality", "count": 0, "posted": 0})
+    assert posted[-1] == 0

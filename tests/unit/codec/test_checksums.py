@@ -3,7 +3,13 @@
 import re
 from zlib import crc32
 
-from node.codec.checksums import CHECKSUM_DEPTH, book_checksum, level_entry, order_entry
+from node.codec.checksums import (
+    CHECKSUM_DEPTH,
+    best_checksum,
+    book_checksum,
+    level_entry,
+    order_entry,
+)
 from tests.architecture.sources import TOP
 
 PAGE = (TOP / "docs" / "FEEDS.md").read_text(encoding="utf-8")
@@ -13,7 +19,8 @@ def test_the_examples_of_the_page_are_right() -> None:
     bids = [level_entry("59999.5", "0.2"), level_entry("59999", "1")]
     asks = [level_entry("60000", "0.5")]
     named = {int(number) for number in re.findall(r"\b\d{10}\b", PAGE)}
-    assert {book_checksum(bids, asks), book_checksum([], [])} <= named
+    best = best_checksum(("59999.5", "0.2"), ("60001", "2"))
+    assert {book_checksum(bids, asks), book_checksum([], []), best} <= named
     assert "`59999.5:0.2,59999:1;60000:0.5`" in PAGE
 
 

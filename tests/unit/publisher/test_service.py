@@ -86,7 +86,9 @@ async def test_cursors_are_told_when_they_move_and_only_then() -> None:
     moved = Cursors(Sequence(5), Sequence(3), Sequence(1), Sequence(6))
     publisher.set_cursors(moved)
     publisher.set_cursors(moved)
-    assert [msgspec.json.decode(frame)["posted"] for frame in reader.heard] == [5]
+    assert [(told["count"], told["posted"]) for told in decoded(reader.heard)] == [(1, 5)]
+    # Whoever asks only now hears of the same move.
+    assert decoded(publisher.subscribe(Reader(), FINALITY).frames) == decoded(reader.heard)
     with pytest.raises(TransitionImpossible):
         publisher.set_cursors(Cursors())
     assert publisher.cursors == moved
