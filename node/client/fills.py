@@ -1,11 +1,15 @@
 """The fills and orders of one account as its feed tells them, and how sure each fill is by now.
 
 The feed ``account`` names the sequence of each fill, ``finality`` how far the log has come. Both
-are bounded here: the oldest are forgotten first.
+are bounded here: the oldest are forgotten first. Who was away for longer than the node remembers
+its messages is told how things stand, and not what was filled meanwhile: that is ``missed`` until
+it has been read from the node's history.
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -14,6 +18,12 @@ from node.types.feed_states import CANCELLED, FILL_STAGES, FILLED
 
 KEPT: Final = 10_000
 """The most fills, and the most orders that are done with, that are kept."""
+
+ROWS: Final = 100
+"""Fills of one page of the history."""
+
+Get = Callable[[str], Awaitable[dict[str, Any]]]
+"""Returns the answer to a GET of a path."""
 
 _CURSORS: Final = FILL_STAGES[1:]
 
@@ -42,19 +52,30 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
 class Fills:
     """Give ``account`` and ``finality`` the messages of these channels, and ``end`` their end.
 
-    ``ended``: one of the two is told no more, and why; what was told before stays.
+    ``missed``: of the commands behind the first, up to the second, not all fills may be here; None:
+    of all since the beginning. ``ended``: one of the two channels is told no more, and why; what
+    was told before stays.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, get: Get) -> None:
+        """``get`` asks the node for what was missed."""
         self.fills: deque[Fill] = deque(maxlen=KEPT)
         self.orders: dict[int, OrderState] = {}
+        self.missed: tuple[int, int] | None = None
         self.ended: PlimsollError | None = None
+        self._get = get
+        self._owner = ""
+        self._seq: int | None = None
         self._done: OrderedDict[int, OrderState] = OrderedDict()
         self._reached = dict.fromkeys(_CURSORS, 0)
 
     def account(self, message: dict[str, Any]) -> None:
         """Take in a message of ``account``; a snapshot tells the open orders, and no past fill."""
+        before, self._seq = self._seq, int(message["seq"])
         if message["type"] == "snapshot":
+            self._owner = message["account"]
+            if before is not None and before < self._seq:
+                self.missed = (before if self.missed is None else self.missed[0], self._seq)
             self.orders = {
                 order["order_id"]: OrderState(order["state"], order["remaining"])
                 for order in message["orders"]
@@ -82,6 +103,40 @@ class Fills:
         """Return how an order stands, None where it is unknown or long done with."""
         return self.orders.get(order_id) or self._done.get(order_id)
 
+    async def fill_up(self) -> None:
+        """Read what was missed from the node's history, as far as that is written by now.
+
+        Raises ``NotFound`` where the node keeps none, and what else it refuses a page with; what
+        was missed then still is.
+        """
+        missed = self.missed
+        if missed is None:
+            return
+        behind, end = missed
+        page = await self._page({})
+        # Later pages may tell of more; of all up to here nothing is left out.
+        reached = min(page["sequence"], end)
+        rows: list[dict[str, Any]] = page["rows"]
+        while page["next"] and rows[-1]["sequence"] > behind and len(rows) < KEPT:
+            page = await self._page({"cursor": page["next"]})
+            rows += page["rows"]
+        told = (_fill_of(row, self._owner) for row in reversed(rows))
+        # Some between two gaps were heard of: the history has those as well.
+        earlier = [fill for fill in self.fills if fill.sequence <= behind]
+        later = [fill for fill in self.fills if fill.sequence > max(behind, reached)]
+        self.fills.clear()
+        self.fills.extend(earlier)
+        self.fills.extend(fill for fill in told if behind < fill.sequence <= reached)
+        self.fills.extend(later)
+        # While the history was read, more may have been missed, or somebody else may have read it.
+        end = reached if self.missed is None else self.missed[1]
+        self.missed = (max(behind, reached), end) if reached < end else None
+
+    async def _page(self, more: dict[str, str]) -> dict[str, Any]:
+        """Return a page of the account's fills, the newest first."""
+        asked = {"account": self._owner, "order": "newest", "limit": ROWS, **more}
+        return await self._get(f"/history/fills?{urlencode(asked)}")
+
     def _follow(self, event: dict[str, Any]) -> None:
         order_id = event["order_id"]
         state = OrderState(event["state"], event["remaining"], event.get("reason"))
@@ -92,3 +147,14 @@ class Fills:
         self._done[order_id] = state
         if len(self._done) > KEPT:
             self._done.popitem(last=False)
+
+
+def _fill_of(row: dict[str, Any], owner: str) -> Fill:
+    """Return a row of the history as ``owner`` sees it, who is its maker or its taker."""
+    making = row["maker"] == owner
+    role = "maker" if making else "taker"
+    side = row["taker_side"] if not making else "sell" if row["taker_side"] == "buy" else "buy"
+    return Fill(
+        row["sequence"], row[f"{role}_order"] or 0, role, row["market"], side, row["price"],
+        row["size"], row[f"{role}_fee"],
+    )  # fmt: skip

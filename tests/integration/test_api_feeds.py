@@ -26,6 +26,7 @@ from tests.integration.api_node import (
     talking_to,
 )
 from tests.integration.api_sockets import get, masked, settled, shake_hands, until
+from tests.integration.kept_history import KeptHistory
 from tests.integration.made_up_blocks import MadeUpBlocks
 
 MARKET = {"market": "BTC-PERP"}
@@ -238,6 +239,39 @@ async def test_the_client_tells_how_sure_each_of_its_fills_is() -> None:
             node.publisher.set_cursors(Cursors(*cursors))
             await session.request("ping", {})
             assert fills.stage(end) == stage
+
+
+async def test_fills_that_the_node_forgot_to_tell_are_read_from_its_history() -> None:
+    with KeptHistory.made() as history:
+        async with (
+            running_node(history=history) as node,
+            talking_to(node) as talker,
+            connect(node.url) as session,
+        ):
+            await session.login(session.wallet(ALICE.key))
+            fills = await session.follow_fills()
+            await trade(node, talker)
+            await until(lambda: len(fills.fills) == 2)
+            for subscription in session._channels:
+                # As where the node remembers none of its messages: there is nothing to go on from.
+                subscription.start_over()
+            assert session._socket is not None
+            await session._socket.close()
+            await trade(node, talker)
+            await until(lambda: session.connections == 2)
+            await session.ready()
+            await until(lambda: fills.missed is not None)
+            heard = list(fills.fills)
+            await fills.fill_up()
+            assert fills.missed is None
+            assert list(fills.fills)[:2] == heard
+            assert [(one.role, one.size) for one in fills.fills][2:] == [
+                ("maker", "0.005"), ("taker", "0.01"),
+            ]  # fmt: skip
+            assert {(one.side, one.market) for one in fills.fills} == {("buy", "BTC-PERP")}
+            await trade(node, talker)
+            await until(lambda: len(fills.fills) == 6)
+            assert fills.missed is None
 
 
 async def test_the_client_goes_on_where_it_was_after_a_lost_connection() -> None:
