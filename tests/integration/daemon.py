@@ -33,6 +33,7 @@ WITHIN_S: Final = 40.0
 """Far more than anything takes: a run on a busy machine must not fail for being slow."""
 
 POLL_S: Final = 0.02
+TELLS_WITHIN_S: Final = 3.0
 
 ANVIL = (
     pytest.mark.anvil,
@@ -155,9 +156,14 @@ class Daemon:
     """One node's configuration, data folder and port; the process behind them comes and goes."""
 
     def __init__(
-        self, folder: Path, rpc: str, sections: Sections | None = None, more: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        rpc: str,
+        sections: Sections | None = None,
+        more: tuple[str, ...] = (),
+        module: str = "node",
     ) -> None:
-        """``more`` are further arguments of ``plimsoll run``."""
+        """``more`` are further arguments of ``plimsoll run``, ``module`` is what runs it."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.rpc = rpc
@@ -166,6 +172,7 @@ class Daemon:
         self.rollup = ""
         self.starts = 0
         self._more = more
+        self._module = module
         self._ready_file = folder / "ready.json"
         self._stats_file = folder / "stats.json"
         self._process: asyncio.subprocess.Process | None = None
@@ -219,6 +226,14 @@ class Daemon:
         """Wait until the process ends by itself; return its code."""
         assert self._process is not None
         return await self._process.wait()
+
+    async def tell(self) -> str:
+        """Return what a ``telling_node`` that does not end waits for."""
+        assert self._process is not None
+        before = len(self._log_lines())
+        self._process.send_signal(signal.SIGUSR1)
+        await asyncio.sleep(TELLS_WITHIN_S)
+        return "".join(self._log_lines()[before:])
 
     async def stop(self) -> dict[str, Any]:
         """Stop in order; return the last figures."""
@@ -301,7 +316,7 @@ class Daemon:
         port = self.url.rpartition(":")[2] or "0"
         with (self.folder / "node.log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "node", "run", "--config", str(self.config)),
+                *(sys.executable, "-m", self._module, "run", "--config", str(self.config)),
                 *("--rpc", self.rpc, "--data", str(self.folder / "data"), "--port", port),
                 *("--ready-file", str(self._ready_file)),
                 *("--stats-file", str(self._stats_file)),

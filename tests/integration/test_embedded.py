@@ -17,15 +17,29 @@ def on_board(folder: Path) -> Daemon:
     """Return a node that will start a devnet at a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    return Daemon(folder, f"http://127.0.0.1:{port}", more=("--embedded",))
+    return Daemon(
+        folder,
+        f"http://127.0.0.1:{port}",
+        more=("--embedded",),
+        module="tests.integration.telling_node",
+    )
+
+
+async def end_of(daemon: Daemon) -> int:
+    """Return the code with which a node ends by itself; one that does not says why."""
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            return await daemon.ended()
+    except TimeoutError:
+        print(await daemon.tell())
+        raise
 
 
 async def test_a_node_whose_own_chain_died_stops_and_says_so(tmp_path: Path) -> None:
     async with on_board(tmp_path) as daemon:
         [chain] = daemon.children(DEVNET)
         os.kill(chain, signal.SIGKILL)
-        async with asyncio.timeout(WITHIN_S):
-            assert await daemon.ended() == EXIT_INTEGRITY
+        assert await end_of(daemon) == EXIT_INTEGRITY
         assert not daemon.children()
     told = (tmp_path / "node.log").read_text()
     line = next(line for line in told.splitlines() if line.startswith("error "))
