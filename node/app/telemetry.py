@@ -58,6 +58,9 @@ def runs_on(stage: str, workers: int) -> RunsOn:
     return RUNS_ON.get(stage, "loop")
 
 
+_US_PER_MS: Final = 1_000
+
+
 class Meters:
     """What is measured beside the stages; made and read in the thread of the event loop."""
 
@@ -97,7 +100,9 @@ class Meters:
             messages=self.traffic.read(),
             l1=self._l1(),
             limits=WriterLimits(
-                sequencer.block_work, sequencer.block_ms_max, sequencer.delay_target_ms
+                sequencer.block_work,
+                round(sequencer.block_ms_max * _US_PER_MS),
+                round(sequencer.delay_target_ms * _US_PER_MS),
             ),
         )
 

@@ -198,12 +198,12 @@ class WriterLimits(msgspec.Struct, frozen=True):
     """What bounds a block and a turn of the writer: a node's settings, the same in all its reads.
 
     A block holds ``block_work`` units (orders and cancels, roughly), and no more than is applied in
-    ``block_ms_max``; a lane begins to shed where a newcomer would wait for ``delay_target_ms``.
+    ``block_us_max``; a lane begins to shed where a newcomer would wait for ``delay_target_us``.
     """
 
     block_work: int = 512
-    block_ms_max: float = 3.0
-    delay_target_ms: float = 20.0
+    block_us_max: int = 3_000
+    delay_target_us: int = 20_000
 
 
 class Telemetry(msgspec.Struct, frozen=True):

@@ -199,10 +199,7 @@ class Session:
         return orders
 
     async def follow_fills(self) -> Fills:
-        """Return orders and fills of the account that is logged in, from now on.
-
-        ``Fills.missed`` tells where some may be missing, ``Fills.fill_up`` asks for those.
-        """
+        """Return orders and fills of the account from now on; see ``Fills.missed``."""
         fills = Fills(self.get)
         await self.subscribe("finality", fills.finality, ended=fills.end)
         await self.subscribe("account", fills.account, ended=fills.end)

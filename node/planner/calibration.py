@@ -75,7 +75,7 @@ class Source(msgspec.Struct, frozen=True):
     @property
     def patience_s(self) -> float:
         """Return for how long something may wait before its lane sheds."""
-        return self.limits.delay_target_ms * 1e-3
+        return self.limits.delay_target_us * 1e-6
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ The loop shares the cores with all others: ``node.planner.shared_cores`` is its 
 What is fixed for a second, a block or a read is shared by more actions the higher the load is, so
 costs per action at low load must not be carried over. The calibration tells these parts from each
 other, and at the knee a block holds ``FILLED`` of the most that one can: ``block_work``, what is
-applied in ``block_ms_max``, or what comes in ``delay_target_ms``, about the writer's longest turn.
+applied in ``block_us_max``, or what comes in ``delay_target_us``, about the writer's longest turn.
 These are the settings of the node that was calibrated (``Source.limits``).
 """
 
@@ -44,7 +44,7 @@ FILLED = 2 / 3
 
 MODEL_SEED = 2_026
 
-_MS_PER_S = 1_000
+_US_PER_S = 1_000_000
 
 
 def works_in_background(process: str) -> bool:
@@ -186,7 +186,7 @@ def _group(calibration: Calibration, mix: FlowShape) -> float:
     if action_s <= 0:
         return by_work
     cold_s = calibration.cold.coefficient("block") if calibration.cold is not None else 0.0
-    return min(by_work, max(1.0, (limits.block_ms_max / _MS_PER_S - cold_s) / action_s))
+    return min(by_work, max(1.0, (limits.block_us_max / _US_PER_S - cold_s) / action_s))
 
 
 def filled_at_knee(calibration: Calibration, mix: FlowShape, around: Surroundings) -> float:

@@ -21,8 +21,8 @@ WINDOWS_MIN = 8
 """Fewer windows say nothing of how much they vary."""
 LIMIT_RANGES: dict[str, Range] = {
     "block_work": (1, 100_000),
-    "block_ms_max": (0.1, 1_000),
-    "delay_target_ms": (1, 10_000),
+    "block_us_max": (100, 1_000_000),
+    "delay_target_us": (1_000, 10_000_000),
 }
 """Of the limits that a node tells: as its configuration takes them."""
 RANGES: dict[str, Range] = {"buckets": (0, BUCKETS - 1), **LIMIT_RANGES}

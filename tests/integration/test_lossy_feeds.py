@@ -63,7 +63,7 @@ class Reader:
         self.books: dict[int, LocalBook] = {}
         self.orders: dict[int, LocalOrders] = {}
         self.account = LocalAccount()
-        self.fills = Fills()
+        self.fills = Fills(session.get)
         self.told: dict[tuple[str, str], dict[str, Any]] = {}
         self.looks = 0
 

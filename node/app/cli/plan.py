@@ -57,6 +57,17 @@ SweepOption = Annotated[
     list[str] | None,
     typer.Option(help="KEY=FROM:UNTIL:COUNT of the scenario's keys; one or two."),
 ]
+RunsOption = Annotated[int | None, typer.Option(help="Runs, instead of the scenario's.")]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(help="Seed, instead of the scenario's; with --verify of the flow's (1)."),
+]
+SchedulerOption = Annotated[
+    str, typer.Option(help="tcp://… of a Dask scheduler that computes instead.")
+]
+ReportOption = Annotated[
+    Path | None, typer.Option(help="Write a page with plots here (HTML, self-contained).")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -86,20 +97,13 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     target: TargetOption = None,
     sweep: SweepOption = None,
     sweep_runs: Annotated[int, typer.Option(help="Runs at each point of a sweep.")] = 40,
-    runs: Annotated[int | None, typer.Option(help="Runs, instead of the scenario's.")] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Seed, instead of the scenario's; with --verify of the flow's (1)."),
-    ] = None,
+    runs: RunsOption = None,
+    seed: SeedOption = None,
     processes: Annotated[int, typer.Option(help="Processes that compute.")] = os.cpu_count() or 1,
-    scheduler: Annotated[
-        str, typer.Option(help="tcp://… of a Dask scheduler that computes instead.")
-    ] = "",
+    scheduler: SchedulerOption = "",
     data: RecordedOption = None,
     json: Annotated[Path | None, typer.Option(help="Write everything here (JSON).")] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write a page with plots here (HTML, self-contained).")
-    ] = None,
+    report: ReportOption = None,
     mix: MixOption = None,
     url: UrlOption = "",
     rpc: RpcOption = "",
@@ -128,14 +132,8 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     _refuse_foreign(context, verify=verify)
     require_places(json=json, report=report)
     if verify:
-        load = RampOptions(
-            url=url,
-            rpc=rpc,
-            config=config,
-            mixes=tuple(mix or Mix),
-            seed=1 if seed is None else seed,
-            json_path=json,
-        )
+        mixes, seed = tuple(mix or Mix), 1 if seed is None else seed
+        load = RampOptions(url=url, rpc=rpc, config=config, mixes=mixes, seed=seed, json_path=json)
         raise typer.Exit(verify_plan(load, node_data, turns=turns))
     if scenario is None:
         raise ConfigInvalid(faults=("scenario: a file (TOML) allowed; or --verify without one",))

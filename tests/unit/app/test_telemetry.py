@@ -105,8 +105,11 @@ def test_a_node_tells_the_limits_of_its_writer() -> None:
         ),
         settlement=SimpleNamespace(spending=SimpleNamespace(gas_used=0)),
     )
-    assert Meters(node).read().limits == WriterLimits(64, 1.5, 35)
+    assert Meters(node).read().limits == WriterLimits(64, 1_500, 35_000)
 
 
 def test_limits_are_read_within_what_a_configuration_may_say() -> None:
-    assert LIMIT_RANGES.items() <= _SEQUENCER_RANGES.items()
+    assert LIMIT_RANGES["block_work"] == _SEQUENCER_RANGES["block_work"]
+    for told, key in (("block_us_max", "block_ms_max"), ("delay_target_us", "delay_target_ms")):
+        low, high = _SEQUENCER_RANGES[key]
+        assert LIMIT_RANGES[told] == (low * 1_000, high * 1_000)

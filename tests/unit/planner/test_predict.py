@@ -50,8 +50,8 @@ class KnownNode(msgspec.Struct, frozen=True):
 
         On two cores its waits for one make each of its microseconds longer; on more, not here.
         """
-        limits, patience_s = self.limits, self.limits.delay_target_ms / 1_000
-        most = min(limits.block_work, limits.block_ms_max * 1e3 / self.transition_us)
+        limits, patience_s = self.limits, self.limits.delay_target_us / 1e6
+        most = min(limits.block_work, limits.block_us_max / self.transition_us)
         cores, low, high = around.cores or 2, 0.0, 1e6 / self.action_us
         for _ in range(60):
             rate = (low + high) / 2
@@ -132,9 +132,9 @@ def test_the_knee_of_a_node_without_noise_is_found_though_blocks_are_small_below
 @pytest.mark.parametrize(
     "limits",
     [
-        WriterLimits(block_ms_max=0.3),
+        WriterLimits(block_us_max=300),
         WriterLimits(block_work=10),
-        WriterLimits(delay_target_ms=2.0),
+        WriterLimits(delay_target_us=2_000),
     ],
 )
 def test_a_node_is_held_to_the_limits_that_it_tells(limits: WriterLimits) -> None:
@@ -233,7 +233,7 @@ def test_the_less_may_wait_the_less_of_the_loop_can_be_used() -> None:
     node = KnownNode(second_us=0.0, block_us=0.0)
     used = []
     for actions in (200, 10, 2):
-        limits = WriterLimits(delay_target_ms=actions * node.action_us / 1e3)
+        limits = WriterLimits(delay_target_us=round(actions * node.action_us))
         patient = msgspec.structs.replace(node, limits=limits).calibrated()
         knee_per_s = predict_knee(patient, ONE, Surroundings(cores=512)).p50
         used.append(knee_per_s * node.action_us / 1e6)
@@ -299,8 +299,8 @@ def test_blocks_that_share_less_the_larger_they_are_are_told_as_they_cost(
 
 def test_where_less_comes_in_a_turn_than_a_block_can_hold_blocks_are_the_smaller() -> None:
     knees, around = [], Surroundings(cores=512)
-    for delay_target_ms in (20.0, 5.0):
-        limits = WriterLimits(delay_target_ms=delay_target_ms)
+    for delay_target_us in (20_000, 5_000):
+        limits = WriterLimits(delay_target_us=delay_target_us)
         node = KnownNode(block_us=1_000.0, limits=limits)
         knees.append(node.knee_per_s(around))
         found = predict_knee(node.calibrated(), ONE, around)
