@@ -87,6 +87,7 @@ class HistoryStore:
                 # First of all, as it says that the others are a history's.
                 PROGRESS.create(self._engine, checkfirst=True)
                 METADATA.create_all(self._engine)
+                _index_all(self._engine)
                 with self._engine.begin() as connection:
                     self._found(connection)
         except BaseException:
@@ -185,6 +186,13 @@ class HistoryStore:
             connection.execute(sql.insert(PROGRESS), [{"id": _ONE, **whose, **start}])
             connection.execute(sql.delete(MARKETS))
             connection.execute(sql.insert(MARKETS), list(_markets(self._rules)))
+
+
+def _index_all(engine: sql.Engine) -> None:
+    """Make the indexes that tables lack which were there before: a minute where rows are many."""
+    for table in METADATA.sorted_tables:
+        for index in table.indexes:
+            index.create(engine, checkfirst=True)
 
 
 def _drop_all(engine: sql.Engine) -> None:

@@ -43,6 +43,8 @@ def _table(table: Table) -> sql.Table:
             sql.Index(f"{table.name}_by_{name}", made.c[name], *key)
         if table.by_market:
             sql.Index(f"{table.name}_by_market", made.c.market, *key)
+        if table.told_apart_by:
+            sql.Index(f"{table.name}_by_{table.told_apart_by}", made.c[table.told_apart_by], *key)
     return made
 
 

@@ -139,9 +139,7 @@ class WrittenHistory(History):
     def asked(self) -> HistoryAsked | None:
         """See ``History``."""
         config = self._config
-        return HistoryAsked(
-            self.reader, self._rules, config.page_rows_max, config.queries_waiting_max
-        )
+        return HistoryAsked(self.reader, self._rules, config.page_rows_max)
 
     def stored(self, batch: Batch) -> None:
         """See ``History``."""

@@ -39,8 +39,8 @@ class HistoryWriter(Protocol):
 class HistoryReader(Protocol):
     """Answers questions about the past, off the event loop."""
 
-    async def page(self, question: Question) -> bytes:
-        """Return the JSON body of a page of rows.
+    async def page(self, question: Question, address: str) -> bytes:
+        """Return the JSON body of a page of rows, for whoever asks from ``address``.
 
         Raises ``Overloaded`` where too many wait for an answer, ``HistoryUnavailable`` and
         ``DeadlineExceeded``.

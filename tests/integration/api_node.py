@@ -188,7 +188,7 @@ class ApiNode:
         )
         self.faults: Iterable[str] = ()
         self.traffic = Traffic()
-        asked = None if history is None else HistoryAsked(history, RULES, 1_000, waiting_max=64)
+        asked = None if history is None else HistoryAsked(history, RULES, 1_000)
         self.server = HttpServer(
             http, self.door, views, self._probes(), self.traffic, history=asked
         )

@@ -50,7 +50,7 @@ class KeptHistory:
     async def wait_for_room(self) -> None:
         """Return at once: a test's blocks are few."""
 
-    async def page(self, question: Question) -> bytes:
+    async def page(self, question: Question, address: str) -> bytes:  # noqa: ARG002
         if self.held_for:
             self.held_for -= 1
         elif self._blocks:

@@ -58,7 +58,7 @@ class Asked:
         self.behind: dict[str, int] = {}
         """Tables that answer as if the history were written up to there only."""
         self.pages = HistoryPages(url, RULES, QUERY_MS)
-        self._routes = HistoryAsked(cast("HistoryReader", None), RULES, 1_000, waiting_max=8)
+        self._routes = HistoryAsked(cast("HistoryReader", None), RULES, 1_000)
 
     async def get(self, path: str) -> Any:
         table, _, query = path.removeprefix("/history/").partition("?")

@@ -13,7 +13,6 @@ Nothing here is private, as nothing is in ``/account`` and ``/orders``: all of i
 from what stands on L1. Answers are made by a process of their own; the loop only passes them on.
 """
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -21,7 +20,7 @@ from aiohttp import web
 
 from node.codec.history_cursor import key_of
 from node.ports.history import HistoryReader
-from node.types.errors import MalformedMessage, Overloaded, UnknownMarket
+from node.types.errors import MalformedMessage, UnknownMarket
 from node.types.history import TABLES, Question, Table
 from node.types.ids import address_from_hex, hex_from_address
 from node.types.networks import network_of
@@ -30,9 +29,6 @@ from node.types.units import UINT64_MAX
 
 LIMIT: Final = 100
 """Rows of an answer where nobody asks for another number."""
-
-_PARTS: Final = 4
-"""One address has one part in so many of the questions that may wait."""
 
 TOLD: Final = tuple(table for table in TABLES.values() if table.name != "positions")
 """The tables that are asked for here; what positions stand now is told by ``/account``."""
@@ -48,13 +44,8 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class HistoryAsked:
     """Reads questions and has them answered."""
 
-    def __init__(
-        self, reader: HistoryReader, rules: Rules, rows_max: int, waiting_max: int
-    ) -> None:
-        """``reader`` answers, and lets ``waiting_max`` wait; ``rows_max`` bounds each answer."""
-        # Questions are answered one behind the other: who asks many must not be all who wait.
-        self._each = max(1, waiting_max // _PARTS)
-        self._waiting: Counter[str] = Counter()
+    def __init__(self, reader: HistoryReader, rules: Rules, rows_max: int) -> None:
+        """``reader`` answers; ``rows_max`` bounds each answer."""
         self._reader = reader
         self._rows_max = rows_max
         self._markets = {market.symbol: place for place, market in enumerate(rules.markets, 1)}
@@ -67,21 +58,10 @@ class HistoryAsked:
     def _handler(self, table: Table) -> Handler:
         async def handle(request: web.Request) -> web.Response:
             question = self.question(table, request.query)
-            body = await self._answer(question, network_of(request.remote or ""))
+            body = await self._reader.page(question, network_of(request.remote or ""))
             return web.Response(body=body, content_type="application/json")
 
         return handle
-
-    async def _answer(self, question: Question, address: str) -> bytes:
-        if self._waiting[address] >= self._each:
-            raise Overloaded(queue="history_of_an_address", limit=self._each)
-        self._waiting[address] += 1
-        try:
-            return await self._reader.page(question)
-        finally:
-            self._waiting[address] -= 1
-            if not self._waiting[address]:
-                del self._waiting[address]
 
     def question(self, table: Table, asked: Mapping[str, str]) -> Question:
         """Return what is asked.

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from node.adapters import history_pages
+from node.adapters.history_engine import open_engine
 from node.adapters.history_pages import HistoryPages
 from node.codec.history_cursor import key_of
 from node.types.errors import DeadlineExceeded, HistoryUnavailable
@@ -196,3 +197,34 @@ def test_a_question_that_takes_too_long_is_given_up(
 def test_where_nothing_was_ever_written_history_is_away(tmp_path: Path) -> None:
     with reading(f"sqlite:///{tmp_path}/h.sqlite") as pages, pytest.raises(HistoryUnavailable):
         pages.page(Question("fills", 1))
+
+
+def plan_of(url: str, question: Question) -> str:
+    """Return how SQLite would look for the rows."""
+    chosen = history_pages._chosen(TABLES[question.table], question, (None, None))
+    engine = open_engine(url)
+    try:
+        with engine.connect() as connection:
+            text = chosen.compile(engine, compile_kwargs={"literal_binds": True})
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()
+    finally:
+        engine.dispose()
+    return " ".join(row[3] for row in rows)
+
+
+@pytest.mark.parametrize(("table", "column"), [("orders", "status"), ("transfers", "kind")])
+def test_rows_of_one_word_are_a_range_of_an_index(tmp_path: Path, table: str, column: str) -> None:
+    url = f"sqlite:///{tmp_path}/h.sqlite"
+    with opened(url) as store:
+        for _ in range(2):
+            word = TABLES[table].words[0]
+            assert f"INDEX {table}_by_{column} ({column}=?)" in plan_of(
+                url, Question(table, 1, word=word)
+            )
+            # An account's rows are fewer than a word's.
+            both = Question(table, 1, account="0x" + "00" * 20, word=word)
+            assert f"INDEX {table}_by_account (account=?)" in plan_of(url, both)
+            # Tables that were made before have it from the next start on.
+            with store._engine.begin() as connection:
+                connection.exec_driver_sql(f"DROP INDEX {table}_by_{column}")
+            opened(url).close()

@@ -49,7 +49,7 @@ def routes() -> set[tuple[str, str]]:
     probes = Probes(*[none] * len(Probes.__struct_fields__))
     api: Any = type("Nobody", (), {"action": None, "oracle_round": None})
     Rest(api, none, probes).add_to(application)
-    HistoryAsked(none, RULES, rows_max=1, waiting_max=1).add_to(application)
+    HistoryAsked(none, RULES, rows_max=1).add_to(application)
     return {
         (route.method.lower(), route.resource.canonical)
         for route in application.router.routes()

@@ -197,13 +197,89 @@ async def test_questions_past_the_limit_are_refused(written: Written) -> None:
     url = f"sqlite:///{written.folder.path}/history.sqlite"
     reader = HistoryReaderProcess(url, RULES, 5_000, 1)
     try:
-        first = asyncio.gather(reader.page(Question("transfers", 1)))
+        first = asyncio.gather(reader.page(Question("transfers", 1), "a"))
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
-            await reader.page(Question("transfers", 1))
+            await reader.page(Question("transfers", 1), "b")
         (body,) = await first
         assert len(msgspec.json.decode(body)["rows"]) == 1
         assert (reader.waiting, reader.refused) == (0, 1)
         assert reader.pid is not None
     finally:
         await reader.close()
+
+
+class SlowRemote:
+    """Stands for the reader's process: each question is answered when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._answers: asyncio.Queue[None] = asyncio.Queue()
+
+    async def ask(self, _kind: type[bytes], _method: str, question: Question) -> bytes:
+        self.asked.append(question.account or "")
+        await self._answers.get()
+        return b""
+
+    def answer(self) -> None:
+        self._answers.put_nowait(None)
+
+
+async def turn_of_the_loop() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def reader_of(remote: SlowRemote, waiting_max: int) -> HistoryReaderProcess:
+    reader = HistoryReaderProcess("sqlite:///nowhere", RULES, 5_000, waiting_max)
+    reader._remote = remote  # type: ignore[assignment]
+    return reader
+
+
+def asking(reader: HistoryReaderProcess, address: str, times: int) -> list[asyncio.Task[bytes]]:
+    """Ask from ``address``, and name it in the question."""
+    question = Question("fills", 1, account=address)
+    return [asyncio.create_task(reader.page(question, address)) for _ in range(times)]
+
+
+async def test_a_quick_question_waits_for_one_of_whoever_asks_many_slow_ones() -> None:
+    remote = SlowRemote()
+    reader = reader_of(remote, waiting_max=64)
+    many = asking(reader, "many", 10)
+    await turn_of_the_loop()
+    (quick,) = asking(reader, "quick", 1)
+    await turn_of_the_loop()
+    for _ in range(11):
+        remote.answer()
+    await asyncio.gather(quick, *many)
+    assert remote.asked == ["many", "quick", *["many"] * 9]
+    assert (reader.waiting, reader.refused) == (0, 0)
+
+
+async def test_those_who_hold_all_places_make_room_for_one_more() -> None:
+    remote = SlowRemote()
+    reader = reader_of(remote, waiting_max=8)
+    held = [task for name in "abcd" for task in asking(reader, name, 2)]
+    await turn_of_the_loop()
+    (late,) = asking(reader, "late", 1)
+    await turn_of_the_loop()
+    for _ in range(8):
+        remote.answer()
+    answers = await asyncio.gather(late, *held, return_exceptions=True)
+    assert answers[0] == b""
+    assert [type(one) for one in answers].count(Overloaded) == 1
+    assert (len(remote.asked), reader.waiting, reader.refused) == (8, 0, 1)
+
+
+async def test_whoever_goes_away_passes_its_turn_on() -> None:
+    remote = SlowRemote()
+    reader = reader_of(remote, waiting_max=8)
+    first, second, third = (asking(reader, name, 1)[0] for name in ("1", "2", "3"))
+    await turn_of_the_loop()
+    second.cancel()
+    first.cancel()
+    await turn_of_the_loop()
+    assert remote.asked == ["1", "3"]
+    remote.answer()
+    assert await third == b""
+    assert reader.waiting == 0
