@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from node.client.local_book import FeedGap
-from node.codec.action_types import ORDER_TYPE_NAMES
-from node.types.commands import OrderType
+from node.codec.action_types import ORDER_TYPE_NAMES, SELF_TRADE_NAMES
+from node.types.commands import OrderType, SelfTrade
 
 ENDED_MAX: Final = 1_000
 """Orders that have ended, and fills, that are kept; the oldest go first."""
@@ -21,6 +21,9 @@ ENDED_MAX: Final = 1_000
 _SLIDES: Final = ORDER_TYPE_NAMES[OrderType.SLIDE]
 _SLID: Final = ORDER_TYPE_NAMES[OrderType.POST_ONLY]
 """What a sliding order is once it rests: one that never takes."""
+
+_USUAL: Final = SELF_TRADE_NAMES[SelfTrade.CANCEL_MAKER]
+"""What is not told of an order: it is what most do when they meet one of their own account."""
 
 Message = dict[str, Any]
 
@@ -55,6 +58,8 @@ class Order(msgspec.Struct):
     trigger: str = ""
     trigger_price: Decimal = Decimal(0)
     good_till: int = 0
+    group: int = 0
+    self_trade: str = _USUAL
     sequence: int = 0
     told: Message = msgspec.field(default_factory=dict)
 
@@ -173,9 +178,7 @@ class LocalAccount:
         return Order(
             told["order_id"], told["client_id"], told["market"], told["side"], told["type"],
             price, remaining, filled + remaining, filled,
-            cost=None if filled else Decimal(0), reduce_only=told["reduce_only"],
-            trigger=told.get("trigger", ""), trigger_price=Decimal(told.get("trigger_price", 0)),
-            good_till=told.get("good_till", 0), told=told,
+            cost=None if filled else Decimal(0), **_terms(told), told=told,
         )  # fmt: skip
 
     def _take(self, event: Message, time: int, changes: Changes) -> None:
@@ -208,9 +211,7 @@ class LocalAccount:
         order = self.open[event["order_id"]] = Order(
             event["order_id"], event["client_id"], event["market"], event["side"], event["type"],
             Decimal(event["price"]), size, size,
-            time=time, changed=time, reduce_only=event["reduce_only"],
-            trigger=event.get("trigger", ""), trigger_price=Decimal(event.get("trigger_price", 0)),
-            sequence=event["sequence"], told=event,
+            time=time, changed=time, **_terms(event), sequence=event["sequence"], told=event,
         )  # fmt: skip
         return order
 
@@ -274,6 +275,18 @@ class LocalAccount:
         if len(self.ended) > ENDED_MAX:
             _, forgotten = self.ended.popitem(last=False)
             self.whole_since = max(self.whole_since, forgotten.sequence)
+
+
+def _terms(told: Message) -> Message:
+    """Return what an order is told with when it enters, and in every snapshot."""
+    return {
+        "reduce_only": told["reduce_only"],
+        "trigger": told.get("trigger", ""),
+        "trigger_price": Decimal(told.get("trigger_price", 0)),
+        "good_till": told.get("good_till", 0),
+        "group": told.get("group", 0),
+        "self_trade": told.get("self_trade", _USUAL),
+    }
 
 
 def _note_terms(order: Order, told: Message) -> None:

@@ -13,6 +13,7 @@ from node.codec.answers import (
     OrderTypeName,
     PositionAnswer,
     Reason,
+    SelfTradeName,
     Side,
     SwitchAnswer,
 )
@@ -41,9 +42,13 @@ class AccountEvent(Struct, frozen=True, tag_field="event"):
 
 
 class OrderEvent(AccountEvent, frozen=True):
-    """Something that happened to an order: its ``state`` after it, and the lots still open."""
+    """Something that happened to an order: its ``state`` after it, and the lots still open.
+
+    ``client_id`` is its account's own number for it, 0 where it gave none.
+    """
 
     order_id: Natural
+    client_id: Natural
     market: str
     side: Side
     price: Decimal
@@ -62,12 +67,17 @@ class PositionEvent(AccountEvent, frozen=True, tag="position"):
 
 
 class EnteredEvent(OrderEvent, frozen=True):
-    """An order entered, with the ``type`` that it was sent as."""
+    """An order entered, with the ``type`` that it was sent as.
 
-    client_id: Natural
+    ``good_till``, ``group`` and ``self_trade`` are left out as in ``OpenOrderAnswer``.
+    """
+
     size: Decimal
     type: OrderTypeName
     reduce_only: bool
+    good_till: Natural = 0
+    group: Natural = 0
+    self_trade: SelfTradeName = "cancel_maker"
 
 
 class AcceptedEvent(EnteredEvent, frozen=True, tag="accepted"):
@@ -81,7 +91,6 @@ class RestedEvent(OrderEvent, frozen=True, tag="rested"):
 class CancelledEvent(OrderEvent, frozen=True, tag="cancelled"):
     """``remaining`` will not be filled; ``resting``: it stood in the book."""
 
-    client_id: Natural
     reason: Reason
     resting: bool
 
@@ -89,13 +98,12 @@ class CancelledEvent(OrderEvent, frozen=True, tag="cancelled"):
 class AmendedEvent(OrderEvent, frozen=True, tag="amended"):
     """An order as it is now. Not ``resting``: it arrives anew. ``good_till`` 0: it has no end."""
 
-    client_id: Natural
     resting: bool
     good_till: Natural
     trigger_price: Decimal | UnsetType = UNSET
 
 
-class WaitingEvent(EnteredEvent, frozen=True, tag="waiting"):
+class WaitingEvent(EnteredEvent, frozen=True, kw_only=True, tag="waiting"):
     """An order waits until the mark comes to ``trigger_price``."""
 
     trigger: Literal["stop", "take_profit"]
@@ -110,7 +118,10 @@ class TriggeredEvent(OrderEvent, frozen=True, tag="triggered"):
 
 
 class FilledEvent(AccountEvent, frozen=True, tag="filled"):
-    """A fill against ``counter_order``; what a liquidation took has ``order_id`` 0 and no state."""
+    """A fill against ``counter_order``.
+
+    What a liquidation took has ``order_id`` 0, and neither ``client_id`` nor a state.
+    """
 
     role: Literal["maker", "taker"]
     order_id: Natural
@@ -120,6 +131,7 @@ class FilledEvent(AccountEvent, frozen=True, tag="filled"):
     price: Decimal
     size: Decimal
     fee: Decimal
+    client_id: Natural | UnsetType = UNSET
     state: OrderState | UnsetType = UNSET
     remaining: Decimal | UnsetType = UNSET
     auction: bool = False

@@ -23,6 +23,9 @@ Side = Literal["buy", "sell"]
 OrderTypeName = Literal["gtc", "ioc", "fok", "post_only", "market", "post_only_slide"]
 """The names of ``OrderType``."""
 
+SelfTradeName = Literal["cancel_maker", "cancel_taker", "cancel_both", "decrement"]
+"""The names of ``SelfTrade``."""
+
 Reason = Literal[
     "by_account",
     "immediate_remainder",
@@ -190,8 +193,8 @@ class OpenOrderAnswer(Struct, frozen=True):
     """An order that rests or waits for its price; its whole size is ``filled`` and ``remaining``.
 
     ``type`` of one that rests is ``gtc`` or ``post_only``, of one that waits what it was sent as.
-    ``good_till`` and ``group`` are left out where it has none, ``trigger`` and ``trigger_price``
-    where it does not wait.
+    ``good_till`` and ``group`` are left out where it has none, ``self_trade`` where it is the usual
+    ``cancel_maker``, ``trigger`` and ``trigger_price`` where it does not wait.
     """
 
     order_id: Natural
@@ -206,6 +209,7 @@ class OpenOrderAnswer(Struct, frozen=True):
     state: OrderState
     good_till: Natural = 0
     group: Natural = 0
+    self_trade: SelfTradeName = "cancel_maker"
     trigger: Literal["stop", "take_profit"] | UnsetType = UNSET
     trigger_price: Decimal | UnsetType = UNSET
 

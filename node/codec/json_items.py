@@ -22,7 +22,7 @@ from node.codec.action_types import (
     SIDE_NAMES,
     TRIGGER_NAMES,
 )
-from node.codec.answers import OrderTypeName
+from node.codec.answers import OrderTypeName, SelfTradeName
 from node.codec.ranges import require_range
 from node.types.commands import (
     AmendOrder,
@@ -85,9 +85,7 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
     size: str
     reduce_only: bool = False
     client_id: int = 0
-    self_trade: Literal["cancel_maker", "cancel_taker", "cancel_both", "decrement"] = (
-        _FIRST_SELF_TRADE
-    )
+    self_trade: SelfTradeName = _FIRST_SELF_TRADE
     good_till: int = 0
     trigger: Literal["none", "stop", "take_profit"] = _NO_TRIGGER
     trigger_price: str = _NO_PRICE

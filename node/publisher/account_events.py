@@ -3,8 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from node.codec.action_types import ORDER_TYPE_NAMES, SIDE_NAMES, TRIGGER_NAMES
+from node.codec.action_types import (
+    ORDER_TYPE_NAMES,
+    SELF_TRADE_NAMES,
+    SIDE_NAMES,
+    TRIGGER_NAMES,
+)
+from node.publisher.account_mirror import OpenOrder
 from node.publisher.accounts import Happened
+from node.types.commands import NewOrder
 from node.types.events import (
     AgentChanged,
     BalanceChanged,
@@ -63,11 +70,11 @@ class AccountEvents:
         fields = self._showers[type(event)](event, account)
         fields["sequence"] = happened.sequence
         if happened.state:
+            fields["client_id"] = happened.client_id
             fields["state"] = happened.state
             fields["remaining"] = _size(happened.left, self._rules.market(event.market))
         if happened.new is not None:
-            fields["type"] = ORDER_TYPE_NAMES[happened.new.type]
-            fields["reduce_only"] = happened.new.reduce_only
+            fields |= terms(happened.new)
         return fields
 
     def position(self, event: PositionChanged, _account: Address) -> Fields:
@@ -87,7 +94,6 @@ class AccountEvents:
         return {
             "event": "accepted",
             "order_id": event.order_id,
-            "client_id": event.client_id,
             "market": market.symbol,
             "side": SIDE_NAMES[event.side],
             "price": _price(event.price, market),
@@ -109,7 +115,6 @@ class AccountEvents:
         return {
             "event": "cancelled",
             "order_id": event.order_id,
-            "client_id": event.client_id,
             "market": market.symbol,
             "side": SIDE_NAMES[event.side],
             "price": _price(event.price, market),
@@ -123,7 +128,6 @@ class AccountEvents:
         fields: Fields = {
             "event": "amended",
             "order_id": event.order_id,
-            "client_id": event.client_id,
             "market": market.symbol,
             "side": SIDE_NAMES[event.side],
             "price": _price(event.price, market),
@@ -139,7 +143,6 @@ class AccountEvents:
         return {
             "event": "waiting",
             "order_id": event.order_id,
-            "client_id": event.client_id,
             "market": market.symbol,
             "side": SIDE_NAMES[event.side],
             "trigger": TRIGGER_NAMES[event.trigger],
@@ -199,6 +202,21 @@ class AccountEvents:
             "size": _size(event.size, market),
             "value": _money(event.value),
         }
+
+
+def terms(order: NewOrder | OpenOrder) -> Fields:
+    """Return of which kind an order is, and what most do not have.
+
+    That is an end, a partner, and something else than the usual to do on meeting its own account.
+    """
+    fields: Fields = {"type": ORDER_TYPE_NAMES[order.type], "reduce_only": order.reduce_only}
+    if order.good_till:
+        fields["good_till"] = order.good_till
+    if order.group:
+        fields["group"] = order.group
+    if order.self_trade:
+        fields["self_trade"] = SELF_TRADE_NAMES[order.self_trade]
+    return fields
 
 
 def _agent(event: AgentChanged, _account: Address) -> Fields:

@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from node.codec.action_types import ORDER_TYPE_NAMES, SIDE_NAMES, TRIGGER_NAMES
+from node.codec.action_types import SIDE_NAMES, TRIGGER_NAMES
 from node.ports.api import Channel
-from node.publisher.account_events import AccountEvents
+from node.publisher.account_events import AccountEvents, terms
 from node.publisher.account_mirror import AccountMirror, OpenOrder
 from node.publisher.accounts import Accounts
 from node.publisher.message import Fields, Framer, Message, joined, shown
@@ -110,7 +110,8 @@ class AccountMessages:
     def _order(self, order: OpenOrder) -> Fields:
         market = self._rules.market(order.market)
         return {
-            **_conditions(order, market),
+            **terms(order),
+            **_waits_for(order, market),
             "order_id": order.order_id,
             "client_id": order.client_id,
             "market": market.symbol,
@@ -118,20 +119,13 @@ class AccountMessages:
             "price": shown(order.price, market.tick_decimals),
             "remaining": shown(order.remaining, market.lot_decimals),
             "filled": shown(order.filled, market.lot_decimals),
-            "type": ORDER_TYPE_NAMES[order.type],
-            "reduce_only": order.reduce_only,
             "state": order.state,
         }
 
 
-def _conditions(order: OpenOrder, market: MarketRules) -> Fields:
-    """Return what most orders do not have: an end, a partner, a price that they wait for."""
-    fields: Fields = {}
-    if order.good_till:
-        fields["good_till"] = order.good_till
-    if order.group:
-        fields["group"] = order.group
-    if order.trigger:
-        fields["trigger"] = TRIGGER_NAMES[order.trigger]
-        fields["trigger_price"] = shown(order.trigger_price, market.tick_decimals)
-    return fields
+def _waits_for(order: OpenOrder, market: MarketRules) -> Fields:
+    """Return which mark an order waits for, if it does."""
+    if not order.trigger:
+        return {}
+    price = shown(order.trigger_price, market.tick_decimals)
+    return {"trigger": TRIGGER_NAMES[order.trigger], "trigger_price": price}

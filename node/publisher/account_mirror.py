@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from node.transition.approve_agent import forgettable
-from node.types.commands import OrderType, Side, Trigger
+from node.types.commands import OrderType, SelfTrade, Side, Trigger
 from node.types.events import PositionChanged
 from node.types.feed_states import RESTING
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
@@ -37,6 +37,7 @@ class OpenOrder(msgspec.Struct, eq=False, gc=False):
     state: str = RESTING
     good_till: Millis = NEVER
     group: int = 0
+    self_trade: SelfTrade = SelfTrade.CANCEL_MAKER
     trigger: Trigger = Trigger.NONE
     trigger_price: Ticks = NO_PRICE
     text: bytes = b""

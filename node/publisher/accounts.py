@@ -49,14 +49,16 @@ _ARRIVALS: Final = (OrderAccepted, OrderAmended, OrderTriggered)
 class Happened(msgspec.Struct, frozen=True, gc=False):
     """An event as one account sees it: which command made it, and how its order stands after it.
 
-    ``state`` is one of ``ORDER_STATES``, and ``left`` the lots still to be filled; an empty state
-    means that the event is of no order of the account. ``new`` is the order of one that entered.
+    ``state`` is one of ``ORDER_STATES``, ``left`` the lots still to be filled, and ``client_id``
+    the account's own number for it; an empty state means that the event is of no order of the
+    account. ``new`` is the order of one that entered.
     """
 
     sequence: Sequence
     event: Event
     state: str = ""
     left: int = 0
+    client_id: int = 0
     new: NewOrder | None = None
 
 
@@ -148,9 +150,10 @@ class Accounts:
         event: Event,
         state: str = "",
         left: int = 0,
+        client_id: int = 0,
         new: NewOrder | None = None,
     ) -> AccountMirror:
-        happened = Happened(self._sequence, event, state, left, new)
+        happened = Happened(self._sequence, event, state, left, client_id, new)
         events = self._touched.get(address)
         if events is None:
             self._touched[address] = [happened]
@@ -186,7 +189,7 @@ class Accounts:
 
     def _accepted(self, event: OrderAccepted, command: Command) -> None:
         order = _item(command, event.item)
-        self._touch(event.account, event, ACCEPTED, event.size, order)
+        self._touch(event.account, event, ACCEPTED, event.size, event.client_id, order)
         self._arriving[event.order_id] = OpenOrder(
             event.order_id,
             event.client_id,
@@ -199,11 +202,12 @@ class Accounts:
             state=ACCEPTED,
             good_till=order.good_till,
             group=order.group,
+            self_trade=order.self_trade,
         )
 
     def _trigger_set(self, event: TriggerSet, command: Command) -> None:
         order = _item(command, event.item)
-        mirror = self._touch(event.account, event, WAITING, event.size, order)
+        mirror = self._touch(event.account, event, WAITING, event.size, event.client_id, order)
         mirror.orders[event.order_id] = OpenOrder(
             event.order_id,
             event.client_id,
@@ -216,13 +220,15 @@ class Accounts:
             state=WAITING,
             good_till=order.good_till,
             group=order.group,
+            self_trade=order.self_trade,
             trigger=event.trigger,
             trigger_price=event.trigger_price,
         )
 
     def _triggered(self, event: OrderTriggered) -> None:
-        mirror = self._touch(event.account, event, ACCEPTED, event.size)
-        order = self._arriving[event.order_id] = mirror.orders.pop(event.order_id)
+        order = self.by_address[event.account].orders.pop(event.order_id)
+        self._touch(event.account, event, ACCEPTED, event.size, order.client_id)
+        self._arriving[event.order_id] = order
         order.state, order.trigger, order.trigger_price = ACCEPTED, Trigger.NONE, NO_PRICE
         order.remaining = event.size
 
@@ -234,7 +240,8 @@ class Accounts:
             # It has slid, and is like any other that never takes.
             order.type = OrderType.POST_ONLY
         order.price, order.remaining = event.price, event.remaining
-        mirror = self._touch(event.account, event, order.state, event.remaining)
+        left = event.remaining
+        mirror = self._touch(event.account, event, order.state, left, order.client_id)
         mirror.orders[event.order_id] = order
 
     def _amended(self, event: OrderAmended) -> None:
@@ -248,11 +255,11 @@ class Accounts:
             if order.state != PARTLY_FILLED:
                 order.state = ACCEPTED
             self._arriving[event.order_id] = orders.pop(event.order_id)
-        self._touch(event.account, event, order.state, event.remaining)
+        self._touch(event.account, event, order.state, event.remaining, event.client_id)
 
     def _cancelled(self, event: OrderCancelled) -> None:
         # One that does not rest may have waited for its price, or have never been open.
-        mirror = self._touch(event.account, event, CANCELLED, event.remaining)
+        mirror = self._touch(event.account, event, CANCELLED, event.remaining, event.client_id)
         mirror.orders.pop(event.order_id, None)
         self._arriving.pop(event.order_id, None)
 
@@ -269,12 +276,12 @@ class Accounts:
             return
         order.filled = Lots(order.filled + event.size)
         order.state = _after_fill(order.remaining)
-        self._touch(event.taker, event, order.state, order.remaining)
+        self._touch(event.taker, event, order.state, order.remaining, order.client_id)
 
     def _fill_maker(self, event: Filled) -> None:
-        left = event.maker_remaining
-        orders = self._touch(event.maker, event, _after_fill(left), left).orders
+        left, orders = event.maker_remaining, self.by_address[event.maker].orders
         order = orders.get(event.maker_order) or self._arriving[event.maker_order]
+        self._touch(event.maker, event, _after_fill(left), left, order.client_id)
         order.remaining, order.filled = left, Lots(order.filled + event.size)
         order.state = _after_fill(left)
         if not left:
@@ -326,7 +333,8 @@ def _end_in_place(events: list[Happened], order: OpenOrder, account: Address) ->
         resting=False,
     )
     place = bisect_right(events, last.sequence, key=attrgetter("sequence"))
-    events.insert(place, Happened(last.sequence, ended, CANCELLED, order.remaining))
+    happened = Happened(last.sequence, ended, CANCELLED, order.remaining, order.client_id)
+    events.insert(place, happened)
 
 
 def _is_of(event: Event, order_id: OrderId) -> bool:

@@ -74,6 +74,7 @@ def _fill(mirror: AccountMirror, account: Account) -> None:
             state=RESTING if order.remaining == order.size else PARTLY_FILLED,
             good_till=order.good_till,
             group=order.group,
+            self_trade=order.self_trade,
         )
     for waiting in account.waiting.values():
         mirror.orders[waiting.order_id] = OpenOrder(
@@ -88,6 +89,7 @@ def _fill(mirror: AccountMirror, account: Account) -> None:
             state=WAITING,
             good_till=waiting.good_till,
             group=waiting.group,
+            self_trade=waiting.new.self_trade,
             trigger=waiting.trigger,
             trigger_price=waiting.trigger_price,
         )

@@ -79,7 +79,7 @@ def shown(accounts: Accounts) -> dict[bytes, Any]:
                 number: (
                     order.client_id, order.market, order.side, order.price, order.remaining,
                     order.reduce_only, order.type, order.filled, order.state, order.good_till,
-                    order.group, order.trigger, order.trigger_price,
+                    order.group, order.self_trade, order.trigger, order.trigger_price,
                 )
                 for number, order in sorted(mirror.orders.items())
             },

@@ -7,7 +7,7 @@ from node.publisher.account_messages import AccountMessages, snapshot_bytes_max
 from node.publisher.account_mirror import OpenOrder
 from node.publisher.accounts import Accounts
 from node.publisher.message import Framer
-from node.types.commands import OrderType, Side, Trigger
+from node.types.commands import OrderType, SelfTrade, Side, Trigger
 from node.types.events import PositionChanged
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
 from node.types.rules import Limits, Rules
@@ -45,6 +45,7 @@ def longest_order(order_id: int) -> OpenOrder:
         state="partly_filled",
         good_till=Millis(MOST),
         group=2**64 - 1,
+        self_trade=SelfTrade.CANCEL_TAKER,
         trigger=Trigger.TAKE_PROFIT,
         trigger_price=Ticks(MOST),
     )
