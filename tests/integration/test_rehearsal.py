@@ -9,11 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.app.cli.rehearse import CLIENTS, CONFIG, node_of, script_of
+from node.app.cli.rehearse import CLIENTS, CONFIG
+from node.app.cli.rehearsed import node_of, script_of
 from node.app.config import read_config
 from node.app.sections import read_toml
+from node.planner.scenario import Scenario
 from node.planner.scenario_reading import read_scenario
 from node.planner.timeline import timeline
+from node.simulation.flow.config import FlowConfig
 from node.simulation.rehearsal.run import Rehearsal, rehearse
 from node.simulation.rehearsal.script import Fault, Script
 from node.simulation.replay.sources import read_flow_config
@@ -24,17 +27,23 @@ ALL = sorted(file.stem for file in SCENARIOS.glob("*.toml"))
 pytestmark = pytest.mark.timeout(300)
 
 
+def scenario_of(name: str) -> Scenario:
+    return read_scenario(read_toml(SCENARIOS / f"{name}.toml"))
+
+
 def script_for(name: str, begin: float, seconds: float, scale: float) -> Script:
-    scenario = read_scenario(read_toml(SCENARIOS / f"{name}.toml"))
+    scenario = scenario_of(name)
     script = script_of(scenario, timeline(scenario, 1), 1)
     return script.stretch(begin, seconds, scale)
 
 
-def play(name: str, script: Script) -> Rehearsal:
-    scenario = read_scenario(read_toml(SCENARIOS / f"{name}.toml"))
-    clients = msgspec.structs.replace(read_flow_config(CLIENTS), traders=40, leveraged=20)
-    node = node_of(read_config(CONFIG), scenario, script)
-    return rehearse(script, node, clients, lambda _done, _of: None)
+def clients() -> FlowConfig:
+    return msgspec.structs.replace(read_flow_config(CLIENTS), traders=40, leveraged=20)
+
+
+def play(scenario: Scenario, script: Script) -> Rehearsal:
+    node = node_of(read_config(CONFIG), scenario, script, clients())
+    return rehearse(script, node, clients(), lambda _done, _of: None)
 
 
 def require_sound(result: Rehearsal) -> None:
@@ -49,13 +58,13 @@ def test_an_outage_is_worked_off_and_the_same_seed_gives_the_same_log() -> None:
     script = script_for("l1-outage", 500, 40, 0.01)
     outage = Fault(5.0, 25.0, "outage")
     script = msgspec.structs.replace(script, block_s=2.0, faults=(outage,))
-    first = play("l1-outage", script)
+    first = play(scenario_of("l1-outage"), script)
     require_sound(first)
     away = [moment for moment in first.moments if 8 <= moment.at_s <= 24]
     assert max(moment.oldest_unposted_s for moment in away) > 10
     assert all(moment.in_flight <= 8 for moment in first.moments)
     assert first.stats["batches"]["posted"] == first.stats["batches"]["sealed"]
-    again = play("l1-outage", script)
+    again = play(scenario_of("l1-outage"), script)
     assert again.roots == first.roots
     assert again.moments == first.moments
     assert msgspec.json.encode(again.clients) == msgspec.json.encode(first.clients)
@@ -68,13 +77,22 @@ def test_a_crash_liquidates_and_a_stalled_oracle_opens_nothing() -> None:
     falling = tuple(1.0 - 0.12 * step / steps for step in range(steps + 1))
     told = tuple(step < steps - 10 for step in range(steps))
     script = msgspec.structs.replace(script, price=falling, oracle=told)
-    result = play("calm", script)
+    result = play(scenario_of("calm"), script)
     require_sound(result)
     assert result.stats["liquidations"] > 0
     assert result.clients.refusals.get("MarkStale", 0) > 0
 
 
+@pytest.mark.lengthy
+def test_a_thinned_rush_is_too_much_for_l1_as_the_whole_one_is() -> None:
+    # 1,500 actions a second, of which L1 takes some 900.
+    result = play(scenario_of("rush"), script_for("rush", 700, 40, 0.01))
+    require_sound(result)
+    assert max(moment.in_flight for moment in result.moments) == 8
+    assert result.moments[-1].unposted_batches > 2 * 8
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", ALL)
 def test_every_scenario_can_be_rehearsed(name: str) -> None:
-    require_sound(play(name, script_for(name, 600, 60, 0.02)))
+    require_sound(play(scenario_of(name), script_for(name, 600, 60, 0.02)))

@@ -4,6 +4,7 @@ Owned by one thread, as the chain is.
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from node.adapters.devnet.chain import EvmChain, MinedBlock
@@ -39,15 +40,11 @@ class Devnet:
             self.mine()
         return transaction.hash
 
-    def mine(self) -> None:
-        """Append one block with whatever the pool has that pays and fits."""
+    def mine(self, most: int | None = None) -> None:
+        """Append one block with whatever the pool has that pays and fits, the first ``most``."""
         candidates = self.pool.executable(self.chain.next_base_fee, self.chain.nonce)
-        self.chain.mine(candidates, int(self._now_s()))
+        self.chain.mine(islice(candidates, most), int(self._now_s()))
         self.pool.prune(self.chain.nonce)
-
-    def pass_over(self) -> None:
-        """Append one empty block: whatever the pool has must wait for another."""
-        self.chain.mine((), int(self._now_s()))
 
     def reorg(self, depth: int) -> None:
         """Replace the last ``depth`` blocks by empty ones.

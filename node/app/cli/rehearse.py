@@ -11,22 +11,39 @@ from rich.table import Table
 
 from node.app.cli.arguments import require_places
 from node.app.cli.recorded import RecordedOption, recorded_folder, recorded_path
+from node.app.cli.rehearsed import BEFORE_S, first_event_s, node_of, script_of, unplayed
 from node.app.config import NodeConfig, read_config
 from node.app.logs import set_up_logs
 from node.app.sections import read_toml
 from node.planner.calibrated import resolved
-from node.planner.model import pipeline_of, with_laws
+from node.planner.model import with_laws
 from node.planner.scenario import Scenario
 from node.planner.timeline import Timeline, timeline
+from node.simulation.flow.config import FlowConfig
 from node.simulation.rehearsal.run import Rehearsal, rehearse
-from node.simulation.rehearsal.script import Costs, Fault, Script
+from node.simulation.rehearsal.script import Script
 from node.simulation.replay.sources import read_flow_config
-from node.types.errors import ConfigInvalid
+from node.types.faults import out_of, raise_faults
 
 CLIENTS = Path("configs/flows/demo.toml")
 CONFIG = Path("configs/devnet.toml")
 
-_US = 1e-6
+SECONDS = 120.0
+LEAD_MAX_S = 86_400
+
+
+class Played(msgspec.Struct, frozen=True):
+    """What of a scenario was rehearsed, and how.
+
+    ``notes`` say what stands in for what is missing, ``unplayed`` are the keys that the scenario
+    says and a rehearsal does not play.
+    """
+
+    begin_s: float
+    scale: float
+    seed: int
+    notes: tuple[str, ...]
+    unplayed: tuple[str, ...]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,12 +55,23 @@ def rehearse_scenario(  # noqa: PLR0913, PLR0917 - each is an option of the comm
     scenario: Annotated[Path, typer.Argument(help="A scenario (TOML): see configs/scenarios.")],
     config: Annotated[Path, typer.Option(help="The node's configuration (TOML).")] = CONFIG,
     clients: Annotated[Path, typer.Option(help="Who sends (TOML): see configs/flows.")] = CLIENTS,
-    begin: Annotated[float, typer.Option(help="Where in the scenario to begin, in seconds.")] = 0.0,
-    seconds: Annotated[float, typer.Option(help="How much of it to play.")] = 120.0,
+    begin: Annotated[
+        float | None,
+        typer.Option(
+            help="Where in the scenario to begin, in seconds.",
+            show_default=f"{BEFORE_S:.0f} before the first thing that happens",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="How much of it to play.", show_default=f"{SECONDS:.0f}, or what is left"
+        ),
+    ] = None,
     scale: Annotated[
         float, typer.Option(help="Part of the flow that is played, on a node as much slower.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Seed of the scenario's draw.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Seed, instead of the scenario's.")] = None,
     data: RecordedOption = None,
     json: Annotated[Path | None, typer.Option(help="Write everything here (JSON).")] = None,
 ) -> None:
@@ -55,14 +83,47 @@ def rehearse_scenario(  # noqa: PLR0913, PLR0917 - each is an option of the comm
     Example: plimsoll rehearse configs/scenarios/l1-outage.toml --begin 1700 --seconds 300
     """
     require_places(json=json)
-    _require_ranges(begin, seconds, scale)
-    read = read_config(config)
+    read, sends = read_config(config), read_flow_config(clients)
     named = resolved(read_toml(scenario), scenario.parent)
     found = with_laws(named.scenario, named.calibration)
-    record, _ = recorded_path(found, recorded_folder(data))
+    record, note = recorded_path(found, recorded_folder(data))
+    seed = found.extent.seed if seed is None else seed
+    _require_ranges(found, begin, seconds, scale, seed)
     drawn = timeline(found, seed, record)
+    begin, seconds = _part(found, drawn, begin, seconds)
     script = script_of(found, drawn, seed).stretch(begin, seconds, scale)
+    raise_faults(out_of("seconds until l1.unposted_at_start wait", script.lead_s, 0, LEAD_MAX_S))
+    played = Played(
+        begin_s=begin,
+        scale=scale,
+        seed=seed,
+        notes=tuple(filter(None, (note, named.note))),
+        unplayed=unplayed(named.tables, found, script),
+    )
     set_up_logs("error")
+    result = _rehearse(script, node_of(read, found, script, sends), sends)
+    if json is not None:
+        whole_of_it = msgspec.structs.asdict(played) | msgspec.structs.asdict(result)
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(whole_of_it)) + b"\n")
+    Console(soft_wrap=True, highlight=False).print(table_of(played, result))
+    if result.verdict or len(set(result.roots.values())) != 1 or not result.conserved:
+        raise typer.Exit(1)
+
+
+def _part(
+    scenario: Scenario, drawn: Timeline, begin: float | None, seconds: float | None
+) -> tuple[float, float]:
+    """Return where to begin and how much to play, where nothing else is asked for."""
+    whole_s = scenario.steps * scenario.extent.step_s
+    if begin is None:
+        # No later than leaves room for what is asked for.
+        latest_s = whole_s - (seconds or SECONDS)
+        begin = max(min(first_event_s(scenario, drawn) - BEFORE_S, latest_s), 0.0)
+    return begin, min(SECONDS, whole_s - begin) if seconds is None else seconds
+
+
+def _rehearse(script: Script, node: NodeConfig, clients: FlowConfig) -> Rehearsal:
+    """Rehearse, and show how far it has come."""
     columns = (
         TextColumn("rehearsing"),
         BarColumn(),
@@ -76,109 +137,33 @@ def rehearse_scenario(  # noqa: PLR0913, PLR0917 - each is an option of the comm
             about = f"{done_s:,.0f} of {total_s:,.0f} s"
             progress.update(task, completed=done_s, description=about)
 
-        result = rehearse(script, node_of(read, found, script), read_flow_config(clients), tell)
-    if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    Console(soft_wrap=True, highlight=False).print(table_of(result))
-    if result.verdict or len(set(result.roots.values())) != 1 or not result.conserved:
-        raise typer.Exit(1)
+        return rehearse(script, node, clients, tell)
 
 
-def _require_ranges(begin: float, seconds: float, scale: float) -> None:
-    ranges = {
-        "begin": (begin, 0, 86_400),
-        "seconds": (seconds, 1, 86_400),
-        "scale": (scale, 1e-4, 1),
-    }
-    faults = tuple(
-        f"{name}: {value:g}, {low:g} … {high:g} allowed"
-        for name, (value, low, high) in ranges.items()
-        if not low <= value <= high
-    )
-    if faults:
-        raise ConfigInvalid(faults=faults)
+def _require_ranges(
+    scenario: Scenario, begin: float | None, seconds: float | None, scale: float, seed: int
+) -> None:
+    """Raise ``ConfigInvalid`` for what is asked for and not there."""
+    step_s = scenario.extent.step_s
+    whole_s = scenario.steps * step_s
+    faults = out_of("scale", scale, 1e-4, 1) + out_of("seed", seed, 0, 2**63 - 1)
+    if begin is not None:
+        faults += out_of("begin", begin, 0, whole_s - step_s)
+    if seconds is not None:
+        faults += out_of("seconds", seconds, step_s, max(whole_s - (begin or 0.0), step_s))
+    raise_faults(faults)
 
 
-def script_of(scenario: Scenario, drawn: Timeline, seed: int) -> Script:
-    """Return one draw of a scenario as what is to be rehearsed."""
-    loop_us = [(kind.share, kind.loop_us) for kind in scenario.kinds if kind.loop_us is not None]
-    verify_us = [
-        (kind.share, kind.verify_us) for kind in scenario.kinds if kind.verify_us is not None
-    ]
-    service = scenario.service
-    return Script(
-        name=scenario.name,
-        step_s=drawn.step_s,
-        rate=tuple(drawn.rate_per_s.tolist()),
-        price=tuple(drawn.price.tolist()),
-        oracle=tuple(drawn.oracle.tolist()),
-        oracle_s=scenario.oracle.interval_s,
-        faults=tuple(
-            Fault(
-                fault.from_s, fault.until_s, fault.kind, fault.gas_price_factor,
-                fault.inclusion, fault.depth,
-            )
-            for fault in drawn.faults
-        ),
-        costs=Costs(
-            command_s=_mean(loop_us) * _US,
-            verify_s=_mean(verify_us) * _US,
-            commit_s=pipeline_of(scenario).journal.commit_s,
-            workers=service.workers,
-        ),
-        block_s=scenario.l1.block_s,
-        inclusion=scenario.l1.inclusion,
-        finality_blocks=scenario.l1.finality_blocks,
-        seed=seed,
-    )  # fmt: skip
-
-
-def _mean(weighted: list[tuple[float, float]]) -> float:
-    total = sum(share for share, _ in weighted)
-    return sum(share * value for share, value in weighted) / total if total else 0.0
-
-
-def node_of(config: NodeConfig, scenario: Scenario, script: Script) -> NodeConfig:
-    """Return the node that a scenario describes: its lanes, batches and L1."""
-    replace = msgspec.structs.replace
-    lanes, batches = scenario.lanes, scenario.batches
-    return replace(
-        config,
-        sequencer=replace(
-            config.sequencer,
-            system_lane=lanes.system,
-            liquidation_lane=lanes.liquidation,
-            reducing_lane=lanes.reducing,
-            resting_lane=lanes.resting,
-            taking_lane=lanes.taking,
-            signature_workers=script.costs.workers,
-        ),
-        batcher=replace(
-            config.batcher,
-            commands_max=batches.commands_max,
-            data_bytes_max=batches.data_bytes_max,
-            gas_max=batches.gas_max,
-            age_ms_max=round(batches.age_s * 1_000),
-            backlog_batches_max=batches.backlog_batches_max,
-            backlog_bytes_max=batches.backlog_bytes_max,
-        ),
-        settlement=replace(config.settlement, in_flight_max=scenario.l1.in_flight_max),
-        l1=replace(config.l1, finality_blocks=scenario.l1.finality_blocks),
-        http=replace(config.http, port=0),
-        # It would run in processes of its own, which know nothing of the simulated clock.
-        history=replace(config.history, enabled=False),
-        drain_s=max(config.drain_s, 60 * scenario.l1.block_s),
-    )
-
-
-def table_of(result: Rehearsal) -> Table:
+def table_of(played: Played, result: Rehearsal) -> Table:
     """Return what came of a rehearsal for a person."""
     table = Table(title=f"Rehearsed: {result.name}", title_justify="left", show_header=False)
     clients, moments, stats = result.clients, result.moments, result.stats
     ack = clients.latency_ms["ack"]
+    lead = f", after {result.lead_s:,.0f} s in which L1 took nothing" if result.lead_s else ""
     worst = max(moments, key=lambda moment: moment.unposted_batches)
     rows = {
-        "played": f"{result.seconds:,.0f} s on the simulated clock",
+        "played": f"{result.seconds:,.0f} s from {played.begin_s:,.0f} s on, at a scale of"
+        f" {played.scale:g}" + lead,
         "actions": f"{clients.offered:,} offered = {clients.accepted:,} accepted"
         f" + {clients.refused:,} refused + {clients.lost:,} lost",
         "refusals": _counts(clients.refusals),
@@ -195,6 +180,8 @@ def table_of(result: Rehearsal) -> Table:
         "L1": f"{stats['batches']['posted']:,} batches posted, {result.reorgs} reorgs",
         "verifier": "the same root" if not result.verdict else result.verdict,
         "conserved": "yes" if result.conserved else "NO",
+        "not played": ", ".join(played.unplayed) or "–",
+        "notes": "\n".join(played.notes) or "–",
     }
     for name, text in rows.items():
         table.add_row(name, text)

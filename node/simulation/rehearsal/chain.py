@@ -1,7 +1,8 @@
 """L1 in the same process: py-evm without a network, under the script's faults.
 
 The node's own ``L1Chain`` speaks to it in JSON-RPC; only the connection is left out. A dear block
-is told to be dear: prices are multiplied in what the endpoint says, not in the blocks themselves.
+is told to be dear: the scenario's price stands in what the endpoint says, not in the blocks. A
+block's room is counted in full batches, since those of a thinned flow are smaller.
 """
 
 import asyncio
@@ -17,19 +18,24 @@ from node.adapters.devnet.methods import call_method
 from node.adapters.devnet.rpc_errors import RpcError
 from node.adapters.devnet.settings import DevnetSettings
 from node.adapters.l1_chain import L1Chain
+from node.codec.l1_gas import HEADER_BYTES
 from node.ports.clock import Clock
 from node.simulation.rehearsal.script import Fault, Script
 
 _PRICES: Final = {"baseFeePerGas", "effectiveGasPrice"}
+_GWEI: Final = 10**9
+_GAS_LIMIT: Final = 2**30
+"""Never reached: the script says what a block has room for."""
 
 
 class SimulatedL1:
     """A devnet and its miner; ``answer`` is its endpoint."""
 
-    def __init__(self, script: Script, clock: Clock) -> None:
-        """Make the genesis block at the clock's time."""
+    def __init__(self, script: Script, clock: Clock, full_bytes: int) -> None:
+        """Make the genesis block at the clock's time; a full batch has ``full_bytes`` of data."""
         settings = DevnetSettings(
             block_time_s=script.block_s,
+            gas_limit=_GAS_LIMIT,
             safe_depth=max(1, script.finality_blocks // 2),
             finalized_depth=script.finality_blocks,
         )
@@ -37,6 +43,7 @@ class SimulatedL1:
         self.devnet.automine = True
         self.reorgs = 0
         self._script = script
+        self._full_bytes = full_bytes
         self._lots = random.Random(script.seed)
         self._started_s: float | None = None
 
@@ -57,8 +64,9 @@ class SimulatedL1:
         self._started_s = asyncio.get_running_loop().time()
 
     def heal(self) -> None:
-        """Let no fault be any more: what is left is to be posted."""
-        self._script = msgspec.structs.replace(self._script, faults=(), inclusion=1.0)
+        """Let nothing hold L1 up any more: what is left is to be posted."""
+        self._script = msgspec.structs.replace(self._script, faults=(), gas_price_gwei=0.0)
+        self._started_s = None
 
     def answer(self, method: str, params: list[Any]) -> dict[str, Any]:
         """Return the response to one request. Raises ``ConnectionError`` while L1 is away."""
@@ -69,15 +77,33 @@ class SimulatedL1:
         except RpcError as error:
             return {"error": error.render()}
         fault = self._fault("congestion")
-        return {"result": result if fault is None else _dearer(result, fault.gas_price_factor)}
+        factor = 1.0 if fault is None else fault.gas_price_factor
+        return {"result": _at_least(result, round(self._script.gas_price_gwei * factor * _GWEI))}
 
     def _mine(self) -> None:
+        if self._started_s is None:
+            self.devnet.mine()
+            return
         fault = self._fault("congestion")
         inclusion = self._script.inclusion if fault is None else fault.inclusion
-        if self._lots.random() < inclusion:
-            self.devnet.mine()
-        else:
-            self.devnet.pass_over()
+        share = 1.0 if fault is None else fault.block_share
+        included = self._lots.random() < inclusion
+        self.devnet.mine(self._fitting(self._script.block_batches * share) if included else 0)
+
+    def _fitting(self, room: float) -> int:
+        """Return how many of the transactions that wait fit ``room`` full batches.
+
+        All of them are batches: deposits are over when the script's time begins. One that came out
+        larger than a full one counts as full, or it might never fit.
+        """
+        overhead, count = self._script.batch_overhead, 0
+        for transaction in self.devnet.waiting():
+            fullness = (len(transaction.evm.data) - HEADER_BYTES) / self._full_bytes
+            room -= overhead + (1 - overhead) * min(fullness, 1.0)
+            if room < 0:
+                break
+            count += 1
+        return count
 
     def _reorg(self, depth: int) -> None:
         depth = min(depth, self.devnet.chain.head.number)
@@ -131,16 +157,16 @@ class DirectProvider(AsyncBaseProvider):
         return response
 
 
-def _dearer(result: Any, factor: float) -> Any:
-    """Return ``result`` with its prices of gas multiplied."""
+def _at_least(result: Any, price: int) -> Any:
+    """Return ``result`` with no price of gas below ``price``, in wei."""
     if not isinstance(result, dict):
         return result
     return {
-        key: _times(value, factor) if key in _PRICES else value for key, value in result.items()
+        key: _raised(value, price) if key in _PRICES else value for key, value in result.items()
     }
 
 
-def _times(price: Any, factor: float) -> Any:
-    if isinstance(price, list):
-        return [_times(one, factor) for one in price]
-    return hex(round(int(price, 16) * factor))
+def _raised(told: Any, price: int) -> Any:
+    if isinstance(told, list):
+        return [_raised(one, price) for one in told]
+    return hex(max(int(told, 16), price))

@@ -25,6 +25,7 @@ from node.simulation.flow.config import FlowConfig
 from node.simulation.keys import dev_keys
 from node.simulation.rehearsal.chain import DirectChain, SimulatedL1
 from node.simulation.rehearsal.flow import scripted_source
+from node.simulation.rehearsal.full_batch import REPORTERS
 from node.simulation.rehearsal.script import Script
 from node.simulation.rehearsal.session import DirectSession
 from node.simulation.rehearsal.stage import lay_ground, platform_of
@@ -37,6 +38,7 @@ from node.simulation.replay.pace import FASTEST, Pace
 from node.simulation.replay.sources import Source
 from node.simulation.replay.trader import Trader
 from node.types.ids import Address
+from node.types.marks import Standing
 from node.verifier.service import InPlace, verify
 
 START_MS: Final = 1_760_000_000_000
@@ -45,19 +47,22 @@ START_MS: Final = 1_760_000_000_000
 CONNECTIONS: Final = 8
 WATCH_S: Final = 0.5
 PAYER: Final = 1
-REPORTERS: Final = 3
 
 Tell = Callable[[float, float], None]
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """The node at one moment, in seconds since the clients began."""
+    """The node at one moment, in seconds of the script; those of its lead are below zero.
+
+    ``in_flight`` is the node's own count of its transactions, ``in_pool`` is L1's.
+    """
 
     at_s: float
     gate: str | None
     unposted_batches: int
     unposted_bytes: int
     in_flight: int
+    in_pool: int
     oldest_unposted_s: float
     fee: int
     mark_age_s: float
@@ -66,10 +71,14 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class Rehearsal(msgspec.Struct, frozen=True):
-    """What came of it. ``verdict`` is empty where the verifier found the same roots."""
+    """What came of it. ``verdict`` is empty where the verifier found the same roots.
+
+    ``seconds`` were played after ``lead_s`` in which what waits for L1 at the start gathered.
+    """
 
     name: str
     seconds: float
+    lead_s: float
     clients: ReplayReport
     stats: dict[str, Any]
     moments: tuple[Moment, ...]
@@ -117,7 +126,7 @@ async def _rehearse(
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     clock = VirtualClock(loop, START_MS)
-    l1 = SimulatedL1(script, clock)
+    l1 = SimulatedL1(script, clock, config.batcher.data_bytes_max)
     base = await lay_ground(config, l1, platform_of(script, loop, clock))
     try:
         node = Node(config, base)
@@ -175,6 +184,7 @@ class _Play:
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(oracle.run())
             await driver.play(source.opening, Pace(FASTEST, 1, clock.now_ns))
+            await self._settle()
             self._begin(oracle)
             watching = group.create_task(self._watch())
             await driver.play(source.events, Pace(1.0, 1, clock.now_ns))
@@ -191,6 +201,16 @@ class _Play:
         )  # fmt: skip
         deposits = zip(source.accounts, source.deposits, strict=True)
         await fund(session, payer, {key.address: amount for key, amount in deposits})
+
+    async def _settle(self) -> None:
+        """Let the opening be posted: of a thin flow it would be a backlog of many batches."""
+        reached = self._node.standings.reached
+        await asyncio.sleep(WATCH_S)
+        self._node.batcher.flush()
+        await asyncio.sleep(WATCH_S)
+        sealed = reached[Standing.SEALED]
+        while reached[Standing.POSTED] < sealed:  # noqa: ASYNC110 - it can only be asked
+            await asyncio.sleep(WATCH_S)
 
     def _begin(self, oracle: SilencedOracle) -> None:
         """Let the script's time begin."""
@@ -211,11 +231,12 @@ class _Play:
         pressure, state = node.settlement.pressure, node.base.state
         now_ms = node.base.clock.now_ms()
         return Moment(
-            at_s=round(self._elapsed_s(), 3),
+            at_s=round(self._elapsed_s() - self._script.lead_s, 3),
             gate=node.sequencer.gate,
             unposted_batches=node.standings.unposted,
             unposted_bytes=pressure.data_bytes,
             in_flight=node.settlement.in_flight,
+            in_pool=len(self._l1.devnet.pool),
             oldest_unposted_s=pressure.age_ms / 1_000,
             fee=int(state.fee),
             mark_age_s=max(market.mark_age(now_ms) for market in state.markets) / 1_000,
@@ -237,7 +258,8 @@ class _Play:
         closed = Counter(moment.gate for moment in self._moments if moment.gate is not None)
         return Rehearsal(
             name=self._script.name,
-            seconds=self._script.seconds,
+            seconds=self._script.seconds - self._script.lead_s,
+            lead_s=self._script.lead_s,
             clients=clients,
             stats=msgspec.to_builtins(stats),
             moments=tuple(self._moments),

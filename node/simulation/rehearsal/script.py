@@ -1,5 +1,6 @@
 """What is rehearsed: the course of an hour, and what the node's work costs in it."""
 
+import math
 from typing import Literal
 
 import msgspec
@@ -9,8 +10,9 @@ class Fault(msgspec.Struct, frozen=True):
     """What L1 does from ``from_s`` until ``until_s``.
 
     ``outage``: no block, and no answer. ``congestion``: gas costs ``gas_price_factor`` times as
-    much, and a block takes this node's transactions with probability ``inclusion`` only. ``reorg``:
-    the last ``depth`` blocks are replaced by empty ones, at ``from_s``.
+    much, a block takes this node's transactions with probability ``inclusion`` only, and has
+    ``block_share`` of its ordinary room for them. ``reorg``: the last ``depth`` blocks are replaced
+    by empty ones, at ``from_s``.
     """
 
     from_s: float
@@ -18,6 +20,7 @@ class Fault(msgspec.Struct, frozen=True):
     kind: Literal["outage", "congestion", "reorg"]
     gas_price_factor: float = 1.0
     inclusion: float = 1.0
+    block_share: float = 1.0
     depth: int = 0
 
 
@@ -39,7 +42,11 @@ class Script(msgspec.Struct, frozen=True):
 
     ``rate`` is in actions of clients a second, ``price`` relative to the start, ``oracle`` tells
     whether rounds come, every ``oracle_s``. L1 makes a block each ``block_s``, takes it with
-    probability ``inclusion`` for ours, and makes it final ``finality_blocks`` later.
+    probability ``inclusion`` for ours, and makes it final ``finality_blocks`` later. It has room
+    for ``block_batches`` full batches, each of ``batch_items`` actions of the whole flow; an empty
+    one takes ``batch_overhead`` of the gas of a full one. ``unposted`` actions wait for it at the
+    start. ``scale`` is the part of the flow that is played, after ``lead_s`` in which clients send
+    and L1 takes nothing, so that those actions wait.
     """
 
     name: str
@@ -53,7 +60,14 @@ class Script(msgspec.Struct, frozen=True):
     block_s: float
     inclusion: float
     finality_blocks: int
+    block_batches: float
+    batch_items: float
+    batch_overhead: float
+    gas_price_gwei: float
     seed: int
+    unposted: int = 0
+    scale: float = 1.0
+    lead_s: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -64,22 +78,29 @@ class Script(msgspec.Struct, frozen=True):
         """Return the part from ``from_s`` on, with ``scale`` of the flow and 1/scale of the speed.
 
         A node that is ten times slower under a tenth of the flow is as busy, for a tenth of the
-        work. L1 is left as it is.
+        work. What waits for L1 at the start can only be told of the start.
         """
-        first = min(round(from_s / self.step_s), len(self.rate) - 1)
+        first = round(from_s / self.step_s)
         count = max(1, min(round(seconds / self.step_s), len(self.rate) - first))
-        until_s = (first + count) * self.step_s
-        start_s, costs = first * self.step_s, self.costs
+        start_s, until_s, costs = first * self.step_s, (first + count) * self.step_s, self.costs
+        waits = self.unposted and first == 0 and self.rate[0] > 0
+        lead = math.ceil(self.unposted / self.rate[0] / self.step_s) if waits else 0
+        lead_s = lead * self.step_s
+        withheld = (Fault(0.0, lead_s, "congestion", inclusion=0.0),) if lead else ()
         return msgspec.structs.replace(
             self,
-            rate=tuple(rate * scale for rate in self.rate[first : first + count]),
-            price=tuple(
-                price / self.price[first] for price in self.price[first : first + count + 1]
+            rate=tuple(
+                rate * scale for rate in (*self.rate[:1] * lead, *self.rate[first : first + count])
             ),
-            oracle=self.oracle[first : first + count],
-            faults=tuple(
+            price=(1.0,) * lead
+            + tuple(price / self.price[first] for price in self.price[first : first + count + 1]),
+            oracle=(True,) * lead + self.oracle[first : first + count],
+            faults=withheld
+            + tuple(
                 msgspec.structs.replace(
-                    fault, from_s=max(fault.from_s - start_s, 0), until_s=fault.until_s - start_s
+                    fault,
+                    from_s=max(fault.from_s - start_s, 0) + lead_s,
+                    until_s=fault.until_s - start_s + lead_s,
                 )
                 for fault in self.faults
                 if fault.until_s >= start_s and fault.from_s < until_s
@@ -90,4 +111,6 @@ class Script(msgspec.Struct, frozen=True):
                 costs.commit_s / scale,
                 costs.workers,
             ),
+            scale=scale,
+            lead_s=lead_s,
         )

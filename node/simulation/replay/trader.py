@@ -26,6 +26,13 @@ def coarse_expiry(now: Millis) -> Millis:
     return Millis(-(-(now + EXPIRY_MS) // SECOND_MS) * SECOND_MS)
 
 
+def action_of(wallet: Wallet, intent: Intent, expires: Millis) -> SignedAction:
+    """Return ``intent``, signed."""
+    if intent.margin:
+        return wallet.adjust_margin(intent.market, intent.margin, expires=expires)
+    return wallet.place(intent.orders, intent.cancels, expires=expires)
+
+
 class Trader:
     """Signs what its account intends, and remembers which of it is on its way."""
 
@@ -42,7 +49,7 @@ class Trader:
 
         Raises ``ConnectionLost``.
         """
-        action = self._action(intent, coarse_expiry(now))
+        action = action_of(self._wallet, intent, coarse_expiry(now))
         answer = self.session.start("action", action_to_json(action, self.session.rules))
         names = [order.client_id for order in intent.orders]
         self._pending.update(dict.fromkeys(names, answer))
@@ -68,8 +75,3 @@ class Trader:
         self._wallet = self.session.wallet(self._key.secret, first_nonce=highest + 1)
         if shown["orders"]:
             await self.session.send(self._wallet.cancel_all(expires=coarse_expiry(now)))
-
-    def _action(self, intent: Intent, expires: Millis) -> SignedAction:
-        if intent.margin:
-            return self._wallet.adjust_margin(intent.market, intent.margin, expires=expires)
-        return self._wallet.place(intent.orders, intent.cancels, expires=expires)
