@@ -17,6 +17,7 @@ from node.planner.scenario import Scenario
 from node.planner.scenario_reading import read_scenario
 from node.planner.timeline import timeline
 from node.simulation.flow.config import FlowConfig
+from node.simulation.rehearsal.full_batch import full_batch_bytes
 from node.simulation.rehearsal.run import Rehearsal, rehearse
 from node.simulation.rehearsal.script import Fault, Script
 from node.simulation.replay.sources import read_flow_config
@@ -81,6 +82,38 @@ def test_a_crash_liquidates_and_a_stalled_oracle_opens_nothing() -> None:
     require_sound(result)
     assert result.stats["liquidations"] > 0
     assert result.clients.refusals.get("MarkStale", 0) > 0
+
+
+@pytest.mark.lengthy
+def test_arbitrums_backlog_is_bounded_and_worked_off() -> None:
+    name, limit, seconds = "arbitrum-backlog-2023-12-15", 20, 40
+    scenario = scenario_of(name)
+    # The gate closes at fewer batches than wait, and the price falls, so that little shows both.
+    batches = msgspec.structs.replace(scenario.batches, backlog_batches_max=limit)
+    scenario = msgspec.structs.replace(scenario, batches=batches)
+    script = script_for(name, 0, seconds, 0.02)
+    falling = tuple(1.0 - 0.12 * step / seconds for step in range(1, seconds + 1))
+    price = script.price[:-seconds] + falling
+    script = msgspec.structs.replace(script, price=price, oracle_s=1.0)
+    result = play(scenario, script)
+    require_sound(result)
+    moments = result.moments
+    assert max(moment.in_flight for moment in moments) == scenario.l1.in_flight_max == 10
+    assert max(moment.in_pool for moment in moments) == 10
+    # Rounds and what reduces go on behind a closed gate.
+    most = limit + 4
+    full_bytes = full_batch_bytes(script, clients(), read_config(CONFIG).rules)
+    assert limit <= max(moment.unposted_batches for moment in moments) <= most
+    assert max(moment.unposted_bytes for moment in moments) <= most * full_bytes
+    closed = [moment for moment in moments if moment.gate is not None]
+    assert closed[-1].liquidations > closed[0].liquidations
+    stages = {stage["name"]: stage for stage in result.stats["stages"]}
+    for lane in ("lane_liquidation", "lane_reducing"):
+        assert stages[lane]["in"] == stages[lane]["out"] > 0
+        assert stages[lane]["refused"] == {}
+    for lane in ("lane_resting", "lane_taking"):
+        assert stages[lane]["refused"]["gate_l1_in_flight"] > 0
+    assert result.stats["batches"]["posted"] == result.stats["batches"]["sealed"]
 
 
 @pytest.mark.lengthy
