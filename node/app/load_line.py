@@ -13,6 +13,7 @@ import msgspec
 
 from node.adapters.http.framing import text_frame
 from node.app.load_parts import batch_line, mark_line, risk_line
+from node.app.long_commands import kind_lines
 from node.app.telemetry import Meters, runs_on
 from node.capacity.lines import (
     Chain,
@@ -129,6 +130,7 @@ class LoadWatch:
             rate_per_s=rate,
             stages=self._stages(reports, rate),
             lanes=tuple(_lane(report) for report in reports if lane_of(report.name)),
+            kinds=kind_lines(node),
             bottleneck=least,
             next_bottleneck=self._limits[1] if len(self._limits) > 1 else None,
             headroom=headroom(rate, None if least is None else least.limit_per_s),

@@ -29,6 +29,7 @@ from node.app.history import history_of
 from node.app.knee import KneeBoard
 from node.app.load_figures import register_load_figures
 from node.app.load_line import LoadWatch, push_load
+from node.app.long_commands import warn_of_long_commands
 from node.app.loop_lag import LoopLag
 from node.app.overload import (
     insight_of,
@@ -299,6 +300,7 @@ class Node:
 
     async def run(self) -> None:
         """Serve until ``stop``, then drain; raises what a station failed with."""
+        warn_of_long_commands(self.base.rules, self.config.sequencer.block_ms_max)
         try:
             await self.risk.start()
             await self._run()

@@ -111,7 +111,7 @@ class KindMeter:
     def __init__(self, clock_ns: Callable[[], int]) -> None:
         """Start at zero."""
         self._clock_ns = clock_ns
-        self._rows = [[0] * 5 for _ in Kind]
+        self._rows = [[0] * 6 for _ in Kind]
         self._rows_of_orders = tuple(self._rows[kind] for kind in _OF_ORDERS)
         # What has one item each counts it when it is asked for.
         self._row_of_type = {kind: self._rows[place] for kind, place in _KIND_OF_TYPE.items()}
@@ -140,10 +140,13 @@ class KindMeter:
         row = self._row_of_type.get(type(command))
         if row is None:
             row = self._count_orders(command, events)
-        # The places are those of ``KindCounters``: a name for each would cost a look-up each.
+        # The places are those of ``KindCounters``, and the longest: a name for each would cost a
+        # look-up each.
         row[0] += 1
         row[3] += spent_ns
         row[4] += spent_ns * spent_ns
+        if spent_ns > row[5]:
+            row[5] = spent_ns
 
     def _count_orders(self, command: Command, events: Sequence[Event]) -> list[int]:
         assert isinstance(command, PlaceOrders)
@@ -177,9 +180,16 @@ class KindMeter:
     def kinds(self) -> tuple[KindCounters, ...]:
         """Return what was counted of each kind, in the order of ``Kind``."""
         counted = []
-        for kind, (commands, items, fills, total_ns, square_ns2) in zip(
-            Kind, self._rows, strict=True
-        ):
+        for kind, row in zip(Kind, self._rows, strict=True):
+            commands, items, fills, total_ns, square_ns2, _ = row
             held = items if kind in _OF_ORDERS else commands
             counted.append(KindCounters(kind.word, commands, held, fills, total_ns, square_ns2))
         return tuple(counted)
+
+    def longest_ns(self) -> tuple[int, ...]:
+        """Return how long the longest command of each kind took, in the order of ``Kind``.
+
+        Since the start, 0 before the first; whatever else the machine did meanwhile is in it. It is
+        no counter: a window's is not to be had from two of them.
+        """
+        return tuple(row[5] for row in self._rows)

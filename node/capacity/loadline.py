@@ -156,6 +156,22 @@ class MarkLine(msgspec.Struct, frozen=True):
     buffer_ppm: dict[str, int] | None = None
 
 
+class KindLine(msgspec.Struct, frozen=True):
+    """What one command of a kind takes of the loop in the transition; measured since the start.
+
+    ``units`` are the orders, fills and the like that the rules let one command be at most,
+    ``worst_ms`` what so many take: ``mean_us`` and 2 us for each unit more than the mean command
+    had. ``longest_ms`` is the longest so far, what the machine did meanwhile included. Mean and
+    longest are null before the first.
+    """
+
+    kind: str
+    units: int
+    mean_us: float | None
+    longest_ms: float | None
+    worst_ms: float
+
+
 class LoadLine(msgspec.Struct, frozen=True):
     """The whole node at a glance.
 
@@ -170,6 +186,7 @@ class LoadLine(msgspec.Struct, frozen=True):
     rate_per_s: float
     stages: tuple[StageLine, ...]
     lanes: tuple[LaneLine, ...]
+    kinds: tuple[KindLine, ...]
     bottleneck: Limit | None
     next_bottleneck: Limit | None
     headroom: float | None

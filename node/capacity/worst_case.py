@@ -36,7 +36,12 @@ from typing import Final
 import msgspec
 
 from node.capacity.kinds import Kind
+from node.capacity.telemetry import KindCounters
 from node.types.rules import Rules
+
+UNIT_NS: Final = 2_000
+"""What a unit took where commands were as large as the rules let them be (docs/CAPACITY.md). The
+first units of a command take far longer, for what it costs by itself."""
 
 REHEARSED: Final = 2
 """What a fill-or-kill order makes of a step: it copies and crosses what it may then cross."""
@@ -47,6 +52,16 @@ CLEARINGS: Final = 8
 """How often an auction is cleared at most, each time without who could not bear his share."""
 DEAD: Final = 3
 """Of each side of the book before an auction, and of one when its arrivals rest: A at most."""
+
+_BOUNDS: Final = (
+    "items_per_action",
+    "fills_per_order",
+    "steps_per_action",
+    "open_orders_per_account",
+    "orders_per_auction",
+    "deleverage_steps",
+)
+"""The limits that a worst case is made of."""
 
 
 class WorstCase(msgspec.Struct, frozen=True):
@@ -117,3 +132,24 @@ def _orders(kind: Kind, items: int, rules: Rules) -> WorstCase:
         steps=min(REHEARSED * items * each, most),
         leaving=min(each, most) * limits.open_orders_per_account,
     )
+
+
+def worst_ns(units: int, counted: KindCounters) -> int:
+    """Return how long a command of ``units`` takes, by those of its kind that were ``counted``.
+
+    That is their mean, and ``UNIT_NS`` for each unit by which it is larger than their mean was;
+    without any, ``UNIT_NS`` for each. Rounded up, in integers.
+    """
+    if not counted.commands:
+        return units * UNIT_NS
+    more = max(units * counted.commands - counted.items - counted.fills, 0)
+    return -(-(counted.total_ns + more * UNIT_NS) // counted.commands)
+
+
+def rule_to_lower(kind: Kind, rules: Rules) -> str:
+    """Return the key of the rules whose half would leave the fewest units to ``kind``."""
+    halves = {"markets": msgspec.structs.replace(rules, markets=rules.markets[1::2])}
+    for name in _BOUNDS:
+        less = msgspec.structs.replace(rules.limits, **{name: getattr(rules.limits, name) // 2})
+        halves[f"limits.{name}"] = msgspec.structs.replace(rules, limits=less)
+    return min(halves, key=lambda key: worst_case(kind, halves[key]).units)

@@ -21,6 +21,7 @@ from node.capacity.loadline import (
     BatchLine,
     Delay,
     FeeLine,
+    KindLine,
     Knee,
     KneeRange,
     LaneLine,
@@ -70,7 +71,8 @@ def quiet() -> LoadLine:
     )
     lanes = tuple(LaneLine(name, 0, limit, None, {}) for name, limit in LANES)
     return LoadLine(
-        at_ms=START_MS, uptime_s=0.4, rate_per_s=0.0, stages=stages, lanes=lanes, bottleneck=None,
+        at_ms=START_MS, uptime_s=0.4, rate_per_s=0.0, stages=stages, lanes=lanes,
+        kinds=(KindLine("place", 20_201, None, None, 40.402),), bottleneck=None,
         next_bottleneck=None, headroom=None, knee=Knee(), fee=None, risk=None, batches=None,
         marks=None, gate=None, refusals={}, conserved=True,
     )  # fmt: skip
@@ -99,6 +101,7 @@ def busy(moment: float, load: float | None = None) -> LoadLine:
             )
             for index, (name, limit) in enumerate(LANES)
         ),
+        kinds=(KindLine("place", 20_201, 27.4, 1.9, 40.427),),
         bottleneck=Limit(
             "loop", KNEE_PER_S, "(1 - U0) / sum(v S) = (1 - 0.010) / 253.8 us"
         ),

@@ -10,10 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from node.capacity.loadline import Knee, KneeRange, LoadLine
 from node.capacity.telemetry import Telemetry
 from tests.architecture.test_compose import dashboards, unknown_metrics
-from tests.integration.daemon import Daemon, node_on_chain, until
+from tests.integration.daemon import Daemon, node_on_chain, swift, until
 from tests.integration.load import Load, load_on
 
 KNEE = Knee(KneeRange(p5=900.0, p50=1_000.0, p95=1_100.0), measured_per_s=990.0, at_ms=7)
+
+SHORT_BLOCKS = {"block_ms_max": 1.5}
+"""A hundred of them are shorter than the longest auction of the rules."""
 
 ON_THE_LOOP = {"ingress", "transition", "publisher", "risk"}
 
@@ -28,9 +31,13 @@ async def telemetry_of(daemon: Daemon) -> Telemetry:
 
 async def test_a_node_under_load_tells_its_line(tmp_path: Path) -> None:
     async with (
-        node_on_chain(tmp_path, "py-evm") as (daemon, _),
+        node_on_chain(tmp_path, "py-evm", swift(sequencer=SHORT_BLOCKS)) as (daemon, _),
         load_on(daemon.url, daemon.rpc) as load,
     ):
+        warned = daemon.logged("command_may_be_long")
+        assert [(said["kind"], said["lower"]) for said in warned] == [
+            ("uncross", "limits.orders_per_auction")
+        ]
         before = await telemetry_of(daemon)
         heard: list[dict[str, Any]] = []
         await load.session.subscribe("load", heard.append)
@@ -102,6 +109,12 @@ def check_line(line: LoadLine) -> None:
         assert (stage.backlog.bytes is not None) == known
         assert stage.backlog.items == 0 or stage.backlog.bytes != 0
     assert line.lanes[0].name == "system"
+    kinds = {kind.kind: kind for kind in line.kinds}
+    assert kinds["uncross"].units > kinds["place"].units > 1
+    assert kinds["uncross"].longest_ms is None
+    assert kinds["place"].mean_us is not None
+    assert kinds["place"].longest_ms is not None
+    assert 0 < kinds["place"].mean_us <= 1_000 * kinds["place"].longest_ms
     assert line.batches is not None
     assert line.batches.posted <= line.batches.sealed
     assert line.marks is not None

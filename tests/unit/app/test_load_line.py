@@ -9,6 +9,7 @@ import pytest
 
 from node.app import load_line
 from node.app.load_line import FRESH_NS, PUSH_S, SPAN_NS, LoadWatch, journal_of, push_load
+from node.capacity.kinds import KindMeter
 from node.capacity.loadline import Knee, LoadLine, StageLine
 from node.capacity.registry import Capacity
 from node.capacity.telemetry import (
@@ -21,6 +22,7 @@ from node.capacity.telemetry import (
 )
 from node.settlement.sealed import Pressure
 from node.types.hold_up import HoldUp
+from tests.examples import RULES
 from tests.unit.app.hand_clock import HandClock
 from tests.unit.planner.telemetry_examples import EMPTY
 
@@ -107,11 +109,12 @@ class Port:
                     commands_max=5_000, data_bytes_max=100_000, gas_max=8_000_000
                 ),
             ),
-            base=SimpleNamespace(clock=self.clock),
+            base=SimpleNamespace(clock=self.clock, rules=RULES),
             capacity=Capacity(started_ns=0),
             sequencer=SimpleNamespace(block_work=100, gate=None),
             ingress=SimpleNamespace(stage=SimpleNamespace(refused={})),
             knee=SimpleNamespace(read=Knee),
+            meters=SimpleNamespace(kinds=KindMeter(self.clock.now_ns)),
             price=self.price,
             settlement=self.settlement,
         )

@@ -124,6 +124,16 @@ def test_fills_are_those_of_the_transition(makers: int) -> None:
     assert meter.kinds()[Kind.PLACE].fills == makers
 
 
+def test_the_longest_command_of_each_kind_is_remembered() -> None:
+    meter = KindMeter(iter((0, 5, 100, 190, 300, 307)).__next__)
+    for _ in range(3):
+        meter.begin()
+        meter.ran(SettleFunding(), REFUSED)
+    longest = dict(zip(Kind, meter.longest_ns(), strict=True))
+    assert longest.pop(Kind.FUNDING) == 90
+    assert set(longest.values()) == {0}
+
+
 def test_items_are_orders_and_cancels() -> None:
     meter = KindMeter(Ticking())
     meter.begin()

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from node.capacity.kinds import Kind
-from node.capacity.worst_case import CLEARINGS, worst_case
+from node.capacity.telemetry import KindCounters
+from node.capacity.worst_case import CLEARINGS, UNIT_NS, rule_to_lower, worst_case, worst_ns
 from node.transition.auction import ROUNDS
 from node.types.rules import Limits
 from tests.examples import RULES
@@ -59,3 +60,36 @@ def test_fewer_steps_make_every_kind_of_order_cheaper() -> None:
     assert worst_case(Kind.PLACE, narrow).units < worst_case(Kind.PLACE, SMALL).units
     assert worst_case(Kind.BULK, narrow).units < worst_case(Kind.BULK, SMALL).units
     assert worst_case(Kind.LIQUIDATE, narrow) == worst_case(Kind.LIQUIDATE, SMALL)
+
+
+def test_what_was_measured_counts_for_the_units_that_it_had() -> None:
+    """Four commands of 80 us, of two orders and one fill each: 97 units more make 100."""
+    counted = KindCounters("bulk", 4, 8, 4, 320_000, 0)
+    assert worst_ns(100, counted) == 80_000 + 97 * UNIT_NS
+    # They were larger than the bound of their kind tells: the mean is all there is to say.
+    assert worst_ns(2, counted) == 80_000
+    assert worst_ns(2, KindCounters("bulk", 3, 6, 0, 100_000, 0)) == 33_334
+    assert worst_ns(100, KindCounters("bulk", 0, 0, 0, 0, 0)) == 100 * UNIT_NS
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "key"),
+    [
+        (Kind.UNCROSS, {}, "limits.orders_per_auction"),
+        (Kind.CANCEL_ALL, {}, "limits.open_orders_per_account"),
+        (Kind.CANCEL, {}, "limits.items_per_action"),
+        (Kind.PLACE, {}, "limits.fills_per_order"),
+        (
+            Kind.BULK,
+            {"fills_per_order": 30, "open_orders_per_account": 1},
+            "limits.steps_per_action",
+        ),
+        (Kind.LIQUIDATE, {"deleverage_steps": 1_000}, "limits.deleverage_steps"),
+        (Kind.FUNDING, {}, "markets"),
+    ],
+)
+def test_the_rule_to_lower_is_the_one_that_counts_most(
+    kind: Kind, limits: dict[str, int], key: str
+) -> None:
+    rules = msgspec.structs.replace(SMALL, limits=msgspec.structs.replace(LIMITS, **limits))
+    assert rule_to_lower(kind, rules) == key
