@@ -192,6 +192,7 @@ class Node:
             base.clock,
             self._on_backlog,
             base.position.next_sequence,
+            config.settlement.in_flight_max,
         )
         # Their data stay on the disk: an outage may have left hundreds of megabytes.
         for batch in base.batches.read():

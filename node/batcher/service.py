@@ -36,7 +36,7 @@ class BatcherService:
     ``causes`` counts sealed batches by what sealed them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - its neighbours, and the bounds of two of them
         self,
         config: BatcherConfig,
         root_interval: int,
@@ -46,10 +46,12 @@ class BatcherService:
         clock: Clock,
         on_backlog: Callable[[bool], None],
         next_sequence: Sequence,
+        posted_at_once: int,
     ) -> None:
         """Go on with command ``next_sequence``, which ``sealer`` expects next.
 
-        ``on_backlog`` is told each time that the backlog becomes full, or is no longer.
+        ``on_backlog`` is told each time that the backlog becomes full, or is no longer. Settlement
+        has ``posted_at_once`` batches on their way at most.
         """
         self._config = config
         self._policy = SealPolicy(config, root_interval)
@@ -59,6 +61,7 @@ class BatcherService:
         self._batches = batches
         self._clock = clock
         self._on_backlog = on_backlog
+        self._posted_at_once = posted_at_once
         self._closed: deque[Candidate] = deque()
         self._opened = asyncio.Event()
         self._work = asyncio.Event()
@@ -149,8 +152,8 @@ class BatcherService:
     async def _watch_age(self) -> None:
         while True:
             await self._opened.wait()
-            # Behind a full backlog nothing is posted sooner for being sealed young, and a trickle
-            # of small batches would use up the number that settlement may hold within hours.
+            # Behind as many as are on their way at once nothing is posted sooner for being sealed
+            # young, and on a slow chain a trickle of small batches would fill the backlog.
             await self._flowing.wait()
             wait_ns = self._builder.wait_ns(self._clock.now_ns())
             if wait_ns is None:
@@ -209,11 +212,12 @@ class BatcherService:
             self._room.set()
 
     def _tell_backlog(self) -> None:
+        # One more, so that the next is ready when a place is free.
+        if self.backlog.full or self.backlog.batches > self._posted_at_once:
+            self._flowing.clear()
+        else:
+            self._flowing.set()
         if self.backlog.full != self._backlog_told:
             self._backlog_told = self.backlog.full
-            if self.backlog.full:
-                self._flowing.clear()
-            else:
-                self._flowing.set()
             _log.warning("backlog", full=self.backlog.full, batches=self.backlog.batches)
             self._on_backlog(self.backlog.full)

@@ -48,7 +48,7 @@ def conclude(scenario: Scenario, drawn: Drawn) -> Answer:
         liquidations=_liquidations(scenario, columns),
         chain=_chain(scenario, drawn),
         series=_series(scenario, columns),
-        notes=notes_of(scenario, drawn.pipeline),
+        notes=notes_of(drawn.pipeline),
     )
 
 
@@ -83,23 +83,12 @@ def _settled_per_s(batch: BatchOnChain, in_flight: int, block_s: float, inclusio
     return settlement_limit_per_s(batch, in_flight, block_s, block_s / inclusion)
 
 
-def notes_of(scenario: Scenario, pipeline: Pipeline) -> list[str]:
+def notes_of(pipeline: Pipeline) -> list[str]:
     """Return what a person should know about the scenario itself."""
-    chain, settlement = scenario.l1, pipeline.settlement
-    found = []
-    if not settlement.batch.per_block():
-        found.append(
-            "no batch fits the node's part of an L1 block: raise l1.block_gas or l1.block_share, "
-            "or lower batches.data_bytes_max"
-        )
-    posted_s = scenario.batches.age_s * chain.in_flight_max
-    if posted_s < settlement.confirmation_s:
-        found.append(
-            f"batches close at {scenario.batches.age_s:g} s and {chain.in_flight_max} are in flight"
-            f" for {settlement.confirmation_s:.3g} s each: L1 takes {posted_s:g} s of flow in that"
-            " time, so any rate that does not fill them piles up"
-        )
-    return found
+    if pipeline.settlement.batch.per_block():
+        return []
+    why = "no batch fits the node's part of an L1 block"
+    return [f"{why}: raise l1.block_gas or l1.block_share, or lower batches.data_bytes_max"]
 
 
 def _lanes(drawn: Drawn) -> list[LaneAnswer]:
@@ -180,7 +169,7 @@ def _chain(scenario: Scenario, drawn: Drawn) -> ChainAnswer:
         unposted_peak_bytes=band(columns["unposted_peak"] * mean_bytes(scenario)),
         unposted_end=band(columns["unposted_end"]),
         gate_closed_s=band(columns["gate_closed_s"]),
-        gate_closes_at=float(drawn.course.gate.items.min()),
+        gate_closes_at=drawn.course.gate_items,
         in_flight_peak=int(columns["in_flight_peak"].max()),
         in_flight_max=scenario.l1.in_flight_max,
         finality_p50_s=band(columns["finality_p50_s"]),

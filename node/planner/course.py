@@ -3,6 +3,8 @@
 All of it is known beforehand; chance (reorgs, inclusion, prices) is drawn elsewhere.
 """
 
+import math
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -24,17 +26,10 @@ class Sky(msgspec.Struct, frozen=True):
     running: Flags
     """Whether there are blocks at all."""
     gas_price_gwei: Vector
-    batch_items: Vector
-    """What a batch holds when it closes: the limits', or less where age closes it first."""
+    batch_items: float
+    """What a full batch holds: what is behind others fills it, and age closes only the first."""
     reorg_per_block: float = 0.0
     reorg_blocks: int = 1
-
-
-class Gate(msgspec.Struct, frozen=True):
-    """At how much unposted work new risk is refused; it opens again at half of it."""
-
-    items: Vector
-    """The smaller of what so many batches hold and what so many bytes make, at each step."""
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -44,7 +39,9 @@ class Course(msgspec.Struct, frozen=True):
     rate: Vector
     """Factor on the flow."""
     sky: Sky
-    gate: Gate
+    gate_items: float
+    """At how much unposted work new risk is refused; it opens again at half of it. The smaller of
+    what so many batches hold and what so many bytes make."""
     stale: Vector
     """Share of the step in which the mark is too old to open anything."""
     rounds: Flags
@@ -65,10 +62,10 @@ def ordinary(pipeline: Pipeline, steps: int, step_s: float) -> Course:
         room=ones * settlement.batch.per_block(),
         running=np.ones(steps, dtype=np.bool_),
         gas_price_gwei=np.zeros(steps),
-        batch_items=ones * settlement.batch.items,
+        batch_items=settlement.batch.items,
     )
     always = np.ones(steps, dtype=np.bool_)
-    return Course(step_s, ones, sky, Gate(ones * np.inf), np.zeros(steps), always)
+    return Course(step_s, ones, sky, math.inf, np.zeros(steps), always)
 
 
 def course_of(scenario: Scenario, pipeline: Pipeline) -> Course:
@@ -78,16 +75,13 @@ def course_of(scenario: Scenario, pipeline: Pipeline) -> Course:
     batch, batches = pipeline.settlement.batch, scenario.batches
     per_item = batch.bytes / batch.items
     rate = values_at(scenario.flow.path, times, 1.0)
-    aged = scenario.flow.rate_per_s * rate * batches.age_s
-    batch_items = np.clip(aged, 1.0, batch.items)
-    items = np.minimum(
-        batches.backlog_batches_max * batch_items, batches.backlog_bytes_max / per_item
-    )
     return Course(
         step_s=step_s,
         rate=rate,
-        sky=_sky(scenario.l1, pipeline, times, batch_items),
-        gate=Gate(items),
+        sky=_sky(scenario.l1, pipeline, times),
+        gate_items=min(
+            batches.backlog_batches_max * batch.items, batches.backlog_bytes_max / per_item
+        ),
         stale=stale_share(scenario, times),
         rounds=_rounds(scenario, times),
         unposted_at_start=float(scenario.l1.unposted_at_start),
@@ -137,7 +131,7 @@ def _rounds(scenario: Scenario, times_s: Vector) -> Flags:
     return (after > before) & ~within(oracle.stalls, times_s)
 
 
-def _sky(chain: Chain, pipeline: Pipeline, times_s: Vector, batch_items: Vector) -> Sky:
+def _sky(chain: Chain, pipeline: Pipeline, times_s: Vector) -> Sky:
     inclusion = np.full(times_s.size, chain.inclusion)
     share = np.ones(times_s.size)
     price = np.full(times_s.size, chain.gas_price_gwei)
@@ -160,7 +154,7 @@ def _sky(chain: Chain, pipeline: Pipeline, times_s: Vector, batch_items: Vector)
         room=room,
         running=running,
         gas_price_gwei=price,
-        batch_items=batch_items,
+        batch_items=batch.items,
         reorg_per_block=min(chain.reorgs_per_hour * chain.block_s / 3_600, 1.0),
         reorg_blocks=chain.reorg_blocks,
     )

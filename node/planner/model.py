@@ -71,7 +71,7 @@ def pipeline_of(
         settlement=settlement_of(scenario),
         arrivals=_arrivals(scenario),
         shared=shared,
-        unsure=MODEL_ERROR,
+        unsure=MODEL_ERROR if costs.cores else 0.0,
     )
 
 

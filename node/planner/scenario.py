@@ -78,8 +78,8 @@ class Service(msgspec.Struct, frozen=True):
     gives no time, and the arrivals of a tape wherever ``Flow`` gives no rate or no bursts."""
     workers: int = 1
     cores: int | None = None
-    """Of the machine that loop, workers, replica and chain share. 0: each has one to itself. None:
-    as calibrated, or ``CORES``."""
+    """Of the machine that loop, workers, replica and chain share. 0: each has one to itself, of one
+    speed. None: as calibrated, or ``CORES``."""
     idle_ms: float | None = None
     """What the loop takes of each second however little comes. None: as calibrated, or
     ``IDLE_MS``."""
@@ -117,7 +117,8 @@ class Batches(msgspec.Struct, frozen=True):
     data_bytes_max: int = 100_000
     gas_max: int = 8_000_000
     age_s: float = 12.0
-    """A batch closes when its oldest command is so old, full or not."""
+    """A batch closes when its oldest command is so old, full or not, unless as many are on their
+    way as may be. Rehearsals play it; in a forecast batches close when L1 makes a block."""
     backlog_batches_max: int = 64
     backlog_bytes_max: int = 8_000_000
 

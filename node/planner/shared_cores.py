@@ -38,7 +38,7 @@ class SharedCores(msgspec.Struct, frozen=True):
     """What a flow takes of one machine: processor seconds each second, and for each action."""
 
     cores: int
-    """0: not known; every process has one to itself."""
+    """0: every process has one to itself, and none that is shared moves."""
     own: float
     """Of the loop, by commands of the node's own: oracle rounds."""
     idle: float
@@ -55,7 +55,10 @@ class SharedCores(msgspec.Struct, frozen=True):
 
     @property
     def loop_per_s(self) -> float:
-        """Return the rate at which the loop is full."""
+        """Return the rate at which the loop is full; ∞ where nothing takes time there."""
+        if not self.cores:
+            free = max(1 - self.own - self.idle, 0.0)
+            return free / self.each_s if self.each_s else math.inf
         loop = (self.own + self.idle, self.each_s)
         return loop_limit(loop, (self.others, self.others_each_s), self.cores, self.patience_s)
 

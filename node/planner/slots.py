@@ -55,7 +55,7 @@ class Slots:
         behind = np.concatenate([sizes, np.zeros_like(sizes)], axis=1)
         sizes = np.take_along_axis(behind, places + taken[:, None], axis=1)
         held -= taken
-        batch = self._sky.batch_items[step]
+        batch = self._sky.batch_items
         left = self.unposted[due, None] - (places - held[:, None]) * batch
         sealed = np.where(places >= held[:, None], np.clip(left, 0, batch), 0)
         self.unposted[due] = np.maximum(self.unposted[due] - sealed.sum(axis=1), 0)

@@ -190,7 +190,7 @@ class Door:
         self._adds_risk = np.array([name in RISK_ADDING for name in lanes], dtype=np.float64)
         self._to_lane = lane_matrix(pipeline)
         self._course = course
-        self.closed = np.full(runs, course.unposted_at_start >= course.gate.items[0])
+        self.closed = np.full(runs, course.unposted_at_start >= course.gate_items)
         self.gated = np.zeros((runs, len(pipeline.lanes)))
         self.stale = np.zeros((runs, len(pipeline.lanes)))
 
@@ -203,9 +203,9 @@ class Door:
         admitted: Vector = counts - gated - stale
         return admitted
 
-    def judge(self, step: int, unposted: Vector) -> None:
+    def judge(self, unposted: Vector) -> None:
         """Close at the limit, open at half of it."""
-        limit = self._course.gate.items[step]
+        limit = self._course.gate_items
         self.closed = np.where(self.closed, unposted > limit / 2, unposted >= limit)
 
 
@@ -260,7 +260,7 @@ def run_hours(
         slots.unposted += durable
         track.peak(slots)
         slots.advance(step, (step + 1) * step_s, random)
-        door.judge(step, slots.outstanding)
+        door.judge(slots.outstanding)
         track.note(step, durable, slots, door)
     return track.hours(slots, door)
 

@@ -54,6 +54,7 @@ class Run:
             SystemClock(),
             lambda _full: None,
             position.next_sequence,
+            posted_at_once=4,
         )
         rest = [block for block in journal if block.first_sequence >= position.next_sequence]
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:

@@ -33,7 +33,7 @@ CLOSED_BY_OUTAGE = "gate closed: l1_outage"
 CLOSED_BY_FULL_POOL = "gate closed: l1_in_flight"
 BATCHES_WAIT = "batches wait too long for L1"
 
-SMALL_BACKLOG = swift(batcher={"age_ms_max": 100, "backlog_batches_max": 8})
+SMALL_BACKLOG = swift(batcher={"age_ms_max": 100, "commands_max": 100, "backlog_batches_max": 8})
 
 
 async def require_every_batch_once(daemon: Daemon, load: Load, rpc: str) -> dict[str, Any]:

@@ -27,7 +27,15 @@ LOOP = Scenario(
     name="loop",
     about="Poisson arrivals at one server with lanes",
     extent=Extent(horizon_s=300.0, runs=24, stretch_events=8_000, knee_runs=8, knee_s=60.0, seed=3),
-    service=Service(workers=64, commit_us=0.0, record_us=0.0, round_us=0.0, scan_us_per_1000=0.0),
+    service=Service(
+        workers=64,
+        cores=0,
+        idle_ms=0.0,
+        commit_us=0.0,
+        record_us=0.0,
+        round_us=0.0,
+        scan_us_per_1000=0.0,
+    ),
     l1=Chain(block_s=1.0, block_gas=1e12, in_flight_max=500, inclusion=1.0, finality_blocks=8),
     batches=Batches(data_bytes_max=10_000_000, gas_max=1 << 24, commands_max=200_000),
     market=MarketPath(path="constant"),
@@ -107,15 +115,19 @@ def test_more_accounts_cost_the_loop_and_a_slower_oracle_spares_it() -> None:
     assert pipeline_of(slow).limits_per_s()["loop"] > limits[0]
 
 
-def test_batches_that_close_too_young_are_noted() -> None:
-    young = Scenario(name="a", about="b", batches=Batches(age_s=1.0), l1=Chain(in_flight_max=4))
-    assert len(notes_of(young, pipeline_of(young))) == 1
-    tight = msgspec.structs.replace(young, l1=Chain(block_gas=1e5))
-    assert "no batch fits" in notes_of(tight, pipeline_of(tight))[0]
+def test_batches_that_fit_no_block_are_noted() -> None:
+    tight = Scenario(name="a", about="b", l1=Chain(block_gas=1e5))
+    assert "no batch fits" in notes_of(pipeline_of(tight))[0]
     assert pipeline_of(tight).limit().per_s == 0
     calm = Scenario(name="a", about="b")
-    assert notes_of(calm, pipeline_of(calm)) == []
-    assert with_laws(calm, None) == calm
+    assert notes_of(pipeline_of(calm)) == []
+
+
+def test_what_is_written_in_changes_nothing() -> None:
+    calm = Scenario(name="a", about="b")
+    told = with_laws(calm, None)
+    assert pipeline_of(told).limits_per_s() == pytest.approx(pipeline_of(calm).limits_per_s())
+    assert with_laws(told, None).service == told.service
 
 
 def test_quantiles_are_weighted_and_by_run() -> None:

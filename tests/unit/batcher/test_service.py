@@ -68,7 +68,9 @@ class ExampleSealer:
 class Surroundings:
     """A service between two mailboxes."""
 
-    def __init__(self, *, room: int = 100, next_sequence: int = 1, **keys: int) -> None:
+    def __init__(
+        self, *, room: int = 100, next_sequence: int = 1, posted_at_once: int = 100, **keys: int
+    ) -> None:
         self.sealer = ExampleSealer()
         self.inbox: Mailbox[DurableBlock] = Mailbox(BoundedQueue("blocks", 1_000))
         self.outbox: Mailbox[Batch] = Mailbox(BoundedQueue("batches", room))
@@ -84,6 +86,7 @@ class Surroundings:
             self.clock,
             self.told.append,
             Sequence(next_sequence),
+            posted_at_once,
         )
 
     def offer(self, some: Iterable[Block]) -> None:
@@ -188,6 +191,30 @@ async def test_behind_a_full_backlog_a_batch_fills_instead_of_ageing() -> None:
         around.service.posted(first.header.index)
         (second,) = await around.batches(1)
         assert (list(second.data), second.cause) == ([2, 3, 4, 5], "age")
+
+
+async def test_behind_as_many_as_are_on_their_way_at_once_a_batch_fills_too() -> None:
+    around = Surroundings(age_ms_max=5, posted_at_once=2)
+    async with around.running():
+        for place in (1, 2, 3):
+            around.offer(blocks(1, first=place))
+            (batch,) = await around.batches(1)
+            assert (list(batch.data), batch.cause) == ([place], "age")
+        for place in (4, 5):
+            around.offer(blocks(1, first=place))
+            await asyncio.sleep(0.01)
+        assert around.sealed() == []
+        around.service.posted(0)
+        (batch,) = await around.batches(1)
+        assert (list(batch.data), batch.cause) == ([4, 5], "age")
+    assert around.told == []
+
+
+async def test_a_full_batch_waits_for_nobody() -> None:
+    around = Surroundings(commands_max=4, posted_at_once=1)
+    async with around.running():
+        around.offer(blocks(5))
+        assert numbers(await around.batches(5)) == [[1], [2], [3], [4], [5]]
 
 
 async def test_a_flush_seals_what_is_there() -> None:

@@ -1,12 +1,15 @@
 """What happens to a scenario's hours: windows, phases, blocks after outages, and one draw of it."""
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
 
 from node.planner.course import BlockClock, Course, course_of, ordinary, values_at, within
-from node.planner.model import pipeline_of
+from node.planner.model import mean_bytes, pipeline_of
 from node.planner.scenario import (
+    Batches,
     Chain,
     Extent,
     Flow,
@@ -70,10 +73,13 @@ def test_a_phase_changes_l1_for_as_long_as_it_lasts() -> None:
     assert sky.gas_price_gwei[150] == 50
 
 
-def test_age_closes_batches_of_a_slow_flow() -> None:
+def test_the_gate_closes_at_so_many_full_batches_or_bytes_however_slow_the_flow() -> None:
     course = course_with(flow=Flow(rate_per_s=10.0))
-    assert course.sky.batch_items[0] == 120
-    assert course.gate.items[0] == 64 * 120
+    each = mean_bytes(TEN_MINUTES)
+    assert course.sky.batch_items == pytest.approx(100_000 / each)
+    assert course.gate_items == pytest.approx(64 * 100_000 / each)
+    narrow = course_with(batches=Batches(backlog_bytes_max=1_000_000))
+    assert narrow.gate_items == pytest.approx(1_000_000 / each)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,7 @@ def test_an_ordinary_course_is_uneventful() -> None:
     course = ordinary(pipeline_of(TEN_MINUTES), 5, 1.0)
     assert (course.rate == 1).all()
     assert course.sky.running.all()
-    assert np.isinf(course.gate.items).all()
+    assert math.isinf(course.gate_items)
 
 
 def test_a_timeline_tells_what_a_node_would_meet() -> None:
