@@ -1,4 +1,4 @@
-"""Whether a refused action is sent again, how often, and after which pause.
+"""Whether a refused action is sent again, how often, after which pause; so for connections.
 
 Only the very same signed action is ever sent again: its nonce lets it happen once, so a retry can
 come too late but never twice.
@@ -15,6 +15,10 @@ from node.types.errors import (
     Shed,
     ShuttingDown,
 )
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+"""The pause after the first lost connection, and the longest, chance apart."""
 
 _DOUBLINGS_MAX = 32
 _PASSES = (GateClosed, Overloaded, RateLimited, Shed, ShuttingDown)
@@ -57,6 +61,16 @@ NEVER = RetryPolicy(attempts=1)
 """Every refusal goes to the caller."""
 
 PATIENT = RetryPolicy()
+
+
+def reconnect_pause_s(lost: int, chance: float) -> float:
+    """Return how long to wait after the ``lost``-th connection in a row (from 1) that failed.
+
+    Up to its whole length is added by ``chance`` (0 … 1): a server that restarts would otherwise
+    meet all its clients at once, again and again.
+    """
+    doubled = FIRST_PAUSE_S * 2.0 ** min(lost - 1, _DOUBLINGS_MAX)
+    return min(doubled, LONGEST_PAUSE_S) * (1 + chance)
 
 
 def passes(error: PlimsollError) -> bool:

@@ -29,33 +29,20 @@ from node.client.nonces import Nonces
 from node.client.receipts import receipt_from_body
 from node.client.requests import Requests
 from node.client.rest_calls import call
+from node.client.retry import reconnect_pause_s
 from node.client.subscription import Ended, Handler, Message, Subscription
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing
-from node.codec.json_actions import action_to_json
+from node.codec.json_actions import action_to_json, preview_to_json
 from node.codec.receipts import verify_receipt
 from node.types.blocks import Domain
-from node.types.commands import SignedAction
+from node.types.commands import NewOrder, SignedAction
 from node.types.errors import FeeAboveMax, IntegrityError, PlimsollError, Unavailable, WrongChain
 from node.types.ids import Address, hex_from_address
 from node.types.rules import Rules
 from node.types.units import MONEY_DECIMALS, Money, units_from_decimal
 
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 5.0
-_DOUBLINGS_MAX = 10
-
 _log = structlog.get_logger(__name__)
-
-
-def reconnect_pause_s(lost: int, chance: float) -> float:
-    """Return how long to wait after the ``lost``-th connection in a row (from 1) that failed.
-
-    Up to its whole length is added by ``chance`` (0 … 1): a server that restarts would otherwise
-    meet all its clients at once, again and again.
-    """
-    doubled = FIRST_PAUSE_S * 2.0 ** min(lost - 1, _DOUBLINGS_MAX)
-    return min(doubled, LONGEST_PAUSE_S) * (1 + chance)
 
 
 class Session:
@@ -123,6 +110,15 @@ class Session:
     async def post(self, path: str, body: Message) -> Message:
         """Return the answer to ``POST path``. Raises the server's error or ``ConnectionLost``."""
         return await call(self._http, self._url, path, body)
+
+    async def preview(
+        self, account: Address, order: NewOrder, *, max_fee: Money | None = None
+    ) -> Message:
+        """Return what ``order`` of ``account`` would come to now; nothing is signed or placed.
+
+        It pays ``max_fee`` at most for a unit of work (None: what that costs). Raises as ``post``.
+        """
+        return await self.post("/preview", preview_to_json(account, order, max_fee, self.rules))
 
     async def send(self, action: SignedAction, *, deadline_ms: int | None = None) -> Message:
         """Send a signed action and return its result. Raises what the server refused it with.

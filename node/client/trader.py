@@ -187,6 +187,10 @@ class Trader:
         )
         return await self._send_new(action, deadline_ms, retry)
 
+    async def preview(self, order: NewOrder, *, max_fee: Money | None = None) -> Message:
+        """Return what ``order`` would come to now, as ``Session.preview`` does."""
+        return await self.session.preview(self.wallet.account, order, max_fee=max_fee)
+
     async def cancel_all(
         self, market: MarketId = EVERY_MARKET, *, retry: RetryPolicy | None = None
     ) -> Message:

@@ -263,6 +263,16 @@ def action_to_json(action: SignedAction, rules: Rules) -> dict[str, Any]:
     return {**head, **_fields(action, rules), "signature": "0x" + signature.hex()}
 
 
+def preview_to_json(
+    account: Address, order: NewOrder, max_fee: Money | None, rules: Rules
+) -> dict[str, Any]:
+    """Return the body that asks what ``order`` would come to. Raises ``UnknownMarket``."""
+    body = {"account": hex_from_address(account), "order": order_to_json(order, rules)}
+    if max_fee is not None:
+        body["max_fee"] = decimal_from_units(max_fee, MONEY_DECIMALS)
+    return body
+
+
 def _fields(action: SignedAction, rules: Rules) -> dict[str, Any]:
     match action:
         case PlaceOrders():

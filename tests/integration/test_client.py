@@ -42,6 +42,21 @@ async def test_an_order_is_placed_and_its_book_followed() -> None:
         assert book.bids() == []
 
 
+async def test_a_preview_tells_what_the_same_order_then_does_and_places_nothing() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        seller = await Trader.open(session, BOB.key, now_ms=lambda: START_MS)
+        trader = await Trader.open(session, ALICE.key, now_ms=lambda: START_MS)
+        await seller.place((msgspec.structs.replace(ORDER, side=Side.SELL, size=60),))
+        before = node.state.sequence
+        told = await trader.preview(ORDER, max_fee=Money(0))
+        assert told == await session.preview(ALICE.address, ORDER)
+        assert node.state.sequence == before
+        [done] = (await trader.place((ORDER,)))["results"]
+        assert (told["result"], told["error"]) == (done, None)
+        cannot = await trader.preview(msgspec.structs.replace(ORDER, price=900_000))
+        assert cannot["error"]["name"] == "PriceOutsideBand"
+
+
 async def test_the_next_nonce_is_above_all_that_were_used() -> None:
     async with running_node() as node, connect(node.url) as session:
         assert await session.next_nonce(MALLORY.address) == 1

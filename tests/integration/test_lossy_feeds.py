@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from node.adapters.http.config import HttpConfig
-from node.client import channels
+from node.client import channels, retry
 from node.client import session as client
 from node.client.errors import ConnectionLost
 from node.client.fills import Fills
@@ -286,8 +286,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Subscription, "start_over", start_over)
     for module in (client, channels):
         monkeypatch.setattr(module, "ANSWER_S", 0.2)
-    monkeypatch.setattr(client, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(client, "LONGEST_PAUSE_S", 0.1)
+    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 0.1)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

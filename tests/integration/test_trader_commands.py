@@ -68,6 +68,18 @@ async def test_an_order_is_placed_shown_and_cancelled_by_its_own_number(exchange
     assert "no open orders" in (await ask(exchange, "orders")).output
 
 
+async def test_a_preview_sends_nothing_and_says_what_would_be(exchange: Daemon) -> None:
+    order = ("order", "ETH-PERP", "buy", "1", "2900", "--preview")
+    told = answer(await ask(exchange, *order, "--json"))
+    assert (told["result"]["status"], told["result"]["remaining"]) == ("resting", "1")
+    shown = (await ask(exchange, *order)).output
+    assert "nothing was sent" in shown
+    assert re.search("reserved for it +│ [1-9]", shown)
+    refused = await ask(exchange, *order, "--stop", "1", code=REFUSED)
+    assert "1217 TriggerInvalid" in refused.output
+    assert "no open orders" in (await ask(exchange, "orders")).output
+
+
 async def test_market_orders_make_a_position_that_is_shown_and_reduced(exchange: Daemon) -> None:
     maker, taker = ("--key", "dev:2"), ("--key", "dev:1")
     await ask(exchange, "order", "ETH-PERP", "sell", "2", ETH_PRICE // 100, *maker)

@@ -1,11 +1,15 @@
 """What can be said of an order on the command line: the words, and the options that take them."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from node.ingress.envelope import DEADLINE_MS_MAX
 from node.types.units import UINT64_MAX
+
+EXPIRES_S_MAX: Final = 366 * 24 * 3_600
+"""The longest that any exchange's rules let an action be good for."""
 
 
 class SideName(StrEnum):
@@ -64,4 +68,14 @@ GroupOption = Annotated[
 MaxFeeOption = Annotated[
     str | None,
     typer.Option(help="The most to pay for a unit of work; default: what it can reach in 5 s."),
+]
+ExpiresOption = Annotated[
+    int, typer.Option(min=1, max=EXPIRES_S_MAX, help="Seconds until the signed order is void.")
+]
+DeadlineOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=DEADLINE_MS_MAX, help="Drop it if it is not begun in so many ms."),
+]
+PreviewOption = Annotated[
+    bool, typer.Option("--preview", help="Show what it would come to, and send nothing.")
 ]

@@ -27,9 +27,12 @@ from node.app.cli.options import (
     read_key,
 )
 from node.app.cli.order_options import (
+    DeadlineOption,
+    ExpiresOption,
     GoodTillOption,
     GroupOption,
     MaxFeeOption,
+    PreviewOption,
     SelfTradeName,
     SelfTradeOption,
     SideName,
@@ -39,12 +42,11 @@ from node.app.cli.order_options import (
     TypeName,
     TypeOption,
 )
-from node.app.cli.trade_tables import cancelled_line, results_table
+from node.app.cli.trade_tables import cancelled_line, preview_table, results_table
 from node.client.marks import follow_marks, worst_price
 from node.client.retry import PATIENT
 from node.client.session import Session, connect
 from node.client.trader import Trader, wall_clock_ms
-from node.ingress.envelope import DEADLINE_MS_MAX
 from node.types.commands import CancelOrder, NewOrder, OrderType, SelfTrade, Side, Trigger
 from node.types.errors import ConfigInvalid, MarkStale
 from node.types.ids import EVERY_MARKET, ClientOrderId, MarketId, OrderId
@@ -52,9 +54,6 @@ from node.types.rules import MarketRules
 from node.types.units import UINT64_MAX, Lots, Millis, Ticks
 
 EXPIRES_S: Final = 60
-EXPIRES_S_MAX: Final = 366 * 24 * 3_600
-"""The longest that any exchange's rules let an action be good for."""
-
 
 _TYPES: Final = dict(zip(TypeName, OrderType, strict=True))
 
@@ -107,22 +106,18 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     take_profit: TakeProfitOption = None,
     group: GroupOption = 0,
     max_fee: MaxFeeOption = None,
-    expires_s: Annotated[
-        int, typer.Option(min=1, max=EXPIRES_S_MAX, help="Seconds until the signed order is void.")
-    ] = EXPIRES_S,
-    deadline_ms: Annotated[
-        int | None,
-        typer.Option(min=1, max=DEADLINE_MS_MAX, help="Drop it if it is not begun in so many ms."),
-    ] = None,
+    expires_s: ExpiresOption = EXPIRES_S,
+    deadline_ms: DeadlineOption = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Send it again while the node is overloaded.")
     ] = False,
+    preview: PreviewOption = False,
     account: AccountOption = "",
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
     json: JsonOption = False,
 ) -> None:
-    """Place an order, and tell what became of it once it is durable.
+    """Place an order, and tell what became of it once it is durable; or preview what it would be.
 
     Example: plimsoll order BTC-PERP buy 0.01 60000
 
@@ -144,8 +139,8 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     if stop is not None and take_profit is not None:
         fault = "stop: an order waits for one price; two orders of one --group are a pair"
         raise ConfigInvalid(faults=(fault,))
-    result = asyncio.run(_order(wish, read_key(key), account, node))
-    tell_results(result, as_json=json)
+    result = asyncio.run(_order(wish, read_key(key), account, node, preview=preview))
+    (_tell_preview if preview else tell_results)(result, as_json=json)
 
 
 def cancel(
@@ -193,7 +188,10 @@ def cancel(
         for_people().print(cancelled_line(result))
 
 
-async def _order(wish: _Wish, secret: bytes, account: str, node: str) -> dict[str, Any]:
+async def _order(
+    wish: _Wish, secret: bytes, account: str, node: str, *, preview: bool
+) -> dict[str, Any]:
+    """Return the order's result, or with ``preview`` what it would come to."""
     async with connect(node) as session:
         market_id, rules = read_market(wish.market, session.rules)
         size = Lots(read_units("size", wish.size, rules.lot_decimals))
@@ -214,6 +212,8 @@ async def _order(wish: _Wish, secret: bytes, account: str, node: str) -> dict[st
             wish.group,
         )
         trader = await open_trader(session, secret, account, wish.expires_s)
+        if preview:
+            return await trader.preview(new, max_fee=max_fee)
         return await trader.place(
             (new,),
             max_fee=max_fee,
@@ -268,6 +268,16 @@ async def open_trader(session: Session, secret: bytes, account: str, expires_s: 
     """Return what signs for the key's own account, or for ``account`` as its agent."""
     owner = read_address("account", account) if account else None
     return await Trader.open(session, secret, owner, lifetime_ms=expires_s * 1_000)
+
+
+def _tell_preview(told: dict[str, Any], *, as_json: bool) -> None:
+    """Write what an order would come to; exit with 1 where it would be refused."""
+    if as_json:
+        print_json(told)
+    else:
+        for_people().print(preview_table(told))
+    if told["error"] is not None:
+        raise typer.Exit(1)
 
 
 def tell_results(result: dict[str, Any], *, as_json: bool) -> None:

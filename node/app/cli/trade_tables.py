@@ -43,6 +43,39 @@ def results_table(result: dict[str, Any]) -> Table:
     return _table(title, names, {"status", "reason"}, rows)
 
 
+def preview_table(told: dict[str, Any]) -> Table:
+    """Return what an order would come to: its fills, what it would cost, and the position then."""
+    result, fault, fees, held = told["result"], told["error"], told["fees"], told["position"]
+    rows: list[tuple[str, Text | str]] = []
+    if fault:
+        values = ", ".join(f"{name}={value}" for name, value in fault["values"].items())
+        rows.append(("outcome", Text("refused", "red")))
+        rows.append(("reason", f"{fault['code']} {fault['name']}({values})"))
+    else:
+        rows.append(("outcome", result["status"].replace("_", " ")))
+        rows += [("fill", f"{one['size']} at {one['price']}") for one in told["fills"]]
+        rows += [
+            ("value of fills", told["value"]),
+            ("fees", f"{fees['trade']} for fills, {fees['work']} for work"),
+            ("remaining", result["remaining"]),
+            ("reserved for it", told["reserved"]),
+        ]
+    rows.append(("free", told["free"]))
+    if held:
+        rows += [
+            (f"position in {held['market']}", held["size"]),
+            ("margin", held["margin"]),
+            ("liquidation price", held["liquidation_price"] or NOTHING),
+        ]
+    if not told["exact"]:
+        rows.append(("not tried", "orders beyond those that a preview looks at"))
+    table = _empty(f"preview, as of sequence {told['sequence']}: nothing was sent")
+    table.show_header = False
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
 def cancelled_line(result: dict[str, Any]) -> str:
     """Return how many orders a cancel-all took, and which."""
     orders = result["results"][0]["cancelled"]

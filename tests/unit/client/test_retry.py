@@ -2,7 +2,14 @@
 
 import pytest
 
-from node.client.retry import NEVER, PATIENT, RetryPolicy, passes, usual_policy
+from node.client.retry import (
+    NEVER,
+    PATIENT,
+    RetryPolicy,
+    passes,
+    reconnect_pause_s,
+    usual_policy,
+)
 from node.types.commands import (
     AdjustMargin,
     AmendOrder,
@@ -82,3 +89,9 @@ def test_without_a_word_of_the_node_pauses_double_up_to_their_limit() -> None:
     policy = RetryPolicy(pause_s=0.1, pause_max_s=0.5)
     pauses = [policy.pause(Overloaded(), made, 0.0) for made in (1, 2, 3, 4, 5_000)]
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.5])
+
+
+def test_pauses_between_connections_double_up_to_their_limit_and_spread_by_chance() -> None:
+    pauses = [reconnect_pause_s(lost, 0.0) for lost in (1, 2, 3, 6, 7, 5_000)]
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 3.2, 5.0, 5.0])
+    assert reconnect_pause_s(2, 1.0) == pytest.approx(0.4)

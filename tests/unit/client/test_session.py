@@ -15,7 +15,7 @@ from node.client import channels, hello
 from node.client import session as session_module
 from node.client.errors import ConnectionLost
 from node.client.fee_limit import FeeLimit
-from node.client.session import Session, connect, reconnect_pause_s
+from node.client.session import Session, connect
 from node.types.errors import (
     CommandRejected,
     ConfigInvalid,
@@ -352,9 +352,3 @@ async def test_a_page_of_a_proxys_own_is_no_answer_of_the_node() -> None:
         await session.ready()
         with pytest.raises(ConnectionLost, match="status 404"):
             await session.get("/health")
-
-
-def test_pauses_between_connections_double_up_to_their_limit_and_spread_by_chance() -> None:
-    pauses = [reconnect_pause_s(lost, 0.0) for lost in (1, 2, 3, 6, 7, 5_000)]
-    assert pauses == pytest.approx([0.1, 0.2, 0.4, 3.2, 5.0, 5.0])
-    assert reconnect_pause_s(2, 1.0) == pytest.approx(0.4)

@@ -14,6 +14,7 @@ from node.app.cli.trade_tables import (
     cancelled_line,
     orders_table,
     positions_table,
+    preview_table,
     results_table,
 )
 from node.client.local_book import LocalBook
@@ -50,6 +51,50 @@ RESULT: dict[str, Any] = {
         {"error": {"code": 1206, "name": "PostOnlyWouldCross", "values": {}}},
     ],
 }
+
+
+PREVIEW: dict[str, Any] = {
+    "sequence": 11, "time": 1, "exact": False, "error": None,
+    "result": {"status": "resting", "remaining": "0.004"},
+    "fills": [{"price": "60000", "size": "0.006"}],
+    "value": "360", "fees": {"trade": "0.18", "work": "0.001"}, "reserved": "24.2", "free": "939",
+    "position": {"market": "BTC-PERP", "size": "0.006", "entry": "360", "margin": "36",
+                 "liquidation_price": "56842.2"},
+}  # fmt: skip
+
+
+def test_a_preview_shows_what_an_order_would_cost_and_where_it_would_be_liquidated() -> None:
+    shown = preview_table(PREVIEW)
+    assert cells(shown) == [
+        ["outcome", "resting"],
+        ["fill", "0.006 at 60000"],
+        ["value of fills", "360"],
+        ["fees", "0.18 for fills, 0.001 for work"],
+        ["remaining", "0.004"],
+        ["reserved for it", "24.2"],
+        ["free", "939"],
+        ["position in BTC-PERP", "0.006"],
+        ["margin", "36"],
+        ["liquidation price", "56842.2"],
+        ["not tried", "orders beyond those that a preview looks at"],
+    ]
+    assert "sequence 11" in text_of(shown)
+
+
+def test_a_preview_of_an_order_that_would_be_refused_says_why() -> None:
+    fault = {"code": 1206, "name": "PostOnlyWouldCross", "values": {"price": 9, "best": 8}}
+    nothing: dict[str, Any] = {
+        "error": fault,
+        "result": None,
+        "fills": [],
+        "position": None,
+        "exact": True,
+    }
+    assert cells(preview_table(PREVIEW | nothing)) == [
+        ["outcome", "refused"],
+        ["reason", "1206 PostOnlyWouldCross(price=9, best=8)"],
+        ["free", "939"],
+    ]
 
 
 def test_each_item_of_a_result_has_its_row() -> None:
