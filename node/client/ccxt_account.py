@@ -150,7 +150,7 @@ class AccountMethods(PublicMethods):
         with translated():
             marks, session = await self.marks(), await self.session()
         name = told["market"]
-        held = value(told, session.rules, marks.prices[name])
+        held = value(told, session.rules, marks.prices[name], marks.indices[name])
         rules = self._rules_of(name)
         return position_structure(self._symbol_of(name), told, held, rules, marks.times[name])
 

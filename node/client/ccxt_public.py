@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from node.client.ccxt_errors import BadRequest, translated
+from node.client.ccxt_errors import BadRequest, ExchangeNotAvailable, translated
 from node.client.ccxt_structures import (
     candle_structure,
+    funding_rate_structure,
+    open_interest_structure,
     order_book_structure,
     ticker_structure,
     trade_structure,
@@ -95,6 +97,21 @@ class PublicMethods(Venue):
         tickers = [await self.fetch_ticker(name, params) for name in symbols or self.symbols]
         return {ticker["symbol"]: ticker for ticker in tickers}
 
+    async def fetch_funding_rate(self, symbol: str, params: Structure | None = None) -> Structure:
+        """Return the rate that the premium so far comes to, and when it will be paid."""
+        market, told = await self._marked(symbol, params)
+        interval_ms = self._rules_of(market["id"]).funding_interval_ms
+        return funding_rate_structure(market["symbol"], told, interval_ms)
+
+    async def fetch_open_interest(self, symbol: str, params: Structure | None = None) -> Structure:
+        """Return the size of all long positions, which is that of all short ones."""
+        market, told = await self._marked(symbol, params)
+        with translated():
+            markets = (await (await self.session()).get("/markets"))["markets"]
+        # It moves with every trade, and the marks tell it no more often than they move.
+        [now] = (one["now"] for one in markets if one["symbol"] == market["id"])
+        return open_interest_structure(market["symbol"], {**told, **now})
+
     async def fetch_trades(
         self,
         symbol: str,
@@ -179,6 +196,16 @@ class PublicMethods(Venue):
             news = await feeds.trade_news[market["id"]].take()
         trades = [trade_structure(market["symbol"], trade, time) for trade, time in news]
         return newest(trades, since, limit)
+
+    async def _marked(self, symbol: str, params: Structure | None) -> tuple[Structure, Structure]:
+        """Return a market and what its mark was last told with; without one it raises."""
+        require_none(params)
+        market = await self._loaded(symbol)
+        with translated():
+            told = (await self.marks()).told.get(market["id"])
+        if told is None:
+            raise ExchangeNotAvailable(f"plimsoll: {symbol} has no mark yet")
+        return market, told
 
     async def _loaded(self, symbol: str) -> Structure:
         await self.load_markets()

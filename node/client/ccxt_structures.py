@@ -18,6 +18,8 @@ from node.types.units import MONEY_DECIMALS, PPM_ONE
 Structure = dict[str, Any]
 
 _CLOSED: Final = "filled"
+_OF_A_RATE: Final = ("Rate", "Timestamp", "Datetime")
+_MS_PER_HOUR: Final = 3_600_000
 
 _LEDGER_TYPES: Final = {
     "trade": "trade", "deleveraging": "trade", "trading_fee": "fee", "liquidation_fee": "fee",
@@ -204,6 +206,34 @@ def funding_structure(symbol: str, row: Structure, quote: str) -> Structure:
         "info": row, "symbol": symbol, "code": quote, "timestamp": time,
         "datetime": iso8601(time), "id": f"{row['sequence']}-{row['place']}",
         "amount": float(row["amount"]), "rate": None, "type": None,
+    }  # fmt: skip
+
+
+def funding_rate_structure(symbol: str, told: Structure, interval_ms: int) -> Structure:
+    """Return the rate so far of an interval that ends at ``fundingTimestamp``.
+
+    Where the premium stays as it is, longs pay that share of a position's value then.
+    """
+    time, funding = told["time"], told["funding"]
+    nothing = dict.fromkeys(
+        f"{which}Funding{what}" for which in ("next", "previous") for what in _OF_A_RATE
+    )
+    return {
+        "info": told, "symbol": symbol, "markPrice": float(told["price"]),
+        "indexPrice": float(told["price"]), "interestRate": 0.0, "estimatedSettlePrice": None,
+        "timestamp": time, "datetime": iso8601(time), "fundingRate": float(funding["rate"]),
+        "fundingTimestamp": funding["next_time"], "fundingDatetime": iso8601(funding["next_time"]),
+        **nothing, "interval": f"{interval_ms / _MS_PER_HOUR:g}h",
+    }  # fmt: skip
+
+
+def open_interest_structure(symbol: str, told: Structure) -> Structure:
+    """Return the size of all long positions, and its value at the mark."""
+    size, time = Decimal(told["open_interest"]), told["time"]
+    return {
+        "info": told, "symbol": symbol, "openInterestAmount": float(size),
+        "openInterestValue": float(size * Decimal(told["price"])),
+        "timestamp": time, "datetime": iso8601(time),
     }  # fmt: skip
 
 

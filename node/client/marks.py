@@ -1,4 +1,4 @@
-"""The marks, as the node last told them."""
+"""The marks and where funding stands, as the node last told them."""
 
 import asyncio
 from decimal import ROUND_DOWN, Decimal
@@ -8,22 +8,25 @@ from node.client.session import Session
 from node.client.subscription import Message
 from node.client.valuation import market_called, ticks_of
 from node.types.rules import Rules
-from node.types.units import Millis, Ticks
+from node.types.units import MONEY_DECIMALS, Millis, Ticks, units_from_decimal
 
 
 class MarkTable:
     """The mark of each market in ticks, with the time that its reporters signed.
 
-    Empty until the first message; a market without a mark so far is in neither table.
+    ``indices`` are the funding indices, in money for each lot, and ``told`` all that was last told
+    of a market. Empty until the first message; a market without a mark so far is in no table.
     """
 
-    __slots__ = ("_rules", "heard", "prices", "times")
+    __slots__ = ("_rules", "heard", "indices", "prices", "times", "told")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self.heard = asyncio.Event()
         self.prices: dict[str, Ticks] = {}
         self.times: dict[str, Millis] = {}
+        self.indices: dict[str, int] = {}
+        self.told: dict[str, Message] = {}
 
     def take(self, message: Message) -> None:
         """Take in one message of the channel ``marks``."""
@@ -31,6 +34,8 @@ class MarkTable:
         for symbol, mark in marks.items():
             self.prices[symbol] = ticks_of(mark["price"], market_called(symbol, self._rules))
             self.times[symbol] = Millis(mark["time"])
+            self.indices[symbol] = units_from_decimal(mark["funding"]["index"], MONEY_DECIMALS)
+            self.told[symbol] = mark
         self.heard.set()
 
 

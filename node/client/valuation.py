@@ -1,11 +1,10 @@
 """What a position is worth at a mark, and where it would be liquidated; in exact integers.
 
 Stated here a second time on purpose, from the public rules and the public account alone: a client
-need not believe the node. With signed size q, signed entry value N, margin C and mark P:
+need not believe the node. With signed size q, signed entry value N, margin C, mark P, and funding
+index F, which was F0 when the position was last settled:
 
-    equity = C + q·P − N        liquidated where equity < ⌈ |q|·P·maintenance / 10^6 ⌉
-
-Funding since the position's last settlement is not in it: the index is not public until then.
+    equity = C + q·P − N − q·(F − F0)      liquidated where equity < ⌈ |q|·P·maintenance / 10^6 ⌉
 """
 
 from decimal import Decimal
@@ -30,13 +29,15 @@ class Valued(msgspec.Struct, frozen=True, gc=False):
 
     ``entry_price`` is in ticks, and not an integer as a rule. ``liquidation`` is the first tick, on
     the way of the mark against the position, at which it may be liquidated; None where there is no
-    such price above zero.
+    such price above zero. ``funding`` is what it is owed since it was last settled (negative: what
+    it owes), which is not in its margin yet.
     """
 
     market: str
     size: int
     entry: Money
     margin: Money
+    funding: Money
     mark: Ticks
     entry_price: Decimal
     notional: Money
@@ -64,12 +65,16 @@ class Valued(msgspec.Struct, frozen=True, gc=False):
         return Decimal(self.notional) / Decimal(self.margin) if self.margin else Decimal(0)
 
 
-def value(position: dict[str, Any], rules: Rules, mark: Ticks) -> Valued:
-    """Return what ``position``, as the node shows it in an account, is worth at ``mark``."""
+def value(position: dict[str, Any], rules: Rules, mark: Ticks, index: int) -> Valued:
+    """Return what ``position``, as the node shows it in an account, is worth at ``mark``.
+
+    ``index`` is the funding index now, in money for each lot.
+    """
     market = market_called(position["market"], rules)
     size = units_from_decimal(position["size"], market.lot_decimals)
     entry = units_from_decimal(position["entry"], MONEY_DECIMALS)
     margin = units_from_decimal(position["margin"], MONEY_DECIMALS)
+    funding = -size * (index - units_from_decimal(position["funding"], MONEY_DECIMALS))
     worth = abs(size) * mark
     bracket = market.bracket(abs(size))
     unrealized = size * mark - entry
@@ -78,20 +83,22 @@ def value(position: dict[str, Any], rules: Rules, mark: Ticks) -> Valued:
         size=size,
         entry=Money(entry),
         margin=Money(margin),
+        funding=Money(funding),
         mark=mark,
         entry_price=Decimal(entry) / Decimal(size),
         notional=Money(worth),
         unrealized=Money(unrealized),
-        equity=Money(margin + unrealized),
+        equity=Money(margin + funding + unrealized),
         initial=Money(part_rounded_up(worth, bracket.initial, PPM_ONE)),
         maintenance=Money(part_rounded_up(worth, bracket.maintenance, PPM_ONE)),
-        liquidation=liquidation_price(market, size, entry, margin),
+        liquidation=liquidation_price(market, size, entry, margin + funding),
     )
 
 
 def liquidation_price(market: MarketRules, size: int, entry: int, margin: int) -> Ticks | None:
     """Return the first price, against the position, that fails maintenance; None: there is none.
 
+    ``margin`` is what it would be were funding settled.
     Without the rounding of the requirement it is where C + q·P − N = |q|·P·m; the tick found so is
     at most one beside the right one, which is then looked for.
     """

@@ -14,12 +14,12 @@ from node.codec.answers import (
     Decimal,
     FeeQuote,
     Hash,
-    MarketAnswer,
     Natural,
     OrderState,
     Reason,
     Side,
 )
+from node.codec.market_answers import FundingAnswer, MarketAnswer
 from node.codec.tape_answers import CandlesAnswer, TradesAnswer
 from node.types.feed_states import FillStage
 
@@ -171,14 +171,16 @@ class CandlesMessage(CandlesAnswer, frozen=True):
 
 
 class Mark(Struct, frozen=True):
-    """A mark price, and the time that its reporters signed."""
+    """A mark price, the time that its reporters signed, and how the market stands with it."""
 
     price: Decimal
     time: Natural
+    funding: FundingAnswer
+    open_interest: Decimal
 
 
 class MarksMessage(Struct, frozen=True):
-    """The marks of all markets that have one, by symbol."""
+    """The marks of all markets that have one, by symbol; after each round and move of funding."""
 
     channel: Literal["marks"]
     seq: Natural

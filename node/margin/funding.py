@@ -13,6 +13,10 @@ FUNDING_PERIOD_MS = 8 * 3_600_000
 CARRY_ONE = 1_000_000_000
 """The carry is in billionths of a unit of money per lot."""
 
+RATE_DECIMALS = 9
+RATE_ONE = 1_000_000_000
+"""What is told of premiums and rates is in billionths of the mark."""
+
 
 def premium_sample(rules: MarketRules, bid: int, ask: int, mark: int) -> int:
     """Return the premium of the mid price over ``mark`` in half ticks, held inside the cap."""
@@ -30,6 +34,22 @@ def funding_step(rules: MarketRules, premium_sum: int, samples: int, carry: int)
         scaled = premium_sum * rules.funding_interval_ms * CARRY_ONE
         rate = scaled // (2 * samples * FUNDING_PERIOD_MS)
     return divmod(carry + rate, CARRY_ONE)
+
+
+def mean_premium(premium_sum: int, samples: int, mark: int) -> int:
+    """Return the mean premium in billionths of ``mark``, toward minus infinity; 0 of no samples."""
+    return premium_sum * RATE_ONE // (2 * samples * mark) if samples else 0
+
+
+def rate_so_far(rules: MarketRules, premium_sum: int, samples: int, mark: int) -> int:
+    """Return what a long would pay for an interval of that premium, in billionths of its value.
+
+    Rounded toward minus infinity; 0 of no samples. It is ``funding_step``'s without the carry.
+    """
+    if not samples:
+        return 0
+    scaled = premium_sum * rules.funding_interval_ms * RATE_ONE
+    return scaled // (2 * samples * FUNDING_PERIOD_MS * mark)
 
 
 def next_funding_time(rules: MarketRules, time: int) -> int:

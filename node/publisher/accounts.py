@@ -1,6 +1,7 @@
 """What each account has: balances, positions, open orders and agents, kept from events alone."""
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
@@ -39,7 +40,7 @@ from node.types.feed_states import (
     RESTING,
     WAITING,
 )
-from node.types.ids import Address, OrderId, Sequence
+from node.types.ids import Address, MarketId, OrderId, Sequence
 from node.types.rules import Limits
 from node.types.units import Lots, Millis
 
@@ -67,10 +68,11 @@ Touched = dict[Address, list[Happened]]
 
 
 class Accounts:
-    """All accounts, after the last block that was taken."""
+    """All accounts, after the last block that was taken; ``open_interest`` counts longs' lots."""
 
     __slots__ = (
         "_arriving", "_handlers", "_limits", "_sequence", "_time", "_touched", "by_address",
+        "open_interest",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, time: Millis = NEVER) -> None:
@@ -78,6 +80,7 @@ class Accounts:
         self._limits = limits
         self._time = time
         self.by_address: dict[Address, AccountMirror] = {}
+        self.open_interest: Counter[MarketId] = Counter()
         self._touched: Touched = {}
         # Of the block at hand: orders that are to fill, rest or end. ``remaining``: what is left.
         self._arriving: dict[OrderId, OpenOrder] = {}
@@ -293,6 +296,10 @@ class Accounts:
 
     def _position(self, event: PositionChanged) -> None:
         positions = self._touch(event.account, event).positions
+        before = positions.get(event.market)
+        if before is not None:
+            self.open_interest[event.market] -= max(before.size, 0)
+        self.open_interest[event.market] += max(event.size, 0)
         if event.size:
             positions[event.market] = event
         else:

@@ -62,9 +62,11 @@ class Feeds:
         sequence = block.block.last_sequence
         messages = self._of_books.take(block, wanted)
         messages += self.of_tape.take(block, wanted)
+        of_accounts = self._of_accounts.take(block, wanted)
+        # They tell the open interest as well, which the accounts know only now.
         if self.marks.take(block) and MARKS in wanted:
             messages.append(Message(MARKS, self._marks(), sequence, sequence))
-        messages += self._of_accounts.take(block, wanted)
+        messages += of_accounts
         if BLOCKS in wanted:
             messages.append(Message(BLOCKS, self._block(block), sequence, sequence))
         return messages
@@ -116,12 +118,21 @@ class Feeds:
         """Return the best ``depth`` levels of a book as they stand (None: all)."""
         return self._of_books.book_fields(market_id, depth)
 
+    def market_now(self, market_id: MarketId) -> dict[str, Any]:
+        """Return the funding (None before the first mark) and the open interest of a market."""
+        lots = self.accounts.open_interest[market_id]
+        return {
+            "funding": self.marks.funding(self._rules, market_id),
+            "open_interest": decimal_from_units(lots, self._rules.market(market_id).lot_decimals),
+        }
+
     def _marks(self) -> bytes:
         marks = {}
-        for market_id, (price, time) in self.marks.by_market.items():
+        for market_id, known in self.marks.by_market.items():
             market = self._rules.market(market_id)
-            shown = decimal_from_units(price, market.tick_decimals)
-            marks[market.symbol] = {"price": shown, "time": time}
+            shown = decimal_from_units(known.price, market.tick_decimals)
+            now = self.market_now(market_id)
+            marks[market.symbol] = {"price": shown, "time": known.time, **now}
         return self._framer.frame({"channel": "marks", "seq": self.marks.sequence, "marks": marks})
 
     def _block(self, durable: DurableBlock) -> bytes:

@@ -4,7 +4,7 @@ from node.publisher.account_mirror import AccountMirror, OpenOrder
 from node.publisher.accounts import Accounts
 from node.publisher.book_mirror import Resting
 from node.publisher.books import Books
-from node.publisher.marks import Marks
+from node.publisher.marks import Marked, Marks
 from node.transition.state import Account, State
 from node.types.commands import OrderType, Side
 from node.types.events import PositionChanged
@@ -34,8 +34,15 @@ def marks_of(state: State) -> Marks:
     marks.time, marks.lag = state.time, state.lag
     for market in state.markets:
         if market.mark_time:
-            marks.by_market[market.market_id] = (Ticks(market.mark), Millis(market.mark_time))
-            marks.variances[market.market_id] = market.variance
+            marks.by_market[market.market_id] = Marked(
+                Ticks(market.mark),
+                Millis(market.mark_time),
+                market.variance,
+                Millis(market.funding_time),
+                market.funding_index,
+                market.premium_sum,
+                market.premium_samples,
+            )
     return marks
 
 
@@ -44,6 +51,8 @@ def accounts_of(state: State) -> Accounts:
     accounts = Accounts(state.rules.limits, Millis(state.time))
     for address, account in state.accounts.items():
         _fill(accounts.seed(address, Sequence(state.sequence)), account)
+        for market, position in account.positions.items():
+            accounts.open_interest[market] += max(position.size, 0)
     return accounts
 
 

@@ -58,12 +58,13 @@ class PublicViews:
         self._rules = _encode(rules_to_json(rules))
 
     def markets(self) -> bytes:
-        """Return every market with its rules, and what the age of its data means ``now``."""
-        marks, rules = self._feeds.marks, self._exchange
-        markets = [
-            {**market, "now": marks.staleness(rules, MarketId(place))}
-            for place, market in enumerate(markets_to_json(rules), start=1)
-        ]
+        """Return every market with its rules, and how it stands ``now``."""
+        feeds, rules = self._feeds, self._exchange
+        markets = []
+        for place, market in enumerate(markets_to_json(rules), start=1):
+            number = MarketId(place)
+            now = feeds.marks.staleness(rules, number) | feeds.market_now(number)
+            markets.append({**market, "now": now})
         return _encode({"markets": markets})
 
     def rules(self) -> bytes:

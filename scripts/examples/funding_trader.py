@@ -3,29 +3,19 @@
     python scripts/examples/funding_trader.py --key dev:2 --seconds 120
 
 Funding moves by the mean premium of the book over the mark: where the book stands above, longs pay
-shorts. The mean is taken here from what anybody sees, so that it is known before it is settled.
+shorts. The node tells the mean so far with each mark, before it is settled.
 Written for the CCXT adapter; a trader of another exchange finds the same methods.
 """
 
 import argparse
 import asyncio
 import time
-from collections import deque
-from typing import Any
 
 from node.app.cli.options import DEFAULT_NODE, read_key
 from node.client.ccxt_adapter import PlimsollExchange
 from node.client.ccxt_errors import BaseError, NetworkError
 
-SAMPLE_S = 0.5
-
-
-def premium_of(ticker: dict[str, Any]) -> float | None:
-    """Return how far the middle of the book stands above the mark, as a share of the mark."""
-    bid, ask, mark = ticker["bid"], ticker["ask"], ticker["markPrice"]
-    if bid is None or ask is None or mark is None:
-        return None
-    return float((bid + ask) / 2 / mark - 1)
+LOOK_S = 0.5
 
 
 def target_of(mean: float, threshold: float, size: float) -> float:
@@ -36,39 +26,40 @@ def target_of(mean: float, threshold: float, size: float) -> float:
 
 
 class FundingTrader:
-    """One market's premium, and the position that is held against it."""
+    """One market's mean premium, and the position that is held against it."""
 
     def __init__(self, exchange: PlimsollExchange, symbol: str, size: float) -> None:
         self.orders = 0
         self._exchange = exchange
         self._symbol = symbol
         self._size = size
-        interval_ms = exchange.market(symbol)["info"]["funding_interval_ms"]
-        self._premiums: deque[float] = deque(maxlen=max(1, int(interval_ms / 1_000 / SAMPLE_S)))
 
     async def run(self, seconds: float, threshold: float) -> None:
         """Trade until the time is over or the task is cancelled; then close what is held."""
         ends = time.monotonic() + seconds
         try:
             while time.monotonic() < ends:
-                await self._sample(threshold)
-                await asyncio.sleep(SAMPLE_S)
+                await self._look(threshold)
+                await asyncio.sleep(LOOK_S)
         finally:
             await self._hold(0.0)
 
-    async def _sample(self, threshold: float) -> None:
+    async def _look(self, threshold: float) -> None:
         try:
-            premium = premium_of(await self._exchange.fetch_ticker(self._symbol))
+            told = await self._exchange.fetch_funding_rate(self._symbol)
         except NetworkError as error:
-            print(f"no ticker: {error}")
+            print(f"no funding rate: {error}")
             return
-        if premium is None:
-            print("waiting for a mark and a book of two sides")
+        funding = told["info"]["funding"]
+        if not funding["samples"]:
+            # An interval has just begun: what is held stays.
+            print("waiting for a book of two sides at a mark")
             return
-        self._premiums.append(premium)
-        mean = sum(self._premiums) / len(self._premiums)
-        print(f"premium {premium:+.4%}, its mean {mean:+.4%}")
-        await self._hold(target_of(mean, threshold, self._size))
+        premium = float(funding["premium"])
+        print(
+            f"mean premium {premium:+.4%}: {told['fundingRate']:+.5%} at {told['fundingDatetime']}"
+        )
+        await self._hold(target_of(premium, threshold, self._size))
 
     async def _hold(self, target: float) -> None:
         """Trade the difference to ``target``; what only closes may do nothing else."""

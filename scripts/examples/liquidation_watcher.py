@@ -65,7 +65,8 @@ class Watcher:
             for told in shown["positions"]:
                 mark = self._marks.prices.get(told["market"])
                 if mark is not None:
-                    self._judge(account, value(told, self._session.rules, mark))
+                    index = self._marks.indices[told["market"]]
+                    self._judge(account, value(told, self._session.rules, mark, index))
 
     def _judge(self, account: Address, held: Valued) -> None:
         if held.margin_ratio < self._near:

@@ -16,7 +16,8 @@ import ccxt.pro
 NOW_MS = 1_760_000_060_000
 KINDS = (
     "balance", "deposit_withdrawal", "ledger_entry", "liquidation", "margin_modification",
-    "market", "ohlcv", "order", "order_book", "position", "ticker", "trade", "trading_fee",
+    "market", "ohlcv", "open_interest", "order", "order_book", "position", "ticker", "trade",
+    "trading_fee",
 )  # fmt: skip
 
 MAY_BE_NONE = {"deposit_withdrawal": {"allowNull": ["txid", "network", "updated"]}}

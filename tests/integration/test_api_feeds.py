@@ -8,17 +8,21 @@ import msgspec
 import pytest
 
 from node.adapters.http.config import HttpConfig
+from node.client.ccxt_adapter import PlimsollExchange
 from node.client.local_book import LocalBook
 from node.client.local_orders import LocalOrders
 from node.client.session import connect
+from node.codec.commands import command_id
 from node.ports.api import Channel
 from node.publisher.finality import Cursors
-from node.types.commands import Side
+from node.types.commands import Command, SettleFunding, Side
 from node.types.ids import MarketId, Sequence
-from tests.examples import ALICE, BOB, START_MS
+from node.types.units import Millis, Ticks
+from tests.examples import ALICE, BOB, RULES, START_MS, oracle_round
 from tests.integration.api_node import (
     BTC,
     PRICE,
+    SIGNING,
     ApiNode,
     Body,
     Talker,
@@ -294,3 +298,52 @@ async def test_the_client_goes_on_where_it_was_after_a_lost_connection() -> None
         assert [message["type"] for message in trades] == ["snapshot", "diff", "diff"]
         assert (trading.resumed, trading.begun) == (1, 1)
         assert Channel("trades", MarketId(1)) in node.publisher
+
+
+async def test_funding_is_told_with_the_marks_and_counts_in_what_a_position_is_worth() -> None:
+    async with (
+        running_node() as node,
+        talking_to(node) as talker,
+        PlimsollExchange({"url": node.url, "privateKey": BOB.key.hex()}) as exchange,
+    ):
+        await talker.call("subscribe", {"channel": "marks"})
+        first = (await talker.push("marks"))["marks"]["BTC-PERP"]
+        hour = RULES.markets[0].funding_interval_ms
+        due = (START_MS // hour + 1) * hour
+        nothing = {"index": "0", "premium": "0", "samples": 0, "rate": "0", "next_time": due}
+        assert (first["funding"], first["open_interest"]) == (nothing, "0")
+        await trade(node, talker)
+        await talker.call("action", node.order(BOB, Side.SELL, PRICE + 100))
+        prices = Ticks(PRICE), Ticks(20_000)
+        await settle(node, oracle_round(Millis(START_MS + 1), prices, SIGNING))
+        # The book stands at 5,000 and 5,001: its middle 0.01 % above the mark, an eighth an hour.
+        told = (await talker.push("marks"))["marks"]["BTC-PERP"]
+        expected = nothing | {"premium": "0.0001", "samples": 1, "rate": "0.0000125"}
+        assert (told["funding"], told["open_interest"]) == (expected, "0.015")
+        [market, _] = (await get(node.url, "/markets"))["markets"]
+        assert market["now"]["funding"] == expected
+        assert market["now"]["open_interest"] == "0.015"
+        rate = await exchange.fetch_funding_rate("BTC/USDC:USDC")
+        assert (rate["fundingRate"], rate["fundingTimestamp"]) == (0.0000125, due)
+        assert (rate["interval"], rate["info"]) == ("1h", told)
+        interest = await exchange.fetch_open_interest("BTC/USDC:USDC")
+        assert (interest["openInterestAmount"], interest["openInterestValue"]) == (0.015, 75.0)
+
+        before = await exchange.fetch_position("BTC/USDC:USDC")
+        node.clock.ahead_ms = due - START_MS
+        await settle(node, SettleFunding())
+        told = (await talker.push("marks"))["marks"]["BTC-PERP"]
+        assert told["funding"] == nothing | {"index": "0.000006", "next_time": due + hour}
+        marks = await exchange.marks()
+        await until(lambda: marks.indices["BTC-PERP"] == node.state.market(BTC).funding_index)
+        after = await exchange.fetch_position("BTC/USDC:USDC")
+        assert before is not None
+        assert after is not None
+        # The short is owed 6 millionths for each of its 150 lots, and nobody has touched it.
+        assert after["info"]["funding"] == "0"
+        assert round(after["collateral"] - before["collateral"], 9) == 150 * 6 / 1e6
+
+
+async def settle(node: ApiNode, command: Command) -> None:
+    """Let a command of the exchange's own be executed."""
+    await node.sequencer.submit(command, command_id(command, SIGNING))

@@ -301,6 +301,7 @@ async def structures_with(
             ("order_book", await bob.fetch_order_book(BTC)),
             ("order_book", await bob.watch_order_book(BTC)),
             ("ticker", await bob.fetch_ticker(BTC)),
+            ("open_interest", await bob.fetch_open_interest(BTC)),
             *(("trade", trade) for trade in await bob.fetch_trades(BTC)),
             *(("trade", trade) for trade in await bob.fetch_my_trades(BTC)),
             ("order", resting),
@@ -357,7 +358,7 @@ async def test_ccxts_own_validators_have_nothing_against_it() -> None:
     assert {case["kind"] for case in cases} == {
         "market", "order_book", "ticker", "trade", "order", "position", "balance", "ohlcv",
         "margin_modification", "deposit_withdrawal", "liquidation",
-        "ledger_entry",
+        "ledger_entry", "open_interest",
     }  # fmt: skip
     assert len(cases) >= 16
     # Numbers come out as CCXT itself would write them, and names are names that CCXT has.
@@ -381,6 +382,7 @@ async def test_structures_have_the_keys_and_types_that_programs_read() -> None:
         "order": ("price", "amount", "filled", "remaining"),
         "trade": ("price", "amount", "cost"),
         "ticker": ("bid", "ask", "last", "markPrice"),
+        "open_interest": ("openInterestAmount", "openInterestValue"),
         "position": ("contracts", "entryPrice", "liquidationPrice", "unrealizedPnl", "leverage"),
     }.items():
         entry = by_kind[kind]

@@ -17,7 +17,7 @@ from node.transition.state import State
 from node.types.blocks import GENESIS_PARENT, Block
 from node.types.commands import Command, OpenBlock, Side
 from node.types.durable import DurableBlock
-from node.types.events import Deleveraged, Event, Filled, Liquidated, Rejected
+from node.types.events import Deleveraged, Event, Filled, FundingMoved, Liquidated, Rejected
 from node.types.ids import MarketId, Sequence
 from node.types.units import Millis
 from tests.property.random_log import ACCOUNTS, DOMAIN, RULES, RandomLog
@@ -61,7 +61,8 @@ def durable(state: State, commands: list[Command], events: list[tuple[Event, ...
         signature=bytes(65),
         changes=bytes(32),
     )
-    return DurableBlock(block, tuple(events), (bytes(32),) * (len(commands) + 1), {})
+    links = (bytes(32),) * (len(commands) + 1)
+    return DurableBlock(block, tuple(events), links, state.drain_changes())
 
 
 def book_of(state: State, market: MarketId, side: Side) -> list[tuple[int, int]]:
@@ -96,19 +97,26 @@ def test_the_mirrors_are_the_state(seed: int) -> None:
     state = fresh_state()
     books, accounts, marks = Books(2), Accounts(RULES.limits), Marks(Sequence(0))
     seen: set[type] = set()
+    premiums = most_held = 0
     for block in blocks_of(seed, state):
         books.take(block)
         accounts.take(block)
         marks.take(block)
         seen.update(type(event) for events in block.events for event in events)
+        assert (marks.time, marks.lag) == (state.time, state.lag)
+        assert marks.by_market == marks_of(state).by_market
+        premiums += sum(known.premium_sum != 0 for known in marks.by_market.values())
         for market in MARKETS:
+            held = [account.positions.get(market) for account in state.accounts.values()]
+            longs = sum(one.size for one in held if one is not None and one.size > 0)
+            assert accounts.open_interest[market] == longs
+            most_held = max(most_held, longs)
             for side in Side:
                 assert books.levels(market, side) == book_of(state, market, side)
     assert shown(accounts) == shown(accounts_of(state))
-    assert marks.by_market == marks_of(state).by_market
-    assert marks.variances == marks_of(state).variances
     # Otherwise the log was too quiet to show anything.
-    assert {Filled, Liquidated, Deleveraged} <= seen
+    assert {Filled, Liquidated, Deleveraged, FundingMoved} <= seen
+    assert min(premiums, most_held) > 0
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -122,6 +130,7 @@ def test_mirrors_seeded_in_the_middle_go_on_like_the_others(seed: int) -> None:
     for block in blocks:
         books.take(block)
         accounts.take(block)
+        assert +accounts.open_interest == +accounts_of(state).open_interest
     assert shown(accounts) == shown(accounts_of(state))
     for market in MARKETS:
         for side in Side:

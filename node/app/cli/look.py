@@ -49,7 +49,8 @@ def positions(
 ) -> None:
     """Show balances and positions, each at its mark and with the price that would liquidate it.
 
-    Funding since a position last changed is not in the figures. Any account may be named.
+    Equity and that price count the funding since a position was last touched. Any account may be
+    named.
 
     Example: plimsoll positions --account 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
@@ -116,6 +117,7 @@ def position_fields(position: Valued, rules: Rules) -> dict[str, Any]:
         for name in (
             "entry",
             "margin",
+            "funding",
             "notional",
             "unrealized",
             "equity",
@@ -138,8 +140,9 @@ async def _positions(address: Address, node: str) -> tuple[dict[str, Any], list[
         marks = await follow_marks(session)
         shown = await session.get(f"/account/{hex_from_address(address)}")
         valued = [
-            value(position, session.rules, marks.prices[position["market"]])
+            value(position, session.rules, marks.prices[market], marks.indices[market])
             for position in shown["positions"]
+            for market in (position["market"],)
         ]
         return shown, valued, session.rules
 

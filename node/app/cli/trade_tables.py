@@ -125,7 +125,7 @@ def positions_table(address: Address, valued: list[Valued], rules: Rules) -> Tab
     """Return the positions of an account, each at its mark."""
     names = (
         "market", "side", "size", "entry", "mark", "liquidation", "notional", "unrealized",
-        "margin", "maintenance / equity", "leverage",
+        "margin", "funding", "maintenance / equity", "leverage",
     )  # fmt: skip
     rows = [_position_row(position, rules) for position in valued]
     return _table(f"positions of {checksummed(address)}", names, {"market", "side"}, rows)
@@ -147,6 +147,7 @@ def _position_row(position: Valued, rules: Rules) -> list[Text | str]:
         dollars(position.notional),
         Text(dollars(position.unrealized), "green" if position.unrealized >= 0 else "red"),
         dollars(position.margin),
+        dollars(position.funding),
         f"{ratio:.1%}" if ratio.is_finite() else "past it",
         f"{position.leverage:.1f}×",
     ]

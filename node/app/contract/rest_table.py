@@ -15,7 +15,7 @@ from node.app.contract.history_table import HISTORY
 from node.app.stats import StatsAnswer
 from node.capacity.loadline import LoadLine
 from node.capacity.telemetry import Telemetry
-from node.codec import answers, tape_answers
+from node.codec import answers, market_answers, tape_answers
 from node.codec.json_actions import Body
 from node.codec.json_rounds import RoundBody
 from node.ingress.envelope import DEADLINE_MS_MAX
@@ -111,8 +111,8 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         ),
         headers=("Retry-After",),
     ),
-    Endpoint("get", "/markets", "Every market, and how old its data are.", answers.MarketsAnswer),
-    Endpoint("get", "/rules", "All rules of the exchange.", answers.RulesAnswer),
+    Endpoint("get", "/markets", "Every market, and how it stands.", market_answers.MarketsAnswer),
+    Endpoint("get", "/rules", "All rules of the exchange.", market_answers.RulesAnswer),
     Endpoint(
         "get",
         "/book/{symbol}",

@@ -20,7 +20,7 @@ from node.app.contract.openapi import failures_of, openapi
 from node.app.contract.rest_table import ENDPOINTS
 from node.app.contract.socket_table import CLOSING, EVERY_METHOD, FEEDS, METHODS
 from node.capacity.loadline import LoadLine
-from node.codec import answers, tape_answers
+from node.codec import answers, market_answers, tape_answers
 from node.codec.action_types import TRIGGER_NAMES
 from node.ingress.conversation import ChannelParams, ClientConversation
 from node.publisher.item_results import STATUSES
@@ -103,7 +103,7 @@ def test_the_names_in_the_types_are_those_of_the_code() -> None:
     assert get_args(answers.OrderState) == ORDER_STATES
     assert get_args(tape_answers.Interval) == tuple(INTERVALS_MS)
     assert {*words_of(answers.OrderItem, "status"), "done"} == set(STATUSES)
-    assert words_of(answers.MarketAnswer, "ordering") == tuple(map(str, Ordering))
+    assert words_of(market_answers.MarketAnswer, "ordering") == tuple(map(str, Ordering))
     assert words_of(answers.OpenOrderAnswer, "trigger") == TRIGGER_NAMES[1:]
 
 

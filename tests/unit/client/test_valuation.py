@@ -23,6 +23,7 @@ def shown(size: int, entry: int, margin: int) -> dict[str, Any]:
         "size": decimal_from_units(size, MARKET.lot_decimals),
         "entry": decimal_from_units(entry, 6),
         "margin": decimal_from_units(margin, 6),
+        "funding": "-0.00002",
     }
 
 
@@ -34,8 +35,9 @@ def fails(size: int, entry: int, margin: int, price: int) -> bool:
 
 def test_a_long_that_lost_is_told_with_every_figure() -> None:
     # 1 BTC at 60,000.00, a margin of 6,000; the mark fell by 1,000.
-    told = value(shown(10_000, 60_000 * DOLLAR, 6_000 * DOLLAR), RULES, Ticks(5_900_000))
+    told = value(shown(10_000, 60_000 * DOLLAR, 6_000 * DOLLAR), RULES, Ticks(5_900_000), -20)
     assert told.long
+    assert told.funding == 0
     assert told.entry_price == 6_000_000
     assert told.notional == 59_000 * DOLLAR
     assert told.unrealized == -1_000 * DOLLAR
@@ -49,7 +51,7 @@ def test_a_long_that_lost_is_told_with_every_figure() -> None:
 
 
 def test_a_short_without_equity_is_past_its_ratio() -> None:
-    told = value(shown(-10_000, -60_000 * DOLLAR, 100 * DOLLAR), RULES, Ticks(6_200_000))
+    told = value(shown(-10_000, -60_000 * DOLLAR, 100 * DOLLAR), RULES, Ticks(6_200_000), -20)
     assert not told.long
     assert told.equity == -1_900 * DOLLAR
     assert told.margin_ratio == Decimal("Infinity")
@@ -82,4 +84,29 @@ def test_the_liquidation_price_is_the_first_that_the_exchange_would_act_on(
 
 def test_a_market_that_is_not_there_is_an_error() -> None:
     with pytest.raises(KeyError):
-        value(shown(1, 1, 1) | {"market": "DOGE-PERP"}, RULES, Ticks(1))
+        value(shown(1, 1, 1) | {"market": "DOGE-PERP"}, RULES, Ticks(1), 0)
+
+
+@given(
+    size=st.integers(-LARGEST, LARGEST).filter(bool),
+    price=st.integers(1, 10_000_000),
+    mark=st.integers(1, 10_000_000),
+    settled=st.integers(-(10**7), 10**7),
+    index=st.integers(-(10**7), 10**7),
+)
+def test_equity_and_liquidation_count_the_funding_that_is_not_settled_yet(
+    size: int, price: int, mark: int, settled: int, index: int
+) -> None:
+    position = Position(ALICE.address, MarketId(1))
+    position.size, position.entry, position.funding = size, size * price, settled
+    position.margin = abs(size) * price // 10
+    account = shown(size, position.entry, position.margin)
+    account["funding"] = decimal_from_units(settled, 6)
+    told = value(account, RULES, Ticks(mark), index)
+    assert told.funding == -position.owed_funding(index)
+    assert told.equity == position.equity(mark, index)
+    found = told.liquidation
+    if found is not None:
+        better = found + 1 if size > 0 else found - 1
+        assert position.equity(found, index) < maintenance_margin(MARKET, size, found)
+        assert position.equity(better, index) >= maintenance_margin(MARKET, size, better)

@@ -37,9 +37,15 @@ def cells(shown: RenderableType) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("│").split("│")] for row in rows]
 
 
-def long_position(mark: int = 5_900_000) -> Valued:
-    position = {"market": "BTC-PERP", "size": "1", "entry": "60000", "margin": "6000"}
-    return value(position, RULES, Ticks(mark))
+def long_position(mark: int = 5_900_000, index: int = 0) -> Valued:
+    position = {
+        "market": "BTC-PERP",
+        "size": "1",
+        "entry": "60000",
+        "margin": "6000",
+        "funding": "0",
+    }
+    return value(position, RULES, Ticks(mark), index)
 
 
 RESULT: dict[str, Any] = {
@@ -140,10 +146,10 @@ def test_open_orders_have_their_own_numbers_or_a_dash() -> None:
 
 
 def test_a_position_is_shown_in_its_markets_decimals() -> None:
-    [row] = cells(positions_table(ALICE.address, [long_position()], RULES))
+    [row] = cells(positions_table(ALICE.address, [long_position(index=250)], RULES))
     assert row == [
-        "BTC-PERP", "long", "1", "60000.00", "59000", "56842.1", "59,000.00", "-1,000.00",
-        "6,000.00", "59.0%", "9.8×",
+        "BTC-PERP", "long", "1", "60000.00", "59000", "56844.73", "59,000.00", "-1,000.00",
+        "6,000.00", "-2.50", "59.0%", "9.8×",
     ]  # fmt: skip
 
 
@@ -171,7 +177,7 @@ def test_what_is_no_terminal_is_as_wide_as_the_table(
 
 def test_a_position_past_its_equity_says_so() -> None:
     [row] = cells(positions_table(ALICE.address, [long_position(5_000_000)], RULES))
-    assert row[9] == "past it"
+    assert row[10] == "past it"
     assert position_fields(long_position(5_000_000), RULES)["margin_ratio"] is None
 
 
