@@ -1,5 +1,6 @@
 """The bundled flow: one seed, one flow; orders within the rules; bursts of the size computed."""
 
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from node.simulation.flow.config import FlowConfig, Phase, check_flow_config
 from node.simulation.flow.generator import Flow, Intent, Quotes
 from node.simulation.flow.hawkes import Hawkes
 from node.simulation.replay.sources import flow_source, read_flow_config
+from node.types.commands import Side
 from node.types.errors import ConfigInvalid
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -102,6 +104,39 @@ def test_the_leveraged_can_pay_for_what_they_buy() -> None:
         notional = order.price * order.size
         margin = notional * (rules.bracket(order.size).initial + rules.taker_fee) / 1e6
         assert 0.4 * deposit < margin < deposit
+
+
+def test_positions_are_long_and_leveraged_as_the_flow_says() -> None:
+    table = ((2.0, 0.5), (5.0, 0.3), (50.0, 0.2))
+    mixed = msgspec.structs.replace(BUNDLED, traders=200, leveraged=200)
+    mixed = msgspec.structs.replace(mixed, long_share=0.25, leverage=table)
+    deposit = float(BUNDLED.leveraged_deposit) * 1e6
+    orders = [
+        intent.orders[0]
+        for intent in Flow(mixed, RULES).opening()
+        if intent.account >= BUNDLED.makers
+    ]
+    longs = sum(order.side is Side.BUY for order in orders)
+    assert 0.15 < longs / len(orders) < 0.35
+    seen = Counter(
+        # The worst price of a market order lies 2 % from the one that its size was reckoned at.
+        round(order.price * order.size / (1.02 if order.side is Side.BUY else 0.98) / deposit)
+        for order in orders
+    )
+    # Twenty times is the highest that the rules allow, of which four fifths are taken.
+    assert sorted(seen) == [2, 5, 16]
+    assert seen[2] > seen[5] > seen[16] > 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"long_share": 1.1}, {"leverage": ((0.5, 1.0),)}, {"leverage": ((5.0, 0.0),)}],
+)
+def test_positions_that_nobody_can_hold_are_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ConfigInvalid) as refusal:
+        check_flow_config(msgspec.structs.replace(BUNDLED, **fields))
+    (fault,) = refusal.value.values["faults"]
+    assert fault.startswith(next(iter(fields)))
 
 
 def test_event_rates_are_those_that_the_branching_matrix_gives() -> None:

@@ -26,7 +26,7 @@ UNPLAYED: Final[dict[str, tuple[str, ...]]] = {
     "flow": ("branching", "decays_per_s"),
     "market": ("depth", "depth_within", "depth_recovery_s"),
     "positions": (
-        "accounts", "open", "notional", "long_share", "leverage", "maintenance", "seasoned",
+        "accounts", "open", "notional", "maintenance", "seasoned",
     ),
     "risk": ("turn_ms", "late_after_ms"),
     "kinds": ("lane", "share", "variation", "items"),
@@ -81,6 +81,8 @@ def script_of(scenario: Scenario, drawn: Timeline, seed: int) -> Script:
         batch_items=batch.items,
         batch_overhead=chain.batch_gas / batch.gas,
         gas_price_gwei=chain.gas_price_gwei,
+        long_share=scenario.positions.long_share,
+        leverage=scenario.positions.leverage,
         unposted=chain.unposted_at_start,
         seed=seed,
     )  # fmt: skip

@@ -33,7 +33,9 @@ class FlowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Prices are decimals in quote units. ``baseline`` and the rows of ``branching`` follow
     ``KINDS``. Makers quote ``ladder`` orders a side; the last ``leveraged`` traders open positions
-    at the highest leverage and sit on them: the crash is theirs.
+    and sit on them: the crash is theirs. ``long_share`` of them buy, the others sell; ``leverage``
+    says with how much, each with its share, as far as four fifths of the highest; where it is
+    empty, they take half to four fifths of it.
     """
 
     seed: int
@@ -52,6 +54,8 @@ class FlowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ladder: int
     spread: float
     order_notional: float
+    long_share: float = 1.0
+    leverage: tuple[tuple[float, float], ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -75,6 +79,7 @@ def check_flow_config(config: FlowConfig) -> None:
         "ladder": (config.ladder, 1, 25),
         "spread": (config.spread, 1e-6, 0.1),
         "order_notional": (config.order_notional, 1, 1e9),
+        "long_share": (config.long_share, 0, 1),
         "phases": (len(config.phases), 1, 100),
     }
     faults = [
@@ -88,6 +93,11 @@ def check_flow_config(config: FlowConfig) -> None:
             ("jumps", 0, 1e4), ("jump_size", -1, 1), ("sell_bias", 0, 1),
         ):  # fmt: skip
             faults += out_of(f"phases.{phase.name}.{name}", getattr(phase, name), low, high)
+    for place, (leverage, share) in enumerate(config.leverage):
+        faults += out_of(f"leverage[{place}]", leverage, 1, 10_000)
+        faults += out_of(f"leverage[{place}], its share", share, 0, 1e9)
+    if config.leverage and not sum(share for _, share in config.leverage) > 0:
+        faults.append("leverage: shares that add up to more than 0 are needed")
     faults += _faults_of_process(config)
     raise_faults(faults)
 

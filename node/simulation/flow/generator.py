@@ -21,6 +21,8 @@ from node.types.units import Lots, Money, Ticks
 
 MONEY_ONE = 1_000_000
 BUYERS_PER_QUOTE = 12
+_OF_HIGHEST = 0.8
+"""Of the highest leverage: fees and stale data take some of the margin."""
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -175,15 +177,27 @@ class Flow:
         return Intent(time_ns, phase.name, trader, orders=(order,))
 
     def _leverage(self, phase: Phase, account: int) -> Intent:
-        """Buy for nearly all that the account's deposit carries at the highest leverage."""
+        """Open a position of as much as the account's deposit carries at its leverage."""
         market = account % len(self._rules.markets)
         rules = self._rules.markets[market]
         mid = self._path.at(0, market)
-        leverage = 1e6 / rules.brackets[0].initial
-        notional = float(self._config.leveraged_deposit) * leverage * self._random.uniform(0.5, 0.8)
+        notional = self._leveraged_notional(1e6 / rules.brackets[0].initial)
         size = Lots(min(int(notional * MONEY_ONE / mid), rules.brackets[0].max_size))
-        order = NewOrder(MarketId(market + 1), Side.BUY, OrderType.MARKET, _price(mid, 0.02), size)
+        long_share = self._config.long_share
+        # A flow without shorts is the same as without this key: it draws no lot for it.
+        buys = long_share >= 1 or bool(self._random.random() < long_share)
+        side, away = (Side.BUY, 0.02) if buys else (Side.SELL, -0.02)
+        order = NewOrder(MarketId(market + 1), side, OrderType.MARKET, _price(mid, away), size)
         return Intent(0, phase.name, account, orders=(order,))
+
+    def _leveraged_notional(self, highest: float) -> float:
+        """Return what a position is worth in quote units; leverage of ``highest`` is allowed."""
+        table, deposit = self._config.leverage, float(self._config.leveraged_deposit)
+        if not table:
+            return deposit * highest * self._random.uniform(0.5, _OF_HIGHEST)
+        shares = np.array([share for _, share in table])
+        chosen = int(self._random.choice(len(table), p=shares / shares.sum()))
+        return deposit * min(table[chosen][0], highest * _OF_HIGHEST)
 
     def _jitter(self) -> float:
         return float(self._random.uniform(0.5, 1.5))

@@ -1,4 +1,4 @@
-"""The bundled clients, on the script's course: its rate, its price, its oracle."""
+"""The bundled clients, on the script's course: its rate, its price, its oracle, its positions."""
 
 from itertools import pairwise
 
@@ -30,6 +30,8 @@ def scripted_source(script: Script, clients: FlowConfig, rules: Rules) -> Source
         seed=script.seed,
         oracle_interval_ms=max(50, round(script.oracle_s * 1_000)),
         phases=_phases(script, _events_per_s(clients)),
+        long_share=script.long_share,
+        leverage=script.leverage,
     )
     check_flow_config(config)
     return flow_source(config, rules, script.name, scripted_prices(script, config, rules))

@@ -45,8 +45,9 @@ class Script(msgspec.Struct, frozen=True):
     probability ``inclusion`` for ours, and makes it final ``finality_blocks`` later. It has room
     for ``block_batches`` full batches, each of ``batch_items`` actions of the whole flow; an empty
     one takes ``batch_overhead`` of the gas of a full one. ``unposted`` actions wait for it at the
-    start. ``scale`` is the part of the flow that is played, after ``lead_s`` in which clients send
-    and L1 takes nothing, so that those actions wait.
+    start; ``long_share`` of the positions are long then, at ``leverage``, each with its share.
+    ``scale`` is the part of the flow that is played, after ``lead_s`` in which clients send and L1
+    takes nothing, so that those actions wait.
     """
 
     name: str
@@ -65,6 +66,8 @@ class Script(msgspec.Struct, frozen=True):
     batch_overhead: float
     gas_price_gwei: float
     seed: int
+    long_share: float
+    leverage: tuple[tuple[float, float], ...]
     unposted: int = 0
     scale: float = 1.0
     lead_s: float = 0.0

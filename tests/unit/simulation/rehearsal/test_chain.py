@@ -25,6 +25,8 @@ def script_with(*faults: Fault, **fields: Any) -> Script:
         "batch_items": 100.0,
         "batch_overhead": 0.1,
         "gas_price_gwei": 20.0,
+        "long_share": 1.0,
+        "leverage": (),
         **fields,
     }
     return Script(
