@@ -1,7 +1,9 @@
 """When which market moves: the loads as measured, the placement that would suit them better.
 
-Rates and costs are those of the time since the last look. What surges together is learned from how
-the markets' volatilities have moved from look to look, fading with a half-life of twelve of them.
+Rates and costs are those of the time since the last look, and so is what a block holds, of which
+some may wait. A surge is believed at once and forgotten slowly, as it announces the next. What
+surges together is learned from how the markets' volatilities have moved from look to look. Both
+fade with a half-life of twelve looks.
 """
 
 from typing import Final
@@ -41,7 +43,9 @@ class Balancer:
         ]
         self._seen_ns = clock.now_ns()
         self._events = dict(fleet.events)
+        self._blocks = fleet.blocks
         self._busy_ns = sum(fleet.busy_ns)
+        self._expected = dict.fromkeys(self._markets, 0.0)
         self._log_volatility: NDArray[np.float64] | None = None
         self._together: NDArray[np.float64] = np.eye(len(self._markets))
 
@@ -52,32 +56,45 @@ class Balancer:
             return False
         return self._clock.now_ns() - self._seen_ns >= self._config.rebalance_s * _NS
 
-    def plan(self) -> tuple[Move, ...]:
-        """Return what should move now; nothing where no move is worth it."""
+    def plan(self, waiting_blocks: int) -> tuple[Move, ...]:
+        """Return what should move now; nothing where no move is worth it.
+
+        ``waiting_blocks``: those that the fleet has still to take in.
+        """
+        return improve(self.look(waiting_blocks), self._fleet.placement)
+
+    def look(self, waiting_blocks: int) -> Problem:
+        """Return what has been measured since the last look, and what waits, to be placed."""
         now_ns = self._clock.now_ns()
-        loads = self._loads((now_ns - self._seen_ns) / _NS)
+        loads = self._loads((now_ns - self._seen_ns) / _NS, waiting_blocks)
         self._seen_ns = now_ns
         self._learn()
         rules = PlacementRules(horizon_s=float(self._config.rebalance_s))
-        problem = Problem(loads, self._correlation(), self._capacities, rules)
-        return improve(problem, self._fleet.placement)
+        return Problem(loads, self._correlation(), self._capacities, rules)
 
-    def _loads(self, elapsed_s: float) -> list[MarketLoad]:
+    def _loads(self, elapsed_s: float, waiting_blocks: int) -> list[MarketLoad]:
         fleet = self._fleet
         gained = {market: fleet.events[market] - self._events[market] for market in self._markets}
         busy_ns = sum(fleet.busy_ns)
         # The mean over all: which event of which market cost how much, nobody measures.
         event_s = (busy_ns - self._busy_ns) / _NS / max(sum(gained.values()), 1)
-        self._events, self._busy_ns = dict(fleet.events), busy_ns
+        # All shards take in a block together, so what waits is one queue; its blocks are taken to
+        # hold what the last ones did.
+        behind = waiting_blocks / max(fleet.blocks - self._blocks, 1)
+        self._events, self._blocks, self._busy_ns = dict(fleet.events), fleet.blocks, busy_ns
         # Without a reserve nothing is expected, and only the steady loads are placed.
         window_s = max(self._config.reserve_window_ms, 1) / 1_000
         figures = fleet.loads()
+        for market, seen in self._expected.items():
+            now = figures[market].expected
+            self._expected[market] = max(now, _FADE * seen + (1 - _FADE) * now)
         return [
             MarketLoad(
                 market=market,
                 steady=gained[market] * event_s / elapsed_s,
-                surge=figures[market].expected / window_s * LIQUIDATION_EVENTS * event_s,
+                surge=self._expected[market] / window_s * LIQUIDATION_EVENTS * event_s,
                 move_s=figures[market].positions * MOVE_S_PER_POSITION,
+                backlog_s=gained[market] * event_s * behind,
             )
             for market in self._markets
         ]

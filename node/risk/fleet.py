@@ -28,8 +28,9 @@ class RiskFleet:
     """Every market on one of ``shards``; one task alone calls it.
 
     ``busy_ns`` is the time that each shard has taken for its turns, ``events`` what each market has
-    brought; ``expected`` is how many liquidations the time to the next marks may bring (markets
-    move together when it matters, so theirs are added up), ``lost`` how many shards have died.
+    brought, in so many ``blocks``; ``expected`` is how many liquidations the time to the next marks
+    may bring (markets move together when it matters, so theirs are added up), ``lost`` how many
+    shards have died.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class RiskFleet:
         self.placement = dict(placement)
         self.busy_ns = [0] * len(shards)
         self.events = dict.fromkeys(placement, 0)
+        self.blocks = 0
         self._shards = shards
         self._reseed = reseed
         self._config = config
@@ -127,6 +129,7 @@ class RiskFleet:
                 self.events[told.market] += 1
                 shares[self.placement[told.market]].append(told)
             elif isinstance(event, BlockOpened):
+                self.blocks += 1
                 for share in shares:
                     share.append(event)
         return shares

@@ -5,11 +5,11 @@ liquidations at its volatility x the cost of one. The steady parts of markets ad
 do so only as far as their volatilities move together. With surges s and the correlation R of the
 volatilities, the load that an environment of capacity mu is charged with is
 
-    J = (sum of (steady + surge) + caution * sqrt(s' R s) + backlog / horizon) / mu
+    J = (sum of (steady + surge + backlog / horizon) + caution * sqrt(s' R s)) / mu
 
 an upper quantile of its utilization, ``caution`` standard deviations above the mean, with what
-already waits there worked off within the horizon. A placement is as good as its fullest
-environment.
+already waits for its markets worked off within the horizon. What waits is not handed out yet, and
+goes where its market goes. A placement is as good as its fullest environment.
 
 ``place`` puts the dearest market first, each where J is then lowest: longest processing time first
 (Graham, "Bounds on Multiprocessing Timing Anomalies", 1969), within 4/3 of the best for loads that
@@ -34,13 +34,15 @@ Correlation = NDArray[np.float64]
 class MarketLoad(msgspec.Struct, frozen=True, gc=False):
     """Seconds of work a second: ``steady`` for its events, ``surge`` for expected liquidations.
 
-    ``move_s``: the seconds of work that moving the market would cost, on both sides together.
+    ``move_s``: the seconds of work that moving the market would cost, on both sides together;
+    ``backlog_s``: those that wait for it.
     """
 
     market: MarketId
     steady: float
     surge: float
     move_s: float = 0.0
+    backlog_s: float = 0.0
 
 
 class Move(msgspec.Struct, frozen=True, gc=False):
@@ -73,39 +75,31 @@ class Problem:
         correlation: Correlation,
         capacities: Sequence[float],
         rules: PlacementRules,
-        backlogs: Sequence[float] | None = None,
     ) -> None:
-        """``correlation`` is by place in ``loads``; ``capacities`` are seconds of work a second.
-
-        ``backlogs``: seconds of work that wait in each environment (None: nothing does).
-        """
+        """``correlation`` is by place in ``loads``; ``capacities`` are seconds of work a second."""
         assert correlation.shape == (len(loads), len(loads))
         assert capacities
         assert min(capacities) > 0
         self.loads = loads
         self.capacities = capacities
         self.rules = rules
-        self._backlogs = backlogs or [0.0] * len(capacities)
+        self.means = [load.steady + load.surge + load.backlog_s / rules.horizon_s for load in loads]
         surges = np.array([load.surge for load in loads])
         self._together: NDArray[np.float64] = correlation * np.outer(surges, surges)
 
     def fullness(self, members: Sequence[int], environment: int) -> float:
         """Return J of an environment that watches the markets at these places of ``loads``."""
-        mean = sum(self.loads[place].steady + self.loads[place].surge for place in members)
-        variance = float(self._together[np.ix_(members, members)].sum())
+        mean = sum(self.means[place] for place in members)
+        variance = float(self._together[members][:, members].sum())
         spread = self.rules.caution * sqrt(max(variance, 0.0))
-        waiting = self._backlogs[environment] / self.rules.horizon_s
-        return (mean + spread + waiting) / self.capacities[environment]
+        return (mean + spread) / self.capacities[environment]
 
 
 def place(problem: Problem) -> dict[MarketId, int]:
     """Return a placement from nothing: the dearest market first, each where it fits best."""
     count = len(problem.capacities)
     members: list[list[int]] = [[] for _ in range(count)]
-    dearest = sorted(
-        range(len(problem.loads)),
-        key=lambda at: (-problem.loads[at].steady - problem.loads[at].surge, at),
-    )
+    dearest = sorted(range(len(problem.loads)), key=lambda at: (-problem.means[at], at))
     for at in dearest:
         best = min(range(count), key=lambda env: problem.fullness([*members[env], at], env))
         members[best].append(at)

@@ -76,7 +76,7 @@ class RiskService:
         for command in refused:
             await self._fleet.refused(command)
         if self._balancer.due:
-            for move in self._balancer.plan():
+            for move in self._balancer.plan(self._blocks.stage.held()):
                 _log.info("market_moved", market=move.market, source=move.source, to=move.target)
                 await self._fleet.move(move.market, move.target)
         return len(blocks)

@@ -108,10 +108,14 @@ def test_one_that_a_single_market_fills_does_not_keep_the_others_from_being_help
     assert [(move.source, move.target) for move in moves] == [(1, 2)]
 
 
-def test_what_waits_counts() -> None:
+def test_what_waits_for_a_market_counts_and_goes_with_it() -> None:
     even = {MarketId(1): 0, MarketId(2): 0, MarketId(3): 1, MarketId(4): 1}
-    problem = Problem(loads(0.2, 0.2, 0.2, 0.2), APART, [1.0, 1.0], RULES, [4.0, 0.0])
-    assert improve(problem, even)[0].source == 0
+    quiet = loads(0.2, 0.2, 0.2, 0.2)
+    waiting = [msgspec.structs.replace(quiet[0], backlog_s=4.0), *quiet[1:]]
+    assert improve(Problem(quiet, APART, [1.0, 1.0], RULES), even) == ()
+    # 0.2 + 4 / 10 alone are what the other three bring together.
+    (move,) = improve(Problem(waiting, APART, [1.0, 1.0], RULES), even)
+    assert move == Move(MarketId(2), 0, 1)
 
 
 class MovingClock:
@@ -133,10 +137,11 @@ class MeasuredFleet(RiskFleet):
         super().__init__([], placement, lambda _: [], config, clock)
         self.busy_ns = [0, 0]
         self.expected_by_market = {MarketId(1): 0, MarketId(2): 0}
+        self.positions = 100
 
     def loads(self) -> dict[MarketId, MarketFigures]:
         return {
-            market: MarketFigures(positions=100, expected=expected, volatility=1e-4)
+            market: MarketFigures(self.positions, expected, volatility=1e-4)
             for market, expected in self.expected_by_market.items()
         }
 
@@ -149,11 +154,47 @@ def test_the_balancer_moves_what_is_measured_to_be_too_much() -> None:
     assert not balancer.due
     clock.ns = 10_000_000_000
     assert balancer.due
-    assert balancer.plan() == ()
+    assert balancer.plan(0) == ()
     fleet.events = {MarketId(1): 60_000, MarketId(2): 40_000}
     fleet.busy_ns = [8_000_000_000, 0]
     clock.ns *= 2
-    assert balancer.plan() == (Move(MarketId(1), 0, 1),)
+    assert balancer.plan(0) == (Move(MarketId(1), 0, 1),)
+
+
+@pytest.mark.parametrize(("waiting_blocks", "moved"), [(0, False), (1_000, True)])
+def test_a_market_that_costs_more_to_move_than_that_spares_moves_where_more_waits(
+    waiting_blocks: int, moved: bool
+) -> None:
+    clock = MovingClock()
+    config = RiskConfig(shards=(ShardKind.PROCESS, ShardKind.PROCESS), rebalance_s=10)
+    fleet = MeasuredFleet(clock, config)
+    balancer = Balancer(fleet, config, clock)
+    # 500 blocks held ten seconds of work: a move spares four and costs six. Where twenty more
+    # wait, it spares twelve.
+    fleet.events = {MarketId(1): 60_000, MarketId(2): 40_000}
+    fleet.busy_ns = [10_000_000_000, 0]
+    fleet.positions, fleet.blocks = 300_000, 500
+    clock.ns = 10_000_000_000
+    assert bool(balancer.plan(waiting_blocks)) is moved
+
+
+def test_a_surge_is_believed_at_once_and_forgotten_slowly() -> None:
+    clock = MovingClock()
+    config = RiskConfig(shards=(ShardKind.PROCESS, ShardKind.PROCESS))
+    fleet = MeasuredFleet(clock, config)
+    balancer = Balancer(fleet, config, clock)
+    moved = []
+    for expected in (0, 500, *[0] * 60):
+        fleet.events = {market: count + 10_000 for market, count in fleet.events.items()}
+        fleet.busy_ns[0] += 1_000_000_000
+        fleet.positions = 40_000
+        fleet.expected_by_market = dict.fromkeys(fleet.events, expected)
+        clock.ns += 10_000_000_000
+        moved.append(bool(balancer.plan(0)))
+    # Without a surge 0.5 s are spared and 0.8 s spent; a fifth of it is enough to pay.
+    assert moved[0] is False
+    assert all(moved[1:24])
+    assert not any(moved[-24:])
 
 
 def test_expected_liquidations_alone_can_move_a_market() -> None:
@@ -165,7 +206,7 @@ def test_expected_liquidations_alone_can_move_a_market() -> None:
     fleet.busy_ns = [1_000_000_000, 0]
     fleet.expected_by_market = {MarketId(1): 500, MarketId(2): 300}
     clock.ns = 10_000_000_000
-    assert [move.target for move in balancer.plan()] == [1]
+    assert [move.target for move in balancer.plan(0)] == [1]
 
 
 def test_one_shard_is_never_balanced() -> None:
@@ -182,13 +223,14 @@ def test_markets_begin_by_their_positions_and_a_process_takes_more_than_the_loop
     assert sorted(first_placement(positions, kinds).values()) == [0, 1, 1, 1, 1]
 
 
-def test_the_trial_beats_markets_that_stay_where_they_are() -> None:
-    hours = [draw_hour(seed, 0.45) for seed in (1, 2)]
+def test_the_balancer_beats_markets_that_stay_and_is_even_with_the_least_loaded() -> None:
+    hours = [draw_hour(seed) for seed in range(8)]
     static, least, ours = (
         sum(run(hour, policy).p99 for hour in hours)
         for policy in (stay, least_loaded, by_volatility)
     )
     print("p99 of the fullest backlog, s:", static, least, ours)
-    assert ours < static / 2
-    # Beside the least loaded it is about even; docs/CAPACITY.md has the figures of many seeds.
-    assert ours < 1.25 * least
+    # In one of them a market fills a shard by itself for a sixth of the time: nothing helps that.
+    assert ours < 0.75 * static
+    # docs/CAPACITY.md has the figures of more seeds.
+    assert ours < 1.05 * least

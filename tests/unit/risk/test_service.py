@@ -10,6 +10,7 @@ from node.risk.balancer import Balancer
 from node.risk.book import RiskBook
 from node.risk.config import ShardKind
 from node.risk.fleet import RiskFleet
+from node.risk.placement import Move
 from node.risk.report import RiskReport
 from node.risk.service import RiskService
 from node.risk.shard import LocalShard, ShardSession, parcels_of
@@ -121,6 +122,26 @@ async def test_a_turn_takes_its_limit_and_counts_its_work() -> None:
     assert await service.turn() == 1
     assert mailbox.stage.service.count == mailbox.stage.done == 3
     assert mailbox.stage.conserved()
+
+
+class Listening(Balancer):
+    """Is always asked, and moves nothing."""
+
+    due = True
+
+    def plan(self, waiting_blocks: int) -> tuple[Move, ...]:
+        self.told = (waiting_blocks, self._fleet.blocks)
+        return ()
+
+
+async def test_the_balancer_is_told_how_many_blocks_wait() -> None:
+    service, mailbox, fleet = await station(Lane())
+    balancer = Listening(fleet, CONFIG, StillClock())
+    service._balancer = balancer
+    for number in range(5):
+        mailbox.offer(durable(number, mark(1_000 + number, START_MS + number)), 0)
+    await service.turn()
+    assert balancer.told == (3, 2)
 
 
 async def test_all_that_a_turn_proposes_is_hastened_together() -> None:
