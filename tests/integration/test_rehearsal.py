@@ -98,6 +98,7 @@ def test_arbitrums_backlog_is_bounded_and_worked_off() -> None:
     result = play(scenario, script)
     require_sound(result)
     moments = result.moments
+    assert moments[0].unposted_batches == 0
     assert max(moment.in_flight for moment in moments) == scenario.l1.in_flight_max == 10
     assert max(moment.in_pool for moment in moments) == 10
     # Rounds and what reduces go on behind a closed gate.
