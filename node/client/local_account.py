@@ -100,7 +100,9 @@ def trade_name(sequence: int, taker_order: int, maker_order: int) -> str:
 class LocalAccount:
     """The account as the feed last told it; amounts are decimals in units of the market.
 
-    Of what came behind the command ``whole_since`` all fills and ended orders are here.
+    Of what came behind the command ``whole_since`` all fills and ended orders are here. ``agents``
+    are the keys that may sign for it, each until when (milliseconds); one whose time is over stays
+    until a snapshot comes without it.
     """
 
     def __init__(self) -> None:
@@ -109,6 +111,7 @@ class LocalAccount:
         self.free = Decimal(0)
         self.reserved = Decimal(0)
         self.positions: dict[str, Message] = {}
+        self.agents: dict[str, int] = {}
         self.open: dict[int, Order] = {}
         self.ended: OrderedDict[int, Order] = OrderedDict()
         self.fills: OrderedDict[str, Fill] = OrderedDict()
@@ -156,6 +159,7 @@ class LocalAccount:
         self.seq = self.whole_since = message["seq"]
         self.free, self.reserved = Decimal(message["free"]), Decimal(message["reserved"])
         self.positions = {held["market"]: held for held in message["positions"]}
+        self.agents = dict(message["agents"])
         self.open = {}
         for told in message["orders"]:
             self.open[told["order_id"]] = self._known(before.get(told["order_id"]), told)
@@ -196,8 +200,10 @@ class LocalAccount:
                 changes.orders[order.order_id] = order
             case "filled" | "cancelled" | "rested" | "amended" | "triggered":
                 self._progress(event, time, changes)
+            case "agent":
+                self.agents[event["agent"]] = event["until"]
             case _:
-                # Deposits, withdrawals, work: their sums come as a balance. Agents and the switch.
+                # Deposits, withdrawals, work: their sums come as a balance. And the switch.
                 pass
 
     def _position(self, event: Message) -> None:

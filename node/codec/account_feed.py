@@ -31,6 +31,7 @@ class AccountSnapshot(Struct, frozen=True):
     reserved: Decimal
     positions: tuple[PositionAnswer, ...]
     orders: tuple[OpenOrderAnswer, ...]
+    agents: dict[str, int]
     nonces: dict[str, int]
     switch: SwitchAnswer
 

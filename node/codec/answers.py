@@ -147,11 +147,15 @@ class OrdersAnswer(Struct, frozen=True):
 
 
 class AccountAnswer(OrdersAnswer, frozen=True):
-    """An account as it stands; ``nonces`` are the highest that each signer used."""
+    """An account as it stands; ``nonces`` are the highest that each signer used.
+
+    ``agents`` may sign for it until the time that is told with each; past it, they may not.
+    """
 
     free: Decimal
     reserved: Decimal
     positions: tuple[PositionAnswer, ...]
+    agents: dict[str, int]
     nonces: dict[str, int]
     switch: SwitchAnswer
 

@@ -22,7 +22,10 @@ _HEAD_BYTES: Final = 512
 _ORDER_BYTES: Final = 480
 _POSITION_BYTES: Final = 256
 _SIGNER_BYTES: Final = 72
-"""What each takes at most, with the longest numbers and names that there can be."""
+"""What each takes at most, with the longest numbers and names that there can be.
+
+A signer takes as much for its nonce, and an agent once more for its time.
+"""
 
 
 def snapshot_bytes_max(rules: Rules) -> int:
@@ -32,7 +35,7 @@ def snapshot_bytes_max(rules: Rules) -> int:
         _HEAD_BYTES
         + _ORDER_BYTES * limits.open_orders_per_account
         + _POSITION_BYTES * len(rules.markets)
-        + _SIGNER_BYTES * (limits.agents_per_account + 1)
+        + _SIGNER_BYTES * (2 * limits.agents_per_account + 1)
     )
 
 
@@ -93,6 +96,7 @@ class AccountMessages:
             "reserved": decimal_from_units(mirror.reserved, MONEY_DECIMALS),
             "positions": positions,
             "orders": joined(map(self._order_text, mirror.orders.values())),
+            "agents": {hex_from_address(key): until for key, until in mirror.agents.items()},
             "nonces": {hex_from_address(key): top for key, top in mirror.nonces.items()},
             "switch": {"cancel_at": mirror.switch[0], "on_disconnect": mirror.switch[1]},
         }

@@ -341,10 +341,16 @@ async def test_an_agent_may_listen_until_its_time_has_come() -> None:
         await talker.call("action", node.action(agent, ALICE))
         await settled(node)
         assert "result" in await talker.login(CAROL, account=ALICE)
+        await talker.call("subscribe", {"channel": "account"})
+        known = {"0x" + CAROL.address.hex(): START_MS + 1}
+        assert (await talker.push("account"))["agents"] == known
+        assert (await get(node.url, f"/account/0x{ALICE.address.hex()}"))["agents"] == known
         await talker.call(
             "action", node.action(ApproveAgent(*BLANK, CAROL.address, START_MS), ALICE)
         )
         await settled(node)
+        told = (await get(node.url, f"/account/0x{ALICE.address.hex()}"))["agents"]
+        assert told == {"0x" + CAROL.address.hex(): START_MS}
         assert (await talker.login(CAROL, account=ALICE))["error"]["name"] == "WrongSigner"
 
 

@@ -268,11 +268,16 @@ async def test_an_agent_trades_for_its_owner_until_it_is_revoked(
     agent = answer(plimsoll_here("keys", "new", file, "--json"))["address"]
     owner = answer(plimsoll_here("keys", "show", "--key", "dev:1", "--json"))["address"]
     await ask(exchange, "keys", "approve", agent, "--hours", "1")
+    known = await ask(exchange, "keys", "agents", "--key", "dev:1")
+    assert f"{agent}   until " in known.output
     order = ("order", "ETH-PERP", "buy", "1", "2850", "--account", owner)
     monkeypatch.setenv("AGENT", file.read_text())
     await ask(exchange, *order, "--key", "env:AGENT")
     await ask(exchange, "cancel", "--all", "--account", owner, "--key", file)
     await ask(exchange, "keys", "revoke", agent)
+    known = await ask(exchange, "keys", "agents", "--account", owner)
+    assert f"{agent}   ended " in known.output
+    assert list(answer(await ask(exchange, "keys", "agents", "--json"))["agents"]) == [agent]
     refused = await ask(exchange, *order, "--key", file, code=REFUSED)
     assert "error 1104: AgentExpired" in refused.errors
 

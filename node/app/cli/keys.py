@@ -14,18 +14,21 @@ from node.app.cli.arguments import read_address
 from node.app.cli.options import (
     DEFAULT_KEY,
     DEFAULT_NODE,
+    AnyAccountOption,
     JsonOption,
     KeyOption,
     NodeOption,
+    account_of,
     for_people,
     print_json,
     read_key,
 )
+from node.app.cli.trade_tables import moment
 from node.client.addresses import checksummed
 from node.client.session import connect
 from node.client.trader import Trader
 from node.types.errors import PathUnusable
-from node.types.ids import Address
+from node.types.ids import Address, hex_from_address
 from node.types.units import Millis
 
 REVOKED: Final = Millis(1)
@@ -111,6 +114,29 @@ def revoke(
     _tell(result, f"{checksummed(address)} may not act any more", json)
 
 
+@keys.command()
+def agents(
+    account: AnyAccountOption = "",
+    key: KeyOption = DEFAULT_KEY,
+    node: NodeOption = DEFAULT_NODE,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Show which keys may trade for an account, and until when.
+
+    One whose time is over stays in the list until another takes its place; it may not act.
+
+    Example: plimsoll keys agents --key ~/trader.key
+    """
+    address = account_of(key, account)
+    known, now = asyncio.run(_agents(address, node))
+    lines = [
+        f"{agent}   {'until' if until > now else 'ended'} {moment(until)}"
+        for agent, until in known.items()
+    ]
+    _tell({"agents": known}, "\n".join(lines) or "no agents", json)
+
+
 def make_key_file(file: Path) -> Address:
     """Write a new private key to ``file``, for its owner alone, and return its address.
 
@@ -141,6 +167,16 @@ async def _approve(agent: Address, until: Millis, secret: bytes, node: str) -> d
     async with connect(node) as session:
         trader = await Trader.open(session, secret)
         return await trader.approve_agent(agent, until)
+
+
+async def _agents(account: Address, node: str) -> tuple[dict[str, int], int]:
+    """Return the agents of ``account``, each with its end, and the node's clock."""
+    async with connect(node) as session:
+        shown = await session.get(f"/account/{hex_from_address(account)}")
+        known = {
+            checksummed(read_address("agent", key)): end for key, end in shown["agents"].items()
+        }
+        return known, (await session.request("ping", {}))["time"]
 
 
 def _tell(body: dict[str, Any], line: str, as_json: bool) -> None:

@@ -269,7 +269,7 @@ def test_the_largest_account_of_the_rules_must_fit_into_an_outbox(tmp_path: Path
 def test_the_hello_with_all_markets_must_fit_into_an_outbox(tmp_path: Path) -> None:
     head, market = RULES.read_text("utf-8").split("[[markets]]")[:2]
     many = "".join(
-        "[[markets]]" + market.replace("BTC-PERP", f"M{place}-PERP") for place in range(300)
+        "[[markets]]" + market.replace("BTC-PERP", f"M{place}-PERP") for place in range(310)
     )
     rules = tmp_path / "rules.toml"
     rules.write_text(head + many, "utf-8")

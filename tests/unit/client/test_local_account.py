@@ -15,7 +15,7 @@ RESTING = {
 LONG = {"market": "BTC-PERP", "size": "1", "entry": "10", "margin": "1", "funding": "0"}
 SNAPSHOT = {
     "type": "snapshot", "seq": 7, "prev_seq": 7, "free": "100", "reserved": "3",
-    "positions": [LONG], "orders": [RESTING],
+    "positions": [LONG], "orders": [RESTING], "agents": {"0xa1": 50},
 }  # fmt: skip
 
 
@@ -315,3 +315,13 @@ def test_a_waiting_order_is_in_a_snapshot_and_found_by_either_number() -> None:
     assert (order.trigger, order.trigger_price) == ("take_profit", Decimal(12))
     assert order.good_till == 5_000
     assert account.named(6, 3) is account.named(None, 4) is None
+
+
+def test_agents_are_told_by_the_snapshot_and_by_every_approval() -> None:
+    account = followed()
+    assert account.agents == {"0xa1": 50}
+    ended = {"event": "agent", "agent": "0xa1", "until": 20}
+    account.apply(update({"event": "agent", "agent": "0xa2", "until": 90}, ended), 20)
+    assert account.agents == {"0xa1": 20, "0xa2": 90}
+    account.apply(SNAPSHOT | {"seq": 30, "agents": {"0xa2": 90}}, 0)
+    assert account.agents == {"0xa2": 90}
