@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from node.adapters.collector import Collector
 from node.types.errors import CommandRejected, IntegrityError, PlimsollError, ShuttingDown
 
 _log = structlog.get_logger(__name__)
@@ -152,13 +153,15 @@ def serve(pipe: Connection, make: Callable[[], object], name: str) -> None:
         return
     pipe.send(None)
     try:
-        while True:
-            method, arguments = pipe.recv()
-            answer = _answer(target, name, method, arguments)
-            pipe.send(answer)
-            if isinstance(answer, IntegrityError):
-                # It stands somewhere in the middle of something and may not go on.
-                return
+        with Collector() as collector:
+            while True:
+                method, arguments = pipe.recv()
+                answer = _answer(target, name, method, arguments)
+                pipe.send(answer)
+                if isinstance(answer, IntegrityError):
+                    # It stands somewhere in the middle of something and may not go on.
+                    return
+                collector.look()
     except (EOFError, OSError):
         # The parent is gone.
         return

@@ -23,6 +23,7 @@ def register_figures(node: "Node") -> None:
     _register_risk(node)
     _register_triggers(node)
     _register_loop(node)
+    _register_collector(node)
     _register_exchange(node)
     register_history_figures(node)
 
@@ -186,6 +187,24 @@ def _register_loop(node: "Node") -> None:
             ("waiting",): loop.waited_ns,
         },
         labels=("state",),
+        per_unit=_NS,
+    )
+
+
+def _register_collector(node: "Node") -> None:
+    capacity, collector = node.capacity, node.collector
+    capacity.counter(
+        "gc_pause_seconds",
+        "How long the garbage collector held this process up, by generation: 2 is a full one.",
+        lambda: {(str(place),): ns for place, ns in enumerate(collector.total_ns)},
+        labels=("generation",),
+        per_unit=_NS,
+    )
+    capacity.gauge(
+        "gc_pause_longest_seconds",
+        "The longest of those pauses.",
+        lambda: {(str(place),): ns for place, ns in enumerate(collector.longest_ns)},
+        labels=("generation",),
         per_unit=_NS,
     )
 

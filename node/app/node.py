@@ -17,6 +17,7 @@ from functools import partial
 
 import structlog
 
+from node.adapters.collector import Collector
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
 from node.app.config import NodeConfig
@@ -95,6 +96,7 @@ class Node:
         self.stopping = asyncio.Event()
         self.serving = asyncio.Event()
         self.loop_lag = LoopLag(base.clock)
+        self.collector = Collector()
         self.meters = Meters(self)
         self.knee = KneeBoard(base.folder.path)
         self._finals: asyncio.Queue[Mark] = asyncio.Queue()

@@ -133,9 +133,8 @@ class ClientConversation:
         self._session = session
         self._account: Address | None = None
         self._present: Address | None = None
-        self._take_action = partial(self._take, around.ingress.take_action)
         self._methods: dict[str, Callable[[Envelope, int], None]] = {
-            "action": self._take_action,
+            "action": partial(self._take, around.ingress.take_action),
             "oracle_round": self._oracle_round,
             "login": self._login,
             "subscribe": self._subscribe,
@@ -202,6 +201,8 @@ class ClientConversation:
         """Stop telling the client anything; what it sent is still decided."""
         self._log_out()
         self._around.feeds.leave(self._wire)
+        # They hold this conversation: it goes now, and is not left for the collector.
+        self._methods.clear()
 
     def _turn_away(self, verdict: Verdict, text: str, now_ns: int) -> None:
         error = self._session.limited(now_ns)

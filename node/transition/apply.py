@@ -64,6 +64,8 @@ def apply(state: State, command: Command) -> tuple[Event, ...]:
         _dispatch(effects, command)
     except CommandRejected as error:
         assert not effects.events, "a rejection must come before the first change"
+        # Where it was also kept by a frame that it passed, both would be left for the collector.
+        error.__traceback__ = None
         return (Rejected(error.code, type(error).__name__, error.values),)
     if effects.others:
         cancel_others(effects)

@@ -30,6 +30,8 @@ def place_orders(effects: Effects, command: PlaceOrders) -> None:
     Where none can, the action is rejected as a whole and its nonce stays unused: with the item's
     own error if it had only one, with ``EveryItemRejected`` otherwise. Work that it made and must
     pay for makes it apply all the same (see ``work_fee``).
+
+    What is refused is kept without its frames, which would keep it, and all of the block.
     """
     items = len(command.cancels) + len(command.amends) + len(command.orders)
     limit = effects.state.rules.limits.items_per_action
@@ -42,7 +44,7 @@ def place_orders(effects: Effects, command: PlaceOrders) -> None:
         try:
             _cancel(effects, account, cancel, command)
         except CommandRejected as error:
-            rejections.append((place, error))
+            rejections.append((place, error.with_traceback(None)))
     work, steps = hold_back(effects, account, command), Steps(effects.state.rules.limits)
     fills, first = 0, items - len(command.orders)
     if command.amends:
@@ -51,7 +53,7 @@ def place_orders(effects: Effects, command: PlaceOrders) -> None:
         try:
             fills += _place(effects, account, order, place, work, steps, command.max_fee)
         except CommandRejected as error:
-            rejections.append((place, error))
+            rejections.append((place, error.with_traceback(None)))
         if effects.others:
             steps.take(cancel_others(effects))
     if len(rejections) == items and not (work and work.paid and _walked(rejections)):
@@ -79,7 +81,7 @@ def _amend(
         try:
             fills += amend(effects, account, change, work, steps)
         except CommandRejected as error:
-            rejections.append((place, error))
+            rejections.append((place, error.with_traceback(None)))
         if effects.others:
             steps.take(cancel_others(effects))
     return fills

@@ -144,6 +144,8 @@ async def check_knee(daemon: Daemon) -> None:
         "plimsoll_bottleneck_info{resource=",
         'plimsoll_transition_commands_total{kind="place"}',
         'plimsoll_processor_seconds_total{process="replica"}',
+        'plimsoll_gc_pause_seconds_total{generation="2"}',
+        'plimsoll_gc_pause_longest_seconds{generation="0"}',
     ):
         assert sample in metrics
     families = [line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE")]

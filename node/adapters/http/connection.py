@@ -125,6 +125,8 @@ class Connection(web.RequestHandler):
     def end_socket(self) -> None:
         """Note that nobody sees to the reader any more; what waits for him he must still take."""
         self._watched = True
+        # It holds the WebSocket, which holds us.
+        self._data_received_cb = None
         if self._wire is not None and self._wire.get_write_buffer_size():
             self._watch(self._wire)
 
@@ -135,6 +137,9 @@ class Connection(web.RequestHandler):
         if self.refusal is not None:
             resp.force_close()
         sent, reset = await super().finish_response(request, resp, start_time)
+        if isinstance(resp, web.WebSocketResponse) and (broken := resp.exception()) is not None:
+            # Its frames hold the WebSocket, which holds it: it would be left for the collector.
+            broken.with_traceback(None).__context__ = None
         try:
             await request.writer.drain()
         except ConnectionError:

@@ -1,7 +1,6 @@
 """``plimsoll run``, ``plimsoll devnet`` and ``plimsoll config``."""
 
 import asyncio
-import gc
 import signal
 import sys
 from pathlib import Path
@@ -128,14 +127,14 @@ async def _serve(config: NodeConfig, ready_file: Path | None, stats_file: Path |
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, node.stop)
-        # What exists now stays; the collector need not look at it again at every turn.
-        gc.collect()
-        gc.freeze()
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(node.run())
-            if ready_file is not None:
-                group.create_task(_tell_ready(node, ready_file))
-            await running
+        with node.collector:
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(node.run())
+                if ready_file is not None:
+                    group.create_task(_tell_ready(node, ready_file))
+                looking = group.create_task(node.collector.run())
+                await running
+                looking.cancel()
         if stats_file is not None:
             stats = final_stats_of(node, await _l1_root(node))
             await asyncio.to_thread(stats_file.write_bytes, msgspec.json.encode(stats))
