@@ -15,6 +15,7 @@ from tests.benchmarks.admission import measure_admission
 from tests.benchmarks.book import measure_books
 from tests.benchmarks.burdens import measure_burdens
 from tests.benchmarks.page import Section, page_of
+from tests.benchmarks.plan import measure_plan
 from tests.benchmarks.transition import measure_transition
 from tests.benchmarks.whole import measure_whole
 from tests.benchmarks.worst_case import measure_worst_cases
@@ -37,6 +38,7 @@ BENCHMARKS: Final[dict[str, tuple[str, Callable[[], Sequence[msgspec.Struct]]]]]
         "The dearest command of each kind, in microseconds; bound = its worst case in units",
         measure_worst_cases,
     ),
+    "plan": ("A plan: 1,000 runs of an hour, 100 of its knee", measure_plan),
     "burdens": ("What the exchange weighs", measure_burdens),
 }
 """The title of each benchmark, and what measures it."""

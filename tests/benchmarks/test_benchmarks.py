@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from node.capacity.kinds import Kind
+from node.planner.scenario import Extent
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import book
 from tests.benchmarks.admission import measure_admission
@@ -23,6 +24,7 @@ from tests.benchmarks.book import (
 from tests.benchmarks.book_peers import BareBook
 from tests.benchmarks.book_tape import Plimsoll, Step, mixed_tape, volume_of
 from tests.benchmarks.burdens import Crowd, measure_burdens
+from tests.benchmarks.plan import measure_plan
 from tests.benchmarks.rounds import Spread, rate_ratios, spread
 from tests.benchmarks.transition import BULKS, PEER, measure_transition
 from tests.benchmarks.whole import WholeSize, measure_whole
@@ -60,6 +62,13 @@ def test_the_book_is_measured_and_an_absent_engine_says_so() -> None:
     assert absent.ops_per_s is None
     assert str(absent.missing).startswith("not installed")
     assert any(row.tape == RECORDED for row in rows)
+
+
+def test_a_plan_is_measured() -> None:
+    extent = Extent(horizon_s=60.0, runs=2, knee_runs=1, knee_s=1.0, stretch_events=200)
+    (row,) = measure_plan(extent, processes=1)
+    assert (row.scenario, row.runs, row.knee_runs, row.processes) == ("calm", 2, 1, 1)
+    assert row.seconds > 0
 
 
 def test_every_engine_that_is_installed_trades_what_is_right() -> None:

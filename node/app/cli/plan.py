@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -129,7 +129,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Example: plimsoll plan --verify --json verdict.json
     """
-    _refuse_foreign(context, verify=verify)
+    _refuse_idle(context, verify=verify)
     require_places(json=json, report=report)
     if verify:
         mixes, seed = tuple(mix or Mix), 1 if seed is None else seed
@@ -153,21 +153,35 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     run_plan(options, Console())
 
 
-def _refuse_foreign(context: typer.Context, *, verify: bool) -> None:
+_ONLY_WITH: Final = {"sweep_runs": "sweep", "rpc": "url", "node_data": "url"}
+_NOT_WITH: Final = {"processes": "scheduler", "config": "url"}
+
+
+def _refuse_idle(context: typer.Context, *, verify: bool) -> None:
     """Raise ``ConfigInvalid`` naming what was typed and would do nothing.
 
     What the environment says is no slip: the data folder may stand there for every command.
     """
     own, both = {"mix", "url", "rpc", "config", "node_data", "turns"}, {"verify", "json", "seed"}
     word = "not" if verify else "only"
-    faults = [
-        f"{parameter.opts[0].removeprefix('--')}: {word} together with --verify"
-        for parameter in context.command.params
-        if parameter.name not in both and (parameter.name in own) != verify
-        if (source := context.get_parameter_source(parameter.name or "")) is not None
+    options = {one.name or "": one.opts[0].removeprefix("--") for one in context.command.params}
+    typed = {
+        name
+        for name in options
+        if (source := context.get_parameter_source(name)) is not None
         # By its name, as versions of typer differ in whose enumeration it is.
         if source.name == "COMMANDLINE"
+    }
+    foreign = {name for name in typed - both if (name in own) != verify}
+    faults = [
+        f"{options[name]}: {word} together with --verify" for name in options if name in foreign
     ]
+    for pairs, idle, then in ((_ONLY_WITH, False, "only"), (_NOT_WITH, True, "not")):
+        faults += [
+            f"{options[name]}: {then} together with --{options[other]}"
+            for name, other in pairs.items()
+            if name in typed - foreign and (other in typed) == idle
+        ]
     raise_faults(faults)
 
 

@@ -1,8 +1,9 @@
 """``plimsoll plan``: what it writes and refuses, and that a cluster gives what a process does."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,7 +16,8 @@ from node.app.cli import app
 from node.app.cli.cluster import cluster
 from node.app.cli.plan import PlanOptions, run_plan
 from node.app.cli.recorded import recorded_path
-from node.planner.forecast import draw
+from node.planner.chunks import Call
+from node.planner.forecast import Drawn, draw
 from node.planner.report import PlanReport
 from node.planner.scenario_reading import read_scenario
 from node.simulation.ramp.command import RampOptions
@@ -112,6 +114,10 @@ def test_what_is_typed_wrongly_is_told_together(quick: Path) -> None:
             ),
             "mix node rpc node-data config",
         ),
+        ("{file} --sweep-runs 9", "sweep-runs"),
+        ("{file} --processes 2 --scheduler tcp://127.0.0.1:1", "processes"),
+        ("--verify --rpc http://127.0.0.1:2 --node-data .", "rpc node-data"),
+        ("--verify --node http://127.0.0.1:1 --config node.toml", "config"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(
@@ -151,9 +157,9 @@ def test_a_sweep_is_checked_before_anything_is_computed(quick: Path, sweep: str)
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=1,
+        n_workers=2,
         threads_per_worker=1,
-        processes=False,
+        processes=True,
         dashboard_address=None,
         host="127.0.0.1",
         protocol="tcp://",
@@ -161,15 +167,36 @@ def address() -> Iterator[str]:
         yield running.scheduler_address
 
 
-def test_a_cluster_gives_what_a_process_gives(address: str) -> None:
+class Backwards:
+    """Computes the last first, and remembers how many there were."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def compute(self, work: Callable[..., Any], calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
+        self.calls.append(len(calls))
+        for index in reversed(range(len(calls))):
+            yield index, work(*calls[index])
+
+
+def assert_same(found: Drawn, other: Drawn) -> None:
+    assert found.columns.keys() == other.columns.keys()
+    for name, values in found.columns.items():
+        assert np.array_equal(values, other.columns[name], equal_nan=True), name
+    assert np.array_equal(found.knees_per_s, other.knees_per_s)
+
+
+def test_two_workers_of_a_cluster_give_what_a_process_gives(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Chunks so small that each worker has some of them.
+    monkeypatch.setattr("node.planner.chunks.RUNS_PER_CHUNK", 1)
     scenario = read_scenario(TABLES)
-    alone = draw(scenario)
+    alone, backwards = draw(scenario), Backwards()
+    assert_same(alone, draw(scenario, crew=backwards))
+    assert backwards.calls == [2, 8]
     with cluster(address) as crew:
-        together = draw(scenario, crew=crew)
-    assert alone.columns.keys() == together.columns.keys()
-    for name, values in alone.columns.items():
-        assert np.array_equal(values, together.columns[name], equal_nan=True), name
-    assert np.array_equal(alone.knees_per_s, together.knees_per_s)
+        assert_same(alone, draw(scenario, crew=crew))
 
 
 def test_a_scheduler_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
