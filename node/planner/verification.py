@@ -14,7 +14,9 @@ BELOW = 0.5
 """Of the measured knee: what a prediction may have seen."""
 DELAY_ERROR_MAX = 0.25
 """What a prediction of a delay may be off."""
-NOT_RESOURCES = frozenset(("machine", "generator", "ramp", "chain", "node"))
+NOT_RESOURCES = frozenset(("machine", "generator", "ramp", "chain", "node", "l1"))
+GATED = 0.5
+"""From this share of what was refused on, L1 is what is full: its gate refused most of it."""
 MACHINE_FULL = 0.97
 """From this share on, all cores are what is full, whatever single processes still had."""
 
@@ -76,8 +78,10 @@ class MixVerdict(msgspec.Struct, frozen=True):
     next_bottleneck: str | None
     ceilings: tuple[Ceiling, ...]
     utilization: dict[str, float]
-    """At the lowest rate that was not carried: busy shares of a core, of the ``event_loop`` what it
-    waited for a core too, ``machine`` of all cores without what works in the background."""
+    """At the rate nearest to the knee that was not carried: busy shares of a core, of the
+    ``event_loop`` what it waited for a core too, of the ``journal`` how long the disk wrote;
+    ``machine`` of all cores without what works in the background; ``l1`` what part of what was
+    refused its gate refused."""
     delays: tuple[DelayCheck, ...]
     calibrated_below: float
     """The highest rate that the calibration saw, over the measured knee."""
@@ -146,10 +150,13 @@ def busiest(utilization: Mapping[str, float]) -> str:
     """Return what was full, by the names of the predictions' resources.
 
     ``utilization`` holds the busy share of a core for each process, of all cores as ``machine``,
-    without what works in the background, and of the loop what work and waiting for a core took: of
-    the other processes nobody knows what they waited. A full machine is named before any process:
-    then none of them could get more.
+    without what works in the background, of the loop what work and waiting for a core took (of the
+    other processes nobody knows what they waited), and of the disk as ``journal``. A full machine
+    is named before any process: then none of them could get more. ``l1`` is the part of the
+    refusals that its gate made, and where it made most of them nothing else had to be full.
     """
+    if utilization.get("l1", 0.0) >= GATED:
+        return "l1"
     if utilization.get("machine", 0.0) >= MACHINE_FULL:
         return "machine"
     resources: dict[str, float] = {}

@@ -34,6 +34,7 @@ async def test_points_of_a_node_of_its_own_are_counted_on_both_sides() -> None:
     done = sum(lane.done for lane in point.lanes.values())
     assert done > 0
     assert abs(counted - done) <= 0.5 * done + 10
+    assert 0 < quiet.point.utilization["journal"] < 1
     assert quiet.generator_s > 0
     assert set(quiet.beside_s) == {"ramp", "chain"}
     assert falling.point.liquidations is not None

@@ -18,6 +18,8 @@ from node.simulation.ramp.points import RampPoint
 from node.simulation.ramp.ramp import Measured
 from node.types.errors import MeasurementInvalid
 
+NOT_PROCESSES: Final = frozenset(("event_loop", "journal"))
+"""What a point tells shares of that are no processor time of their own."""
 NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
 
 _NS_PER_S: Final = 1_000_000_000
@@ -141,8 +143,12 @@ def knee_at_speed_of(
 
 
 def utilization_of(point: RampPoint) -> dict[str, float]:
-    """Return the busy shares of a point; the machine's is without what works in the background."""
-    shares = dict(point.utilization)
+    """Return how full all was at a point, for ``busiest``.
+
+    These are its busy shares, the machine's without what works in the background, and for L1 the
+    share of what was refused that its gate refused.
+    """
+    shares = {**point.utilization, "l1": point.gated / max(point.refused, 1)}
     if point.machine is not None:
         background = sum(shares[name] for name in shares if works_in_background(name))
         shares["machine"] = point.machine - background / cores()
@@ -153,5 +159,5 @@ def strangers_at(point: RampPoint) -> float:
     """Return the cores that others took at a point; none where the kernel does not tell."""
     if point.machine is None:
         return 0.0
-    ours = sum(share for name, share in point.utilization.items() if name != "event_loop")
+    ours = sum(share for name, share in point.utilization.items() if name not in NOT_PROCESSES)
     return min(max(point.machine * cores() - ours, 0.0), cores() - 0.1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from node.simulation.ramp.messages import LaneSample, Sample
+from node.types.errors import GateClosed
 
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 _US_PER_MS = 1_000
@@ -42,8 +43,9 @@ class RampPoint(msgspec.Struct, frozen=True):
 
     ``offered_per_s`` is what was due within it; ``share`` of the knee is None while it is sought.
     ``late_ms`` is how late the generator itself sent. ``utilization`` is the busy share of one core
-    for each process, the generator among them, and of the ``event_loop`` what it worked or waited
-    for a core; ``machine`` that of all cores, whoever used them.
+    for each process, the generator among them, of the ``event_loop`` what it worked or waited for a
+    core, and of the ``journal`` how long the disk wrote; ``machine`` that of all cores, whoever
+    used them.
     ``yardstick_ms`` is what a known piece of work took within the window, on average.
     """
 
@@ -63,6 +65,16 @@ class RampPoint(msgspec.Struct, frozen=True):
     def refused(self) -> int:
         """Return how many actions were refused for want of room, or never answered."""
         return sum(lane.refused + lane.lost for lane in self.lanes.values())
+
+    @property
+    def gated(self) -> int:
+        """Return how many of these a closed gate refused, since L1 was too far behind."""
+        return sum(
+            count
+            for lane in self.lanes.values()
+            for cause, count in lane.causes.items()
+            if cause.startswith(GateClosed.__name__)
+        )
 
 
 def point_of(sample: Sample, wanted_per_s: float) -> RampPoint:

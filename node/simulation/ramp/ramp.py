@@ -225,7 +225,11 @@ def _measured(
         point_of(sample, rate),
         share=share,
         liquidations=liquidations_of(window),
-        utilization={**shares, "event_loop": window.loop.taken_ns / window.window_ns},
+        utilization={
+            **shares,
+            "event_loop": window.loop.taken_ns / window.window_ns,
+            "journal": window.journal.total_ns / window.window_ns,
+        },
         machine=None if machine_s is None else machine_s / (window_s * window.cores),
     )
     strangers_s = None if machine_s is None else max(0.0, machine_s - sum(everyone_s.values()))

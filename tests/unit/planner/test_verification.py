@@ -79,6 +79,9 @@ def test_a_machine_that_slowed_down_is_told_from_a_wrong_law() -> None:
         ({"event_loop": 0.8, "generator": 0.9}, "event_loop"),
         ({"event_loop": 0.8, "verification_0": 0.97, "verification_1": 0.2}, "verification"),
         ({"event_loop": 0.7, "history": 0.9, "machine": 0.7}, "event_loop"),
+        ({"event_loop": 0.6, "verification_0": 0.4, "journal": 0.98, "l1": 0.0}, "journal"),
+        ({"event_loop": 0.97, "journal": 0.1, "l1": 0.3, "machine": 0.7}, "event_loop"),
+        ({"event_loop": 0.97, "journal": 0.1, "l1": 0.9, "machine": 0.99}, "l1"),
         ({}, "unknown"),
     ],
 )

@@ -9,14 +9,22 @@ import msgspec
 import pytest
 
 from node.capacity.histogram import Histogram
-from node.capacity.telemetry import HistogramCounts, StageCounters, Telemetry
+from node.capacity.telemetry import (
+    HistogramCounts,
+    JournalCounters,
+    StageCounters,
+    Telemetry,
+)
 from node.simulation.ramp.machine import CpuReading, cores, family_s
+from node.simulation.ramp.messages import Sample
 from node.simulation.ramp.points import RampPoint
 from node.simulation.ramp.ramp import (
     COMPARED,
     Measured,
     Ramp,
     RampSettings,
+    _measured,
+    _Processors,
     liquidations_of,
 )
 from node.simulation.ramp.schedule import clustered_times
@@ -61,6 +69,15 @@ def test_waits_of_liquidations_are_those_of_their_lane() -> None:
 def test_no_liquidations_are_told_where_there_were_none() -> None:
     assert liquidations_of(window(stage("lane_liquidation"))) is None
     assert liquidations_of(window()) is None
+
+
+def test_a_point_tells_how_long_the_disk_wrote() -> None:
+    journal = JournalCounters(appends=40, bytes=1, total_ns=250 * MS)
+    seen = msgspec.structs.replace(window(), journal=journal)
+    sample = Sample(window_s=1.0, answered_in_window=0, lanes={}, late_us=[], cpu_s=0.2)
+    found = _measured(sample, 100.0, None, seen, _Processors(1.0, None, 0.1, None))
+    assert found.point.utilization["journal"] == 0.25
+    assert found.point.utilization["generator"] == pytest.approx(0.2)
 
 
 class Curve(Ramp):

@@ -21,6 +21,7 @@ from node.app.cli.verify_windows import (
     at_one_speed,
     beside_strangers,
     knee_at_speed_of,
+    strangers_at,
     strangers_in,
     utilization_of,
 )
@@ -28,7 +29,7 @@ from node.planner.verification import slowed
 from node.simulation.ramp.generator import TICK_S
 from node.simulation.ramp.knee import SearchLimits
 from node.simulation.ramp.machine import cores
-from node.simulation.ramp.points import Delays, RampPoint
+from node.simulation.ramp.points import Delays, LanePoint, RampPoint
 from node.simulation.ramp.ramp import Measured, Ramp
 from node.types.errors import MeasurementInvalid
 from tests.unit.planner.test_predict import KnownNode
@@ -56,6 +57,24 @@ def test_a_machine_is_as_full_as_what_is_not_in_the_background_makes_it() -> Non
     point = msgspec.structs.replace(POINT, utilization=shares, machine=0.95)
     assert utilization_of(point)["machine"] == pytest.approx(0.95 - 0.4 / cores())
     assert "machine" not in utilization_of(msgspec.structs.replace(point, machine=None))
+
+
+def test_l1_is_as_full_as_its_gate_refused_of_all_that_was() -> None:
+    causes = {"GateClosed l1_in_flight": 25, "GateClosed l1_bytes": 5, "Overloaded lane_taking": 6}
+    rejected = {"InsufficientCollateral": 7}
+    lanes = {
+        "taking": LanePoint(100, 60, 0, 36, 4, causes, {}),
+        "reducing": LanePoint(10, 3, 7, 0, 0, rejected, {}),
+    }
+    point = msgspec.structs.replace(POINT, lanes=lanes)
+    assert utilization_of(point)["l1"] == pytest.approx(30 / 40)
+    assert utilization_of(POINT)["l1"] == 0.0
+
+
+def test_what_the_disk_wrote_and_the_loop_waited_is_no_process_of_ours() -> None:
+    shares = {"node": 0.8, "generator": 0.2, "event_loop": 0.95, "journal": 0.5}
+    point = msgspec.structs.replace(POINT, utilization=shares, machine=1.3 / cores())
+    assert strangers_at(point) == pytest.approx(0.3)
 
 
 def test_a_generator_wakes_for_each_tick_in_which_something_is_due() -> None:
