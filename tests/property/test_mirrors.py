@@ -37,15 +37,21 @@ def blocks_of(seed: int, state: State, count: int = BLOCKS) -> Iterator[DurableB
     log = RandomLog(seed, CRASHES, state)
     commands: list[Command] = []
     events: list[tuple[Event, ...]] = []
-    while count:
-        command = log.draw()
-        if isinstance(command, OpenBlock) and commands:
-            yield durable(state, commands, events)
-            commands, events, count = [], [], count - 1
+
+    def add(command: Command) -> None:
         happened = apply(state, command)
         if not isinstance(happened[0], Rejected):
             commands.append(command)
             events.append(happened)
+
+    while count:
+        command = log.draw()
+        if isinstance(command, OpenBlock) and commands:
+            while state.closing():
+                add(state.closing()[0])
+            yield durable(state, commands, events)
+            commands, events, count = [], [], count - 1
+        add(command)
 
 
 def durable(state: State, commands: list[Command], events: list[tuple[Event, ...]]) -> DurableBlock:
