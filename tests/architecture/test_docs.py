@@ -56,6 +56,9 @@ _ROW = re.compile(r"^ {0,2}(?:L\d|  ) {2,}(\w[\w.]*) +▷ (.+)$", re.MULTILINE)
 _GROUPS = {"the stations": STATIONS, "the core": CORE, "nothing": ()}
 
 
+_TEST = re.compile(r"`(test_\w+)`")
+_TESTS_OF_A_FILE = re.compile(r"((?:`test_\w+`(?:, )?)+) \((tests/[\w/]+\.py)\)")
+
 _EXAMPLE = re.compile(r"^```python\n# (\S+)\n(.+?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -97,6 +100,39 @@ def test_every_link_leads_somewhere(document: str) -> None:
 def test_a_missing_path_is_found() -> None:
     text = "See `node/types/errors.py` and node/types/mistakes.py, not `tests/vectors/<command>/`."
     assert named_paths(text) == {"node/types/errors.py", "node/types/mistakes.py"}
+
+
+def functions_of(path: str) -> set[str]:
+    """Return the names of the functions that the file at ``path`` holds."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in ast.walk(ast.parse(text_of(path))) if isinstance(node, kinds)}
+
+
+def missing_tests(text: str) -> list[str]:
+    """Return the tests that ``text`` names, in parentheses behind them their file, and has not.
+
+    One without a file behind it is missing as well.
+    """
+    placed = _TESTS_OF_A_FILE.findall(text)
+    held = {(name, path) for names, path in placed for name in _TEST.findall(names)}
+    named = set(_TEST.findall(text))
+    nowhere = named - {name for name, _ in held}
+    return sorted([name for name, path in held if name not in functions_of(path)] + [*nowhere])
+
+
+def test_every_test_that_is_proof_stands_in_the_file_that_is_named() -> None:
+    text = text_of("docs/PROOF.md")
+    assert len(_TESTS_OF_A_FILE.findall(text)) > 20
+    assert missing_tests(text) == []
+
+
+def test_a_test_in_another_file_is_found() -> None:
+    here = "tests/architecture/test_docs.py"
+    name = "test_every_path_that_is_named_exists"
+    assert missing_tests(f"`{name}`, `test_no_two_errors_share_a_code` ({here})") == []
+    assert missing_tests(f"`{name}` ({here}), `test_a_stranger` ({here})") == ["test_a_stranger"]
+    assert missing_tests(f"`{name}` (tests/architecture/test_shape.py)") == [name]
+    assert missing_tests(f"`{name}`: it is") == [name]
 
 
 def test_examples_stand_in_the_code() -> None:
