@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from node.app.config import NodeConfig
+from node.app.config import NodeConfig, SequencerConfig
 from node.batcher.config import BatcherConfig
 from node.codec.l1_gas import FLOOR_GAS_PER_TOKEN, GAS_MAX, POSTABLE_BYTES
 from node.planner.model import pipeline_of, settlement_of
@@ -42,6 +42,9 @@ _WEI_PER_GWEI: Final = 10**9
 _FEE_CAP_MAX: Final = 10**15
 _GAS_PER_BYTE: Final = 4 * FLOOR_GAS_PER_TOKEN
 _BYTES_MIN: Final = 1_000
+_BLOCK_MS_MAX: Final = 1_000.0
+_DELAY_MS_MAX: Final = 10_000
+_INTERVAL_MS_MAX: Final = 60_000
 _BACKLOG_MAX: Final = 10**10
 _COMMANDS_MAX: Final = 200_000
 """Blocks and rounds count as commands too, and are not thinned: bytes bound a batch instead."""
@@ -121,6 +124,7 @@ def node_of(
             resting_lane=lanes.resting,
             taking_lane=lanes.taking,
             signature_workers=script.costs.workers,
+            **_slower(config.sequencer, script.scale),
         ),
         batcher=_batcher_of(config.batcher, scenario, full_bytes),
         settlement=_settlement_of(config.settlement, chain),
@@ -136,6 +140,15 @@ def node_of(
         history=replace(config.history, enabled=False),
         drain_s=max(config.drain_s, 60 * chain.block_s),
     )
+
+
+def _slower(config: SequencerConfig, scale: float) -> dict[str, float]:
+    """Return the times that are so much longer on a node that is so much slower."""
+    return {
+        "block_ms_max": min(config.block_ms_max / scale, _BLOCK_MS_MAX),
+        "delay_target_ms": min(round(config.delay_target_ms / scale), _DELAY_MS_MAX),
+        "delay_interval_ms": min(round(config.delay_interval_ms / scale), _INTERVAL_MS_MAX),
+    }
 
 
 def _batcher_of(config: BatcherConfig, scenario: Scenario, full_bytes: int) -> BatcherConfig:
