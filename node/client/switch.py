@@ -30,6 +30,9 @@ from node.types.units import Millis
 WITHIN_S_MIN: Final = 3.0
 """Shorter than this, a hiccup of the network would take a market maker's quotes away."""
 
+LOOK_S_MIN: Final = 1.0
+"""For so long the account may be read, however short the time of the switch is."""
+
 _PARTS: Final = 3
 _MS_PER_S: Final = 1_000
 
@@ -101,7 +104,7 @@ class _Switch:
         before = set(self.placed.orders)
         path = f"/account/{hex_from_address(self._trader.wallet.account)}"
         # Setting the switch anew must not wait for long behind it.
-        waited_s = self._within_s / _PARTS / _PARTS
+        waited_s = max(self._within_s / _PARTS / _PARTS, LOOK_S_MIN)
         try:
             async with asyncio.timeout(waited_s):
                 shown = await self._trader.session.get(path)
@@ -127,7 +130,9 @@ class _Switch:
     async def leave(self) -> None:
         """Cancel what the trader placed; turn the switch off where nothing hangs on it."""
         try:
-            await self.look()
+            # It spares the cancels of what is gone, and tells no more than the look after them.
+            with suppress(PlimsollError):
+                await self.look()
             await self._cancel()
             await self.look()
             if self.placed.settled and not self._shared:
