@@ -101,7 +101,6 @@ class _Switch:
 
     async def look(self) -> None:
         """Note whether somebody else set the switch, and which orders are open no more."""
-        before = set(self.placed.orders)
         path = f"/account/{hex_from_address(self._trader.wallet.account)}"
         # Setting the switch anew must not wait for long behind it.
         waited_s = max(self._within_s / _PARTS / _PARTS, LOOK_S_MIN)
@@ -113,7 +112,7 @@ class _Switch:
         switch = shown["switch"]
         if (switch["cancel_at"], switch["on_disconnect"]) not in self._own:
             self._shared = True
-        self.placed.orders -= before.difference(order["order_id"] for order in shown["orders"])
+        self.placed.look(shown["seq"], {order["order_id"] for order in shown["orders"]})
 
     async def keep(self) -> None:
         """Set the switch anew, again and again."""

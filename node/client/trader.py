@@ -281,12 +281,12 @@ class Trader:
             result = await self._attempts(action, policy, deadline_ms, new=new, lost=lost)
         except PlimsollError as error:
             if placed is not None and not isinstance(error, OutcomeUnknown):
-                placed.end(action, ())
+                placed.end(action, None)
             raise
         finally:
             self._leave(action.nonce)
         if placed is not None:
-            placed.end(action, result["results"])
+            placed.end(action, result)
         return result
 
     async def _attempts(

@@ -101,3 +101,23 @@ async def test_the_account_may_take_a_second_to_be_read_however_short_the_switch
         async with armed(trader_at(node), 3.0):
             pass
     assert silence.value.values["waited_s"] == 1.0
+
+
+async def test_an_order_that_a_view_does_not_know_yet_is_cancelled_all_the_same() -> None:
+    node = Node()
+    trader = trader_at(node)
+    async with armed(trader):
+        node.views = [node.view()]
+        await trader.place((ORDER,))
+    assert len(node.cancels) == 1
+    assert (node.orders, node.switch["cancel_at"]) == ([], 0)
+
+
+async def test_an_order_that_was_gone_before_is_not_cancelled() -> None:
+    node = Node()
+    trader = trader_at(node)
+    async with armed(trader):
+        await trader.place((ORDER,))
+        node.orders.clear()
+    assert node.cancels == []
+    assert node.switch["cancel_at"] == 0
