@@ -133,6 +133,7 @@ class Trader:
         self.placed: Placed | None = None
         self._lifetime_ms = lifetime_ms
         self._window = session.rules.limits.nonce_window
+        self._highest = 0
         self._open: list[int] = []
         self._closed: list[int] = []
         self._moved = asyncio.Event()
@@ -273,7 +274,10 @@ class Trader:
     ) -> Message:
         """Send ``action`` within the window of nonces, and note its orders; see ``_attempts``."""
         policy = usual_policy(action) if retry is None else retry
-        await self._enter(action.nonce)
+        # What is behind the window already is sent again, and has no room in it to lose.
+        inside = self._highest - action.nonce < self._window
+        if inside:
+            await self._enter(action.nonce)
         placed = self.placed
         if placed is not None:
             placed.begin(action)
@@ -284,7 +288,8 @@ class Trader:
                 placed.end(action, None)
             raise
         finally:
-            self._leave(action.nonce)
+            if inside:
+                self._leave(action.nonce)
         if placed is not None:
             placed.end(action, result)
         return result
@@ -348,6 +353,7 @@ class Trader:
         except asyncio.CancelledError:
             self._leave(nonce)
             raise
+        self._highest = max(self._highest, nonce)
 
     def _leave(self, nonce: int) -> None:
         """Forget ``nonce``; if it was the oldest, let those go on that it held back."""

@@ -283,6 +283,26 @@ async def test_an_action_that_is_sent_by_hand_again_holds_nobody_back() -> None:
     assert (trader._open, trader._closed) == ([], [])
 
 
+async def test_a_cancel_overtakes_the_resend_of_what_is_behind_the_window_already() -> None:
+    session = FakeSession(LOST)
+    session.remembers = True
+    trader = trader_at(session)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await trader.place((ORDER,))
+    for _ in range(RULES.limits.nonce_window):
+        await trader.cancel_all()
+    session.held = asyncio.Event()
+    resend = asyncio.create_task(trader.send(unknown.value.action, lost=True))
+    await asyncio.sleep(0)
+    cancel = asyncio.create_task(trader.cancel_all())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (resend.done(), cancel.done()) == (False, True)
+    session.held.set()
+    assert (await resend)["repeated"]
+    assert (trader._open, trader._closed) == ([], [])
+
+
 async def test_the_deadline_goes_with_every_attempt() -> None:
     session = FakeSession(Overloaded())
     trader = trader_at(session)
