@@ -136,12 +136,15 @@ class Feeds:
         await self._account_begun.wait()
 
     async def until(self, sequence: int, within_s: float) -> None:
-        """Wait until the account was told of the command ``sequence``, or the time is over."""
+        """Wait until the account was told of the command ``sequence``, or the time is over.
+
+        Raises nothing where it is told of nothing more: the command was executed all the same.
+        """
         try:
             async with asyncio.timeout(within_s):
                 while self.account.seq < sequence:
                     await self.next_block()
-        except TimeoutError:
+        except (TimeoutError, PlimsollError):
             return
 
     def order(self, order_id: int) -> Order | None:
