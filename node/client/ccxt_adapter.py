@@ -83,22 +83,29 @@ class PlimsollExchange(OrderKinds, PastMethods):
     ) -> list[Structure]:
         """Place orders under one signature; each that is refused is ``rejected``, and says why.
 
-        The very same orders again after a ``RequestTimeout``, each with a clientOrderId, are those
-        that were signed then, and placed once at most.
+        The very same orders again, each with a clientOrderId, before they were answered (after a
+        ``RequestTimeout``, or a call that was cancelled) are those that were signed first, and
+        placed once at most.
         """
         require_none(params)
         if not orders:
             raise ArgumentsRequired("plimsoll: there are no orders")
         feeds = await self._private()
         wishes = tuple(wish_in(one) for one in orders)
-        lost = self._unanswered.action(wishes, self._now_ms())
+        unanswered = self._unanswered
+        lost = unanswered.action(wishes, self._now_ms())
         new = lost.orders if lost else tuple([await self._new_order(wish) for wish in wishes])
 
         def send(trader: Trader) -> Awaitable[Message]:
-            sent = trader.send(lost, lost=True, retry=PATIENT) if lost else trader.place(new)
-            return self._unanswered.result(wishes, sent)
+            sent = (
+                trader.send(lost, lost=True, retry=PATIENT)
+                if lost
+                else trader.place(new, signed=lambda action: unanswered.note(wishes, action))
+            )
+            return unanswered.result(wishes, sent)
 
         items, time = await self._outcomes(feeds, send)
+        unanswered.told(wishes)
         return [
             self._placed(wish, one, item, time)
             for wish, one, item in zip(wishes, new, items, strict=True)

@@ -1,4 +1,4 @@
-"""Orders whose answer was lost: who asks for the very same ones again means those and no others."""
+"""Orders without an answer: who asks for the very same ones again means those and no others."""
 
 from collections.abc import Awaitable
 
@@ -13,9 +13,10 @@ Wishes = tuple[Wish, ...]
 
 
 class Unanswered:
-    """What was signed for orders of which nobody knows whether they were placed, until it expires.
+    """What was signed for orders of which nobody was told what became, until it expires.
 
-    Only where each has a client order id: without one, a second order is as likely to be meant.
+    It is kept from before it is sent: whoever asked may stop waiting at any time. Only where each
+    has a client order id: without one, a second order is as likely to be meant.
     """
 
     def __init__(self) -> None:
@@ -27,17 +28,21 @@ class Unanswered:
         self._actions = kept
         return kept.get(wishes)
 
+    def note(self, wishes: Wishes, action: PlaceOrders) -> None:
+        """Remember that ``action`` is about to be sent for ``wishes``, and no other."""
+        if all(wish.client_id for wish in wishes):
+            self._actions[wishes] = action
+
+    def told(self, wishes: Wishes) -> None:
+        """Forget what was signed for ``wishes``: who asked knows what became of it."""
+        self._actions.pop(wishes, None)
+
     async def result(self, wishes: Wishes, sent: Awaitable[Message]) -> Message:
         """Return the result of what was ``sent`` for ``wishes``, or raise why there is none."""
         try:
-            result = await sent
-        except OutcomeUnknown as unknown:
-            named = all(wish.client_id for wish in wishes)
-            if named and isinstance(unknown.action, PlaceOrders):
-                self._actions[wishes] = unknown.action
+            return await sent
+        except OutcomeUnknown:
             raise
         except PlimsollError:
-            self._actions.pop(wishes, None)
+            self.told(wishes)
             raise
-        self._actions.pop(wishes, None)
-        return result

@@ -181,12 +181,16 @@ class Trader:
         max_fee: Money | None = None,
         deadline_ms: int | None = None,
         retry: RetryPolicy | None = None,
+        signed: Callable[[PlaceOrders], None] | None = None,
     ) -> Message:
-        """Send cancels, then amends, then orders, under one signature."""
+        """Send cancels, then amends, then orders, under one signature.
+
+        ``signed`` is given the action before it is sent, and again one that replaces it.
+        """
         action = self.wallet.place(
             orders, cancels, amends=amends, expires=self.expires(), max_fee=max_fee
         )
-        return await self._send_new(action, deadline_ms, retry)
+        return await self._send_new(action, deadline_ms, retry, signed)
 
     async def preview(self, order: NewOrder, *, max_fee: Money | None = None) -> Message:
         """Return what ``order`` would come to now, as ``Session.preview`` does."""
@@ -247,11 +251,17 @@ class Trader:
         return await self._send(action, deadline_ms, retry, lost=lost)
 
     async def _send_new(
-        self, action: A, deadline_ms: int | None, retry: RetryPolicy | None
+        self,
+        action: A,
+        deadline_ms: int | None,
+        retry: RetryPolicy | None,
+        signed: Callable[[A], None] | None = None,
     ) -> Message:
         """Send an action that nobody has sent before; under another nonce where its own is gone."""
         renewals = 0
         while True:
+            if signed is not None:
+                signed(action)
             try:
                 return await self._send(action, deadline_ms, retry, new=True)
             except NonceUsed as error:

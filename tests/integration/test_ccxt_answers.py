@@ -1,10 +1,17 @@
 """What became of an order reaches who asked for it, and once, whatever happens on the way."""
 
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
 import pytest
 
 from node.client.ccxt_feeds import Feeds
+from node.client.ccxt_venue import Structure
 from node.client.errors import ConnectionLost
+from node.client.session import Session
 from node.client.subscription import Message
+from node.types.commands import SignedAction
 from tests.integration.test_ccxt_adapter import BTC, limit, two_traders
 
 
@@ -33,3 +40,48 @@ async def test_what_was_executed_is_told_though_no_feed_tells_of_it_any_more(
         gone = await alice.cancel_all_orders(BTC)
         assert {one["id"] for one in gone} == {first["id"], placed["id"]}
         assert {one["status"] for one in gone} == {"canceled"}
+
+
+@pytest.mark.parametrize("at", ["answer", "feed"])
+async def test_an_order_whose_caller_gave_up_waiting_is_the_same_when_it_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    answered, until = Session.send, Feeds.until
+    waiting = asyncio.Event()
+    held: list[str] = []
+
+    async def hold(what: str) -> None:
+        if what in held:
+            waiting.set()
+            await asyncio.Event().wait()
+
+    async def send(session: Session, action: SignedAction, **more: Any) -> Message:
+        result = await answered(session, action, **more)
+        await hold("answer")
+        return result
+
+    async def follow(feeds: Feeds, sequence: int, within_s: float) -> None:
+        await hold("feed")
+        await until(feeds, sequence, within_s)
+
+    async def until_it_waits(placing: Awaitable[Structure]) -> None:
+        async with asyncio.timeout(None) as patience, asyncio.TaskGroup() as group:
+            waits = group.create_task(waiting.wait())
+            waits.add_done_callback(lambda _: patience.reschedule(0))
+            await placing
+
+    monkeypatch.setattr(Session, "send", send)
+    monkeypatch.setattr(Feeds, "until", follow)
+    order = (BTC, "market", "buy", 1, None, {"clientOrderId": "7"})
+    async with two_traders() as (alice, bob):
+        await limit(bob, "sell", 5, 5_001)
+        held.append(at)
+        with pytest.raises(TimeoutError):
+            await until_it_waits(alice.create_order(*order))
+        held.clear()
+        placed = await alice.create_order(*order)
+        assert (placed["status"], placed["filled"], placed["clientOrderId"]) == ("closed", 1.0, "7")
+        assert (await alice.fetch_position(BTC))["contracts"] == 1.0  # type: ignore[index]
+        # What has been answered is another order when it is asked for again.
+        await alice.create_order(*order)
+        assert (await alice.fetch_position(BTC))["contracts"] == 2.0  # type: ignore[index]

@@ -1,6 +1,5 @@
 """Orders whose answer was lost are known again until what was signed for them expires."""
 
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -33,6 +32,7 @@ async def answer(outcome: dict[str, Any] | PlimsollError) -> dict[str, Any]:
 
 async def lost(*client_ids: str | None) -> Unanswered:
     unanswered = Unanswered()
+    unanswered.note(wishes(*client_ids), ACTION)
     unknown = OutcomeUnknown.of(ACTION, ConnectionLost())
     with pytest.raises(OutcomeUnknown):
         await unanswered.result(wishes(*client_ids), answer(unknown))
@@ -52,9 +52,16 @@ async def test_one_without_a_client_order_id_is_another_order() -> None:
     assert (await lost("7", None)).action(wishes("7", None), NOW) is None
 
 
-@pytest.mark.parametrize("outcome", [{"results": []}, InsufficientMargin()])
-async def test_what_is_answered_is_done_with(outcome: dict[str, Any] | PlimsollError) -> None:
+async def test_what_is_refused_is_done_with() -> None:
     unanswered = await lost("7")
-    with suppress(InsufficientMargin):
-        assert await unanswered.result(wishes("7"), answer(outcome)) is outcome
+    with pytest.raises(InsufficientMargin):
+        await unanswered.result(wishes("7"), answer(InsufficientMargin()))
+    assert unanswered.action(wishes("7"), NOW) is None
+
+
+async def test_a_result_is_done_with_once_it_was_told() -> None:
+    unanswered = await lost("7")
+    await unanswered.result(wishes("7"), answer({"results": []}))
+    assert unanswered.action(wishes("7"), NOW) is ACTION
+    unanswered.told(wishes("7"))
     assert unanswered.action(wishes("7"), NOW) is None

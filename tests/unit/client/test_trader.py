@@ -228,6 +228,20 @@ async def test_a_nonce_of_somebody_else_is_replaced_and_the_action_signed_again(
     assert trader.renewed == 1
 
 
+async def test_what_is_signed_is_told_before_it_is_sent_and_so_is_what_replaces_it() -> None:
+    session = FakeSession()
+    session.executed = [1]
+    signed: list[SignedAction] = []
+
+    def note(action: SignedAction) -> None:
+        assert action not in session.sent
+        signed.append(action)
+
+    await trader_at(session).place((ORDER,), signed=note)
+    assert [action.nonce for action in signed] == [1, 2]
+    assert signed == session.sent
+
+
 async def test_a_key_that_others_use_without_end_is_given_up() -> None:
     session = FakeSession(*[NonceUsed(highest=number) for number in range(1, 99)])
     with pytest.raises(NonceUsed):
