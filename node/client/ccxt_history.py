@@ -8,12 +8,12 @@ the connection only what is newer, and has nothing twice.
 import asyncio
 from decimal import Decimal
 from typing import Any, Final, Self
-from urllib.parse import urlencode
 
 import msgspec
 
 from node.client.ccxt_errors import BadRequest, ExchangeNotAvailable, NotSupported, translated
 from node.client.local_account import Fill, Order, trade_name
+from node.client.rest_calls import history_page
 from node.client.session import Session
 from node.client.subscription import Message
 from node.types.errors import HistoryUnavailable, NotFound
@@ -167,7 +167,7 @@ async def _reaching(
 async def _page(session: Session, table: str, query: dict[str, object]) -> Message:
     with translated():
         try:
-            return await session.get(f"/history/{table}?{urlencode(query)}")
+            return await history_page(session.get, table, query)
         except NotFound as error:
             told = "plimsoll: this node keeps no history"
             raise NotSupported(told, error.code, error.values) from error

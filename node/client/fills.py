@@ -7,12 +7,11 @@ it has been read from the node's history.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import msgspec
 
+from node.client.rest_calls import Get, history_page
 from node.types.errors import PlimsollError
 from node.types.feed_states import CANCELLED, FILL_STAGES, FILLED
 
@@ -21,9 +20,6 @@ KEPT: Final = 10_000
 
 ROWS: Final = 100
 """Fills of one page of the history."""
-
-Get = Callable[[str], Awaitable[dict[str, Any]]]
-"""Returns the answer to a GET of a path."""
 
 _CURSORS: Final = FILL_STAGES[1:]
 
@@ -135,7 +131,7 @@ class Fills:
     async def _page(self, more: dict[str, str]) -> dict[str, Any]:
         """Return a page of the account's fills, the newest first."""
         asked = {"account": self._owner, "order": "newest", "limit": ROWS, **more}
-        return await self._get(f"/history/fills?{urlencode(asked)}")
+        return await history_page(self._get, "fills", asked)
 
     def _follow(self, event: dict[str, Any]) -> None:
         order_id = event["order_id"]

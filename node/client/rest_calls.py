@@ -1,12 +1,17 @@
 """Single requests over HTTP, beside the socket."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 
 from node.client.errors import UNREADABLE, ConnectionLost, error_from_body
 from node.client.subscription import Message
+
+Get = Callable[[str], Awaitable[Message]]
+"""Returns the answer to a GET of a path."""
 
 
 async def call(
@@ -35,3 +40,16 @@ async def call(
     if refusal is not None:
         raise refusal
     return answer
+
+
+async def history_page(get: Get, table: str, query: Mapping[str, object]) -> Message:
+    """Return a page of the node's history, asked for by ``get``.
+
+    Raises what ``get`` raises, and ``ConnectionLost`` for a page that brings no row and names
+    another: who reads on would never come to an end.
+    """
+    path = f"/history/{table}?{urlencode(query)}"
+    page = await get(path)
+    if page["next"] is not None and not page["rows"]:
+        raise ConnectionLost(path=path, detail="a page without a row names another")
+    return page

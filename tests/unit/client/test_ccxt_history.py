@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from node.client.ccxt_errors import BadRequest
+from node.client.ccxt_errors import BadRequest, NetworkError
 from node.client.ccxt_history import (
     CALL_ROWS,
     ROWS,
     Span,
     fill_of_row,
     order_of_row,
+    read,
     span_of,
 )
 from node.client.ccxt_structures import (
@@ -139,3 +140,14 @@ def test_what_is_asked_for_has_bounds() -> None:
     ):  # fmt: skip
         with pytest.raises(BadRequest):
             span_of(since, limit, params)  # type: ignore[arg-type]
+
+
+async def test_pages_that_bring_nothing_and_go_on_are_not_read_for_ever() -> None:
+    pages = [{"rows": [], "next": "c", "sequence": 9}, {"rows": [FILL], "next": "c", "sequence": 9}]
+
+    class Node:
+        async def get(self, _path: str) -> dict[str, Any]:
+            return pages.pop()
+
+    with pytest.raises(NetworkError):
+        await read(Node(), "fills", Span(None, None, 5))  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from node.client import fills as module
+from node.client.errors import ConnectionLost
 from node.client.fills import Fill, Fills, OrderState
 
 
@@ -116,6 +117,22 @@ async def test_what_is_missed_while_the_history_is_read_stays_missed() -> None:
         fills.account({**SNAPSHOT, "seq": 60})
         history.read.set()
     assert (sequences(fills), fills.missed) == ([18, 21, 35, 40, 45], (40, 60))
+
+
+@pytest.mark.parametrize("rows", [[], [row(35)]], ids=["first", "later"])
+async def test_pages_that_bring_nothing_and_go_on_are_not_read_for_ever(
+    rows: list[dict[str, Any]],
+) -> None:
+    pages = [{"rows": [], "next": "c", "sequence": 50}, {"rows": rows, "next": "c", "sequence": 50}]
+
+    async def get(_path: str) -> dict[str, Any]:
+        return pages.pop()
+
+    fills = parted(History(written=0))
+    fills._get = get
+    with pytest.raises(ConnectionLost):
+        await fills.fill_up()
+    assert fills.missed == (20, 40)
 
 
 def test_a_fill_is_as_sure_as_the_log_has_come() -> None:
