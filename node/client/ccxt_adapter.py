@@ -104,7 +104,7 @@ class PlimsollExchange(OrderKinds, PastMethods):
             )
             return unanswered.result(wishes, sent)
 
-        items, time = await self._outcomes(feeds, send)
+        items, time = await self._outcomes(feeds, len(wishes), send)
         unanswered.told(wishes)
         return [
             self._placed(wish, one, item, time)
@@ -288,17 +288,20 @@ class PlimsollExchange(OrderKinds, PastMethods):
         return worst_price(mark, wish.side is Side.BUY, share)
 
     async def _outcomes(
-        self, feeds: Feeds, send: Callable[[Trader], Awaitable[Message]]
+        self, feeds: Feeds, count: int, send: Callable[[Trader], Awaitable[Message]]
     ) -> tuple[list[Message], int | None]:
-        """Let ``send`` send; return what became of each item, and when (None: none was taken).
+        """Let ``send`` send; return what became of each of ``count`` items, and when (None: never).
 
-        Raises what a single one was refused with.
+        Raises what a single one was refused with, and a refusal that does not tell of each.
         """
         with translated():
             try:
                 result = await send(await self.trader())
             except EveryItemRejected as refusal:
-                return [{"error": one} for one in refusal.errors], None
+                told = refusal.values.get("errors", ())
+                if len(told) != count:
+                    raise
+                return [{"error": one} for one in told], None
             if any("error" not in item for item in result["results"]):
                 # Whoever has its answer may name the order at once: it is known here by then.
                 await feeds.until(result["sequence"], FEED_S)
@@ -321,7 +324,9 @@ class PlimsollExchange(OrderKinds, PastMethods):
         if not cancels:
             raise ArgumentsRequired("plimsoll: there are no orders")
         feeds = await self._private()
-        items, _ = await self._outcomes(feeds, lambda trader: trader.place((), cancels))
+        items, _ = await self._outcomes(
+            feeds, len(cancels), lambda trader: trader.place((), cancels)
+        )
         return [
             {"id": str(cancel.order_id), "status": "rejected", "info": item}
             if "error" in item

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from node.client.ccxt_errors import ExchangeError
 from node.client.ccxt_feeds import Feeds
 from node.client.ccxt_venue import Structure
 from node.client.errors import ConnectionLost
 from node.client.session import Session
 from node.client.subscription import Message
 from node.types.commands import SignedAction
+from node.types.errors import EveryItemRejected
 from tests.integration.test_ccxt_adapter import BTC, limit, two_traders
 
 
@@ -85,3 +87,22 @@ async def test_an_order_whose_caller_gave_up_waiting_is_the_same_when_it_is_aske
         # What has been answered is another order when it is asked for again.
         await alice.create_order(*order)
         assert (await alice.fetch_position(BTC))["contracts"] == 2.0  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "values", [{"codes": [1204, 1204]}, {"errors": []}, {"errors": [{"code": 1204}] * 3}],
+    ids=["codes", "none", "more"],
+)  # fmt: skip
+async def test_a_refusal_that_does_not_fit_what_was_sent_is_raised_itself(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]
+) -> None:
+    async def refuse(_session: Session, _action: SignedAction, **_: Any) -> Message:
+        raise EveryItemRejected(**values)
+
+    order = {"symbol": BTC, "type": "limit", "side": "buy", "amount": 1, "price": 4_990}
+    async with two_traders() as (alice, _):
+        monkeypatch.setattr(Session, "send", refuse)
+        for sending in (alice.create_orders([order, order]), alice.cancel_orders(["1", "2"])):
+            with pytest.raises(ExchangeError) as refusal:
+                await sending
+            assert (refusal.value.code, refusal.value.values) == (EveryItemRejected.code, values)
