@@ -28,7 +28,8 @@ class BatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_bytes_max: int = 100_000
     """The most bytes of a batch's data, as estimated: L1 nodes refuse transactions past 128 KiB."""
     age_ms_max: int = 2_000
-    """How long a command waits at most until its batch is sealed, in milliseconds."""
+    """How long a command waits at most until its batch is sealed, in milliseconds, unless as many
+    batches as settlement has on their way at once are unposted, and one more: it then fills."""
     gas_max: int = 8_000_000
     """The most gas that posting a batch may take, as estimated; no transaction may take more than
     2**24 (EIP-7825)."""

@@ -30,8 +30,10 @@ from node.planner.scenario import (
     IDLE_MS,
     LANES,
     RECORD_US,
+    RECORDS_MAX,
     FlowKind,
     Scenario,
+    Service,
 )
 from node.planner.service_law import TRANSITION
 from node.planner.shared_cores import MODEL_ERROR, PATIENCE_S, SharedCores
@@ -94,6 +96,8 @@ def with_laws(scenario: Scenario, calibration: Calibration | None) -> Scenario:
         cores=costs.cores,
         idle_ms=costs.idle / _MILLI,
         beside_idle_ms=costs.others / _MILLI,
+        patience_ms=costs.patience_s / _MILLI,
+        records_max=journal.records_max,
         commit_us=journal.commit_s / _MICRO,
         record_us=journal.record_s / _MICRO,
         calibration="",
@@ -119,14 +123,18 @@ class _Costs(msgspec.Struct, frozen=True):
 def _costs(scenario: Scenario, calibration: Calibration | None) -> _Costs:
     service = scenario.service
     cores, idle_ms, others_ms = service.cores, service.idle_ms, service.beside_idle_ms
+    patience_s = None if service.patience_ms is None else service.patience_ms * _MILLI
     if calibration is None or not calibration.tells_work:
         return _Costs(
             CORES if cores is None else cores,
             (IDLE_MS if idle_ms is None else idle_ms) * _MILLI,
             (BESIDE_IDLE_MS if others_ms is None else others_ms) * _MILLI,
+            patience_s=PATIENCE_S if patience_s is None else patience_s,
         )
     shape, still = _shape(scenario), {"second": 1.0}
-    cores = calibration.source.cores if cores is None else cores
+    # 0 in a calibration: nobody knew.
+    cores = (calibration.source.cores or CORES) if cores is None else cores
+    calibration = _limited(calibration, service)
     around = Surroundings(cores=cores)
     pool: list[LinearLaw] = []
     beside: list[LinearLaw] = []
@@ -143,6 +151,21 @@ def _costs(scenario: Scenario, calibration: Calibration | None) -> _Costs:
         filled_at_knee(calibration, shape, around),
         calibration.source.patience_s,
     )
+
+
+def _limited(calibration: Calibration, service: Service) -> Calibration:
+    """Return the calibration of a node with the limits that the scenario says."""
+    told = calibration.source.limits
+    work, patience_ms = service.records_max, service.patience_ms
+    limits = msgspec.structs.replace(
+        told,
+        block_work=told.block_work if work is None else work,
+        delay_target_us=(
+            told.delay_target_us if patience_ms is None else round(patience_ms * _MILLI / _MICRO)
+        ),
+    )
+    source = msgspec.structs.replace(calibration.source, limits=limits)
+    return msgspec.structs.replace(calibration, source=source)
 
 
 def _shape(scenario: Scenario) -> FlowShape:
@@ -164,7 +187,7 @@ def _shared(
         (
             kind.share / whole,
             law.loop.moments.mean_s,
-            _verify_s(kind, law, costs) + _beside_s(kind, costs),
+            law.verify.moments.mean_s + _beside_s(kind, costs),
         )
         for kind, law in zip(scenario.kinds, clients, strict=True)
     ]
@@ -177,13 +200,6 @@ def _shared(
         others_each_s=sum(share * others_s for share, _, others_s in parts),
         patience_s=costs.patience_s,
     )
-
-
-def _verify_s(kind: FlowKind, law: Kind, costs: _Costs) -> float:
-    """Return what the workers take of the cores for an action: less than it is with one of them."""
-    if kind.verify_us is None and costs.pool:
-        return sum(each.at(_amounts(kind, costs)) for each in costs.pool)
-    return law.verify.moments.mean_s
 
 
 def _beside_s(kind: FlowKind, costs: _Costs) -> float:
@@ -224,7 +240,7 @@ def _kind(kind: FlowKind, calibration: Calibration | None, costs: _Costs) -> Kin
         verify = Gamma(kind.verify_us * _MICRO, 0.3)
     if calibration is not None and calibration.tells_work:
         loop = loop or _calibrated_loop(kind, calibration, costs.filled)
-        verify = verify or _calibrated_verify(calibration)
+        verify = verify or _calibrated_verify(kind, calibration, costs)
     if loop is None or verify is None:
         raise ValueError(f"{kind.name} has no service time, and no calibration gives one")
     return Kind(kind.name, LANES.index(kind.lane), loop, verify)
@@ -241,10 +257,14 @@ def _calibrated_loop(kind: FlowKind, calibration: Calibration, filled: float) ->
     return Estimated(mean_s, spread_s / mean_s if mean_s else 0.0, replicates)
 
 
-def _calibrated_verify(calibration: Calibration) -> Gamma:
+def _calibrated_verify(kind: FlowKind, calibration: Calibration, costs: _Costs) -> Gamma:
+    """Return what the workers take: their processor time, which on shared cores is no wall time."""
     laws = [law for law in calibration.services if law.runs_on == "pool"]
     # Without workers signatures are checked on the loop, and stand in its law.
-    return max((law.gamma for law in laws), key=lambda gamma: gamma.mean_s, default=Gamma(0.0))
+    stage = max((law.gamma for law in laws), key=lambda gamma: gamma.mean_s, default=Gamma(0.0))
+    if not costs.pool:
+        return stage
+    return Gamma(sum(law.at(_amounts(kind, costs)) for law in costs.pool), stage.variation)
 
 
 def _journal(scenario: Scenario, calibration: Calibration | None) -> Journal:
@@ -257,7 +277,11 @@ def _journal(scenario: Scenario, calibration: Calibration | None) -> Journal:
         commit_s = service.commit_us * _MICRO
     if service.record_us is not None:
         record_s = service.record_us * _MICRO
-    return Journal(commit_s, record_s, service.records_max)
+    known = RECORDS_MAX
+    if calibration is not None and calibration.tells_work:
+        known = calibration.source.limits.block_work
+    records_max = known if service.records_max is None else service.records_max
+    return Journal(commit_s, record_s, records_max)
 
 
 def mean_bytes(scenario: Scenario) -> float:

@@ -68,6 +68,7 @@ IDLE_MS = 42.0
 BESIDE_IDLE_MS = 75.0
 COMMIT_US = 600.0
 RECORD_US = 22.0
+RECORDS_MAX = 512
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -89,8 +90,12 @@ class Service(msgspec.Struct, frozen=True):
     """One append to the journal, made durable. None: as calibrated, or ``COMMIT_US``."""
     record_us: float | None = None
     """Each command in it, encoded and written. None: as calibrated, or ``RECORD_US``."""
-    records_max: int = 512
-    """The most commands of one block: ``sequencer.block_work``."""
+    records_max: int | None = None
+    """The most commands of one block, ``sequencer.block_work``. None: as calibrated, or
+    ``RECORDS_MAX``."""
+    patience_ms: float | None = None
+    """The delay at which lanes begin to shed, ``sequencer.delay_target_ms``. None: as calibrated,
+    or 20."""
     liquidate_us: float = 80.0
     round_us: float = 150.0
     """One oracle round on the loop, with its signatures and new marks."""

@@ -65,6 +65,7 @@ RANGES: dict[str, dict[str, tuple[Ordered, Ordered]]] = {
         "commit_us": (0.0, 1e7),
         "record_us": (0.0, 1e6),
         "records_max": (1, 100_000),
+        "patience_ms": (1.0, 10_000.0),
         "liquidate_us": (0.0, 1e7),
         "round_us": (0.0, 1e7),
         "scan_us_per_1000": (0.0, 1e6),

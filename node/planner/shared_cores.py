@@ -75,12 +75,14 @@ class SharedCores(msgspec.Struct, frozen=True):
 
         What the loop cannot use for commands (waits for a core, what is done anyway, what slow
         moments lose) is charged to them: a loop with such times is full at the limit. Past the
-        limit it is as at the limit.
+        limit it is as at the limit. From where all cores are taken that is the machine's.
         """
-        limit = min(self.loop_per_s, self.machine_per_s)
+        limit, machine = self.loop_per_s, self.machine_per_s
         if math.isinf(limit):
             return 1.0
-        full = max(self.own + limit * self.each_s, 1e-9)
+        if rate_per_s >= machine:
+            limit = min(limit, machine)
+        full = min(max(self.own + limit * self.each_s, 1e-9), 1.0)
         return self.slower(min(rate_per_s, limit)) / self.slower(limit) / full
 
 

@@ -20,7 +20,7 @@ BYTES_FACTOR_MIN = 0.01
 LOOP_FACTOR_MIN = 0.001
 CORES_MAX = 1_024
 ENOUGH_CORES = 0.98
-"""The share of what a core for each process would carry from which on more cores gain nothing."""
+"""The share of what any number of cores carries from which on more of them gain nothing."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -160,7 +160,6 @@ def _add_workers(scenario: Scenario, target_per_s: float) -> tuple[Change, Scena
 
 def _quicken_journal(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
     """Return the step of n / (a + b n) >= λ, which is n (1 − λ b) >= λ a."""
-    service = scenario.service
     wanted = target_per_s + 1 / scenario.oracle.interval_s
     journal = pipeline_of(scenario).journal
     left = 1 - wanted * journal.record_s
@@ -170,10 +169,10 @@ def _quicken_journal(scenario: Scenario, target_per_s: float) -> tuple[Change, S
     change = Change(
         resource="journal",
         limit_per_s=pipeline_of(scenario).limits_per_s()["journal"],
-        factor=needed / service.records_max,
+        factor=needed / journal.records_max,
         key="service.records_max",
         node_key="sequencer.block_work",
-        now=service.records_max,
+        now=journal.records_max,
         needed=needed,
         because="more commands share one write to the disk, and each waits for all of its block",
     )
@@ -191,7 +190,7 @@ def _add_cores(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenari
     if not now:
         return None
     first = _by_cores(scenario, now)
-    wanted = min(target_per_s, ENOUGH_CORES * _by_cores(scenario, 0))
+    wanted = min(target_per_s, ENOUGH_CORES * _by_cores(scenario, CORES_MAX))
     needed = next((c for c in range(now, CORES_MAX + 1) if _by_cores(scenario, c) >= wanted), now)
     if needed == now:
         return None
@@ -209,8 +208,12 @@ def _add_cores(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenari
 
 
 def _by_cores(scenario: Scenario, cores: int) -> float:
-    """Return what loop and machine carry with so many cores; 0: with one for each process."""
-    limits = pipeline_of(_with(scenario, "service", cores=cores)).limits_per_s()
+    return _carried(_with(scenario, "service", cores=cores))
+
+
+def _carried(scenario: Scenario) -> float:
+    """Return what loop and machine carry."""
+    limits = pipeline_of(scenario).limits_per_s()
     return min(limits["loop"], limits["machine"])
 
 
@@ -220,8 +223,10 @@ def _quicken_loop(scenario: Scenario, target_per_s: float) -> tuple[Change, Scen
     def quicker(factor: float) -> Scenario:
         return _with_kinds(scenario, lambda kind: {"loop_us": (kind.loop_us or 0.0) * factor})
 
+    resource = pipeline_of(scenario).limit().bottleneck
+
     def missing(factor: float) -> float:
-        return pipeline_of(quicker(factor)).limits_per_s()["loop"] - target_per_s
+        return pipeline_of(quicker(factor)).limits_per_s()[resource] - target_per_s
 
     if missing(LOOP_FACTOR_MIN) < 0:
         return None
@@ -230,8 +235,8 @@ def _quicken_loop(scenario: Scenario, target_per_s: float) -> tuple[Change, Scen
     weight = sum(kind.share for kind in scenario.kinds)
     now_us = sum(kind.share * (kind.loop_us or 0.0) for kind in scenario.kinds) / weight
     change = Change(
-        resource="loop",
-        limit_per_s=pipeline_of(scenario).limits_per_s()["loop"],
+        resource=resource,
+        limit_per_s=pipeline_of(scenario).limits_per_s()[resource],
         factor=1 / factor,
         key="kinds[].loop_us",
         node_key="",
@@ -248,7 +253,7 @@ _STEPS: dict[str, Callable[[Scenario, float], tuple[Change, Scenario] | None]] =
     "workers": _add_workers,
     "journal": _quicken_journal,
     "loop": _widen_loop,
-    "machine": _add_cores,
+    "machine": _widen_loop,
 }
 
 

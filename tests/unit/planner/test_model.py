@@ -5,13 +5,15 @@ import math
 import msgspec
 import pytest
 
+from node.capacity.telemetry import WriterLimits
 from node.planner.calibration import Calibration, Source
 from node.planner.model import mean_bytes, pipeline_of, settlement_of, with_laws
 from node.planner.pipeline import Estimated, Gamma, Kind
 from node.planner.predict import FlowShape, Surroundings, filled_at_knee, predict_knee
 from node.planner.regression import LinearLaw
-from node.planner.scenario import LANES, Batches, FlowKind, Scenario, Service
+from node.planner.scenario import CORES, LANES, Batches, FlowKind, Scenario, Service
 from node.planner.service_law import TRANSITION, ServiceLaw
+from node.planner.shared_cores import SharedCores
 from node.planner.tides import LIQUIDATE
 from tests.unit.planner.test_predict import KnownNode
 
@@ -146,6 +148,42 @@ def test_a_time_that_nobody_tells_is_missed() -> None:
         pipeline_of(CALIBRATED)
     with pytest.raises(ValueError):
         pipeline_of(CALIBRATED, Calibration(source=Source(what="tape")))
+
+
+def test_what_is_written_in_of_a_whole_node_plans_the_same() -> None:
+    limits = WriterLimits(block_work=10, delay_target_us=2_000)
+    node = KnownNode(verify_us=90.0, replica_us=60.0, action_us=180.0, limits=limits).calibrated()
+    stage = law("admission", "", "pool", 50e-6)
+    whole = msgspec.structs.replace(node, services=(*node.services, stage))
+    told = with_laws(CALIBRATED, whole)
+    limits_per_s = pipeline_of(CALIBRATED, whole).limits_per_s()
+    assert pipeline_of(told).limits_per_s() == pytest.approx(limits_per_s)
+    # The workers' processor time, and not how long a message stays with them.
+    assert limits_per_s["workers"] == pytest.approx(1e6 / 90, rel=0.02)
+    assert told.service.records_max == 10
+    patient = msgspec.structs.replace(CALIBRATED.service, patience_ms=20.0, records_max=512)
+    at_ease = pipeline_of(msgspec.structs.replace(CALIBRATED, service=patient), whole)
+    assert at_ease.limits_per_s()["loop"] > 1.05 * limits_per_s["loop"]
+
+
+def test_a_calibration_that_knows_no_cores_has_as_many_as_are_usual() -> None:
+    unknown = msgspec.structs.replace(CALIBRATION, source=Source(what="telemetry", cores=0))
+    known = msgspec.structs.replace(CALIBRATION, source=Source(what="telemetry", cores=CORES))
+    limits = [pipeline_of(CALIBRATED, one).limits_per_s()["loop"] for one in (unknown, known)]
+    assert limits[0] == limits[1]
+
+
+def test_times_grow_by_waits_alone_until_all_cores_are_taken() -> None:
+    """Two milliseconds of workers beside a loop of a tenth of that: the machine is full first."""
+    shared = SharedCores(2, own=0.0, idle=0.0, each_s=2e-4, others=0.0, others_each_s=2e-3)
+    assert shared.machine_per_s < shared.loop_per_s
+    limit = shared.loop_per_s
+    assert shared.stretch(0.0) == pytest.approx(1 / (shared.slower(limit) * limit * 2e-4))
+    assert 1 <= shared.stretch(0.0) < 1.1
+    full = 1 / (shared.machine_per_s * shared.each_s)
+    assert shared.stretch(shared.machine_per_s) == pytest.approx(full)
+    busy = SharedCores(2, own=1.6, idle=0.0, each_s=2e-4, others=0.0, others_each_s=1e-4)
+    assert busy.stretch(0.0) == 1.0
 
 
 def test_a_calibration_can_be_written_into_the_scenario() -> None:

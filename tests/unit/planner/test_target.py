@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from node.planner.model import pipeline_of
-from node.planner.scenario import Flow, Scenario, Service
+from node.planner.scenario import Flow, FlowKind, Scenario, Service
 from node.planner.target import way_to
 
 CALM = Scenario(name="calm", about="an ordinary hour", flow=Flow(branching=(), decays_per_s=()))
@@ -69,6 +69,26 @@ def test_a_loop_that_waits_for_cores_gets_more_before_it_must_do_less() -> None:
     assert [change.key for change in further.changes] == ["service.cores", "kinds[].loop_us"]
     each_us = sum(kind.share * (kind.loop_us or 0) for kind in after.kinds)
     assert each_us == pytest.approx(further.changes[1].needed)
+
+
+@pytest.mark.parametrize(
+    ("cores", "items", "loop_us"), [(1, 1, 210.0), (1, 20, 1_240.0), (2, 20, 1_240.0)]
+)
+def test_no_work_is_cut_while_more_cores_would_help(cores: int, items: int, loop_us: float) -> None:
+    kind = FlowKind("order", "taking", 1.0, loop_us, 0.5, 110.0, 66.0, items=items)
+    chain = msgspec.structs.replace(CALM.l1, block_gas=1e12, in_flight_max=1_000)
+    service = msgspec.structs.replace(CALM.service, cores=cores, workers=64)
+    roomy = msgspec.structs.replace(CALM, l1=chain, service=service, kinds=(kind,))
+    target_per_s = 2 * pipeline_of(roomy).limit().per_s
+    way, after = way_to(roomy, target_per_s)
+    assert way.stuck == ""
+    keys = [change.key for change in way.changes]
+    assert keys[0] == "service.cores"
+    many = with_key(roomy, "service.cores", 64)
+    enough = int(way.changes[0].needed)
+    gained = pipeline_of(with_key(roomy, "service.cores", enough)).limit().per_s
+    assert gained >= min(target_per_s, 0.97 * pipeline_of(many).limit().per_s)
+    assert pipeline_of(after).limit().per_s >= target_per_s * (1 - 1e-9)
 
 
 def test_slots_are_counted_by_littles_law() -> None:
