@@ -31,6 +31,9 @@ LONGEST_PAUSE_S: Final = 4.0
 _DOUBLINGS_MAX: Final = 10
 """From the shortest pause to beyond the longest: higher powers would only overflow."""
 
+_UNFIT_MIN: Final = 2
+"""Of so many snapshots in a row that did not fit, the next is asked for after a pause."""
+
 Start = Callable[[str, Message], "asyncio.Future[Message]"]
 _Name = tuple[str, str, str]
 _Attempt = tuple[Subscription, int]
@@ -50,14 +53,15 @@ def is_final(refusal: PlimsollError) -> bool:
     return not isinstance(refusal, Unavailable | IntegrityError)
 
 
-def pause(refusal: RateLimited, made: int, chance: float) -> float:
-    """Return how many seconds to wait after attempt ``made`` (from 1) was refused so.
+def pause(made: int, chance: float, least_s: float = 0.0) -> float:
+    """Return how many seconds to wait after attempt ``made`` (from 1) that brought nothing.
 
-    The server names the moment at which one request would fit, and the same one to everybody who
-    was refused with it. So the pause doubles, and up to its whole length is added by ``chance``
-    (0 … 1): those who lost their connections together do not come back together for ever.
+    The server names the moment at which one request would fit (``least_s``), and the same one to
+    everybody who was refused with it. So the pause doubles, and up to its whole length is added by
+    ``chance`` (0 … 1): those who lost their connections together do not come back together for
+    ever.
     """
-    first = max(retry_after_s(refusal), FIRST_PAUSE_S)
+    first = max(least_s, FIRST_PAUSE_S)
     return min(first * 2.0 ** min(made - 1, _DOUBLINGS_MAX), LONGEST_PAUSE_S) * (1 + chance)
 
 
@@ -121,8 +125,15 @@ class Channels:
             message.get(key, "") for key in ("channel", "market", "interval")
         )
         known = self._named.get((channel, market, interval))
-        if known is not None and known.take(message):
+        if known is None or not known.take(message):
+            return
+        if known.unfit < _UNFIT_MIN:
             self._outdated.put_nowait((known, 1))
+            return
+        if known.unfit == _UNFIT_MIN:
+            # No loss on the way does this twice: the server, or this client, counts otherwise.
+            _log.warning("snapshots_unfit", channel=channel, market=market)
+        self._ask_later(known.unfit - _UNFIT_MIN + 1, (known, 1))
 
     def answered(self, future: "asyncio.Future[Message]", result: Message) -> None:
         """Take in the result of a request, if it was one of these.
@@ -160,17 +171,21 @@ class Channels:
         try:
             await self._ask(subscription)
         except RateLimited as refusal:
-            # It comes back at the end of the queue: those behind it do not wait for it. What comes
-            # back after the connection has ended finds the queue of that connection, and nobody.
-            wait_s = pause(refusal, made, self._chance.random())
-            again = subscription, made + 1
-            asyncio.get_running_loop().call_later(wait_s, self._outdated.put_nowait, again)
+            self._ask_later(made, (subscription, made + 1), retry_after_s(refusal))
             return None
         except PlimsollError as refusal:
             if not is_final(refusal):
                 raise
             self._end(subscription, refusal)
         return subscription
+
+    def _ask_later(self, made: int, again: _Attempt, least_s: float = 0.0) -> None:
+        """Put ``again`` at the end of the queue after a pause: those behind it do not wait for it.
+
+        What comes back after the connection has ended finds the queue of that one, and nobody.
+        """
+        wait_s = pause(made, self._chance.random(), least_s)
+        asyncio.get_running_loop().call_later(wait_s, self._outdated.put_nowait, again)
 
     async def _ask(self, subscription: Subscription) -> None:
         """Ask for a channel, to go on where it stands. Raises the server's error or its silence."""

@@ -26,7 +26,8 @@ class Subscription:
 
     ``asked``: the server has been asked to go on, and has not answered yet. ``current``: what was
     handed on is how things stand, as far as the server has told. ``resumed`` and ``begun`` count
-    the answers that went on and those that began anew. ``error``: why nothing more will come.
+    the answers that went on and those that began anew, ``unfit`` the snapshots in a row that did
+    not fit. ``error``: why nothing more will come.
     """
 
     def __init__(self, params: Message, handler: Handler, ended: Ended | None = None) -> None:
@@ -37,6 +38,7 @@ class Subscription:
         self.current = False
         self.resumed = 0
         self.begun = 0
+        self.unfit = 0
         self._params = params
         self._handler = handler
         self._parts: list[Message] = []
@@ -101,6 +103,7 @@ class Subscription:
                 require_best(message)
             self._handler(message)
         except _UNFIT:
+            self.unfit += _tells_all(message)
             self.start_over()
             return self._ask()
         except Exception:
@@ -108,6 +111,7 @@ class Subscription:
             raise
         self.seq = seq
         self.current = True
+        self.unfit = 0
         return False
 
     def _follows(self, message: Message, seq: int) -> bool:

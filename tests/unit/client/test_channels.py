@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from node.client import channels
 from node.client.channels import pause
 from node.client.errors import SubscriptionEnded
+from node.client.local_book import FeedMismatch
 from node.types.errors import (
     LoginRequired,
     Overloaded,
@@ -150,11 +151,10 @@ async def test_a_rate_that_is_used_up_holds_up_no_other_channel() -> None:
 
 
 def test_pauses_double_from_the_servers_hint_up_to_their_limit_and_spread_by_chance() -> None:
-    soon = RateLimited(retry_after_ms=1)
-    pauses = [pause(soon, made, chance=0) for made in (1, 2, 3, 4, 9, 5_000)]
+    pauses = [pause(made, chance=0, least_s=0.001) for made in (1, 2, 3, 4, 9, 5_000)]
     assert pauses == pytest.approx([0.025, 0.05, 0.1, 0.2, 4.0, 4.0])
-    assert pause(RateLimited(retry_after_ms=300), 2, chance=0) == pytest.approx(0.6)
-    assert pause(RateLimited(), 2, chance=1) == pytest.approx(0.1)
+    assert pause(2, chance=0, least_s=0.3) == pytest.approx(0.6)
+    assert pause(2, chance=1) == pytest.approx(0.1)
 
 
 async def test_what_the_server_has_no_time_for_now_is_asked_for_anew() -> None:
@@ -210,3 +210,42 @@ async def test_a_first_refusal_that_may_pass_leaves_nothing_to_renew_either(
         await until_connected_again(session)
         await session.request("ping", {})
         assert asked == ["ping"]
+
+
+async def test_snapshots_that_never_fit_are_asked_for_ever_later_and_told_of_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paused: list[int] = []
+    asked: list[dict[str, Any]] = []
+
+    def start(_method: str, params: dict[str, Any]) -> asyncio.Future[dict[str, Any]]:
+        asked.append(params)
+        future = asyncio.get_running_loop().create_future()
+        future.set_result({})
+        return future
+
+    async def hang_up() -> None:
+        raise AssertionError
+
+    def never_fits(_message: dict[str, Any]) -> None:
+        raise FeedMismatch(expected=1, found=2)
+
+    def at_once(made: int, _chance: float, _least_s: float = 0.0) -> float:
+        paused.append(made)
+        return 0.0
+
+    monkeypatch.setattr(channels, "pause", at_once)
+    known = channels.Channels(start, hang_up)
+    book = await known.add("book", "X", "", never_fits, None)
+    book.answered({})
+    with capture_logs() as logged:
+        mending = asyncio.ensure_future(known.mend())
+        for seq in range(1, 6):
+            known.take({"channel": "book", "market": "X", "type": "snapshot", "seq": seq})
+            for _ in range(20):
+                await asyncio.sleep(0)
+            book.answered({})
+        mending.cancel()
+    assert len(asked) == 6
+    assert paused == [1, 2, 3, 4]
+    assert [entry["event"] for entry in logged] == ["snapshots_unfit"]

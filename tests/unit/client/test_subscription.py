@@ -140,3 +140,18 @@ def test_of_finality_what_is_older_is_dropped_until_the_server_begins_anew() -> 
     finality.answered({"resumed": False})
     finality.take({"channel": "finality", "count": 0, "posted": 0})
     assert posted[-1] == 0
+
+
+def test_snapshots_in_a_row_that_do_not_fit_are_counted(book: Subscription, heard: Heard) -> None:
+    heard.error = FeedMismatch(expected=1, found=2)
+    for unfit in (1, 2, 3):
+        assert book.take(snapshot(unfit))
+        assert book.unfit == unfit
+        book.answered({"resumed": False})
+    heard.error = None
+    book.take(snapshot(4))
+    assert book.unfit == 0
+    heard.error = FeedMismatch(expected=1, found=2)
+    # It may be the line's fault: the snapshot that follows tells.
+    assert book.take(diff(4, 5))
+    assert book.unfit == 0
