@@ -139,6 +139,9 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     if stop is not None and take_profit is not None:
         fault = "stop: an order waits for one price; two orders of one --group are a pair"
         raise ConfigInvalid(faults=(fault,))
+    if preview and (retry or deadline_ms is not None):
+        fault = "preview: nothing is sent, so neither --retry nor --deadline-ms is allowed"
+        raise ConfigInvalid(faults=(fault,))
     result = asyncio.run(_order(wish, read_key(key), account, node, preview=preview))
     (_tell_preview if preview else tell_results)(result, as_json=json)
 

@@ -301,3 +301,11 @@ def test_a_checked_configuration_shows_no_password(tmp_path: Path) -> None:
     assert told.exit_code == 0, told.output
     assert "plimsoll:***@db/plimsoll" in told.output
     assert "hunter2" not in told.output
+
+
+def test_a_preview_takes_no_option_of_how_an_order_is_sent() -> None:
+    preview = ["order", "BTC-PERP", "buy", "1", "5", "--key", "dev:1", "--preview"]
+    for sent in (["--retry"], ["--deadline-ms", "50"]):
+        refused = CliRunner().invoke(app, [*preview, *sent]).exception
+        assert isinstance(refused, ConfigInvalid)
+        assert [fault.split(":")[0] for fault in refused.values["faults"]] == ["preview"]
