@@ -104,7 +104,10 @@ class HistoryReaderProcess:
             longest.set_exception(error)
 
     def _next(self) -> None:
-        """Give the turn to whoever is next, and has not gone away meanwhile."""
+        """Give the turn to whoever is next, and was not cancelled meanwhile.
+
+        Over HTTP nobody is before the end: who hung up keeps the place, and the turn.
+        """
         self._turn = None
         while self._waiting and self._turn is None:
             turn = self._waiting.take(monotonic_ns())
