@@ -10,7 +10,7 @@ from node.batcher.config import BatcherConfig
 from node.codec.l1_gas import FLOOR_GAS_PER_TOKEN, GAS_MAX, POSTABLE_BYTES
 from node.planner.model import pipeline_of, settlement_of
 from node.planner.pipeline import Kind, Pipeline, ServiceTime
-from node.planner.scenario import Chain, Point, Scenario
+from node.planner.scenario import Chain, Point, Scenario, Service
 from node.planner.timeline import Timeline
 from node.settlement.config import SettlementConfig
 from node.settlement.fees import FeePolicy
@@ -124,7 +124,7 @@ def node_of(
             resting_lane=lanes.resting,
             taking_lane=lanes.taking,
             signature_workers=script.costs.workers,
-            **_slower(config.sequencer, script.scale),
+            **_slower(config.sequencer, scenario.service, script.scale),
         ),
         batcher=_batcher_of(config.batcher, scenario, full_bytes),
         settlement=_settlement_of(config.settlement, chain),
@@ -142,11 +142,12 @@ def node_of(
     )
 
 
-def _slower(config: SequencerConfig, scale: float) -> dict[str, float]:
+def _slower(config: SequencerConfig, told: Service, scale: float) -> dict[str, float]:
     """Return the times that are so much longer on a node that is so much slower."""
+    patience_ms = config.delay_target_ms if told.patience_ms is None else told.patience_ms
     return {
         "block_ms_max": min(config.block_ms_max / scale, _BLOCK_MS_MAX),
-        "delay_target_ms": min(round(config.delay_target_ms / scale), _DELAY_MS_MAX),
+        "delay_target_ms": min(round(patience_ms / scale), _DELAY_MS_MAX),
         "delay_interval_ms": min(round(config.delay_interval_ms / scale), _INTERVAL_MS_MAX),
     }
 

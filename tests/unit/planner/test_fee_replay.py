@@ -3,6 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from node.planner.fee_replay import Day, Replay, base_fees, replay
 from node.types.fees import FeeRules
@@ -68,18 +69,27 @@ def test_charged_over_paid_stays_within_the_factor(ours: Replay, naive: Replay) 
     assert min(contrast) < 0.4
 
 
-def sold_below_cost(played: Replay) -> float:
-    """Return in which part of the day a unit was sold for less than it cost once it was posted."""
+def price_over_cost(played: Replay) -> NDArray[np.float64]:
+    """Return what each second's units were sold for over what they cost once they were posted."""
     taken = np.cumsum(played.accepted + DAY.reducing)
     posted_at = np.searchsorted(taken - played.held, taken)
     sold = np.flatnonzero((played.time_s >= 600) & (posted_at < len(taken)))
-    return float(np.mean(played.unit_price[sold] < played.unit_cost[posted_at[sold]]))
+    return np.asarray(played.unit_price[sold] / played.unit_cost[posted_at[sold]])
 
 
 def test_a_unit_is_seldom_sold_below_what_it_costs_once_posted(ours: Replay, naive: Replay) -> None:
     """Nobody foresees the base fee's first jump: those just before it paid the calm one."""
-    assert sold_below_cost(ours) < 0.013
-    assert sold_below_cost(naive) > 0.019
+    ratios, contrast = price_over_cost(ours), price_over_cost(naive)
+    assert np.mean(ratios < 1) < 0.013
+    assert np.mean(contrast < 1) > 0.019
+    assert np.quantile(ratios, 0.005) > 0.85
+    assert np.quantile(contrast, 0.005) < 0.3
+
+
+def test_a_unit_is_never_sold_far_below_its_present_cost(ours: Replay) -> None:
+    """A forecast lies below it while the base fee falls: by no more than a fifth or so."""
+    settled = ours.time_s >= 600
+    assert np.all(ours.unit_price[settled] >= 0.79 * ours.unit_cost[settled])
 
 
 def test_the_base_fee_moves_as_l1_lets_it() -> None:

@@ -98,6 +98,17 @@ def test_the_node_is_the_scenarios() -> None:
     assert node.http.port == 0
 
 
+def test_a_slower_node_is_patient_for_longer() -> None:
+    scenario, _ = read("calm")
+    whole, part = node_for(scenario, 1.0).sequencer, node_for(scenario, 0.02).sequencer
+    assert (whole.delay_target_ms, part.delay_target_ms) == (20, 1_000)
+    assert part.delay_interval_ms == 5_000
+    assert part.block_ms_max == pytest.approx(150)
+    service = msgspec.structs.replace(scenario.service, patience_ms=5.0)
+    hasty = node_for(msgspec.structs.replace(scenario, service=service), 0.02).sequencer
+    assert hasty.delay_target_ms == 250
+
+
 def test_marks_are_stale_when_the_scenario_says() -> None:
     scenario, _ = read("calm")
     oracle = msgspec.structs.replace(scenario.oracle, stale_s=1.5)
