@@ -3,6 +3,7 @@
 import msgspec
 
 from node.matching.book import Order
+from node.transition.client_ids import pairs
 from node.transition.state import Account, Market, State
 from node.transition.waiting import Waiting
 from node.types.commands import Side
@@ -136,6 +137,15 @@ def _check_open_orders(state: State, account: Account) -> None:
     )
     named = {order.client_id: order for order in every if order.client_id}
     _require(account.clients == named, "client ids", account.address)
+    used = pairs(account.client_ids)
+    given = [order_id for _, order_id in used]
+    _require(len({name for name, _ in used}) == len(used), "client ids differ", account.address)
+    _require(len(used) <= state.rules.limits.client_ids_kept, "client ids kept", account.address)
+    _require(
+        given == sorted(given) and max(given, default=0) < state.next_order_id,
+        "client ids were given in order",
+        account.address,
+    )
     grouped = {order for order in every if order.group}
     members = [(group, order) for group, orders in account.groups.items() for order in orders]
     _require({order for _, order in members} == grouped, "groups", account.address)

@@ -4,7 +4,7 @@ Keys are 32 bytes, ordered so that what belongs together stands together; number
 
 ====  ==========================================  ==============================================
 0x00  zeros                                       clock, counters and the exchange's money
-0x01  account (20)                                free, nonces, dead man's switch, agents
+0x01  account (20)                                free, nonces, switch, client ids, agents
 0x02  market (2) account (20)                     size, entry, margin, funding
 0x03  market (2) side (1) priority (8) rank (8)   a resting order, its ids and reserve included
 0x04  market (2)                                  mark, funding, premium, volatility
@@ -40,7 +40,7 @@ ORDER_KEY = Struct(">BHBQQ12x")
 _POSITION_KEY = Struct(">BH20s9x")
 GLOBALS = Struct(">10Q16s16s16s16s")
 ORDER = Struct(">20sQQQQB16sQQQ")
-SWITCH = Struct(">QB")
+SWITCH_AND_NAMES = Struct(">QBH")
 WAITING_KEY = Struct(">BHQ21x")
 WAITING = Struct(">20sQ5BQQQQQ16s")
 MARKET = Struct(">7Q16s16s16s")
@@ -173,7 +173,10 @@ def _nonces_value(nonces: NonceWindow, width: int) -> bytes:
 def _account_value(account: "Account", state: "State") -> bytes:
     width = (state.rules.limits.nonce_window + 7) // 8
     value = _signed(account.free) + _nonces_value(account.nonces, width)
-    value += SWITCH.pack(account.switch_at, account.switch_on_disconnect)
+    used = account.client_ids
+    value += (
+        SWITCH_AND_NAMES.pack(account.switch_at, account.switch_on_disconnect, len(used)) + used
+    )
     for agent, entry in sorted(account.agents.items()):
         value += agent + entry.until.to_bytes(8, "big") + _nonces_value(entry.nonces, width)
     return value

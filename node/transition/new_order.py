@@ -5,6 +5,7 @@ from typing import Final
 from node.margin.position import NO_LOTS, NO_MONEY, Position, order_reserve
 from node.matching.book import Order
 from node.matching.match import first_living
+from node.transition.client_ids import order_named, with_another
 from node.transition.gather import check_gathering, drawn_at_limit
 from node.transition.rehearsal import would_fill
 from node.transition.state import Account, Market, State
@@ -27,7 +28,7 @@ from node.types.errors import (
     TooManyOpenOrders,
     UnknownMarket,
 )
-from node.types.ids import OrderId
+from node.types.ids import ClientOrderId, OrderId
 from node.types.rules import Ordering
 from node.types.units import Lots, Money, Ticks
 
@@ -86,7 +87,7 @@ def admit(
     if price * size < market.rules.min_notional and not closes_all:
         raise NotionalTooSmall(notional=price * size, minimum=market.rules.min_notional)
     if own is None:
-        check_ids(state, account, new)
+        check_open_orders(state, account, new)
     if new.type is not _GTC or market.ordering is _AUCTION:
         _check_type(state, account, market, new, best, meets)
     reserve = NO_MONEY
@@ -131,15 +132,28 @@ def _check_price(market: Market, now: int, new: NewOrder) -> Ticks:
     raise PriceOutsideBand(price=price, low=low, high=high)
 
 
-def check_ids(state: State, account: Account, new: NewOrder) -> None:
-    """Raise unless there is room for one more open order, and its client id and group are free."""
+def check_client_id(account: Account, client_id: ClientOrderId) -> None:
+    """Raise ``DuplicateClientId`` if an order was given ``client_id``: open, or one of the last."""
+    open_order = account.clients.get(client_id)
+    first = (
+        order_named(account.client_ids, client_id) if open_order is None else open_order.order_id
+    )
+    if first is not None:
+        raise DuplicateClientId(client_id=client_id, order_id=first)
+
+
+def note_client_id(state: State, account: Account, new: NewOrder, order_id: OrderId) -> None:
+    """Keep in mind that ``new`` entered as ``order_id``, if it has a client id."""
+    if new.client_id:
+        kept = state.rules.limits.client_ids_kept
+        account.client_ids = with_another(account.client_ids, new.client_id, order_id, kept)
+
+
+def check_open_orders(state: State, account: Account, new: NewOrder) -> None:
+    """Raise unless there is room for one more open order, and its group has room for it."""
     limit = state.rules.limits.open_orders_per_account
     if len(account.orders) + len(account.waiting) >= limit:
         raise TooManyOpenOrders(limit=limit)
-    if new.client_id:
-        open_order = account.clients.get(new.client_id)
-        if open_order is not None:
-            raise DuplicateClientId(client_id=new.client_id, order_id=open_order.order_id)
     if new.group and len(account.groups.get(new.group, ())) > 1:
         raise GroupFull(group=new.group)
 

@@ -5,7 +5,7 @@ from node.transition.amend import amend
 from node.transition.arrival import arrive
 from node.transition.authority import authorize
 from node.transition.effects import Effects
-from node.transition.new_order import admit
+from node.transition.new_order import admit, check_client_id, note_client_id
 from node.transition.orders import cancel_order, cancel_others
 from node.transition.phases import require_first_phase
 from node.transition.set_trigger import set_trigger
@@ -124,8 +124,11 @@ def _place(
 ) -> int:
     """Admit the order and let it arrive, or wait; return the fills that were charged.
 
-    Raises before the first change.
+    Raises before the first change, and of an order that is sent again ``DuplicateClientId`` before
+    anything else: whatever else it breaks by now may be the work of the first.
     """
+    if new.client_id:
+        check_client_id(account, new.client_id)
     if new.trigger or new.trigger_price:
         set_trigger(effects, account, new, item, work, max_fee)
         return 0
@@ -137,6 +140,7 @@ def _place(
         per_fill = work.per_fill
     order, crosses = admit(state, account, new, per_fill, steps)
     state.next_order_id += 1
+    note_client_id(state, account, new, order.order_id)
     effects.events.append(
         OrderAccepted(
             item,

@@ -9,7 +9,7 @@ from node.transition.leaves import (
     MARKET,
     ORDER,
     ORDER_KEY,
-    SWITCH,
+    SWITCH_AND_NAMES,
     WAITING,
     WAITING_KEY,
 )
@@ -92,10 +92,11 @@ def _restore_account(state: "State", key: bytes, value: bytes) -> None:
     account = state.open_account(Address(key[1:21]))
     account.free = _number(value[:16])
     account.nonces = _nonces_from(value[16 : 16 + width])
-    agents = 16 + width + SWITCH.size
-    at, on_disconnect = SWITCH.unpack(value[16 + width : agents])
+    names = 16 + width + SWITCH_AND_NAMES.size
+    at, on_disconnect, used = SWITCH_AND_NAMES.unpack(value[16 + width : names])
     account.switch_at, account.switch_on_disconnect = Millis(at), bool(on_disconnect)
-    for start in range(agents, len(value), 28 + width):
+    account.client_ids = value[names : names + used]
+    for start in range(names + used, len(value), 28 + width):
         until = Millis(int.from_bytes(value[start + 20 : start + 28], "big"))
         nonces = _nonces_from(value[start + 28 : start + 28 + width])
         account.add_agent(Address(value[start : start + 20]), until, nonces)

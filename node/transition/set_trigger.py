@@ -5,7 +5,7 @@ now, so that what could never arrive does not wait.
 """
 
 from node.transition.effects import Effects
-from node.transition.new_order import check_ids
+from node.transition.new_order import check_open_orders, note_client_id
 from node.transition.oracle_round import MAX_MARK
 from node.transition.state import Account, Market, State
 from node.transition.waiting import Waiting, is_met
@@ -38,6 +38,7 @@ def set_trigger(
     _check(state, account, new)
     waiting = Waiting(OrderId(state.next_order_id), account.address, new, max_fee)
     state.next_order_id += 1
+    note_client_id(state, account, new, waiting.order_id)
     account.keep(waiting)
     state.touched.waiting.add(waiting)
     effects.events.append(
@@ -65,7 +66,7 @@ def _check(state: State, account: Account, new: NewOrder) -> None:
         raise OrderExpired(good_till=new.good_till, now=state.time)
     check_waiting_size(market, new)
     check_trigger(state, market, new)
-    check_ids(state, account, new)
+    check_open_orders(state, account, new)
 
 
 def check_trigger(state: State, market: Market, new: NewOrder) -> None:

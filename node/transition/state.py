@@ -46,7 +46,8 @@ class Account:
     """Free collateral, open orders and what they reserve, who may sign, the dead man's switch.
 
     ``orders`` rest in books, ``waiting`` ones outside. ``groups`` holds the one or two open orders
-    of each group, see ``NewOrder.group``.
+    of each group, see ``NewOrder.group``. ``clients`` holds the open orders by their client ids,
+    ``client_ids`` the last ids that were given, see ``client_ids.py``.
 
     From block time ``switch_at`` on (0: never), and with ``switch_on_disconnect`` when the last
     connection ends, all open orders are to go.
@@ -55,6 +56,7 @@ class Account:
     __slots__ = (
         "address",
         "agents",
+        "client_ids",
         "clients",
         "free",
         "groups",
@@ -79,6 +81,7 @@ class Account:
         self.orders: dict[OrderId, Order] = {}
         self.waiting: dict[OrderId, Waiting] = {}
         self.clients: dict[ClientOrderId, Order | Waiting] = {}
+        self.client_ids = b""
         self.groups: dict[int, list[Order | Waiting]] = {}
 
     def position(self, market: MarketId) -> Position:

@@ -243,7 +243,7 @@ class ReduceOnlyNothing(CommandRejected):
 
 
 class DuplicateClientId(CommandRejected):
-    """An open order of the account already has this client order id (``order_id``)."""
+    """The account gave this client order id to ``order_id`` before: open, or among its last."""
 
     code = 1209
 

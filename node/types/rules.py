@@ -96,6 +96,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``steps_per_action``: the fills, and the makers that leave without one, of all orders of an
     action together; the last ones are left with fewer than ``fills_per_order``, or none.
+    ``client_ids_kept``: an account's last client ids, which no other order of it is given.
     ``withdrawal_min``: a withdrawal stands in the state for ever, and on L1 only its owner's money
     is held back by it. A smaller one is for an account that takes out all that it has.
     """
@@ -109,6 +110,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deleverage_steps: int = 20
     nonce_window: int = 256
     nonce_jump: int = 1_000_000
+    client_ids_kept: int = 64
     action_lifetime_ms: Millis = Millis(7 * 24 * 3_600_000)
     oracle_ahead_ms: Millis = Millis(2_000)
     withdrawal_min: Money = Money(1_000_000)
@@ -194,6 +196,7 @@ def _faults_of_limits(limits: Limits) -> list[str]:
         "deleverage_steps": (1, 1_000),
         "nonce_window": (64, 4_096),
         "nonce_jump": (1_000, 2**32),
+        "client_ids_kept": (1, 1_024),
         "action_lifetime_ms": (60_000, 366 * 24 * 3_600_000),
         "oracle_ahead_ms": (0, 60_000),
         "withdrawal_min": (1, 10**12),

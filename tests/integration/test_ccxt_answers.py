@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from node.client.ccxt_errors import ExchangeError
+from node.client.ccxt_adapter import PlimsollExchange
+from node.client.ccxt_errors import DuplicateOrderId, ExchangeError
 from node.client.ccxt_feeds import Feeds
 from node.client.ccxt_venue import Structure
 from node.client.errors import ConnectionLost
@@ -15,6 +16,17 @@ from node.client.subscription import Message
 from node.types.commands import SignedAction
 from node.types.errors import EveryItemRejected
 from tests.integration.test_ccxt_adapter import BTC, limit, two_traders
+
+
+async def is_told_of_its_first(
+    exchange: PlimsollExchange, order: tuple[Any, ...], first: str
+) -> None:
+    """Ask for an order that was executed once more: it is not, and the first's id is told."""
+    before = await exchange.fetch_position(BTC)
+    with pytest.raises(DuplicateOrderId) as refused:
+        await exchange.create_order(*order)
+    assert refused.value.values["order_id"] == int(first)
+    assert await exchange.fetch_position(BTC) == before
 
 
 async def test_what_was_executed_is_told_though_no_feed_tells_of_it_any_more(
@@ -84,9 +96,7 @@ async def test_an_order_whose_caller_gave_up_waiting_is_the_same_when_it_is_aske
         placed = await alice.create_order(*order)
         assert (placed["status"], placed["filled"], placed["clientOrderId"]) == ("closed", 1.0, "7")
         assert (await alice.fetch_position(BTC))["contracts"] == 1.0  # type: ignore[index]
-        # What has been answered is another order when it is asked for again.
-        await alice.create_order(*order)
-        assert (await alice.fetch_position(BTC))["contracts"] == 2.0  # type: ignore[index]
+        await is_told_of_its_first(alice, order, placed["id"])
 
 
 @pytest.mark.parametrize(

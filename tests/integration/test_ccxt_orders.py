@@ -21,7 +21,15 @@ from node.client.trader import OutcomeUnknown
 from node.types.commands import SignedAction
 from tests.examples import ALICE, BOB, START_MS
 from tests.integration.api_node import running_node
-from tests.integration.test_ccxt_adapter import BTC, ETH, MARK, limit, trading, two_traders
+from tests.integration.test_ccxt_adapter import (
+    BTC,
+    ETH,
+    MARK,
+    limit,
+    trading,
+    two_traders,
+)
+from tests.integration.test_ccxt_answers import is_told_of_its_first
 
 MINUTE_MS = 60_000
 
@@ -189,9 +197,7 @@ async def test_the_same_order_after_a_lost_answer_is_placed_once(
         position = await alice.fetch_position(BTC)
         assert position is not None
         assert position["contracts"] == 1.0
-        # What has been answered is another order when it is asked for again.
-        await alice.create_order(*order)
-        assert (await alice.fetch_position(BTC))["contracts"] == 2.0  # type: ignore[index]
+        await is_told_of_its_first(alice, order, placed["id"])
 
 
 async def test_an_order_from_before_the_connection_is_edited_like_any_other() -> None:

@@ -112,15 +112,16 @@ async def test_an_order_is_found_by_the_number_that_its_owner_gave_it(history: K
     named = {"clientOrderId": "7"}
     async with traded(history) as (node, alice, bob), trading(node, ALICE) as later:
         [gone] = await later.fetch_canceled_orders(BTC)
-        # From the history, and from what was heard; of several the newest.
+        # From the history, and from what was heard.
         assert await later.fetch_order(None, BTC, named) == gone
         assert (await alice.fetch_order(None, BTC, named))["id"] == gone["id"]
-        again = await alice.create_order(BTC, "limit", "sell", 1, 5_001, named)
+        other = {"clientOrderId": "8"}
+        rests = await alice.create_order(BTC, "limit", "sell", 1, 5_001, other)
         for one in (alice, later):
-            found = await one.fetch_order(None, BTC, named)
-            assert (found["id"], found["status"]) == (again["id"], "open")
-        await alice.cancel_order(again["id"])
-        assert (await later.fetch_order(None, BTC, named))["id"] == again["id"]
+            found = await one.fetch_order(None, BTC, other)
+            assert (found["id"], found["status"]) == (rests["id"], "open")
+        await alice.cancel_order(rests["id"])
+        assert (await later.fetch_order(None, BTC, other))["id"] == rests["id"]
         with pytest.raises(OrderNotFound):
             await bob.fetch_order(None, BTC, named)
         with pytest.raises(ArgumentsRequired):

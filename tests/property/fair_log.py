@@ -60,7 +60,7 @@ FAIR_RULES = msgspec.structs.replace(
         msgspec.structs.replace(market_rules(ordering.name, 2), ordering=ordering)
         for ordering in Ordering
     ),
-    limits=Limits(orders_per_auction=9, open_orders_per_account=20),
+    limits=Limits(orders_per_auction=9, open_orders_per_account=20, client_ids_kept=2),
 )
 MARKETS = tuple(MarketId(place) for place in range(1, len(Ordering) + 1))
 MARK = 100_00
@@ -163,7 +163,7 @@ class FairLog:
             self._price(side),
             self._size(),
             reduce_only=random.random() < 0.15,
-            client_id=ClientOrderId(random.choice((0, random.randint(1, 9)))),
+            client_id=ClientOrderId(random.choice((0, random.randint(1, 30)))),
             self_trade=random.choice(tuple(SelfTrade)),
             good_till=Millis(self._now + random.randint(1, 900) if random.random() < 0.1 else 0),
             trigger=trigger,

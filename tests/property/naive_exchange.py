@@ -39,6 +39,8 @@ class Owner:
     agents: dict[Address, Signer] = field(default_factory=dict)
     switch_at: Millis = NEVER
     switch_on_disconnect: bool = False
+    names: list[tuple[int, int]] = field(default_factory=list)
+    """Each client id that it ever gave, with the order that it gave it to."""
 
 
 @dataclass
@@ -217,6 +219,7 @@ class Exchange:
             address: replace(
                 one,
                 key=replace(one.key),
+                names=list(one.names),
                 agents={name: replace(agent) for name, agent in one.agents.items()},
             )
             for address, one in self.owners.items()

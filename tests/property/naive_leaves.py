@@ -64,7 +64,10 @@ def _account_leaf(exchange: Exchange, owner: Owner) -> bytes:
         for address, agent in sorted(owner.agents.items())
     ]
     switch = _int(owner.switch_at, 8) + bytes([owner.switch_on_disconnect])
-    return _int(owner.free, 16) + nonces(owner.key) + switch + b"".join(agents)
+    kept = owner.names[-exchange.rules.limits.client_ids_kept :]
+    names = b"".join(_int(one, 8) for pair in kept for one in pair)
+    head = _int(owner.free, 16) + nonces(owner.key) + switch
+    return head + _int(len(names), 2) + names + b"".join(agents)
 
 
 def _key(*parts: bytes) -> bytes:

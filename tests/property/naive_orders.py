@@ -73,6 +73,7 @@ class OrderEntry:
     def enter(self, item: int) -> None:
         """Raise before anything is changed, or do all of it."""
         exchange, new = self.exchange, self.new
+        self._check_name()
         if new.trigger or new.trigger_price:
             self._wait(item)
             return
@@ -80,6 +81,7 @@ class OrderEntry:
             raise self.work.fault
         order = self._admitted()
         order.order_id = order.rank
+        self._note_name(order.order_id)
         exchange.events.append(
             OrderAccepted(
                 item, OrderId(order.order_id), new.client_id, order.account, order.market,
@@ -129,10 +131,11 @@ class OrderEntry:
         market = self._market()
         check_waiting_size(market, new)
         check_trigger(exchange, market, new)
-        self._check_ids()
+        self._check_open_orders()
         number = exchange.totals.next_order
         waiting = Waiting(number, self.owner.address, new, Money(self.work.max_fee))
         exchange.totals.next_order += 1
+        self._note_name(number)
         exchange.waiting.append(waiting)
         exchange.events.append(
             TriggerSet(
@@ -186,7 +189,7 @@ class OrderEntry:
             minimum = market.rules.min_notional
             raise errors.NotionalTooSmall(notional=price * size, minimum=minimum)
         if own is None:
-            self._check_ids()
+            self._check_open_orders()
         order = Open(
             own.order_id if own else 0, new.client_id, self.owner.address, new.market,
             new.side, price, size, new.reduce_only, size=size, post_only=new.type in NEVER_TAKES,
@@ -257,14 +260,24 @@ class OrderEntry:
             raise errors.PostOnlyWouldCross(price=self.new.price, best=best)
         return price
 
-    def _check_ids(self) -> None:
+    def _check_name(self) -> None:
+        """Refuse a client id that an open order has, or that was one of the last to be given."""
+        name, owner = self.new.client_id, self.owner
+        last = owner.names[-self.exchange.rules.limits.client_ids_kept :]
+        still = [(one.client_id, one.order_id) for one in self.exchange.open_of(owner.address)]
+        for other, number in [*still, *last]:
+            if name and other == name:
+                raise errors.DuplicateClientId(client_id=name, order_id=number)
+
+    def _note_name(self, number: int) -> None:
+        if self.new.client_id:
+            self.owner.names.append((self.new.client_id, number))
+
+    def _check_open_orders(self) -> None:
         limit = self.exchange.rules.limits.open_orders_per_account
         open_orders = self.exchange.open_of(self.owner.address)
         if len(open_orders) >= limit:
             raise errors.TooManyOpenOrders(limit=limit)
-        for one in open_orders:
-            if self.new.client_id and one.client_id == self.new.client_id:
-                raise errors.DuplicateClientId(client_id=one.client_id, order_id=one.order_id)
         group = [one for one in open_orders if self.new.group and one.group == self.new.group]
         if len(group) > 1:
             raise errors.GroupFull(group=self.new.group)

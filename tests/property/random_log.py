@@ -94,6 +94,7 @@ RULES = Rules(
         deleverage_steps=3,
         nonce_window=64,
         nonce_jump=1_000,
+        client_ids_kept=4,
         action_lifetime_ms=Millis(60_000),
     ),
     fees=FeeRules(floor=Money(90), ceiling=Money(5_000), step_ms=Millis(300)),
@@ -277,7 +278,7 @@ class RandomLog:
         size = int(10 ** self._random.uniform(1, 5))
         if self._chance(0.03):
             size = self._random.choice((0, 1, 1, 200_000, 200_001, UINT64_MAX))
-        client_id = ClientOrderId(self._random.choice((0, self._random.randint(1, 12))))
+        client_id = ClientOrderId(self._random.choice((0, self._random.randint(1, 40))))
         reduce_only = self._chance(0.2)
         new = NewOrder(market, side, kind, Ticks(price), Lots(size), reduce_only, client_id)
         return self._with_more(new, mark) if self._chance(0.6) else new
@@ -343,7 +344,7 @@ class RandomLog:
         if open_orders and self._chance(0.7):
             return CancelOrder(self._random.choice(open_orders))
         if self._chance(0.5):
-            return CancelOrder(OrderId(0), ClientOrderId(self._random.randint(0, 12)))
+            return CancelOrder(OrderId(0), ClientOrderId(self._random.randint(0, 40)))
         return CancelOrder(OrderId(self._random.randint(0, self._state.next_order_id)))
 
     def _cancel_all(self) -> SignedAction:

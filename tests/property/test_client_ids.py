@@ -1,5 +1,6 @@
-"""Client ids and open orders against a model that is one dictionary, over whatever happens."""
+"""Client ids and open orders against a model of two dictionaries, over whatever happens."""
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -11,22 +12,28 @@ from node.types.errors import DuplicateClientId, UnknownOrder
 from node.types.events import Event, Filled, OrderAccepted, OrderCancelled, OrderRested, Rejected
 from node.types.ids import EVERY_MARKET, Address, ClientOrderId
 from node.types.units import Lots, Millis, Ticks
-from tests.examples import ALICE, BOB, START_MS, Person
+from tests.examples import ALICE, BOB, RULES, START_MS, Person
 from tests.unit.transition.exchange import BTC, COIN, Exchange
 
 PEOPLE = (ALICE, BOB)
 people = st.sampled_from(PEOPLE)
-client_ids = st.integers(1, 4)
+client_ids = st.integers(1, 9)
+KEPT = 4
 
 
 class ClientIds(RuleBasedStateMachine):
-    """``open`` holds what each account has resting: client id, then order id and lots."""
+    """``open`` holds what each account has resting: client id, then order id and lots.
+
+    ``given`` holds the orders of all client ids of an account, the last one last.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.exchange = Exchange()
+        limits = msgspec.structs.replace(RULES.limits, client_ids_kept=KEPT)
+        self.exchange = Exchange(msgspec.structs.replace(RULES, limits=limits))
         self.nonce = 0
         self.open: dict[tuple[Address, int], tuple[int, int]] = {}
+        self.given: dict[Address, dict[int, int]] = {person.address: {} for person in PEOPLE}
         for person in PEOPLE:
             self.exchange.fund(person, 1_000_000)
 
@@ -52,10 +59,13 @@ class ClientIds(RuleBasedStateMachine):
             client_id=ClientOrderId(client_id),
         )
         events = self._do(PlaceOrders(*self._head(account), (), (new,)))
+        taken = dict(list(self.given[account].items())[-KEPT:])
         if (account, client_id) in self.open:
+            taken[client_id] = self.open[account, client_id][0]
+        if client_id in taken:
             assert isinstance(events[0], Rejected)
             assert events[0].code == DuplicateClientId.code
-            assert events[0].values["order_id"] == self.open[account, client_id][0]
+            assert events[0].values["order_id"] == taken[client_id]
             return
         self._follow(events, account, client_id)
 
@@ -87,6 +97,8 @@ class ClientIds(RuleBasedStateMachine):
         for event in events:
             if isinstance(event, OrderAccepted):
                 assert (event.account, event.client_id) == (account, client_id)
+                self.given[account].pop(client_id, None)
+                self.given[account][client_id] = event.order_id
             elif isinstance(event, Filled):
                 key = names[event.maker_order]
                 assert key[0] == event.maker != account

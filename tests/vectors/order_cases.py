@@ -126,6 +126,28 @@ def _() -> Before:
     return exchange, exchange.orders(BOB, order(BUY, COIN, 103_00, SLIDE))
 
 
+# --- its name -------------------------------------------------------------------------------------
+
+
+@case("place_orders/a_client_id_of_an_order_that_has_ended")
+def _() -> Before:
+    exchange = quoted()
+    again = order(BUY, COIN, 101_00, IOC, client_id=5)
+    exchange.place(BOB, again)
+    return exchange, exchange.orders(BOB, again)
+
+
+@case("place_orders/a_client_id_that_is_old_enough_is_free_again")
+def _() -> Before:
+    limits = msgspec.structs.replace(RULES.limits, client_ids_kept=1)
+    exchange = Exchange(msgspec.structs.replace(RULES, limits=limits))
+    exchange.fund(BOB, 1_000)
+    for client_id in (5, 6):
+        exchange.place(BOB, order(BUY, COIN, 99_00, client_id=client_id))
+        exchange.do(exchange.cancel_all(BOB))
+    return exchange, exchange.orders(BOB, order(BUY, COIN, 99_00, client_id=5))
+
+
 # --- time -----------------------------------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.FillOrKillUnfilled.code: "name a smaller size, or --type ioc to take what there is",
     errors.NothingToTake.code: "name a price that reaches the other side: plimsoll book",
     errors.ReduceOnlyNothing.code: "there is no position to reduce: plimsoll positions",
-    errors.DuplicateClientId.code: "name another --client-id, or cancel the open order first",
+    errors.DuplicateClientId.code: "sent already, as order_id; another order needs another id",
     errors.UnknownOrder.code: "look at what is open: plimsoll orders",
     errors.NothingToCancel.code: "nothing is open there: plimsoll orders",
     errors.TooManyOpenOrders.code: "cancel some first: plimsoll cancel",

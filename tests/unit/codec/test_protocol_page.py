@@ -60,8 +60,10 @@ def test_the_leaves_are_as_wide_as_those_of_the_vectors() -> None:
             assert not any(key[1 + width_of(key_fields) :])
             if key[0] == 1:
                 window = vector["rules"]["limits"]["nonce_window"] // 8
-                own, agent = (int(fixed) + window for fixed in re.findall(r"\d+", width))
-                assert (len(leaf) - own) % agent == 0
+                own, pair, agent = map(int, re.findall(r"\d+", width))
+                names = int.from_bytes(leaf[own + window - 2 : own + window], "big")
+                assert names % pair == 0
+                assert (len(leaf) - names - own - window) % (agent + window) == 0
             else:
                 assert len(leaf) == int(width)
                 assert key[0] == 5 or width_of(fields) == int(width)

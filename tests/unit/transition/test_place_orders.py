@@ -5,6 +5,7 @@ import pytest
 
 from node.types.commands import CancelOrder, OrderType, Side
 from node.types.errors import (
+    DuplicateClientId,
     EveryItemRejected,
     FillOrKillUnfilled,
     NothingToTake,
@@ -259,7 +260,7 @@ def test_each_item_of_a_bulk_action_has_its_own_result(exchange: Exchange) -> No
     exchange.do(
         exchange.orders(
             ALICE,
-            order(BUY, COIN, 96_00, client_id=3),
+            order(BUY, COIN, 96_00, client_id=4),
             order(SELL, COIN, 500_00),
             order(BUY, COIN, 97_00),
             cancels=(CancelOrder(kept), CancelOrder(OrderId(999))),
@@ -305,17 +306,20 @@ def test_a_bulk_action_has_items_and_not_too_many(exchange: Exchange) -> None:
     assert exchange.refused(many, TooManyItems) == {"items": 101, "limit": 100}
 
 
-def test_cancels_come_first_and_free_their_money_and_their_names() -> None:
+def test_cancels_come_first_and_free_their_money_but_not_their_names() -> None:
     exchange = Exchange()
     exchange.fund(ALICE, 10)
     exchange.place(ALICE, order(BUY, 9_000, 100_00, client_id=1))
     exchange.do(
         exchange.orders(
             ALICE,
-            order(BUY, 9_000, 101_00, client_id=1),
+            order(BUY, 9_000, 101_00, client_id=2),
+            order(BUY, 9_000, 99_00, client_id=1),
             cancels=(CancelOrder(client_id=ClientOrderId(1)),),
         )
     )
+    (refused,) = exchange.told(ItemRejected)
+    assert (refused.item, refused.code) == (2, DuplicateClientId.code)
     assert exchange.book() == ([(101_00, 9_000)], [])
 
 
