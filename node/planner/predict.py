@@ -12,7 +12,9 @@ Every resource has its own law, and the node's is the least (``node.planner.laws
 | replica | likewise: it executes every batch again |
 | journal | the largest group takes as long to write as to gather |
 | machine | all processes but those in the background take all cores, with what is beside them |
-| l1 | batches leave no faster than the chain has room, plus what may wait over the horizon |
+
+L1 is not among them: over the seconds of a ramp what waits for it stays far below the gate's mark.
+What it carries over hours is the plan's (``node.planner.answer``).
 
 The loop shares the cores with all others: ``node.planner.shared_cores`` is its law.
 
@@ -78,17 +80,12 @@ class Surroundings(msgspec.Struct, frozen=True):
     """What is around the node and bounds it.
 
     ``beside`` are the processor seconds of what shares the machine and is not of the node, each a
-    law over second and command: the load generator, and everything else. ``horizon_s`` is how long
-    a load lasts: L1 may fall behind over it by ``l1_room`` commands before the gate closes.
+    law over second and command: the load generator, and everything else.
     """
 
     cores: int | None = None
     """None: those that the calibration saw."""
     beside: dict[str, LinearLaw] = {}
-    horizon_s: float = float("inf")
-    l1_room: float = 0.0
-    l1_commands_per_s: float | None = None
-    """None: L1 does not bind over the horizon."""
 
 
 class Ceiling(msgspec.Struct, frozen=True):
@@ -164,9 +161,6 @@ def ceilings(calibration: Calibration, mix: FlowShape, around: Surroundings) -> 
     journal = _journal(calibration, group)
     if journal is not None:
         limits["journal"] = journal
-    if around.l1_commands_per_s is not None:
-        room = around.l1_room / around.horizon_s
-        limits["l1"] = np.array([around.l1_commands_per_s + room])
     return {
         name: _bounded(limit) for name, limit in limits.items() if np.isfinite(np.median(limit))
     }

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from node.app.cli.arguments import require_places
 from node.app.cli.cluster import cluster
+from node.app.cli.idle import idle_faults, spelt, typed
 from node.app.cli.plan_tables import shown
 from node.app.cli.ramp import ConfigOption
 from node.app.cli.recorded import RecordedOption, recorded_folder, recorded_path
@@ -158,30 +159,14 @@ _NOT_WITH: Final = {"processes": "scheduler", "config": "url"}
 
 
 def _refuse_idle(context: typer.Context, *, verify: bool) -> None:
-    """Raise ``ConfigInvalid`` naming what was typed and would do nothing.
-
-    What the environment says is no slip: the data folder may stand there for every command.
-    """
+    """Raise ``ConfigInvalid`` naming what was typed and would do nothing."""
     own, both = {"mix", "url", "rpc", "config", "node_data", "turns"}, {"verify", "json", "seed"}
-    word = "not" if verify else "only"
-    options = {one.name or "": one.opts[0].removeprefix("--") for one in context.command.params}
-    typed = {
-        name
-        for name in options
-        if (source := context.get_parameter_source(name)) is not None
-        # By its name, as versions of typer differ in whose enumeration it is.
-        if source.name == "COMMANDLINE"
-    }
-    foreign = {name for name in typed - both if (name in own) != verify}
+    word, options, given = "not" if verify else "only", spelt(context), typed(context)
+    foreign = {name for name in given - both if (name in own) != verify}
     faults = [
         f"{options[name]}: {word} together with --verify" for name in options if name in foreign
     ]
-    for pairs, idle, then in ((_ONLY_WITH, False, "only"), (_NOT_WITH, True, "not")):
-        faults += [
-            f"{options[name]}: {then} together with --{options[other]}"
-            for name, other in pairs.items()
-            if name in typed - foreign and (other in typed) == idle
-        ]
+    faults += idle_faults(context, given - foreign, _ONLY_WITH, _NOT_WITH)
     raise_faults(faults)
 
 

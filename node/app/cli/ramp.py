@@ -1,16 +1,18 @@
 """``plimsoll ramp``: where the knee of a running node is."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from node.app.cli.arguments import require_places
+from node.app.cli.idle import idle_faults, typed
 from node.simulation.ramp.command import RampOptions
 from node.simulation.ramp.command import ramp as run_ramp
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.ramp import ACCOUNTS, WINDOW_S
 from node.simulation.ramp.target import CONFIG
+from node.types.faults import raise_faults
 
 DataOption = Annotated[
     Path | None, typer.Option(help="The node's data folder: its page then shows the knee.")
@@ -23,12 +25,17 @@ ReportOption = Annotated[
 ]
 
 
+_ONLY_WITH: Final = {"rpc": "url", "data": "url"}
+_NOT_WITH: Final = {"config": "url"}
+
+
 def add_to(app: typer.Typer) -> None:
     """Add this module's command to ``app``."""
     app.command()(ramp)
 
 
 def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    context: typer.Context,
     url: Annotated[
         str, typer.Option("--node", help="A node of this machine; empty: start one of its own.")
     ] = "",
@@ -61,6 +68,7 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Example: plimsoll ramp --mix single --mix bulk --json ramp.json --report ramp.html
     """
+    raise_faults(idle_faults(context, typed(context), _ONLY_WITH, _NOT_WITH))
     require_places(json=json, report=report)
     options = RampOptions(
         url=url,

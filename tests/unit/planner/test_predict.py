@@ -263,16 +263,6 @@ def test_what_works_in_the_background_fills_nothing_up() -> None:
         assert "history" not in {ceiling.resource for ceiling in found.ceilings}
 
 
-def test_a_chain_that_falls_behind_binds_sooner_the_longer_the_load_lasts() -> None:
-    calibration = KnownNode().calibrated()
-    brief = Surroundings(l1_commands_per_s=1_000.0, l1_room=50_000.0, horizon_s=3.0)
-    lasting = msgspec.structs.replace(brief, horizon_s=3_600.0)
-    assert predict_knee(calibration, ONE, brief).bottleneck != "l1"
-    found = predict_knee(calibration, ONE, lasting)
-    assert found.bottleneck == "l1"
-    assert found.p50 == pytest.approx(1_000 + 50_000 / 3_600, rel=0.02)
-
-
 def test_ceilings_are_told_from_the_lowest_up() -> None:
     found = predict_knee(KnownNode().calibrated(), ONE)
     medians = [ceiling.p50 for ceiling in found.ceilings]

@@ -102,29 +102,32 @@ def test_what_is_typed_wrongly_is_told_together(quick: Path) -> None:
     [
         (
             (
-                "--verify {file} --target 5 --sweep a.b=1:2:2 --sweep-runs 3 --runs 2 --seed 1"
+                "plan --verify {file} --target 5 --sweep a.b=1:2:2 --sweep-runs 3 --runs 2 --seed 1"
                 " --processes 1 --scheduler tcp://h:1 --data . --report page.html --json plan.json"
             ),
             "scenario target sweep sweep-runs runs processes scheduler data report",
         ),
         (
             (
-                "{file} --mix bulk --node http://127.0.0.1:1 --rpc http://127.0.0.1:2 --node-data ."
-                " --config node.toml --seed 3"
+                "plan {file} --mix bulk --node http://127.0.0.1:1 --rpc http://127.0.0.1:2"
+                " --node-data . --config node.toml --seed 3"
             ),
             "mix node rpc node-data config",
         ),
-        ("{file} --sweep-runs 9", "sweep-runs"),
-        ("{file} --processes 2 --scheduler tcp://127.0.0.1:1", "processes"),
-        ("--verify --rpc http://127.0.0.1:2 --node-data .", "rpc node-data"),
-        ("--verify --node http://127.0.0.1:1 --config node.toml", "config"),
+        ("plan {file} --sweep-runs 9", "sweep-runs"),
+        ("plan {file} --processes 2 --scheduler tcp://127.0.0.1:1", "processes"),
+        ("plan --verify --rpc http://127.0.0.1:2 --node-data .", "rpc node-data"),
+        ("plan --verify --node http://127.0.0.1:1 --config node.toml", "config"),
+        ("ramp --rpc http://127.0.0.1:2 --data .", "rpc data"),
+        ("ramp --node http://127.0.0.1:1 --config node.toml", "config"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(
     quick: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, names: str
 ) -> None:
     monkeypatch.setattr("node.app.cli.plan.verify_plan", None)
-    typed = ["plan", *arguments.format(file=quick).split()]
+    monkeypatch.setattr("node.app.cli.ramp.run_ramp", None)
+    typed = [*arguments.format(file=quick).split()]
     refused = CliRunner().invoke(app, typed).exception
     assert isinstance(refused, ConfigInvalid)
     assert {fault.partition(":")[0] for fault in refused.faults} == set(names.split())
