@@ -349,7 +349,7 @@ class Session:
         for refusal in refusals(told):
             if isinstance(refusal, FeeAboveMax):
                 # The answer names the price: the next action need not fail for it again.
-                self.fee_limit.quoted(Money(refusal.price))
+                self.fee_limit.quoted(Money(units_from_decimal(refusal.price, MONEY_DECIMALS)))
 
     def _disconnected(self) -> None:
         self._socket = None

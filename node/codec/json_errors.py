@@ -1,6 +1,7 @@
 """Errors as clients see them: ``{"code": 1204, "name": "PriceOutsideBand", "values": {…}}``.
 
-Values keep the units of the error (ticks, lots, millionths: integers); bytes become hex.
+Integers stay what they are, bytes become hex. The figures of a refused action are put into decimals
+before (``refusals.py``).
 """
 
 from collections.abc import Mapping
@@ -18,18 +19,22 @@ _encoder = msgspec.json.Encoder()
 
 def error_to_json(code: int, name: str, values: Mapping[str, object]) -> dict[str, Any]:
     """Return the body of an error, ready to be written as JSON."""
-    shown = {key: _shown(value) for key, value in values.items()}
-    return {"code": code, "name": name, "values": shown}
+    return {"code": code, "name": name, "values": shown(values)}
+
+
+def write_json(body: Mapping[str, object]) -> bytes:
+    """Return the JSON text of an error's body."""
+    return _encoder.encode(body)
+
+
+def shown(values: Mapping[str, object]) -> dict[str, Any]:
+    """Return ``values`` as JSON can hold them."""
+    return {key: _shown(value) for key, value in values.items()}
 
 
 def encode_error(error: PlimsollError) -> bytes:
     """Return the JSON text of an error's body."""
-    return _encoder.encode(error_to_json(error.code, type(error).__name__, error.values))
-
-
-def encode_rejection(code: int, name: str, values: Mapping[str, object]) -> bytes:
-    """Return the JSON text of the body of an error that arrived as an event."""
-    return _encoder.encode(error_to_json(code, name, values))
+    return write_json(error_to_json(error.code, type(error).__name__, error.values))
 
 
 def _shown(value: object) -> object:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from node.capacity.stage import Stage
 from node.codec.commands import command_id
 from node.codec.eip712 import Signing
-from node.codec.json_errors import encode_error, encode_rejection
+from node.codec.json_errors import encode_error, shown, write_json
 from node.codec.json_rounds import read_round
+from node.codec.refusals import Refusals
 from node.codec.signatures import authenticate
 from node.ingress.account_limits import AccountLimits
 from node.ingress.claim import claimed_lane
@@ -185,18 +186,23 @@ class _Ticket:
             else:
                 self._believe()
             self._ingress.stage.refuse(outcome.error)
-            values = outcome.values
-            if self.proven is not None and outcome.code in _WHO_SIGNED:
-                signer, digest = self.proven.action.signer, self.proven.digest
-                values = {**values, "signer": signer, "digest": digest}
-            body = encode_rejection(outcome.code, outcome.error, values)
-            self._finish(outcome.code, body, started_ns)
+            self._finish(outcome.code, self._refusal(outcome), started_ns)
         else:
             late = self.proven if isinstance(outcome, ActionExpired) else None
             if late is not None and self._answer_again(late, started_ns):
                 return
             self._leave_open(outcome, started_ns)
             self.fail(outcome, started_ns)
+
+    def _refusal(self, outcome: Rejected) -> bytes:
+        """Return the body of the refusal, with who signed what where that is why."""
+        proven, refusals = self.proven, self._ingress.refusals
+        if proven is None:
+            return write_json(refusals.of_command(None, outcome))
+        body = refusals.of_command(proven.action, outcome)
+        if outcome.code in _WHO_SIGNED:
+            body["values"] |= shown({"signer": proven.action.signer, "digest": proven.digest})
+        return write_json(body)
 
     def fail(self, error: PlimsollError, started_ns: int) -> None:
         """Answer with ``error``."""
@@ -260,6 +266,7 @@ class Ingress:
         self.stage = Stage("ingress", capacity=None, held=self.open.__len__)
         self._gate = gate
         self._signing = signing
+        self.refusals = Refusals(rules)
         self._rules = rules
         self._reporters = frozenset(rules.reporters)
         self._newest_round = 0

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import msgspec
 
-from node.codec.json_errors import error_to_json
+from node.codec.refusals import Refusals
 from node.types.commands import AmendOrder, OrderType, PlaceOrders
 from node.types.events import (
     CancelReason,
@@ -205,9 +205,10 @@ _HANDLERS: Final[dict[type[Event], Callable[[_Follower, Any], None]]] = {
 class ItemResults:
     """Tells the items of bulk actions under one set of rules. Immutable; build it once."""
 
-    __slots__ = ("_auctions", "_markets")
+    __slots__ = ("_auctions", "_markets", "_refusals")
 
     def __init__(self, rules: Rules) -> None:
+        self._refusals = Refusals(rules)
         self._markets = rules.markets
         self._auctions = frozenset(
             MarketId(place)
@@ -222,8 +223,7 @@ class ItemResults:
         follower = _Follower(_applied_amends(command, events), self._auctions)
         follower.follow(events)
         for event in follower.refused:
-            fault = error_to_json(event.code, event.error, event.values)
-            results[event.item] = {"error": fault}
+            results[event.item] = {"error": self._refusals.of_item(command, event)}
         # Cancels come first and each that applied told of one order: they pair up in order.
         done = iter(follower.cancelled)
         for item in range(cancels):

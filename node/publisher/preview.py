@@ -15,9 +15,9 @@ import msgspec
 
 from node.codec.answers import ErrorBody
 from node.codec.json_actions import ActionReader, PlaceOrdersBody
-from node.codec.json_errors import error_to_json
 from node.codec.json_items import OrderBody
 from node.codec.ranges import SIGNATURE_BYTES
+from node.codec.refusals import Refusals
 from node.margin.liquidation import liquidation_price
 from node.margin.position import Position
 from node.ports.clock import Clock
@@ -150,6 +150,7 @@ class Previewer:
         self._leaves = leaves
         self._clock = clock
         self._terms = terms
+        self._refusals = Refusals(rules)
         self._reader = ActionReader(rules)
         self._decode = msgspec.json.Decoder(PreviewBody).decode
         self._results = ResultWriter(rules)
@@ -267,7 +268,7 @@ class Previewer:
         order = command.orders[0]
         rules = self._rules.market(order.market)
         account = stage.accounts[command.account]
-        fault = _fault_of(trial.events)
+        fault = self._fault_of(trial)
         result = None if fault else self._results.results(command, trial.events)[0]
         fills = [event for event in trial.events if type(event) is Filled]
         return PreviewAnswer(
@@ -284,6 +285,15 @@ class Previewer:
             position=_position(stage, account, order.market),
         )
 
+    def _fault_of(self, trial: Trial) -> ErrorBody | None:
+        """Return the body of the error that the order would be refused with."""
+        for event in trial.events:
+            if isinstance(event, Rejected):
+                return ErrorBody(**self._refusals.of_command(trial.command, event))
+            if isinstance(event, ItemRejected):
+                return ErrorBody(**self._refusals.of_item(trial.command, event))
+        return None
+
 
 def _rests_before(stage: State, order: NewOrder, edge: bytes) -> bool:
     """Return whether an order up to ``edge`` still rests: what was not copied was then never met.
@@ -294,14 +304,6 @@ def _rests_before(stage: State, order: NewOrder, edge: bytes) -> bool:
     if left is None:
         return False
     return order_key(left.market, left.side, left.price, left.rank) <= edge
-
-
-def _fault_of(events: tuple[Event, ...]) -> ErrorBody | None:
-    """Return the body of the error that the order would be refused with."""
-    for event in events:
-        if isinstance(event, Rejected | ItemRejected):
-            return ErrorBody(**error_to_json(event.code, event.error, event.values))
-    return None
 
 
 def _fills(fills: list[Filled], rules: MarketRules) -> tuple[PreviewFill, ...]:

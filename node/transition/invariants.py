@@ -1,5 +1,7 @@
 """What must hold after every command. Slow and complete: for tests, audits and verifiers."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from node.matching.book import Order
@@ -8,6 +10,7 @@ from node.transition.state import Account, Market, State
 from node.transition.waiting import Waiting
 from node.types.commands import Side
 from node.types.errors import StateDiverged
+from node.types.ids import ClientOrderId
 from node.types.units import Money
 
 
@@ -137,15 +140,7 @@ def _check_open_orders(state: State, account: Account) -> None:
     )
     named = {order.client_id: order for order in every if order.client_id}
     _require(account.clients == named, "client ids", account.address)
-    used = pairs(account.client_ids)
-    given = [order_id for _, order_id in used]
-    _require(len({name for name, _ in used}) == len(used), "client ids differ", account.address)
-    _require(len(used) <= state.rules.limits.client_ids_kept, "client ids kept", account.address)
-    _require(
-        given == sorted(given) and max(given, default=0) < state.next_order_id,
-        "client ids were given in order",
-        account.address,
-    )
+    _check_client_ids(state, account, named)
     grouped = {order for order in every if order.group}
     members = [(group, order) for group, orders in account.groups.items() for order in orders]
     _require({order for _, order in members} == grouped, "groups", account.address)
@@ -158,6 +153,23 @@ def _check_open_orders(state: State, account: Account) -> None:
         "waiting orders have a trigger",
         account.address,
     )
+
+
+def _check_client_ids(
+    state: State, account: Account, named: Mapping[ClientOrderId, Order | Waiting]
+) -> None:
+    """Check the client ids that the account remembers, beside its open orders that have one."""
+    used = pairs(account.client_ids)
+    last, given = dict(used), [order_id for _, order_id in used]
+    _require(len(last) == len(used), "client ids differ", account.address)
+    _require(len(used) <= state.rules.limits.client_ids_kept, "client ids kept", account.address)
+    _require(
+        given == sorted(given) and max(given, default=0) < state.next_order_id,
+        "client ids were given in order",
+        account.address,
+    )
+    agree = all(last.get(name, one.order_id) == one.order_id for name, one in named.items())
+    _require(agree, "client ids of open orders", account.address)
 
 
 def _require(holds: bool, where: str, value: object) -> None:

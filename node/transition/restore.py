@@ -163,6 +163,7 @@ def _waiting_from(key: bytes, value: bytes) -> Waiting:
 
 def _rest(state: "State", order: Order) -> None:
     account = state.accounts[order.account]
+    order.account = account.address  # One string for all of an account's orders, not one each.
     state.market(order.market).book.add(order)
     account.hold(order)
 

@@ -13,7 +13,8 @@
     ├── IntegrityError           our fault or our disk's: stop the process           3xxx
     └── SetupError               the operator's fault: configuration, wrong chain    4xxx
 
-Every error carries values as attributes; ``str(error)`` is made from them.
+Every error carries values as attributes; ``str(error)`` is made from them. In the transition they
+are the log's integers; the API tells them as decimals and symbols (``node.codec.refusals``).
 """
 
 # Longer than the limit because the tree of errors, with its codes, is read as one table.
@@ -213,7 +214,7 @@ class NotionalTooSmall(CommandRejected):
 
 
 class PriceOutsideBand(CommandRejected):
-    """The limit price lies outside ``low`` … ``high`` round the mark (ticks)."""
+    """The limit price lies outside ``low`` … ``high`` round the mark."""
 
     code = 1204
 
@@ -225,7 +226,7 @@ class MarkStale(CommandRejected):
 
 
 class PostOnlyWouldCross(CommandRejected):
-    """A post-only order would take (``best`` is the best opposing price, ticks)."""
+    """A post-only order would take (``best`` is the best opposing price)."""
 
     code = 1206
 
@@ -297,9 +298,9 @@ class OrderExpired(CommandRejected):
 
 
 class TriggerInvalid(CommandRejected):
-    """A trigger needs a price, a price needs a trigger, and the mark must not have met it yet.
+    """A trigger needs a price, a price a trigger, and the mark must not have met it yet.
 
-    ``trigger_price`` and ``mark`` in ticks.
+    ``trigger_price`` is what was named, ``mark`` where it stands.
     """
 
     code = 1217
@@ -338,7 +339,7 @@ class OrderTypeRefused(CommandRejected):
 class InsufficientCollateral(CommandRejected):
     """The free collateral (``free``) does not cover what is ``required``.
 
-    Of an order, the requirement holds ``buffer`` millionths for the age of the data.
+    Of an order, the requirement holds the rate ``buffer`` for the age of the data.
     """
 
     code = 1301
@@ -347,7 +348,7 @@ class InsufficientCollateral(CommandRejected):
 class InsufficientMargin(CommandRejected):
     """The position's equity would fall below its requirement (``equity``, ``required``).
 
-    The requirement holds ``buffer`` millionths for the age of the data.
+    The requirement holds the rate ``buffer`` for the age of the data.
     """
 
     code = 1302
@@ -366,13 +367,13 @@ class AmountInvalid(CommandRejected):
 
 
 class PositionTooLarge(CommandRejected):
-    """The position would exceed the market's largest bracket (``limit`` lots)."""
+    """The position would exceed the market's largest bracket (``limit``)."""
 
     code = 1305
 
 
 class FeeAboveMax(CommandRejected):
-    """A unit of work costs ``price`` now, more than the signer pays (``max_fee``; millionths)."""
+    """A unit of work costs ``price`` now, more than the signer pays (``max_fee``)."""
 
     code = 1306
 

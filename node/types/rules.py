@@ -96,7 +96,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``steps_per_action``: the fills, and the makers that leave without one, of all orders of an
     action together; the last ones are left with fewer than ``fills_per_order``, or none.
-    ``client_ids_kept``: an account's last client ids, which no other order of it is given.
+    ``client_ids_kept``: an account's last client ids, which no other order of it is given; at least
+    as many as one action can name, or one that is signed anew would push out its own.
     ``withdrawal_min``: a withdrawal stands in the state for ever, and on L1 only its owner's money
     is held back by it. A smaller one is for an account that takes out all that it has.
     """
@@ -110,7 +111,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deleverage_steps: int = 20
     nonce_window: int = 256
     nonce_jump: int = 1_000_000
-    client_ids_kept: int = 64
+    client_ids_kept: int = 128
     action_lifetime_ms: Millis = Millis(7 * 24 * 3_600_000)
     oracle_ahead_ms: Millis = Millis(2_000)
     withdrawal_min: Money = Money(1_000_000)
@@ -196,12 +197,18 @@ def _faults_of_limits(limits: Limits) -> list[str]:
         "deleverage_steps": (1, 1_000),
         "nonce_window": (64, 4_096),
         "nonce_jump": (1_000, 2**32),
-        "client_ids_kept": (1, 1_024),
+        "client_ids_kept": (1, 256),
         "action_lifetime_ms": (60_000, 366 * 24 * 3_600_000),
         "oracle_ahead_ms": (0, 60_000),
         "withdrawal_min": (1, 10**12),
     }
-    return [f"limits.{fault}" for fault in out_of_ranges(limits, ranges)]
+    faults = out_of_ranges(limits, ranges)
+    if limits.client_ids_kept < limits.items_per_action:
+        most = limits.items_per_action
+        faults.append(
+            f"client_ids_kept: {limits.client_ids_kept}, items_per_action ({most}) or more"
+        )
+    return [f"limits.{fault}" for fault in faults]
 
 
 def _faults_of_oracle(rules: Rules) -> list[str]:

@@ -28,11 +28,12 @@ Made from the error classes by `python -m tests.architecture.errors_page`; a tes
 are stable: clients match on them, never on a text. An error body is
 
 ```json
-{"error": {"code": 1206, "name": "PostOnlyWouldCross", "values": {"price": 600010, "best": 600005}}}
+{"error": {"code": 1206, "name": "PostOnlyWouldCross", "values": {"price": "61", "best": "60.5"}}}
 ```
 
-with the values that the meaning below names: integers in the units of the log (ticks, lots,
-millionths, milliseconds), texts, or bytes as hex. Integers beyond 64 bits are written as texts.
+with the values that the meaning below names: prices, sizes, amounts and rates as decimal strings,
+markets as symbols, times in milliseconds, counts and ids as integers, bytes as hex. Of an action
+that cannot even be read, `low` and `high` (1005) bound the integer that a decimal stands for.
 
 | Codes | Whose fault, and what to do | HTTP status |
 |---|---|---|

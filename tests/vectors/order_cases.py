@@ -139,7 +139,7 @@ def _() -> Before:
 
 @case("place_orders/a_client_id_that_is_old_enough_is_free_again")
 def _() -> Before:
-    limits = msgspec.structs.replace(RULES.limits, client_ids_kept=1)
+    limits = msgspec.structs.replace(RULES.limits, client_ids_kept=1, items_per_action=1)
     exchange = Exchange(msgspec.structs.replace(RULES, limits=limits))
     exchange.fund(BOB, 1_000)
     for client_id in (5, 6):

@@ -71,7 +71,12 @@ class Generator:
         ]
         self._places = {wallet.account: place for place, wallet in enumerate(self._wallets)}
         self._flow = Flow(
-            setup.mix, self._wallets, Ticks(setup.middle), rules.fees.ceiling, self._random
+            setup.mix,
+            self._wallets,
+            Ticks(setup.middle),
+            rules.fees.ceiling,
+            self._random,
+            nonces_used=sum(nonce - 1 for nonce in setup.first_nonces),
         )
         self._links: list[SocketLink] = []
         self._tally = Tally((), ())

@@ -38,7 +38,7 @@ class Flow:
     """Draws the signed actions of one mix; accounts take turns.
 
     What cancels is cancelled by client ids of its own, counted up for ever, so that no two orders
-    of an account ever share one.
+    of an account ever share one: above those of an earlier ramp, which took a nonce for each bulk.
     """
 
     def __init__(
@@ -48,15 +48,19 @@ class Flow:
         middle: Ticks,
         max_fee: Money,
         random: Random,
+        nonces_used: int = 0,
     ) -> None:
-        """``max_fee`` is what every action would pay for a unit of work, so that none is dear."""
+        """``max_fee`` is what every action would pay for a unit of work, so that none is dear.
+
+        ``nonces_used`` are those of all wallets together, before.
+        """
         self._mix = mix
         self._wallets = wallets
         self._middle = middle
         self._max_fee = max_fee
         self._random = random
         self._turn = 0
-        self._named = 0
+        self._named = STOCK_BULK * nonces_used
         self._stock: deque[tuple[Wallet, ClientOrderId]] = deque()
 
     def stock(self, actions: int, expires: Millis) -> list[PlaceOrders]:

@@ -231,6 +231,7 @@ def test_a_missing_file_and_bad_toml_are_faults(tmp_path: Path) -> None:
         ("volatility_prior = 120", "volatility_pri = 1", "markets[0].staleness.volatility_pri"),
         ("finality_ms = 10_000", "finality_ms = -1", "rules.finality_ms"),
         ("items_per_action = 100 ", "items_per_action = 0 ", "rules.limits.items_per_action"),
+        ("client_ids_kept = 128 ", "client_ids_kept = 99 ", "rules.limits.client_ids_kept"),
         ('symbol = "ETH-PERP"', 'symbol = "BTC-PERP"', "rules.markets"),
         ("taker_fee = 500 ", "taker_fee = true ", "markets[0].taker_fee"),
         ("min_notional = 10_000_000 ", "# ", "markets[0].min_notional"),

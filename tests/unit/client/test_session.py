@@ -38,7 +38,8 @@ GREETING = {
 HELLO = msgspec.json.encode(GREETING).decode()
 WRONG_SIGNER = {"code": WrongSigner.code, "name": "WrongSigner", "values": {}}
 PRICE = 500_000
-DEAR = {"code": FeeAboveMax.code, "name": "FeeAboveMax", "values": {"price": PRICE, "max_fee": 1}}
+DEAR_VALUES = {"price": "0.5", "max_fee": "0.000001"}
+DEAR = {"code": FeeAboveMax.code, "name": "FeeAboveMax", "values": DEAR_VALUES}
 IMPOSTOR = msgspec.json.encode(GREETING | {"sequencer": "0x" + "66" * 20}).decode()
 
 Body = dict[str, Any]

@@ -9,10 +9,11 @@ from node.transition.client_ids import order_named, pairs, with_another
 from node.transition.leaves import all_leaves
 from node.transition.state import State
 from node.types.commands import CancelOrder, OrderType
-from node.types.errors import DuplicateClientId
+from node.types.errors import DuplicateClientId, EveryItemRejected
+from node.types.events import ItemRejected
 from node.types.ids import ClientOrderId, OrderId
 from tests.examples import ALICE, BOB, CAROL, DOMAIN, RULES
-from tests.unit.transition.exchange import BUY, COIN, ETH, SELL, Exchange, order, stop
+from tests.unit.transition.exchange import BUY, COIN, ETH, SELL, Exchange, amendment, order, stop
 
 KEPT = 3
 FORGETFUL = msgspec.structs.replace(
@@ -64,6 +65,34 @@ def test_an_order_that_waits_has_used_its_id_too(exchange: Exchange) -> None:
     for again in (waiting, order(BUY, COIN, 90_00, client_id=4)):
         refusal = exchange.refused(exchange.orders(ALICE, again), DuplicateClientId)
         assert refusal["order_id"] == first
+
+
+def test_a_full_bulk_that_is_signed_anew_is_refused_as_a_whole(exchange: Exchange) -> None:
+    most = RULES.limits.items_per_action
+    exchange.place(BOB, order(SELL, 2 * most * 100, 100_00))
+    bulk = [order(BUY, 100, 100_00, OrderType.IOC, client_id=name) for name in range(1, most + 1)]
+    exchange.place(ALICE, *bulk)
+    held = exchange.position(ALICE).size
+    exchange.refused(exchange.orders(ALICE, *bulk), EveryItemRejected)
+    assert exchange.position(ALICE).size == held == most * 100
+
+
+def test_an_order_that_was_triggered_or_amended_to_its_end_has_used_its_id(
+    exchange: Exchange,
+) -> None:
+    waiting = stop(BUY, COIN, 103_00, at=102_00, client_id=4)
+    rests = order(BUY, COIN, 98_00, client_id=5)
+    first = exchange.wait_for(ALICE, waiting)
+    second = exchange.place(ALICE, rests)
+    exchange.place(BOB, order(SELL, 2 * COIN, 102_00))
+    exchange.mark(102_00, 50_00)
+    exchange.do(exchange.trigger(ALICE, first))
+    exchange.amend(ALICE, amendment(second, 102_00, COIN))
+    assert exchange.account(ALICE).clients == {}
+    again = exchange.orders(ALICE, waiting, rests, order(BUY, COIN, 90_00))
+    exchange.do(again)
+    told = [event.values["order_id"] for event in exchange.told(ItemRejected)]
+    assert told == [first, second]
 
 
 def test_accounts_do_not_share_ids(exchange: Exchange) -> None:

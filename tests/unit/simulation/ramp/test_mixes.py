@@ -21,10 +21,10 @@ EXPIRES = Millis(2_000_000_000_000)
 FEE = Money(1_000_000)
 
 
-def flow_of(mix: Mix, seed: int = 4) -> Flow:
+def flow_of(mix: Mix, seed: int = 4, nonces_used: int = 0) -> Flow:
     signing = Signing(DOMAIN, RULES)
     wallets = [Wallet(key.secret, signing) for key in dev_keys("ramp", 3)]
-    return Flow(mix, wallets, MIDDLE, FEE, Random(seed))
+    return Flow(mix, wallets, MIDDLE, FEE, Random(seed), nonces_used)
 
 
 def drawn(mix: Mix, count: int) -> tuple[list[PlaceOrders], list[PlaceOrders]]:
@@ -41,6 +41,17 @@ def test_quotes_keep_to_their_side_and_takers_leave_nothing(mix: Mix) -> None:
         else:
             assert order.type is OrderType.IOC
             assert abs(order.price - MIDDLE) == REACH_TICKS
+
+
+def test_a_second_ramp_names_nothing_as_the_first_did() -> None:
+    first = flow_of(Mix.CANCEL).stock(400, EXPIRES)
+    second = flow_of(Mix.CANCEL, nonces_used=sum(1 for _ in first)).stock(400, EXPIRES)
+    names = [
+        {order.client_id for action in stock for order in action.orders} - {NO_CLIENT_ID}
+        for stock in (first, second)
+    ]
+    assert len(names[0]) == len(names[1]) > 300
+    assert names[0].isdisjoint(names[1])
 
 
 def test_the_lanes_of_each_mix() -> None:
