@@ -7,30 +7,23 @@ import gc
 import json
 import subprocess
 import sys
-import zlib
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from random import Random
 from statistics import median
-from time import perf_counter, perf_counter_ns
+from time import perf_counter_ns
 from typing import Final
 
 import msgspec
 
-from node.codec.batch import decode_batch, encode_batch
-from node.codec.batch_actions import write_actions
-from node.codec.batch_system import write_system
-from node.codec.columns import AddressBook, Columns
-from node.codec.l1_gas import posting_gas_estimated
-from node.codec.varint import encode_varints
 from node.transition.apply import apply
 from node.transition.state import State
 from node.transition.tree.tree import StateTree
-from node.types.commands import Action, Command
-from node.types.hashing import keccak256
-from node.types.ids import Address
+from tests.benchmarks.batch_bytes import BULK, log_of_all_kinds, measure_bytes
+from tests.benchmarks.burden import Burden, burden
+from tests.benchmarks.recovering import measure_recovery
 from tests.benchmarks.rounds import seconds_of
+from tests.benchmarks.signed_log import signed_log
 from tests.benchmarks.transition_tape import ActionTape, action_tape
+from tests.benchmarks.verifying import measure_verifier
 from tests.examples import DOMAIN, RULES
 
 SEED: Final = 20_190_523
@@ -38,7 +31,9 @@ ITEMS: Final = 40_000
 ROUNDS: Final = 3
 ROOT_COMMANDS: Final = 10_000
 BATCH_COMMANDS: Final = 3_000
-MILLION: Final = 1_000_000
+BATCH_BULKS: Final = 600
+BATCH_OF_ALL_KINDS: Final = 5_000
+"""Rare kinds are to be there a dozen times."""
 
 
 class Crowd(msgspec.Struct, frozen=True):
@@ -48,24 +43,19 @@ class Crowd(msgspec.Struct, frozen=True):
     orders_each: int = 5
 
 
-class Burden(msgspec.Struct, frozen=True):
-    """``value`` in ``unit``; ``of`` says what was measured, and on how much."""
-
-    what: str
-    value: float
-    unit: str
-    of: str
-
-
 def measure_burdens(
     items: int = ITEMS, rounds: int = ROUNDS, crowd: Crowd | None = None
 ) -> list[Burden]:
     """Return every row."""
     tape = action_tape(SEED, items, 1)
+    singles = action_tape(SEED, min(items, BATCH_COMMANDS), 1)
+    bulks = action_tape(SEED, BULK * min(items, BATCH_BULKS), BULK)
+    kinds = log_of_all_kinds(SEED, min(25 * items, BATCH_OF_ALL_KINDS))
     return [
         *_measure_root(tape, rounds),
-        *_measure_bytes(tape),
-        *_measure_replay(tape, rounds),
+        *measure_bytes(singles.commands, bulks.commands, kinds),
+        *measure_recovery(signed_log(tape), rounds),
+        *measure_verifier({1: signed_log(singles), BULK: signed_log(bulks)}, rounds),
         *_measure_pauses(tape, rounds),
         *_measure_crowd(crowd or Crowd()),
     ]
@@ -91,130 +81,18 @@ def _measure_root(tape: ActionTape, rounds: int) -> list[Burden]:
     build = median(seconds_of(lambda: _root(StateTree.build(whole))) for _ in range(rounds))
     scale = ROOT_COMMANDS / len(commands)
     return [
-        _row("state root", 1e3 * update * scale, "ms per 10,000 commands", len(changes), "leaves"),
-        _row("state root, whole tree", 1e3 * build, "ms", len(whole), "leaves"),
+        burden(
+            "state root",
+            1e3 * update * scale,
+            "ms per 10,000 commands",
+            f"{len(changes):,} leaves",
+        ),
+        burden("state root, whole tree", 1e3 * build, "ms", f"{len(whole):,} leaves"),
     ]
 
 
 def _root(tree: StateTree) -> None:
     assert len(tree.root) == 32
-
-
-def _measure_bytes(tape: ActionTape) -> list[Burden]:
-    """Compare a batch with plain encodings of the same commands, and share out what it holds.
-
-    Signatures are the same 64 bytes each in any encoding, so they are left out on both sides.
-    """
-    plain = tuple(map(_with_real_address, tape.commands[:BATCH_COMMANDS]))
-    posted, count = _signed(plain), len(plain)
-    of = f"{count:,} commands of one item, without signatures"
-    batch = encode_batch(posted)
-    gas = posting_gas_estimated(len(batch), 1) / count
-    rows = [
-        Burden(
-            "batch with signatures", len(batch) / count, "bytes a command", f"{count:,} commands"
-        ),
-        Burden("gas of posting", gas, "gas a command", f"{count:,} commands, as calldata"),
-        Burden("batch", _unsigned_size(posted) / count, "bytes a command", of),
-    ]
-    for name, encode in (("MessagePack", msgspec.msgpack.encode), ("JSON", msgspec.json.encode)):
-        encoded = encode(plain)
-        for packer, pack in _packers().items():
-            size = len(pack(encoded)) / count
-            rows.append(Burden(f"{name}, {packer}", size, "bytes a command", of))
-    rows += _shares(posted)
-    return [msgspec.structs.replace(row, value=round(row.value, 2)) for row in rows]
-
-
-def _with_real_address(command: Command) -> Command:
-    """Return the command with an address like any: those of the tape are mostly zeros."""
-    if not isinstance(command, Action):
-        return command
-    address = Address(keccak256(command.account)[-20:])
-    return msgspec.structs.replace(command, account=address, signer=address)
-
-
-def _signed(commands: Sequence[Command]) -> tuple[Command, ...]:
-    """Give every action a signature; nobody looks at it, but it has its length."""
-    random = Random(SEED)
-    return tuple(
-        msgspec.structs.replace(one, signature=random.randbytes(64) + b"\0")
-        if isinstance(one, Action)
-        else one
-        for one in commands
-    )
-
-
-def _unsigned_size(commands: Sequence[Command]) -> int:
-    signatures = sum(isinstance(one, Action) for one in commands)
-    return len(encode_batch(commands)) - 64 * signatures - -(-signatures // 8)
-
-
-def _shares(commands: tuple[Command, ...]) -> list[Burden]:
-    """Return what each kind adds to a batch, and each column of it, once deflated on its own."""
-    whole, rows = _unsigned_size(commands), []
-    for kind in sorted({type(one) for one in commands}, key=lambda one: one.__name__):
-        others = [one for one in commands if type(one) is not kind]
-        number = len(commands) - len(others)
-        added = (whole - _unsigned_size(others)) / number
-        rows.append(Burden(f"batch: {kind.__name__}", added, "bytes each", f"{number:,} of them"))
-    return [*rows, *_columns(commands)]
-
-
-def _columns(commands: tuple[Command, ...]) -> list[Burden]:
-    """Return the columns that take more than a hundredth of a byte a command."""
-    columns: Columns = {}
-    book = AddressBook()
-    write_actions([one for one in commands if isinstance(one, Action)], book, columns)
-    write_system([one for one in commands if not isinstance(one, Action)], book, columns)
-    rows = []
-    for name, values in columns.items():
-        size = len(zlib.compress(encode_varints(values), 9)) / len(commands)
-        if size > 0.01:
-            of = f"{len(values):,} values, deflated alone"
-            rows.append(Burden(f"column: {name}", size, "bytes a command", of))
-    return rows
-
-
-def _packers() -> dict[str, Callable[[bytes], bytes]]:
-    """Return what packs; libraries that are installed on demand only where they are."""
-    found: dict[str, Callable[[bytes], bytes]] = {"zlib 9": lambda data: zlib.compress(data, 9)}
-    try:
-        import brotli  # noqa: PLC0415 - installed on demand
-        import zstandard  # noqa: PLC0415 - as above
-    except ImportError:
-        return found
-    found["zstd 19"] = zstandard.ZstdCompressor(level=19).compress
-    found["brotli 11"] = lambda data: bytes(brotli.compress(data, quality=11))
-    return found
-
-
-def _measure_replay(tape: ActionTape, rounds: int) -> list[Burden]:
-    """Time what recovery does with a log, and what a verifier does with a batch, unsigned."""
-    commands = tape.commands
-    encoded = encode_batch(_signed(commands[:BATCH_COMMANDS]))
-
-    def played(log: tuple[Command, ...]) -> float:
-        state = _warm(tape)
-        started = perf_counter()
-        for command in log:
-            apply(state, command)
-        state.drain_changes()
-        return perf_counter() - started
-
-    recover = median(played(commands) for _ in range(rounds)) * MILLION / len(commands)
-    first = commands[:BATCH_COMMANDS]
-    sequence = median(played(first) for _ in range(rounds))
-    decode = median(seconds_of(lambda: _decoded(encoded)) for _ in range(rounds))
-    ratio = sequence / (decode + sequence)
-    return [
-        _row("recovery", recover, "s per million commands", len(commands), "commands, scaled"),
-        _row("verifier over sequencer", ratio, "times", len(first), "commands: decoded, applied"),
-    ]
-
-
-def _decoded(data: bytes) -> None:
-    assert decode_batch(data)
 
 
 def _measure_pauses(tape: ActionTape, rounds: int) -> list[Burden]:
@@ -250,7 +128,7 @@ def _measure_pauses(tape: ActionTape, rounds: int) -> list[Burden]:
         for name, way in ways.items():
             found[name].append(way())
     return [
-        _row(f"longest command, collector {name}", median(times), "ms", tape.items, "items")
+        burden(f"longest command, collector {name}", median(times), "ms", f"{tape.items:,} items")
         for name, times in found.items()
     ]
 
@@ -265,12 +143,18 @@ def _measure_crowd(crowd: Crowd) -> list[Burden]:
     of = (
         f"{told['accounts']:,} accounts, {told['positions']:,} positions, {told['orders']:,} orders"
     )
+    node, replica = told["node_mib"], told["replica_mib"]
+    process = sum(node.values())
+    copy = sum(replica.values())
     return [
-        Burden("memory of the state", told["mib"], "MiB", of),
+        Burden("memory of the state", told["node_mib"]["state"], "MiB", of),
+        burden("memory of a node's own process", process, "MiB", _parts(node)),
+        burden("memory of its replica's process", copy, "MiB", _parts(replica)),
+        burden("memory of a node", process + copy, "MiB", f"both, over {told['bare_mib']} each"),
         Burden("full collection", told["collect_ms"], "ms", of),
         Burden("full collection, frozen before", told["collect_frozen_ms"], "ms", of),
     ]
 
 
-def _row(what: str, value: float, unit: str, count: int, of: str) -> Burden:
-    return Burden(what, round(value, 3), unit, f"{count:,} {of}")
+def _parts(mib: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in mib.items())

@@ -1,20 +1,37 @@
 """``python -m tests.benchmarks.crowd ACCOUNTS ORDERS_EACH``: a state of many, and what it weighs.
 
 Every account holds a position, bought from or sold to its neighbour, and rests orders on its side
-of the middle. Printed as JSON: the resident memory that the state added, in MiB, and
-how long a full collection then takes, before and after ``gc.freeze``.
+of the middle. Printed as JSON, memory being resident and in MiB: what the process has before the
+state, and what the state adds; how long a full collection then takes, before and after
+``gc.freeze``; and what all else adds that a node holds of such a state, part by part, made as a
+node makes it. Its replica, which has a process of its own elsewhere, stands in this one.
 """
 
+import asyncio
 import gc
 import json
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
+from node.adapters.http.framing import text_frame
+from node.adapters.system_clock import SystemClock
+from node.app.foundation import Foundation
+from node.app.risk_fleet import make_fleet
+from node.publisher.feeds import Feeds
+from node.publisher.leaf_mirror import LeafMirror
+from node.publisher.seed import accounts_of, books_of, marks_of
+from node.risk.config import RiskConfig
+from node.risk.fleet import RiskFleet
 from node.transition.apply import apply
 from node.transition.state import State
+from node.transition.tree.tree import StateTree
+from node.triggers.config import TriggersConfig
+from node.triggers.seed import due_book_of
 from node.types.commands import (
     Command,
     Deposit,
@@ -27,7 +44,7 @@ from node.types.commands import (
     Side,
 )
 from node.types.events import Rejected
-from node.types.ids import Address
+from node.types.ids import Address, Sequence
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.benchmarks.book_tape import DEPTH_TICKS, MARKET, MIDDLE
 from tests.examples import DOLLAR, DOMAIN, REPORTERS, RULES, START_MS
@@ -87,21 +104,67 @@ def collection_ms() -> float:
     return round(1e3 * (perf_counter() - started), 2)
 
 
+def parts_of(state: State) -> dict[str, Callable[[], object]]:
+    """Return what makes each further thing that a node's own process holds of ``state``."""
+    sequence = Sequence(state.sequence)
+    # As much of a node's foundation as the shards of the risk processor are made from.
+    base = cast("Foundation", SimpleNamespace(rules=RULES, state=state, clock=SystemClock()))
+    timing = TriggersConfig()
+    return {
+        "leaves for previews": lambda: LeafMirror(state.leaves()),
+        "publisher's books, accounts, marks": lambda: Feeds(
+            RULES, books_of(state), accounts_of(state), marks_of(state), text_frame, sequence
+        ),
+        "clocks of orders": lambda: due_book_of(state, timing.reconnect_grace_ms, timing.retry_ms),
+        "risk processor": lambda: started(make_fleet(base, RiskConfig())),
+    }
+
+
+def started(fleet: RiskFleet) -> RiskFleet:
+    """Return ``fleet``, watching its markets."""
+    asyncio.run(fleet.start())
+    return fleet
+
+
+def replica_of(state: State) -> dict[str, Callable[[], object]]:
+    """Return what makes each thing that a replica at ``state`` holds; see ``Replica``."""
+    return {
+        "state": lambda: State.from_leaves(RULES, DOMAIN, state.leaves()),
+        "tree": lambda: StateTree.build(dict(state.leaves())),
+    }
+
+
+def weigh(parts: dict[str, Callable[[], object]], kept: list[object]) -> dict[str, float]:
+    """Make each of ``parts`` and keep it; return the resident memory that it added, in MiB."""
+    added = {}
+    for name, make in parts.items():
+        gc.collect()
+        before = resident_mib()
+        kept.append(make())
+        gc.collect()
+        added[name] = round(resident_mib() - before, 1)
+    return added
+
+
 def main() -> None:
     """Build, weigh, tell."""
     accounts, orders_each = int(sys.argv[1]), int(sys.argv[2])
     empty = resident_mib()
     state = crowded(accounts, orders_each)
     held = [one for a in state.accounts.values() for one in a.positions.values() if one.size]
-    told = {
+    told: dict[str, Any] = {
         "accounts": len(state.accounts),
         "positions": len(held),
         "orders": sum(len(market.book) for market in state.markets),
-        "mib": round(resident_mib() - empty, 1),
+        "bare_mib": round(empty, 1),
+        "node_mib": {"state": round(resident_mib() - empty, 1)},
         "collect_ms": collection_ms(),
     }
     gc.freeze()
     told["collect_frozen_ms"] = collection_ms()
+    kept: list[object] = []
+    told["node_mib"] |= weigh(parts_of(state), kept)
+    told["replica_mib"] = weigh(replica_of(state), kept)
     print(json.dumps(told))
 
 

@@ -23,7 +23,6 @@ from tests.benchmarks.book import (
 )
 from tests.benchmarks.book_peers import BareBook
 from tests.benchmarks.book_tape import Plimsoll, Step, mixed_tape, volume_of
-from tests.benchmarks.burdens import Crowd, measure_burdens
 from tests.benchmarks.plan import measure_plan
 from tests.benchmarks.rounds import Spread, rate_ratios, spread
 from tests.benchmarks.transition import BULKS, PEER, measure_transition
@@ -153,16 +152,6 @@ def test_the_worst_of_each_kind_applies_in_full() -> None:
     assert closing.events > 2 * closing.fills * (limits.open_orders_per_account - 1)
     # Dead before it on both sides, and in the way at its end; each takes its partner along.
     assert dead.events > 2 * 3 * limits.orders_per_auction
-
-
-@pytest.mark.lengthy
-def test_what_the_exchange_weighs_is_measured() -> None:
-    rows = measure_burdens(items=200, rounds=1, crowd=Crowd(accounts=20, orders_each=2))
-    by_name = {row.what: row for row in rows}
-    assert by_name["batch"].value < by_name["MessagePack, zlib 9"].value
-    assert by_name["memory of the state"].of == "20 accounts, 20 positions, 40 orders"
-    assert 0 < by_name["verifier over sequencer"].value < 1
-    assert all(row.value >= 0 for row in rows if not row.what.startswith("batch: "))
 
 
 @pytest.mark.usefixtures("few_engines")

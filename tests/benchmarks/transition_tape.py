@@ -27,9 +27,10 @@ from node.types.events import Filled, ItemRejected, Rejected
 from node.types.ids import Address, Sequence
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.benchmarks.book_tape import CANCEL_SHARE, DEPTH_TICKS, MARKET, MIDDLE, TAKER_SHARE
-from tests.examples import DOLLAR, DOMAIN, REPORTERS, RULES, START_MS
+from tests.examples import DOLLAR, DOMAIN, REPORTERS, RULES, START_MS, Person
 
-ACCOUNTS: Final = 200
+TRADERS: Final = {one.address: one for one in (Person(f"trader {number}") for number in range(200))}
+"""Those who trade, by address: the tape is not signed, but can be."""
 WARM_ORDERS: Final = 40
 """Of each account: enough that the cancels of a bulk of a hundred find their orders."""
 BLOCK_ITEMS: Final = 100
@@ -58,7 +59,7 @@ class ActionDraw:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.state = State.genesis(RULES, DOMAIN)
-        self.accounts = [Address(number.to_bytes(20, "big")) for number in range(1, ACCOUNTS + 1)]
+        self.accounts = list(TRADERS)
         self.nonces = dict.fromkeys(self.accounts, 0)
         self.commands: list[Command] = []
         self.fills = 0
