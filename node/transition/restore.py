@@ -43,7 +43,7 @@ def restore(state: "State", items: Iterable[tuple[bytes, bytes]]) -> None:
             case 2:
                 _restore_position(state, key, value)
             case 3:
-                orders.append(_order_from(key, value))
+                orders.append(_order_from(state, key, value))
             case 4:
                 _restore_market(state, key, value)
             case 5 if value == state.rules.digest():
@@ -112,7 +112,7 @@ def _restore_position(state: "State", key: bytes, value: bytes) -> None:
     market.rank(position)
 
 
-def _order_from(key: bytes, value: bytes) -> Order:
+def _order_from(state: "State", key: bytes, value: bytes) -> Order:
     _, market, side, priority, rank = ORDER_KEY.unpack(key)
     (account, order_id, client_id, remaining, size, flags, reserve, good_till, group, batch) = (
         ORDER.unpack(value)
@@ -121,7 +121,7 @@ def _order_from(key: bytes, value: bytes) -> Order:
         OrderId(order_id),
         rank,
         ClientOrderId(client_id),
-        Address(account),
+        state.accounts[Address(account)].address,  # One string for all of them, not one each.
         MarketId(market),
         Side(side),
         Ticks(priority if side else UINT64_MAX - priority),
@@ -163,7 +163,6 @@ def _waiting_from(key: bytes, value: bytes) -> Waiting:
 
 def _rest(state: "State", order: Order) -> None:
     account = state.accounts[order.account]
-    order.account = account.address  # One string for all of an account's orders, not one each.
     state.market(order.market).book.add(order)
     account.hold(order)
 
