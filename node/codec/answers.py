@@ -50,8 +50,8 @@ OrderState = Literal["waiting", "accepted", "resting", "partly_filled", "filled"
 class ErrorBody(Struct, frozen=True):
     """One error: a stable code, the name that goes with it, and named values.
 
-    docs/ERRORS.md says what each means. Values are integers in the units of the log (ticks, lots,
-    millionths, milliseconds), texts, or bytes as hex; integers beyond 64 bits are texts. Of
+    docs/ERRORS.md says what each means. Prices, sizes, amounts and rates are decimal strings,
+    markets symbols, times milliseconds, counts and ids integers, bytes hex. Of
     ``EveryItemRejected``, ``errors`` holds a body like this one for each item.
     """
 
