@@ -21,6 +21,7 @@ from typing import Final
 
 import msgspec
 
+from node.adapters.chain_process import free_port
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.adapters.system_clock import SystemClock
@@ -226,6 +227,7 @@ async def _node_under_load(
     """Give a node with funded accounts; it is stopped in order afterwards."""
     ready = folder / "ready.json"
     arguments = ["run", "--embedded", "--config", str(CONFIG), "--port", "0"]
+    arguments += ["--rpc", f"http://127.0.0.1:{free_port()}"]
     arguments += ["--data", str(folder / "data"), "--ready-file", str(ready)]
     async with Child("node", arguments, folder) as child:
         found = await child.file(ready, READY_WITHIN_S)
