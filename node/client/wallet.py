@@ -74,11 +74,12 @@ class Wallet:
         """Return an action with up to 100 items: first cancels, then amends, then orders.
 
         ``max_fee`` is the most to pay for a unit of work (None: the wallet's own limit). What only
-        cancels or reduces is free and signs 0; whether an amend does, the wallet cannot know.
+        cancels or reduces is free and signs 0. Whether an amend does, or an order that waits with a
+        position to reduce, the wallet cannot know.
         """
         if max_fee is None:
-            adds_risk = amends or any(not order.reduce_only for order in orders)
-            max_fee = self._limit() if adds_risk else NO_MONEY
+            may_cost = amends or any(not one.reduce_only or one.trigger for one in orders)
+            max_fee = self._limit() if may_cost else NO_MONEY
         return self._signed(PlaceOrders(*self._head(expires), cancels, orders, max_fee, amends))
 
     def cancel_all(self, market: MarketId = EVERY_MARKET, *, expires: Millis) -> CancelAll:

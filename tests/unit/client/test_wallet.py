@@ -1,10 +1,11 @@
 """What a wallet signs, and what it is ready to pay where its owner does not say."""
 
+import msgspec
 import pytest
 
 from node.client.wallet import Wallet
 from node.codec.signatures import recover
-from node.types.commands import AmendOrder, CancelOrder, NewOrder, SetSwitch
+from node.types.commands import AmendOrder, CancelOrder, NewOrder, SetSwitch, Trigger
 from node.types.ids import OrderId
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.unit.codec.example_actions import BTC, BUY, NOON, OWNER, OWNER_KEY, SELL, SIGNING
@@ -12,6 +13,7 @@ from tests.unit.codec.example_actions import BTC, BUY, NOON, OWNER, OWNER_KEY, S
 LIMIT = Money(77)
 AMEND = AmendOrder(BTC, Ticks(1), Lots(1), OrderId(7))
 CANCEL = CancelOrder(OrderId(8))
+STOP = msgspec.structs.replace(SELL, trigger=Trigger.STOP, trigger_price=Ticks(9))
 
 
 def wallet() -> Wallet:
@@ -23,6 +25,8 @@ def wallet() -> Wallet:
     [
         ((BUY,), (), (), LIMIT),
         ((SELL,), (CANCEL,), (), 0),
+        # Free only with a position to reduce when it is placed, which may come after it.
+        ((STOP,), (), (), LIMIT),
         ((), (CANCEL,), (), 0),
         ((), (), (AMEND,), LIMIT),
         ((SELL,), (CANCEL,), (AMEND,), LIMIT),
