@@ -14,14 +14,14 @@ from node.matching.book import Order
 from node.transition.arrival import arrive
 from node.transition.effects import Effects
 from node.transition.new_order import admit
-from node.transition.orders import amended, cancel_order, shrink_order
+from node.transition.orders import amended, cancel_order, open_order, shrink_order
 from node.transition.set_trigger import check_trigger, check_waiting_size
 from node.transition.state import Account, State
 from node.transition.steps import Steps
 from node.transition.waiting import Waiting
 from node.transition.work_fee import WorkFee, has_new_terms, is_charged, left_after
 from node.types.commands import AmendOrder, NewOrder, OrderType, Side
-from node.types.errors import AmendInvalid, NotionalTooSmall, OrderExpired, UnknownOrder
+from node.types.errors import AmendInvalid, NotionalTooSmall, OrderExpired
 from node.types.events import CancelReason
 from node.types.units import Lots, Millis, Money
 
@@ -49,9 +49,7 @@ def amend(
 
 
 def _find(state: State, account: Account, change: AmendOrder) -> Order | Waiting:
-    order = account.named(change.order_id, change.client_id)
-    if order is None:
-        raise UnknownOrder(order_id=change.order_id, client_id=change.client_id)
+    order = open_order(account, change)
     if order.market != change.market:
         raise AmendInvalid(detail="the order is in another market")
     if isinstance(order, Order) and not order.resting:

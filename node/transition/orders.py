@@ -10,9 +10,12 @@ from typing import Final
 
 from node.margin.position import NO_MONEY, Position, order_reserve
 from node.matching.book import Order
+from node.transition.client_ids import order_named
 from node.transition.effects import Effects
 from node.transition.state import Account, Market
 from node.transition.waiting import Waiting
+from node.types.commands import AmendOrder, CancelOrder
+from node.types.errors import UnknownOrder
 from node.types.events import CancelReason, OrderAmended, OrderCancelled, OrderRested
 from node.types.ids import MarketId
 from node.types.units import Lots, Money, Ticks
@@ -20,6 +23,20 @@ from node.types.units import Lots, Money, Ticks
 NO_PRICE: Final = Ticks(0)
 
 _age = attrgetter("order_id")
+
+
+def open_order(account: Account, name: CancelOrder | AmendOrder) -> Order | Waiting:
+    """Return the open order that ``name`` names.
+
+    Raises ``UnknownOrder``; of a client id it tells which order had it, if that is remembered.
+    """
+    order = account.named(name.order_id, name.client_id)
+    if order is not None:
+        return order
+    order_id = name.order_id
+    if name.client_id:
+        order_id = order_named(account.client_ids, name.client_id) or order_id
+    raise UnknownOrder(order_id=order_id, client_id=name.client_id)
 
 
 def rest_order(effects: Effects, account: Account, order: Order) -> None:

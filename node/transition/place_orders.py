@@ -6,7 +6,7 @@ from node.transition.arrival import arrive
 from node.transition.authority import authorize
 from node.transition.effects import Effects
 from node.transition.new_order import admit, check_client_id, note_client_id
-from node.transition.orders import cancel_order, cancel_others
+from node.transition.orders import cancel_order, cancel_others, open_order
 from node.transition.phases import require_first_phase
 from node.transition.set_trigger import set_trigger
 from node.transition.state import Account
@@ -18,7 +18,6 @@ from node.types.errors import (
     EveryItemRejected,
     FillOrKillUnfilled,
     TooManyItems,
-    UnknownOrder,
 )
 from node.types.events import CancelReason, ItemRejected, OrderAccepted
 from node.types.units import Money
@@ -98,9 +97,7 @@ def _all_of(rejections: list[tuple[int, CommandRejected]]) -> CommandRejected:
 
 
 def _cancel(effects: Effects, account: Account, cancel: CancelOrder, command: PlaceOrders) -> None:
-    order = account.named(cancel.order_id, cancel.client_id)
-    if order is None:
-        raise UnknownOrder(order_id=cancel.order_id, client_id=cancel.client_id)
+    order = open_order(account, cancel)
     if effects.state.phased:
         require_first_phase(effects.state, order, command)
     cancel_order(effects, order, CancelReason.BY_ACCOUNT)

@@ -250,7 +250,7 @@ class DuplicateClientId(CommandRejected):
 
 
 class UnknownOrder(CommandRejected):
-    """The account has no open order with this id or client id."""
+    """The account has no open order with this id or client id; ``order_id`` may tell who had it."""
 
     code = 1210
 

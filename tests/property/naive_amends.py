@@ -95,9 +95,7 @@ class Amending:
 
     def _found(self) -> Open | Waiting:
         exchange, change = self.exchange, self.change
-        order = exchange.named(self.owner.address, change.order_id, change.client_id)
-        if order is None:
-            raise errors.UnknownOrder(order_id=change.order_id, client_id=change.client_id)
+        order = exchange.open_order(self.owner, change.order_id, change.client_id)
         if order.market != change.market:
             raise errors.AmendInvalid(detail="the order is in another market")
         if isinstance(order, Open) and order.gathered is not None:

@@ -173,9 +173,7 @@ class NaiveEngine(ExchangeCommands):
         signer.used |= {command.nonce}
 
     def _cancel(self, owner: Owner, cancel: CancelOrder, action: PlaceOrders) -> None:
-        order = self.exchange.named(owner.address, cancel.order_id, cancel.client_id)
-        if order is None:
-            raise errors.UnknownOrder(order_id=cancel.order_id, client_id=cancel.client_id)
+        order = self.exchange.open_order(owner, cancel.order_id, cancel.client_id)
         require_first_phase(self.exchange, order, action)
         take_off(self.exchange, order, CancelReason.BY_ACCOUNT)
 

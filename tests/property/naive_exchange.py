@@ -5,6 +5,7 @@ Nothing is kept sorted, summed or indexed: whoever wants an order looks through 
 
 from dataclasses import dataclass, field, replace
 
+from node.types import errors
 from node.types.commands import NewOrder, OrderType, SelfTrade, Side, Trigger
 from node.types.events import BalanceChanged, Event, PositionChanged
 from node.types.ids import Address, MarketId
@@ -295,6 +296,16 @@ class Exchange:
             if one.client_id == client_id if client_id else one.order_id == order_id:
                 return one
         return None
+
+    def open_order(self, owner: Owner, order_id: int, client_id: int) -> Open | Waiting:
+        """Return the open order of that name, or tell which one had it, if it had one lately."""
+        order = self.named(owner.address, order_id, client_id)
+        if order is None:
+            lately = owner.names[-self.rules.limits.client_ids_kept :]
+            ids = [number for name, number in lately if name == client_id] if client_id else []
+            number = ids[0] if ids else order_id
+            raise errors.UnknownOrder(order_id=number, client_id=client_id)
+        return order
 
     def other(self, order: Open | Waiting) -> Open | Waiting | None:
         """Return the open order that shares the group of ``order``."""

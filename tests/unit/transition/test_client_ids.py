@@ -8,12 +8,23 @@ from hypothesis import strategies as st
 from node.transition.client_ids import order_named, pairs, with_another
 from node.transition.leaves import all_leaves
 from node.transition.state import State
-from node.types.commands import CancelOrder, OrderType
-from node.types.errors import DuplicateClientId, EveryItemRejected
+from node.types.commands import AmendOrder, CancelOrder, OrderType
+from node.types.errors import DuplicateClientId, EveryItemRejected, UnknownOrder
 from node.types.events import ItemRejected
 from node.types.ids import ClientOrderId, OrderId
+from node.types.units import Lots, Ticks
 from tests.examples import ALICE, BOB, CAROL, DOMAIN, RULES
-from tests.unit.transition.exchange import BUY, COIN, ETH, SELL, Exchange, amendment, order, stop
+from tests.unit.transition.exchange import (
+    BTC,
+    BUY,
+    COIN,
+    ETH,
+    SELL,
+    Exchange,
+    amendment,
+    order,
+    stop,
+)
 
 KEPT = 3
 FORGETFUL = msgspec.structs.replace(
@@ -93,6 +104,23 @@ def test_an_order_that_was_triggered_or_amended_to_its_end_has_used_its_id(
     exchange.do(again)
     told = [event.values["order_id"] for event in exchange.told(ItemRejected)]
     assert told == [first, second]
+
+
+def test_a_cancel_and_an_amend_that_come_too_late_are_told_which_order_it_was(
+    exchange: Exchange,
+) -> None:
+    first = exchange.place(ALICE, order(BUY, COIN, 90_00, client_id=5))
+    exchange.do(exchange.cancel_all(ALICE))
+    name = ClientOrderId(5)
+    late = (
+        exchange.orders(ALICE, cancels=(CancelOrder(client_id=name),)),
+        exchange.orders(ALICE, amends=(AmendOrder(BTC, Ticks(1), Lots(1), client_id=name),)),
+    )
+    for command in late:
+        told = exchange.refused(command, UnknownOrder)
+        assert told == {"order_id": first, "client_id": 5}
+    never = exchange.orders(ALICE, cancels=(CancelOrder(client_id=ClientOrderId(6)),))
+    assert exchange.refused(never, UnknownOrder) == {"order_id": 0, "client_id": 6}
 
 
 def test_accounts_do_not_share_ids(exchange: Exchange) -> None:
