@@ -12,13 +12,14 @@ from web3.exceptions import Web3Exception
 
 from node.adapters.data_folder import stored_identity
 from node.adapters.deployment import Deployment, deploy
-from node.adapters.devnet.settings import DERIVATION_PATH, MNEMONIC, DevnetSettings
+from node.adapters.devnet.keys import dev_key
+from node.adapters.devnet.settings import DevnetSettings
 from node.adapters.key_signer import read_key_file
 from node.app.config import NodeConfig
 from node.transition.replay import Replica
 from node.types.blocks import Domain
 from node.types.errors import ChainUnavailable, ConfigInvalid, DeploymentFailed, WrongChain
-from node.types.ids import NO_ADDRESS, Address, address_from_hex
+from node.types.ids import NO_ADDRESS, address_from_hex
 from node.types.rules import Rules
 
 _log = structlog.get_logger(__name__)
@@ -37,13 +38,6 @@ def sequencer_key(config: NodeConfig, chain_id: int) -> bytes:
             )
         return dev_key(0)
     return read_key_file(Path(config.l1.key_file), "l1.key_file")
-
-
-def dev_key(index: int) -> bytes:
-    """Return key ``index`` of the devnet's mnemonic; funded there, and known to everyone."""
-    Account.enable_unaudited_hdwallet_features()
-    account = Account.from_mnemonic(MNEMONIC, account_path=f"{DERIVATION_PATH}/{index}")
-    return bytes(account.key)
 
 
 def genesis_root(rules: Rules) -> bytes:
@@ -90,8 +84,3 @@ async def _deploy(config: NodeConfig, secret: bytes) -> Deployment:
         await provider.disconnect()
     _log.info("exchange_deployed", **msgspec.structs.asdict(deployment))
     return deployment
-
-
-def hex_of(address: Address | bytes) -> str:
-    """Return an address in mixed case, as wallets and explorers show it."""
-    return str(to_checksum_address(bytes(address)))

@@ -22,10 +22,10 @@ from typing import Final
 import msgspec
 
 from node.adapters.chain_process import free_port
+from node.adapters.devnet.keys import dev_key
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.adapters.system_clock import SystemClock
-from node.app.exchange import dev_key
 from node.client.l1 import L1Account
 from node.client.session import Session, connect
 from node.client.wallet import Wallet

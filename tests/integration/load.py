@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+from node.adapters.devnet.keys import dev_key
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
-from node.app.exchange import dev_key
 from node.client.errors import ConnectionLost
 from node.client.l1 import L1Account
 from node.client.session import Session, connect

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from node.adapters.chain_process import ChainProcess
-from node.app.exchange import dev_key
+from node.adapters.devnet.keys import dev_key
 from node.simulation.keys import dev_keys
 from node.types.errors import (
     AddressUnavailable,

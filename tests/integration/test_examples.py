@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from node.adapters.devnet.keys import dev_key
 from node.adapters.key_signer import KeySigner
-from node.app.exchange import dev_key
 from node.client.ccxt_adapter import PlimsollExchange
 from node.client.marks import follow_marks
 from node.client.session import connect

@@ -9,6 +9,7 @@
     transactions.py   reading raw transactions, and what makes one inadmissible
     rendering.py   the chain's objects as JSON-RPC shows them
     parameters.py  JSON-RPC parameters as Python values
+    keys.py        the keys of its accounts
     process.py     starting and stopping the child
 
 Why not eth-tester's own provider: it has no pool (a transaction is executed when it is sent, so

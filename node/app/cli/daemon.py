@@ -20,12 +20,12 @@ from node.adapters.http.server import require_free
 from node.app.cli.arguments import require_places
 from node.app.cli.faucet import faucet_of
 from node.app.config import NodeConfig, read_config
-from node.app.exchange import hex_of
 from node.app.foundation import lay
 from node.app.logs import set_up_logs
 from node.app.node import Node
 from node.app.platform import this_machine
 from node.app.stats import final_stats_of
+from node.client.addresses import checksummed
 from node.codec.l1_calls import LATEST_ROOT
 from node.types.errors import ChainDisagrees, ChainUnavailable
 
@@ -149,9 +149,9 @@ async def _tell_ready(node: Node, file: Path) -> None:
         "url": f"http://{node.config.http.host}:{node.server.port}",
         "rpc": node.config.l1.rpc,
         "chain_id": base.domain.chain_id,
-        "rollup": hex_of(base.contracts.rollup),
-        "token": hex_of(base.contracts.token),
-        "inbox": hex_of(base.contracts.inbox),
+        "rollup": checksummed(base.contracts.rollup),
+        "token": checksummed(base.contracts.token),
+        "inbox": checksummed(base.contracts.inbox),
     }
     # Whoever waits for the file must never see half of it.
     unfinished = file.with_suffix(file.suffix + ".unfinished")

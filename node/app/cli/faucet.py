@@ -2,24 +2,26 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
 
+from node.adapters.devnet.keys import dev_key
 from node.adapters.key_signer import KeySigner
 from node.app.cli.arguments import read_address, require_places
 from node.app.cli.money import until_taken_in
 from node.app.cli.options import NodeOption
 from node.app.contract.documents import asyncapi_text, openapi_text
-from node.app.exchange import dev_key
 from node.app.faucet import FaucetConfig, FaucetDesk, Poured, require_devnet
-from node.app.foundation import Foundation
 from node.client.l1 import L1Account
 from node.client.session import connect
 from node.codec.l1_calls import FAUCET_LIMIT
 from node.types.ids import Address, hex_from_address
 from node.types.units import Money
+
+if TYPE_CHECKING:
+    from node.app.foundation import Foundation
 
 FAUCET_KEY: Final = 9
 """Which key of the devnet pays: the last of those that are funded, and nobody else's here."""
@@ -64,7 +66,7 @@ def api(
         asyncapi.write_bytes(asyncapi_text())
 
 
-def faucet_of(config: FaucetConfig, base: Foundation) -> FaucetDesk | None:
+def faucet_of(config: FaucetConfig, base: "Foundation") -> FaucetDesk | None:
     """Return the faucet of a node on a devnet, if it is to have one. Raises ``ConfigInvalid``."""
     if not require_devnet(config, base.domain.chain_id):
         return None
@@ -74,7 +76,7 @@ def faucet_of(config: FaucetConfig, base: Foundation) -> FaucetDesk | None:
 class _Payer:
     """The faucet's key in front of the contracts; opened when somebody first asks."""
 
-    def __init__(self, base: Foundation) -> None:
+    def __init__(self, base: "Foundation") -> None:
         self._base = base
         self._account: L1Account | None = None
 

@@ -20,7 +20,7 @@ from node.app.cli.options import (
     print_json,
     read_key,
 )
-from node.app.exchange import hex_of
+from node.client.addresses import checksummed
 from node.client.l1 import Claim, L1Account
 from node.client.session import Session, connect
 from node.client.trader import OutcomeUnknown, Trader
@@ -124,13 +124,13 @@ async def _deposit(
         session, account = await _open(stack, key, node, rpc)
         if faucet:
             await account.faucet(amount)
-            console.print(f"faucet: {_text(amount)} for {hex_of(account.address)}")
+            console.print(f"faucet: {_text(amount)} for {checksummed(account.address)}")
         receipt = await account.deposit(account.address, amount)
         console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
         # Deposits are taken in by number: with all that L1 counts now, this one is among them.
         get = patient(session.get, console.print)
         await until_taken_in(get, await account.deposits_made())
-        shown = await get(f"/account/{hex_of(account.address)}")
+        shown = await get(f"/account/{checksummed(account.address)}")
         console.print(f"free collateral: {shown['free']}")
         return shown
 

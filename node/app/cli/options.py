@@ -10,6 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from node.adapters.devnet.keys import DEV_KEY_MAX, dev_key
 from node.adapters.key_signer import KeySigner, is_key, read_key_file
 from node.app.cli.arguments import read_address
 from node.types.errors import ConfigInvalid
@@ -42,20 +43,14 @@ _UNBOUNDED: Final = 10_000
 """Columns that no table needs."""
 
 _PUBLIC: Final = re.compile(r"dev:[0-9]{1,10}")
-_PUBLIC_MAX: Final = 2**31 - 1
-"""The last key that is derived from the devnet's mnemonic without its secret half."""
-
 _LOOKS_LIKE_A_KEY: Final = re.compile(r"(0x)?[0-9a-fA-F]{60,68}")
 
 
 def read_key(named: str) -> bytes:
     """Return the private key that ``named`` points to. Raises ``ConfigInvalid``."""
     if named.startswith("dev:"):
-        if not _PUBLIC.fullmatch(named) or int(named[4:]) > _PUBLIC_MAX:
-            raise ConfigInvalid(faults=(f"key: {named}: dev:0 to dev:{_PUBLIC_MAX} allowed",))
-        # The library that derives the devnet's keys takes longer to import than a whole command.
-        from node.app.exchange import dev_key  # noqa: PLC0415
-
+        if not _PUBLIC.fullmatch(named) or int(named[4:]) > DEV_KEY_MAX:
+            raise ConfigInvalid(faults=(f"key: {named}: dev:0 to dev:{DEV_KEY_MAX} allowed",))
         return dev_key(int(named[4:]))
     if named.startswith("env:"):
         return _key_of_variable(named[4:])

@@ -15,9 +15,9 @@ import aiohttp
 import msgspec
 
 from node.adapters.chain_reader import RollupReader
+from node.adapters.devnet.keys import dev_key
 from node.adapters.key_signer import KeySigner
 from node.app.config import NodeConfig
-from node.app.exchange import dev_key
 from node.app.node import Node
 from node.app.stats import final_stats_of
 from node.client.l1 import L1Account

@@ -10,10 +10,11 @@ from web3 import AsyncWeb3
 
 from node.adapters.data_folder import DataFolder, Identity
 from node.adapters.deployment import deploy
+from node.adapters.devnet.keys import dev_key
 from node.adapters.key_signer import KeySigner
 from node.adapters.replica_session import Position, ReplicaSession, ReplicaSetup
 from node.app.config import NodeConfig
-from node.app.exchange import dev_key, genesis_root
+from node.app.exchange import genesis_root
 from node.app.foundation import Foundation, build_on
 from node.app.platform import Platform
 from node.ingress.admission_process import Responder

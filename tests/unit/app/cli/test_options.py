@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from node.adapters.devnet.keys import dev_key
 from node.adapters.key_signer import KeySigner, read_key_file
 from node.app import cli
 from node.app.cli import app
@@ -20,7 +21,6 @@ from node.app.cli.arguments import (
 )
 from node.app.cli.keys import make_key_file
 from node.app.cli.options import account_of, read_key
-from node.app.exchange import dev_key
 from node.client.errors import ConnectionLost
 from node.client.marks import worst_price
 from node.client.trader import OutcomeUnknown
