@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 
 from node.app.cli.advice import advice
+from node.app.cli.families import FAMILIES
 from node.client.errors import refusals
 from node.types.errors import (
     CommandRejected,
@@ -29,27 +30,6 @@ from node.types.errors import (
     PlimsollError,
     Unavailable,
 )
-
-FAMILIES: Final[dict[str, tuple[str, ...]]] = {
-    "daemon": ("run", "devnet", "config"),
-    "verify": ("verify",),
-    "money": ("deposit", "withdraw"),
-    "keys": ("keys",),
-    "trade": ("order", "cancel"),
-    "amend": ("amend", "switch"),
-    "look": ("positions", "orders", "book"),
-    "status": ("status",),
-    "faucet": ("faucet", "api"),
-    "history": ("export", "history"),
-    "simulate": ("demo", "replay"),
-    "ramp": ("ramp",),
-    "calibrate": ("calibrate",),
-    "plan": ("plan",),
-    "rehearse": ("rehearse",),
-    "fees": ("fees",),
-    "ordering": ("ordering",),
-}
-"""The modules of this package that hold commands, in the order of the help, with their commands."""
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done · 1 refused by the exchange, or a check found a difference · 2 the command"
@@ -75,12 +55,13 @@ def application(families: Iterable[str] = FAMILIES) -> typer.Typer:
 def families_of(words: list[str]) -> Iterable[str]:
     """Return what the command line ``words`` needs: of a known command its own family alone.
 
-    To import everything takes seconds, most of them for libraries that a trader never uses.
+    None where no word is a command: what is left is the help of the whole, or a slip.
     """
     for family, commands in FAMILIES.items():
         if words and words[0] in commands:
             return (family,)
-    return FAMILIES
+    known = {command for commands in FAMILIES.values() for command in commands}
+    return FAMILIES if known & set(words) else ()
 
 
 def __getattr__(name: str) -> typer.Typer:
@@ -107,12 +88,12 @@ def main() -> None:
 def _application_for(words: list[str]) -> typer.Typer:
     # A shell that completes passes the line in a variable: bash in one, all others in another.
     line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
-    if words or not line:
-        return application(families_of(words))
-    typed = line.split()[1:]
-    if len(typed) > 1 or (typed and line[-1:].isspace()):
-        return application(families_of(typed))
-    return _names()
+    if not words and line:
+        words = line.split()[1:]
+        if len(words) == 1 and not line[-1:].isspace():
+            return _names()
+    families = families_of(words)
+    return application(families) if families else _names()
 
 
 def _empty() -> typer.Typer:
@@ -129,11 +110,11 @@ def _empty() -> typer.Typer:
 
 
 def _names() -> typer.Typer:
-    """Return the names of all commands with nothing behind them: all that a shell asks about."""
+    """Return all commands with nothing behind them: what the help shows and a shell asks about."""
     made = _empty()
     for commands in FAMILIES.values():
-        for command in commands:
-            made.command(command)(_nothing)
+        for command, told in commands.items():
+            made.command(command, help=told)(_nothing)
     return made
 
 

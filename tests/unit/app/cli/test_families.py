@@ -9,26 +9,51 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from node.app.cli import FAMILIES, app, application, families_of
+from node.app.cli import app, application, families_of
+from node.app.cli.families import FAMILIES
 from node.client.addresses import checksummed
 from node.types.ids import address_from_hex
 from tests.architecture.sources import TOP
 
-HEAVY = ("numpy", "scipy", "eth_account", "web3", "eth", "py_ecc")
+HEAVY = (
+    *("numpy", "scipy", "pandas", "dask", "plotly", "pyarrow", "sqlalchemy"),
+    *("eth_account", "web3", "eth", "py_ecc"),
+)
 ALL = [command for commands in FAMILIES.values() for command in commands]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_adds_the_commands_that_the_table_names(family: str) -> None:
     group = get_command(application((family,)))
-    assert tuple(getattr(group, "commands")) == FAMILIES[family]  # noqa: B009 - of a click group
+    commands = getattr(group, "commands")  # noqa: B009 - of a click group
+    told = {name: command.help.split("\n\n")[0] for name, command in commands.items()}
+    assert {name: " ".join(text.split()) for name, text in told.items()} == FAMILIES[family]
+    assert list(told) == list(FAMILIES[family])
 
 
-def test_the_whole_has_them_all_and_shows_the_exit_codes() -> None:
-    told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
-    assert told.exit_code == 0
-    assert "Exit codes: 0 done" in told.output
-    assert all(f" {command} " in told.output for command in ALL)
+def entered(words: list[str], **variables: str) -> list[str]:
+    """Return what ``plimsoll`` prints for ``words``, and in the last line what heavy it loaded."""
+    script = (
+        f"import sys; sys.argv = ['plimsoll', *{words}]\n"
+        "from node.app.cli import main\n"
+        "try:\n    main()\n"
+        f"finally:\n    print('loaded', *sorted({set(HEAVY)} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True, text=True, check=False, cwd=TOP,
+        env={"COLUMNS": "200", "NO_COLOR": "1", "PYTHONPATH": str(TOP), **variables},
+    )  # fmt: skip
+    return (done.stdout + done.stderr).splitlines()
+
+
+def test_the_help_of_the_whole_has_them_all_and_the_exit_codes() -> None:
+    told = "\n".join(entered(["--help"]))
+    assert "Exit codes: 0 done" in told
+    for commands in FAMILIES.values():
+        for command, sentence in commands.items():
+            assert f" {command} " in told
+            assert sentence in told
 
 
 def commands_of(group: Any, words: str = "plimsoll") -> Iterator[tuple[str, str]]:
@@ -46,9 +71,10 @@ def test_every_command_shows_an_example() -> None:
     assert [words for words, text in told.items() if f"Example: {words}" not in text] == []
 
 
-def test_a_known_command_needs_its_family_and_anything_else_needs_all() -> None:
+def test_a_known_command_needs_its_family_and_what_names_none_needs_none() -> None:
     assert families_of(["order", "--help"]) == ("trade",)
-    assert families_of(["--help"]) is families_of([]) is families_of(["orde"]) is FAMILIES
+    assert families_of(["--help"]) == families_of([]) == families_of(["orde"]) == ()
+    assert families_of(["--", "order"]) is FAMILIES
 
 
 def test_a_family_of_one_command_still_wants_its_name() -> None:
@@ -56,19 +82,17 @@ def test_a_family_of_one_command_still_wants_its_name() -> None:
     assert (told.exit_code, "load line" in told.output) == (0, True)
 
 
-# One command of each family: the others come with the same modules.
-@pytest.mark.parametrize("command", ["order", "amend", "positions", "status"])
-def test_a_trader_does_not_wait_for_libraries_that_he_never_uses(command: str) -> None:
-    script = (
-        f"import sys; sys.argv = ['plimsoll', '{command}', '--help']\n"
-        "from node.app.cli import main\n"
-        "try:\n    main()\n"
-        f"except SystemExit:\n    print(*(set({HEAVY}) & set(sys.modules)), file=sys.stderr)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=TOP
-    )
-    assert done.stderr.split() == []
+# One command of each family: the others come with the same modules. The last uses its key.
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("--help", "", "orde", "order --help", "amend --help", "positions --help"),
+        *("status --help", "keys --help", "deposit --help", "verify --help"),
+        "orders --key dev:1 --node http://127.0.0.1:1",
+    ],
+)
+def test_nobody_waits_for_libraries_that_he_does_not_use(line: str) -> None:
+    assert "loaded" in entered(line.split())
 
 
 @pytest.mark.parametrize(
@@ -80,18 +104,9 @@ def test_a_trader_does_not_wait_for_libraries_that_he_never_uses(command: str) -
     ],
 )
 def test_a_shell_is_told_through_the_real_entry(line: str, offered: list[str]) -> None:
-    script = "import sys; sys.argv = ['plimsoll']\nfrom node.app.cli import main\nmain()"
-    variables = {
-        "_PLIMSOLL_COMPLETE": "complete_bash",
-        "COMP_WORDS": line,
-        "COMP_CWORD": str(len(line.split(" ")) - 1),
-        "PYTHONPATH": str(TOP),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True, text=True, check=False, cwd=TOP, env=variables,
-    )  # fmt: skip
-    assert sorted(done.stdout.split()) == sorted(offered)
+    variables = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+    told = entered([], _PLIMSOLL_COMPLETE="complete_bash", **variables)
+    assert sorted(told) == sorted([*offered, "loaded"])
 
 
 @pytest.mark.parametrize(
