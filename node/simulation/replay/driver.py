@@ -63,8 +63,10 @@ class Driver:
 
     def _send(self, intent: Intent, pace: Pace, due_ns: int) -> None:
         answer: Answer | None
+        trader = self._traders[intent.account]
+        intent = trader.catching_up(intent)
         try:
-            answer = self._traders[intent.account].start(intent, self._clock.now_ms())
+            answer = trader.start(intent, self._clock.now_ms())
         except ConnectionLost:
             answer = None
         # Signing is the sender's work, so it counts among what makes it late.

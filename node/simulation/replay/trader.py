@@ -11,6 +11,7 @@ from node.codec.json_actions import action_to_json
 from node.simulation.flow.generator import Intent
 from node.simulation.keys import DevKey
 from node.types.commands import CancelOrder, NewOrder, SignedAction
+from node.types.errors import Unavailable
 from node.types.ids import ClientOrderId, hex_from_address
 from node.types.units import Millis
 
@@ -49,7 +50,7 @@ def _renamed(named: tuple[Named, ...], names_from: int) -> tuple[Named, ...]:
 class Trader:
     """Signs what its account intends, and remembers which of it is on its way."""
 
-    __slots__ = ("_key", "_names_from", "_pending", "_wallet", "session")
+    __slots__ = ("_key", "_names_from", "_owed", "_pending", "_wallet", "session")
 
     def __init__(self, key: DevKey, session: Session) -> None:
         self._key = key
@@ -57,6 +58,18 @@ class Trader:
         self._pending: dict[ClientOrderId, Answer] = {}
         self._wallet: Wallet = session.wallet(key.secret)
         self._names_from = 0
+        self._owed: list[CancelOrder] = []
+
+    def catching_up(self, intent: Intent) -> Intent:
+        """Return ``intent`` with the cancels that the node did not take on when they were sent.
+
+        Without them the quotes of a maker who was turned away would stay until no more are allowed.
+        """
+        if intent.margin or not self._owed:
+            return intent
+        room = max(0, self.session.rules.limits.items_per_action - intent.items)
+        owed, self._owed = self._owed[:room], self._owed[room:]
+        return replace(intent, cancels=(*owed, *intent.cancels))
 
     def start(self, intent: Intent, now: Millis) -> Answer:
         """Sign ``intent`` and send it; return the future of its result.
@@ -67,7 +80,7 @@ class Trader:
         answer = self.session.start("action", action_to_json(action, self.session.rules))
         names = [order.client_id for order in intent.orders]
         self._pending.update(dict.fromkeys(names, answer))
-        answer.add_done_callback(lambda _: self._arrived(names))
+        answer.add_done_callback(lambda _: self._arrived(names, intent, answer))
         return answer
 
     def named_on_the_way(self, intent: Intent) -> set[Answer]:
@@ -75,9 +88,11 @@ class Trader:
         pending = self._pending
         return {pending[c.client_id] for c in intent.cancels if c.client_id in pending}
 
-    def _arrived(self, names: list[ClientOrderId]) -> None:
+    def _arrived(self, names: list[ClientOrderId], intent: Intent, answer: Answer) -> None:
         for name in names:
             self._pending.pop(name, None)
+        if not answer.cancelled() and isinstance(answer.exception(), Unavailable):
+            self._owed += intent.cancels
 
     async def resume(self, now: Millis) -> None:
         """Take up where the account's last replay ended: above its nonces, with no order open.

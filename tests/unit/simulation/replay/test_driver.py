@@ -17,7 +17,7 @@ from node.simulation.replay.outcomes import Outcomes
 from node.simulation.replay.pace import FASTEST, Pace
 from node.simulation.replay.trader import Trader, coarse_expiry
 from node.types.commands import CancelOrder, NewOrder, OrderType, Side
-from node.types.errors import NothingToTake
+from node.types.errors import NothingToTake, Shed
 from node.types.ids import ClientOrderId, MarketId
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.examples import DOMAIN, RULES, START_MS
@@ -164,6 +164,24 @@ async def test_at_the_fastest_pace_a_cancel_waits_for_the_order_it_names() -> No
         assert len(session.sent) == 3, "the answer to another order was waited for"
         for answer in session.answers[1:]:
             succeed(answer)
+
+
+async def test_what_was_not_taken_on_is_cancelled_with_the_next_action() -> None:
+    errors = [None, Shed(queue="lane_resting"), NothingToTake(), None, None]
+
+    def reply(answer: "asyncio.Future[dict[str, Any]]") -> None:
+        error = errors.pop(0)
+        answer.set_result(DONE) if error is None else answer.set_exception(error)
+
+    session = FakeSession(reply)
+    driver, _ = driver_over(session)
+    cancels = [(), (1,), (2,), (3,), (4,)]
+    source = [intent(n, client_id=n + 1, cancels=named) for n, named in enumerate(cancels)]
+    await driver.play(source, Pace(FASTEST, 1))
+    named = [[cancel["client_id"] for cancel in params["cancels"]] for _, params in session.sent]
+    # The second was shed, its cancel with it; the third was answered: there was nothing left.
+    assert named == [[], [1], [1, 2], [3], [4]]
+    assert driver.outcomes.cancels == 5
 
 
 async def test_a_known_account_goes_on_above_its_nonces_with_no_order_open() -> None:
