@@ -1,7 +1,7 @@
 """Quotes both sides around the mark, leans against its inventory, and cancels its orders on exit.
 
     plimsoll run --embedded --data out/maker &
-    scripts/replay --rpc http://127.0.0.1:8545 &    # an oracle, and others who trade
+    scripts/replay --rpc http://127.0.0.1:8545 --flow configs/flows/calm.toml --loop &  # others
     plimsoll deposit 10000 --key dev:1 --faucet
     python scripts/examples/market_maker.py --key dev:1 --seconds 30
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import signal
+import subprocess
 import sys
 from decimal import Decimal
 from importlib import import_module
@@ -11,6 +13,7 @@ import pytest
 
 from node.adapters.devnet.keys import dev_key
 from node.adapters.key_signer import KeySigner
+from node.app.cli.options import DEFAULT_NODE
 from node.client.ccxt_adapter import PlimsollExchange
 from node.client.marks import follow_marks
 from node.client.session import connect
@@ -20,7 +23,7 @@ from node.types.ids import Address, hex_from_address
 from node.types.units import Lots, Money
 from tests.examples import ALICE, START_MS
 from tests.integration.api_node import running_node
-from tests.integration.daemon import SOURCE, WITHIN_S, node_on_chain
+from tests.integration.daemon import SOURCE, WITHIN_S, node_on_chain, plimsoll_here
 from tests.integration.load import DOLLAR, l1_account, load_on
 
 SECONDS = "4"
@@ -87,6 +90,42 @@ async def test_the_market_makers_quotes_hang_on_its_switch(monkeypatch: pytest.M
             await running
         shown = await quotes.account()
         assert (shown["orders"], shown["switch"]["cancel_at"]) == ([], 0)
+
+
+@pytest.mark.lengthy
+async def test_the_readme_gives_a_market_and_a_program_that_trades_in_it(tmp_path: Path) -> None:
+    readme = (SOURCE / "README.md").read_text(encoding="utf-8")
+    [program] = re.findall(r"^```python\n(.+?)^```$", readme, re.MULTILINE | re.DOTALL)
+    async with node_on_chain(tmp_path, "py-evm") as (daemon, chain):
+        assert DEFAULT_NODE in program
+        where = ("--node", daemon.url, "--rpc", chain.url)
+        market = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "node", "replay", "--loop", *where),
+            *("--flow", "configs/flows/calm.toml", "--json", str(tmp_path / "market.json")),
+            cwd=SOURCE,
+        )
+        # Both deposit at a time, as they do where the README's lines are pasted at once.
+        paid = await asyncio.to_thread(
+            plimsoll_here, "deposit", "1000", "--key", "dev:1", "--faucet", *where
+        )
+        assert paid.code == 0, paid.errors
+        async with connect(daemon.url) as session, asyncio.timeout(WITHIN_S):
+            book = await session.follow_book("BTC-PERP")
+            while not book.bids():  # noqa: ASYNC110 - the opening is not announced
+                await asyncio.sleep(0.1)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", program.replace(DEFAULT_NODE, daemon.url)],
+            cwd=SOURCE,
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "'order_id':" in done.stdout
+        market.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(WITHIN_S):
+            assert await market.wait() == 0
 
 
 @pytest.mark.lengthy

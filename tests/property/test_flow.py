@@ -1,6 +1,7 @@
 """The bundled flow: one seed, one flow; orders within the rules; bursts of the size computed."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from itertools import islice, pairwise
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ from node.simulation.flow.config import FlowConfig, Phase, check_flow_config
 from node.simulation.flow.generator import Flow, Intent, Quotes
 from node.simulation.flow.hawkes import Hawkes
 from node.simulation.replay.sources import flow_source, read_flow_config
-from node.types.commands import Side
+from node.types.commands import OrderType, Side
 from node.types.errors import ConfigInvalid
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -91,6 +92,37 @@ def test_a_maker_replaces_exactly_what_it_placed_last() -> None:
         assert {cancel.client_id for cancel in intent.cancels} == standing.get(place, set())
         standing[place] = {order.client_id for order in intent.orders}
         assert len(intent.orders) == 2 * BUNDLED.ladder
+
+
+def test_a_flow_without_end_goes_on_where_its_phases_ended() -> None:
+    config = short(7, load=1.0)
+    source = flow_source(config, RULES, loop=True)
+    rounds = 4
+    seen = list(islice(source.events, rounds * (flow_source(config, RULES).total or 0)))
+    assert source.seconds is None
+    assert seen[-1].time_ns > (rounds - 1) * config.seconds * 1e9
+    assert all(one.time_ns <= other.time_ns for one, other in pairwise(seen))
+    prices = [item.prices for item in seen if isinstance(item, Quotes)]
+    once = [item.prices for item in Flow(config, RULES).quotes()]
+    assert prices[: 3 * len(once)] == [*once, *reversed(once), *once]
+    intents = [item for item in seen if isinstance(item, Intent)]
+    named = [(i.account, order.client_id) for i in intents for order in i.orders]
+    assert len(set(named)) == len(named)
+    # Other clients in each round, or a bot would learn the round by heart.
+    assert [i.account for i in intents[:50]] != [i.account for i in intents[-50:]]
+
+
+def test_a_trader_takes_back_its_oldest_orders() -> None:
+    few = msgspec.structs.replace(BUNDLED, traders=2, leveraged=0)
+    standing: dict[int, list[int]] = defaultdict(list)
+    most = 0
+    for intent in (i for i in Flow(few, RULES).intents() if i.account >= few.makers):
+        own = standing[intent.account]
+        for cancel in intent.cancels:
+            assert cancel.client_id == own.pop(0)
+        own += [order.client_id for order in intent.orders if order.type is OrderType.GTC]
+        most = max(most, len(own))
+    assert 20 < most < RULES.limits.open_orders_per_account
 
 
 def test_the_leveraged_can_pay_for_what_they_buy() -> None:

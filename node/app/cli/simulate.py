@@ -69,6 +69,9 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
     fills: Annotated[Path | None, typer.Option(help="Write the fills here (engine only).")] = None,
     *,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Repeat the flow until Ctrl-C; prices go to and fro.")
+    ] = False,
     engine_only: Annotated[
         bool, typer.Option("--engine-only", help="In this process: no network, no margin.")
     ] = False,
@@ -76,6 +79,8 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Drive a running node, open loop, from the bundled flow or from a recorded tape.
 
     Example: plimsoll replay --rpc http://127.0.0.1:8545 --speed 2
+
+    Example: plimsoll replay --rpc http://127.0.0.1:8545 --flow configs/flows/calm.toml --loop
 
     Example: plimsoll replay --engine-only --format bme orders.csv.gz --json out.json
     """
@@ -85,6 +90,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         file=file,
         format_name=tape.value,
         flow=flow,
+        loop=loop,
         market=market,
         accounts=accounts,
         limit=limit,

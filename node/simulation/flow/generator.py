@@ -5,6 +5,7 @@ load is open loop, so a node that slows down does not slow its clients, and two 
 """
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from itertools import accumulate
 
@@ -21,6 +22,9 @@ from node.types.units import Lots, Money, Ticks
 
 MONEY_ONE = 1_000_000
 BUYERS_PER_QUOTE = 12
+LIMITS_OPEN = 50
+"""Resting orders of a trader; with one more it takes its oldest back, which may have traded."""
+
 _OF_HIGHEST = 0.8
 """Of the highest leverage: fees and stale data take some of the margin."""
 
@@ -69,6 +73,7 @@ class Flow:
         self._path = drawn_prices(config, rules, path_random) if path is None else path
         self._next_client_id = [1] * config.accounts
         self._quotes: dict[tuple[int, int], tuple[CancelOrder, ...]] = {}
+        self._limits: dict[int, deque[CancelOrder]] = {}
 
     def phase_at(self, time_s: float) -> Phase:
         """Return the phase that ``time_s`` lies in; the last one goes on for ever."""
@@ -81,6 +86,10 @@ class Flow:
             time_ns = index * self._config.oracle_interval_ms * 1_000_000
             prices = tuple(Ticks(price) for price in self._path.round(index))
             yield Quotes(time_ns, self.phase_at(time_ns / 1e9).name, prices)
+
+    def turn_back(self) -> None:
+        """Let the prices go back the way they came; the next round's clients are drawn anew."""
+        self._path = self._path.reversed()
 
     def opening(self) -> Iterator[Intent]:
         """Yield what stands before the flow begins: quotes, and the leveraged positions.
@@ -160,7 +169,10 @@ class Flow:
             self._size(rules, mid, self._config.order_notional / 4),
             client_id=self._client_id(trader),
         )
-        return Intent(time_ns, phase.name, trader, orders=(order,))
+        own = self._limits.setdefault(trader, deque())
+        cancels = (own.popleft(),) if len(own) == LIMITS_OPEN else ()
+        own.append(CancelOrder(client_id=order.client_id))
+        return Intent(time_ns, phase.name, trader, cancels, (order,))
 
     def _take(self, time_ns: int, phase: Phase, trader: int, market: int, side: Side) -> Intent:
         rules = self._rules.markets[market]

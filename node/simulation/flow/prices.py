@@ -24,6 +24,10 @@ class Prices:
         """Return the number of rounds, the one at time 0 included."""
         return len(self._rounds)
 
+    def reversed(self) -> "Prices":
+        """Return the same path from its end to its beginning."""
+        return Prices(self._rounds[::-1], self._step_s)
+
     def round(self, index: int) -> tuple[int, ...]:
         """Return the prices of round ``index``, in ticks, in the order of the markets."""
         return tuple(max(1, round(float(price))) for price in self._rounds[index])

@@ -25,7 +25,7 @@ from node.simulation.keys import dev_keys
 from node.simulation.ramp.generator import ROLE
 from node.simulation.ramp.messages import Mix, Setup
 from node.simulation.ramp.wave import Wave, house_key, small_keys
-from node.simulation.replay.funding import fund, is_known
+from node.simulation.replay.funding import PAYER, fund, is_known
 from node.simulation.replay.oracle import OracleFeed
 from node.types.errors import ConfigInvalid
 from node.types.ids import Address
@@ -35,8 +35,6 @@ CONFIG: Final = SOURCE_ROOT / "configs" / "devnet.toml"
 READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 60.0
 REPORTERS: Final = 3
-PAYER: Final = 1
-"""The devnet account that pays the deposits; the sequencer uses number 0."""
 
 FUNDED: Final = Money(100_000_000_000)
 HOUSE_FUNDED: Final = Money(10_000_000_000_000)

@@ -1,6 +1,8 @@
 """What ``plimsoll replay`` does."""
 
-from collections.abc import Callable
+import asyncio
+import signal
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -11,10 +13,11 @@ from rich.table import Table
 from node.simulation.replay.outcomes import ReplayReport
 from node.simulation.replay.pace import speed_from_text
 from node.simulation.replay.run import Load, run_replay
-from node.simulation.replay.sources import Source, flow_source, read_flow_config
+from node.simulation.replay.sources import Scheduled, Source, flow_source, read_flow_config
 from node.simulation.replay.tape_source import ACCOUNTS, tape_source
 from node.simulation.tape.replay import replay_engine_only
 from node.types.errors import ConfigInvalid
+from node.types.faults import raise_faults
 from node.types.rules import Rules
 
 BUNDLED_FLOW = Path(__file__).resolve().parents[3] / "configs" / "flows" / "demo.toml"
@@ -32,7 +35,8 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     ``file``: a tape, read as ``format_name`` (bme, lobster, bitstamp, csv) and played into
     ``market`` (a symbol; empty: the first one) by ``accounts`` accounts; at most ``limit`` of its
-    events. Without a file: the seeded ``flow``, a TOML file. ``speed``: a multiple of real time,
+    events. Without a file: the seeded ``flow``, a TOML file, with
+    ``loop`` until a signal (SIGINT, SIGTERM) stops it. ``speed``: a multiple of real time,
     or ``max``, with at most ``window`` actions unanswered. ``rpc``: a devnet to fund the accounts
     on; empty: they must have money. ``json_path``: where the report goes. ``engine_only``: play
     the tape into the matching engine in this process; then ``fills_path`` gets the fills as CSV.
@@ -42,6 +46,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     file: Path | None = None
     format_name: str = "csv"
     flow: Path = BUNDLED_FLOW
+    loop: bool = False
     market: str = ""
     accounts: int = ACCOUNTS
     limit: int | None = None
@@ -62,6 +67,7 @@ def replay(options: ReplayOptions, console: Console | None = None) -> int:
     a tape, ``OSError`` of a report, and what connecting and funding raise.
     """
     console = console or Console()
+    raise_faults(_faults(options))
     if options.engine_only:
         _engine_only(options, console)
         return 0
@@ -104,17 +110,21 @@ def _quantiles(values: dict[str, float | None]) -> str:
     return ", ".join(f"{n} {'–' if v is None else f'{v:,.1f} ms'}" for n, v in values.items())
 
 
-def _load(options: ReplayOptions) -> Load:
-    """Return the load. Raises ``ConfigInvalid`` with every fault."""
+def _faults(options: ReplayOptions) -> list[str]:
     faults = [
         f"{name}: {value}, {low} … {high} allowed"
         for name, (low, high) in _COUNTS.items()
         if (value := getattr(options, name)) is not None and not low <= value <= high
     ]
-    if options.fills_path is not None:
+    if options.fills_path is not None and not options.engine_only:
         faults.append("fills: only with engine-only; a node tells its fills on its feeds")
-    if faults:
-        raise ConfigInvalid(faults=tuple(faults))
+    if options.loop and options.file is not None:
+        faults.append("loop: only with a flow; a tape ends")
+    return faults
+
+
+def _load(options: ReplayOptions) -> Load:
+    """Return the load. Raises ``ConfigInvalid`` for a speed that is none."""
     return Load(
         url=options.url.rstrip("/"),
         speed=speed_from_text(options.speed),
@@ -127,7 +137,14 @@ def _load(options: ReplayOptions) -> Load:
 def _source_of(options: ReplayOptions) -> Callable[[Rules], Source]:
     if options.file is None:
         config = read_flow_config(options.flow)
-        return lambda rules: flow_source(config, rules, options.flow.stem)
+
+        def of_flow(rules: Rules) -> Source:
+            source = flow_source(config, rules, options.flow.stem, loop=options.loop)
+            if not options.loop:
+                return source
+            return msgspec.structs.replace(source, events=_until_stopped(source.events))
+
+        return of_flow
     file = options.file
 
     def of_tape(rules: Rules) -> Source:
@@ -137,6 +154,17 @@ def _source_of(options: ReplayOptions) -> Callable[[Rules], Source]:
         )
 
     return of_tape
+
+
+def _until_stopped(events: Iterable[Scheduled]) -> Iterator[Scheduled]:
+    """Yield ``events``; from the first of them on, SIGINT and SIGTERM are their orderly end."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    for event in events:
+        if stopped.is_set():
+            return
+        yield event
 
 
 def _engine_only(options: ReplayOptions, console: Console) -> None:

@@ -12,6 +12,10 @@ from node.types.errors import Unavailable
 from node.types.ids import Address, hex_from_address
 from node.types.units import Money
 
+PAYER: Final = 8
+"""The devnet account that pays the deposits: the sequencer uses the first, people the next, the
+node's faucet the last. Two programs that deposit for one of them take each other's allowance."""
+
 WITHIN_S: Final = 90.0
 POLL_S: Final = 0.1
 

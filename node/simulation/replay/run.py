@@ -16,7 +16,7 @@ from node.client.l1 import L1Account
 from node.client.session import Session, connect
 from node.simulation.keys import dev_keys
 from node.simulation.replay.driver import Driver
-from node.simulation.replay.funding import fund, is_known
+from node.simulation.replay.funding import PAYER, fund, is_known
 from node.simulation.replay.oracle import OracleFeed
 from node.simulation.replay.outcomes import Outcomes, ReplayReport
 from node.simulation.replay.pace import FASTEST, Pace
@@ -28,8 +28,6 @@ from node.types.rules import Rules
 from node.types.units import Money
 
 REPORTERS = 3
-PAYER = 1
-"""The devnet account that pays the deposits; the sequencer uses number 0."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):

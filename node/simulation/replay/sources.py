@@ -48,11 +48,17 @@ def read_flow_config(path: Path) -> FlowConfig:
 
 
 def flow_source(
-    config: FlowConfig, rules: Rules, name: str = "flow", path: Prices | None = None
+    config: FlowConfig,
+    rules: Rules,
+    name: str = "flow",
+    path: Prices | None = None,
+    *,
+    loop: bool = False,
 ) -> Source:
     """Return the flow of ``config``, drawn beforehand: drawing costs time that sending needs.
 
-    Prices follow ``path``; without one they are drawn too.
+    Prices follow ``path``; without one they are drawn too. With ``loop`` it never ends; it is then
+    drawn as it is due.
 
     Raises ``ConfigInvalid`` for a market without a start price.
     """
@@ -65,17 +71,31 @@ def flow_source(
     # Quotes lie ahead of the opening's draws, and both ahead of the intents': one seed, one flow.
     quotes = list(flow.quotes())
     opening = list(flow.opening())
-    intents = list(flow.intents())
+    intents = [] if loop else list(flow.intents())
     return Source(
         name=name,
         accounts=dev_keys("trader", config.accounts),
         deposits=_deposits(config),
         first_prices=quotes[0].prices,
         opening=opening,
-        events=list(in_order(quotes, intents)),
-        seconds=config.seconds,
-        total=len(intents),
+        events=_rounds(flow) if loop else list(in_order(quotes, intents)),
+        seconds=None if loop else config.seconds,
+        total=None if loop else len(intents),
     )
+
+
+def _rounds(flow: Flow) -> Iterator[Scheduled]:
+    """Yield the flow's phases again and again, with prices that go to and fro along one path.
+
+    So they are continuous, and never further from where they began than in the first round.
+    """
+    start_ns = time_ns = 0
+    while True:
+        for item in in_order(flow.quotes(), flow.intents()):
+            time_ns = start_ns + item.time_ns
+            yield msgspec.structs.replace(item, time_ns=time_ns)
+        start_ns = time_ns
+        flow.turn_back()
 
 
 def in_order(quotes: Iterable[Quotes], intents: Iterable[Intent]) -> Iterator[Scheduled]:

@@ -36,6 +36,12 @@ def test_a_flow_that_is_not_there_is_refused_before_anything_is_sent(tmp_path: P
         replay(ReplayOptions(flow=tmp_path / "none.toml"), quiet())
 
 
+def test_a_tape_ends(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        replay(ReplayOptions(file=tmp_path / "tape.csv", loop=True), quiet())
+    assert refused.value.faults == ("loop: only with a flow; a tape ends",)
+
+
 def test_the_engine_alone_needs_a_tape() -> None:
     with pytest.raises(ConfigInvalid):
         replay(ReplayOptions(engine_only=True), quiet())
