@@ -38,8 +38,18 @@ class BatchStats(msgspec.Struct, frozen=True):
     causes: dict[str, int]
 
 
+class BlockStats(msgspec.Struct, frozen=True):
+    """A block of L1. Its hash tells chains apart that have one id, as devnets do."""
+
+    number: int
+    hash: str
+
+
 class L1Stats(msgspec.Struct, frozen=True):
-    """The chain, what was spent on it (wei), and what waits to be posted."""
+    """The chain, what was spent on it (wei), and what waits to be posted.
+
+    ``inbox_block`` is the last one whose deposits were read, null before the first.
+    """
 
     rpc: str
     chain_id: int
@@ -51,6 +61,7 @@ class L1Stats(msgspec.Struct, frozen=True):
     unposted_batches: int
     unposted_bytes: int
     oldest_unposted_ms: int
+    inbox_block: BlockStats | None
 
 
 class MoneyStats(msgspec.Struct, frozen=True):
@@ -155,6 +166,7 @@ def _batches(node: "Node") -> BatchStats:
 
 def _l1(settlement: SettlementService, node: "Node") -> L1Stats:
     spending, pressure = settlement.spending, settlement.pressure
+    read = node.inbox.read_up_to
     return L1Stats(
         rpc=node.config.l1.rpc,
         chain_id=node.base.domain.chain_id,
@@ -166,6 +178,7 @@ def _l1(settlement: SettlementService, node: "Node") -> L1Stats:
         unposted_batches=pressure.batches,
         unposted_bytes=pressure.data_bytes,
         oldest_unposted_ms=pressure.age_ms,
+        inbox_block=None if read is None else BlockStats(read.number, "0x" + read.hash.hex()),
     )
 
 

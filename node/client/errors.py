@@ -32,6 +32,15 @@ class SubscriptionEnded(Unavailable):
     code = 2105
 
 
+class NotTakenIn(Unavailable):
+    """A deposit is paid on L1 (``block``), and in ``waited_s`` the node came no nearer to it.
+
+    Who deposits again pays again.
+    """
+
+    code = 2111
+
+
 def _types_by_code() -> dict[int, type[PlimsollError]]:
     found: dict[int, type[PlimsollError]] = {}
     for kind in vars(errors).values():

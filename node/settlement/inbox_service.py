@@ -69,6 +69,11 @@ class InboxService:
         """Return the number of deposits that were handed on, or were in the log at the start."""
         return self._scan.cursor
 
+    @property
+    def read_up_to(self) -> L1Block | None:
+        """Return the last block whose deposits were read, None before the first."""
+        return self._scan.anchor
+
     async def run(self) -> None:
         """Watch until cancelled, or until nothing is taken any more, because the node stops.
 

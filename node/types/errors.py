@@ -598,7 +598,7 @@ class ConfigInvalid(SetupError):
 
 
 class WrongChain(SetupError):
-    """The journal, the snapshot or the contract belongs to another chain or another rollup."""
+    """Journal, snapshot, contract or L1 endpoint belongs to another chain or another rollup."""
 
     code = 4002
 

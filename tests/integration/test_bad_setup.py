@@ -235,3 +235,21 @@ async def test_a_public_key_is_for_devnets_only_and_a_poor_one_deploys_nothing(
         child = await run(tmp_path, chain.url, "--port", 0)
         require_told(child, error, code=EXIT_SETUP)
     assert [*contents(tmp_path)] == ["key", "node.toml"]
+
+
+@pytest.mark.lengthy
+async def test_nothing_is_paid_into_another_exchange_with_the_same_addresses(
+    tmp_path: Path, exchange: Daemon
+) -> None:
+    async with chain_process("py-evm") as chain, Daemon(tmp_path / "other", chain.url) as other:
+        assert other.rollup == exchange.rollup
+        for command in (("deposit", "1", "--faucet"), ("withdraw", "1")):
+            told = await asyncio.to_thread(
+                plimsoll_here, *command, "--node", other.url, "--rpc", exchange.rpc
+            )
+            require_told(told, WrongChain, "to do: see that --node, --rpc", code=EXIT_SETUP)
+            assert "faucet:" not in told.output
+        done = await asyncio.to_thread(
+            plimsoll_here, "deposit", "1", "--faucet", "--node", other.url, "--rpc", chain.url
+        )
+        assert done.code == 0, done.errors

@@ -198,12 +198,12 @@ def now() -> Millis:
 
 async def fund(session: Session, keys: list[DevKey]) -> None:
     """Give each key money by the faucet, and the markets their marks."""
-    deposits = 0
+    deposits = block = 0
     for key in keys:
         answer = await session.post("/faucet", {"account": hex_from_address(key.address)})
         assert answer["amount"] == "5000"
-        deposits = answer["deposits"]
-    await until_taken_in(session.get, deposits)
+        deposits, block = answer["deposits"], answer["block"]
+    await until_taken_in(session.get, deposits, block)
     await session.request("oracle_round", oracle_round(session))
 
 

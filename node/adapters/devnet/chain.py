@@ -57,7 +57,7 @@ class MinedBlock(msgspec.Struct, frozen=True):
 class EvmChain:
     """The canonical blocks and py-evm's state behind them."""
 
-    def __init__(self, settings: DevnetSettings, genesis_time_s: int) -> None:
+    def __init__(self, settings: DevnetSettings, genesis_time_s: int, entropy: int = 0) -> None:
         parameters = PyEVMBackend.generate_genesis_params(
             overrides={"gas_limit": settings.gas_limit, "timestamp": genesis_time_s}
         )
@@ -74,7 +74,7 @@ class EvmChain:
         self._blocks = [MinedBlock(self._evm.get_canonical_block_by_number(0), (), ())]
         self._number_of: dict[bytes, int] = {self._blocks[0].hash: 0}
         self._place_of: dict[bytes, tuple[int, int]] = {}
-        self._entropy = count(1)
+        self._entropy = count(entropy + 1)
         self._read_at = self.head
         self._read_state = self._state(self.head)
 

@@ -20,12 +20,15 @@ PENDING: Final = "pending"
 class Devnet:
     """A node with one miner. Mines when told to; ``automine`` tells it with every transaction.
 
-    ``interval_s`` is for the clock outside: the seconds between blocks, 0 for none.
+    ``interval_s`` is for the clock outside: the seconds between blocks, 0 for none. Two that are
+    told the same have the same blocks, unless their ``entropy`` (below 2^63) differs.
     """
 
-    def __init__(self, settings: DevnetSettings, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: DevnetSettings, now_s: Callable[[], float], *, entropy: int = 0
+    ) -> None:
         self.settings = settings
-        self.chain = EvmChain(settings, int(now_s()))
+        self.chain = EvmChain(settings, int(now_s()), entropy)
         self.pool = Mempool(settings.pool_limit, settings.pool_limit_per_sender)
         self.automine = False
         self.interval_s = settings.block_time_s

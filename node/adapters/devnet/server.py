@@ -7,6 +7,7 @@ connection.
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +39,9 @@ async def serve_devnet(
     ``announce`` is given the URL once it answers. Raises ``AddressUnavailable``.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="evm") as evm_thread:
-        server = DevnetServer(Devnet(settings, time.time), evm_thread)
+        # Two that begin in the same second are two chains all the same: their blocks say so.
+        devnet = Devnet(settings, time.time, entropy=secrets.randbits(63))
+        server = DevnetServer(devnet, evm_thread)
         runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:

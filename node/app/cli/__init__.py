@@ -22,7 +22,7 @@ from rich.console import Console
 
 from node.app.cli.advice import advice
 from node.app.cli.families import FAMILIES
-from node.client.errors import refusals
+from node.client.errors import NotTakenIn, refusals
 from node.types.errors import (
     CommandRejected,
     EveryItemRejected,
@@ -40,8 +40,8 @@ EXIT_CODES: Final = (
 
 _OUR_FAULT: Final = 6
 
-_OUTCOME_UNKNOWN: Final = 2110
-"""By number, like its advice: the client that raises it is not imported for every command."""
+_OUTCOME_UNKNOWN: Final = (2110, NotTakenIn.code)
+"""The first by number, like its advice: the client that raises it is not always imported."""
 
 
 def application(families: Iterable[str] = FAMILIES) -> typer.Typer:
@@ -148,7 +148,7 @@ def _tell(error: PlimsollError) -> None:
 def _exit_code(error: PlimsollError) -> int:
     if isinstance(error, IntegrityError):
         return 3
-    if error.code == _OUTCOME_UNKNOWN:
+    if error.code in _OUTCOME_UNKNOWN:
         return 5
     if isinstance(error, Unavailable):
         return 4

@@ -100,6 +100,6 @@ async def _ask(account: Address, node: str) -> None:
     async with connect(node) as session:
         answer = await session.post("/faucet", {"account": named})
         _console.print(f"{answer['amount']} on L1 in block {answer['block']}; waiting for it")
-        await until_taken_in(session.get, answer["deposits"])
+        await until_taken_in(session.get, answer["deposits"], answer["block"])
         shown = await session.get(f"/account/{named}")
         _console.print(f"free collateral: {shown['free']}")

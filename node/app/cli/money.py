@@ -21,10 +21,19 @@ from node.app.cli.options import (
     read_key,
 )
 from node.client.addresses import checksummed
+from node.client.errors import NotTakenIn
 from node.client.l1 import Claim, L1Account
 from node.client.session import Session, connect
 from node.client.trader import OutcomeUnknown, Trader
-from node.types.errors import NonceUsed, NotFound, Unavailable
+from node.ports.chain import Chain
+from node.types.errors import (
+    ChainUnavailable,
+    NonceUsed,
+    NotFound,
+    PlimsollError,
+    Unavailable,
+    WrongChain,
+)
 from node.types.ids import Address
 from node.types.units import (
     MONEY_DECIMALS,
@@ -34,6 +43,10 @@ from node.types.units import (
 )
 
 POLL_S = 0.5
+LOOKS = 10
+"""How often two endpoints are asked for one block: the one may be behind, or a reorg on its way."""
+TAKEN_IN_WITHIN_S = 60.0
+"""How long nothing may be seen to happen to a deposit."""
 EXPIRY_MS = 10 * 60_000
 
 RpcOption = Annotated[str, typer.Option("--rpc", help="L1's JSON-RPC endpoint.")]
@@ -129,22 +142,57 @@ async def _deposit(
         console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
         # Deposits are taken in by number: with all that L1 counts now, this one is among them.
         get = patient(session.get, console.print)
-        await until_taken_in(get, await account.deposits_made())
+        await until_taken_in(get, await account.deposits_made(), receipt.block_number)
         shown = await get(f"/account/{checksummed(account.address)}")
         console.print(f"free collateral: {shown['free']}")
         return shown
 
 
-async def until_taken_in(get: Get, deposits: int) -> None:
+async def until_taken_in(get: Get, deposits: int, block: int) -> None:
     """Wait until the first ``deposits`` of the inbox are in the log and in what the node shows.
 
-    The account's money tells nothing: a fill may move it at any time.
+    The account's money tells nothing: a fill may move it at any time. The last of them is in L1's
+    ``block``: raises ``NotTakenIn`` where the node does not get there, nor nearer, in time.
     """
-    # The exchange takes them in some blocks later; asking again is all there is to do.
-    while (stats := await get("/stats"))["inbox_cursor"] < deposits:  # noqa: ASYNC110
+    loop, read = asyncio.get_running_loop(), -1
+    try:
+        async with asyncio.timeout(TAKEN_IN_WITHIN_S) as limit:
+            # The exchange takes them in some blocks later; asking again is all there is to do.
+            while (stats := await get("/stats"))["inbox_cursor"] < deposits:
+                reached = min(_inbox_block(stats), block)
+                if reached > read:
+                    read = reached
+                    limit.reschedule(loop.time() + TAKEN_IN_WITHIN_S)
+                await asyncio.sleep(POLL_S)
+            while not await _is_shown(get, stats["sequence"]):  # noqa: ASYNC110
+                await asyncio.sleep(POLL_S)
+    except TimeoutError as error:
+        raise NotTakenIn(block=block, waited_s=TAKEN_IN_WITHIN_S) from error
+
+
+def _inbox_block(stats: dict[str, Any]) -> int:
+    """Return the number of the last block of L1 whose deposits the node has read; -1: of none."""
+    read = stats["l1"]["inbox_block"]
+    return -1 if read is None else int(read["number"])
+
+
+async def require_one_chain(get: Get, chain: Chain) -> None:
+    """Return where ``chain`` is the one that the node reads its deposits from.
+
+    Two devnets have one id and the same addresses: only their blocks tell them apart. Raises
+    ``WrongChain``, and ``ChainUnavailable`` where the node has not read any block itself.
+    """
+    refusal: PlimsollError = ChainUnavailable(detail="the node has read no block of L1 so far")
+    for _ in range(LOOKS):
+        read = (await get("/stats"))["l1"]["inbox_block"]
+        if read is not None:
+            found = await chain.block(int(read["number"]))
+            hash_found = None if found is None else "0x" + found.hash.hex()
+            if hash_found == read["hash"]:
+                return
+            refusal = WrongChain(block=read["number"], expected=read["hash"], found=hash_found)
         await asyncio.sleep(POLL_S)
-    while not await _is_shown(get, stats["sequence"]):  # noqa: ASYNC110
-        await asyncio.sleep(POLL_S)
+    raise refusal
 
 
 async def _is_shown(get: Get, sequence: int) -> bool:
@@ -270,6 +318,7 @@ async def _open(
     session = await stack.enter_async_context(connect(node))
     chain = L1Chain(rpc)
     stack.push_async_callback(chain.close)
+    await require_one_chain(session.get, chain)
     rollup = Address(session.domain.rollup)
     account = await L1Account.open(chain, KeySigner(key), rollup, session.domain.chain_id)
     return session, account

@@ -12,7 +12,7 @@ from node.adapters.devnet.rpc_errors import (
     METHOD_NOT_FOUND,
     RpcError,
 )
-from node.adapters.devnet.settings import ETHER, GWEI
+from node.adapters.devnet.settings import ETHER, GWEI, DevnetSettings
 from node.adapters.devnet.transactions import RAW_BYTES_MAX
 from node.types.hashing import keccak256
 from tests.unit.adapters.devnet.devnet_examples import (
@@ -163,13 +163,14 @@ def test_time_rises_though_the_clock_stands(devnet: Devnet) -> None:
 
 
 def test_two_devnets_told_the_same_reach_the_same_block() -> None:
-    hashes = set()
-    for _ in range(2):
-        devnet = new_devnet()
+    hashes = []
+    for entropy in (0, 0, 2**63 - 1):
+        devnet = Devnet(DevnetSettings(), lambda: START_S, entropy=entropy)
         send(devnet, signed(ALICE, 0))
         devnet.mine()
-        hashes.add(devnet.chain.head.hash)
-    assert len(hashes) == 1
+        hashes.append(devnet.chain.head.hash)
+    assert hashes[0] == hashes[1]
+    assert hashes[1] != hashes[2]
 
 
 def test_a_reorg_loses_mined_transactions_and_keeps_waiting_ones(devnet: Devnet) -> None:

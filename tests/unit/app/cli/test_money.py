@@ -1,6 +1,8 @@
 """A deposit is in when its number is: what the account has meanwhile says nothing."""
 
+import asyncio
 import io
+from contextlib import nullcontext
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -8,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from node.app.cli import money
-from node.app.cli.money import patient, until_proved, until_taken_in
-from node.client.errors import ConnectionLost
+from node.app.cli.money import patient, require_one_chain, until_proved, until_taken_in
+from node.client.errors import ConnectionLost, NotTakenIn
+from node.ports.chain import L1Block
 from node.types.errors import (
     ChainUnavailable,
     MalformedMessage,
@@ -17,8 +20,12 @@ from node.types.errors import (
     Overloaded,
     RateLimited,
     ShuttingDown,
+    WrongChain,
 )
 from node.types.units import Money
+
+BLOCK = 50
+"""The block of L1 that the deposit is in."""
 
 
 class FakeNode:
@@ -30,6 +37,7 @@ class FakeNode:
         self._cursors = cursors
         self._behind = behind
         self.asked: list[str] = []
+        self.blocks: list[int] = []
 
     async def get(self, path: str) -> dict[str, Any]:
         if self.away:
@@ -38,7 +46,9 @@ class FakeNode:
         self.asked.append(path)
         if path == "/stats":
             looks = self.asked.count(path)
-            return {"inbox_cursor": self._cursors[looks - 1], "sequence": 100 + looks}
+            block = {"number": self.blocks[looks - 1]} if self.blocks else None
+            cursor = self._cursors[looks - 1]
+            return {"inbox_cursor": cursor, "sequence": 100 + looks, "l1": {"inbox_block": block}}
         if self._behind:
             self._behind -= 1
             raise NotFound(sequence=path)
@@ -52,13 +62,13 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_it_waits_for_its_own_number_whoever_else_deposits_or_trades() -> None:
     node = FakeNode([3, 3, 4, 4, 5])
-    await until_taken_in(node.get, 5)
+    await until_taken_in(node.get, 5, BLOCK)
     assert node.asked == ["/stats"] * 5 + ["/finality/105"]
 
 
 async def test_it_waits_for_the_publisher_whose_answer_is_shown() -> None:
     node = FakeNode([7], behind=2)
-    await until_taken_in(node.get, 7)
+    await until_taken_in(node.get, 7, BLOCK)
     assert node.asked == ["/stats"] + ["/finality/101"] * 3
 
 
@@ -67,11 +77,77 @@ async def test_a_node_that_restarts_meanwhile_is_waited_for_and_said_to_be_once(
     node.away = 2
     told: list[str] = []
     get = patient(node.get, told.append)
-    await until_taken_in(get, 7)
+    await until_taken_in(get, 7, BLOCK)
     assert node.asked == ["/stats", "/finality/101"]
     node.away = 1
     assert await get("/account/0x01") == {"status": "accepted"}
     assert told == ["waiting for the node"]
+
+
+class Slow:
+    """Lets 40 s pass with each question: two of them are longer than anyone waits for nothing."""
+
+    def __init__(self, node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._node = node
+        self._passed_s = 0.0
+        loop = asyncio.get_running_loop()
+        time = loop.time
+        monkeypatch.setattr(loop, "time", lambda: time() + self._passed_s)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        self._passed_s += 40.0
+        return await self._node.get(path)
+
+
+@pytest.mark.parametrize("blocks", [[], [9] * 99, [BLOCK + 1] * 99, [*range(BLOCK + 1, 150)]])
+async def test_what_the_node_does_not_see_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, blocks: list[int]
+) -> None:
+    node = FakeNode([3] * 99)
+    node.blocks = blocks
+    with pytest.raises(NotTakenIn) as unseen:
+        await until_taken_in(Slow(node, monkeypatch).get, 5, BLOCK)
+    assert unseen.value.values == {"block": BLOCK, "waited_s": 60.0}
+    assert len(node.asked) <= 4
+
+
+async def test_a_node_that_reads_on_toward_the_deposit_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = FakeNode([3] * 9 + [5])
+    node.blocks = [*range(BLOCK - 9, BLOCK + 1)]
+    await until_taken_in(Slow(node, monkeypatch).get, 5, BLOCK)
+    assert node.asked == ["/stats"] * 10 + ["/finality/110"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "refusal"),
+    [
+        ([(7, 1)], None),
+        # The one was in the midst of a reorg, or behind, and is not at the next look.
+        ([None, (7, 2), (8, 1), (7, 1)], None),
+        ([None] * 10, ChainUnavailable),
+        ([(7, 2)] * 10, WrongChain),
+        ([(8, 1)] * 10, WrongChain),
+    ],
+)
+async def test_nothing_is_paid_on_a_chain_that_the_node_does_not_see(
+    seen: list[tuple[int, int] | None], refusal: type[Exception] | None
+) -> None:
+    looks = iter(seen)
+
+    async def get(path: str) -> dict[str, Any]:
+        assert path == "/stats"
+        look = next(looks)
+        block = look and {"number": look[0], "hash": f"0x{look[1]:064x}"}
+        return {"l1": {"inbox_block": block}}
+
+    blocks = {7: L1Block(7, (1).to_bytes(32, "big"), 0, 0)}
+    chain = AsyncMock()
+    chain.block = AsyncMock(side_effect=blocks.get)
+    with nullcontext() if refusal is None else pytest.raises(refusal):
+        await require_one_chain(get, chain)
+    assert list(looks) == []
 
 
 class Answers:

@@ -21,7 +21,7 @@ from node.app.cli.arguments import (
 )
 from node.app.cli.keys import make_key_file
 from node.app.cli.options import account_of, read_key
-from node.client.errors import ConnectionLost
+from node.client.errors import ConnectionLost, NotTakenIn
 from node.client.marks import worst_price
 from node.client.trader import OutcomeUnknown
 from node.codec.ranges import MONEY_MAX
@@ -40,7 +40,7 @@ from tests.architecture.errors_page import errors_of
 from tests.architecture.sources import TOP
 from tests.examples import ALICE, RULES
 
-ALL_ERRORS = [*errors_of(errors), ConnectionLost, OutcomeUnknown]
+ALL_ERRORS = [*errors_of(errors), ConnectionLost, NotTakenIn, OutcomeUnknown]
 
 
 def completed(words: str) -> list[str]:
@@ -274,6 +274,7 @@ def test_an_agent_is_approved_for_a_time_that_ends(hours: str) -> None:
         (StateDiverged(where="history"), 3),
         (ConnectionLost(path="/rules"), 4),
         (OutcomeUnknown(nonce=7, answer=2100), 5),
+        (NotTakenIn(block=7, waited_s=60.0), 5),
         (AssertionError(), 6),
         (ExceptionGroup("", [KeyError("free")]), 6),
         (ExceptionGroup("", [ExceptionGroup("", [OutcomeUnknown(nonce=7)])]), 5),
