@@ -262,6 +262,9 @@ async def test_a_refusal_is_a_code_a_cause_and_what_to_do(
     done = await ask(exchange, *arguments, code=code)
     assert f"error {error}" in done.errors
     assert "\n  to do: " in done.errors
+    assert done.output == ""
+    told = answer(await ask(exchange, *arguments, "--json", code=code))["error"]
+    assert f"{told['code']}: {told['name']}".startswith(error.partition("\n")[0])
 
 
 async def test_an_agent_trades_for_its_owner_until_it_is_revoked(

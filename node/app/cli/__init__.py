@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 # Read when numpy is first imported. Its matrices are small here: threads of the linear algebra
 # would wait for each other, and make a fit several times slower on a machine that does other work.
@@ -19,10 +19,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 from rich.console import Console
+from typer.main import get_command
 
 from node.app.cli.advice import advice
 from node.app.cli.families import FAMILIES
 from node.client.errors import NotTakenIn, refusals
+from node.codec.json_errors import encode_error
 from node.types.errors import (
     CommandRejected,
     EveryItemRejected,
@@ -82,6 +84,8 @@ def main() -> None:
             traceback.print_exception(raised)
             sys.exit(_OUR_FAULT)
         _tell(errors[0])
+        if _asks_for_json(sys.argv[1:]):
+            sys.stdout.write(f'{{"error":{encode_error(errors[0]).decode()}}}\n')
         sys.exit(_exit_code(errors[0]))
 
 
@@ -143,6 +147,16 @@ def _tell(error: PlimsollError) -> None:
     else:
         console.print(f"error {error.code}: {error}")
     console.print(f"  to do: {advice(error)}")
+
+
+def _asks_for_json(words: list[str]) -> bool:
+    """Return whether ``words`` have the flag --json. Of some commands it names a file instead."""
+    if "--json" not in words:
+        return False
+    command: Any = get_command(application(families_of(words)))
+    for word in words:
+        command = getattr(command, "commands", {}).get(word, command)
+    return any(option.name == "json" and option.is_flag for option in command.params)
 
 
 def _exit_code(error: PlimsollError) -> int:

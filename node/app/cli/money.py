@@ -45,7 +45,7 @@ from node.types.units import (
 POLL_S = 0.5
 LOOKS = 10
 """How often two endpoints are asked for one block: the one may be behind, or a reorg on its way."""
-TAKEN_IN_WITHIN_S = 60.0
+TAKEN_IN_WITHIN_S = 60
 """How long nothing may be seen to happen to a deposit."""
 EXPIRY_MS = 10 * 60_000
 

@@ -1,5 +1,6 @@
 """A command imports what it needs, and the table of commands is what the modules add."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from node.app import cli
 from node.app.cli import app, application, families_of
 from node.app.cli.families import FAMILIES
 from node.client.addresses import checksummed
+from node.types.errors import UnknownAccount
 from node.types.ids import address_from_hex
 from tests.architecture.sources import TOP
 
@@ -119,3 +122,35 @@ def test_a_shell_is_told_through_the_real_entry(line: str, offered: list[str]) -
 )
 def test_an_address_bears_its_checksum(address: str) -> None:
     assert checksummed(address_from_hex(address)) == address
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("cancel", "7", "--json"), True),
+        (("cancel", "7"), False),
+        (("keys", "new", "f", "--json"), True),
+        # There it names a file, of which the caller wants no other line.
+        (("export", "--to", "f", "--json", "g"), False),
+    ],
+)
+def test_who_asked_for_json_is_told_of_an_error_in_it_as_over_rest(
+    words: tuple[str, ...],
+    said: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = UnknownAccount(signer=bytes(2), nonce=2**64)
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "_application_for", lambda _words: fail)
+    monkeypatch.setattr(sys, "argv", ["plimsoll", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.err.startswith("error 1111: UnknownAccount")) == (1, True)
+    values = {"signer": "0x0000", "nonce": "18446744073709551616"}
+    body = {"error": {"code": 1111, "name": "UnknownAccount", "values": values}}
+    assert told.out == (json.dumps(body, separators=(",", ":")) + "\n" if said else "")

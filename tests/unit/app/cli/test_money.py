@@ -107,7 +107,7 @@ async def test_what_the_node_does_not_see_is_not_waited_for_without_end(
     node.blocks = blocks
     with pytest.raises(NotTakenIn) as unseen:
         await until_taken_in(Slow(node, monkeypatch).get, 5, BLOCK)
-    assert unseen.value.values == {"block": BLOCK, "waited_s": 60.0}
+    assert unseen.value.values == {"block": BLOCK, "waited_s": 60}
     assert len(node.asked) <= 4
 
 
