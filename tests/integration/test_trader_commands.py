@@ -13,7 +13,16 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from tests.integration.daemon import SOURCE, Child, Daemon, node_on_chain, plimsoll, plimsoll_here
+from tests.integration.daemon import (
+    SOURCE,
+    WITH_HISTORY,
+    Child,
+    Daemon,
+    node_on_chain,
+    plimsoll,
+    plimsoll_here,
+    swift,
+)
 from tests.integration.load import ETH_PRICE, load_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,7 +35,7 @@ async def exchange(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Da
     """A node with marks, on which others trade BTC; the ETH book is left to the tests."""
     folder = tmp_path_factory.mktemp("exchange")
     async with (
-        node_on_chain(folder, "py-evm") as (daemon, chain),
+        node_on_chain(folder, "py-evm", swift(history=WITH_HISTORY)) as (daemon, chain),
         load_on(daemon.url, chain.url, pause_s=0.2) as load,
         load.running(),
     ):
@@ -98,6 +107,23 @@ async def test_market_orders_make_a_position_that_is_shown_and_reduced(exchange:
     )
     assert answer(closed)["results"][0]["filled"] == "2"
     assert "no positions" in (await ask(exchange, "positions", *taker)).output
+
+
+async def test_what_an_account_has_behind_it_is_shown(exchange: Daemon) -> None:
+    maker, taker = ("--key", "dev:2"), ("--key", "dev:1")
+    for one, other in (("sell", "buy"), ("buy", "sell")):
+        await ask(exchange, "order", "ETH-PERP", one, "0.25", "3000", *maker)
+        await ask(exchange, "order", "ETH-PERP", other, "0.25", "3000", *taker)
+    told = answer(await ask(exchange, "fills", "--limit", 2, "--json", *taker))
+    assert [row["taker_side"] for row in told["rows"]] == ["sell", "buy"]
+    assert {row["taker"] for row in told["rows"]} == {told["account"]}
+    shown = (await ask(exchange, "fills", "--limit", 1, *maker)).output
+    assert re.search(r"ETH-PERP +│ +buy +│ +3000 +│ +0.25 +│ .* maker", shown)
+    ended = answer(await ask(exchange, "orders", "--closed", "--limit", 3, "--json", *taker))
+    assert [row["status"] for row in ended["rows"]][:2] == ["filled", "filled"]
+    shown = (await ask(exchange, "orders", "--closed", *taker)).output
+    assert re.search(r"ETH-PERP +│ +sell .* filled", shown)
+    assert (await ask(exchange, "fills", "--key", "dev:8")).output == "no fills\n"
 
 
 async def test_an_order_is_amended_by_either_number_and_keeps_both(exchange: Daemon) -> None:

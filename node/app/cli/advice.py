@@ -59,6 +59,7 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.DataLocked.code: "stop the other node, or name another --data folder",
     errors.AddressUnavailable.code: "name another --port; 0 picks a free one",
     errors.PathUnusable.code: "see that the path exists and is yours",
+    errors.HistoryUnusable.code: "see history.enabled and history.url of the node: docs/HISTORY.md",
     errors.WrongLog.code: "name the --data folder that holds the exchange's whole log",
     2100: "see that the node runs and that --node names it: plimsoll status",
     2110: "look before sending again: plimsoll orders, plimsoll positions",

@@ -1,7 +1,8 @@
-"""``plimsoll positions``, ``orders`` and ``book``: what stands, as anybody may read it."""
+"""``plimsoll positions``, ``orders``, ``fills``, ``book``: what stands, and what an account did."""
 
 import asyncio
 import signal
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 import typer
@@ -20,11 +21,20 @@ from node.app.cli.options import (
     for_people,
     print_json,
 )
-from node.app.cli.trade_tables import balance_line, book_table, orders_table, positions_table
+from node.app.cli.past import last_rows
+from node.app.cli.trade_tables import (
+    balance_line,
+    book_table,
+    closed_orders_table,
+    fills_table,
+    orders_table,
+    positions_table,
+)
 from node.client.local_book import LocalBook
 from node.client.marks import follow_marks
 from node.client.session import connect
 from node.client.valuation import Valued, market_called, value
+from node.types.errors import ConfigInvalid
 from node.types.ids import Address, hex_from_address
 from node.types.rules import Rules
 from node.types.units import MONEY_DECIMALS, decimal_from_units
@@ -33,10 +43,20 @@ LOOK_S: Final = 0.2
 """How often the live book is drawn: faster than an eye reads, slower than a terminal writes."""
 
 
+OPEN: Final = ("waiting", "resting")
+"""What the history says of an order that has not ended."""
+
+LIMIT: Final = 20
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, max=10_000, help=f"How many, the newest first; else {LIMIT}.")
+]
+
+
 def add_to(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
     app.command()(positions)
     app.command()(orders)
+    app.command()(fills)
     app.command()(book)
 
 
@@ -72,20 +92,50 @@ def orders(
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
     *,
+    closed: Annotated[
+        bool,
+        typer.Option("--closed", help="Show those that ended instead, from the node's history."),
+    ] = False,
+    limit: LimitOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the open orders of an account.
+    """Show the open orders of an account, or the last that were filled or cancelled.
 
     Example: plimsoll orders --key ~/trader.key
+
+    Example: plimsoll orders --closed --limit 5
     """
+    if limit is not None and not closed:
+        raise ConfigInvalid(faults=("limit: without --closed all open orders are shown",))
     address = account_of(key, account)
+    if closed:
+        past = asyncio.run(_past(node, "orders", address, limit, OPEN))
+        _show_past(past, closed_orders_table(address, past), "no closed orders", as_json=json)
+        return
     shown = asyncio.run(_get(node, f"/orders/{hex_from_address(address)}"))
     if json:
         print_json(shown)
     elif shown["orders"]:
-        for_people().print(orders_table(shown))
+        for_people().print(orders_table(address, shown["orders"]))
     else:
         for_people().print("no open orders")
+
+
+def fills(
+    account: AnyAccountOption = "",
+    key: KeyOption = DEFAULT_KEY,
+    node: NodeOption = DEFAULT_NODE,
+    *,
+    limit: LimitOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the last fills of an account, the newest first, from the node's history.
+
+    Example: plimsoll fills --limit 5
+    """
+    address = account_of(key, account)
+    past = asyncio.run(_past(node, "fills", address, limit))
+    _show_past(past, fills_table(address, past), "no fills", as_json=json)
 
 
 def book(
@@ -145,6 +195,20 @@ async def _positions(address: Address, node: str) -> tuple[dict[str, Any], list[
             for market in (position["market"],)
         ]
         return shown, valued, session.rules
+
+
+def _show_past(past: dict[str, Any], table: Table, nothing: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(past)
+    else:
+        for_people().print(table if past["rows"] else nothing)
+
+
+async def _past(
+    node: str, table: str, account: Address, limit: int | None, without: Iterable[str] = ()
+) -> dict[str, Any]:
+    async with connect(node) as session:
+        return await last_rows(session.get, table, account, limit or LIMIT, without)
 
 
 async def _get(node: str, path: str) -> dict[str, Any]:

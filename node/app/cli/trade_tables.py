@@ -84,8 +84,8 @@ def cancelled_line(result: dict[str, Any]) -> str:
     return f"{len(orders)} cancelled: {named}{more}; sequence {result['sequence']}"
 
 
-def orders_table(account: dict[str, Any]) -> Table:
-    """Return the open orders of an account; one that waits tells the mark that it waits for."""
+def orders_table(address: Address, orders: list[dict[str, Any]]) -> Table:
+    """Return the open ``orders`` of an account; one that waits tells the mark that it waits for."""
     names = (
         "order", "client id", "market", "side", "type", "price", "remaining", "filled",
         "waits for", "group", "until",
@@ -96,7 +96,7 @@ def orders_table(account: dict[str, Any]) -> Table:
             str(order["client_id"] or NOTHING),
             order["market"],
             side_text(order["side"]),
-            order["type"].replace("_", " ") + (", reduce only" if order["reduce_only"] else ""),
+            _type_of(order),
             order["price"],
             order["remaining"],
             order["filled"],
@@ -104,10 +104,73 @@ def orders_table(account: dict[str, Any]) -> Table:
             str(order.get("group", NOTHING)),
             moment(order["good_till"]) if "good_till" in order else NOTHING,
         ]
-        for order in account["orders"]
+        for order in orders
     ]
     words = {"market", "side", "type", "waits for", "until"}
-    return _table(f"open orders of {account['account']}", names, words, rows)
+    return _table(f"open orders of {checksummed(address)}", names, words, rows)
+
+
+def _type_of(order: dict[str, Any]) -> str:
+    kind = str(order["type"]).replace("_", " ")
+    return f"{kind}, reduce only" if order["reduce_only"] else kind
+
+
+def closed_orders_table(address: Address, past: dict[str, Any]) -> Table:
+    """Return the orders of an account that ended, as the history has them."""
+    names = (
+        "ended", "order", "client id", "market", "side", "type", "price", "size", "filled", "fees",
+        "status", "reason",
+    )  # fmt: skip
+    rows: list[list[Text | str]] = [
+        [
+            moment(order["closed_time"]),
+            str(order["order_id"]),
+            str(order["client_id"] or NOTHING),
+            order["market"],
+            side_text(order["side"]),
+            _type_of(order),
+            order["price"],
+            order["size"],
+            order["filled"],
+            order["fees"],
+            order["status"],
+            (order["reason"] or NOTHING).replace("_", " "),
+        ]
+        for order in past["rows"]
+    ]
+    words = {"ended", "market", "side", "type", "status", "reason"}
+    return _table(_past_title("closed orders", address, past), names, words, rows)
+
+
+def fills_table(address: Address, past: dict[str, Any]) -> Table:
+    """Return the fills of an account, each from its own side, as the history has them."""
+    names = ("time", "order", "market", "side", "price", "size", "value", "fee", "realized", "role")
+    rows = [_fill_row(fill, past["account"]) for fill in past["rows"]]
+    title = _past_title("fills", address, past)
+    return _table(title, names, {"time", "market", "side", "role"}, rows)
+
+
+def _fill_row(fill: dict[str, Any], account: str) -> list[Text | str]:
+    making = fill["maker"] == account
+    role = "maker" if making else "taker"
+    other = "sell" if fill["taker_side"] == "buy" else "buy"
+    return [
+        moment(fill["time"]),
+        # A liquidation takes without an order.
+        str(fill[f"{role}_order"] or NOTHING),
+        fill["market"],
+        side_text(other if making else fill["taker_side"]),
+        fill["price"],
+        fill["size"],
+        fill["value"],
+        fill[f"{role}_fee"],
+        fill[f"{role}_realized"],
+        role if making or fill["taker_order"] else "liquidated",
+    ]
+
+
+def _past_title(what: str, address: Address, past: dict[str, Any]) -> str:
+    return f"{what} of {checksummed(address)}, up to sequence {past['sequence']}"
 
 
 def _waits_for(order: dict[str, Any]) -> str:

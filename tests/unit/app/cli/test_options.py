@@ -201,6 +201,7 @@ def test_a_market_orders_worst_price_is_rounded_toward_the_mark() -> None:
         ["switch", "--off", "--on-disconnect"],
         ["switch", "--in", "30"],
         ["positions", "--account", "0x12"],
+        ["orders", "--limit", "5"],
         ["order", "BTC-PERP", "buy", "1", "2", "--key", "11" * 32],
     ],
 )
@@ -247,6 +248,7 @@ def test_a_market_that_never_had_a_mark_needs_an_oracle_and_not_patience() -> No
         "switch",
         "positions",
         "orders",
+        "fills",
         "book",
         "status",
         "deposit",

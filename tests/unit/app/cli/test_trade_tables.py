@@ -12,16 +12,22 @@ from node.app.cli.trade_tables import (
     balance_line,
     book_table,
     cancelled_line,
+    closed_orders_table,
+    fills_table,
     orders_table,
     positions_table,
     preview_table,
     results_table,
 )
+from node.client.addresses import checksummed
 from node.client.local_book import LocalBook
 from node.client.valuation import Valued, value
 from node.codec.checksums import book_checksum
+from node.types.ids import hex_from_address
 from node.types.units import Ticks
-from tests.examples import ALICE, RULES
+from tests.examples import ALICE, BOB, RULES
+
+HER, HIS = hex_from_address(ALICE.address), hex_from_address(BOB.address)
 
 
 def text_of(shown: RenderableType, width: int = 200) -> str:
@@ -132,8 +138,9 @@ def test_open_orders_have_their_own_numbers_or_a_dash() -> None:
         "trigger": "take_profit", "trigger_price": "61000", "group": 4,
         "good_till": 1_760_000_000_000,
     }  # fmt: skip
-    account = {"account": "0xab", "orders": [order, waiting]}
-    assert cells(orders_table(account)) == [
+    shown = orders_table(ALICE.address, [order, waiting])
+    assert shown.title == f"open orders of {checksummed(ALICE.address)}"
+    assert cells(shown) == [
         [
             "3", "–", "BTC-PERP", "sell", "gtc, reduce only", "60001.5", "0.25", "0.5", "–", "–",
             "–",
@@ -142,6 +149,38 @@ def test_open_orders_have_their_own_numbers_or_a_dash() -> None:
             "3", "9", "BTC-PERP", "sell", "post only slide", "60001.5", "0.25", "0",
             "take profit 61000", "4", "2025-10-09 08:53:20 UTC",
         ],
+    ]  # fmt: skip
+
+
+def test_fills_are_told_from_the_accounts_own_side() -> None:
+    fill = {
+        "time": 1_760_000_000_000, "market": "BTC-PERP", "price": "60000", "size": "0.5",
+        "value": "30000", "taker_side": "sell", "maker": HER, "taker": HIS,
+        "maker_order": 3, "taker_order": 7, "maker_fee": "6", "taker_fee": "15",
+        "maker_realized": "0", "taker_realized": "-1.5",
+    }  # fmt: skip
+    liquidated = fill | {"maker": HIS, "taker": HER, "taker_order": None}
+    past = {"account": HER, "sequence": 9, "rows": [fill, liquidated]}
+    at = "2025-10-09 08:53:20 UTC"
+    assert cells(fills_table(ALICE.address, past)) == [
+        [at, "3", "BTC-PERP", "buy", "60000", "0.5", "30000", "6", "0", "maker"],
+        [at, "–", "BTC-PERP", "sell", "60000", "0.5", "30000", "15", "-1.5", "liquidated"],
+    ]
+    assert "up to sequence 9" in str(fills_table(ALICE.address, past).title)
+
+
+def test_an_order_that_ended_says_when_and_why() -> None:
+    order = {
+        "closed_time": 1_760_000_000_000, "order_id": 3, "client_id": None, "market": "BTC-PERP",
+        "side": "sell", "type": "post_only", "reduce_only": False, "price": "60001.5",
+        "size": "1", "filled": "0.5", "fees": "6", "status": "cancelled", "reason": "by_owner",
+    }  # fmt: skip
+    past = {"account": HER, "sequence": 9, "rows": [order, order | {"client_id": 8}]}
+    shown = cells(closed_orders_table(ALICE.address, past))
+    assert [row[2] for row in shown] == ["–", "8"]
+    assert shown[0] == [
+        "2025-10-09 08:53:20 UTC", "3", "–", "BTC-PERP", "sell", "post only", "60001.5", "1",
+        "0.5", "6", "cancelled", "by owner",
     ]  # fmt: skip
 
 
