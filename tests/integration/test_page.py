@@ -132,6 +132,15 @@ async def test_an_l1_that_takes_nothing_is_the_bottleneck_and_drains_nothing(
         assert window.complaints == []
 
 
+async def test_every_chart_moves_on(browser: Browser) -> None:
+    async with telling(busy, 0.05) as node, window_on(browser, node.url) as window:
+        await window.page.set_viewport_size({"width": 1366, "height": 2_000})
+        for chart in ("rate", "delay", "backlog", "fee"):
+            times = f"document.querySelector('#chart-{chart} .xaxislayer-above')?.textContent"
+            await window.until(times)
+            await window.until(f"{times} !== '{await window.evaluate(times)}'")
+
+
 async def test_the_page_works_without_a_mouse_and_tells_of_silence(browser: Browser) -> None:
     async with telling(busy, 0.05) as node, window_on(browser, node.url) as window:
         await window.until_state("live")

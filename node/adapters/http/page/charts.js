@@ -30,9 +30,11 @@ function colours() {
   return { ink: of("ink"), soft: of("soft"), rule: of("rule"), water: of("water"), wash: of("wash"), sheet: of("sheet") };
 }
 
-function layout(tone, axis, more = {}) {
+// The history's arrays grow in place: plotly draws them anew only where the revision is another.
+function layout(history, tone, axis, more = {}) {
   const common = { gridcolor: tone.rule, zeroline: false, fixedrange: true, automargin: true, ticks: "", color: tone.soft };
   return {
+    datarevision: history.at.at(-1),
     margin: { l: 40, r: 10, t: 8, b: 26 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
@@ -64,7 +66,7 @@ function rate(history, tone) {
   const band = predicted && {
     type: "rect", xref: "paper", x0: 0, x1: 1, y0: predicted.p5, y1: predicted.p95, fillcolor: tone.soft, opacity: 0.16, line: { width: 0 },
   };
-  return [traces, layout(tone, {}, { shapes: band ? [band] : [] })];
+  return [traces, layout(history, tone, {}, { shapes: band ? [band] : [] })];
 }
 
 function delay(history, tone) {
@@ -75,14 +77,14 @@ function delay(history, tone) {
     const y = history.column(`lane ${name}`).map((ms) => (ms === null ? null : Math.max(ms, 0.01)));
     return trace(history, `lane ${name}`, words(name), line, { y });
   });
-  return [traces, layout(tone, { type: "log", rangemode: "normal", dtick: 1, tickformat: "~g" })];
+  return [traces, layout(history, tone, { type: "log", rangemode: "normal", dtick: 1, tickformat: "~g" })];
 }
 
 function backlog(history, tone) {
   return [[
     trace(history, "here", "in the node", { color: tone.water, width: 2.5 }, { fill: "tozeroy", fillcolor: tone.wash }),
     trace(history, "chain", "for L1", { color: tone.ink, width: 1.5, dash: "dash" }),
-  ], layout(tone, {})];
+  ], layout(history, tone, {})];
 }
 
 function fee(history, tone) {
@@ -90,7 +92,7 @@ function fee(history, tone) {
   return [[
     trace(history, "price", "price", { color: tone.water, width: 2.5 }, { fill: "tozeroy", fillcolor: tone.wash }),
     trace(history, "floor", "floor", { color: tone.ink, width: 1.5, dash: "dash" }),
-  ], layout(tone, {})];
+  ], layout(history, tone, {})];
 }
 
 const CHARTS = {
