@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final, Literal
 
+import msgspec
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ViewportSize
@@ -13,6 +14,7 @@ from tests.integration.daemon import node_on_chain
 from tests.integration.load import load_on
 from tests.integration.made_up_load import (
     HOSTILE,
+    LANES,
     busy,
     in_an_outage,
     over_its_line,
@@ -28,6 +30,11 @@ SCREENS: Final[tuple[tuple[ViewportSize, Literal["light", "dark"]], ...]] = (
     (PHONE, "dark"),
     (PHONE, "light"),
     (LAPTOP, "dark"),
+)
+
+STROKES: Final = (
+    "[...document.querySelectorAll('#chart-delay .scatterlayer path.js-line')]"
+    ".map((line) => getComputedStyle(line).stroke)"
 )
 
 SEA = "document.getElementById('sea').style.transform"
@@ -57,7 +64,6 @@ async def test_the_page_moves_under_load_and_outlives_its_node(
             await load.until_acknowledged(150)
             await window.until(f"{SEA} !== '{afloat}'")
             await window.until("document.getElementById('bottleneck').textContent !== '–'")
-            # What nobody sees is not drawn.
             await window.page.locator("#chart-rate").scroll_into_view_if_needed()
             await window.until("document.querySelector('#chart-rate .scatterlayer path') !== null")
         assert "/s of " in await window.text("#carried")
@@ -139,6 +145,52 @@ async def test_every_chart_moves_on(browser: Browser) -> None:
             times = f"document.querySelector('#chart-{chart} .xaxislayer-above')?.textContent"
             await window.until(times)
             await window.until(f"{times} !== '{await window.evaluate(times)}'")
+
+
+async def test_each_lane_has_a_colour_of_its_own_in_a_chart_a_screen_further_down(
+    browser: Browser,
+) -> None:
+    async with telling(busy, 0.05) as node, window_on(browser, node.url) as window:
+        charts = "document.querySelectorAll('.chart .scatterlayer').length"
+        await window.until(f"scrollY === 0 && {charts} === 4")
+        found: list[list[str]] = []
+        for scheme in ("light", "dark"):
+            await window.page.emulate_media(color_scheme=scheme)
+            await window.until(f"{STROKES}[0] !== '{found[0][0] if found else ''}'")
+            found.append(await window.evaluate(STROKES))
+        assert [len(set(strokes)) for strokes in found] == [len(LANES)] * 2
+        assert window.complaints == []
+
+
+async def test_only_the_commonest_refusals_stand_there_until_one_asks_for_all(
+    browser: Browser,
+) -> None:
+    causes = {f"Cause{number}": 100 - number for number in range(12)}
+    story = msgspec.structs.replace(busy(0), refusals=causes)
+    async with telling(lambda _: story, 0.05) as node, window_on(browser, node.url) as window:
+        await window.until_state("live")
+        shown = window.page.locator("#refusals-title ~ * li:visible")
+        more = window.page.locator("#refusals-more")
+        assert await more.inner_text() == "and 7 more"
+        assert await shown.count() == 5
+        await more.press("Enter")
+        assert await shown.count() == len(causes)
+        node.tell = lambda _: msgspec.structs.replace(story, refusals={**causes, "Cause12": 7})
+        await window.until("document.getElementById('refusals-more').textContent === 'and 8 more'")
+        assert await shown.count() == len(causes) + 1
+        node.tell = busy
+        await window.until("document.getElementById('refusals-rest').hidden")
+        assert await shown.count() == 3
+
+
+async def test_who_knows_no_knee_is_told_what_finds_one(browser: Browser) -> None:
+    async with telling(lambda _: quiet(), 0.05) as node, window_on(browser, node.url) as window:
+        await window.until_state("live")
+        assert "plimsoll plan --verify" in await window.text("#predicted-range")
+        assert "plimsoll ramp --data" in await window.text("#measured-at")
+        node.tell = busy
+        await window.until("document.getElementById('measured').textContent !== '–'")
+        assert "plimsoll" not in await window.text(".facts")
 
 
 async def test_the_page_works_without_a_mouse_and_tells_of_silence(browser: Browser) -> None:

@@ -11,7 +11,9 @@ const DRAWN_EVERY_MS = 1_000;
 const MAP_STYLES = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
 
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false };
-const DASHES = ["dot", "solid", "dash", "longdash", "dashdot"];
+
+// The lanes have colours of their own, and dashes for whoever sees no colours.
+const DASHES = ["2px,3px", "solid", "7px,3px", "14px,3px", "10px,3px,2px,3px"];
 
 function load() {
   document.head.append(Object.assign(document.createElement("meta"), { id: MAP_STYLES }));
@@ -27,7 +29,7 @@ function load() {
 function colours() {
   const style = getComputedStyle(document.documentElement);
   const of = (name) => style.getPropertyValue(`--${name}`).trim();
-  return { ink: of("ink"), soft: of("soft"), rule: of("rule"), water: of("water"), wash: of("wash"), sheet: of("sheet") };
+  return { ink: of("ink"), soft: of("soft"), rule: of("rule"), water: of("water"), wash: of("wash"), sheet: of("sheet"), lanes: of("lanes").split(/\s+/) };
 }
 
 // The history's arrays grow in place: plotly draws them anew only where the revision is another.
@@ -42,7 +44,7 @@ function layout(history, tone, axis, more = {}) {
     hovermode: "x unified",
     hoverlabel: { bgcolor: tone.sheet, bordercolor: tone.rule, font: { color: tone.ink } },
     dragmode: false,
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
+    legend: { orientation: "h", itemwidth: 40, x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
     xaxis: { ...common, showgrid: false, nticks: 5, tickformat: "%H:%M:%S", hoverformat: "%H:%M:%S" },
     yaxis: { ...common, nticks: 5, tickformat: "~s", rangemode: "tozero", ...axis },
     ...more,
@@ -71,8 +73,8 @@ function rate(history, tone) {
 
 function delay(history, tone) {
   const traces = history.last.lanes.map(({ name }, index) => {
-    const urgent = name === "liquidation";
-    const line = { color: urgent ? tone.water : tone.soft, width: urgent ? 2.5 : 1.5, dash: DASHES[index % DASHES.length] };
+    const of = (choices) => choices[index % choices.length];
+    const line = { color: of(tone.lanes), width: name === "liquidation" ? 3 : 2, dash: of(DASHES) };
     // A logarithm has no zero.
     const y = history.column(`lane ${name}`).map((ms) => (ms === null ? null : Math.max(ms, 0.01)));
     return trace(history, `lane ${name}`, words(name), line, { y });
@@ -111,7 +113,7 @@ export class Charts {
   }
 
   async start() {
-    this.#each((chart) => say(chart, "Waiting for figures."));
+    this.#each((chart) => say(chart, "Drawn when in sight, once there are figures."));
     try {
       this.plotly = await load();
     } catch {
@@ -122,11 +124,11 @@ export class Charts {
       this.tone = colours();
       this.draw();
     });
-    // What nobody sees is not drawn.
+    // What nobody sees is not drawn, but for what the next turn of the page would show.
     const watch = new IntersectionObserver((seen) => {
       for (const { target, isIntersecting } of seen) this.visible[isIntersecting ? "add" : "delete"](target.id);
       this.draw();
-    });
+    }, { rootMargin: "100% 0px" });
     this.#each((chart) => watch.observe(chart));
     setInterval(() => this.draw(), DRAWN_EVERY_MS);
   }

@@ -46,9 +46,9 @@ export function meter(part) {
   return bar;
 }
 
-/** A list of [name, number, shown], each with its bar; `calm` is said where there is nothing. */
-export function bars(list, rows, calm) {
-  const most = Math.max(...rows.map(([, size]) => size), 0);
+/** A list of [name, number, shown], each with its bar, which is full at `most`; `calm` is said where
+ *  there is nothing. */
+export function bars(list, rows, calm, most = Math.max(...rows.map(([, size]) => size), 0)) {
   const items = rows.map(([name, size, shown]) =>
     html("li", "", html("span", "", name), html("b", "", shown), meter(most ? size / most : 0)));
   list.replaceChildren(...(items.length ? items : [html("li", "calm", calm)]));

@@ -4,6 +4,8 @@
 import { bars, byId, html, meter, pairs, row, say } from "./dom.js";
 import * as format from "./format.js";
 
+const CAUSES_MAX = 6;
+
 const sum = (counts) => Object.values(counts).reduce((total, count) => total + count, 0);
 
 const falling = (counts) => Object.entries(counts).sort(([, one], [, other]) => other - one);
@@ -21,9 +23,9 @@ function showLoad(line) {
   say(byId("next"), next ? `${format.words(next.resource)}, ${format.rate(next.limit_per_s)}` : format.NONE);
   const { predicted, measured_per_s: measured } = knee;
   say(byId("predicted"), format.rate(predicted?.p50));
-  say(byId("predicted-range"), predicted ? `P5 ${format.rate(predicted.p5)} to P95 ${format.rate(predicted.p95)}` : "");
+  say(byId("predicted-range"), predicted ? `P5 ${format.rate(predicted.p5)} to P95 ${format.rate(predicted.p95)}` : "by plimsoll plan --verify --node-data …");
   say(byId("measured"), format.rate(measured));
-  say(byId("measured-at"), measured === null ? "" : format.moment(knee.at_ms));
+  say(byId("measured-at"), measured === null ? "by plimsoll ramp --data …" : format.moment(knee.at_ms));
 }
 
 /** In the bar at the top: whether risk is taken, whether the books balance, since when. */
@@ -67,6 +69,18 @@ function showLanes(lanes) {
     format.milliseconds(lane.waited_p99_ms),
     format.count(sum(lane.refused)),
   )));
+}
+
+/** The causes that are most frequent, as many as stand beside the lanes; the others on demand. */
+function showRefusals(refusals) {
+  const causes = counted(refusals);
+  const often = causes.length > CAUSES_MAX ? CAUSES_MAX - 1 : causes.length;
+  const rare = causes.slice(often);
+  bars(byId("refusals"), causes.slice(0, often), "Nothing was refused.");
+  say(byId("refusals-total"), `${format.count(sum(refusals))} since the start`);
+  byId("refusals-rest").hidden = rare.length === 0;
+  say(byId("refusals-more"), `and ${rare.length} more`);
+  bars(byId("refusals-rare"), rare, "", causes[0]?.[1]);
 }
 
 function showRisk(risk) {
@@ -152,8 +166,7 @@ export function showFigures(line) {
   showSignals(line);
   showStrip(line);
   showLanes(line.lanes);
-  bars(byId("refusals"), counted(line.refusals), "Nothing was refused.");
-  say(byId("refusals-total"), `${format.count(sum(line.refusals))} since the start`);
+  showRefusals(line.refusals);
   showBatches(line.batches);
   showRisk(line.risk);
   showFee(line.fee);
