@@ -23,6 +23,7 @@ from node.planner.calibration_file import encode_calibration, write_calibration
 from node.planner.flow_fit import FlowRecord, calibrate_flow
 from node.planner.recalibration import Recalibrator
 from node.planner.windows import WINDOWS_MIN, commands_of, load_of, read_telemetry
+from node.simulation.progress import shown_progress
 from node.simulation.tape.flow import Decision, FlowTrace, read_flow
 from node.types.faults import out_of, raise_faults
 
@@ -209,7 +210,7 @@ def _described(last: Telemetry | None, read: Telemetry) -> str:
 @contextmanager
 def _progress(aside: Console) -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=aside, transient=True) as progress:
+    with shown_progress(*columns, console=aside) as progress:
         yield progress
 
 

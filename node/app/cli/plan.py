@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from node.app.cli.arguments import require_places
 from node.app.cli.cluster import cluster
@@ -40,6 +40,7 @@ from node.planner.scenario import Scenario
 from node.planner.scenario_reading import read_scenario
 from node.planner.sweep import Axis, Sweep, SweepPoint, figures_at, grid, parse_axes, tables_at
 from node.planner.target import Way, way_to
+from node.simulation.progress import shown_progress
 from node.simulation.ramp.command import RampOptions
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.target import CONFIG
@@ -241,7 +242,7 @@ def _progress(what: str) -> Iterator[Tell]:
         TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("runs"),
         TimeElapsedColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with shown_progress(*columns) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
