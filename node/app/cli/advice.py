@@ -62,6 +62,7 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.HistoryUnusable.code: "see history.enabled and history.url of the node: docs/HISTORY.md",
     errors.WrongLog.code: "name the --data folder that holds the exchange's whole log",
     2100: "see that the node runs and that --node names it: plimsoll status",
+    2124: "raise --within, or name fewer --mix",
     2110: "look before sending again: plimsoll orders, plimsoll positions",
     2111: "it is paid, so not again; are --node and --rpc of one exchange? plimsoll status",
 }

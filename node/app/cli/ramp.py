@@ -49,7 +49,9 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     first: Annotated[float, typer.Option(help="Actions a second to begin with.")] = 250.0,
     highest: Annotated[float, typer.Option(help="Actions a second never to exceed.")] = 50_000.0,
     window: Annotated[float, typer.Option(help="Seconds for which each point counts.")] = WINDOW_S,
-    within: Annotated[float, typer.Option(help="Seconds after which to give up.")] = 1_800.0,
+    within: Annotated[
+        float, typer.Option(help="Seconds after which to end, all known or not.")
+    ] = 1_800.0,
     accounts: Annotated[int, typer.Option(help="Accounts that trade.")] = ACCOUNTS,
     connections: Annotated[int, typer.Option(help="WebSocket connections.")] = 8,
     seed: Annotated[int, typer.Option(help="Of the flow and of its times.")] = 1,
@@ -64,7 +66,8 @@ def ramp(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Find the knee of a node with an open-loop load from another process, and draw it.
 
     Open loop: actions go out when they are due, answered or not, and delays count from then. Only
-    nodes of this machine are ramped: the load goes to twice what they carry.
+    nodes of this machine are ramped: the load goes to twice what they carry. A mix takes about
+    five minutes. Where --within cuts it, what is known is told and written as incomplete (exit 4).
 
     Example: plimsoll ramp --mix single --mix bulk --json ramp.json --report ramp.html
     """

@@ -40,10 +40,10 @@ from node.capacity.loadline import Knee as ShownKnee
 from node.capacity.loadline import KneeRange
 from node.planner.verification import MixVerdict
 from node.simulation.interruption import INTERRUPTED, until_terminated
+from node.simulation.progress import Teller, shown_line
 from node.simulation.ramp.command import (
     RampOptions,
     RampTimedOut,
-    Teller,
     settings_of,
     target_for,
 )
@@ -112,7 +112,7 @@ def verify_plan(
     if options.url:
         require_loopback(options.url)
     try:
-        within = _within(options, settings, data, turns, console)
+        within = _within(options, settings, data, turns)
         report = uvloop.run(until_terminated(within))
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("interrupted; every program has ended", highlight=False)
@@ -129,15 +129,14 @@ async def _within(
     settings: RampSettings,
     data: Path | None,
     turns: int,
-    console: Console,
 ) -> VerifyReport:
     within_s = (WITHIN_S + WITHIN_S_A_TURN * turns) * len(options.mixes)
     try:
         async with asyncio.timeout(within_s), target_for(options) as target:
             found: dict[str, MixVerdict] = {}
-            with console.status("") as status:
+            with shown_line("") as tell:
                 for mix in options.mixes:
-                    found[mix.value] = await verify_mix(target, mix, settings, turns, status.update)
+                    found[mix.value] = await verify_mix(target, mix, settings, turns, tell)
             folder = target.data or data
             if folder is not None:
                 write_knee(folder, shown_knee(next(iter(found.values()))))

@@ -23,7 +23,7 @@ from node.planner.calibration import Calibration, calibrate
 from node.planner.predict import Prediction, predict_knee
 from node.planner.verification import rejoined
 from node.planner.windows import load_of
-from node.simulation.ramp.command import Teller
+from node.simulation.progress import Teller
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.ramp import Measured, Ramp
 

@@ -1,20 +1,18 @@
 """What ``plimsoll ramp`` does."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 import msgspec
 import uvloop
 from rich.console import Console
-from rich.progress import Progress as ProgressBar
-from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from node.adapters.system_clock import SystemClock
 from node.app.knee import KneeBoard, write_knee
 from node.simulation.interruption import INTERRUPTED, until_terminated
-from node.simulation.ramp.knee import SearchLimits
+from node.simulation.progress import Teller, shown_line
+from node.simulation.ramp.knee import KneeSearch, SearchLimits
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.page import write_page
 from node.simulation.ramp.points import RampPoint
@@ -29,9 +27,6 @@ from node.simulation.ramp.target import (
 )
 from node.types.errors import ConfigInvalid, Unavailable
 from node.types.faults import out_of
-
-Teller = Callable[[str], None]
-"""Shows a line of what goes on."""
 
 
 class RampTimedOut(Unavailable):
@@ -99,22 +94,30 @@ def ramp(options: RampOptions, console: Console | None = None) -> int:
     """Find the knee of each mix and tell of it; return the exit code: 0, or 130 if interrupted.
 
     Raises ``ConfigInvalid``, ``RampTimedOut``, ``NothingCarried``, ``OSError`` of a report, and
-    what starting, connecting and funding raise.
+    what starting, connecting and funding raise. Where time is up, what is known is told and
+    written all the same, and marked as incomplete.
     """
     console = console or Console()
     settings = settings_of(options)
     if options.url:
         require_loopback(options.url)
+    found: dict[str, MixReport] = {}
+    cut: RampTimedOut | None = None
     try:
-        report = uvloop.run(until_terminated(_within(options, settings, console)))
+        node = uvloop.run(until_terminated(_within(options, settings, found)))
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("interrupted; every program has ended", highlight=False)
         return INTERRUPTED
+    except RampTimedOut as error:
+        node, cut = options.url, error
+    report = RampReport(node, Machine.here(), found, incomplete=cut is not None)
     write_report(report, options.json_path, options.html_path)
-    if options.data is not None:
+    if options.data is not None and cut is None:
         show_knee(report, options.data)
     for table in tables(report):
         console.print(table)
+    if cut is not None:
+        raise cut
     return 0
 
 
@@ -142,38 +145,38 @@ def target_for(options: RampOptions) -> AbstractAsyncContextManager[Target]:
     return target_of_its_own(options.accounts, options.config)
 
 
-async def _within(options: RampOptions, settings: RampSettings, console: Console) -> RampReport:
+async def _within(options: RampOptions, settings: RampSettings, found: dict[str, MixReport]) -> str:
+    """Ramp each mix into ``found``; return the node's address. Raises ``RampTimedOut``."""
     try:
         async with asyncio.timeout(options.within_s):
-            return await _ramp(options, settings, console)
+            with shown_line("a node, its chain, its accounts") as tell:
+                async with target_for(options) as target:
+                    for mix in options.mixes:
+                        await ramp_mix(target, mix, settings, tell, found)
+                    return target.url
     except TimeoutError:
         raise RampTimedOut(seconds=options.within_s) from None
 
 
-async def _ramp(options: RampOptions, settings: RampSettings, console: Console) -> RampReport:
-    bar = ProgressBar(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
-    )
-    with bar:
-        task = bar.add_task("a node, its chain, its accounts", total=None)
+async def ramp_mix(
+    target: Target, mix: Mix, settings: RampSettings, tell: Teller, found: dict[str, MixReport]
+) -> None:
+    """Keep in ``found`` what is known of ``mix``: the knee, and the curve around it.
 
-        def tell(text: str) -> None:
-            bar.update(task, description=text)
-
-        async with target_for(options) as target:
-            found: dict[str, MixReport] = {}
-            for mix in options.mixes:
-                found[mix.value] = await ramp_mix(target, mix, settings, tell)
-            return RampReport(target.url, Machine.here(), found)
-
-
-async def ramp_mix(target: Target, mix: Mix, settings: RampSettings, tell: Teller) -> MixReport:
-    """Return the knee of ``mix`` and the curve around it. Raises ``NothingCarried``."""
+    Incomplete until all is known, and nothing before a rate was carried. Raises ``NothingCarried``.
+    """
+    search = KneeSearch(settings.search)
     searched: list[RampPoint] = []
+    points: list[RampPoint] = []
+
+    def know(*, incomplete: bool) -> None:
+        knee = search.knee()
+        found[mix.value] = mix_report(mix, knee, searched, points, incomplete=incomplete)
 
     def progress(what: str, point: RampPoint) -> None:
-        if what == "search":
-            searched.append(point)
+        (searched if what == "search" else points).append(point)
+        with suppress(ValueError):
+            know(incomplete=True)
         tell(
             f"{mix.value}, {what}: {point.offered_per_s:,.0f}/s offered,"
             f" {point.goodput_per_s:,.0f}/s carried"
@@ -181,9 +184,10 @@ async def ramp_mix(target: Target, mix: Mix, settings: RampSettings, tell: Telle
 
     tell(f"{mix.value}: connecting")
     async with ramp_of(target, mix, settings) as running:
+        await running.find(search, progress)
         try:
-            knee = await running.find(progress)
+            knee = search.knee()
         except ValueError:
             raise NothingCarried(mix=mix.value, rate=settings.search.first_per_s) from None
-        points: Sequence[RampPoint] = await running.curve(knee.per_s, progress)
-    return mix_report(mix, knee, searched, points)
+        await running.curve(knee.per_s, progress)
+    know(incomplete=False)

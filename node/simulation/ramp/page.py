@@ -23,6 +23,8 @@ def page_of(report: RampReport) -> str:
         f"Python {machine.python}, {machine.machine}, {machine.cores} cores; the load generator ran"
         " on the same machine. The dashed upright is the knee."
     )
+    if report.incomplete:
+        where += " The ramp is incomplete: time was up."
     mixes = [_chapter(found) for found in report.mixes.values()]
     return plots_page("the ramp", [Chapter(where, []), *mixes])
 
@@ -50,7 +52,8 @@ def _chapter(found: MixReport) -> Chapter:
             mark=knee,
         ),
     ]
-    return Chapter("", panels, f"{found.mix.value}: knee {knee:,.0f}/s")
+    state = ", incomplete" if found.incomplete else ""
+    return Chapter("", panels, f"{found.mix.value}: knee {knee:,.0f}/s{state}")
 
 
 def _trace(

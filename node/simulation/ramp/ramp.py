@@ -10,7 +10,7 @@ import msgspec
 
 from node.capacity.telemetry import HistogramCounts, Telemetry
 from node.simulation.ramp.child import GeneratorProcess
-from node.simulation.ramp.knee import Knee, KneeSearch, SearchLimits
+from node.simulation.ramp.knee import KneeSearch, SearchLimits
 from node.simulation.ramp.machine import CpuReading, family_s
 from node.simulation.ramp.messages import Fire, Mix, Prepare, Sample
 from node.simulation.ramp.points import QUANTILES, Delays, Liquidations, RampPoint, point_of
@@ -152,14 +152,12 @@ class Ramp:
         point = msgspec.structs.replace(measured.point, yardstick_ms=yardstick.mean_ms)
         return msgspec.structs.replace(measured, point=point)
 
-    async def find(self, progress: Progress) -> Knee:
-        """Return the knee. Raises ``ValueError`` where not even the lowest rate was carried."""
-        search = KneeSearch(self._settings.search)
+    async def find(self, search: KneeSearch, progress: Progress) -> None:
+        """Measure until ``search`` knows the knee."""
         while (rate := search.next_rate()) is not None:
             point = (await self.measure(rate)).point
             search.note(point)
             progress("search", point)
-        return search.knee()
 
     async def curve(self, knee_per_s: float, progress: Progress) -> list[RampPoint]:
         """Return the points at the shares of the knee that the settings name, and then more of two.

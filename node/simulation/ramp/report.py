@@ -43,6 +43,8 @@ class MixReport(msgspec.Struct, frozen=True):
     kept_share: float | None
     refused_lanes: list[str]
     again: list[RampPoint] = []
+    incomplete: bool = False
+    """Time was up: the knee is what the search knew by then, and the curve lacks points."""
 
 
 class RampReport(msgspec.Struct, frozen=True):
@@ -51,10 +53,17 @@ class RampReport(msgspec.Struct, frozen=True):
     node: str
     machine: Machine
     mixes: dict[str, MixReport]
+    incomplete: bool = False
+    """Time was up before every mix was known; one of which nothing is known is not there."""
 
 
 def mix_report(
-    mix: Mix, knee: Knee, search: Sequence[RampPoint], points: Sequence[RampPoint]
+    mix: Mix,
+    knee: Knee,
+    search: Sequence[RampPoint],
+    points: Sequence[RampPoint],
+    *,
+    incomplete: bool = False,
 ) -> MixReport:
     """Return the report of one mix; ``points`` may hold several of one share."""
     refused = {
@@ -72,6 +81,7 @@ def mix_report(
         kept_share=_kept_share([point for point, _ in shown]),
         refused_lanes=sorted(refused),
         again=[point for _, others in shown for point in others],
+        incomplete=incomplete,
     )
 
 
@@ -100,7 +110,7 @@ def tables(report: RampReport) -> Iterable[Table]:
 
 
 def points_table(found: MixReport) -> Table:
-    """Return the points of one mix for a person."""
+    """Return the points of one mix for a person; without any, those of the search."""
     knee = found.knee
     bound = "at least " if knee.open_ended else ""
     title = (
@@ -109,12 +119,14 @@ def points_table(found: MixReport) -> Table:
     )
     if found.kept_share is not None:
         title += f"; past it {found.kept_share:.1%} of the knee's goodput"
+    if found.incomplete:
+        title += "; incomplete: time was up"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for name in ("× knee", "offered /s", "goodput /s", "p50 ms", "p99 ms", "p99.9 ms"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("refused, by lane")
     table.add_column("liquidations wait p99 ms", justify="right")
-    for point in found.points:
+    for point in found.points or found.search:
         table.add_row(*_row(point))
     return table
 
