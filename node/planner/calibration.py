@@ -27,7 +27,7 @@ from node.planner.service_law import (
     kind_laws,
     stage_laws,
 )
-from node.planner.windows import WINDOWS_MIN, Windows, commands_of, windows_of
+from node.planner.windows import WINDOWS_MIN, Windows, commands_of, refusals_noted, windows_of
 
 Vector = NDArray[np.float64]
 
@@ -70,7 +70,7 @@ class Source(msgspec.Struct, frozen=True):
     """Of the node that was read."""
     tape: str = ""
     notes: tuple[str, ...] = ()
-    """What the windows could not tell apart, in words."""
+    """What the windows could not tell apart, and that much was refused in them, in words."""
 
     @property
     def patience_s(self) -> float:
@@ -347,6 +347,7 @@ def _source(windows: Windows, load_max: float, loop: LinearLaw, largest: float) 
     ]
     if not any(loop.coefficients):
         notes.append("loop: commands and blocks took more time than the processor was charged for")
+    notes += refusals_noted(used)
     return Source(
         what="telemetry",
         windows=len(used),

@@ -6,6 +6,7 @@ the queue instead of the work. Batches are shared more as the load grows, so tha
 less than the load: a loop that is half busy carries *less* than half of what it can.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -29,6 +30,10 @@ RANGES: dict[str, Range] = {"buckets": (0, BUCKETS - 1), **LIMIT_RANGES}
 """A key of a histogram's buckets tells a shift, and a wide one all of the memory."""
 FAULTS_SHOWN = 20
 """Of one read: a node that restarted lowers hundreds of counters, and a few of them tell it."""
+
+
+REFUSED_PERCENT = 10
+"""Of what came. Past it the windows tell of refusals more than of the flow."""
 
 
 class Windows(msgspec.Struct, frozen=True):
@@ -61,6 +66,24 @@ def load_of(window: Telemetry) -> float:
 def commands_of(window: Telemetry) -> int:
     """Return the commands of all kinds, rejected ones included."""
     return sum(kind.commands for kind in window.kinds)
+
+
+def refusals_noted(windows: Sequence[Telemetry]) -> Iterator[str]:
+    """Yield a note where more than ``REFUSED_PERCENT`` of the messages in ``windows`` was refused.
+
+    A bulk counts as refused only where none of its items was taken.
+    """
+    seen = [stage for window in windows if (stage := window.stage("ingress")) is not None]
+    causes: Counter[str] = Counter()
+    for stage in seen:
+        causes.update(stage.refused)
+    arrived, refused = sum(stage.arrived for stage in seen), causes.total()
+    if refused * 100 > arrived * REFUSED_PERCENT:
+        [(most, _)] = causes.most_common(1)
+        yield (
+            f"refused: {refused / arrived:.0%} of what came, {most} before all: these are the costs"
+            " and the flow of refusals"
+        )
 
 
 def windows_of(

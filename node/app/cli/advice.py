@@ -60,11 +60,13 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.AddressUnavailable.code: "name another --port; 0 picks a free one",
     errors.PathUnusable.code: "see that the path exists and is yours",
     errors.HistoryUnusable.code: "see history.enabled and history.url of the node: docs/HISTORY.md",
+    errors.MeasurementInvalid.code: "mend each line; where nothing trades, run scripts/replay"
+    " meanwhile, or a longer --seconds",
     errors.WrongLog.code: "name the --data folder that holds the exchange's whole log",
     2100: "see that the node runs and that --node names it: plimsoll status",
-    2124: "raise --within, or name fewer --mix",
     2110: "look before sending again: plimsoll orders, plimsoll positions",
     2111: "it is paid, so not again; are --node and --rpc of one exchange? plimsoll status",
+    2124: "raise --within, or name fewer --mix",
 }
 
 _OF_FAMILY: Final[dict[int, str]] = {

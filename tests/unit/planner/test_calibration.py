@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from node.capacity.histogram import BUCKETS, Histogram
-from node.capacity.telemetry import HistogramCounts, Telemetry
+from node.capacity.telemetry import HistogramCounts, StageCounters, Telemetry
 from node.planner.calibration import Calibration, Work, amounts_of, calibrate
 from node.planner.calibration_file import decode_calibration, encode_calibration
 from node.planner.regression import fit_linear, interval_of, resamples_of, told_apart
@@ -209,6 +209,32 @@ def test_what_windows_cannot_tell_apart_is_noted() -> None:
     truth = true_loop_s(singles, Work(1.0, 3_000, 60, {"place": 3_000.0}, 3_000))
     work = Work(1.0, 3_000, 60, {"place": 3_000.0}, 3_000)
     assert found.loop_s(work) == pytest.approx(truth, rel=0.1)
+
+
+def with_refusals(reads: list[Telemetry], stale: int) -> list[Telemetry]:
+    """Return ``reads`` with 100 messages more at each, of which ``stale`` and 4 were refused."""
+    empty = HistogramCounts()
+    return [
+        msgspec.structs.replace(
+            read,
+            stages=(
+                *read.stages,
+                StageCounters(
+                    "ingress", "loop", 1, 100 * place, (96 - stale) * place,
+                    {"Shed": 4 * place, "MarkStale": stale * place}, 0, empty, empty,
+                ),
+            ),
+        )
+        for place, read in enumerate(reads)
+    ]  # fmt: skip
+
+
+def test_refusals_past_a_tenth_are_noted() -> None:
+    reads = reads_of(NODE, [200.0, 500.0] * 6, np.random.default_rng(9))
+    few, many = (calibrate(with_refusals(reads, stale)).source.notes for stale in (6, 90))
+    assert [note for note in few if "refused" in note] == []
+    [note] = [note for note in many if "refused" in note]
+    assert note.startswith("refused: 94% of what came, MarkStale before all")
 
 
 def test_what_blocks_share_is_told_only_from_blocks_that_hold_enough() -> None:

@@ -25,10 +25,12 @@ from node.client.errors import ConnectionLost, NotTakenIn
 from node.client.marks import worst_price
 from node.client.trader import OutcomeUnknown
 from node.codec.ranges import MONEY_MAX
+from node.simulation.ramp.command import RampTimedOut
 from node.types import errors
 from node.types.errors import (
     ConfigInvalid,
     MarkStale,
+    MeasurementInvalid,
     NothingToCancel,
     PathUnusable,
     PlimsollError,
@@ -237,6 +239,11 @@ def test_a_market_that_never_had_a_mark_needs_an_oracle_and_not_patience() -> No
     late = advice(MarkStale(market=1, age_ms=5_001, limit=5_000))
     assert "oracle" in never
     assert "wait" in late
+
+
+def test_a_measurement_that_failed_is_told_what_to_change() -> None:
+    assert "--within" in advice(RampTimedOut(seconds=1.0))
+    assert "scripts/replay" in advice(MeasurementInvalid(faults=("kinds: no command",)))
 
 
 @pytest.mark.parametrize(
