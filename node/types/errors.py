@@ -19,7 +19,11 @@ are the log's integers; the API tells them as decimals and symbols (``node.codec
 
 # Longer than the limit because the tree of errors, with its codes, is read as one table.
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+
+_SHOWN_WHOLE: Final = 65
+"""Up to a signature, bytes are shown whole: they name something. Longer ones are data."""
+_SHOWN_BYTES: Final = 10
 
 
 class PlimsollError(Exception):
@@ -51,7 +55,11 @@ def _rebuild(kind: type[PlimsollError], values: dict[str, Any]) -> PlimsollError
 
 
 def _shown(value: Any) -> str:
-    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+    if not isinstance(value, bytes):
+        return str(value)
+    if len(value) > _SHOWN_WHOLE:
+        return f"0x{value[:_SHOWN_BYTES].hex()}… of {len(value)} bytes"
+    return "0x" + value.hex()
 
 
 # --- 1xxx: the sender's fault -------------------------------------------------------------------
@@ -451,7 +459,10 @@ class AuctionPending(CommandRejected):
 
 
 class CallReverted(CommandRejected):
-    """The L1 contract at ``to`` refuses a call with its own ``error`` and ``arguments``."""
+    """The L1 contract at ``to`` refuses a call with its own ``error`` and ``arguments``.
+
+    ``balance`` is what the payer of a deposit has, where that is too little.
+    """
 
     code = 1501
 

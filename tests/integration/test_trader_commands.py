@@ -293,6 +293,14 @@ async def test_a_refusal_is_a_code_a_cause_and_what_to_do(
     assert f"{told['code']}: {told['name']}".startswith(error.partition("\n")[0])
 
 
+async def test_who_has_no_dollars_on_l1_is_told_so_and_nothing_is_paid(exchange: Daemon) -> None:
+    deposit = ("deposit", "5", "--key", "dev:7", "--rpc", exchange.rpc)
+    told = (await ask(exchange, *deposit, code=REFUSED)).errors
+    assert "error 1501: CallReverted" in told
+    assert "has 0 dollars on L1" in told
+    assert not re.search("[0-9a-f]{65}", told)
+
+
 async def test_an_agent_trades_for_its_owner_until_it_is_revoked(
     exchange: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

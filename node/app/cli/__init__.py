@@ -83,8 +83,9 @@ def main() -> None:
             # Python's own exit code would be 1, which says that a check found a difference.
             traceback.print_exception(raised)
             sys.exit(_OUR_FAULT)
-        _tell(errors[0])
-        if _asks_for_json(sys.argv[1:]):
+        words = sys.argv[1:]
+        _tell(errors[0], words)
+        if _asks_for_json(words):
             sys.stdout.write(f'{{"error":{encode_error(errors[0]).decode()}}}\n')
         sys.exit(_exit_code(errors[0]))
 
@@ -135,7 +136,7 @@ def _ours(raised: BaseException) -> Iterator[PlimsollError]:
             yield from _ours(inner)
 
 
-def _tell(error: PlimsollError) -> None:
+def _tell(error: PlimsollError, words: list[str]) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     faults = error.values.get("faults")
     if isinstance(error, EveryItemRejected):
@@ -146,7 +147,7 @@ def _tell(error: PlimsollError) -> None:
             console.print(f"  {fault}")
     else:
         console.print(f"error {error.code}: {error}")
-    console.print(f"  to do: {advice(error)}")
+    console.print(f"  to do: {advice(error, words)}")
 
 
 def _asks_for_json(words: list[str]) -> bool:

@@ -4,13 +4,15 @@ The codes are stable, so this table is as well. It stands at the command line an
 errors: what to do depends on who asks.
 """
 
+import errno
+import os
+from collections.abc import Sequence
 from typing import Final
 
 from node.types import errors
 from node.types.errors import PlimsollError
 
 _OF_CODE: Final[dict[int, str]] = {
-    errors.UnknownAccount.code: "deposit first: plimsoll deposit 1000",
     errors.WrongSigner.code: "the key is not the account's: see plimsoll keys show, --account",
     errors.OwnerRequired.code: "sign with the account's own key; an agent may not do this",
     errors.AgentExpired.code: "have the owner approve the agent anew: plimsoll keys approve",
@@ -26,7 +28,7 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.MarkStale.code: "wait for a new mark; reducing orders (--reduce-only) are taken",
     errors.PostOnlyWouldCross.code: "name a price that does not reach the other side's best",
     errors.FillOrKillUnfilled.code: "name a smaller size, or --type ioc to take what there is",
-    errors.NothingToTake.code: "name a price that reaches the other side: plimsoll book",
+    errors.NothingToTake.code: "name a price or --slippage that reaches the book: plimsoll book",
     errors.ReduceOnlyNothing.code: "there is no position to reduce: plimsoll positions",
     errors.DuplicateClientId.code: "sent already, as order_id; another order needs another id",
     errors.UnknownOrder.code: "look at what is open: plimsoll orders",
@@ -47,12 +49,12 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.PositionTooLarge.code: "name a smaller size",
     errors.FeeAboveMax.code: "raise --max-fee, or wait until work costs less: plimsoll status",
     errors.CallReverted.code: "the contract says why; nothing was paid",
-    errors.Overloaded.code: "send it again in a moment, or with --retry",
+    errors.Overloaded.code: "send it again in a moment",
     errors.GateClosed.code: "only what reduces risk is taken until L1 catches up: plimsoll status",
     errors.ShuttingDown.code: "the node stops; try again when it is back",
     errors.ChainUnavailable.code: "see that L1's endpoint runs and that --rpc names it",
     errors.RateLimited.code: "send fewer messages a second",
-    errors.Shed.code: "try again after retry_after_ms, or with --retry",
+    errors.Shed.code: "try again after retry_after_ms",
     errors.DeadlineExceeded.code: "it was not executed; send it again, or name a later deadline",
     errors.ConfigInvalid.code: "mend each line above; --help tells what is allowed",
     errors.WrongChain.code: "see that --node, --rpc and --rollup are of one exchange",
@@ -77,8 +79,57 @@ _OF_FAMILY: Final[dict[int, str]] = {
 }
 
 
-def advice(error: PlimsollError) -> str:
-    """Return one line of what to do about ``error``."""
-    if isinstance(error, errors.MarkStale) and "age_ms" not in error.values:
-        return "no oracle has reported yet; scripts/replay is one on a devnet"
+_MAY_RETRY: Final = ("order", "amend")
+"""The commands that have --retry."""
+
+_MS_PER_S: Final = 1_000
+_S_PER_MIN: Final = 60
+
+
+def advice(error: PlimsollError, words: Sequence[str] = ()) -> str:
+    """Return one line of what to do about ``error``, which the command line ``words`` met."""
+    values = error.values
+    match error:
+        case errors.MarkStale() if "age_ms" not in values:
+            return "no oracle has reported yet; scripts/replay is one on a devnet"
+        case errors.UnknownAccount():
+            return _deposit_first(words)
+        case errors.Overloaded() | errors.Shed() if words and words[0] in _MAY_RETRY:
+            return f"{_OF_CODE[error.code]}, or with --retry"
+        case errors.RateLimited() if str(values.get("of")).startswith("faucet"):
+            wait = _duration(values["retry_after_ms"])
+            return f"it gives once in a while, to each account and address: again in {wait}"
+        case errors.CallReverted() if "balance" in values:
+            return f"the account has {values['balance']} dollars on L1; on a devnet --faucet helps"
+        case errors.PathUnusable() if values.get("detail") == os.strerror(errno.EEXIST):
+            return "something stands there, which is never overwritten: name another file"
+        case errors.AddressUnavailable() if values.get("of") == "rpc":
+            return "name another port for the chain: --rpc http://127.0.0.1:8546"
     return _OF_CODE.get(error.code) or _OF_FAMILY.get(error.code // 1_000, "see docs/ERRORS.md")
+
+
+def _deposit_first(words: Sequence[str]) -> str:
+    """Return how to deposit for the account that ``words`` are about, where they are."""
+    if _typed(words, "--account"):
+        return "deposit first, with the account's own key: plimsoll deposit 1000"
+    node = _typed(words, "--node")
+    command = ["plimsoll deposit 1000", *_typed(words, "--key"), *node]
+    if node:
+        command.append("--rpc L1")
+    return f"deposit first: {' '.join(command)}, on a devnet with --faucet"
+
+
+def _typed(words: Sequence[str], option: str) -> list[str]:
+    """Return ``option`` with its value as it was typed, nothing where it was not."""
+    for place, word in enumerate(words):
+        if word == option:
+            return list(words[place : place + 2])
+        if word.startswith(option + "="):
+            return [word]
+    return []
+
+
+def _duration(milliseconds: int) -> str:
+    """Return a time to wait, rounded up: in minutes from two of them on."""
+    seconds = -(-milliseconds // _MS_PER_S)
+    return f"{seconds} s" if seconds < 2 * _S_PER_MIN else f"{-(-seconds // _S_PER_MIN)} min"

@@ -19,9 +19,10 @@ from node.app.cli.options import (
     print_json,
     read_key,
 )
-from node.app.cli.order_options import GoodTillOption, MaxFeeOption
+from node.app.cli.order_options import GoodTillOption, MaxFeeOption, RetryOption
 from node.app.cli.trade import EXPIRES_S, open_trader, read_end, tell_results
 from node.app.cli.trade_tables import moment
+from node.client.retry import PATIENT
 from node.client.session import Session, connect
 from node.client.trader import wall_clock_ms
 from node.client.wallet import NEVER
@@ -41,6 +42,7 @@ class _Wish(msgspec.Struct, frozen=True, kw_only=True):
     trigger_price: str | None
     good_till: Millis
     max_fee: str | None
+    retry: bool
 
 
 def add_to(app: typer.Typer) -> None:
@@ -68,6 +70,7 @@ def amend(  # noqa: PLR0913 - each is an option of the command line
         int, typer.Option(min=0, max=UINT64_MAX, help="The order, by your own number.")
     ] = 0,
     max_fee: MaxFeeOption = None,
+    retry: RetryOption = False,
     account: AccountOption = "",
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
@@ -91,6 +94,7 @@ def amend(  # noqa: PLR0913 - each is an option of the command line
     wish = _Wish(
         order_id=order_id, client_id=client_id, price=price, size=size,
         trigger_price=trigger_price, good_till=read_end(good_till), max_fee=max_fee,
+        retry=retry,
     )  # fmt: skip
     result = asyncio.run(_amend(wish, read_key(key), account, node))
     tell_results(result, as_json=json)
@@ -144,7 +148,9 @@ async def _amend(wish: _Wish, secret: bytes, account: str, node: str) -> dict[st
         order = await _open_order(session, trader.wallet.account, wish)
         new = _change(wish, order, session)
         max_fee = None if wish.max_fee is None else read_money("max_fee", wish.max_fee)
-        return await trader.place(amends=(new,), max_fee=max_fee)
+        return await trader.place(
+            amends=(new,), max_fee=max_fee, retry=PATIENT if wish.retry else None
+        )
 
 
 def _change(wish: _Wish, order: dict[str, Any], session: Session) -> AmendOrder:

@@ -25,8 +25,9 @@ from node.client.errors import NotTakenIn
 from node.client.l1 import Claim, L1Account
 from node.client.session import Session, connect
 from node.client.trader import OutcomeUnknown, Trader
-from node.ports.chain import Chain
+from node.ports.chain import Chain, L1Receipt
 from node.types.errors import (
+    CallReverted,
     ChainUnavailable,
     NonceUsed,
     NotFound,
@@ -138,7 +139,7 @@ async def _deposit(
         if faucet:
             await account.faucet(amount)
             console.print(f"faucet: {_text(amount)} for {checksummed(account.address)}")
-        receipt = await account.deposit(account.address, amount)
+        receipt = await _pay_in(account, amount)
         console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
         # Deposits are taken in by number: with all that L1 counts now, this one is among them.
         get = patient(session.get, console.print)
@@ -146,6 +147,17 @@ async def _deposit(
         shown = await get(f"/account/{checksummed(account.address)}")
         console.print(f"free collateral: {shown['free']}")
         return shown
+
+
+async def _pay_in(account: L1Account, amount: Money) -> L1Receipt:
+    """Deposit on L1. Of dollars that are not there the contract does not tell the ``balance``."""
+    try:
+        return await account.deposit(account.address, amount)
+    except CallReverted as error:
+        if error.error != "TransferFailed":
+            raise
+        balance = _text(await account.balance())
+        raise CallReverted(**error.values, balance=balance) from error
 
 
 async def until_taken_in(get: Get, deposits: int, block: int) -> None:

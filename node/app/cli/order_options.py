@@ -76,6 +76,9 @@ DeadlineOption = Annotated[
     int | None,
     typer.Option(min=1, max=DEADLINE_MS_MAX, help="Drop it if it is not begun in so many ms."),
 ]
+RetryOption = Annotated[
+    bool, typer.Option("--retry", help="Send it again while the node is overloaded.")
+]
 PreviewOption = Annotated[
     bool, typer.Option("--preview", help="Show what it would come to, and send nothing.")
 ]

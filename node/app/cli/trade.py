@@ -33,6 +33,7 @@ from node.app.cli.order_options import (
     GroupOption,
     MaxFeeOption,
     PreviewOption,
+    RetryOption,
     SelfTradeName,
     SelfTradeOption,
     SideName,
@@ -108,9 +109,7 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     max_fee: MaxFeeOption = None,
     expires_s: ExpiresOption = EXPIRES_S,
     deadline_ms: DeadlineOption = None,
-    retry: Annotated[
-        bool, typer.Option("--retry", help="Send it again while the node is overloaded.")
-    ] = False,
+    retry: RetryOption = False,
     preview: PreviewOption = False,
     account: AccountOption = "",
     key: KeyOption = DEFAULT_KEY,

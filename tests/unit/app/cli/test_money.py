@@ -14,6 +14,7 @@ from node.app.cli.money import patient, require_one_chain, until_proved, until_t
 from node.client.errors import ConnectionLost, NotTakenIn
 from node.ports.chain import L1Block
 from node.types.errors import (
+    CallReverted,
     ChainUnavailable,
     MalformedMessage,
     NotFound,
@@ -199,3 +200,17 @@ async def test_who_has_opened_one_and_fails_is_told_how_not_to_open_a_second(
     with pytest.raises(ChainUnavailable):
         await money._withdraw(Money(1), b"", "", "", console, nonce=0, opened=opened)
     assert ("--opened 7" in shown.getvalue()) is told
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [("TransferFailed", {"balance": "0.5"}), ("DepositLimit", {})]
+)
+async def test_who_cannot_pay_a_deposit_is_told_what_there_is(
+    error: str, told: dict[str, str]
+) -> None:
+    account = AsyncMock()
+    account.deposit = AsyncMock(side_effect=CallReverted(error=error))
+    account.balance = AsyncMock(return_value=Money(500_000))
+    with pytest.raises(CallReverted) as refused:
+        await money._pay_in(account, Money(1))
+    assert refused.value.values == {"error": error, **told}
