@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from node.adapters.chain_process import ChainProcess
+from node.adapters.chain_process import ChainProcess, free_port
+from node.adapters.data_folder import DataFolder, Identity
 from node.adapters.devnet.keys import dev_key
+from node.app.cli.daemon import DEFAULT_CONFIG
+from node.app.config import read_config
 from node.simulation.keys import dev_keys
+from node.types.blocks import Domain
 from node.types.errors import (
     AddressUnavailable,
     ChainUnavailable,
@@ -137,6 +142,37 @@ async def test_an_occupied_port_stops_a_node_before_it_deploys_anything(
         require_told(child, AddressUnavailable, f"port={port}", code=EXIT_SETUP)
     assert [*contents(tmp_path)] == ["node.toml"]
     assert await ask_chain(chain.url, "eth_getTransactionCount", deployer, "latest") == before
+
+
+async def test_an_embedded_chain_that_finds_its_port_taken_names_it_and_the_option(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        child = await run(tmp_path, f"http://127.0.0.1:{port}", "--port", 0, "--embedded")
+        require_told(child, AddressUnavailable, f"port={port}", "--rpc", code=EXIT_SETUP)
+        # Whoever came in between is told by the chain itself.
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "node.adapters.devnet", "--port", str(port)),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        told = (await process.communicate())[1].decode()
+    assert told.startswith("devnet: AddressUnavailable(")
+    assert "Traceback" not in told
+    assert [*contents(tmp_path)] == ["node.toml"]
+
+
+async def test_an_embedded_chain_does_not_know_what_a_used_folder_knows(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    identity = Identity.of(Domain(31_337, bytes(20)), read_config(DEFAULT_CONFIG).rules)
+    with DataFolder(data, identity):
+        pass
+    before = contents(data)
+    free = f"http://127.0.0.1:{free_port()}"
+    child = await run(tmp_path, free, "--port", 0, "--embedded")
+    require_told(child, ConfigInvalid, f"data: {data}", "--embedded", code=EXIT_SETUP)
+    assert contents(data) == before
 
 
 async def test_a_place_where_nothing_can_be_written_is_told_first(

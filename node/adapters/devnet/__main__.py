@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from node.adapters.devnet.server import serve_devnet
 from node.adapters.devnet.settings import DEFAULT_CHAIN_ID, DEFAULT_GAS_LIMIT, DevnetSettings
+from node.types.errors import AddressUnavailable
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asyncio.run(
             serve_until_stopped(parsed.host, parsed.port, settings, until_eof=parsed.until_eof)
         )
-    except* OSError as group:
+    except* AddressUnavailable as group:
         sys.exit(f"devnet: {group.exceptions[0]}")
 
 

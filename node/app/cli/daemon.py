@@ -12,9 +12,11 @@ import typer
 import uvloop
 from rich.console import Console
 
+from node.adapters.data_folder import stored_identity
 from node.adapters.devnet.process import DevnetProcess
 from node.adapters.devnet.settings import DEFAULT_CHAIN_ID, DevnetSettings
 from node.adapters.history_engine import shown
+from node.adapters.http.config import HttpConfig
 from node.adapters.http.open_files import require_files
 from node.adapters.http.server import require_free
 from node.app.cli.arguments import require_places
@@ -27,7 +29,7 @@ from node.app.platform import this_machine
 from node.app.stats import final_stats_of
 from node.client.addresses import checksummed
 from node.codec.l1_calls import LATEST_ROOT
-from node.types.errors import ChainDisagrees, ChainUnavailable
+from node.types.errors import AddressUnavailable, ChainDisagrees, ChainUnavailable, ConfigInvalid
 
 DEFAULT_CONFIG = Path("configs/devnet.toml")
 
@@ -99,13 +101,29 @@ async def _run(
     if not embedded:
         await _serve(config, ready_file, stats_file)
         return
+    port = urlsplit(config.l1.rpc).port or 0
+    _require_fresh(config.data, port)
     async with (
-        DevnetProcess(port=urlsplit(config.l1.rpc).port or 0) as chain,
+        DevnetProcess(port=port) as chain,
         asyncio.TaskGroup() as group,
     ):
         watching = group.create_task(_require_alive(chain))
         await _serve(config, ready_file, stats_file)
         watching.cancel()
+
+
+def _require_fresh(data: Path, port: int) -> None:
+    """Return where an embedded chain can begin at ``port``, and ``data`` know no older one.
+
+    Raises ``AddressUnavailable`` (``of`` is rpc) and ``ConfigInvalid``.
+    """
+    try:
+        require_free(HttpConfig(host="127.0.0.1", port=port))
+    except AddressUnavailable as taken:
+        raise AddressUnavailable(of="rpc", **taken.values) from taken
+    if stored_identity(data) is not None:
+        fault = f"data: {data}: is of a chain that --embedded has forgotten; a fresh folder allowed"
+        raise ConfigInvalid(faults=(fault,))
 
 
 async def _require_alive(chain: DevnetProcess) -> None:
