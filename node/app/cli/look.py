@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from node.app.cli.arguments import read_market
+from node.app.cli.fitting_table import FittingTable
 from node.app.cli.options import (
     DEFAULT_KEY,
     DEFAULT_NODE,
@@ -197,7 +198,7 @@ async def _positions(address: Address, node: str) -> tuple[dict[str, Any], list[
         return shown, valued, session.rules
 
 
-def _show_past(past: dict[str, Any], table: Table, nothing: str, *, as_json: bool) -> None:
+def _show_past(past: dict[str, Any], table: FittingTable, nothing: str, *, as_json: bool) -> None:
     if as_json:
         print_json(past)
     else:

@@ -1,6 +1,5 @@
 """Tables of the trader's commands, made of what the node answers."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -8,18 +7,17 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from node.app.cli.fitting_table import NOTHING, FittingTable, plain_table
 from node.client.addresses import checksummed
 from node.client.valuation import Valued, market_called
 from node.types.ids import Address
 from node.types.rules import Rules
 from node.types.units import MONEY_DECIMALS, decimal_from_units
 
-NOTHING = "–"
-
 _MS_PER_S: Final = 1_000
 
 
-def results_table(result: dict[str, Any]) -> Table:
+def results_table(result: dict[str, Any]) -> FittingTable:
     """Return what became of each item of an action."""
     names = ("order", "client id", "status", "filled", "remaining", "reason")
     rows: list[list[Text | str]] = []
@@ -40,7 +38,7 @@ def results_table(result: dict[str, Any]) -> Table:
             ]
         )
     title = f"sequence {result['sequence']}, block {result['block']}"
-    return _table(title, names, {"status", "reason"}, rows)
+    return FittingTable(title, names, {"status", "reason"}, rows)
 
 
 def preview_table(told: dict[str, Any]) -> Table:
@@ -69,7 +67,7 @@ def preview_table(told: dict[str, Any]) -> Table:
         ]
     if not told["exact"]:
         rows.append(("not tried", "orders beyond those that a preview looks at"))
-    table = _empty(f"preview, as of sequence {told['sequence']}: nothing was sent")
+    table = plain_table(f"preview, as of sequence {told['sequence']}: nothing was sent")
     table.show_header = False
     for row in rows:
         table.add_row(*row)
@@ -84,7 +82,7 @@ def cancelled_line(result: dict[str, Any]) -> str:
     return f"{len(orders)} cancelled: {named}{more}; sequence {result['sequence']}"
 
 
-def orders_table(address: Address, orders: list[dict[str, Any]]) -> Table:
+def orders_table(address: Address, orders: list[dict[str, Any]]) -> FittingTable:
     """Return the open ``orders`` of an account; one that waits tells the mark that it waits for."""
     names = (
         "order", "client id", "market", "side", "type", "price", "remaining", "filled",
@@ -107,7 +105,8 @@ def orders_table(address: Address, orders: list[dict[str, Any]]) -> Table:
         for order in orders
     ]
     words = {"market", "side", "type", "waits for", "until"}
-    return _table(f"open orders of {checksummed(address)}", names, words, rows)
+    title = f"open orders of {checksummed(address)}"
+    return FittingTable(title, names, words, rows, ("group", "client id", "until", "filled"))
 
 
 def _type_of(order: dict[str, Any]) -> str:
@@ -115,7 +114,7 @@ def _type_of(order: dict[str, Any]) -> str:
     return f"{kind}, reduce only" if order["reduce_only"] else kind
 
 
-def closed_orders_table(address: Address, past: dict[str, Any]) -> Table:
+def closed_orders_table(address: Address, past: dict[str, Any]) -> FittingTable:
     """Return the orders of an account that ended, as the history has them."""
     names = (
         "ended", "order", "client id", "market", "side", "type", "price", "size", "filled", "fees",
@@ -139,15 +138,17 @@ def closed_orders_table(address: Address, past: dict[str, Any]) -> Table:
         for order in past["rows"]
     ]
     words = {"ended", "market", "side", "type", "status", "reason"}
-    return _table(_past_title("closed orders", address, past), names, words, rows)
+    title = _past_title("closed orders", address, past)
+    return FittingTable(title, names, words, rows, ("client id", "fees", "type", "reason"))
 
 
-def fills_table(address: Address, past: dict[str, Any]) -> Table:
+def fills_table(address: Address, past: dict[str, Any]) -> FittingTable:
     """Return the fills of an account, each from its own side, as the history has them."""
     names = ("time", "order", "market", "side", "price", "size", "value", "fee", "realized", "role")
     rows = [_fill_row(fill, past["account"]) for fill in past["rows"]]
     title = _past_title("fills", address, past)
-    return _table(title, names, {"time", "market", "side", "role"}, rows)
+    words = {"time", "market", "side", "role"}
+    return FittingTable(title, names, words, rows, ("value", "realized", "role"))
 
 
 def _fill_row(fill: dict[str, Any], account: str) -> list[Text | str]:
@@ -184,14 +185,16 @@ def moment(time: int) -> str:
     return f"{datetime.fromtimestamp(time / _MS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def positions_table(address: Address, valued: list[Valued], rules: Rules) -> Table:
+def positions_table(address: Address, valued: list[Valued], rules: Rules) -> FittingTable:
     """Return the positions of an account, each at its mark."""
     names = (
         "market", "side", "size", "entry", "mark", "liquidation", "notional", "unrealized",
         "margin", "funding", "maintenance / equity", "leverage",
     )  # fmt: skip
     rows = [_position_row(position, rules) for position in valued]
-    return _table(f"positions of {checksummed(address)}", names, {"market", "side"}, rows)
+    spare = ("leverage", "maintenance / equity", "notional", "margin", "funding")
+    title = f"positions of {checksummed(address)}"
+    return FittingTable(title, names, {"market", "side"}, rows, spare)
 
 
 def _position_row(position: Valued, rules: Rules) -> list[Text | str]:
@@ -225,7 +228,7 @@ def balance_line(account: dict[str, Any], valued: list[Valued]) -> str:
 
 def book_table(symbol: str, seq: int, bids: list[Any], asks: list[Any], depth: int) -> Table:
     """Return the best ``depth`` levels of each side, bids left, the best ones on top."""
-    table = _empty(f"{symbol}  at sequence {seq}")
+    table = plain_table(f"{symbol}  at sequence {seq}")
     for name, style in (("size", ""), ("bid", "green"), ("ask", "red"), ("size", "")):
         table.add_column(name, justify="right", style=style, min_width=10)
     for place in range(min(depth, max(len(bids), len(asks), 1))):
@@ -247,33 +250,3 @@ def side_text(side: str) -> Text:
 def dollars(amount: int) -> str:
     """Return millionths as dollars and cents, rounded half to even, for people alone."""
     return f"{Decimal(amount).scaleb(-MONEY_DECIMALS):,.2f}"
-
-
-def _table(
-    title: str, names: Sequence[str], words: set[str], rows: list[list[Text | str]]
-) -> Table:
-    """Return ``rows`` under ``names``, without the columns in which no row has anything.
-
-    All but ``words`` are figures, which are never cut, for each would be another one: where the
-    terminal is narrow, words are wrapped, and past that the table is wider than it.
-    """
-    table = _empty(title)
-    kept = [
-        place
-        for place in range(len(names))
-        if any(str(row[place]) not in {NOTHING, ""} for row in rows)
-    ]
-    for place in kept:
-        name = names[place]
-        if name in words:
-            table.add_column(name, overflow="fold")
-        else:
-            figure = max(len(str(row[place])) for row in rows)
-            table.add_column(name, justify="right", overflow="fold", min_width=figure)
-    for row in rows:
-        table.add_row(*(row[place] for place in kept))
-    return table
-
-
-def _empty(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", caption_justify="left")
