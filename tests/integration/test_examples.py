@@ -24,6 +24,7 @@ from node.types.units import Lots, Money
 from tests.examples import ALICE, START_MS
 from tests.integration.api_node import running_node
 from tests.integration.daemon import SOURCE, WITHIN_S, node_on_chain, plimsoll_here
+from tests.integration.endless import endless_replay
 from tests.integration.load import DOLLAR, l1_account, load_on
 
 SECONDS = "4"
@@ -99,33 +100,30 @@ async def test_the_readme_gives_a_market_and_a_program_that_trades_in_it(tmp_pat
     async with node_on_chain(tmp_path, "py-evm") as (daemon, chain):
         assert DEFAULT_NODE in program
         where = ("--node", daemon.url, "--rpc", chain.url)
-        market = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "node", "replay", "--loop", *where),
-            *("--flow", "configs/flows/calm.toml", "--json", str(tmp_path / "market.json")),
-            cwd=SOURCE,
-        )
-        # Both deposit at a time, as they do where the README's lines are pasted at once.
-        paid = await asyncio.to_thread(
-            plimsoll_here, "deposit", "1000", "--key", "dev:1", "--faucet", *where
-        )
-        assert paid.code == 0, paid.errors
-        async with connect(daemon.url) as session, asyncio.timeout(WITHIN_S):
-            book = await session.follow_book("BTC-PERP")
-            while not book.bids():  # noqa: ASYNC110 - the opening is not announced
-                await asyncio.sleep(0.1)
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-c", program.replace(DEFAULT_NODE, daemon.url)],
-            cwd=SOURCE,
-            capture_output=True,
-            check=False,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "'order_id':" in done.stdout
-        market.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(WITHIN_S):
-            assert await market.wait() == 0
+        calm = ("--flow", "configs/flows/calm.toml", "--json", str(tmp_path / "market.json"))
+        async with endless_replay(*calm, *where) as market:
+            # Both deposit at a time, as they do where the README's lines are pasted at once.
+            paid = await asyncio.to_thread(
+                plimsoll_here, "deposit", "1000", "--key", "dev:1", "--faucet", *where
+            )
+            assert paid.code == 0, paid.errors
+            async with connect(daemon.url) as session, asyncio.timeout(WITHIN_S):
+                book = await session.follow_book("BTC-PERP")
+                while not book.bids():  # noqa: ASYNC110 - the opening is not announced
+                    await asyncio.sleep(0.1)
+            done = await asyncio.to_thread(
+                subprocess.run,
+                [sys.executable, "-c", program.replace(DEFAULT_NODE, daemon.url)],
+                cwd=SOURCE,
+                capture_output=True,
+                check=False,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+            assert "'order_id':" in done.stdout
+            market.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(WITHIN_S):
+                assert await market.wait() == 0
 
 
 @pytest.mark.lengthy

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ from node.simulation.replay.run import Load, run_replay
 from node.simulation.replay.sources import flow_source, read_flow_config
 from tests.examples import RULES
 from tests.integration.daemon import SOURCE, WITHIN_S, node_on_chain
+from tests.integration.endless import endless_replay
 from tests.integration.fake_node import FakeNode
 
 BUNDLED = read_flow_config(SOURCE / "configs" / "flows" / "demo.toml")
@@ -66,17 +66,16 @@ async def test_a_connection_that_breaks_costs_what_was_on_its_way_and_no_more() 
 async def test_a_flow_without_end_is_stopped_by_a_signal_and_still_tells(tmp_path: Path) -> None:
     node = FakeNode()
     calm, counts = SOURCE / "configs" / "flows" / "calm.toml", tmp_path / "counts.json"
-    async with node.serving() as url:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "node", "replay", "--node", url, "--loop"),
-            *("--flow", str(calm), "--json", str(counts)),
-            cwd=SOURCE,
-        )
-        async with asyncio.timeout(WITHIN_S):
-            while len(node.actions) < 50:  # noqa: ASYNC110 - the node does not announce it
-                await asyncio.sleep(0.05)
-            process.send_signal(signal.SIGINT)
-            assert await process.wait() == 0
+    where = ("--flow", str(calm), "--json", str(counts))
+    async with (
+        node.serving() as url,
+        endless_replay("--node", url, *where) as process,
+        asyncio.timeout(WITHIN_S),
+    ):
+        while len(node.actions) < 50:  # noqa: ASYNC110 - the node does not announce it
+            await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
     report = msgspec.json.decode(counts.read_bytes(), type=ReplayReport)
     # The makers' first quotes stand before the clock starts, and count as the rest does.
     assert_conserved(report, len(node.actions))
