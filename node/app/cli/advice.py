@@ -115,7 +115,7 @@ def _deposit_first(words: Sequence[str]) -> str:
     node = _typed(words, "--node")
     command = ["plimsoll deposit 1000", *_typed(words, "--key"), *node]
     if node:
-        command.append("--rpc L1")
+        command.append("--rpc URL")
     return f"deposit first: {' '.join(command)}, on a devnet with --faucet"
 
 
