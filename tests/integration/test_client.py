@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from node.app.cli.money import open_withdrawal
-from node.client.local_book import LocalBook
 from node.client.session import connect
 from node.client.switch import armed
 from node.client.trader import OutcomeUnknown, Trader
@@ -222,16 +221,3 @@ async def test_the_examples_of_the_page_for_clients_run(
     said = capsys.readouterr().out
     assert "'type': 'snapshot'" in said
     assert said.rstrip().endswith("[]")
-
-
-async def test_the_example_of_the_readme_runs() -> None:
-    (example,) = examples_of("README.md")
-    async with running_node() as node:
-        body = example.replace("http://127.0.0.1:8480", node.url)
-        source = f"async def story(account, secret, now_ms):\n{textwrap.indent(body, '    ')}"
-        source += "    return result, book\n"
-        names: dict[str, Any] = {}
-        exec(source, names)  # noqa: S102 - the project's own page
-        result, book = await names["story"](ALICE.address, ALICE.key, START_MS)
-    assert result["results"][0]["status"] == "resting"
-    assert isinstance(book, LocalBook)
