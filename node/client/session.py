@@ -347,7 +347,7 @@ class Session:
             self._channels.answered(future, told)
             future.set_result(told)
         for refusal in refusals(told):
-            if isinstance(refusal, FeeAboveMax):
+            if isinstance(refusal, FeeAboveMax) and isinstance(refusal.price, str):
                 # The answer names the price: the next action need not fail for it again.
                 self.fee_limit.quoted(Money(units_from_decimal(refusal.price, MONEY_DECIMALS)))
 

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 LINE_PAUSE_S: Final = 10.0
+LINE_WIDTH: Final = 160
+"""Columns of a line in a log, which no terminal breaks."""
 
 Teller = Callable[[str], None]
 """Shows a line of what goes on."""
@@ -32,7 +34,8 @@ def shown_progress(
 
     def tell() -> None:
         while not over.wait(pause_s):
-            console.print(progress.get_renderable())
+            if progress.tasks:
+                console.print(progress.get_renderable(), width=LINE_WIDTH)
 
     # A thread: what computes in between gives no event loop its turn.
     teller = Thread(target=tell, daemon=True)

@@ -33,7 +33,8 @@ are stable: clients match on them, never on a text. An error body is
 
 with the values that the meaning below names: prices, sizes, amounts and rates as decimal strings,
 markets as symbols, times in milliseconds, counts and ids as integers, bytes as hex. Of an action
-that cannot even be read, `low` and `high` (1005) bound the integer that a decimal stands for.
+that cannot even be read, `low` and `high` (1005) bound the integer that a decimal stands for, and
+an oracle round is refused (1403) with its `prices` in ticks.
 
 | Codes | Whose fault, and what to do | HTTP status |
 |---|---|---|

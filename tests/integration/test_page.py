@@ -187,7 +187,7 @@ async def test_who_knows_no_knee_is_told_what_finds_one(browser: Browser) -> Non
     async with telling(lambda _: quiet(), 0.05) as node, window_on(browser, node.url) as window:
         await window.until_state("live")
         assert "plimsoll plan --verify" in await window.text("#predicted-range")
-        assert "plimsoll ramp --data" in await window.text("#measured-at")
+        assert "plimsoll ramp --node … --data" in await window.text("#measured-at")
         node.tell = busy
         await window.until("document.getElementById('measured').textContent !== '–'")
         assert "plimsoll" not in await window.text(".facts")

@@ -5,10 +5,12 @@ errors: what to do depends on who asks.
 """
 
 import errno
+import math
 import os
 from collections.abc import Sequence
 from typing import Final
 
+from node.client.retry import retry_after_s
 from node.types import errors
 from node.types.errors import PlimsollError
 
@@ -79,10 +81,15 @@ _OF_FAMILY: Final[dict[int, str]] = {
 }
 
 
+_OF_COMMAND: Final = {
+    (2111, "faucet"): "it is paid; see whether the node follows L1: plimsoll status",
+    (2124, "plan"): "name fewer --mix, or fewer --turns",
+}
+"""Where a command has not the options that the advice of the code names."""
+
 _MAY_RETRY: Final = ("order", "amend")
 """The commands that have --retry."""
 
-_MS_PER_S: Final = 1_000
 _S_PER_MIN: Final = 60
 
 
@@ -97,7 +104,7 @@ def advice(error: PlimsollError, words: Sequence[str] = ()) -> str:
         case errors.Overloaded() | errors.Shed() if words and words[0] in _MAY_RETRY:
             return f"{_OF_CODE[error.code]}, or with --retry"
         case errors.RateLimited() if str(values.get("of")).startswith("faucet"):
-            wait = _duration(values["retry_after_ms"])
+            wait = _duration(retry_after_s(error))
             return f"it gives once in a while, to each account and address: again in {wait}"
         case errors.CallReverted() if "balance" in values:
             return f"the account has {values['balance']} dollars on L1; on a devnet --faucet helps"
@@ -105,7 +112,10 @@ def advice(error: PlimsollError, words: Sequence[str] = ()) -> str:
             return "something stands there, which is never overwritten: name another file"
         case errors.AddressUnavailable() if values.get("of") == "rpc":
             return "name another port for the chain: --rpc http://127.0.0.1:8546"
-    return _OF_CODE.get(error.code) or _OF_FAMILY.get(error.code // 1_000, "see docs/ERRORS.md")
+    own = _OF_COMMAND.get((error.code, words[0] if words else ""))
+    return (
+        own or _OF_CODE.get(error.code) or _OF_FAMILY.get(error.code // 1_000, "see docs/ERRORS.md")
+    )
 
 
 def _deposit_first(words: Sequence[str]) -> str:
@@ -129,7 +139,7 @@ def _typed(words: Sequence[str], option: str) -> list[str]:
     return []
 
 
-def _duration(milliseconds: int) -> str:
+def _duration(seconds_left: float) -> str:
     """Return a time to wait, rounded up: in minutes from two of them on."""
-    seconds = -(-milliseconds // _MS_PER_S)
+    seconds = math.ceil(seconds_left)
     return f"{seconds} s" if seconds < 2 * _S_PER_MIN else f"{-(-seconds // _S_PER_MIN)} min"

@@ -38,7 +38,8 @@ FAMILIES: Final[dict[str, dict[str, str]]] = {
     "look": {
         "positions": "Show balances and positions, each at its mark and with the price that would"
         " liquidate it.",
-        "orders": "Show the open orders of an account, or the last that were filled or cancelled.",
+        "orders": "Show the open orders of an account, or of those that ended the last to be"
+        " accepted.",
         "fills": "Show the last fills of an account, the newest first, from the node's history.",
         "book": "Show a market's book, live until Ctrl-C; with --json a line when it has changed.",
     },

@@ -32,8 +32,13 @@ def idle_faults(
 ) -> list[str]:
     """Return a fault for each of ``among`` that lacks what it belongs to, or meets what ends it."""
     options, given = spelt(context), typed(context)
+    shown = {
+        one.name: one.name.upper() if one.param_type_name == "argument" else one.opts[0]
+        for one in context.command.params
+        if one.name
+    }
     return [
-        f"{options[name]}: {then} together with --{options[other]}"
+        f"{options[name]}: {then} together with {shown[other]}"
         for pairs, idle, then in ((only_with, False, "only"), (not_with, True, "not"))
         for name, other in pairs.items()
         if name in among and (other in given) == idle

@@ -100,7 +100,7 @@ def orders(
     limit: LimitOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the open orders of an account, or the last that were filled or cancelled.
+    """Show the open orders of an account, or of those that ended the last to be accepted.
 
     Example: plimsoll orders --key ~/trader.key
 

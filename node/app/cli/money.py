@@ -194,17 +194,27 @@ async def require_one_chain(get: Get, chain: Chain) -> None:
     Two devnets have one id and the same addresses: only their blocks tell them apart. Raises
     ``WrongChain``, and ``ChainUnavailable`` where the node has not read any block itself.
     """
-    refusal: PlimsollError = ChainUnavailable(detail="the node has read no block of L1 so far")
+    refusal: PlimsollError | None = ChainUnavailable(
+        detail="the node has read no block of L1 so far"
+    )
     for _ in range(LOOKS):
         read = (await get("/stats"))["l1"]["inbox_block"]
         if read is not None:
-            found = await chain.block(int(read["number"]))
-            hash_found = None if found is None else "0x" + found.hash.hex()
-            if hash_found == read["hash"]:
+            refusal = await _difference(chain, int(read["number"]), read["hash"])
+            if refusal is None:
                 return
-            refusal = WrongChain(block=read["number"], expected=read["hash"], found=hash_found)
         await asyncio.sleep(POLL_S)
+    assert refusal is not None
     raise refusal
+
+
+async def _difference(chain: Chain, number: int, expected: str) -> PlimsollError | None:
+    """Return why ``chain`` does not have this block: it has another one, or has not come so far."""
+    found = await chain.block(number)
+    if found is None:
+        return ChainUnavailable(detail=f"--rpc has no block {number}, which the node has read")
+    told = "0x" + found.hash.hex()
+    return None if told == expected else WrongChain(block=number, expected=expected, found=told)
 
 
 async def _is_shown(get: Get, sequence: int) -> bool:

@@ -10,7 +10,7 @@ from node.types.errors import HistoryUnusable
 from node.types.ids import Address, hex_from_address
 
 ROWS: Final = 100
-"""Rows that are asked for at once, where as many are wanted."""
+"""Rows that are asked for at once, where as many are wanted, or not all of them count."""
 
 LOOKS: Final = 10
 PAUSE_S: Final = 0.2
@@ -29,7 +29,7 @@ async def last_rows(
     if stats["history"] is None:
         raise HistoryUnusable(where="the node", detail="it keeps no history")
     owner, left_out = hex_from_address(account), frozenset(without)
-    query: dict[str, object] = {"account": owner, "limit": min(limit, ROWS)}
+    query: dict[str, object] = {"account": owner, "limit": ROWS if left_out else min(limit, ROWS)}
     page = await _reaching(get, table, query, stats["sequence"])
     sequence, rows = page["sequence"], _counted(page, left_out)
     while len(rows) < limit and page["next"] is not None:

@@ -2,15 +2,17 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from node.app.cli.arguments import require_places
+from node.app.cli.idle import idle_faults, typed
 from node.simulation.demo.command import DemoOptions
 from node.simulation.demo.command import demo as run_demo
 from node.simulation.replay.command import BUNDLED_FLOW, ReplayOptions
 from node.simulation.replay.command import replay as run_replay
+from node.types.faults import raise_faults
 
 
 class TapeFormat(StrEnum):
@@ -20,6 +22,22 @@ class TapeFormat(StrEnum):
     LOBSTER = "lobster"
     BITSTAMP = "bitstamp"
     CSV = "csv"
+
+
+_ONLY_WITH: Final = {
+    "tape": "file",
+    "market": "file",
+    "accounts": "file",
+    "limit": "file",
+    "fills": "engine_only",
+}
+_NOT_WITH: Final = {
+    "flow": "file",
+    **dict.fromkeys(
+        ("url", "rpc", "speed", "accounts", "market", "limit", "connections", "window"),
+        "engine_only",
+    ),
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,6 +65,7 @@ def demo(
 
 
 def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    context: typer.Context,
     file: Annotated[
         Path | None, typer.Argument(help="A recorded tape; without one, the bundled flow.")
     ] = None,
@@ -84,6 +103,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Example: plimsoll replay --engine-only --format bme orders.csv.gz --json out.json
     """
+    raise_faults(idle_faults(context, typed(context), _ONLY_WITH, _NOT_WITH))
     require_places(json=json, fills=fills)
     options = ReplayOptions(
         url=url,

@@ -12,7 +12,7 @@ from node.adapters.system_clock import SystemClock
 from node.app.knee import KneeBoard, write_knee
 from node.simulation.interruption import INTERRUPTED, until_terminated
 from node.simulation.progress import Teller, shown_line
-from node.simulation.ramp.knee import KneeSearch, SearchLimits
+from node.simulation.ramp.knee import Knee, KneeSearch, SearchLimits
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.page import write_page
 from node.simulation.ramp.points import RampPoint
@@ -168,15 +168,17 @@ async def ramp_mix(
     search = KneeSearch(settings.search)
     searched: list[RampPoint] = []
     points: list[RampPoint] = []
+    known: list[Knee] = []
 
-    def know(*, incomplete: bool) -> None:
-        knee = search.knee()
+    def know(knee: Knee, *, incomplete: bool) -> None:
         found[mix.value] = mix_report(mix, knee, searched, points, incomplete=incomplete)
 
     def progress(what: str, point: RampPoint) -> None:
         (searched if what == "search" else points).append(point)
-        with suppress(ValueError):
-            know(incomplete=True)
+        with suppress(ValueError):  # Of a knee before any rate was carried.
+            known.append(search.knee())
+        if known:
+            know(known[-1], incomplete=True)
         tell(
             f"{mix.value}, {what}: {point.offered_per_s:,.0f}/s offered,"
             f" {point.goodput_per_s:,.0f}/s carried"
@@ -190,4 +192,4 @@ async def ramp_mix(
         except ValueError:
             raise NothingCarried(mix=mix.value, rate=settings.search.first_per_s) from None
         await running.curve(knee.per_s, progress)
-    know(incomplete=False)
+    know(knee, incomplete=False)

@@ -118,7 +118,7 @@ def _faults(options: ReplayOptions) -> list[str]:
     ]
     if options.fills_path is not None and not options.engine_only:
         faults.append("fills: only with engine-only; a node tells its fills on its feeds")
-    if options.loop and options.file is not None:
+    if options.loop and (options.file is not None or options.engine_only):
         faults.append("loop: only with a flow; a tape ends")
     return faults
 

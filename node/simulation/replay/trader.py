@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from node.client.errors import ConnectionLost
 from node.client.session import Session
 from node.client.wallet import Wallet
 from node.codec.json_actions import action_to_json
@@ -77,7 +78,11 @@ class Trader:
         Raises ``ConnectionLost``.
         """
         action = action_of(self._wallet, intent, coarse_expiry(now), self._names_from)
-        answer = self.session.start("action", action_to_json(action, self.session.rules))
+        try:
+            answer = self.session.start("action", action_to_json(action, self.session.rules))
+        except ConnectionLost:
+            self._owe(intent)
+            raise
         names = [order.client_id for order in intent.orders]
         self._pending.update(dict.fromkeys(names, answer))
         answer.add_done_callback(lambda _: self._arrived(names, intent, answer))
@@ -92,7 +97,12 @@ class Trader:
         for name in names:
             self._pending.pop(name, None)
         if not answer.cancelled() and isinstance(answer.exception(), Unavailable):
-            self._owed += intent.cancels
+            self._owe(intent)
+
+    def _owe(self, intent: Intent) -> None:
+        """Note what ``intent`` should have cancelled; no more can be open than the last of it."""
+        most = self.session.rules.limits.open_orders_per_account
+        self._owed = [*self._owed, *intent.cancels][-most:]
 
     async def resume(self, now: Millis) -> None:
         """Take up where the account's last replay ended: above its nonces, with no order open.

@@ -172,6 +172,23 @@ async def test_the_next_action_may_cost_what_the_last_one_was_refused_for(answer
         assert session.fee_limit() >= PRICE
 
 
+async def test_a_price_that_is_no_decimal_costs_no_connection() -> None:
+    odd = {"code": FeeAboveMax.code, "name": "FeeAboveMax", "values": {"price": PRICE}}
+
+    async def refuse(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        for answer in ({"error": odd}, {"result": {"time": 1}}):
+            asked = msgspec.json.decode((await socket.receive()).data)
+            await socket.send_json({"id": asked["id"]} | answer)
+        await socket.receive()
+
+    async with session_with(refuse) as session:
+        await session.ready()
+        with pytest.raises(FeeAboveMax):
+            await session.request("action", {})
+        assert await session.request("ping", {}) == {"time": 1}
+
+
 async def test_a_log_in_that_nobody_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def say_nothing(socket: web.WebSocketResponse, _request: web.Request) -> None:
         await socket.send_str(HELLO)

@@ -23,9 +23,9 @@ function showLoad(line) {
   say(byId("next"), next ? `${format.words(next.resource)}, ${format.rate(next.limit_per_s)}` : format.NONE);
   const { predicted, measured_per_s: measured } = knee;
   say(byId("predicted"), format.rate(predicted?.p50));
-  say(byId("predicted-range"), predicted ? `P5 ${format.rate(predicted.p5)} to P95 ${format.rate(predicted.p95)}` : "by plimsoll plan --verify");
+  say(byId("predicted-range"), predicted ? `P5 ${format.rate(predicted.p5)} to P95 ${format.rate(predicted.p95)}` : "by plimsoll plan --verify --node … --node-data …");
   say(byId("measured"), format.rate(measured));
-  say(byId("measured-at"), measured === null ? "by plimsoll ramp --data …" : format.moment(knee.at_ms));
+  say(byId("measured-at"), measured === null ? "by plimsoll ramp --node … --data …" : format.moment(knee.at_ms));
 }
 
 /** In the bar at the top: whether risk is taken, whether the books balance, since when. */

@@ -6,6 +6,8 @@ import pytest
 
 from node.app.cli.advice import advice
 from node.app.cli.keys import make_key_file
+from node.client.errors import NotTakenIn
+from node.simulation.ramp.command import RampTimedOut
 from node.types.errors import (
     AddressUnavailable,
     CallReverted,
@@ -39,6 +41,13 @@ ORDER = ("order", "BTC-PERP", "buy", "1")
             ["again in 60 min"],
         ),
         (RateLimited(of="faucet_origin", retry_after_ms=9_000), ("faucet", "0x12"), ["in 9 s"]),
+        # Values come from the peer: none of them may be missed, or be something else.
+        (RateLimited(of="faucet"), ("faucet", "0x12"), ["again in 0 s"]),
+        (RateLimited(of="faucet", retry_after_ms="soon"), ("faucet", "0x12"), ["again in 0 s"]),
+        (RampTimedOut(seconds=9), ("plan", "--verify"), ["--turns"]),
+        (RampTimedOut(seconds=9), ("ramp",), ["--within"]),
+        (NotTakenIn(block=3, waited_s=60), ("faucet", "0x12"), ["plimsoll status"]),
+        (NotTakenIn(block=3, waited_s=60), ("deposit", "1"), ["--rpc"]),
         (
             CallReverted(error="TransferFailed", balance="0"),
             ("deposit", "1"),

@@ -129,7 +129,7 @@ async def test_a_node_that_reads_on_toward_the_deposit_is_waited_for(
         ([None, (7, 2), (8, 1), (7, 1)], None),
         ([None] * 10, ChainUnavailable),
         ([(7, 2)] * 10, WrongChain),
-        ([(8, 1)] * 10, WrongChain),
+        ([(8, 1)] * 10, ChainUnavailable),
     ],
 )
 async def test_nothing_is_paid_on_a_chain_that_the_node_does_not_see(

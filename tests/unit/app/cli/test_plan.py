@@ -120,6 +120,12 @@ def test_what_is_typed_wrongly_is_told_together(quick: Path) -> None:
         ("plan --verify --node http://127.0.0.1:1 --config node.toml", "config"),
         ("ramp --rpc http://127.0.0.1:2 --data .", "rpc data"),
         ("ramp --node http://127.0.0.1:1 --config node.toml", "config"),
+        (
+            "replay --format bme --limit 3 --accounts 2 --fills out.csv",
+            "format limit accounts fills",
+        ),
+        ("replay {file} --flow calm.toml", "flow"),
+        ("replay {file} --engine-only --speed 2 --node http://127.0.0.1:1", "speed node"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(
@@ -127,6 +133,7 @@ def test_options_that_would_do_nothing_are_refused(
 ) -> None:
     monkeypatch.setattr("node.app.cli.plan.verify_plan", None)
     monkeypatch.setattr("node.app.cli.ramp.run_ramp", None)
+    monkeypatch.setattr("node.app.cli.simulate.run_replay", None)
     typed = [*arguments.format(file=quick).split()]
     refused = CliRunner().invoke(app, typed).exception
     assert isinstance(refused, ConfigInvalid)

@@ -184,6 +184,24 @@ async def test_what_was_not_taken_on_is_cancelled_with_the_next_action() -> None
     assert driver.outcomes.cancels == 5
 
 
+async def test_what_the_connection_did_not_take_is_cancelled_when_it_is_back() -> None:
+    class Cut(FakeSession):
+        def start(self, method: str, params: dict[str, Any]) -> "asyncio.Future[dict[str, Any]]":
+            if len(self.sent) == 1 and not self.cut:
+                self.cut = True
+                raise ConnectionLost
+            return super().start(method, params)
+
+        cut = False
+
+    session = Cut(succeed)
+    driver, _ = driver_over(session)
+    source = [intent(n, client_id=n + 1, cancels=(n,) if n else ()) for n in range(4)]
+    await driver.play(source, Pace(FASTEST, 1))
+    named = [[cancel["client_id"] for cancel in params["cancels"]] for _, params in session.sent]
+    assert named == [[], [1, 2], [3]]
+
+
 async def test_a_known_account_goes_on_above_its_nonces_with_no_order_open() -> None:
     session = FakeSession(succeed)
     key = dev_keys("trader", 1)[0]
