@@ -9,9 +9,7 @@ What is kept is what stands in the account's leaf: eight bytes of client id and 
 for each, the oldest first. A hundred thousand accounts hold one string each, not as many tables.
 """
 
-from array import array
-from struct import Struct
-from sys import byteorder
+from struct import Struct, unpack
 
 from node.types.ids import ClientOrderId, OrderId
 
@@ -21,10 +19,8 @@ _PAIR = Struct(">QQ")
 def order_named(used: bytes, client_id: ClientOrderId) -> OrderId | None:
     """Return the order that was given ``client_id``, if that is among those ``used``."""
     # Not by bytes.find: two neighbours can look like a third, and whoever chooses his ids for it
-    # makes each of them do so. So it takes the same for all names: 4 us at 128 ids.
-    numbers = array("Q", used)
-    if byteorder == "little":
-        numbers.byteswap()
+    # makes each of them do so. So it takes the same for all names: 6 us at 128 ids.
+    numbers = unpack(f">{len(used) // 8}Q", used)
     names = numbers[::2]
     return OrderId(numbers[2 * names.index(client_id) + 1]) if client_id in names else None
 
