@@ -36,13 +36,13 @@ from node.types.errors import (
 EXIT_CODES: Final = (
     "Exit codes: 0 done · 1 refused by the exchange, or a check found a difference · 2 the command"
     " or the configuration is wrong · 3 integrity: data or chain are not what they must be · 4 no"
-    " answer, or not now: try again · 5 an answer was lost: look before sending again · 6 a fault"
-    " of this program."
+    " answer, or not now: try again · 5 an answer was lost, or a deposit not taken in: look before"
+    " sending again · 6 a fault of this program."
 )
 
 _OUR_FAULT: Final = 6
 
-_OUTCOME_UNKNOWN: Final = (2110, NotTakenIn.code)
+_PERHAPS_DONE: Final = (2110, NotTakenIn.code)
 """The first by number, like its advice: the client that raises it is not always imported."""
 
 
@@ -163,7 +163,7 @@ def _asks_for_json(words: list[str]) -> bool:
 def _exit_code(error: PlimsollError) -> int:
     if isinstance(error, IntegrityError):
         return 3
-    if error.code in _OUTCOME_UNKNOWN:
+    if error.code in _PERHAPS_DONE:
         return 5
     if isinstance(error, Unavailable):
         return 4
