@@ -40,6 +40,8 @@ QUIET_SHARES: Final = (0.1, 0.2, 0.28, 0.34)
 TURN_SHARES: Final = (0.1, 0.2, 0.28, 0.34, 0.4)
 """Of the knee that these tell, while quiet hours and the ramp take turns: below half load even
 where it is too high by a quarter. Delays grow late, so the law of theirs needs the highest."""
+TURN_MAX: Final = 0.42
+"""The share of that knee beyond which no turn goes, actions in clusters as little as others."""
 OVER_S: Final = 6.0
 """A window's length, in seconds. A quiet node seals a batch every two seconds, and what replica and
 chain spend on it must not hang on whether one more or one less fell into the window; a busy node
@@ -93,9 +95,11 @@ class Climbed(msgspec.Struct, frozen=True):
     def turns(self, knee_per_s: float) -> list[Wanted]:
         """Return the windows that take turns with a ramp whose knee is about there."""
         ones = [Wanted(share * knee_per_s) for share in TURN_SHARES]
+        most = TURN_MAX * knee_per_s
+        clusters = [Wanted(min(each.rate, most), each.cluster) for each in self.clusters]
         # Spread evenly: a machine that slows down is then as slow to both kinds.
-        apart = len(self.clusters) / len(ones)
-        placed = [(float(place), wanted) for place, wanted in enumerate(self.clusters)]
+        apart = len(clusters) / len(ones)
+        placed = [(float(place), wanted) for place, wanted in enumerate(clusters)]
         placed += [((place + 0.5) * apart, wanted) for place, wanted in enumerate(ones)]
         return [wanted for _, wanted in sorted(placed, key=lambda pair: pair[0])]
 

@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 import pytest
 
-from node.app.cli.verify_quiet import OVER_S, TURN_SHARES, Climbed, Quiet, Wanted
+from node.app.cli.verify_quiet import OVER_S, TURN_MAX, TURN_SHARES, Climbed, Quiet, Wanted
 from node.app.cli.verify_turns import DELAY_SHARES, Turns, delay_checks
 from node.planner.predict import Surroundings
 from node.planner.responses import DelayLaw, DelayLaws
@@ -83,13 +83,19 @@ async def turned(ramp: KnownRamp, guess: float, turns: int = 28) -> Turns:
 
 
 def test_each_quiet_window_comes_once_before_any_comes_again() -> None:
-    windows = Climbed(Quiet([], []), CLUSTERS, 1.0).turns(1_000.0)
+    windows = Climbed(Quiet([], []), CLUSTERS, 1.0).turns(10_000.0)
     ones = [wanted.rate for wanted in windows if wanted.cluster == 1]
-    assert ones == [share * 1_000 for share in TURN_SHARES]
+    assert ones == [share * 10_000 for share in TURN_SHARES]
     assert [wanted for wanted in windows if wanted.cluster > 1] == CLUSTERS
     # One kind does not come first and the other last.
     kinds = [wanted.cluster > 1 for wanted in windows]
     assert abs(sum(kinds[: len(kinds) // 2]) - len(CLUSTERS) / 2) <= 1
+
+
+def test_no_turn_goes_past_its_share_of_the_knee_however_far_up_the_clusters_went() -> None:
+    windows = Climbed(Quiet([], []), CLUSTERS, 1.0).turns(2_000.0)
+    assert max(wanted.rate for wanted in windows) == TURN_MAX * 2_000.0
+    assert Counter(wanted.cluster for wanted in windows) == {1: len(TURN_SHARES), 8: 4, 32: 4}
 
 
 @pytest.mark.parametrize("off", [0.8, 1.0, 1.2])
