@@ -117,8 +117,8 @@ def _chunk(
     scales = scales_of(pipeline, runs, random)
     paths = log_paths(scenario.market, course.steps, course.step_s, runs, random, record)
     exposure = Exposure(scenario.positions, scenario.market, course, paths)
-    longest_s = scenario.extent.stretch_events / pipeline.rate_per_s
-    last_start = max(int((scenario.extent.horizon_s - longest_s) / course.step_s), 0)
+    left_s = scenario.extent.horizon_s - _longest_stretch_s(scenario, pipeline)
+    last_start = max(int(left_s / course.step_s), 0)
     keep_at = random.integers(0, last_start + 1, runs)
     hours = run_hours(pipeline, np.ones(runs), scales, keep_at, random, course, exposure)
     late = lateness(scenario, pipeline, course, exposure, hours, random)
@@ -145,30 +145,33 @@ def _stretches(
     """Simulate one stretch of each run exactly, under the flow that is there then."""
     hours, exposure, keep_at, scales = found
     tally = Tally(keep_at.size, len(pipeline.lanes))
+    adds_risk = np.array([pipeline.lanes[kind.lane].name in RISK_ADDING for kind in pipeline.kinds])
+    longest_s = _longest_stretch_s(scenario, pipeline)
     for run, step in enumerate(keep_at.tolist()):
         set_off = float(exposure.triggered[:, run, step].sum()) / course.step_s
         open_share = (1 - hours.closed[run, step]) * (1 - course.stale[step])
-        there = _flow_at(pipeline, float(course.rate[step]), float(open_share), set_off)
+        enters = np.where(adds_risk, open_share, 1.0)
+        there = _flow_at(pipeline, float(course.rate[step]), set_off)
         stretch_s = scenario.extent.stretch_events / max(there.rate_per_s, pipeline.rate_per_s)
         stretch_s = min(stretch_s, scenario.extent.horizon_s)
-        stretch = stretch_from(there, hours.kept, run, stretch_s, scales[run], random)
-        tally.take(run, stretch, WARM_UP * stretch_s)
+        stretch = stretch_from(there, hours.kept, run, stretch_s, scales[run], enters, random)
+        # Stretches begin evenly in time, so what came in a short one stands for the more.
+        tally.take(run, stretch, WARM_UP * stretch_s, longest_s / stretch_s)
     return tally
 
 
-def _flow_at(pipeline: Pipeline, rate: float, open_share: float, set_off_per_s: float) -> Pipeline:
-    """Return the pipeline under the flow of one moment.
+def _longest_stretch_s(scenario: Scenario, pipeline: Pipeline) -> float:
+    """Return how long a stretch is while the flow is at its ordinary rate, or below it."""
+    return scenario.extent.stretch_events / pipeline.rate_per_s
 
-    Where opening is refused, those kinds come as much less often, from themselves and from others.
-    """
-    adds_risk = [pipeline.lanes[kind.lane].name in RISK_ADDING for kind in pipeline.kinds]
-    enters = np.where(adds_risk, max(open_share, 1e-9), 1.0)
+
+def _flow_at(pipeline: Pipeline, rate: float, set_off_per_s: float) -> Pipeline:
+    """Return the pipeline under the flow of one moment."""
     process = pipeline.arrivals
-    baseline = process.baseline_per_s * (1 + (max(rate, 1e-6) - 1) * pipeline.grows) * enters
+    baseline = process.baseline_per_s * (1 + (max(rate, 1e-6) - 1) * pipeline.grows)
     names = [kind.name for kind in pipeline.kinds]
     baseline[names.index(LIQUIDATE)] = set_off_per_s
-    branching = process.branching * enters[None, :, None]
-    arrivals = Hawkes(baseline, branching, process.decays_per_s)
+    arrivals = Hawkes(baseline, process.branching, process.decays_per_s)
     return msgspec.structs.replace(pipeline, arrivals=arrivals)
 
 

@@ -42,10 +42,17 @@ def stretch_from(
     run: int,
     stretch_s: float,
     scale: float,
+    enters: Vector,
     random: np.random.Generator,
 ) -> Stretch:
-    """Run a stretch from where the hour had come to."""
+    """Run a stretch from where the hour had come to.
+
+    ``enters``: the share of each kind that is let in. What is refused at the door still makes
+    others come, as it did in the hour.
+    """
     times, kinds = pipeline.arrivals.draw(stretch_s, random, kept.excitation[run])
+    let_in = random.random(times.size) < enters[kinds]
+    times, kinds = times[let_in], kinds[let_in]
     verified = _kinds_in_lanes(pipeline, kept, run, random)
     behind = np.repeat(np.arange(len(pipeline.kinds)), np.rint(kept.pool[run]).astype(np.int64))
     waiting = np.concatenate([verified, random.permutation(behind)])
@@ -60,7 +67,7 @@ def stretch_from(
 
 
 class Tally:
-    """Quantiles of each run's stretch by lane, and all items of a chunk in buckets."""
+    """Quantiles of each run's stretch by lane, and what all items of a chunk waited in buckets."""
 
     def __init__(self, runs: int, lanes: int) -> None:
         self.wait_s = np.full((runs, 2, lanes), np.nan)
@@ -69,8 +76,8 @@ class Tally:
         self.delay_counts = np.zeros((lanes, EDGES_S.size - 1))
         self.wait_sums_s = np.zeros(lanes)
 
-    def take(self, run: int, stretch: Stretch, counted_from_s: float) -> None:
-        """Count what arrived from then on and was served."""
+    def take(self, run: int, stretch: Stretch, counted_from_s: float, weight: float) -> None:
+        """Count what arrived from then on and was served; in buckets each as ``weight`` items."""
         counted = (stretch.arrivals_s >= counted_from_s) & ~np.isnan(stretch.wait_s)
         for lane in range(self.wait_counts.shape[0]):
             mine = counted & (stretch.lanes == lane)
@@ -79,9 +86,9 @@ class Tally:
             waits, delays = stretch.wait_s[mine], stretch.delay_s[mine]
             self.wait_s[run, :, lane] = np.quantile(waits, [0.5, 0.99])
             self.delay_s[run, :, lane] = np.quantile(delays, [0.5, 0.99])
-            self.wait_counts[lane] += np.histogram(waits, EDGES_S)[0]
-            self.delay_counts[lane] += np.histogram(delays, EDGES_S)[0]
-            self.wait_sums_s[lane] += waits.sum()
+            self.wait_counts[lane] += weight * np.histogram(waits, EDGES_S)[0]
+            self.delay_counts[lane] += weight * np.histogram(delays, EDGES_S)[0]
+            self.wait_sums_s[lane] += weight * waits.sum()
 
 
 def pooled(counts: Vector, quantile: float) -> float:

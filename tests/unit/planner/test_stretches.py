@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from node.planner.pipeline import Estimated, Gamma, Pipeline
-from node.planner.stretches import scales_of, stretch_from
+from node.planner.stretches import Tally, scales_of, stretch_from
 from node.planner.tides import Kept
 from tests.unit.planner.node_examples import small_node
 
@@ -45,6 +45,32 @@ def test_what_is_known_is_off_by_nothing() -> None:
     assert random.random() == np.random.default_rng(1).random()
 
 
+def test_what_is_refused_at_the_door_still_makes_others_come() -> None:
+    """As it does in the hour; and nothing of it is served."""
+    node = small_node(2_000.0, branching=0.7)
+    empty = Kept(pool=np.zeros((1, 2)), lanes=np.zeros((1, 2)), excitation=np.zeros((1, 1, 2)))
+    every, fewer = (
+        stretch_from(node, empty, 0, 5.0, 1.0, np.array([1.0, takers]), np.random.default_rng(4))
+        for takers in (1.0, 0.0)
+    )
+    cancels = every.arrivals_s[every.lanes == 0]
+    assert 0 < cancels.size < every.lanes.size
+    assert fewer.arrivals_s.tolist() == cancels.tolist()
+
+
+def test_a_run_counts_for_as_many_items_as_it_stands_for() -> None:
+    node, random = small_node(100.0), np.random.default_rng(2)
+    empty = Kept(pool=np.zeros((1, 2)), lanes=np.zeros((1, 2)), excitation=np.zeros((1, 1, 2)))
+    stretch = stretch_from(node, empty, 0, 5.0, 1.0, np.ones(2), random)
+    once, thrice = Tally(1, 2), Tally(1, 2)
+    once.take(0, stretch, 0.0, 1.0)
+    thrice.take(0, stretch, 0.0, 3.0)
+    assert once.wait_counts.sum() == stretch.lanes.size
+    assert thrice.wait_counts.tolist() == (3 * once.wait_counts).tolist()
+    assert thrice.wait_sums_s == pytest.approx(3 * once.wait_sums_s)
+    assert thrice.wait_s.tolist() == once.wait_s.tolist()
+
+
 def test_what_waits_in_a_lane_was_verified_and_what_waits_for_a_worker_was_not() -> None:
     """Fifty cancels of 200 µs in their lane; workers take ten milliseconds for each signature."""
     node = small_node(1e-6)
@@ -53,7 +79,7 @@ def test_what_waits_in_a_lane_was_verified_and_what_waits_for_a_worker_was_not()
     kept = Kept(
         pool=np.array([[2.0, 0.0]]), lanes=np.array([[50.0, 0.0]]), excitation=np.zeros((1, 1, 2))
     )
-    found = stretch_from(node, kept, 0, 1.0, 1.0, np.random.default_rng(1))
+    found = stretch_from(node, kept, 0, 1.0, 1.0, np.ones(2), np.random.default_rng(1))
     assert found.wait_s[:50] == pytest.approx(np.arange(50) * 200e-6)
     # Those two have both workers to themselves, and the lane is empty when they come.
     assert found.wait_s[50:] == pytest.approx([0.0, 200e-6])
