@@ -85,6 +85,8 @@ def _settled_per_s(batch: BatchOnChain, in_flight: int, block_s: float, inclusio
 
 def notes_of(pipeline: Pipeline) -> list[str]:
     """Return what a person should know about the scenario itself."""
+    if not pipeline.settlement.sends:
+        return ["nothing is posted: l1.gas_price_gwei is above l1.fee_cap_gwei"]
     if pipeline.settlement.batch.per_block():
         return []
     why = "no batch fits the node's part of an L1 block"

@@ -58,7 +58,7 @@ def ordinary(pipeline: Pipeline, steps: int, step_s: float) -> Course:
     """Return a course on which nothing happens and the gate never closes."""
     settlement, ones = pipeline.settlement, np.ones(steps)
     sky = Sky(
-        inclusion=ones * settlement.inclusion_probability,
+        inclusion=ones * (settlement.inclusion_probability if settlement.sends else 0.0),
         room=ones * settlement.batch.per_block(),
         running=np.ones(steps, dtype=np.bool_),
         gas_price_gwei=np.zeros(steps),

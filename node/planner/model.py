@@ -310,6 +310,7 @@ def settlement_of(scenario: Scenario) -> Settlement:
         block_s=chain.block_s,
         inclusion_probability=chain.inclusion,
         finality_blocks=chain.finality_blocks,
+        sends=chain.gas_price_gwei <= chain.fee_cap_gwei,
     )
 
 

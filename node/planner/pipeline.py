@@ -158,6 +158,8 @@ class Settlement(msgspec.Struct, frozen=True):
     block_s: float
     inclusion_probability: float = 1.0
     finality_blocks: int = 64
+    sends: bool = True
+    """Whether gas costs no more than the node pays for it: nothing is posted otherwise."""
 
     @property
     def confirmation_s(self) -> float:
@@ -258,7 +260,7 @@ class Pipeline(msgspec.Struct, frozen=True):
             **shared,
             "workers": pool_limit_per_s(self.workers, float(verify_s)),
             "journal": max(records - float(own.sum()), 0.0),
-            "l1": max(posted - float(own.sum()), 0.0),
+            "l1": max(posted - float(own.sum()), 0.0) if chain.sends else 0.0,
         }
 
     def limit(self) -> NodeLimit:

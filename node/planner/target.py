@@ -20,7 +20,7 @@ BYTES_FACTOR_MIN = 0.01
 LOOP_FACTOR_MIN = 0.001
 CORES_MAX = 1_024
 ENOUGH_CORES = 0.98
-"""The share of what any number of cores carries from which on more of them gain nothing."""
+"""Of what any number of cores carries, what is enough: more of them gain hardly anything."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -72,8 +72,10 @@ def way_to(scenario: Scenario, target_per_s: float) -> tuple[Way, Scenario]:
 
 
 def _widen_l1(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
-    """Return the step of the tighter of L1's two ceilings: slots in flight, or room in blocks."""
+    """Return the step of L1: its price, or the tighter of slots in flight and room in blocks."""
     settlement, chain = settlement_of(scenario), scenario.l1
+    if not settlement.sends:
+        return _pay_for_gas(scenario)
     wanted, batch = target_per_s + 1 / scenario.oracle.interval_s, settlement.batch
     by_slots = batch.items * chain.in_flight_max / settlement.confirmation_s
     whole = _room_per_s(_with(scenario, "l1", block_share=1.0))
@@ -92,6 +94,21 @@ def _widen_l1(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario
         because="so many batches are unconfirmed at a time, at this rate",
     )
     return change, _with(scenario, "l1", in_flight_max=needed)
+
+
+def _pay_for_gas(scenario: Scenario) -> tuple[Change, Scenario]:
+    chain = scenario.l1
+    change = Change(
+        resource="l1",
+        limit_per_s=0.0,
+        factor=chain.gas_price_gwei / chain.fee_cap_gwei if chain.fee_cap_gwei else math.inf,
+        key="l1.fee_cap_gwei",
+        node_key="settlement.fees.max_fee_cap",
+        now=chain.fee_cap_gwei,
+        needed=chain.gas_price_gwei,
+        because="nothing is sent while gas costs more than that",
+    )
+    return change, _with(scenario, "l1", fee_cap_gwei=chain.gas_price_gwei)
 
 
 def _room_per_s(scenario: Scenario) -> float:
@@ -185,17 +202,28 @@ def _widen_loop(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenar
 
 
 def _add_cores(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
-    """Return the step to so many cores that the target is carried, or hardly anything is gained."""
+    """Return the step to so many cores that the loop is not kept from the target.
+
+    Where no number of them is enough, it will have to do less, and at the target the others hold
+    more cores than now: so many are chosen that with more it would have to do hardly more less.
+    """
     now = with_laws(scenario, None).service.cores
     if not now:
         return None
     first = _by_cores(scenario, now)
-    wanted = min(target_per_s, ENOUGH_CORES * _by_cores(scenario, CORES_MAX))
-    needed = next((c for c in range(now, CORES_MAX + 1) if _by_cores(scenario, c) >= wanted), now)
+    lighter = scenario
+    if _by_cores(scenario, CORES_MAX) < target_per_s:
+        roomy = _with(scenario, "service", cores=CORES_MAX)
+        eased = _quicken_loop(roomy, target_per_s / ENOUGH_CORES)
+        if eased is None:
+            return None
+        lighter = eased[1]
+    enough = (c for c in range(now, CORES_MAX + 1) if _by_cores(lighter, c) >= target_per_s)
+    needed = next(enough, now)
     if needed == now:
         return None
     change = Change(
-        resource=pipeline_of(scenario).limit().bottleneck,
+        resource=_slower(scenario),
         limit_per_s=first,
         factor=needed / now,
         key="service.cores",
@@ -213,8 +241,13 @@ def _by_cores(scenario: Scenario, cores: int) -> float:
 
 def _carried(scenario: Scenario) -> float:
     """Return what loop and machine carry."""
+    return pipeline_of(scenario).limits_per_s()[_slower(scenario)]
+
+
+def _slower(scenario: Scenario) -> str:
+    """Return which of loop and machine carries less; the loop where its cores are its own."""
     limits = pipeline_of(scenario).limits_per_s()
-    return min(limits["loop"], limits["machine"])
+    return min("loop", "machine", key=lambda name: limits.get(name, math.inf))
 
 
 def _quicken_loop(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
@@ -223,10 +256,8 @@ def _quicken_loop(scenario: Scenario, target_per_s: float) -> tuple[Change, Scen
     def quicker(factor: float) -> Scenario:
         return _with_kinds(scenario, lambda kind: {"loop_us": (kind.loop_us or 0.0) * factor})
 
-    resource = pipeline_of(scenario).limit().bottleneck
-
     def missing(factor: float) -> float:
-        return pipeline_of(quicker(factor)).limits_per_s()[resource] - target_per_s
+        return _carried(quicker(factor)) - target_per_s
 
     if missing(LOOP_FACTOR_MIN) < 0:
         return None
@@ -235,8 +266,8 @@ def _quicken_loop(scenario: Scenario, target_per_s: float) -> tuple[Change, Scen
     weight = sum(kind.share for kind in scenario.kinds)
     now_us = sum(kind.share * (kind.loop_us or 0.0) for kind in scenario.kinds) / weight
     change = Change(
-        resource=resource,
-        limit_per_s=pipeline_of(scenario).limits_per_s()[resource],
+        resource=_slower(scenario),
+        limit_per_s=_carried(scenario),
         factor=1 / factor,
         key="kinds[].loop_us",
         node_key="",

@@ -86,6 +86,21 @@ def test_rate_and_load_are_those_of_the_path() -> None:
     assert (rate_told(level), load_told(level)) == ("2,500 actions/s on average", "50%")
 
 
+def test_what_comes_in_a_rush_counts_by_how_much_comes() -> None:
+    """Half an hour at a fifth of the limit and half at four fifths: four items of five come then.
+
+    Stretches begin evenly in time, and each is as many events long, so half of them are of a rush.
+    """
+    quiet = at_load(0.2)
+    flow = msgspec.structs.replace(quiet.flow, path=((0.0, 1.0), (150.0, 1.0), (150.001, 4.0)))
+    extent = msgspec.structs.replace(LOOP.extent, runs=80, stretch_events=4_000)
+    rush = msgspec.structs.replace(quiet, flow=flow, extent=extent)
+    taking = conclude(rush, draw(rush)).lanes[-1]
+    waits = [conclude(one, draw(one)).lanes[-1].law_wait_mean_s for one in (quiet, at_load(0.8))]
+    assert taking.wait_mean_s == pytest.approx(0.2 * waits[0] + 0.8 * waits[1], rel=0.15)
+    assert taking.pooled_wait_p50_s > 2 * waits[0]
+
+
 def test_the_knee_is_the_laws_limit() -> None:
     answer = conclude(at_load(0.5), draw(at_load(0.5)))
     assert answer.law.limit_per_s == pytest.approx(5_000)
@@ -116,6 +131,10 @@ def test_more_accounts_cost_the_loop_and_a_slower_oracle_spares_it() -> None:
 
 
 def test_batches_that_fit_no_block_are_noted() -> None:
+    dear = Scenario(name="a", about="b", l1=Chain(gas_price_gwei=300.0))
+    assert "fee_cap" in notes_of(pipeline_of(dear))[0]
+    assert pipeline_of(dear).limits_per_s()["l1"] == 0
+    assert np.median(conclude(dear, draw(dear)).knee.p50 or 0.0) == 0
     tight = Scenario(name="a", about="b", l1=Chain(block_gas=1e5))
     assert "no batch fits" in notes_of(pipeline_of(tight))[0]
     assert pipeline_of(tight).limit().per_s == 0

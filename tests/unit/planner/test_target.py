@@ -36,9 +36,31 @@ def test_the_changes_together_are_enough(target_per_s: float) -> None:
     assert all(change.factor > 1 for change in way.changes)
 
 
+def test_gas_that_costs_more_than_is_paid_is_paid_for_first() -> None:
+    dear = with_key(CALM, "l1.gas_price_gwei", 300.0)
+    way, after = way_to(dear, 500.0)
+    assert way.carried_per_s == 0
+    assert [(change.key, change.needed) for change in way.changes] == [("l1.fee_cap_gwei", 300.0)]
+    assert after.l1.fee_cap_gwei == 300
+
+
+def test_no_more_work_is_cut_than_with_any_number_of_cores() -> None:
+    """At the target the others want more cores than now: with too few, too much would be asked."""
+    way, after = way_to(CALM, 40_000.0)
+    cut = next(change for change in way.changes if change.key == "kinds[].loop_us")
+    roomy = with_key(CALM, "service.cores", 1_024)
+    least = next(change for change in way_to(roomy, 40_000.0)[0].changes if change.key == cut.key)
+    assert least.factor <= cut.factor < 1.05 * least.factor
+    assert after.service.cores < 32
+
+
 def test_each_bottleneck_is_named_with_its_key() -> None:
     way, _ = way_to(CALM, 40_000.0)
-    assert [change.resource for change in way.changes][-3:] == ["loop", "workers", "machine"]
+    assert [change.key for change in way.changes][-3:] == [
+        "service.cores",
+        "kinds[].loop_us",
+        "service.workers",
+    ]
     keys = {change.resource: change.node_key for change in way.changes}
     assert keys["workers"] == "sequencer.signature_workers"
     assert keys["l1"] == "settlement.in_flight_max"
