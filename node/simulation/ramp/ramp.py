@@ -164,9 +164,12 @@ class Ramp:
 
         The knee and what is past it are compared, so they are measured ``COMPARED`` times, by
         turns: a machine whose speed moves is then the same to both. Waves are for the first time: a
-        position is halved by each, and there is no opening it again.
+        position is halved by each, and there is no opening it again. Shares that would go past the
+        highest rate allowed are left out.
         """
-        shares, liquidations = self._settings.shares, self._settings.liquidations
+        allowed = self._settings.search.highest_per_s
+        shares = [share for share in self._settings.shares if share * knee_per_s <= allowed]
+        liquidations = self._settings.liquidations
         highest = max(shares, default=0.0)
         compared = (1.0, highest) if 1.0 in shares and highest > 1.0 else ()
         points = []

@@ -15,6 +15,7 @@ from node.capacity.telemetry import (
     StageCounters,
     Telemetry,
 )
+from node.simulation.ramp.knee import SearchLimits
 from node.simulation.ramp.machine import CpuReading, cores, family_s
 from node.simulation.ramp.messages import Sample
 from node.simulation.ramp.points import RampPoint
@@ -83,8 +84,9 @@ def test_a_point_tells_how_long_the_disk_wrote() -> None:
 class Curve(Ramp):
     """A ramp that measures nothing, and tells what it was asked for."""
 
-    def __init__(self, shares: tuple[float, ...]) -> None:
-        self._settings = RampSettings(shares=shares)
+    def __init__(self, shares: tuple[float, ...], highest_per_s: float = 1_000.0) -> None:
+        search = SearchLimits(highest_per_s=highest_per_s)
+        self._settings = RampSettings(shares=shares, search=search)
         self.asked: list[tuple[float, bool]] = []
 
     async def measure(
@@ -121,6 +123,17 @@ async def test_points_that_are_compared_are_measured_by_turns(
     assert ramp.asked == [*first, *((rate, False) for rate in again)]
     assert [point.share for point in points] == [rate / 100.0 for rate, _ in ramp.asked]
     assert told == points
+
+
+async def test_no_point_goes_past_the_highest_rate_allowed() -> None:
+    ramp = Curve((0.5, 1.0, 1.5, 2.0), highest_per_s=150.0)
+    await ramp.curve(100.0, lambda _what, _point: None)
+    assert [rate for rate, _ in ramp.asked] == [
+        50.0,
+        100.0,
+        150.0,
+        *[100.0, 150.0] * (COMPARED - 1),
+    ]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells it so")
