@@ -82,7 +82,7 @@ class FlowLaw(msgspec.Struct, frozen=True):
     arrivals: ArrivalLaw | None = None
     sizes: SizeLaw | None = None
     resting_orders: float | None = None
-    """Orders in the book, a mean over time; likewise the two below."""
+    """Orders in the book, a mean over the tape's commands; likewise the two below."""
     levels: float | None = None
     """Price levels of both sides."""
     touch_size: float | None = None

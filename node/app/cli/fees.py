@@ -72,6 +72,7 @@ def _day_table(ours: Replay, naive: Replay) -> Table:
 
 
 def _ratios(day: Replay) -> str:
-    begins = range(0, len(day.time_s) - _HALF_HOUR_S, _HALF_HOUR_S)
-    ratios = [day.charge_ratio(begin, begin + _HALF_HOUR_S) for begin in begins]
+    last = len(day.time_s) - 1
+    begins = range(0, last, _HALF_HOUR_S)
+    ratios = [day.charge_ratio(begin, min(begin + _HALF_HOUR_S, last)) for begin in begins]
     return f"{min(ratios):.2f} … {max(ratios):.2f}"
