@@ -52,6 +52,9 @@ STRANGERS_MAX: Final = 0.03
 same work costs more: what it shares caches with changes all the time."""
 
 HALF: Final = 0.5
+BELOW: Final = 0.45
+"""The share of the predicted knee above which no quiet window counts: half of the true one even
+where that is a tenth lower. How many clusters come in a window is chance, so some go past it."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -154,7 +157,7 @@ def first_knee(quiet: Quiet) -> Prediction:
 
 
 def predicted_below_half(quiet: Quiet, first_per_s: float) -> tuple[Quiet, Calibration, Prediction]:
-    """Return the windows below half of the knee that they tell, what they tell, and that knee.
+    """Return the windows well below half of the knee they tell, what they tell, and that knee.
 
     ``first_per_s`` is about where it lies. Raises ``MeasurementInvalid`` where too few are left.
     """
@@ -164,7 +167,7 @@ def predicted_below_half(quiet: Quiet, first_per_s: float) -> tuple[Quiet, Calib
         calibration = calibrate(rejoined(windows_of(windows)), load_max=1.0)
         around = around_of(windows, seen.ones, first_per_s)
         prediction = predict_knee(calibration, shape_of(windows), around)
-        bound = min(bound, HALF * prediction.p50)
+        bound = min(bound, BELOW * prediction.p50)
         below = seen.below(bound)
         if len(below.all) == len(windows):
             return seen, calibration, prediction

@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 import pytest
 
-from node.app.cli.verify_quiet import OVER_S, TURN_MAX, TURN_SHARES, Climbed, Quiet, Wanted
+from node.app.cli.verify_quiet import BELOW, OVER_S, TURN_MAX, TURN_SHARES, Climbed, Quiet, Wanted
 from node.app.cli.verify_turns import DELAY_SHARES, Turns, delay_checks
 from node.planner.predict import Surroundings
 from node.planner.responses import DelayLaw, DelayLaws
@@ -106,7 +106,7 @@ async def test_what_is_predicted_is_what_is_measured(off: float) -> None:
     assert found.error_ratio == pytest.approx(0.0, abs=0.1)
     assert found.calibrated_below <= 0.5
     # The busiest are single arrivals at the highest share, each with a block of its own.
-    highest = off * TURN_SHARES[-1] * KNEE
+    highest = max(off * share for share in TURN_SHARES if off * share < BELOW) * KNEE
     each_us = NODE.action_us + NODE.block_us
     busiest = (NODE.second_us + highest * each_us) / 1e6
     assert found.loop_below == pytest.approx(busiest, rel=0.03)
