@@ -1,10 +1,4 @@
-"""The command line: ``plimsoll`` = ``python -m node``.
-
-Exit codes: 0 done · 1 a check found a difference, or the exchange refused an action · 2 the
-command or the configuration is wrong · 3 integrity: data or chain are not what they must be ·
-4 something did not answer, try again · 5 an answer was lost: look what it came to before trying
-again · 6 a fault of this program itself, with its traceback.
-"""
+"""The command line: ``plimsoll`` = ``python -m node``. ``EXIT_CODES`` says how it ends."""
 
 import importlib
 import os
