@@ -146,11 +146,12 @@ def _measure_crowd(crowd: Crowd) -> list[Burden]:
     node, replica = told["node_mib"], told["replica_mib"]
     process = sum(node.values())
     copy = sum(replica.values())
+    both = f"sum of both; each interpreter's {told['bare_mib']} MiB comes on top"
     return [
         Burden("memory of the state", told["node_mib"]["state"], "MiB", of),
         burden("memory of a node's own process", process, "MiB", _parts(node)),
         burden("memory of its replica's process", copy, "MiB", _parts(replica)),
-        burden("memory of a node", process + copy, "MiB", f"both, over {told['bare_mib']} each"),
+        burden("memory of a node", process + copy, "MiB", both),
         Burden("full collection", told["collect_ms"], "ms", of),
         Burden("full collection, frozen before", told["collect_frozen_ms"], "ms", of),
     ]
