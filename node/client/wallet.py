@@ -95,7 +95,10 @@ class Wallet:
         return self._signed(Withdraw(*self._head(expires), amount))
 
     def approve_agent(self, agent: Address, until: Millis, *, expires: Millis) -> ApproveAgent:
-        """Return an action that lets ``agent`` act until ``until``; past: revokes it."""
+        """Return an action that lets ``agent`` act until ``until``; past: revokes it.
+
+        0 does so with what reduces risk, so no closed gate and no load keeps it waiting.
+        """
         return self._signed(ApproveAgent(*self._head(expires), agent, until))
 
     def set_switch(

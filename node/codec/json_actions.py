@@ -112,7 +112,7 @@ class WithdrawBody(ActionBody, frozen=True, tag="withdraw"):
 
 
 class ApproveAgentBody(ActionBody, frozen=True, tag="approve_agent"):
-    """``agent`` is an address; ``until`` in the past takes its authority away."""
+    """``agent`` is an address; ``until`` in the past takes its authority away; 0 does so with what reduces risk."""
 
     agent: str
     until: int

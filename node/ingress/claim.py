@@ -36,6 +36,7 @@ class _Claim(msgspec.Struct, frozen=True, gc=False):
     orders: tuple[_Order, ...] = ()
     amends: tuple[_Amend, ...] = ()
     amount: str = "-"
+    until: int = 1
 
 
 _decode = msgspec.json.Decoder(_Claim).decode
@@ -59,6 +60,8 @@ def claimed_lane(raw: bytes) -> Lane:
     if claim.type == "adjust_margin":
         tops_up = not claim.amount.startswith("-") and claim.amount.strip("0.") != ""
         return _REDUCING if tops_up else _TAKING
+    if claim.type == "approve_agent":
+        return _TAKING if claim.until else _REDUCING
     return _REDUCING if claim.type in ("cancel_all", "set_switch") else _TAKING
 
 

@@ -167,7 +167,10 @@ class Withdraw(Action, frozen=True, gc=False, array_like=True, tag=4):
 
 
 class ApproveAgent(Action, frozen=True, gc=False, array_like=True, tag=5):
-    """Let ``agent`` sign for the account until ``until`` (in the past: revoke). Owner only."""
+    """Let ``agent`` sign for the account until ``until`` (in the past: revoke). Owner only.
+
+    0 revokes whatever the time, and waits with what reduces risk: see ``node.types.lanes``.
+    """
 
     agent: Address
     until: Millis

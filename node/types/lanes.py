@@ -40,8 +40,10 @@ def lane_of(command: Command) -> Lane:
     """Return the lane of ``command``; a bulk action goes by the riskiest of its items.
 
     Withdrawing and taking margin out add risk; naming an agent waits with them, so that no lane
-    above is entered by what does not reduce risk. Only the book knows whether an amend adds risk,
-    so each waits as if it did; so does a triggered order, unless who watches it knows better.
+    above is entered by what does not reduce risk. ``until`` 0 is no later than any block's time, so
+    it can only end an agent: a stolen key must not outlast a closed gate. Only the book knows
+    whether an amend adds risk, so each waits as if it did; so does a triggered order, unless who
+    watches it knows better.
     """
     match command:
         case PlaceOrders():
@@ -50,7 +52,9 @@ def lane_of(command: Command) -> Lane:
             return Lane.REDUCING
         case AdjustMargin():
             return Lane.REDUCING if command.amount > 0 else Lane.TAKING
-        case Withdraw() | ApproveAgent() | TriggerOrder():
+        case ApproveAgent():
+            return Lane.TAKING if command.until else Lane.REDUCING
+        case Withdraw() | TriggerOrder():
             return Lane.TAKING
         case Liquidate():
             return Lane.LIQUIDATION

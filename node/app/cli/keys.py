@@ -31,8 +31,8 @@ from node.types.errors import PathUnusable
 from node.types.ids import Address, hex_from_address
 from node.types.units import Millis
 
-REVOKED: Final = Millis(1)
-"""A moment long gone: an authority until then is none."""
+REVOKED: Final = Millis(0)
+"""An authority until then is none; 0 alone is taken on with what reduces risk."""
 
 HOURS_MAX: Final = 1_000_000
 """How long an agent may be approved for: more than a hundred years, and a time that can be told."""

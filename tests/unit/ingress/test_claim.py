@@ -49,6 +49,14 @@ def test_margin_is_topped_up_by_more_than_nothing(amount: str) -> None:
     assert claimed_lane(raw) is lane_of(READER.read(raw))
 
 
+@pytest.mark.parametrize("until", [0, 1, 2**64 - 1])
+def test_an_agent_is_ended_by_0_alone(until: int) -> None:
+    body = {**BODIES["approve_agent"], "until": until}
+    raw = msgspec.json.encode(body)
+    assert claimed_lane(raw) is lane_of(READER.read(raw))
+    assert claimed_lane(raw) is (Lane.TAKING if until else Lane.REDUCING)
+
+
 @pytest.mark.parametrize(
     "raw", [b"", b"{", b"[]", b"7", b'{"type":"deposit"}', b"\xff", b"[" * 60_000]
 )

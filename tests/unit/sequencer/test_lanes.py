@@ -5,6 +5,7 @@ import pytest
 from node.sequencer.lanes import DEFAULT_FAIRNESS, Fairness, Lanes
 from node.sequencer.submission import Submission, work_of
 from node.types.commands import (
+    ApproveAgent,
     CancelAll,
     CancelOrder,
     Command,
@@ -15,11 +16,12 @@ from node.types.commands import (
     PlaceOrders,
     Side,
     TriggerOrder,
+    Withdraw,
 )
 from node.types.errors import GateClosed, Overloaded, PlimsollError
 from node.types.ids import Address, MarketId, OrderId
-from node.types.lanes import Lane
-from node.types.units import Lots, Millis, Ticks
+from node.types.lanes import Lane, lane_of
+from node.types.units import Lots, Millis, Money, Ticks
 from tests.unit.sequencer.toy_machine import ALICE, name_of, pay
 
 
@@ -88,6 +90,19 @@ def test_a_closed_gate_shuts_only_what_adds_risk(lane: Lane) -> None:
     lanes.open_gate()
     lanes.offer(_submission(2), lane, now_ns=2)
     assert all(stage.conserved() for stage in lanes.stages)
+
+
+def test_a_key_can_be_revoked_while_the_gate_is_closed_and_none_approved() -> None:
+    head, agent = (ALICE, ALICE, 1, Millis(0), b""), Address(b"\x07" * 20)
+    lanes = _lanes()
+    lanes.close_gate("backlog")
+    for waits in (ApproveAgent(*head, agent, Millis(1)), Withdraw(*head, Money(1))):
+        with pytest.raises(GateClosed):
+            lanes.offer(Submission(waits, b"", lambda _outcome: None), lane_of(waits), now_ns=0)
+    revoked = ApproveAgent(*head, agent, Millis(0))
+    lanes.offer(Submission(revoked, b"", lambda _outcome: None), lane_of(revoked), now_ns=0)
+    (taken,) = lanes.take(100, now_ns=1, now_ms=-1)
+    assert taken.command is revoked
 
 
 def test_work_counts_the_items_of_an_action() -> None:

@@ -96,6 +96,14 @@ def test_revoking_ends_an_agent_now_and_not_in_the_past(exchange: Exchange) -> N
     exchange.refused(CancelAll(*exchange.head(ALICE, BOB), MarketId(0)), AgentExpired)
 
 
+def test_until_0_ends_an_agent_and_can_make_none(exchange: Exchange) -> None:
+    """So it may stand in the lane of what reduces risk."""
+    exchange.do(approve(exchange, BOB.address, 10_000))
+    for agent in (BOB, MALLORY):
+        exchange.do(ApproveAgent(*exchange.head(ALICE), agent.address, Millis(0)))
+        exchange.refused(CancelAll(*exchange.head(ALICE, agent), MarketId(0)), AgentExpired)
+
+
 def test_agents_are_bounded_and_forgotten_when_nothing_they_signed_can_live(
     exchange: Exchange,
 ) -> None:
