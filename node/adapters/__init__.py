@@ -1,1 +1,1 @@
-"""Implementations of the ports: the only code that touches clocks, disks, sockets and chains."""
+"""What implements the ports of a running node: its clocks, disks, sockets and chains."""

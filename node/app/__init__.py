@@ -1,0 +1,1 @@
+"""The application: configuration, wiring, and the command line."""

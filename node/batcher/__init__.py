@@ -1,0 +1,1 @@
+"""The batcher: durable blocks are gathered into batches, which are closed at a limit."""

@@ -1,0 +1,1 @@
+"""The history: durable blocks become groups of rows in SQL, each with its progress."""

@@ -1,0 +1,1 @@
+"""The planner: what a node will carry, by laws, simulation and forecast (docs/CAPACITY.md)."""

@@ -1,0 +1,1 @@
+"""The publisher: durable blocks become results, feeds and views."""

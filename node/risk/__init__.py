@@ -1,0 +1,1 @@
+"""Risk: positions are watched against the marks, and who fails is proposed for liquidation."""

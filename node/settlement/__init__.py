@@ -1,0 +1,1 @@
+"""Settlement: sealed batches go to L1 and are watched until final; deposits come from it."""

@@ -1,0 +1,1 @@
+"""Load for a node: the bundled flow, recorded tapes, replays, ramps and rehearsals."""

@@ -1,0 +1,1 @@
+"""The vocabulary: units, ids, commands, events, blocks, rules and errors. Pure."""
