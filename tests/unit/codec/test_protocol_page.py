@@ -3,11 +3,21 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 from node.codec.action_types import STRUCTS, encode_type
 from node.codec.batch import DEFAULT_LIMITS
 from node.codec.columns import COLUMNS, RARE_COLUMNS, Kind
 from node.codec.json_actions import MESSAGE_BYTES_MAX
+from node.types.commands import (
+    Action,
+    AmendOrder,
+    CancelOrder,
+    NewOrder,
+    PriceReport,
+    SignedAction,
+    SystemCommand,
+)
 
 TOP = Path(__file__).parents[3]
 PAGE = (TOP / "docs" / "PROTOCOL.md").read_text(encoding="utf-8")
@@ -32,6 +42,24 @@ def test_every_signed_struct_is_spelt_out() -> None:
 def test_every_kind_is_named_with_its_number() -> None:
     for kind in Kind:
         assert f"{kind} {kind.name.title().replace('_', '')}" in " ".join(PAGE.split())
+
+
+def test_the_fields_of_each_command_stand_in_their_order() -> None:
+    head = Action.__struct_fields__
+    for command in get_args(SignedAction) + get_args(SystemCommand):
+        fields = command.__struct_fields__
+        own = ("head", *fields[len(head) :]) if issubclass(command, Action) else fields
+        tag = command.__struct_config__.tag
+        assert f"| {tag} {command.__name__} | {', '.join(own) or 'none'} |" in PAGE
+    parts = {
+        "head": Action,
+        "cancel": CancelOrder,
+        "order": NewOrder,
+        "amend": AmendOrder,
+        "report": PriceReport,
+    }
+    for name, part in parts.items():
+        assert f"| {name} | {', '.join(part.__struct_fields__)} |" in PAGE
 
 
 def test_the_limits_are_those_of_the_code() -> None:
