@@ -112,7 +112,10 @@ class WithdrawBody(ActionBody, frozen=True, tag="withdraw"):
 
 
 class ApproveAgentBody(ActionBody, frozen=True, tag="approve_agent"):
-    """``agent`` is an address; ``until`` in the past takes its authority away; 0 does so with what reduces risk."""
+    """``agent`` is an address; ``until`` in the past takes its authority away.
+
+    0 does so with what reduces risk, so neither load nor a closed gate keeps it waiting.
+    """
 
     agent: str
     until: int
