@@ -489,7 +489,7 @@ class Overloaded(Unavailable):
 
 
 class GateClosed(Unavailable):
-    """New risk is refused for now (``cause``); reducing risk stays open."""
+    """For now (``cause``) only what reduces risk is taken; withdrawals and new agents are not."""
 
     code = 2002
 
