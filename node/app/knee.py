@@ -4,7 +4,7 @@
 node's data folder: one ``node.capacity.loadline.Knee`` as JSON, such as
 
     {"predicted": {"p5": 2310.0, "p50": 2420.5, "p95": 2533.0},
-     "measured_per_s": 2401.0, "at_ms": 1760000000000}
+     "measured_per_s": 2401.0, "at_ms": 1760000000000, "mix": "single"}
 
 They know what no running node can: what it carries past its limit. The node only shows it.
 """

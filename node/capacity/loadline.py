@@ -80,12 +80,14 @@ class KneeRange(msgspec.Struct, frozen=True):
 class Knee(msgspec.Struct, frozen=True):
     """What a calibration predicted, and what a ramp measured; null until there was one.
 
-    ``at_ms`` is when the newer of the two was made (Unix time, 0 where there is none).
+    ``at_ms`` is when the newer of the two was made (Unix time, 0 where there is none), ``mix`` the
+    load that both are of, such as "single"; empty where that is not known.
     """
 
     predicted: KneeRange | None = None
     measured_per_s: float | None = None
     at_ms: int = 0
+    mix: str = ""
 
 
 class FeeLine(msgspec.Struct, frozen=True):

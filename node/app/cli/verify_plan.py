@@ -175,6 +175,7 @@ def shown_knee(verdict: MixVerdict) -> ShownKnee:
         predicted=KneeRange(predicted.p5, predicted.p50, predicted.p95),
         measured_per_s=verdict.measured,
         at_ms=int(time() * _MS_PER_S),
+        mix=verdict.mix,
     )
 
 

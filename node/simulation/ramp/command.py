@@ -10,6 +10,7 @@ from rich.console import Console
 
 from node.adapters.system_clock import SystemClock
 from node.app.knee import KneeBoard, write_knee
+from node.capacity.loadline import Knee as ShownKnee
 from node.simulation.interruption import INTERRUPTED, until_terminated
 from node.simulation.progress import Teller, shown_line
 from node.simulation.ramp.knee import Knee, KneeSearch, SearchLimits
@@ -130,10 +131,17 @@ def write_report(report: RampReport, json_path: Path | None, html_path: Path | N
 
 
 def show_knee(report: RampReport, data: Path) -> None:
-    """Let the node of the folder ``data`` show the first mix's knee beside what was predicted."""
-    knee = next(iter(report.mixes.values())).knee
-    shown = msgspec.structs.replace(
-        KneeBoard(data).read(), measured_per_s=knee.per_s, at_ms=SystemClock().now_ms()
+    """Let the node of the folder ``data`` show the first mix's knee.
+
+    What was predicted stays beside it where it was of the same mix: others have other knees.
+    """
+    found = next(iter(report.mixes.values()))
+    before = KneeBoard(data).read()
+    shown = ShownKnee(
+        predicted=before.predicted if before.mix == found.mix else None,
+        measured_per_s=found.knee.per_s,
+        at_ms=SystemClock().now_ms(),
+        mix=found.mix,
     )
     write_knee(data, shown)
 

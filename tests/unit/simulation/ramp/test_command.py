@@ -1,4 +1,4 @@
-"""A ramp that is cut tells and writes what it knows by then, and says that it is not all."""
+"""What a ramp tells and writes; one that is cut says that it is not all."""
 
 import asyncio
 import io
@@ -11,13 +11,16 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from node.app.knee import KneeBoard, write_knee
+from node.capacity.loadline import Knee as ShownKnee
+from node.capacity.loadline import KneeRange
 from node.simulation.ramp import command
-from node.simulation.ramp.command import RampOptions, RampTimedOut, ramp
-from node.simulation.ramp.knee import KneeSearch
+from node.simulation.ramp.command import RampOptions, RampTimedOut, ramp, show_knee
+from node.simulation.ramp.knee import Knee, KneeSearch
 from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.points import Delays, RampPoint
 from node.simulation.ramp.ramp import Progress
-from node.simulation.ramp.report import RampReport
+from node.simulation.ramp.report import Machine, RampReport, mix_report
 
 KNEE_PER_S = 900.0
 FIRST = [250.0, 500.0, 1_000.0]
@@ -124,3 +127,14 @@ def test_a_ramp_that_is_cut_before_anything_was_carried_still_writes(
     report, _, page = cut_after([0], tmp_path, monkeypatch)
     assert (report.incomplete, report.mixes) == (True, {})
     assert "incomplete" in page
+
+
+@pytest.mark.parametrize("mix", [Mix.SINGLE, Mix.BULK])
+def test_a_knee_stands_beside_a_prediction_of_its_own_mix_alone(mix: Mix, tmp_path: Path) -> None:
+    predicted = KneeRange(2_310.0, 2_420.5, 2_533.0)
+    write_knee(tmp_path, ShownKnee(predicted, 2_401.0, at_ms=1, mix="single"))
+    found = mix_report(mix, Knee(KNEE_PER_S, 850.0, 950.0), [], [])
+    show_knee(RampReport("", Machine.here(), {mix.value: found}), tmp_path)
+    shown = KneeBoard(tmp_path).read()
+    assert shown.predicted == (predicted if mix is Mix.SINGLE else None)
+    assert (shown.measured_per_s, shown.mix) == (KNEE_PER_S, mix)
