@@ -135,7 +135,7 @@ class LoadWatch:
             next_bottleneck=self._limits[1] if len(self._limits) > 1 else None,
             headroom=headroom(rate, None if least is None else least.limit_per_s),
             knee=node.knee.read(),
-            fee=node.price.line(),
+            fee=node.price.line() if node.base.rules.fees.ceiling else None,
             risk=risk_line(node),
             batches=batch_line(node),
             marks=mark_line(node),

@@ -180,7 +180,7 @@ class LoadLine(msgspec.Struct, frozen=True):
     ``rate_per_s`` is what came in over the window, ``headroom`` 1 - rate / the bottleneck's limit.
     ``refusals`` are what clients were refused since the start, by the error's name, wherever it
     happened; ``gate`` is why new risk is refused, null while it is taken; ``conserved`` says
-    whether in = out + held + refused at every stage.
+    whether in = out + held + refused at every stage. ``fee`` is null where the rules charge none.
     """
 
     at_ms: int

@@ -10,7 +10,7 @@ import pytest
 from node.app import load_line
 from node.app.load_line import FRESH_NS, PUSH_S, SPAN_NS, LoadWatch, journal_of, push_load
 from node.capacity.kinds import KindMeter
-from node.capacity.loadline import Knee, LoadLine, StageLine
+from node.capacity.loadline import FeeLine, Knee, LoadLine, StageLine
 from node.capacity.registry import Capacity
 from node.capacity.telemetry import (
     HistogramCounts,
@@ -21,7 +21,9 @@ from node.capacity.telemetry import (
     Telemetry,
 )
 from node.settlement.sealed import Pressure
+from node.types.fees import FREE, FeeRules
 from node.types.hold_up import HoldUp
+from node.types.rules import Rules
 from tests.examples import RULES
 from tests.unit.app.hand_clock import HandClock
 from tests.unit.planner.telemetry_examples import EMPTY
@@ -91,7 +93,9 @@ BUSY = msgspec.structs.replace(
 class Port:
     """A node under load beside its L1, as the load line sees the two; time stands still."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, told: Telemetry = BUSY) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, told: Telemetry = BUSY, rules: Rules = RULES
+    ) -> None:
         for part in ("risk_line", "batch_line", "mark_line"):
             monkeypatch.setattr(load_line, part, lambda _node: None)
         self.told = told
@@ -109,7 +113,7 @@ class Port:
                     commands_max=5_000, data_bytes_max=100_000, gas_max=8_000_000
                 ),
             ),
-            base=SimpleNamespace(clock=self.clock, rules=RULES),
+            base=SimpleNamespace(clock=self.clock, rules=rules),
             capacity=Capacity(started_ns=0),
             sequencer=SimpleNamespace(block_work=100, gate=None),
             ingress=SimpleNamespace(stage=SimpleNamespace(refused={})),
@@ -203,6 +207,18 @@ def test_what_l1_could_carry_counts_by_the_blocks_that_take_something(
     for resource, limit in port.limits().items():
         share = 0.25 if resource.startswith("l1") else 1
         assert limit == pytest.approx(share * whole[resource])
+
+
+FEE = FeeLine(price=120, floor=100, dearest=None, backlogs={})
+
+
+@pytest.mark.parametrize(("fees", "told"), [(FREE, None), (FeeRules(), FEE)])
+def test_a_node_that_charges_nothing_tells_no_fee(
+    monkeypatch: pytest.MonkeyPatch, fees: FeeRules, told: FeeLine | None
+) -> None:
+    port = Port(monkeypatch, rules=msgspec.structs.replace(RULES, fees=fees))
+    port.price.line = lambda: FEE
+    assert port.line().fee == told
 
 
 def test_a_backlog_has_bytes_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
