@@ -107,7 +107,9 @@ def busy(moment: float, load: float | None = None) -> LoadLine:
         ),
         next_bottleneck=Limit("l1_bytes", 5_210.0, "94,500 B/s of batches / 18.1 B a command"),
         headroom=1 - load,
-        knee=Knee(KneeRange(3_610.0, 3_905.0, 4_150.0), 3_844.0, START_MS - 5_400_000),
+        knee=Knee(
+            KneeRange(3_610.0, 3_905.0, 4_150.0), 3_844.0, START_MS - 5_400_000, "single"
+        ),
         fee=FeeLine(
             price=round(12 * math.exp(4 * over)),
             floor=12,
@@ -199,6 +201,7 @@ class StoryTeller:
         """``tell`` gets the seconds since the story began; ``step_s`` passes between two pushes."""
         self.tell = tell
         self.step_s = step_s
+        self.refuses = False
         self.moment = 0.0
         self.url = ""
         self._runner = web.AppRunner(web.Application(), shutdown_timeout=0.1)
@@ -223,8 +226,14 @@ class StoryTeller:
         await socket.send_json({"channel": "hello", "version": 1})
         asked = msgspec.json.decode((await socket.receive(timeout=5)).data)
         assert (asked["method"], asked["params"]) == ("subscribe", {"channel": "load"})
-        await socket.send_json({"id": asked["id"], "result": {"channel": "load"}})
+        if self.refuses:
+            error = {"code": 2006, "name": "RateLimited", "values": {}}
+            await socket.send_json({"id": asked["id"], "error": error})
+        else:
+            await socket.send_json({"id": asked["id"], "result": {"channel": "load"}})
         with suppress(ConnectionError, aiohttp.ClientError):
+            if self.refuses:
+                await socket.receive()
             while not socket.closed:
                 await socket.send_str(self._push().decode())
                 await asyncio.sleep(self.step_s)

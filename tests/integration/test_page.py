@@ -37,6 +37,20 @@ STROKES: Final = (
     ".map((line) => getComputedStyle(line).stroke)"
 )
 
+BROKEN_WORDS = """[...document.querySelectorAll('.facts small')].flatMap((remark) => {
+  const texts = document.createTreeWalker(remark, NodeFilter.SHOW_TEXT), broken = [];
+  while (texts.nextNode()) {
+    for (const { 0: word, index } of texts.currentNode.data.matchAll(/\\S+/g)) {
+      const range = document.createRange();
+      range.setStart(texts.currentNode, index);
+      range.setEnd(texts.currentNode, index + word.length);
+      if (range.getClientRects().length > 1) broken.push(word);
+    }
+  }
+  return broken;
+})"""
+"""Words that begin on one line and end on the next."""
+
 SEA = "document.getElementById('sea').style.transform"
 
 REFUSED = "net::ERR_CONNECTION_REFUSED"
@@ -113,7 +127,8 @@ async def test_every_state_fits_every_screen(browser: Browser) -> None:
 
 async def fits(window: Window) -> None:
     """Nothing is wider than the screen, and the line and the first figures are on it."""
-    assert await window.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # The charts follow a new width a moment later.
+    await window.until("document.documentElement.scrollWidth <= innerWidth")
     for selector in ("#freeboard", ".mark circle", "#link"):
         box = await window.page.locator(selector).first.bounding_box()
         assert box is not None
@@ -175,6 +190,7 @@ async def test_only_the_commonest_refusals_stand_there_until_one_asks_for_all(
         assert await shown.count() == 5
         await more.press("Enter")
         assert await shown.count() == len(causes)
+        assert await shown.last.locator("span").get_attribute("title") == "cause11"
         node.tell = lambda _: msgspec.structs.replace(story, refusals={**causes, "Cause12": 7})
         await window.until("document.getElementById('refusals-more').textContent === 'and 8 more'")
         assert await shown.count() == len(causes) + 1
@@ -186,11 +202,15 @@ async def test_only_the_commonest_refusals_stand_there_until_one_asks_for_all(
 async def test_who_knows_no_knee_is_told_what_finds_one(browser: Browser) -> None:
     async with telling(lambda _: quiet(), 0.05) as node, window_on(browser, node.url) as window:
         await window.until_state("live")
-        assert "plimsoll plan --verify" in await window.text("#predicted-range")
-        assert "plimsoll ramp --node … --data" in await window.text("#measured-at")
+        assert "plimsoll plan --verify" in await window.text(".facts")
+        assert "plimsoll ramp --node … --data" in await window.text(".facts")
+        await window.page.set_viewport_size(PHONE)
+        assert await window.evaluate(BROKEN_WORDS) == []
         node.tell = busy
         await window.until("document.getElementById('measured').textContent !== '–'")
         assert "plimsoll" not in await window.text(".facts")
+        for remark in ("#predicted-range", "#measured-at"):
+            assert (await window.text(remark)).endswith(", mix single")
 
 
 async def test_the_page_works_without_a_mouse_and_tells_of_silence(browser: Browser) -> None:
@@ -215,3 +235,28 @@ async def test_the_page_works_without_a_mouse_and_tells_of_silence(browser: Brow
         await window.page.focus("#retry")
         await window.page.keyboard.press("Enter")
         await window.until_state("live")
+
+
+async def test_a_refusal_is_asked_again_and_what_is_shown_is_old_meanwhile(
+    browser: Browser,
+) -> None:
+    async with telling(busy, 0.05) as node, window_on(browser, node.url) as window:
+        await window.until_state("live")
+        await node.stop()
+        await window.until_state("lost")
+        node.refuses = True
+        await node.start(int(node.url.rpartition(":")[2]))
+        await window.until_state("refused")
+        told = await window.text("#notice-text")
+        assert "rate limited" in told
+        assert "What is shown is from" in told
+        assert await window.evaluate("document.title") == "Refused · Plimsoll"
+        grey = "getComputedStyle(document.querySelector('main')).filter"
+        assert "grayscale" in await window.evaluate(grey)
+        # It does not pass for lost, nor for new, while it asks again.
+        link = "document.getElementById('link-text').textContent"
+        await window.until(f"{link} === 'Refused, trying again'")
+        assert await window.page.is_visible("#retry")
+        node.refuses = False
+        await window.until_state("live")
+        assert "grayscale" not in await window.evaluate(grey)

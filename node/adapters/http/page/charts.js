@@ -56,13 +56,14 @@ const trace = (history, column, name, line, more = {}) => ({
 });
 
 function rate(history, tone) {
-  const { knee, bottleneck } = history.last;
+  const { knee } = history.last;
   const level = (y, name, dash) => ({
     x: [history.at[0], history.at.at(-1)], y: [y, y], name, mode: "lines", line: { color: tone.ink, width: 1.5, dash },
   });
   const { predicted, measured_per_s: measured } = knee;
   const traces = [trace(history, "rate", "rate", { color: tone.water, width: 2.5 }, { fill: "tozeroy", fillcolor: tone.wash })];
-  if (bottleneck) traces.push(level(bottleneck.limit_per_s, "limit", "solid"));
+  const known = history.column("limit").some((limit) => limit !== null);
+  if (known) traces.push(trace(history, "limit", "limit", { color: tone.ink, width: 1.5 }));
   if (predicted) traces.push(level(predicted.p50, "knee predicted", "dash"));
   if (measured !== null) traces.push(level(measured, "knee measured", "dot"));
   const band = predicted && {

@@ -1,10 +1,12 @@
 // The node's own WebSocket, from the first connection through every restart.
 //
 //   connecting ──▶ live ──▶ silent ──▶ lost ──▶ connecting ──▶ …
+//            └──▶ refused ──▶ connecting ──▶ …
 //
 // A node that is gone closes the socket; one that hangs leaves it open and says nothing, so silence
-// is watched, too. Each attempt that fails doubles the wait before the next, with some chance in it
-// so that many pages do not come back all at once.
+// is watched, too. One that answers with an error may think better of it. Each attempt that fails
+// doubles the wait before the next, with some chance in it so that many pages do not come back all
+// at once.
 
 const FIRST_WAIT_MS = 400;
 const LONGEST_WAIT_MS = 5_000;
@@ -22,7 +24,6 @@ export class Feed {
     this.socket = null;
     this.failures = 0;
     this.heardAt = 0;
-    this.retryAt = 0;
     this.retry = 0;
   }
 
@@ -36,7 +37,7 @@ export class Feed {
 
   /** Try again at once, if there is no connection. */
   now() {
-    if (this.state === "lost") this.#connect();
+    if (this.socket === null) this.#connect();
   }
 
   #connect() {
@@ -58,7 +59,7 @@ export class Feed {
       this.#become("live");
       this.onLine(message);
     } else if (message.error) {
-      this.#become("refused", message.error.name);
+      this.#lose("refused", message.error.name);
     }
   }
 
@@ -66,22 +67,21 @@ export class Feed {
     const silence = performance.now() - this.heardAt;
     const open = this.state === "live" || this.state === "silent" || this.state === "connecting";
     if (open && silence > GIVEN_UP_AFTER_MS) {
-      const socket = this.socket;
       this.#lose();
-      socket.close();
     } else if (this.state === "live" && silence > SILENT_AFTER_MS) {
       this.#become("silent");
     }
   }
 
-  #lose() {
+  #lose(state = "lost", detail = "") {
+    const socket = this.socket;
     this.socket = null;
+    socket.close();
     const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.failures);
     this.failures += 1;
     const delay = wait * (0.75 + Math.random() / 2);
-    this.retryAt = performance.now() + delay;
     this.retry = setTimeout(() => this.#connect(), delay);
-    this.#become("lost");
+    this.#become(state, detail);
   }
 
   #become(state, detail = "") {

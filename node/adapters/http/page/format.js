@@ -91,13 +91,13 @@ export function times(value) {
 
 /** Time of day of a Unix time in milliseconds, in the reader's own zone. */
 export function timeOfDay(ms) {
-  return known(ms) && ms > 0 ? new Date(ms).toLocaleTimeString([], { hour12: false }) : NONE;
+  return known(ms) && ms > 0 ? new Date(ms).toLocaleTimeString([], { hourCycle: "h23" }) : NONE;
 }
 
 /** Day and time; a prediction may be of another day. */
 export function moment(ms) {
   if (!known(ms) || ms <= 0) return NONE;
-  const options = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false };
+  const options = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   return new Date(ms).toLocaleString([], options);
 }
 

@@ -16,6 +16,7 @@ export class History {
     this.at = [];
     this.columns = new Map();
     this.last = null;
+    this.broken = false;
     this.lost = false;
   }
 
@@ -28,9 +29,10 @@ export class History {
     }
     // A machine that slept dates its lines as oddly as a new node, but hung up on nobody.
     const restarted = this.lost && this.last !== null && beganAt(line) > beganAt(this.last) + INEXACT_MS;
-    this.lost = false;
+    this.broken = this.lost = false;
     this.#push(line.at_ms, new Map([
       ["rate", line.rate_per_s],
+      ["limit", line.bottleneck?.limit_per_s ?? null],
       ["here", waiting(line.stages, false)],
       ["chain", waiting(line.stages, true)],
       ["price", line.fee?.price ?? null],
@@ -41,10 +43,12 @@ export class History {
     return restarted;
   }
 
-  /** Nothing was heard: lines in charts break here instead of crossing a time nobody knows. */
-  gap() {
-    if (this.last !== null && !this.lost) this.#push(this.last.at_ms + 1, new Map());
-    this.lost = true;
+  /** Nothing was heard: lines in charts break here instead of crossing a time nobody knows. Only a
+   *  node that was `lost` may be another run when it is back. */
+  gap(lost) {
+    if (this.last !== null && !this.broken) this.#push(this.last.at_ms + 1, new Map());
+    this.broken = true;
+    this.lost ||= lost;
   }
 
   column(name) {

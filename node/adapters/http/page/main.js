@@ -44,20 +44,21 @@ function tellRestart() {
 
 function stateChanged(state, detail) {
   // Between two attempts nothing has changed for the reader.
-  const waiting = state === "connecting" && document.body.dataset.state === "lost";
+  const before = document.body.dataset.state;
+  const waiting = state === "connecting" && before !== "connecting";
   if (!waiting) document.body.dataset.state = state;
-  say(byId("link-text"), waiting ? "Lost, trying again" : LINK[state]);
+  say(byId("link-text"), waiting ? `${LINK[before]}, trying again` : LINK[state]);
   clearTimeout(news);
   const since = history.last === null ? "" : ` What is shown is from ${format.timeOfDay(history.last.at_ms)}.`;
-  if (state === "live") {
-    byId("notice").hidden = true;
-  } else if (state === "silent") {
+  if (state === "live") byId("notice").hidden = true;
+  if (state === "live" || state === "connecting") return;
+  document.title = `${LINK[state]} · Plimsoll`;
+  history.gap(state !== "silent");
+  if (state === "silent") {
     notice("loss", "The node says nothing.", `It is connected, but does not tell its load.${since}`, false);
   } else if (state === "refused") {
-    notice("loss", "The node does not tell its load.", format.words(detail), false);
-  } else if (state === "lost") {
-    document.title = "Lost · Plimsoll";
-    history.gap();
+    notice("loss", "The node does not tell its load.", `It says: ${format.words(detail)}. This page asks again by itself.${since}`, true);
+  } else {
     notice("loss", "The node is lost.", `This page goes on by itself when it is back.${since}`, true);
   }
 }

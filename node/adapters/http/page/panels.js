@@ -1,7 +1,8 @@
 // The figures around the picture: words beside the ship, key figures, lanes and all panels. They are
-// made anew at every load line; two a second cost a browser less than a scroll.
+// made at every load line, and what stands there already takes their texts over: two a second cost a
+// browser less than a scroll.
 
-import { bars, byId, html, meter, pairs, row, say } from "./dom.js";
+import { bars, byId, html, meter, named, pairs, renew, row, say } from "./dom.js";
 import * as format from "./format.js";
 
 const CAUSES_MAX = 6;
@@ -22,10 +23,13 @@ function showLoad(line) {
   say(byId("bottleneck-law"), bottleneck?.law ?? "");
   say(byId("next"), next ? `${format.words(next.resource)}, ${format.rate(next.limit_per_s)}` : format.NONE);
   const { predicted, measured_per_s: measured } = knee;
+  const mix = knee.mix && `, mix ${format.words(knee.mix)}`;
   say(byId("predicted"), format.rate(predicted?.p50));
-  say(byId("predicted-range"), predicted ? `P5 ${format.rate(predicted.p5)} to P95 ${format.rate(predicted.p95)}` : "by plimsoll plan --verify --node … --node-data …");
+  say(byId("predicted-range"), predicted ? `P5 ${format.rate(predicted.p5)} to P95 ${format.rate(predicted.p95)}${mix}` : "");
+  byId("predicted-by").hidden = predicted !== null;
   say(byId("measured"), format.rate(measured));
-  say(byId("measured-at"), measured === null ? "by plimsoll ramp --node … --data …" : format.moment(knee.at_ms));
+  say(byId("measured-at"), measured === null ? "" : `${format.moment(knee.at_ms)}${mix}`);
+  byId("measured-by").hidden = measured !== null;
 }
 
 /** In the bar at the top: whether risk is taken, whether the books balance, since when. */
@@ -50,9 +54,11 @@ function showStrip(line) {
   const { risk, fee, marks, batches } = line;
   const slowest = line.lanes.reduce((worst, lane) => (lane.waited_p99_ms > (worst?.waited_p99_ms ?? -1) ? lane : worst), null);
   const stale = marks?.stale.length ?? 0;
+  const missed = risk?.audit.misses ?? 0;
+  const found = risk ? "since the start" : "";
   pairs(byId("strip"), [
     ["Slowest lane, p99", format.milliseconds(slowest?.waited_p99_ms), slowest ? format.words(slowest.name) : ""],
-    ["Liquidation delay, p99", format.milliseconds(risk?.detection_ms.p99), risk ? `${format.count(risk.late)} late` : "", risk?.late > 0],
+    ["Liquidation delay, p99", format.milliseconds(risk?.detection_ms.p99), missed ? `▲ ${format.count(missed)} missed at the audit` : found, missed > 0],
     ["Refused", format.count(sum(line.refusals)), "since the start"],
     ["Fee", fee ? format.times(fee.price / fee.floor) : format.NONE, fee ? "of its floor" : "none is charged"],
     ["Oldest mark", format.duration(marks?.oldest_age_s), stale ? `▲ ${format.count(stale)} stale` : marks ? "none is stale" : "", stale > 0],
@@ -62,7 +68,7 @@ function showStrip(line) {
 }
 
 function showLanes(lanes) {
-  byId("lanes").replaceChildren(...lanes.map((lane) => row(
+  renew(byId("lanes"), ...lanes.map((lane) => row(
     format.words(lane.name),
     meter(lane.depth / lane.capacity),
     `${format.count(lane.depth)} of ${format.count(lane.capacity)}`,
@@ -87,9 +93,9 @@ function showRisk(risk) {
   pairs(byId("risk"), risk ? [
     ["Found after the mark, p50", format.milliseconds(risk.detection_ms.p50)],
     ["Found after the mark, p99", format.milliseconds(risk.detection_ms.p99)],
-    ["Late by the tiers alone", format.count(risk.late), "", risk.late > 0],
+    ["Late by the tiers alone", format.count(risk.late)],
     ["Missed at the audit", `${format.count(risk.audit.misses)} of ${format.count(risk.audit.samples)}`, "", risk.audit.misses > 0],
-    ["Work kept in each block", format.count(risk.reserve_work)],
+    ["Work kept in each block", format.count(risk.reserve_work), "now"],
   ] : [["Risk", format.NONE]]);
   bars(byId("tiers"), risk ? counted(risk.tiers) : [], "No check was made yet.");
 }
@@ -101,21 +107,21 @@ function showFee(fee) {
     ["Set by", fee.dearest === null ? format.NONE : format.words(fee.dearest)],
   ] : [["Price of a work unit", format.NONE]]);
   const table = byId("backlogs");
-  if (!fee) return table.replaceChildren();
+  if (!fee) return renew(table);
   const windows = [...new Set(Object.values(fee.backlogs).flatMap(Object.keys))].sort((one, other) => one - other);
   const head = (text, kind) => Object.assign(html("th", kind, text), { scope: "col" });
   const names = html("tr", "", head("Backlog over", ""), ...windows.map((window) => head(format.duration(Number(window)), "number")));
   const rows = Object.entries(fee.backlogs).map(([name, units]) =>
     row(format.words(name), ...windows.map((window) => format.count(units[window]))));
-  table.replaceChildren(html("thead", "", names), html("tbody", "", ...rows));
+  renew(table, html("thead", "", names), html("tbody", "", ...rows));
 }
 
 function showBatches(batches) {
   const levels = ["sealed", "posted", "safe", "final"];
-  byId("steps").replaceChildren(...levels.map((level) => {
+  renew(byId("steps"), ...levels.map((level) => {
     const lag = batches?.lag_s[level];
     const after = lag === undefined ? "" : `+${format.duration(lag)}`;
-    return html("li", "", html("b", "", format.count(batches?.[level])), level, html("br"), after);
+    return named(level, html("li", "", html("b", "", format.count(batches?.[level])), level, html("br"), after));
   }));
   pairs(byId("batches"), batches ? [
     ["Waiting for L1", format.count(batches.unposted), batches.unposted ? format.bytes(batches.unposted_bytes) : ""],
@@ -126,7 +132,7 @@ function showBatches(batches) {
 function showMarks(marks) {
   const stale = marks?.stale ?? [];
   pairs(byId("marks"), [["Oldest", format.duration(marks?.oldest_age_s), "", stale.length > 0]]);
-  byId("stale").replaceChildren(...stale.map((symbol) => html("li", "", `▲ ${symbol} is stale`)));
+  renew(byId("stale"), ...stale.map((symbol) => named(symbol, html("li", "", `▲ ${symbol} is stale`))));
   const buffers = falling(marks?.buffer_ppm ?? {});
   bars(byId("buffers"), buffers.map(([symbol, ppm]) => [symbol, ppm, format.partsPerMillion(ppm)]), "None is charged.");
 }
@@ -145,7 +151,7 @@ function drainOf({ limit_per_s: limit, backlog }) {
 }
 
 function showStages(stages) {
-  byId("stage-rows").replaceChildren(...stages.map((stage) => row(
+  renew(byId("stage-rows"), ...stages.map((stage) => row(
     format.words(stage.name),
     html("span", "", stage.runs_on),
     format.share(stage.utilization),

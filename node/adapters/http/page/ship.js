@@ -6,8 +6,21 @@ import * as format from "./format.js";
 const KEEL = 262;
 const LINE = 132;
 const DEEPEST = 1.28; // Past that the deck is under water, and the text says by how much.
+const DECK = 1.2; // Past that the words of a knee would reach over the hull's edge.
+const ABOVE = 76; // There the words stand on the sheet, over the cargo.
 
 const heightOf = (share) => KEEL - (KEEL - LINE) * Math.max(0, Math.min(DEEPEST, share));
+
+/** Mark a knee at its share of the limit; one past the deck is told above it, `aside` by so much. */
+function markKnee(which, share, aside) {
+  const mark = byId(`knee-${which}`);
+  mark.toggleAttribute("hidden", share === null);
+  if (share === null) return;
+  const above = share > DECK;
+  mark.classList.toggle("above", above);
+  mark.setAttribute("transform", above ? `translate(${aside} ${ABOVE})` : `translate(0 ${heightOf(share)})`);
+  say(mark.lastElementChild, above ? `knee ${which} ${format.times(share)} ↑` : `knee ${which}`);
+}
 
 export class Ship {
   constructor() {
@@ -40,18 +53,16 @@ export class Ship {
 
   #ladder({ predicted, measured_per_s: measured }, limit) {
     // A share of nothing has no place on the ladder.
-    const shown = predicted !== null && limit > 0;
-    byId("ladder").toggleAttribute("hidden", !shown);
-    if (shown) {
-      const [top, middle, bottom] = [predicted.p95, predicted.p50, predicted.p5].map((value) => heightOf(value / limit));
-      const band = byId("ladder-band");
-      band.setAttribute("y", String(top));
-      band.setAttribute("height", String(Math.max(1, bottom - top)));
-      byId("ladder-middle").setAttribute("transform", `translate(0 ${middle})`);
-      byId("ladder-text").setAttribute("y", String(middle + 4));
-    }
-    const found = measured !== null && limit > 0;
-    byId("found").toggleAttribute("hidden", !found);
-    if (found) byId("found").setAttribute("transform", `translate(0 ${heightOf(measured / limit)})`);
+    const shareOf = (knee) => (knee > 0 && limit > 0 ? knee / limit : null);
+    const middle = shareOf(predicted?.p50);
+    markKnee("predicted", middle, -46);
+    markKnee("measured", shareOf(measured), 96);
+    const band = byId("knee-band");
+    const shown = middle !== null && middle <= DECK;
+    band.toggleAttribute("hidden", !shown);
+    if (!shown) return;
+    const [top, bottom] = [predicted.p95, predicted.p5].map((knee) => heightOf(knee / limit));
+    band.setAttribute("y", String(top));
+    band.setAttribute("height", String(Math.max(1, bottom - top)));
   }
 }

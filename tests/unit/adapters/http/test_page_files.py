@@ -37,6 +37,13 @@ def test_a_page_module_is_read_in_one_sitting() -> None:
     assert long == []
 
 
+def test_the_hour_after_midnight_is_the_zeroth_in_every_browser() -> None:
+    # Older ones tell 24:05 for `hour12: false` where the language has twelve hours.
+    script = (PAGE / "format.js").read_text("utf-8")
+    assert "hour12" not in script
+    assert script.count('hourCycle: "h23"') == script.count(".toLocale") == 2
+
+
 def test_every_text_stands_out_from_what_is_behind_it() -> None:
     css = (PAGE / "page.css").read_text("utf-8")
     light, dark = re.findall(r":root \{(.+?)\}", css, re.DOTALL)[:2]
