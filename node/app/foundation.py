@@ -21,8 +21,10 @@ from node.ports.snapshots import Snapshot
 from node.publisher.tape import Tape
 from node.sequencer.recovery import Recovery, recover
 from node.settlement.contracts import Contracts, check_contracts, check_log
+from node.settlement.inbox import DEPOSITS_REMEMBERED
 from node.transition.state import State
 from node.types.blocks import Domain
+from node.types.commands import Deposit
 from node.types.durable import DurableBlock
 from node.types.errors import StateDiverged
 from node.types.ids import Address
@@ -33,7 +35,10 @@ BLOCKS_REMEMBERED = 1_024
 
 
 class Foundation(msgspec.Struct, frozen=True):
-    """Opened by ``lay``; whoever holds it closes journal, replica, folder and chain."""
+    """Opened by ``lay``; whoever holds it closes journal, replica, folder and chain.
+
+    ``deposits`` are those that the log took in since its last final state, the newest of them.
+    """
 
     rules: Rules
     domain: Domain
@@ -51,6 +56,7 @@ class Foundation(msgspec.Struct, frozen=True):
     state: State
     recovery: Recovery
     recent: tuple[DurableBlock, ...]
+    deposits: tuple[Deposit, ...]
     tape: Tape
     lag: FinalityLag
 
@@ -117,11 +123,13 @@ async def build_on(
     )
     snapshots = SnapshotFolder(folder.snapshots, folder.identity)
     recent: deque[DurableBlock] = deque(maxlen=BLOCKS_REMEMBERED)
+    deposits: deque[Deposit] = deque(maxlen=DEPOSITS_REMEMBERED)
     lag, tape = FinalityLag(), Tape(len(config.rules.markets), config.publisher)
 
     def observe(block: DurableBlock) -> None:
         # Snapshots are of final states, so every block that may not be final is replayed.
         recent.append(block)
+        deposits.extend(each for each in block.block.commands if isinstance(each, Deposit))
         lag.offer(block)
         tape.take(block)
 
@@ -150,6 +158,7 @@ async def build_on(
         state=state,
         recovery=recovery,
         recent=tuple(recent),
+        deposits=tuple(deposits),
         tape=tape,
         lag=lag,
     )

@@ -32,11 +32,7 @@ from node.app.load_figures import register_load_figures
 from node.app.load_line import LoadWatch, push_load
 from node.app.long_commands import warn_of_long_commands
 from node.app.loop_lag import LoopLag
-from node.app.overload import (
-    insight_of,
-    limits_of,
-    register_overload_figures,
-)
+from node.app.overload import insight_of, limits_of, register_overload_figures
 from node.app.probes import probes_of
 from node.app.risk_fleet import make_fleet
 from node.app.standings import NotingSealer, Standings
@@ -202,6 +198,7 @@ class Node:
             self.history.stored(batch)
             self.batcher.backlog.add(batch.header.index, len(batch.data))
         self.publisher.set_cursors(self.standings.cursors())
+        scan = InboxScan(base.state.inbox_cursor, config.l1.first_block, base.deposits)
         self.settlement = SettlementService(
             base.chain,
             base.contracts,
@@ -213,10 +210,11 @@ class Node:
             config.settlement,
         )
         self.settlement.costs.included = self.history.included
+        self.settlement.compared = lambda: scan.standing
         self.inbox = InboxService(
             base.chain,
             base.contracts.inbox,
-            InboxScan(base.state.inbox_cursor, config.l1.first_block),
+            scan,
             self._submit_deposit,
             base.clock,
             config.settlement,

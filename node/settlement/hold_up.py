@@ -9,8 +9,8 @@ HELD_BACK: Final = {
     "funds": HoldUp.UNFUNDED,
     "inbox": HoldUp.REORG,
 }
-"""The tracker's reasons for sending no more. A batch whose deposits L1 does not have any
-more waits for L1 to find its way back."""
+"""The tracker's reasons for sending no more. A batch whose deposits L1 does not have any more waits
+for L1 to find its way back, and one whose deposits may be others waits until they are compared."""
 
 
 def hold_up_of(

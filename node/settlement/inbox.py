@@ -8,11 +8,15 @@ the last block that still stands and reads on from there:
 - deposits that are gone (so far) leave the log ahead of the inbox: batches that took them in wait,
   as the contract would refuse them, and the gate closes behind them;
 - a *different* deposit at a number that the log has is money that the exchange credited and L1
-  never received: ``ChainDisagrees``, and the node stops.
+  never received: ``ChainDisagrees``, and the node stops. The contract counts deposits and knows
+  nothing of what the log took them for, so a batch waits until its own are compared (``standing``).
+
+A scan begins with the deposits that the log took in since the last final state, so all of this
+holds in every process alike.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from node.ports.chain import L1Block
@@ -22,18 +26,22 @@ from node.types.errors import ChainDisagrees
 ANCHORS: Final = 256
 """Ends of scans that are remembered, to go back to."""
 DEPOSITS_REMEMBERED: Final = 50_000
-"""Deposits that a second scan is compared with."""
+"""So many deposits, the newest, a second scan is compared with; fewer are ever not final."""
 
 
 class InboxScan:
     """How far the inbox was read, and what must come next."""
 
-    def __init__(self, cursor: int, first_block: int) -> None:
-        """``cursor``: the deposits that the log has. ``first_block``: none stands before it."""
+    def __init__(self, cursor: int, first_block: int, taken: Sequence[Deposit] = ()) -> None:
+        """``cursor``: the deposits that the log has; ``taken`` are the last of them, in order.
+
+        What came before ``taken`` is final. ``first_block``: no deposit stands before it.
+        """
         self.cursor = cursor
         self._first_block = first_block
-        self._anchors: deque[L1Block] = deque(maxlen=ANCHORS)
-        self._seen: OrderedDict[int, Deposit] = OrderedDict()
+        self._final = cursor - len(taken)
+        self._anchors: deque[tuple[L1Block, int]] = deque(maxlen=ANCHORS)
+        self._seen = OrderedDict((deposit.index, deposit) for deposit in taken)
 
     @property
     def next_block(self) -> int:
@@ -44,7 +52,12 @@ class InboxScan:
     @property
     def anchor(self) -> L1Block | None:
         """Return the last block that was scanned; what follows holds only while it stands."""
-        return self._anchors[-1] if self._anchors else None
+        return self._anchors[-1][0] if self._anchors else None
+
+    @property
+    def standing(self) -> int:
+        """Return up to which deposit the blocks until ``anchor`` hold what the log has."""
+        return self._anchors[-1][1] if self._anchors else self._final
 
     def step_back(self) -> None:
         """The last scanned block left the chain: scan on from the one before it."""
@@ -59,7 +72,7 @@ class InboxScan:
         fresh: list[Deposit] = []
         previous: int | None = None
         for deposit in deposits:
-            expected = self.cursor + len(fresh)
+            expected = self.standing if previous is None else previous + 1
             if deposit.index > expected or previous not in (None, deposit.index - 1):
                 raise ChainDisagrees(
                     what="deposit order", expected=expected, found=deposit.index, block=last.number
@@ -68,10 +81,11 @@ class InboxScan:
             known = self._seen.get(deposit.index)
             if known is not None and known != deposit:
                 raise ChainDisagrees(what="deposit", expected=known, found=deposit)
-            if deposit.index == expected:
+            if deposit.index == self.cursor + len(fresh):
                 fresh.append(deposit)
         self.cursor += len(fresh)
-        self._anchors.append(last)
+        found = 0 if previous is None else previous + 1
+        self._anchors.append((last, max(self.standing, found)))
         for deposit in fresh:
             self._seen[deposit.index] = deposit
         while len(self._seen) > DEPOSITS_REMEMBERED:

@@ -114,8 +114,9 @@ class InboxService:
         if (await self._block(last)).hash != end.hash:
             raise ChainUnavailable(detail="a reorg while deposits were read")
         deposits = [deposit_of(log.topics, log.data) for log in logs]
-        if deposits and deposits[0].index > self._scan.cursor and self._scan.anchor is not None:
-            raise self._gap(f"deposits begin with {deposits[0].index} after {self._scan.cursor}")
+        standing = self._scan.standing
+        if deposits and deposits[0].index > standing and self._scan.anchor is not None:
+            raise self._gap(f"deposits begin with {deposits[0].index} after {standing}")
         if head.number - last <= STATES_KEPT:
             await self._require_all(end, deposits)
         fresh = self._scan.scanned(end, deposits)
@@ -142,7 +143,7 @@ class InboxService:
         answer = await self._chain.call(self._inbox, DEPOSIT_COUNT.encode(), end.hash)
         # A scan may begin before the contract, which then answers nothing.
         count = int(DEPOSIT_COUNT.answer(answer)[0]) if answer else 0
-        found = max(self._scan.cursor, deposits[-1].index + 1 if deposits else 0)
+        found = max(self._scan.standing, deposits[-1].index + 1 if deposits else 0)
         if found < count:
             missing = f"{found} of {count} deposits up to block {end.number}"
             # Where this span shows some, the rest is at its end and only late.

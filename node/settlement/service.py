@@ -15,10 +15,12 @@ Batches are counted in when they are taken from the outbox and out when they are
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
+import msgspec
 import structlog
 
 from node.capacity.stage import Stage
@@ -99,6 +101,8 @@ class SettlementService:
         self.pace = ChainPace()
         self.taken = Taken(0, 0)
         self.costs = Costs(chain, contracts.rollup)
+        self.compared: Callable[[], int] = _every_deposit
+        """Tells up to which deposit L1 is known to hold what the log took in."""
         self.stage = Stage(
             "settlement",
             capacity=config.held_max,
@@ -179,6 +183,8 @@ class SettlementService:
 
     async def _settle(self) -> None:
         look = await self._reader.look(self._tracker)
+        # L1 counts deposits, and may after a deep reorg count others than those the log took in.
+        look = msgspec.structs.replace(look, inbox_count=min(look.inbox_count, self.compared()))
         self.pace.note(look.head)
         if self._unseen_since is not None:
             # Not from the outage's beginning: a look may succeed in its midst, and the rest fail.
@@ -334,3 +340,8 @@ class SettlementService:
         """Return the wall-clock time of the start, plus what has passed since; it never jumps."""
         began_ms, began_ns = self._epoch
         return Millis(began_ms + (self._clock.now_ns() - began_ns) // _NANOS_PER_MILLI)
+
+
+def _every_deposit() -> int:
+    """Nobody compares the deposits: all are as good as L1 says."""
+    return sys.maxsize

@@ -50,6 +50,31 @@ def test_a_gap_stops_the_node(found: tuple[int, ...]) -> None:
     assert (scan.cursor, scan.anchor) == (0, None)
 
 
+def test_a_scan_knows_up_to_which_deposit_l1_holds_what_the_log_has() -> None:
+    scan = InboxScan(4, 0, deposits(2, 3))
+    assert scan.standing == 2, "what the log took in before is final"
+    scan.scanned(block(5), deposits(0, 1, 2))
+    scan.scanned(block(9), ())
+    assert scan.standing == 3
+    assert scan.scanned(block(12), deposits(3, 4)) == tuple(deposits(4))
+    assert scan.standing == 5
+    scan.step_back()
+    assert (scan.standing, scan.cursor) == (3, 5)
+
+
+def test_a_deposit_that_a_process_before_took_in_and_that_changed_stops_the_node() -> None:
+    scan = InboxScan(3, 0, deposits(1, 2))
+    with pytest.raises(ChainDisagrees) as caught:
+        scan.scanned(block(5), [*deposits(0, 1), *deposits(2, amount=2)])
+    assert (caught.value.expected.amount, caught.value.found.amount) == (1, 2)
+    assert (scan.standing, scan.anchor) == (1, None)
+
+
+def test_a_deposit_that_is_missing_among_those_of_a_process_before_stops_the_node() -> None:
+    with pytest.raises(ChainDisagrees):
+        InboxScan(3, 0, deposits(1, 2)).scanned(block(5), deposits(2))
+
+
 def test_a_changed_deposit_stops_the_node() -> None:
     scan = InboxScan(cursor=0, first_block=0)
     scan.scanned(block(5), deposits(0))

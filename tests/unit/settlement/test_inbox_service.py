@@ -94,13 +94,14 @@ class Clock:
 class Watch:
     """A watcher, and what it handed on."""
 
-    def __init__(self, head: int) -> None:
+    def __init__(self, head: int, scan: InboxScan | None = None) -> None:
         self.chain = FakeChain(head)
         self.taken: list[Deposit] = []
         self.stopping = False
         self.fourth = asyncio.Event()
         chain: Chain = self.chain  # type: ignore[assignment]
-        self.service = InboxService(chain, INBOX, InboxScan(0, 0), self.submit, Clock(), CONFIG)
+        scan = scan or InboxScan(0, 0)
+        self.service = InboxService(chain, INBOX, scan, self.submit, Clock(), CONFIG)
 
     def submit(self, deposit: Deposit) -> "asyncio.Future[Outcome]":
         if self.stopping and len(self.taken) == 2:
@@ -190,6 +191,20 @@ async def test_what_an_earlier_span_lacked_is_read_again(quiet_from: int) -> Non
         await watch.service.turn()
     assert watch.taken == deposits(min(199, quiet_from))
     assert watch.chain.asked[-1][1] == 198
+
+
+async def test_what_a_span_lacks_of_the_deposits_of_a_process_before_is_read_again() -> None:
+    scan = InboxScan(120, 0, deposits(120)[90:])
+    watch = Watch(200, scan)
+    watch.chain.quiet_from = 120
+    watch.chain.blind = range(100, 120)
+    while watch.service._outage.began is None:
+        await watch.service.turn()
+    assert scan.standing == 100
+    watch.chain.blind = range(0)
+    for _ in range(200):
+        await watch.service.turn()
+    assert (watch.taken, scan.standing) == ([], 120)
 
 
 async def test_an_endpoint_without_any_logs_is_waited_for() -> None:

@@ -54,6 +54,7 @@ class FakeL1:
         self.forgets = False
         self.has_receipts = True
         self.lags_once = 0
+        self.deposits = 0
 
     async def block(self, at: At) -> L1Block | None:
         if self.away:
@@ -78,7 +79,7 @@ class FakeL1:
             count, self.lags_once = count - self.lags_once, 0
             return self._store.batches[count - 1].header.new_root if count else GENESIS_ROOT
         if data == DEPOSIT_COUNT.encode():
-            return encode(["uint64"], [0])
+            return encode(["uint64"], [self.deposits])
         if sender is None:
             return self._record(int(BATCHES.arguments(data)[0]))
         return b""
@@ -169,6 +170,19 @@ async def test_what_a_batch_takes_of_l1_counts_once_whatever_becomes_of_it() -> 
     await quay.turns(60_000)
     assert quay.standings()[-1] is Standing.POSTED
     assert quay.service.taken == taken
+
+
+async def test_a_batch_waits_until_its_deposits_are_compared_with_those_of_l1() -> None:
+    quay = Quay(batches=0)
+    quay.store.seal(deposits=1)
+    quay.service.recover()
+    quay.chain.deposits = 1
+    quay.service.compared = lambda: 0
+    await quay.turns(10_000)
+    assert (quay.chain.sent, quay.service.hold_up) == ([], HoldUp.REORG)
+    quay.service.compared = lambda: 1
+    await quay.turns(10_000)
+    assert len(quay.chain.posted) == 1
 
 
 async def test_an_account_that_cannot_pay_is_told_and_bids_no_more_for_it() -> None:
