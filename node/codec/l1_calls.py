@@ -20,6 +20,8 @@ from node.types.units import Money
 HEADER: Final = "(uint64,bytes32,bytes32,uint64,uint64,uint64,bytes32[])"
 RECORD: Final = "(bytes32,bytes32,uint64,uint64,uint64)"
 SELECTOR_BYTES: Final = 4
+WORD: Final = 32
+"""Bytes of a word of the EVM."""
 
 
 class L1Function:
@@ -35,22 +37,12 @@ class L1Function:
         """Return the calldata of a call."""
         return self.selector + abi_encode(self._inputs, arguments)
 
-    def arguments(self, calldata: bytes) -> tuple[Any, ...]:
-        """Return the arguments in ``calldata``. Raises ``ChainDisagrees``."""
-        if calldata[:SELECTOR_BYTES] != self.selector:
-            raise ChainDisagrees(what=self.signature, detail="another function is called")
-        return _decode(self.signature, self._inputs, calldata[SELECTOR_BYTES:])
-
     def answer(self, data: bytes) -> tuple[Any, ...]:
         """Return what the function returned. Raises ``ChainDisagrees``."""
-        return _decode(self.signature, self._outputs, data)
-
-
-def _decode(what: str, types: tuple[str, ...], data: bytes) -> tuple[Any, ...]:
-    try:
-        return tuple(abi_decode(types, data))
-    except (DecodingError, OverflowError, ValueError) as error:
-        raise ChainDisagrees(what=what, detail=str(error)) from None
+        try:
+            return tuple(abi_decode(self._outputs, data))
+        except (DecodingError, OverflowError, ValueError) as error:
+            raise ChainDisagrees(what=self.signature, detail=str(error)) from None
 
 
 POST_BATCH: Final = L1Function("postBatch", (HEADER, "bytes"))
@@ -133,19 +125,35 @@ def post_batch(batch: Batch) -> bytes:
 
 
 def posted_batch(calldata: bytes) -> tuple[BatchHeader, bytes]:
-    """Return the header and the data that a transaction posted. Raises ``ChainDisagrees``."""
-    values, data = POST_BATCH.arguments(calldata)
-    index, previous_root, new_root, first, last, inbox_cursor, roots = values
+    """Return the header and the data that the contract read in ``calldata``.
+
+    It reads whatever its offsets lead to: unpadded, out of order, overlapping, before the header,
+    and zeros past the end. A stricter reader would leave the sequencer a batch that becomes final
+    and that nobody reads. Raises ``ChainDisagrees`` for what the contract refuses as well.
+    """
+    if calldata[:SELECTOR_BYTES] != POST_BATCH.selector:
+        raise ChainDisagrees(what=POST_BATCH.signature, detail="another function is called")
+    header_at = SELECTOR_BYTES + _number(calldata, SELECTOR_BYTES)
+    data_at = SELECTOR_BYTES + _number(calldata, SELECTOR_BYTES + WORD)
+    size = _number(calldata, data_at)
+    # An offset inside of the header may be negative, as addresses wrap around.
+    roots_at = (header_at + _number(calldata, header_at + 6 * WORD)) % 2**256
+    roots = _number(calldata, roots_at)
+    if max(header_at + 7 * WORD, data_at + WORD + size, roots * WORD) > len(calldata):
+        raise ChainDisagrees(what=POST_BATCH.signature, detail="it ends before what it holds")
+    index, previous_root, new_root, first, last, cursor = (
+        _word(calldata, header_at + place * WORD) for place in range(6)
+    )
     header = BatchHeader(
-        index=index,
+        index=_uint64(index),
         previous_root=previous_root,
         new_root=new_root,
-        first_sequence=Sequence(first),
-        last_sequence=Sequence(last),
-        inbox_cursor=inbox_cursor,
-        roots=tuple(roots),
+        first_sequence=Sequence(_uint64(first)),
+        last_sequence=Sequence(_uint64(last)),
+        inbox_cursor=_uint64(cursor),
+        roots=tuple(_word(calldata, roots_at + place * WORD) for place in range(1, roots + 1)),
     )
-    return header, data
+    return header, calldata[data_at + WORD :][:size]
 
 
 def commitment(batch: Batch) -> bytes:
@@ -183,6 +191,20 @@ def error_of(data: bytes) -> tuple[str, tuple[Any, ...]]:
         return name, tuple(abi_decode(types, data[SELECTOR_BYTES:]))
     except (DecodingError, OverflowError, ValueError):
         return "", ()
+
+
+def _word(calldata: bytes, at: int) -> bytes:
+    """Return the word at ``at``, as the EVM loads it: zeros where the calldata has ended."""
+    return calldata[at : at + WORD].ljust(WORD, b"\0")
+
+
+def _number(calldata: bytes, at: int) -> int:
+    return int.from_bytes(_word(calldata, at), "big")
+
+
+def _uint64(word: bytes) -> int:
+    """Return the number in the last 8 bytes; the contract refuses a word with more."""
+    return int.from_bytes(word[-8:], "big")
 
 
 def _header_values(header: BatchHeader) -> tuple[Any, ...]:

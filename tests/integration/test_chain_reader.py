@@ -17,6 +17,7 @@ from node.adapters.deployment import Deployment, deploy
 from node.adapters.l1_chain import L1Chain
 from node.app.config import read_config
 from node.codec.batch import encode_batch
+from node.codec.l1_calls import post_batch
 from node.codec.l1_gas import posting_gas_estimated
 from node.transition.batch_replica import BatchReplica
 from node.transition.replay import Replica
@@ -172,6 +173,20 @@ async def test_a_changed_command_is_found(stage: Stage, l1: L1Chain) -> None:
     assert verdict.difference is not None
     assert verdict.difference.fault is Fault.SIGNATURE
     assert verdict.difference.first_sequence == place + 1
+
+
+async def test_a_batch_whose_calldata_ends_with_its_data_is_read(stage: Stage, l1: L1Chain) -> None:
+    posted = await PostedLog.open(stage)
+    batches = posted.batches()[:3]
+    assert any(len(batch.data) % 32 for batch in batches)
+    for batch in batches:
+        calldata = post_batch(batch)
+        unpadded = calldata[: len(calldata) - -len(batch.data) % 32]
+        to = AsyncWeb3.to_checksum_address(posted.rollup)
+        await stage.deliver(await stage.raw(stage.sequencer, to=to, data=unpadded, gas=10_000_000))
+    verdict, _ = await verify(posted.reader(l1), InPlace(), no_progress)
+    assert verdict.ok, verdict
+    assert verdict.batches == len(batches)
 
 
 async def test_a_place_without_a_rollup_is_told(l1: L1Chain, exchange: Exchange) -> None:

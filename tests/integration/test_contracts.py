@@ -9,9 +9,11 @@ from web3.types import Nonce
 from web3.utils.address import get_create_address
 
 from node.adapters.artifacts import load_artifact
+from node.codec.l1_calls import POST_BATCH, commitment, posted_batch
 from node.transition import leaves
 from node.transition.tree.proofs import prove_membership
 from node.transition.tree.tree import StateTree
+from node.types.blocks import Batch
 from node.types.hashing import keccak256
 from node.types.ids import Address
 from node.types.units import Money
@@ -250,6 +252,39 @@ async def test_120_kilobytes_go_in_one_batch_and_are_read_back(exchange: Exchang
 
 
 # --- the inbox: money out -------------------------------------------------------------------------
+
+
+def words(*values: int | bytes) -> bytes:
+    return b"".join(
+        value.to_bytes(32, "big") if isinstance(value, int) else value for value in values
+    )
+
+
+HEAD = words(0, GENESIS_ROOT, FIRST_ROOT, 1, 10, 0)
+"""Of a first batch: all of its header but where the intermediate roots are."""
+ODD_CALLDATA = {
+    "dirty padding": words(64, 320, HEAD, 224, 0, 8, b"commands".ljust(31, b"\0"), b"\1"),
+    "no padding": words(64, 320, HEAD, 224, 0, 8, b"commands"),
+    "more behind": words(64, 320, HEAD, 224, 0, 8, b"commands".ljust(32, b"\0"), 7),
+    "data first": words(104, 64, 8, b"commands", HEAD, 224, 1, SECOND_ROOT),
+    "data in the header": words(64, 160, HEAD, 224, 1, SECOND_ROOT),
+    "one for both": words(64, 288, HEAD, 224, 1, SECOND_ROOT),
+    "roots before the header": words(128, 352, 1, SECOND_ROOT, HEAD, 2**256 - 64, 3, b"abc"),
+    "roots in the header": words(64, 64, HEAD, 96),
+    "roots nowhere": words(64, 288, HEAD, 2**256 - 100, 3, b"abc"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_CALLDATA)
+async def test_what_the_contract_reads_is_what_the_node_reads(
+    exchange: Exchange, name: str
+) -> None:
+    stage, rollup = exchange.stage, exchange.rollup
+    calldata = POST_BATCH.selector + ODD_CALLDATA[name]
+    fields = {"to": rollup.address, "data": calldata, "gas": 1_000_000}
+    await stage.deliver(await stage.raw(stage.sequencer, **fields))
+    batch = Batch(*posted_batch(calldata), "age", last_block=1)
+    assert (await rollup.functions.batches(0).call())[1] == commitment(batch)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -17,7 +17,8 @@ from aiohttp import web
 
 from node.adapters.devnet.process import DevnetProcess
 from node.codec.batch import decode_batch, encode_batch
-from node.codec.l1_calls import BATCH_POSTED, POST_BATCH
+from node.codec.l1_calls import BATCH_POSTED, POST_BATCH, post_batch, posted_batch
+from node.types.blocks import Batch, BatchHeader
 from node.types.commands import PlaceOrders
 from node.types.hashing import keccak256
 from tests.integration.conftest import ON_REQUEST
@@ -89,13 +90,10 @@ async def verdict_on(rpc: str, posted: PostedLog, folder: Path) -> dict[str, Any
     return report
 
 
-def calldata_of(result: dict[str, Any]) -> tuple[list[Any], bytes] | None:
+def calldata_of(result: dict[str, Any]) -> tuple[BatchHeader, bytes] | None:
     """Return header and data of the batch that a transaction posts."""
     calldata = bytes.fromhex(result["input"][2:])
-    if not calldata.startswith(POST_BATCH.selector):
-        return None
-    header, data = POST_BATCH.arguments(calldata)
-    return list(header), data
+    return posted_batch(calldata) if calldata.startswith(POST_BATCH.selector) else None
 
 
 def first_signed(posted: PostedLog, batch: int) -> int:
@@ -123,13 +121,10 @@ def liar(batch: int, *, data: bytes | None = None, root: bytes | None = None) ->
     def lie(method: str, result: Any) -> Any:
         if method == "eth_getTransactionByHash" and result:
             found = calldata_of(result)
-            if found is not None and found[0][0] == batch:
-                header = found[0]
-                header[2] = root or header[2]
-                return {
-                    **result,
-                    "input": "0x" + POST_BATCH.encode(tuple(header), data or found[1]).hex(),
-                }
+            if found is not None and found[0].index == batch:
+                header = msgspec.structs.replace(found[0], new_root=root or found[0].new_root)
+                told = Batch(header, data or found[1], "age", last_block=1)
+                return {**result, "input": "0x" + post_batch(told).hex()}
         if method == "eth_getLogs":
             return [_told(log, batch, data, root) for log in result]
         return result

@@ -10,7 +10,6 @@ from node.adapters.mailbox import Mailbox
 from node.capacity.queue import BoundedQueue
 from node.codec.l1_calls import (
     BATCH_COUNT,
-    BATCHES,
     DEPOSIT_COUNT,
     LATEST_ROOT,
     RECORD,
@@ -81,7 +80,7 @@ class FakeL1:
         if data == DEPOSIT_COUNT.encode():
             return encode(["uint64"], [self.deposits])
         if sender is None:
-            return self._record(int(BATCHES.arguments(data)[0]))
+            return self._record(int.from_bytes(data[-32:], "big"))
         return b""
 
     def _record(self, index: int) -> bytes:
