@@ -38,6 +38,7 @@ class Foundation(msgspec.Struct, frozen=True):
     """Opened by ``lay``; whoever holds it closes journal, replica, folder and chain.
 
     ``deposits`` are those that the log took in since its last final state, the newest of them.
+    ``posted``: the batches that L1 had just now.
     """
 
     rules: Rules
@@ -53,6 +54,7 @@ class Foundation(msgspec.Struct, frozen=True):
     batches: BatchFolder
     replica: ReplicaHost
     position: Position
+    posted: int
     state: State
     recovery: Recovery
     recent: tuple[DurableBlock, ...]
@@ -140,7 +142,7 @@ async def build_on(
         return State.from_leaves(config.rules, domain, snapshot.leaves)
 
     state, recovery = recover(restore, platform.apply, journal, snapshots, observe)
-    replica, position = await _start_replica(config, domain, chain, folder, state, platform)
+    replica, position, posted = await _start_replica(config, domain, chain, folder, state, platform)
     return Foundation(
         rules=config.rules,
         domain=domain,
@@ -155,6 +157,7 @@ async def build_on(
         batches=BatchFolder(folder.batches, folder.identity),
         replica=replica,
         position=position,
+        posted=posted,
         state=state,
         recovery=recovery,
         recent=tuple(recent),
@@ -171,7 +174,7 @@ async def _start_replica(
     folder: DataFolder,
     state: State,
     platform: Platform,
-) -> tuple[ReplicaHost, Position]:
+) -> tuple[ReplicaHost, Position, int]:
     replica = platform.make_replica(
         ReplicaSetup(
             rules=config.rules,
@@ -186,7 +189,7 @@ async def _start_replica(
     try:
         position = await replica.start()
         _require_journal(position, state)
-        await check_log(
+        posted = await check_log(
             chain,
             Address(domain.rollup),
             sealed=position.next_index,
@@ -196,7 +199,7 @@ async def _start_replica(
     except BaseException:
         await replica.close()
         raise
-    return replica, position
+    return replica, position, posted
 
 
 def _require_journal(position: Position, state: State) -> None:

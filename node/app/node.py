@@ -197,6 +197,8 @@ class Node:
             self.standings.sealed(batch)
             self.history.stored(batch)
             self.batcher.backlog.add(batch.header.index, len(batch.data))
+            if batch.header.index < base.posted:
+                self.batcher.backlog.post(batch.header.index)
         self.publisher.set_cursors(self.standings.cursors())
         scan = InboxScan(base.state.inbox_cursor, config.l1.first_block, base.deposits)
         self.settlement = SettlementService(
@@ -276,7 +278,8 @@ class Node:
     def _on_mark(self, mark: Mark) -> None:
         if mark.standing is Standing.POSTED:
             self.batcher.posted(mark.index)
-        elif mark.standing is Standing.SEALED:
+        elif mark.standing < Standing.POSTED:
+            # Sent as well: what L1 had at the start, a reorg may have taken before the first look.
             self.batcher.dropped(mark.index, self.standings.data_bytes(mark.index))
         elif mark.standing is Standing.FINAL:
             self._finals.put_nowait(mark)

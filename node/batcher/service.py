@@ -119,7 +119,7 @@ class BatcherService:
         self._tell_backlog()
 
     def dropped(self, index: int, data_bytes: int) -> None:
-        """Take note that an L1 reorg has dropped batch ``index``: it must be posted again."""
+        """Take note that L1 does not have batch ``index``, or no longer: it must be posted."""
         self.backlog.give_back(index, data_bytes)
         self._tell_backlog()
 

@@ -82,9 +82,10 @@ async def check_contracts(
     )
 
 
-async def check_log(chain: Chain, rollup: Address, *, sealed: int, root: bytes, where: str) -> None:
+async def check_log(chain: Chain, rollup: Address, *, sealed: int, root: bytes, where: str) -> int:
     """Require that L1 has no batch of ``rollup`` but the ``sealed`` ones at ``where``.
 
+    Returns how many of them it has.
     ``root`` is the one after the last of them. It is asked before anything is signed: a log that
     begins anew would put other blocks under numbers that receipts name already. L1 may have fewer:
     the others are on their way, or a reorg took them. Raises ``WrongLog`` (``where``, ``posted``,
@@ -99,7 +100,7 @@ async def check_log(chain: Chain, rollup: Address, *, sealed: int, root: bytes, 
     return await _check_log(chain, rollup, sealed, root, where)
 
 
-async def _check_log(chain: Chain, rollup: Address, sealed: int, root: bytes, where: str) -> None:
+async def _check_log(chain: Chain, rollup: Address, sealed: int, root: bytes, where: str) -> int:
     head = await chain.block(Tag.LATEST)
     if head is None:
         raise ChainUnavailable(detail="the endpoint has no latest block")
@@ -110,6 +111,7 @@ async def _check_log(chain: Chain, rollup: Address, sealed: int, root: bytes, wh
         found = await _ask(chain, rollup, LATEST_ROOT, head.hash)
         if found != root:
             raise WrongLog(where=where, posted=posted, sealed=sealed, expected=root, found=found)
+    return posted
 
 
 async def _ask(chain: Chain, address: Address, function: L1Function, at: At = Tag.LATEST) -> bytes:

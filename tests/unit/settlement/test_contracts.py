@@ -21,6 +21,7 @@ class Rollup:
     def __init__(self, posted: int, root: bytes, head: L1Block | None = HEAD) -> None:
         self.head = head
         self.behind = 0
+        self.posted = posted
         self._answers = {
             BATCH_COUNT.encode(): posted.to_bytes(32, "big"),
             LATEST_ROOT.encode(): root,
@@ -47,7 +48,8 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def check(rollup: Rollup, sealed: int) -> None:
-    await check_log(rollup, ROLLUP, sealed=sealed, root=ROOT, where=WHERE)  # type: ignore[arg-type]
+    found = await check_log(rollup, ROLLUP, sealed=sealed, root=ROOT, where=WHERE)  # type: ignore[arg-type]
+    assert found == rollup.posted
 
 
 @pytest.mark.parametrize(("posted", "sealed"), [(0, 0), (3, 3)])
