@@ -178,7 +178,7 @@ class Node:
         base, config = self.base, self.config
         oldest = next(base.batches.read(), None)
         first = base.position.next_sequence if oldest is None else oldest.header.first_sequence
-        self.standings = Standings(Sequence(first - 1), base.clock)
+        self.standings = Standings(Sequence(first - 1), base.clock, config.settlement.in_flight_max)
         self.outbox = Mailbox(BoundedQueue[Batch]("batch_outbox", OUTBOX_BATCHES))
         base.lag.finalized(Sequence(first - 1))
         self.batcher = BatcherService(

@@ -18,11 +18,16 @@ _NANOS_PER_MILLI = 1_000_000
 class Standings:
     """Follows batches from the moment they are sealed until they are final."""
 
-    def __init__(self, base: Sequence, clock: Clock) -> None:
-        """Begin where everything up to command ``base`` is final already."""
+    def __init__(self, base: Sequence, clock: Clock, in_flight_max: int) -> None:
+        """Begin where everything up to command ``base`` is final already.
+
+        So many batches wait in L1's pool at most as ``in_flight_max`` says.
+        """
         self._base = base
         self._clock = clock
+        self._in_flight_max = in_flight_max
         self._sealed_ns: dict[int, int] = {}
+        self._posted_ns: dict[int, int] = {}
         self._standing: dict[int, Standing] = {}
         self._last_sequence: dict[int, Sequence] = {}
         self._data_bytes: dict[int, int] = {}
@@ -30,8 +35,14 @@ class Standings:
         self.reached: Counter[Standing] = Counter()
         self.da_bytes = 0
         self.da_commands = 0
-        self.lags_ms = {Standing.POSTED: Histogram(), Standing.FINAL: Histogram()}
-        """From sealing to inclusion and to finality, in milliseconds, of every batch."""
+        self.flights_ms = Histogram()
+        """From when a batch could be sent to inclusion, in milliseconds, of all sent from here.
+
+        One can be sent once it is sealed and the batch ``in_flight_max`` before it is included.
+        So by Little's law ``in_flight_max`` over the mean is what L1 takes, whatever waits for it.
+        """
+        self.finality_ms = Histogram()
+        """From sealing to finality, in milliseconds, of every batch."""
         self.lag_ns: dict[Standing, int] = {}
         """How long the last batch took from being sealed to each standing, in nanoseconds."""
 
@@ -72,13 +83,22 @@ class Standings:
             step = (mark.standing >= standing) - (before >= standing)
             self.reached[standing] += step
             if step > 0:
-                lag_ns = self._clock.now_ns() - self._sealed_ns[mark.index]
-                self.lag_ns[standing] = lag_ns
-                if standing in self.lags_ms:
-                    self.lags_ms[standing].record(lag_ns // _NANOS_PER_MILLI)
+                lag_ns = self.lag_ns[standing] = self._clock.now_ns() - self._sealed_ns[mark.index]
+                if standing is Standing.FINAL:
+                    self.finality_ms.record(lag_ns // _NANOS_PER_MILLI)
             if standing is Standing.POSTED:
+                if step > 0:
+                    self._land(mark.index, sent=before is Standing.PENDING)
                 self.da_bytes += step * self.data_bytes(mark.index)
                 self.da_commands += step * self._commands[mark.index]
+
+    def _land(self, index: int, *, sent: bool) -> None:
+        """Note that a batch is included; of one that a process before sent no flight is known."""
+        now_ns = self._posted_ns[index] = self._clock.now_ns()
+        if sent:
+            ahead_ns = self._posted_ns.get(index - self._in_flight_max, 0)
+            flight_ns = now_ns - max(self._sealed_ns[index], ahead_ns)
+            self.flights_ms.record(flight_ns // _NANOS_PER_MILLI)
 
     def cursors(self) -> Cursors:
         """Return where the unbroken runs of batches that stand so far end.
@@ -107,6 +127,8 @@ class Standings:
             self._base = self._last_sequence.pop(index)
             del self._standing[index], self._data_bytes[index], self._sealed_ns[index]
             del self._commands[index]
+            # The flight of a batch behind it may still begin with its own end.
+            self._posted_ns.pop(index - self._in_flight_max, None)
 
 
 class NotingSealer:

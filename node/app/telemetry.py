@@ -153,11 +153,11 @@ class Meters:
         return self._on_l1
 
     def _l1(self) -> L1Counters:
-        lags_ms = self._node.standings.lags_ms
+        standings = self._node.standings
         return L1Counters(
             **self.on_l1(),
-            inclusion_ms=HistogramCounts.of(lags_ms[Standing.POSTED].snapshot()),
-            finality_ms=HistogramCounts.of(lags_ms[Standing.FINAL].snapshot()),
+            inclusion_ms=HistogramCounts.of(standings.flights_ms.snapshot()),
+            finality_ms=HistogramCounts.of(standings.finality_ms.snapshot()),
         )
 
 

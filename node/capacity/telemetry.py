@@ -182,8 +182,10 @@ class L1Counters(msgspec.Struct, frozen=True):
     """Batches that the chain included, what they took of it, and how long it took.
 
     Each batch counts once: what a reorg takes back stays counted, and adds nothing when the chain
-    includes it again. ``commands`` are those of the batches. Inclusion is from sealing to the block
-    that holds the batch, finality from sealing to final; both in *milliseconds*.
+    includes it again. ``commands`` are those of the batches. Inclusion is from when a batch could
+    be sent (it was sealed, and fewer than ``settlement.in_flight_max`` were in flight before it) to
+    the block that holds it, of those sent since the start; finality is from sealing to final. Both
+    are in *milliseconds*.
     """
 
     batches: int

@@ -30,7 +30,7 @@ class ChainLaw(msgspec.Struct, frozen=True):
     """Over the kinds of command, by name, where the windows tell them apart, else over command;
     and over batch."""
     inclusion_s: Row
-    """Equally likely times from sealing to the block that holds the batch."""
+    """Equally likely times from when a batch could be sent to the block that holds it."""
     finality_s: Row
 
 

@@ -15,6 +15,7 @@ from tests.unit.app.hand_clock import HandClock
 COMMANDS = 10
 BASE = 1_000
 DATA = b"seven by"
+IN_FLIGHT_MAX = 2
 
 
 def batch(index: int) -> Batch:
@@ -45,7 +46,7 @@ class Quay:
 
     def __init__(self, batches: int, first: int = 0) -> None:
         self.clock = HandClock()
-        self.standings = Standings(Sequence(end(first - 1)), self.clock)
+        self.standings = Standings(Sequence(end(first - 1)), self.clock, IN_FLIGHT_MAX)
         for index in range(first, first + batches):
             self.standings.sealed(batch(index))
 
@@ -119,6 +120,30 @@ def test_lags_run_from_sealing_and_a_step_back_leaves_them() -> None:
     quay.clock.ns = 20
     quay.move(0, Standing.POSTED)
     assert quay.standings.lag_ns[Standing.POSTED] == 20
+
+
+def test_a_flight_leaves_out_the_wait_behind_those_that_are_in_flight() -> None:
+    """An hour of outage, and then a batch each second, two in flight."""
+    quay = Quay(6)
+    hour_ms = 3_600_000
+    for index in range(6):
+        quay.move(index, Standing.PENDING)
+        quay.clock.ns = (hour_ms + 1_000 * (index + 1)) * 1_000_000
+        quay.move(index, Standing.POSTED)
+        quay.move(index, Standing.FINAL)
+    flights = quay.standings.flights_ms
+    assert (flights.count, flights.total) == (6, 2 * hour_ms + 3_000 + 4 * 2_000)
+    assert quay.standings.lag_ns[Standing.POSTED] == (hour_ms + 6_000) * 1_000_000
+    assert len(quay.standings._posted_ns) == IN_FLIGHT_MAX
+
+
+def test_what_a_process_before_sent_has_no_flight() -> None:
+    quay = Quay(2)
+    quay.move(0, Standing.POSTED)
+    quay.clock.ns = 7_000_000
+    quay.move(1, Standing.PENDING)
+    quay.move(1, Standing.POSTED)
+    assert (quay.standings.flights_ms.count, quay.standings.flights_ms.total) == (1, 7)
 
 
 def test_a_batch_is_noted_once_and_only_in_order() -> None:

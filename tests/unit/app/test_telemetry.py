@@ -88,7 +88,6 @@ def test_every_process_of_the_node_is_counted() -> None:
 def test_a_node_tells_the_limits_of_its_writer() -> None:
     sequencer = SequencerConfig(block_work=64, block_ms_max=1.5, delay_target_ms=35)
     fsync_ns = Histogram()
-    lags_ms = {standing: Histogram() for standing in Standing}
     node: Any = SimpleNamespace(
         config=SimpleNamespace(sequencer=sequencer),
         base=SimpleNamespace(
@@ -101,7 +100,11 @@ def test_a_node_tells_the_limits_of_its_writer() -> None:
         risk=SimpleNamespace(pids={}),
         history=SimpleNamespace(pids={}),
         standings=SimpleNamespace(
-            reached={Standing.POSTED: 0}, da_commands=0, da_bytes=0, lags_ms=lags_ms
+            reached={Standing.POSTED: 0},
+            da_commands=0,
+            da_bytes=0,
+            flights_ms=Histogram(),
+            finality_ms=Histogram(),
         ),
         settlement=SimpleNamespace(spending=SimpleNamespace(gas_used=0)),
     )
