@@ -110,8 +110,9 @@ class InboxService:
             return False
         end = await self._block(last)
         logs = await self._logs(first, last)
-        # Had the blocks changed while the logs were read, nobody would ever notice.
-        if (await self._block(last)).hash != end.hash:
+        # Had the blocks changed while the logs were read, nobody would ever notice. Nor had the one
+        # that all of them follow: what is read from here on stands on ``end``.
+        if (await self._block(last)).hash != end.hash or not await self._is_on_footing():
             raise ChainUnavailable(detail="a reorg while deposits were read")
         deposits = [deposit_of(log.topics, log.data) for log in logs]
         standing = self._scan.standing
@@ -166,12 +167,15 @@ class InboxService:
 
     async def _find_footing(self) -> None:
         """Go back to the last scanned block that still stands."""
-        while (anchor := self._scan.anchor) is not None:
-            found = await self._chain.block(anchor.number)
-            if found is not None and found.hash == anchor.hash:
-                return
+        while (anchor := self._scan.anchor) is not None and not await self._is_on_footing():
             _log.warning("inbox_reorg", block=anchor.number, cursor=self._scan.cursor)
             self._scan.step_back()
+
+    async def _is_on_footing(self) -> bool:
+        """Return whether the last scanned block still stands, or there was none."""
+        anchor = self._scan.anchor
+        found = None if anchor is None else await self._chain.block(anchor.number)
+        return anchor is None or (found is not None and found.hash == anchor.hash)
 
     async def _block(self, number: int) -> L1Block:
         block = await self._chain.block(number)

@@ -38,12 +38,15 @@ class FakeChain:
         self.contract_at = 0
         self.fork = 0
         self.reorg_while_reading = False
+        self.reorg_before: int | None = None
         self.asked: list[tuple[int, int]] = []
         self.states_asked: list[int] = []
 
     async def block(self, at: Any) -> L1Block | None:
         if self.away:
             raise ChainUnavailable(detail="away")
+        if at == self.reorg_before:
+            self.fork, self.reorg_before = self.fork + 1, None
         number = self.head if at is Tag.LATEST else int(at)
         if number > self.head:
             return None
@@ -165,6 +168,18 @@ async def test_what_is_read_during_a_reorg_is_read_again() -> None:
     while len(watch.taken) < 4:
         await watch.service.turn()
     assert watch.taken == deposits(4)
+
+
+async def test_a_reorg_of_the_last_scanned_block_behind_its_check_is_noticed() -> None:
+    watch = Watch(head=5)
+    await watch.service.turn()
+    watch.chain.head = 9
+    # The next span ends with this block, which is asked for once the one before is found standing.
+    watch.chain.reorg_before = 7
+    for _ in range(2):
+        await watch.service.turn()
+    assert watch.chain.asked == [(0, 3), (4, 7), (0, 7)]
+    assert watch.taken == deposits(8)
 
 
 async def test_deposits_that_a_lagging_endpoint_does_not_show_are_waited_for() -> None:
