@@ -192,7 +192,7 @@ class SettlementService:
             self._unseen_since = None
         failed = await self._failed(self._tracker.doubtful(look))
         self._announce(self._tracker.reconcile(look, failed, self._now()))
-        if failed:
+        if any(failed.values()):
             self._rehearsed = False
         if not self._rehearsed:
             await self._rehearse(look)
@@ -253,11 +253,13 @@ class SettlementService:
             raise IntegrityError(what="batch store", expected=index)
         return batch
 
-    async def _failed(self, transactions: Iterable[bytes]) -> frozenset[bytes]:
-        """Return those of ``transactions`` that are mined and failed; they cost all the same."""
-        receipts = [await self._chain.receipt(transaction) for transaction in transactions]
-        failed = [receipt for receipt in receipts if receipt is not None and not receipt.succeeded]
-        for receipt in failed:
+    async def _failed(self, transactions: Iterable[bytes]) -> dict[bytes, bool]:
+        """Tell which of ``transactions`` are mined, and whether each failed at the same cost."""
+        found = [await self._chain.receipt(transaction) for transaction in transactions]
+        receipts = [receipt for receipt in found if receipt is not None]
+        for receipt in receipts:
+            if receipt.succeeded:
+                continue
             self.costs.failed(receipt)
             _log.error(
                 "batch_transaction_failed",
@@ -265,7 +267,7 @@ class SettlementService:
                 block=receipt.block_number,
                 gas_used=receipt.gas_used,
             )
-        return frozenset(receipt.transaction for receipt in failed)
+        return {receipt.transaction: not receipt.succeeded for receipt in receipts}
 
     async def _rehearse(self, look: Look) -> None:
         """Ask L1 what it would say to the next batch, before the first one and after a failure.

@@ -15,7 +15,7 @@ reorg gives the nonce back, the same bytes are sent again. Signatures are determ
 keeps no bytes.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, islice
 
 from node.codec.l1_gas import GAS_MAX
@@ -35,6 +35,8 @@ from node.types.units import Millis, part_rounded_up
 
 RECORDS_PER_LOOK = 64
 """Records of batches that one look asks for at most; a long absence is caught up in several."""
+RECEIPT_LOOKS = 5
+"""Looks that find a nonce spent and no receipt for it, and still wait for one."""
 
 
 class _Entry:
@@ -151,10 +153,10 @@ class Tracker:
         for slot in self._slots.values():
             slot.priced_at = Millis(slot.priced_at + away_ms)
 
-    def reconcile(self, look: Look, failed: Container[bytes], now: Millis) -> tuple[Mark, ...]:
+    def reconcile(self, look: Look, failed: Mapping[bytes, bool], now: Millis) -> tuple[Mark, ...]:
         """Bring every batch to where ``look`` shows it; return what changed, in order.
 
-        ``failed`` are those of ``doubtful`` that were mined and reverted. Raises
+        ``failed`` tells of those of ``doubtful`` that are mined whether they reverted. Raises
         ``ChainDisagrees`` when the rollup holds what cannot be ours, lacks what was final, or lets
         the same batch fail again and again.
         """
@@ -169,7 +171,11 @@ class Tracker:
             elif entry.standing >= Standing.POSTED:
                 marks.append(self._drop(entry, "reorg", now))
         for nonce in self._lost_nonces(look):
-            marks += self._lose(self._slots.pop(nonce), failed, now)
+            slot = self._slots[nonce]
+            known = failed.keys() & slot.hashes
+            slot.looks += 1
+            if known or not slot.hashes or slot.looks > RECEIPT_LOOKS:
+                marks += self._lose(self._slots.pop(nonce), any(map(failed.get, known)), now)
         self._forget_final(look)
         if self._turn[0] != look.nonce:
             self._turn = (look.nonce, now)
@@ -190,6 +196,8 @@ class Tracker:
             # A batch may not take in deposits that L1 (after a deep reorg) does not have.
             if entry.sealed.inbox_cursor > look.inbox_count:
                 self.held_back = "inbox"
+                break
+            if self._may_fail_too_often(entry, look):
                 break
             before = self._holder(nonce)
             submission = self._submission(nonce, entry, look, now)
@@ -271,10 +279,18 @@ class Tracker:
             if nonce < look.nonce and slot.index >= look.batch_count
         ]
 
-    def _lose(self, slot: Slot, failed: Container[bytes], now: Millis) -> Iterable[Mark]:
-        """The slot's nonce was spent on something else than its batch."""
+    def _may_fail_too_often(self, entry: _Entry, look: Look) -> bool:
+        """Return whether another failure could be one too many, were those in doubt failures too.
+
+        It waits for a few looks then, so that what a batch may cost holds where receipts are late.
+        """
+        index = entry.sealed.index
+        doubted = sum(self._slots[nonce].index == index for nonce in self._lost_nonces(look))
+        return doubted > 0 and entry.failures + doubted > self._config.failures_max
+
+    def _lose(self, slot: Slot, reverted: bool, now: Millis) -> Iterable[Mark]:
+        """The slot's nonce was spent on something else than its batch, or in vain."""
         entry = self._entries[slot.index]
-        reverted = any(sent in failed for sent in slot.hashes)
         if reverted:
             entry.failures += 1
             # Gas is the one thing that a correct batch can lack, so the next attempt has more.

@@ -72,6 +72,7 @@ class ModelChain:
         self.gas_needed = 100_000
         self.taken = 0
         self.failed_in_all = 0
+        self.receipts_late = 0
         self._salt = 0
 
     @property
@@ -167,15 +168,11 @@ class ModelChain:
             records={index: self._record(index) for index in asked},
         )
 
-    def failed(self, transactions: Iterable[bytes]) -> frozenset[bytes]:
-        """Those of ``transactions`` that are in a block and reverted."""
-        reverted = {
-            waiting.hash
-            for block in self.blocks
-            for waiting, accepted in block.mined
-            if not accepted
-        }
-        return frozenset(transactions) & reverted
+    def failed(self, transactions: Iterable[bytes]) -> dict[bytes, bool]:
+        """Whether those of ``transactions`` reverted whose blocks already have receipts."""
+        told = self.blocks[: len(self.blocks) - self.receipts_late]
+        mined = {waiting.hash: accepted for block in told for waiting, accepted in block.mined}
+        return {sent: not mined[sent] for sent in transactions if sent in mined}
 
     def _record(self, index: int) -> BatchRecord:
         committed, block = self.head.batches[index]
