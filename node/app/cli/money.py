@@ -281,6 +281,8 @@ async def _claim(
     """Claim a withdrawal as soon as it can be; return what was claimed, and where."""
     with console.status("waiting until the batch is final on L1"):
         proof = await until_proved(patient(session.get, console.print), withdrawal)
+        # The node calls final what L1 does; the rollup may ask for more blocks.
+        await account.wait_until_final(proof["batch"])
     console.print(f"final in batch {proof['batch']}; claiming")
     receipt = await account.claim_withdrawal(
         Claim(

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -200,6 +201,20 @@ async def test_who_has_opened_one_and_fails_is_told_how_not_to_open_a_second(
     with pytest.raises(ChainUnavailable):
         await money._withdraw(Money(1), b"", "", "", console, nonce=0, opened=opened)
     assert ("--opened 7" in shown.getvalue()) is told
+
+
+async def test_a_withdrawal_is_claimed_only_once_the_rollup_itself_calls_its_batch_final(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proof = {"batch": 3, "bits": [], "siblings": []}
+    monkeypatch.setattr(money, "until_proved", AsyncMock(return_value=proof))
+    account = AsyncMock()
+    account.balance = AsyncMock(return_value=Money(5))
+    account.claim_withdrawal = AsyncMock(return_value=SimpleNamespace(block_number=BLOCK))
+    await money._claim(AsyncMock(), account, 7, Money(5), Console(file=io.StringIO()))
+    calls = [name for name, *_ in account.mock_calls]
+    assert calls == ["wait_until_final", "claim_withdrawal", "balance"]
+    account.wait_until_final.assert_awaited_once_with(3)
 
 
 @pytest.mark.parametrize(
