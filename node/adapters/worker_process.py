@@ -30,8 +30,10 @@ class WorkerProcess:
         return self._process.pid
 
     def write(self, frame: bytes) -> None:
-        """Hand over a frame."""
-        self._writer.write(len(frame).to_bytes(4) + frame)
+        """Hand over a frame; nothing is left to take it once the process is gone."""
+        # uvloop raises for a closed pipe, and answers may still be unread: ``read`` tells the end.
+        if not self._writer.is_closing():
+            self._writer.write(len(frame).to_bytes(4) + frame)
 
     async def read(self) -> bytes:
         """Return the next answer. Raises ``ConnectionError`` once the process is gone."""

@@ -13,7 +13,7 @@ class Worker(Protocol):
         ...
 
     def write(self, frame: bytes) -> None:
-        """Hand over a frame; it is taken on even if the worker is busy."""
+        """Hand over a frame: taken on even if the worker is busy, lost where it is gone."""
         ...
 
     async def read(self) -> bytes:

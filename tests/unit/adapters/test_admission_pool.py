@@ -5,17 +5,20 @@ import json
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+import uvloop
 
 from node.adapters.admission_pool import AdmissionPool
 from node.adapters.worker_process import processes_of
 from node.codec.json_actions import MESSAGE_BYTES_MAX, action_to_json
 from node.ingress.inline_worker import start_inline
 from node.ports.admission import Admitted
+from node.ports.worker import Worker
 from node.types.errors import (
     MalformedMessage,
     Overloaded,
@@ -149,6 +152,59 @@ async def test_a_dead_worker_is_replaced_and_its_messages_fail() -> None:
         assert pool.restarts == 1
         assert pool.stage.refused == {"worker_lost": 128}
         assert pool.stage.conserved()
+
+
+class LateRead:
+    """A worker that is killed after its first answer; what it answered is read only then."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._answers: deque[bytes] = deque()
+        self._killed = False
+        self.write = worker.write
+        self.close = worker.close
+
+    @property
+    def pid(self) -> int | None:
+        return self._worker.pid
+
+    async def read(self) -> bytes:
+        if not self._killed:
+            self._answers.append(await self._worker.read())
+            assert self.pid is not None
+            os.kill(self.pid, signal.SIGKILL)
+            self._killed = True
+            with suppress(ConnectionError):
+                while True:
+                    self._answers.append(await self._worker.read())
+            # The loop hears of both ends of the pipes in one pass, or in the next.
+            await asyncio.sleep(0.05)
+        if not self._answers:
+            raise ConnectionResetError
+        return self._answers.popleft()
+
+
+def test_an_answer_that_outlives_its_worker_does_not_end_the_gate() -> None:
+    """On the loop that nodes run on: its pipes raise where those of asyncio are silent."""
+    start = processes_of("node.ingress.admission_process")
+    started: list[Worker] = []
+
+    async def start_one_that_dies() -> Worker:
+        worker = await start()
+        started.append(worker if started else LateRead(worker))
+        return started[-1]
+
+    async def lose_it() -> None:
+        async with running(make_pool(start=start_one_that_dies)) as pool:
+            held = [asyncio.ensure_future(pool.admit(GOOD)) for _ in range(300)]
+            answers = await asyncio.gather(*held, return_exceptions=True)
+            assert {type(answer) for answer in answers} == {Admitted, Unavailable}
+            assert type(await pool.admit(GOOD)) is Admitted
+            assert pool.restarts == 1
+            assert pool.stage.conserved()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(lose_it())
 
 
 async def test_a_worker_ignores_the_interrupt_of_a_terminal() -> None:
