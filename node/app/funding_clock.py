@@ -1,6 +1,7 @@
 """The funding clock: asks for a funding step when one is due; the transition decides."""
 
 import asyncio
+from typing import Final
 
 from node.codec.commands import command_id
 from node.codec.eip712 import Signing
@@ -12,12 +13,15 @@ from node.types.errors import PlimsollError, Unavailable
 from node.types.events import Rejected
 from node.types.rules import Rules
 
+_RETRY_S: Final = 1.0
+
 
 class FundingClock:
-    """Offers ``SettleFunding`` shortly after each multiple of the shortest interval.
+    """Offers ``SettleFunding`` at the start, and shortly after each multiple of the interval.
 
-    Intervals are multiples of the wall clock, as in the transition. A step that cannot be queued,
-    or is refused because nothing was due yet, is offered again at the next multiple.
+    The interval is the shortest of all markets, counted by the wall clock as in the transition. At
+    the start a step may be due that the node slept through; one that is not due is refused and
+    leaves nothing in the log. A step that cannot be queued is offered again after a second.
     """
 
     def __init__(self, rules: Rules, signing: Signing, intake: Intake, clock: Clock) -> None:
@@ -30,12 +34,17 @@ class FundingClock:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            past_ms = self._clock.now_ms() % self._interval_ms
-            await asyncio.sleep((self._interval_ms - past_ms + 5) / 1000)
-            try:
-                self._intake.offer(SettleFunding(), self._name, self._told)
-            except Unavailable:
-                continue
+            again_in_s = self._offer()
+            await asyncio.sleep(again_in_s)
+
+    def _offer(self) -> float:
+        """Ask for a step; return after how many seconds to ask again."""
+        try:
+            self._intake.offer(SettleFunding(), self._name, self._told)
+        except Unavailable:
+            return _RETRY_S
+        past_ms = self._clock.now_ms() % self._interval_ms
+        return (self._interval_ms - past_ms + 5) / 1000
 
     def _told(self, outcome: Outcome | PlimsollError) -> None:
         if not isinstance(outcome, Rejected | PlimsollError):

@@ -1,4 +1,4 @@
-"""Funding is asked for once each interval, shortly after its end, whatever the answer was."""
+"""Funding is asked for at the start and after each interval, whatever the answer was."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -70,29 +70,30 @@ async def run(lanes: Lanes, turns: int, monkeypatch: pytest.MonkeyPatch) -> Fund
     return clock
 
 
-async def test_it_asks_shortly_after_each_multiple_of_the_wall_clock(
+async def test_it_asks_at_once_and_shortly_after_each_multiple_of_the_wall_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lanes = Lanes(HandClock())
-    lanes.clock.ms = Millis(10 * INTERVAL_MS + 123)
+    lanes.clock.ms = start = Millis(10 * INTERVAL_MS + 123)
     await run(lanes, 3, monkeypatch)
-    assert lanes.offered_at == [turn * INTERVAL_MS + LATE_MS for turn in (11, 12, 13)]
+    multiples = [turn * INTERVAL_MS + LATE_MS for turn in (11, 12, 13)]
+    assert lanes.offered_at == [start, *multiples]
     assert lanes.names == {command_id(SettleFunding(), SIGNING)}
 
 
-async def test_a_full_lane_is_asked_again_at_the_next_multiple(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    lanes = Lanes(HandClock(), refuse_at={0, 1})
-    lanes.clock.ms = Millis(10 * INTERVAL_MS)
-    await run(lanes, 3, monkeypatch)
-    assert lanes.offered_at == [turn * INTERVAL_MS + LATE_MS for turn in (11, 12, 13)]
-    assert len(lanes.answers) == 1
+async def test_a_full_lane_is_asked_again_a_second_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes = Lanes(HandClock(), refuse_at={1, 2})
+    lanes.clock.ms = start = Millis(10 * INTERVAL_MS)
+    await run(lanes, 4, monkeypatch)
+    due = 11 * INTERVAL_MS + LATE_MS
+    after = 12 * INTERVAL_MS + LATE_MS
+    assert lanes.offered_at == [start, due, due + 1_000, due + 2_000, after]
+    assert len(lanes.answers) == 3
 
 
 async def test_only_steps_that_were_taken_count(monkeypatch: pytest.MonkeyPatch) -> None:
     lanes = Lanes(HandClock())
-    clock = await run(lanes, 3, monkeypatch)
+    clock = await run(lanes, 2, monkeypatch)
     outcomes: list[Outcome | PlimsollError] = [
         Executed(block(1, 1, ()), 1),
         Rejected(FundingNotDue.code, "FundingNotDue", {}),
