@@ -9,6 +9,8 @@ batches/        sealed batches on their way to the chain
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -65,7 +67,7 @@ class DataFolder:
         except OSError as error:
             raise PathUnusable(path=str(path), detail=error.strerror) from error
         try:
-            self._check_identity(path / "identity.json")
+            self._check_identity()
         except BaseException:
             self.close()
             raise
@@ -102,12 +104,45 @@ class DataFolder:
     ) -> None:
         self.close()
 
-    def _check_identity(self, file: Path) -> None:
+    def _check_identity(self) -> None:
         found = stored_identity(self.path)
         if found is None:
-            write_durably(file, msgspec.json.encode(_Readable.of(self.identity)))
+            store_identity(self.path, self.identity)
         else:
-            self.identity.require(found, str(file))
+            self.identity.require(found, str(self.path / "identity.json"))
+
+
+@contextmanager
+def reserved(path: Path) -> Iterator[None]:
+    """Hold the folder at ``path``, made where it is missing, before it is known whose data it has.
+
+    Whoever pays for what will be noted there knows by then that it can be: something has been
+    written. Raises ``DataLocked`` when another process uses it, ``PathUnusable``.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path / "lock")
+    except OSError as error:
+        raise PathUnusable(path=str(path), detail=error.strerror) from error
+    try:
+        trial = path / "trial"
+        _write(trial, bytes(4_096))
+        trial.unlink()
+        yield
+    finally:
+        os.close(lock)
+
+
+def store_identity(path: Path, identity: Identity) -> None:
+    """Note durably whose data the folder at ``path`` holds. Raises ``PathUnusable``."""
+    _write(path / "identity.json", msgspec.json.encode(_Readable.of(identity)))
+
+
+def _write(file: Path, data: bytes) -> None:
+    try:
+        write_durably(file, data)
+    except OSError as error:
+        raise PathUnusable(path=str(file), detail=error.strerror) from error
 
 
 def stored_identity(path: Path) -> Identity | None:

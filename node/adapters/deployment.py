@@ -4,11 +4,14 @@ from typing import Any
 
 import msgspec
 from eth_account.signers.local import LocalAccount
+from eth_utils import to_checksum_address
 from web3 import AsyncWeb3
 from web3.types import TxParams, TxReceipt
 
 from node.adapters.artifacts import load_artifact
 from node.types.errors import DeploymentFailed
+from node.types.hashing import keccak256
+from node.types.ids import address_from_hex
 
 RECEIPT_TIMEOUT_S = 120.0
 RECEIPT_POLL_S = 0.1
@@ -43,13 +46,23 @@ async def deploy(
     receipt = await _create(
         w3, deployer, "Rollup", sequencer, token, finality_blocks, rules, genesis_root
     )
-    rollup = w3.eth.contract(address=receipt["contractAddress"], abi=load_artifact("Rollup").abi)
+    rollup = str(receipt["contractAddress"])
     return Deployment(
         token=token,
-        rollup=str(receipt["contractAddress"]),
-        inbox=str(await rollup.functions.inbox().call()),
+        rollup=rollup,
+        inbox=_first_created_by(rollup),
         block_number=int(receipt["blockNumber"]),
     )
+
+
+def _first_created_by(contract: str) -> str:
+    """Return the address of the first contract that ``contract`` creates, here in its constructor.
+
+    keccak256(rlp([address, nonce 1])), as CREATE has it. Asking would fail at an endpoint that has
+    not seen the block yet, and what is paid for would be taken for failed.
+    """
+    created = keccak256(b"\xd6\x94" + address_from_hex(contract) + b"\x01")
+    return to_checksum_address(created[12:])
 
 
 async def _create(

@@ -10,7 +10,7 @@ from eth_utils import to_checksum_address
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import Web3Exception
 
-from node.adapters.data_folder import stored_identity
+from node.adapters.data_folder import Identity, reserved, store_identity, stored_identity
 from node.adapters.deployment import Deployment, deploy
 from node.adapters.devnet.keys import dev_key
 from node.adapters.devnet.settings import DevnetSettings
@@ -45,21 +45,35 @@ def genesis_root(rules: Rules) -> bytes:
     return Replica.genesis(rules, Domain(0, NO_ADDRESS)).root
 
 
-async def find_or_deploy(config: NodeConfig, chain_id: int, secret: bytes) -> Domain:
-    """Return the domain of the exchange to serve, deploying its contracts if there is none yet.
+async def find_or_deploy(config: NodeConfig, chain_id: int, secret: bytes) -> tuple[Domain, bool]:
+    """Return the domain of the exchange to serve, and whether there was none and it is a new one.
 
-    Raises ``WrongChain`` where the configured rollup is not the one that the data belong to.
+    Raises ``WrongChain`` where the configured rollup is not the one that the data belong to, and
+    what ``_deploy_once`` raises.
     """
     stored = stored_identity(config.data)
     named = address_from_hex(config.l1.rollup) if config.l1.rollup else None
     if stored is not None:
         if named is not None and named != stored.rollup:
             raise WrongChain(where=str(config.data), expected=named, found=stored.rollup)
-        return stored.domain
+        return stored.domain, False
     if named is not None:
-        return Domain(chain_id, named)
-    deployment = await _deploy(config, secret)
-    return Domain(chain_id, address_from_hex(deployment.rollup))
+        return Domain(chain_id, named), False
+    return await _deploy_once(config, chain_id, secret), True
+
+
+async def _deploy_once(config: NodeConfig, chain_id: int, secret: bytes) -> Domain:
+    """Deploy, and note it in the data folder at once, so that no later start pays again.
+
+    Raises ``DataLocked`` and ``PathUnusable`` before anything is paid for; then as ``_deploy``.
+    """
+    with reserved(config.data):
+        stored = stored_identity(config.data)
+        if stored is None:
+            rollup = address_from_hex((await _deploy(config, secret)).rollup)
+            stored = Identity.of(Domain(chain_id, rollup), config.rules)
+            store_identity(config.data, stored)
+        return stored.domain
 
 
 async def _deploy(config: NodeConfig, secret: bytes) -> Deployment:

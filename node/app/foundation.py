@@ -1,5 +1,6 @@
 """What a node stands on: its chain, its data folder, the state that recovery came out with."""
 
+import asyncio
 from collections import deque
 
 import msgspec
@@ -20,13 +21,19 @@ from node.ports.clock import Clock
 from node.ports.snapshots import Snapshot
 from node.publisher.tape import Tape
 from node.sequencer.recovery import Recovery, recover
-from node.settlement.contracts import Contracts, check_contracts, check_log
+from node.settlement.contracts import (
+    LOG_RETRY_S,
+    LOG_TRIES,
+    Contracts,
+    check_contracts,
+    check_log,
+)
 from node.settlement.inbox import DEPOSITS_REMEMBERED
 from node.transition.state import State
 from node.types.blocks import Domain
 from node.types.commands import Deposit
 from node.types.durable import DurableBlock
-from node.types.errors import StateDiverged
+from node.types.errors import StateDiverged, WrongContract
 from node.types.ids import Address
 from node.types.rules import Rules
 
@@ -94,15 +101,25 @@ async def _find(config: NodeConfig, chain: L1Chain) -> tuple[KeySigner, Domain, 
     chain_id = await chain.chain_id()
     secret = sequencer_key(config, chain_id)
     signer = KeySigner(secret)
-    domain = await find_or_deploy(config, chain_id, secret)
-    contracts = await check_contracts(
-        chain,
-        domain,
-        sequencer=signer.address,
-        rules=config.rules.digest(),
-        genesis_root=genesis_root(config.rules),
-    )
-    return signer, domain, contracts
+    domain, deployed = await find_or_deploy(config, chain_id, secret)
+    tries = LOG_TRIES if deployed else 1
+    while True:
+        try:
+            contracts = await check_contracts(
+                chain,
+                domain,
+                sequencer=signer.address,
+                rules=config.rules.digest(),
+                genesis_root=genesis_root(config.rules),
+            )
+        except WrongContract:
+            # Of several endpoints one may not have the block yet in which we deployed.
+            tries -= 1
+            if not tries:
+                raise
+            await asyncio.sleep(LOG_RETRY_S)
+        else:
+            return signer, domain, contracts
 
 
 async def build_on(

@@ -270,7 +270,7 @@ async def test_a_public_key_is_for_devnets_only_and_a_poor_one_deploys_nothing(
         write_config(tmp_path / "node.toml", {"l1": {"key_file": str(key)}})
         child = await run(tmp_path, chain.url, "--port", 0)
         require_told(child, error, code=EXIT_SETUP)
-    assert [*contents(tmp_path)] == ["key", "node.toml"]
+    assert [*contents(tmp_path)] == ["data/lock", "key", "node.toml"]
 
 
 @pytest.mark.lengthy

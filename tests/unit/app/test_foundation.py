@@ -10,10 +10,14 @@ from node.adapters.data_folder import DataFolder, Identity
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.adapters.replica_session import Position, ReplicaSetup
+from node.app import foundation
 from node.app.config import read_config
-from node.app.foundation import build_on
+from node.app.foundation import build_on, lay
 from node.app.platform import this_machine
+from node.settlement.contracts import LOG_TRIES, Contracts
 from node.simulation.rehearsal.stage import InlineReplica
+from node.types.blocks import Domain
+from node.types.errors import WrongContract
 from tests.examples import DOMAIN
 from tests.unit.app.laid_folder import CONFIG, CONTRACTS, lay_log
 from tests.unit.transition.example_log import example_log
@@ -70,3 +74,30 @@ async def test_a_replica_whose_start_is_cancelled_is_closed(tmp_path: Path) -> N
     folder.close()
     assert building.cancelled()
     assert made[0].closed
+
+
+@pytest.mark.parametrize(("deployed", "asked"), [(True, LOG_TRIES), (False, 1)])
+async def test_contracts_just_deployed_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, deployed: bool, asked: int
+) -> None:
+    asks = 0
+
+    async def chain_id(_: L1Chain) -> int:
+        return DOMAIN.chain_id
+
+    async def find_or_deploy(*_: object) -> tuple[Domain, bool]:
+        return DOMAIN, deployed
+
+    async def check_contracts(*_: object, **__: object) -> Contracts:
+        nonlocal asks
+        asks += 1
+        raise WrongContract(address=DOMAIN.rollup, detail="no code")
+
+    monkeypatch.setattr(L1Chain, "chain_id", chain_id)
+    monkeypatch.setattr(foundation, "find_or_deploy", find_or_deploy)
+    monkeypatch.setattr(foundation, "check_contracts", check_contracts)
+    monkeypatch.setattr(foundation, "LOG_RETRY_S", 0.0)
+    config = msgspec.structs.replace(read_config(CONFIG), data=tmp_path)
+    with pytest.raises(WrongContract):
+        await lay(config, this_machine(0))
+    assert asks == asked

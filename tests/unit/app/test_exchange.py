@@ -1,0 +1,71 @@
+"""Which exchange a node serves: a new one is deployed once, and only where that can be noted."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from node.adapters.data_folder import Identity, reserved, stored_identity
+from node.adapters.deployment import Deployment
+from node.app import exchange
+from node.app.config import read_config
+from node.app.exchange import find_or_deploy
+from node.types.blocks import Domain
+from node.types.errors import DataLocked, PathUnusable
+
+CONFIG = read_config(Path(__file__).resolve().parents[3] / "configs" / "devnet.toml")
+CHAIN_ID = 31_337
+SECRET = b"\7" * 32
+NEW = Domain(CHAIN_ID, b"\2" * 20)
+DEPLOYMENT = Deployment("0x" + "01" * 20, "0x" + "02" * 20, "0x" + "03" * 20, 7)
+
+
+async def find(data: Path) -> tuple[Domain, bool]:
+    return await find_or_deploy(msgspec.structs.replace(CONFIG, data=data), CHAIN_ID, SECRET)
+
+
+@pytest.fixture
+def paid(monkeypatch: pytest.MonkeyPatch) -> list[Deployment]:
+    """Give what was deployed so far; nothing is in fact."""
+    made: list[Deployment] = []
+
+    async def deploy(*_: object, **__: object) -> Deployment:
+        made.append(DEPLOYMENT)
+        # Others have their turn while L1 works.
+        await asyncio.sleep(0)
+        return DEPLOYMENT
+
+    monkeypatch.setattr(exchange, "deploy", deploy)
+    return made
+
+
+async def test_a_new_exchange_is_noted_before_anyone_asks_for_it(
+    tmp_path: Path, paid: list[Deployment]
+) -> None:
+    data = tmp_path / "deep" / "data"
+    assert await find(data) == (NEW, True)
+    assert stored_identity(data) == Identity.of(NEW, CONFIG.rules)
+    assert await find(data) == (NEW, False)
+    assert len(paid) == 1
+
+
+async def test_nothing_is_paid_for_where_it_cannot_be_noted(
+    tmp_path: Path, paid: list[Deployment]
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(PathUnusable):
+        await find(tmp_path / "file" / "data")
+    with reserved(tmp_path / "data"), pytest.raises(DataLocked):
+        await find(tmp_path / "data")
+    assert not paid
+
+
+async def test_of_two_starts_on_one_fresh_folder_one_deploys(
+    tmp_path: Path, paid: list[Deployment]
+) -> None:
+    found = await asyncio.gather(find(tmp_path), find(tmp_path), return_exceptions=True)
+    assert found[0] == (NEW, True)
+    assert isinstance(found[1], DataLocked)
+    assert await find(tmp_path) == (NEW, False)
+    assert len(paid) == 1
