@@ -154,6 +154,7 @@ def read_config(path: Path, overrides: dict[str, dict[str, Any]] | None = None) 
     read = {name: _section(name, table, faults) for name, table in sections.items()}
     _check_fairness(read["ingress"], read["sequencer"], faults)
     _check_resumption(read["publisher"], read["http"], faults)
+    _check_backlog(read["batcher"], read["settlement"], faults)
     rules = None
     if top is not None:
         rules = _rules((path.parent / top.rules).resolve(), faults)
@@ -228,6 +229,23 @@ def _check_resumption(
             faults.add(
                 "publisher.resume_bytes",
                 f"{publisher.resume_bytes}, at most {highest} allowed: half of http.outbox_bytes",
+            )
+
+
+def _check_backlog(
+    batcher: BatcherConfig | None, settlement: SettlementConfig | None, faults: Faults
+) -> None:
+    """The gate must close before settlement takes no more, or all stands still behind an open one.
+
+    What waits between the two is little: batches that are not taken over hold up the writer.
+    """
+    if batcher is not None and settlement is not None:
+        lowest = batcher.backlog_batches_max
+        if settlement.held_max < lowest:
+            faults.add(
+                "settlement.held_max",
+                f"{settlement.held_max}, at least {lowest} allowed: batcher.backlog_batches_max,"
+                " at which the gate closes",
             )
 
 

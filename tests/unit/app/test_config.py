@@ -210,6 +210,21 @@ in_flight = {in_flight}
     assert {fault.split(":")[0] for fault in both} == {"ingress.in_flight", "ingress.costly_per_s"}
 
 
+def test_the_gate_closes_before_settlement_takes_no_more(tmp_path: Path) -> None:
+    def text(held_max: int) -> str:
+        return f"""
+rules = "{RULES}"
+[batcher]
+backlog_batches_max = 100
+[settlement]
+held_max = {held_max}
+"""
+
+    assert read_config(write(tmp_path, text(100))).settlement.held_max == 100
+    (fault,) = faults_of(tmp_path, text(99))
+    assert fault.startswith("settlement.held_max: 99, at least 100 allowed")
+
+
 def test_a_section_that_is_no_table_is_a_fault(tmp_path: Path) -> None:
     assert faults_of(tmp_path, f'rules = "{RULES}"\nhttp = 3\n') == ("http: must be a table",)
 
