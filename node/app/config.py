@@ -15,7 +15,9 @@ from node.app.faucet import FaucetConfig, check_faucet_config
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.sections import Faults, in_range, read_section, read_toml
 from node.batcher.config import BatcherConfig, check_batcher_config
+from node.codec.l1_gas import POSTABLE_BYTES
 from node.history.config import HistoryConfig, check_history_config
+from node.ingress.account_limits import ITEMS_MAX
 from node.ingress.config import IngressConfig, check_ingress_config
 from node.ingress.greeting import greeting_bytes_max
 from node.publisher.account_messages import snapshot_bytes_max
@@ -31,13 +33,22 @@ from node.types.rules import Bracket, Limits, MarketRules, Rules, StalenessRules
 ADMISSION_SHARE_MAX = 4
 """One connection may hold one part in so many of the gate, so that others always find room."""
 
+_SINGLE_BYTES = 210
+_ITEM_BYTES = 75
+"""On L1, at worst: a signed action of one item, and each item of the largest, which may end a block
+past its work."""
+
+BLOCK_WORK_MAX = (POSTABLE_BYTES - ITEMS_MAX * _ITEM_BYTES) // _SINGLE_BYTES
+"""More work may make a block that no transaction holds, and no block is split: nothing after it
+could be posted. Time bounds nothing here, since on a fast machine it bounds later than work."""
+
 _SEQUENCER_RANGES: dict[str, tuple[float, float]] = {
     "system_lane": (1, 1_000_000),
     "liquidation_lane": (1, 1_000_000),
     "reducing_lane": (1, 1_000_000),
     "resting_lane": (1, 1_000_000),
     "taking_lane": (1, 1_000_000),
-    "block_work": (1, 100_000),
+    "block_work": (1, BLOCK_WORK_MAX),
     "block_ms_max": (0.1, 1_000),
     "gather_ms": (0, 250),
     "outlet_blocks": (16, 1_000_000),

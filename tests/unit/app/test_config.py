@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from node.app.config import NodeConfig, SequencerConfig, read_config, read_rules
+from node.app.config import BLOCK_WORK_MAX, NodeConfig, read_config, read_rules
 from node.app.sections import read_toml
 from node.codec.batch import encode_batch
 from node.codec.l1_gas import POSTABLE_BYTES
@@ -122,9 +122,21 @@ def longest_block(work: int) -> list[Command]:
     ]
 
 
-def test_the_longest_block_that_the_defaults_allow_fits_into_one_transaction() -> None:
-    block = longest_block(SequencerConfig().block_work)
-    assert POSTABLE_BYTES // 2 < len(encode_batch(block)) <= POSTABLE_BYTES
+def test_the_longest_block_that_may_be_configured_fits_into_one_transaction(
+    tmp_path: Path,
+) -> None:
+    def text(work: int) -> str:
+        return f"""
+rules = "{RULES}"
+[sequencer]
+block_work = {work}
+block_ms_max = 1_000
+"""
+
+    work = read_config(write(tmp_path, text(BLOCK_WORK_MAX))).sequencer.block_work
+    (fault,) = faults_of(tmp_path, text(work + 1))
+    assert fault.startswith(f"sequencer.block_work: {work + 1}, 1 … {work} allowed")
+    assert POSTABLE_BYTES * 9 // 10 < len(encode_batch(longest_block(work))) <= POSTABLE_BYTES
 
 
 def test_the_devnet_file_says_what_the_code_has_for_default(tmp_path: Path) -> None:

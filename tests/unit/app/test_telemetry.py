@@ -112,7 +112,9 @@ def test_a_node_tells_the_limits_of_its_writer() -> None:
 
 
 def test_limits_are_read_within_what_a_configuration_may_say() -> None:
-    assert LIMIT_RANGES["block_work"] == _SEQUENCER_RANGES["block_work"]
+    low, high = LIMIT_RANGES["block_work"]
+    # What was measured is read; how long a block may be on L1 is the node's own concern.
+    assert low <= _SEQUENCER_RANGES["block_work"][0] < _SEQUENCER_RANGES["block_work"][1] <= high
     for told, key in (("block_us_max", "block_ms_max"), ("delay_target_us", "delay_target_ms")):
         low, high = _SEQUENCER_RANGES[key]
         assert LIMIT_RANGES[told] == (low * 1_000, high * 1_000)
