@@ -6,6 +6,7 @@ object again, and asked again where asking twice does no harm.
 """
 
 import asyncio
+import atexit
 import multiprocessing
 import signal
 import traceback
@@ -108,6 +109,9 @@ class RemoteObject:
             daemon=True,
         )
         child.start()
+        # Nobody may have closed this by the end of the interpreter, which waits for its children;
+        # what it sends them before, they ignore.
+        atexit.register(child.kill)
         self.starts += 1
         self.pid = child.pid
         with self._child_lock:
@@ -138,14 +142,17 @@ class RemoteObject:
             child.kill()
             child.join()
         code = child.exitcode
+        atexit.unregister(child.kill)
         child.close()
         return code
 
 
 def serve(pipe: Connection, make: Callable[[], object], name: str) -> None:
     """Be the child: say whether it could start, then answer requests until the pipe ends."""
-    # An interrupt from the terminal goes to the whole group; the parent ends this process in order.
+    # A terminal interrupts the whole group, and a supervisor may end it; the parent drains first,
+    # and ends this process by SIGKILL, or by the end of the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         target = make()
     except PlimsollError as error:

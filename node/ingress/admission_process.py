@@ -65,8 +65,10 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 def main() -> None:
     """Serve the process that started this one."""
-    # Ctrl-C reaches every process of a terminal; when to stop is the node's decision alone.
+    # Ctrl-C reaches every process of a terminal, and a supervisor's SIGTERM every one of a service;
+    # when to stop is the node's decision alone: it closes stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sink = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # A stray print of some library must not end up among the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -207,11 +207,12 @@ def test_an_answer_that_outlives_its_worker_does_not_end_the_gate() -> None:
         runner.run(lose_it())
 
 
-async def test_a_worker_ignores_the_interrupt_of_a_terminal() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_worker_ignores_what_a_terminal_or_supervisor_sends_to_all(number: int) -> None:
     async with running(make_pool()) as pool:
         await pool.admit(GOOD)
         (pid,) = pool.worker_pids
-        os.kill(pid, signal.SIGINT)
+        os.kill(pid, number)
         assert (await pool.admit(GOOD)).action.signer == OWNER
         assert pool.worker_pids == (pid,)
         assert pool.restarts == 0

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 from multiprocessing.context import SpawnProcess
@@ -66,6 +68,28 @@ async def test_a_killed_child_comes_back_where_it_was(replica: ReplicaProcess) -
         await replica.prove(1, withdrawal_key(1))
     assert await replica.pin(1) == 1
     assert await replica.finalize(1) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_child_ignores_what_a_terminal_or_supervisor_sends_to_all(
+    replica: ReplicaProcess, number: int
+) -> None:
+    await replica.start()
+    assert replica.pid is not None
+    os.kill(replica.pid, number)
+    await seal(replica, LOG.blocks[:20])
+    assert replica.starts == 1
+
+
+def test_a_child_that_nobody_closed_does_not_hold_up_the_end_of_its_parent() -> None:
+    code = (
+        "import asyncio; from functools import partial;"
+        "from node.adapters.remote_object import RemoteObject;"
+        "remote = RemoteObject(partial(list, (1, 2)), 'left');"
+        "print(asyncio.run(remote.ask(int, 'count', 2)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    assert done.stdout == b"1\n"
 
 
 async def test_a_divergence_arrives_with_its_values(replica: ReplicaProcess) -> None:
