@@ -20,6 +20,7 @@ from functools import partial
 from typing import Final
 
 import msgspec
+import structlog
 
 from node.capacity.delay_watch import DelayLimits
 from node.capacity.nested_queue import NestedQueue
@@ -63,6 +64,8 @@ _SETTLED_NS: Final = 10_000_000_000
 """A worker that has lived so long starts again without delay."""
 
 Answer = Callable[[Admitted | PlimsollError], None]
+
+_log = structlog.get_logger(__name__)
 
 _answers: Final = msgspec.msgpack.Decoder(tuple[int, list[Admission]])
 
@@ -302,15 +305,23 @@ class AdmissionPool:
         delay = 0.0
         while True:
             started = self._clock.now_ns()
-            desk = await self._open_desk()
-            try:
-                await self._collect(desk)
-            finally:
-                await self._bury(desk)
+            await self._serve_worker()
             self.restarts += 1
             settled = self._clock.now_ns() - started > _SETTLED_NS
             delay = 0.0 if settled else min(2 * delay + _RESTART_SECONDS, _RESTART_SECONDS_MAX)
             await asyncio.sleep(delay)
+
+    async def _serve_worker(self) -> None:
+        try:
+            desk = await self._open_desk()
+        except OSError as error:
+            # Memory or processes are short: what waits is better off waiting than with no node.
+            _log.warning("signature_worker_not_started", detail=str(error))
+            return
+        try:
+            await self._collect(desk)
+        finally:
+            await self._bury(desk)
 
     async def _open_desk(self) -> _Desk:
         desk = _Desk(await self._start())

@@ -1,6 +1,7 @@
 """The pool of worker processes: every message is answered once, whatever happens to a worker."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -260,6 +261,28 @@ async def test_a_module_that_cannot_start_is_tried_again_with_pauses() -> None:
         assert pool.restarts < 10
     with pytest.raises(Unavailable):
         await held
+
+
+async def test_a_worker_that_cannot_be_started_again_is_tried_later() -> None:
+    start = processes_of("node.ingress.admission_process")
+    refusals = [OSError(errno.ENOMEM, "out of memory"), BlockingIOError(), FileNotFoundError()]
+    started = 0
+
+    async def start_now_and_then() -> Worker:
+        nonlocal started
+        if started and refusals:
+            raise refusals.pop()
+        started += 1
+        return await start()
+
+    async with running(make_pool(start=start_now_and_then)) as pool:
+        await pool.admit(GOOD)
+        (pid,) = pool.worker_pids
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not refusals)
+        assert type(await pool.admit(GOOD)) is Admitted
+        assert pool.restarts == 4
+        assert pool.stage.conserved()
 
 
 async def test_the_loop_itself_can_be_the_worker() -> None:
