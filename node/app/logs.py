@@ -2,13 +2,31 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 
 
+class _LossyLogger(structlog.PrintLogger):
+    """Loses a line that cannot be written: stations log, and none may end for that.
+
+    The partition of the log may be full, or whoever read it has ended.
+    """
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    debug = info = warning = error = critical = msg
+
+
 def set_up_logs(level: str) -> None:
-    """Write log events of ``level`` and above to the standard error stream."""
-    for_person = sys.stderr.isatty()
+    """Write log events of ``level`` and above to the standard error stream.
+
+    What it does not take is lost; a pipe that nobody empties holds up the caller.
+    """
+    stream = sys.stderr
+    for_person = stream.isatty()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -19,6 +37,6 @@ def set_up_logs(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _LossyLogger(stream),
         cache_logger_on_first_use=True,
     )
