@@ -21,6 +21,7 @@ from node.adapters.collector import Collector
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
 from node.app.config import NodeConfig
+from node.app.ending import end_by
 from node.app.figures import register_figures
 from node.app.foundation import Foundation
 from node.app.front import door_of, gate_of, ingress_of, publisher_of, views_of
@@ -317,8 +318,8 @@ class Node:
         journaled = base.journal.read(base.position.next_sequence)
         async with asyncio.TaskGroup() as group:
             gate = group.create_task(self.gate.run())
-            writer = group.create_task(self.sequencer.run())
-            batcher = group.create_task(self.batcher.run(journaled))
+            writer = group.create_task(self.sequencer.run(), name="sequencer")
+            batcher = group.create_task(self.batcher.run(journaled), name="batcher")
             others = [
                 group.create_task(work)
                 for work in (
@@ -345,14 +346,15 @@ class Node:
             _log.info("stopping")
             self.door.stop()
             await self.server.stop()
-            self.sequencer.stop()
-            await writer
+            # Both may wait for room behind an L1 that is away; what is cut is in the journal.
             deadline = asyncio.get_running_loop().time() + self.config.drain_s
+            self.sequencer.stop()
+            await end_by(deadline, writer)
             await self._until(
                 deadline, lambda: not (len(self._told) or len(self._watched) or len(self._timed))
             )
             self.batcher.stop()
-            await batcher
+            await end_by(deadline, batcher)
             await self._until(deadline, self._is_drained)
             for task in (gate, *others):
                 task.cancel()
