@@ -6,8 +6,10 @@ markets are watched anew from the state as it is, as after a restart of the node
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final, TypeVar, cast
 
 from node.capacity.histogram import Distribution
 from node.ports.clock import Clock
@@ -17,11 +19,17 @@ from node.risk.monitor import Monitor
 from node.risk.report import HeldFigures, MarketFigures, RiskReport, risk_report
 from node.risk.shard import Parcel, Shard, ShardEvent, ShardFigures, ShardLost, Turn
 from node.types.commands import Liquidate
+from node.types.errors import IntegrityError
 from node.types.events import BlockOpened, Event
 from node.types.ids import MarketId
 
 FIGURES_NS = 500_000_000
 """How old the figures that a fleet shows may be: asking a process costs a message."""
+
+DEATHS_MAX: Final = 3
+"""A shard that dies so often while one question waits, or while it is seeded, dies of that."""
+
+T = TypeVar("T")
 
 
 class RiskFleet:
@@ -30,7 +38,8 @@ class RiskFleet:
     ``busy_ns`` is the time that each shard has taken for its turns, ``events`` what each market has
     brought, in so many ``blocks``; ``expected`` is how many liquidations the time to the next marks
     may bring (markets move together when it matters, so theirs are added up), ``lost`` how many
-    shards have died.
+    shards have died. Every call raises ``IntegrityError`` (``place``) for a shard that dies each
+    time that it is started.
     """
 
     def __init__(
@@ -58,7 +67,7 @@ class RiskFleet:
     async def start(self) -> None:
         """Give every shard its markets; what is crossed already is proposed in the first turn."""
         for place in range(len(self._shards)):
-            await self._seed(place)
+            await self._insist(place, partial(self._seed, place))
         await self._refresh()
 
     async def on_events(self, events: Iterable[Event], now_ns: int) -> list[Liquidate]:
@@ -137,17 +146,28 @@ class RiskFleet:
     async def _turn(self, place: int, share: list[ShardEvent], now_ns: int) -> Turn:
         started_ns = self._clock.now_ns()
         try:
-            return await self._shards[place].turn(share, now_ns)
-        except ShardLost:
-            await self._recover(place)
             # The state is at these events or past them: telling them again ends where it is.
-            return await self._shards[place].turn(share, now_ns)
+            return await self._insist(place, partial(self._shards[place].turn, share, now_ns))
         finally:
             self.busy_ns[place] += self._clock.now_ns() - started_ns
 
+    async def _insist(self, place: int, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what the shard at ``place`` answers, asked again where it died."""
+        for _ in range(DEATHS_MAX):
+            try:
+                return await ask()
+            except ShardLost:
+                await self._recover(place)
+        raise _lost_for_good(place)
+
     async def _recover(self, place: int) -> None:
-        self.lost += 1
-        await self._seed(place)
+        """Seed a shard that has died, again where it dies meanwhile."""
+        for _ in range(DEATHS_MAX):
+            self.lost += 1
+            with suppress(ShardLost):
+                await self._seed(place)
+                return
+        raise _lost_for_good(place)
 
     async def _seed(self, place: int) -> None:
         markets = [market for market, at in self.placement.items() if at == place]
@@ -157,11 +177,7 @@ class RiskFleet:
     async def _refresh(self) -> None:
         self._figures_at_ns = self._clock.now_ns()
         for place, shard in enumerate(self._shards):
-            try:
-                figures = await shard.figures()
-            except ShardLost:
-                await self._recover(place)
-                figures = await shard.figures()
+            figures = await self._insist(place, shard.figures)
             self._figures[place : place + 1] = [figures]
 
     def _counted(self) -> Monitor:
@@ -184,3 +200,7 @@ class RiskFleet:
                 for symbol, value in one.volatility_per_root_second.items()
             },
         )
+
+
+def _lost_for_good(place: int) -> IntegrityError:
+    return IntegrityError(what="risk shard", place=place, deaths=DEATHS_MAX)
