@@ -1,22 +1,11 @@
-"""The account's half of the adapter: balance, positions and open orders, and what is watched."""
+"""The account's half of the adapter: balance, positions and open orders."""
 
 from collections.abc import Sequence
 
 from node.client.ccxt_errors import translated
 from node.client.ccxt_feeds import Feeds
-from node.client.ccxt_public import (
-    PublicMethods,
-    counted,
-    newest,
-    not_before,
-    require_limit,
-)
-from node.client.ccxt_structures import (
-    balance_structure,
-    order_structure,
-    own_trade_structure,
-    position_structure,
-)
+from node.client.ccxt_public import PublicMethods, counted, not_before, require_limit
+from node.client.ccxt_structures import balance_structure, order_structure, position_structure
 from node.client.ccxt_venue import Structure, require_none
 from node.client.local_account import Order
 from node.client.subscription import Message
@@ -67,46 +56,6 @@ class AccountMethods(PublicMethods):
         orders = [one for one in feeds.account.open.values() if name in {None, one.market}]
         shown = [self._shown_order(one) for one in orders]
         return counted(not_before(shown, since), since, limit)
-
-    async def watch_orders(
-        self,
-        symbol: str | None = None,
-        since: int | None = None,
-        limit: int | None = None,
-        params: Structure | None = None,
-    ) -> list[Structure]:
-        """Wait until orders change, and return them as they stand; first those that are open."""
-        require_none(params)
-        require_limit(limit)
-        name = None if symbol is None else (await self._loaded(symbol))["id"]
-        while True:
-            feeds = await self._private()
-            changed = {one.order_id: one for one in await feeds.order_news.take(name) if one}
-            orders = [one for one in changed.values() if name in {None, one.market}]
-            if orders:
-                return newest([self._shown_order(one) for one in orders], since, limit)
-
-    async def watch_my_trades(
-        self,
-        symbol: str | None = None,
-        since: int | None = None,
-        limit: int | None = None,
-        params: Structure | None = None,
-    ) -> list[Structure]:
-        """Wait for fills of the account, and return them."""
-        require_none(params)
-        require_limit(limit)
-        name = None if symbol is None else (await self._loaded(symbol))["id"]
-        while True:
-            feeds = await self._private()
-            fills = [one for one in await feeds.fill_news.take(name) if one]
-            wanted = [one for one in fills if name in {None, one.market}]
-            if wanted:
-                shown = [
-                    own_trade_structure(self._symbol_of(one.market), one, self.quote)
-                    for one in wanted
-                ]
-                return newest(shown, since, limit)
 
     async def watch_balance(self, params: Structure | None = None) -> Structure:
         """Wait until the collateral changes, and return it; at first, as it stands."""

@@ -36,9 +36,9 @@ from node.client.ccxt_orders import (
     rejected_structure,
     wish_in,
 )
-from node.client.ccxt_past import PastMethods
 from node.client.ccxt_structures import margin_structure
 from node.client.ccxt_venue import Structure, also_in_camel_case, require_none
+from node.client.ccxt_watch import WatchMethods
 from node.client.local_account import Order
 from node.client.marks import worst_price
 from node.client.retry import PATIENT
@@ -56,7 +56,7 @@ FEED_S: Final = 2.0
 
 
 @also_in_camel_case
-class PlimsollExchange(OrderKinds, PastMethods):
+class PlimsollExchange(OrderKinds, WatchMethods):
     """See the module and ``Venue``. Every method raises the errors of ``ccxt_errors``."""
 
     # --- orders -------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ has both. Whatever a block told waits for that message, so that every time is th
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any, Final
 
@@ -54,14 +55,21 @@ class News:
 
         Raises why nothing more will come.
         """
+        async with self.taking(reader) as items:
+            return items
+
+    @asynccontextmanager
+    async def taking(self, reader: Hashable = None) -> AsyncIterator[list[Any]]:
+        """Give what ``take`` returns; a block that ends with an error has taken none of it."""
         seen = self._seen.get(reader, 0)
         while self._added == seen and self._ended is None:
             await self._more.wait()
         if self._ended is not None:
             raise self._ended
-        self._seen[reader] = self._added
-        first = max(len(self._items) - (self._added - seen), 0)
-        return list(islice(self._items, first, None))
+        given = self._added
+        first = max(len(self._items) - (given - seen), 0)
+        yield list(islice(self._items, first, None))
+        self._seen[reader] = max(given, self._seen.get(reader, 0))
 
     def _wake(self) -> None:
         more, self._more = self._more, asyncio.Event()
@@ -226,6 +234,8 @@ class Feeds:
     def _note(self, changes: Changes) -> None:
         for order in changes.orders.values():
             self.order_news.add(order)
+        if changes.missed is not None:
+            self.fill_news.add(changes.missed)
         for fill in changes.fills:
             self.fill_news.add(fill)
         for position in changes.positions.values():

@@ -35,7 +35,7 @@ from node.client.ccxt_structures import (
     transaction_structure,
 )
 from node.client.ccxt_venue import Structure, require_none
-from node.client.local_account import LocalAccount, Order
+from node.client.local_account import UNKNOWN, LocalAccount, Order
 from node.client.subscription import Message
 
 
@@ -287,7 +287,7 @@ def _known(heard: LocalAccount, order_id: int = 0, client_id: int = 0) -> Order 
 
 def _is_whole(order: Order) -> bool:
     """Return whether all of the order's life was heard of, so that its sums are right."""
-    return order.time > 0 and order.cost is not None and order.ended != "unknown"
+    return order.time > 0 and order.cost is not None and order.ended != UNKNOWN
 
 
 def _needed(heard: LocalAccount | None, told: Iterable[Order]) -> int:

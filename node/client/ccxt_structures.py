@@ -10,7 +10,7 @@ from typing import Any, Final
 from node.client.ccxt_ledger import Change
 from node.client.ccxt_numbers import iso8601
 from node.client.ccxt_orders import kind_of
-from node.client.local_account import Fill, Order, trade_name
+from node.client.local_account import UNKNOWN, Fill, Order, trade_name
 from node.client.valuation import Valued
 from node.types.rules import MarketRules
 from node.types.units import MONEY_DECIMALS, PPM_ONE
@@ -303,10 +303,12 @@ def _trigger_prices(order: Order) -> Structure:
     }  # fmt: skip
 
 
-def status_of(order: Order) -> str:
-    """Return CCXT's word for how an order stands."""
+def status_of(order: Order) -> str | None:
+    """Return CCXT's word for how an order stands; None where nobody knows how it ended."""
     if order.ended is None:
         return "open"
+    if order.ended == UNKNOWN:
+        return None
     return "closed" if order.ended == _CLOSED else "canceled"
 
 

@@ -25,6 +25,9 @@ _SLID: Final = ORDER_TYPE_NAMES[OrderType.POST_ONLY]
 _USUAL: Final = SELF_TRADE_NAMES[SelfTrade.CANCEL_MAKER]
 """What is not told of an order: it is what most do when they meet one of their own account."""
 
+UNKNOWN: Final = "unknown"
+"""How an order ended that went while nobody listened."""
+
 Message = dict[str, Any]
 
 
@@ -32,7 +35,8 @@ class Order(msgspec.Struct):
     """One order; ``type`` is what it was sent as, or ``gtc`` or ``post_only`` once it rests.
 
     ``cost``, what its fills were worth, is None where some of them were not heard of.
-    ``ended`` is None while it rests, else why it does not: ``filled`` or a reason of the exchange.
+    ``ended`` is None while it rests, else why it does not: ``filled``, a reason of the exchange, or
+    ``UNKNOWN``.
     Times are those of blocks, in milliseconds; 0: before anybody listened. ``sequence`` is the
     command that changed it last (0: none that anybody heard of). ``trigger`` is ``stop``,
     ``take_profit``, or empty; it stays once ``trigger_price`` was met. ``good_till`` 0 is never, or
@@ -83,6 +87,13 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
     told: Message
 
 
+class Missed(msgspec.Struct, frozen=True, gc=False):
+    """Commands behind ``behind``, up to ``up_to``, whose fills nobody told."""
+
+    behind: int
+    up_to: int
+
+
 class Changes(msgspec.Struct):
     """What a message changed."""
 
@@ -90,6 +101,7 @@ class Changes(msgspec.Struct):
     fills: list[Fill] = msgspec.field(default_factory=list)
     positions: dict[str, Message] = msgspec.field(default_factory=dict)
     balance: bool = False
+    missed: Missed | None = None
 
 
 def trade_name(sequence: int, taker_order: int, maker_order: int) -> str:
@@ -155,18 +167,19 @@ class LocalAccount:
 
     def _begin(self, message: Message) -> Changes:
         """Start over; orders that went while nobody listened have ended, and nobody knows how."""
-        before = self.open
-        self.seq = self.whole_since = message["seq"]
+        before, seq = self.open, message["seq"]
+        missed = Missed(self.seq, seq) if 0 < self.seq < seq else None
+        self.seq = self.whole_since = seq
         self.free, self.reserved = Decimal(message["free"]), Decimal(message["reserved"])
         self.positions = {held["market"]: held for held in message["positions"]}
         self.agents = dict(message["agents"])
         self.open = {}
         for told in message["orders"]:
             self.open[told["order_id"]] = self._known(before.get(told["order_id"]), told)
-        changes = Changes(dict(self.open), [], dict(self.positions), balance=True)
+        changes = Changes(dict(self.open), [], dict(self.positions), balance=True, missed=missed)
         for order_id, order in before.items():
             if order_id not in self.open:
-                self._end(order, "unknown")
+                self._end(order, UNKNOWN)
                 changes.orders[order_id] = order
         return changes
 

@@ -69,3 +69,24 @@ async def test_each_reader_of_the_news_goes_on_where_it_was() -> None:
     news.add("more")
     assert await asyncio.gather(*waiting) == [["more"], ["more"]]
     assert (await news.take("ETH-PERP"))[-2:] == [TRADES_MAX + 4, "more"]
+
+
+async def test_who_fails_over_the_news_has_not_taken_it() -> None:
+    news = News()
+    news.add(1)
+
+    async def fail() -> None:
+        async with news.taking():
+            news.add(2)
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await fail()
+    async with news.taking() as items:
+        # Another that asks for the same meanwhile hears the same, and what came since.
+        news.add(3)
+        assert await news.take() == [*items, 3] == [1, 2, 3]
+    waiting = asyncio.ensure_future(news.take())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from node.client.local_account import ENDED_MAX, LocalAccount
+from node.client.local_account import ENDED_MAX, LocalAccount, Missed
 from node.client.local_book import FeedGap
 
 RESTING = {
@@ -134,6 +134,7 @@ def test_after_a_break_what_is_gone_has_ended_and_what_stands_keeps_its_story() 
     assert gone is not None
     assert (order.amount, order.time) == (Decimal(3), 1_000)
     assert (gone.ended, set(changes.orders)) == ("unknown", {5, 6})
+    assert changes.missed == Missed(9, 20)
 
 
 def test_a_fill_that_nobody_heard_of_leaves_no_wrong_sums() -> None:
@@ -201,7 +202,8 @@ def test_memory_is_bounded() -> None:
 
 
 def test_what_came_behind_a_snapshot_is_known_whole() -> None:
-    account = followed()
+    account = LocalAccount()
+    assert account.apply(SNAPSHOT, 0).missed is None
     assert account.whole_since == 7
     account.apply(update(accepted(6), seq=9), 1_000)
     assert (account.whole_since, account.open[6].sequence) == (7, 9)

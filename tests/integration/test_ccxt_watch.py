@@ -1,0 +1,110 @@
+"""What the adapter's watchers are told of what happened while nobody listened."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import ClientWebSocketResponse
+
+from node.client import ccxt_history
+from node.client.ccxt_adapter import PlimsollExchange
+from node.client.ccxt_errors import ExchangeNotAvailable
+from tests.integration.kept_history import KeptHistory
+from tests.integration.test_ccxt_adapter import BTC, ETH, limit, two_traders_of
+
+
+@asynccontextmanager
+async def away(exchange: PlimsollExchange, *, forgotten: bool = True) -> AsyncIterator[None]:
+    """Cut the connection and keep it cut; ``forgotten``: there is nothing to go on from then."""
+    session = await exchange.session()
+    back, serve = asyncio.Event(), session._serve
+
+    async def serve_later(socket: ClientWebSocketResponse) -> None:
+        await back.wait()
+        await serve(socket)
+
+    session._serve = serve_later  # type: ignore[method-assign]
+    assert session._socket is not None
+    await session._socket.close()
+    while session.connected:  # noqa: ASYNC110 - nobody announces it
+        await asyncio.sleep(0)
+    try:
+        yield
+        if forgotten:
+            for subscription in session._channels:
+                subscription.start_over()
+    finally:
+        back.set()
+    await session.ready()
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["history", "none"])
+async def test_what_was_filled_while_nobody_listened_is_told_as_far_as_it_is_kept(
+    *, kept: bool
+) -> None:
+    with KeptHistory.made() as history:
+        async with two_traders_of(history if kept else None) as (alice, bob):
+            bid = await limit(alice, "buy", 1, 4_990)
+            await alice.watch_orders()
+            async with asyncio.TaskGroup() as group:
+                orders = group.create_task(alice.watch_orders())
+                fills = group.create_task(alice.watch_my_trades(BTC))
+                await asyncio.sleep(0)
+                async with away(alice):
+                    await limit(bob, "sell", 0.4, 4_990)
+                    await limit(bob, "sell", 0.6, 4_990)
+                [ended] = await orders
+                assert (ended["id"], ended["status"]) == (bid["id"], "closed" if kept else None)
+                assert (await alice.fetch_order(bid["id"]))["status"] == ended["status"]
+                await limit(alice, "sell", 0.1, 5_010)
+                await limit(bob, "buy", 0.1, 5_010)
+                told = await fills
+            while told[-1]["side"] == "buy":
+                told += await alice.watch_my_trades(BTC)
+        missed = [("buy", 0.4), ("buy", 0.6)] if kept else []
+        assert [(one["side"], one["amount"]) for one in told] == [*missed, ("sell", 0.1)]
+
+
+async def test_what_was_missed_is_told_once_the_history_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ccxt_history, "BEHIND_S", 0.0)
+    with KeptHistory.made() as history:
+        async with two_traders_of(history) as (alice, bob):
+            bid = await limit(alice, "buy", 1, 4_990)
+            await alice.watch_orders()
+            async with away(alice):
+                await limit(bob, "sell", 1, 4_990)
+            history.held_for = 1_000
+            for watching in (alice.watch_orders, alice.watch_my_trades):
+                with pytest.raises(ExchangeNotAvailable):
+                    await watching()
+            history.held_for = 0
+            [ended] = await alice.watch_orders()
+            [fill] = await alice.watch_my_trades()
+            assert (ended["id"], ended["status"], ended["filled"]) == (bid["id"], "closed", 1.0)
+            assert (fill["order"], fill["amount"]) == (bid["id"], 1.0)
+            assert (await alice.fetch_order(bid["id"]))["status"] == "closed"
+
+
+async def test_of_each_break_just_that_is_read_which_fell_into_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ccxt_history, "ROWS", 1)
+    with KeptHistory.made() as history:
+        async with two_traders_of(history) as (alice, bob):
+            await limit(alice, "buy", 10, 4_990)
+            sold = (0.1, 0.2, 0.3, 0.4, 0.5)
+            for amount in sold:
+                if amount in {0.2, 0.4}:
+                    async with away(alice):
+                        await limit(bob, "sell", amount, 4_990)
+                else:
+                    await limit(bob, "sell", amount, 4_990)
+            told: list[float] = []
+            while len(told) < len(sold):
+                told += [one["amount"] for one in await alice.watch_my_trades(BTC)]
+            assert told == [*sold]
+            assert (await alice.watch_orders())[0]["filled"] == pytest.approx(sum(sold))
+            assert await alice.fetch_open_orders(ETH) == []
