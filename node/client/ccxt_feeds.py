@@ -1,28 +1,20 @@
-"""What the adapter hears while it is connected, stamped with the time of its block.
-
-The feeds name sequences, not times; the channel ``blocks``, which comes last of what a block tells,
-has both. Whatever a block told waits for that message, so that every time is the exchange's own.
-"""
+"""What the adapter hears while it is connected. Every time in it is the exchange's own."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any, Final
 
 from node.client.errors import SubscriptionEnded
 from node.client.local_account import Changes, LocalAccount, Order
-from node.client.local_book import FeedGap
 from node.client.session import Session
 from node.client.subscription import Message
 from node.types.errors import PlimsollError
 
 TRADES_MAX: Final = 1_000
 """Public trades of a market, and changes that are kept for who asks; the oldest go first."""
-
-Stamped = tuple[Message, int]
-"""A trade and its time."""
 
 
 class News:
@@ -82,16 +74,13 @@ class Feeds:
     def __init__(self, session: Session) -> None:
         self.account = LocalAccount()
         self.time = 0
-        self.trades: dict[str, deque[Stamped]] = {}
         self.trade_news: dict[str, News] = {}
         self.order_news = News()
         self.fill_news = News()
         self.balance_news = News()
         self.position_news = News()
         self._session = session
-        self._traded: dict[str, int] = {}
-        self._waiting: list[tuple[Callable[[Message, int], None], Message]] = []
-        self._stale = False
+        self._traded: dict[str, int | None] = {}
         self._blind = False
         self._told = asyncio.Event()
         self._account_begun = asyncio.Event()
@@ -113,31 +102,26 @@ class Feeds:
 
     async def follow_trades(self, market: str) -> None:
         """Hear the trades of ``market`` from now on; nobody tells of those before."""
-        if market in self.trades:
+        if market in self._traded:
             return
-        self.trades[market] = deque(maxlen=TRADES_MAX)
+        self._traded[market] = None
         news = self.trade_news[market] = News()
 
         def end(error: PlimsollError) -> None:
             # Whoever asks next asks the server again; if somebody has, this is no more his.
             if self.trade_news[market] is news:
-                self.trades.pop(market, None)
                 self._traded.pop(market, None)
             news.end(error)
 
-        take = self._later(self._trade)
         try:
-            await self._session.subscribe("trades", take, market=market, ended=end)
+            await self._session.subscribe("trades", self._trade, market=market, ended=end)
         except PlimsollError as refusal:
             end(refusal)
             raise
 
     async def follow_account(self) -> None:
         """Hear of the account that the session is logged in for, and wait for how it stands."""
-        if self._stale:
-            # Asking again brings a snapshot, and what comes after it.
-            await self._session.request("subscribe", {"channel": "account"})
-        elif not self._account_begun.is_set():
+        if not self._account_begun.is_set():
             await self._session.subscribe(
                 "account", self._account_message, ended=self._account_ended
             )
@@ -169,58 +153,30 @@ class Feeds:
             "positions": list(account.positions.values()),
         }
 
-    def _later(self, take: Callable[[Message, int], None]) -> Callable[[Message], None]:
-        return lambda message: self._waiting.append((take, message))
-
     def _block(self, message: Message) -> None:
         self.time = message["time"]
-        waiting, self._waiting = self._waiting, []
-        for take, earlier in waiting:
-            take(earlier, self.time)
         told, self._told = self._told, asyncio.Event()
         told.set()
 
-    def _trade(self, message: Message, _time: int) -> None:
-        market, known = message["market"], self._traded.get(message["market"])
-        if market not in self.trades:
-            # Told before the channel ended.
+    def _trade(self, message: Message) -> None:
+        market = message["market"]
+        if market not in self._traded:
+            # Whoever asked was told that the connection is lost; the next one asked all the same.
             return
-        for trade in message["trades"]:
-            if known is not None and trade["sequence"] <= known:
-                continue
-            self.trades[market].append((trade, trade["time"]))
-            # What was there before anybody asked is no news; what a break kept back is.
-            if known is not None:
-                self.trade_news[market].add((trade, trade["time"]))
+        known = self._traded[market]
+        # What was there before anybody asked is no news; what a break kept back is.
+        if known is not None:
+            for trade in message["trades"]:
+                if trade["sequence"] > known:
+                    self.trade_news[market].add(trade)
         self._traded[market] = message["seq"]
 
     def _account_message(self, message: Message) -> None:
-        if message["type"] == "snapshot":
-            # It is of no block, and what was said before it is in it.
-            self._waiting = [one for one in self._waiting if one[0] != self._account_update]
-            self._note(self.account.apply(message, self.time))
-            self._stale = False
-            self._account_begun.set()
-        else:
-            self._waiting.append((self._account_update, message))
-
-    def _account_update(self, message: Message, time: int) -> None:
-        if self._stale:
-            return
-        try:
-            self._note(self.account.apply(message, time))
-        except FeedGap:
-            # Whoever asks next starts it over; until then nothing of it is told.
-            self._stale = True
-            self._wake()
+        self._note(self.account.apply(message))
+        self._account_begun.set()
 
     def _account_ended(self, _error: SubscriptionEnded) -> None:
-        """Let whoever asks next ask the server, and have its answer."""
-        self._stale = False
-        self._wake()
-
-    def _wake(self) -> None:
-        """Let those who wait for news of the account look, and find that none is followed."""
+        """Let those who wait for news of the account ask the server, and have its answer."""
         self._account_begun.clear()
         for news in (self.order_news, self.balance_news, self.position_news, self.fill_news):
             news.add(None)

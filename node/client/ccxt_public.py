@@ -194,7 +194,7 @@ class PublicMethods(Venue):
             feeds = await self.feeds()
             await feeds.follow_trades(market["id"])
             news = await feeds.trade_news[market["id"]].take()
-        trades = [trade_structure(market["symbol"], trade, time) for trade, time in news]
+        trades = [trade_structure(market["symbol"], trade, trade["time"]) for trade in news]
         return newest(trades, since, limit)
 
     async def _marked(self, symbol: str, params: Structure | None) -> tuple[Structure, Structure]:

@@ -128,8 +128,8 @@ class LocalAccount:
         self.ended: OrderedDict[int, Order] = OrderedDict()
         self.fills: OrderedDict[str, Fill] = OrderedDict()
 
-    def apply(self, message: Message, time: int) -> Changes:
-        """Take in one message of the channel ``account``, of a block at ``time`` (milliseconds).
+    def apply(self, message: Message) -> Changes:
+        """Take in one message of the channel ``account``.
 
         Raises ``FeedGap`` where a message is missing before it.
         """
@@ -140,7 +140,7 @@ class LocalAccount:
         self.seq = message["seq"]
         changes = Changes()
         for event in message["events"]:
-            self._take(event, time, changes)
+            self._take(event, message["time"], changes)
         return changes
 
     def order(self, order_id: int) -> Order | None:

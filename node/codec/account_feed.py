@@ -221,11 +221,12 @@ Event = (
 
 
 class AccountUpdate(Struct, frozen=True):
-    """What a block did to an account, as events in order: ``event`` names the kind."""
+    """What a block of ``time`` did to an account, as events in order: ``event`` names the kind."""
 
     channel: Literal["account"]
     type: Literal["update"]
     prev_seq: Natural
     account: Account
     seq: Natural
+    time: Natural
     events: tuple[Event, ...]

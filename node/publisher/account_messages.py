@@ -64,6 +64,7 @@ class AccountMessages:
                     "account": hex_from_address(address),
                     "seq": sequence,
                     "prev_seq": before,
+                    "time": block.block.time,
                     "events": [self._show.show(event, address) for event in events],
                 }
                 messages.append(self._framer.link(channel, sequence, before, fields))

@@ -32,7 +32,7 @@ async def is_told_of_its_first(
 async def test_what_was_executed_is_told_though_no_feed_tells_of_it_any_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tell = Feeds._block
+    tell = Feeds._account_message
     told = [True]
 
     def tell_at_first(feeds: Feeds, message: Message) -> None:
@@ -42,7 +42,7 @@ async def test_what_was_executed_is_told_though_no_feed_tells_of_it_any_more(
     async def lose(_feeds: Feeds) -> None:
         raise ConnectionLost(method="subscribe")
 
-    monkeypatch.setattr(Feeds, "_block", tell_at_first)
+    monkeypatch.setattr(Feeds, "_account_message", tell_at_first)
     async with two_traders() as (alice, _):
         first = await limit(alice, "buy", 1, 4_990)
         told.clear()

@@ -1,6 +1,7 @@
 """The adapter's conditions, edits, switch and candles, against a node with a real state."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -347,12 +348,13 @@ async def test_numbers_out_of_range_are_refused_before_anything_is_signed() -> N
 async def test_an_order_can_be_edited_as_soon_as_it_was_placed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tell = Feeds._block
+    def late(tell: Callable[[Feeds, Message], None]) -> Callable[[Feeds, Message], object]:
+        return lambda feeds, message: asyncio.get_running_loop().call_later(
+            0.02, tell, feeds, message
+        )
 
-    def tell_late(feeds: Feeds, message: Message) -> None:
-        asyncio.get_running_loop().call_later(0.02, tell, feeds, message)
-
-    monkeypatch.setattr(Feeds, "_block", tell_late)
+    for name in ("_account_message", "_block"):
+        monkeypatch.setattr(Feeds, name, late(getattr(Feeds, name)))
     async with two_traders() as (alice, _):
         placed = await alice.create_order(BTC, "limit", "buy", 1, 4_990)
         edited = await alice.edit_order(placed["id"], BTC, "limit", "buy", 2)

@@ -10,8 +10,10 @@ from aiohttp import ClientWebSocketResponse
 from node.client import ccxt_history
 from node.client.ccxt_adapter import PlimsollExchange
 from node.client.ccxt_errors import ExchangeNotAvailable
+from tests.examples import ALICE, BOB, START_MS
+from tests.integration.api_node import running_node
 from tests.integration.kept_history import KeptHistory
-from tests.integration.test_ccxt_adapter import BTC, ETH, limit, two_traders_of
+from tests.integration.test_ccxt_adapter import BTC, ETH, limit, trading, two_traders_of
 
 
 @asynccontextmanager
@@ -108,3 +110,19 @@ async def test_of_each_break_just_that_is_read_which_fell_into_it(
             assert told == [*sold]
             assert (await alice.watch_orders())[0]["filled"] == pytest.approx(sum(sold))
             assert await alice.fetch_open_orders(ETH) == []
+
+
+async def test_what_a_break_kept_back_is_told_at_once_and_with_its_own_time() -> None:
+    async with running_node() as node, trading(node, ALICE) as alice, trading(node, BOB) as bob:
+        bid = await limit(alice, "buy", 1, 4_990)
+        await alice.watch_orders()
+        async with away(alice, forgotten=False):
+            for amount, ahead_ms in ((0.4, 100), (0.6, 300)):
+                node.clock.ahead_ms = ahead_ms
+                await limit(bob, "sell", amount, 4_990)
+        async with asyncio.timeout(20):
+            # No block comes any more: nothing may wait for one.
+            fills = await alice.watch_my_trades()
+        assert [one["timestamp"] for one in fills] == [START_MS + 100, START_MS + 300]
+        [ended] = await alice.watch_orders()
+        assert (ended["id"], ended["lastTradeTimestamp"]) == (bid["id"], START_MS + 300)

@@ -113,7 +113,7 @@ class Reader:
 
     def _of_account(self, message: dict[str, Any]) -> None:
         # Raises where a message is missing before it.
-        self.account.apply(message, 0)
+        self.account.apply(message)
         self.fills.account(message)
 
     def _of_finality(self, message: dict[str, Any]) -> None:

@@ -116,7 +116,7 @@ def test_an_account_followed_by_its_feed_has_the_orders_that_are_open(run: Run) 
     followed = {Channel("account", account=one.address): LocalAccount() for one in TRADERS}
     for durable in run.blocks:
         for message in feeds.take(durable, followed):
-            followed[message.channel].apply(msgspec.json.decode(message.frame), 0)
+            followed[message.channel].apply(msgspec.json.decode(message.frame))
         for channel, account in followed.items():
             shown_orders = msgspec.json.decode(feeds.account_fields(channel.account)["orders"])
             assert {number: _stands(order) for number, order in account.open.items()} == {

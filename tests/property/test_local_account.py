@@ -51,7 +51,7 @@ def test_updates_come_to_what_a_snapshot_says(seed: int) -> None:
     for address in ACCOUNTS:
         channel = Channel("account", account=address)
         followed[channel] = LocalAccount()
-        followed[channel].apply(msgspec.json.decode(feeds.standing(channel)[0]), 0)
+        followed[channel].apply(msgspec.json.decode(feeds.standing(channel)[0]))
     seen: set[str] = set()
     names: dict[int, int] = {}
     for block in blocks_of(seed, fresh_state(), BLOCKS):
@@ -64,11 +64,12 @@ def test_updates_come_to_what_a_snapshot_says(seed: int) -> None:
                         names.setdefault(event["order_id"], event["client_id"])
                         == (event["client_id"])
                     )
-            followed[message.channel].apply(update, block.block.time)
+            assert update["time"] == block.block.time
+            followed[message.channel].apply(update)
         for channel, account in followed.items():
             told = msgspec.json.decode(feeds.standing(channel)[0])
             fresh = LocalAccount()
-            fresh.apply(told, 0)
+            fresh.apply(told)
             waiting = {one["order_id"] for one in told["orders"] if one["state"] == WAITING}
             assert shown(account, waiting) == shown(fresh, waiting)
             seen |= {

@@ -19,9 +19,11 @@ SNAPSHOT = {
 }  # fmt: skip
 
 
-def update(*events: dict[str, Any], seq: int = 9, before: int = 7) -> dict[str, Any]:
+def update(
+    *events: dict[str, Any], seq: int = 9, before: int = 7, time: int = 1_000
+) -> dict[str, Any]:
     named = [{"sequence": seq, **event} for event in events]
-    return {"type": "update", "seq": seq, "prev_seq": before, "events": named}
+    return {"type": "update", "seq": seq, "prev_seq": before, "time": time, "events": named}
 
 
 def accepted(number: int, size: str = "3") -> dict[str, Any]:
@@ -55,7 +57,7 @@ def cancelled(number: int, remaining: str, reason: str) -> dict[str, Any]:
 
 def followed() -> LocalAccount:
     account = LocalAccount()
-    account.apply(SNAPSHOT, 0)
+    account.apply(SNAPSHOT)
     return account
 
 
@@ -74,7 +76,7 @@ def test_a_snapshot_is_how_things_stand() -> None:
 def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
     account = followed()
     changes = account.apply(
-        update(accepted(6), filled(6, "1", left="2"), filled(6, "2", "12", other=3)), 1_000
+        update(accepted(6), filled(6, "1", left="2"), filled(6, "2", "12", other=3))
     )
     order = account.order(6)
     assert order is changes.orders[6]
@@ -89,9 +91,7 @@ def test_an_order_is_followed_from_its_arrival_to_its_last_lot() -> None:
 
 def test_what_is_left_of_an_order_that_may_not_rest_is_told_with_its_reason() -> None:
     account = followed()
-    account.apply(
-        update(accepted(6), filled(6, "1", left="2"), cancelled(6, "2", "immediate")), 1_000
-    )
+    account.apply(update(accepted(6), filled(6, "1", left="2"), cancelled(6, "2", "immediate")))
     order = account.order(6)
     assert order is not None
     assert (order.filled, order.remaining) == (Decimal(1), Decimal(2))
@@ -102,7 +102,7 @@ def test_a_position_that_is_closed_is_gone_and_the_balance_new() -> None:
     account = followed()
     closed = LONG | {"event": "position", "size": "0", "sequence": 9}
     balance = {"event": "balance", "free": "101.5", "reserved": "0"}
-    changes = account.apply(update(closed, balance), 1)
+    changes = account.apply(update(closed, balance))
     assert account.positions == {}
     assert changes.positions == {"BTC-PERP": closed}
     assert changes.balance
@@ -111,7 +111,7 @@ def test_a_position_that_is_closed_is_gone_and_the_balance_new() -> None:
 
 def test_what_brings_its_sum_as_a_balance_changes_nothing_by_itself() -> None:
     account = followed()
-    changes = account.apply(update({"event": "deposited", "index": 1, "amount": "5"}), 1)
+    changes = account.apply(update({"event": "deposited", "index": 1, "amount": "5"}))
     assert (changes.orders, changes.positions, changes.balance) == ({}, {}, False)
     assert account.seq == 9
 
@@ -119,16 +119,16 @@ def test_what_brings_its_sum_as_a_balance_changes_nothing_by_itself() -> None:
 def test_a_message_too_few_is_a_gap() -> None:
     account = followed()
     with pytest.raises(FeedGap) as gap:
-        account.apply(update(accepted(6), before=8), 1)
+        account.apply(update(accepted(6), before=8))
     assert gap.value.values == {"expected": 7, "found": 8}
     assert account.order(6) is None
 
 
 def test_after_a_break_what_is_gone_has_ended_and_what_stands_keeps_its_story() -> None:
     account = followed()
-    account.apply(update(accepted(6)), 1_000)
+    account.apply(update(accepted(6)))
     kept = RESTING | {"order_id": 6, "price": "11", "remaining": "3", "filled": "0"}
-    changes = account.apply(SNAPSHOT | {"seq": 20, "orders": [kept]}, 0)
+    changes = account.apply(SNAPSHOT | {"seq": 20, "orders": [kept]})
     order, gone = account.order(6), account.order(5)
     assert order is not None
     assert gone is not None
@@ -139,8 +139,8 @@ def test_after_a_break_what_is_gone_has_ended_and_what_stands_keeps_its_story() 
 
 def test_a_fill_that_nobody_heard_of_leaves_no_wrong_sums() -> None:
     account = followed()
-    account.apply(update(accepted(6)), 1_000)
-    account.apply(SNAPSHOT | {"seq": 20, "orders": [RESTING | {"order_id": 6}]}, 0)
+    account.apply(update(accepted(6)))
+    account.apply(SNAPSHOT | {"seq": 20, "orders": [RESTING | {"order_id": 6}]})
     order = account.order(6)
     assert order is not None
     assert (order.amount, order.filled, order.remaining) == (Decimal(3), Decimal(1), Decimal(2))
@@ -149,8 +149,8 @@ def test_a_fill_that_nobody_heard_of_leaves_no_wrong_sums() -> None:
 
 def test_an_order_that_nobody_had_touched_is_known_with_all_its_fills() -> None:
     account = LocalAccount()
-    account.apply(SNAPSHOT | {"orders": [RESTING | {"filled": "0"}]}, 0)
-    account.apply(update(filled(5, "2", "10", role="maker")), 1_000)
+    account.apply(SNAPSHOT | {"orders": [RESTING | {"filled": "0"}]})
+    account.apply(update(filled(5, "2", "10", role="maker")))
     order = account.order(5)
     assert order is not None
     assert (order.filled, order.cost, order.time) == (Decimal(2), Decimal(20), 0)
@@ -158,9 +158,9 @@ def test_an_order_that_nobody_had_touched_is_known_with_all_its_fills() -> None:
 
 def test_what_only_was_amended_while_nobody_listened_keeps_its_story() -> None:
     account = followed()
-    account.apply(update(accepted(6), filled(6, "1", left="2")), 1_000)
+    account.apply(update(accepted(6), filled(6, "1", left="2")))
     stands = RESTING | {"order_id": 6, "price": "12", "remaining": "4"}
-    account.apply(SNAPSHOT | {"seq": 20, "orders": [stands]}, 0)
+    account.apply(SNAPSHOT | {"seq": 20, "orders": [stands]})
     order = account.order(6)
     assert order is not None
     assert (order.price, order.amount, order.cost) == (Decimal(12), Decimal(5), Decimal(11))
@@ -171,18 +171,18 @@ def test_a_sliding_order_is_one_that_never_takes_once_it_rests() -> None:
     account = followed()
     slides = accepted(6) | {"type": "post_only_slide"}
     rested = {"event": "rested", "order_id": 6, "price": "12", "remaining": "3"}
-    account.apply(update(slides), 1_000)
+    account.apply(update(slides))
     assert account.open[6].type == "post_only_slide"
-    account.apply(update(rested, seq=11, before=9), 2_000)
+    account.apply(update(rested, seq=11, before=9, time=2_000))
     assert account.open[6].type == "post_only"
 
 
 def test_a_fill_and_an_amend_that_nobody_heard_of_are_no_quiet_order() -> None:
     account = followed()
-    account.apply(update(accepted(6)), 1_000)
+    account.apply(update(accepted(6)))
     # One lot was filled, and one was added: what is left says nothing of either.
     stands = RESTING | {"order_id": 6, "price": "11", "remaining": "3"}
-    account.apply(SNAPSHOT | {"seq": 20, "orders": [stands]}, 0)
+    account.apply(SNAPSHOT | {"seq": 20, "orders": [stands]})
     order = account.order(6)
     assert order is not None
     assert (order.amount, order.filled, order.cost) == (Decimal(4), Decimal(1), None)
@@ -191,9 +191,8 @@ def test_a_fill_and_an_amend_that_nobody_heard_of_are_no_quiet_order() -> None:
 def test_memory_is_bounded() -> None:
     account = followed()
     for number in range(10, 10 + ENDED_MAX + 50):
-        account.apply(
-            update(accepted(number), filled(number, "3"), seq=number, before=account.seq), number
-        )
+        events = accepted(number), filled(number, "3")
+        account.apply(update(*events, seq=number, before=account.seq))
     assert len(account.ended) == len(account.fills) == ENDED_MAX
     assert account.order(10) is None
     assert account.order(10 + ENDED_MAX) is not None
@@ -203,17 +202,17 @@ def test_memory_is_bounded() -> None:
 
 def test_what_came_behind_a_snapshot_is_known_whole() -> None:
     account = LocalAccount()
-    assert account.apply(SNAPSHOT, 0).missed is None
+    assert account.apply(SNAPSHOT).missed is None
     assert account.whole_since == 7
-    account.apply(update(accepted(6), seq=9), 1_000)
+    account.apply(update(accepted(6), seq=9))
     assert (account.whole_since, account.open[6].sequence) == (7, 9)
-    account.apply(SNAPSHOT | {"seq": 20, "orders": []}, 0)
+    account.apply(SNAPSHOT | {"seq": 20, "orders": []})
     assert account.whole_since == 20
 
 
 def test_what_a_liquidation_takes_is_a_fill_without_an_order() -> None:
     account = followed()
-    changes = account.apply(update(filled(0, "1", other=4)), 1_000)
+    changes = account.apply(update(filled(0, "1", other=4)))
     [fill] = changes.fills
     assert (fill.key, fill.order_id, fill.sequence) == ("9-0-4", 0, 9)
     assert changes.orders == {}
@@ -221,8 +220,8 @@ def test_what_a_liquidation_takes_is_a_fill_without_an_order() -> None:
 
 def test_a_trade_has_one_name_on_both_its_sides() -> None:
     taking, making = followed(), followed()
-    taking.apply(update(accepted(6), filled(6, "1", left="2", other=5)), 1_000)
-    making.apply(update(filled(5, "1", role="maker", left="1", other=6)), 1_000)
+    taking.apply(update(accepted(6), filled(6, "1", left="2", other=5)))
+    making.apply(update(filled(5, "1", role="maker", left="1", other=6)))
     assert list(taking.fills) == list(making.fills) == ["9-6-5"]
 
 
@@ -235,12 +234,12 @@ WAITING = {
 
 def test_an_order_waits_arrives_smaller_and_is_filled() -> None:
     account = followed()
-    account.apply(update(WAITING), 1_000)
+    account.apply(update(WAITING))
     order = account.order(6)
     assert order is not None
     assert (order.trigger, order.trigger_price, order.amount) == ("stop", Decimal(9), Decimal(3))
     triggered = {"event": "triggered", "order_id": 6, "price": "8.5", "size": "2", "mark": "9"}
-    account.apply(update(triggered, filled(6, "2", "9"), seq=11, before=9), 2_000)
+    account.apply(update(triggered, filled(6, "2", "9"), seq=11, before=9, time=2_000))
     assert (order.price, order.amount, order.filled) == (Decimal("8.5"), Decimal(2), Decimal(2))
     assert (order.ended, order.trigger, order.changed) == ("filled", "stop", 2_000)
     assert order.type == "market"
@@ -248,23 +247,23 @@ def test_an_order_waits_arrives_smaller_and_is_filled() -> None:
 
 def test_an_amended_order_waits_for_its_new_price_and_ends_at_its_new_time() -> None:
     account = followed()
-    account.apply(update(WAITING), 1_000)
+    account.apply(update(WAITING))
     order = account.order(6)
     assert order is not None
     moved = amended(6, "3", "9", trigger_price="8", good_till=5_000)
-    account.apply(update(moved, seq=11, before=9), 2_000)
+    account.apply(update(moved, seq=11, before=9, time=2_000))
     assert (order.trigger, order.trigger_price, order.good_till) == ("stop", Decimal(8), 5_000)
     triggered = {"event": "triggered", "order_id": 6, "price": "9", "size": "3", "mark": "8"}
     later = amended(6, "3", "9", good_till=6_000)
-    account.apply(update(triggered, later, seq=13, before=11), 3_000)
+    account.apply(update(triggered, later, seq=13, before=11, time=3_000))
     assert (order.trigger_price, order.good_till) == (Decimal(8), 6_000)
 
 
 def test_an_order_whose_end_moved_while_nobody_listened_is_known_with_its_fills() -> None:
     account = followed()
-    account.apply(update(accepted(6), filled(6, "1", left="2")), 1_000)
+    account.apply(update(accepted(6), filled(6, "1", left="2")))
     stands = RESTING | {"order_id": 6, "price": "11", "remaining": "2", "good_till": 5_000}
-    account.apply(SNAPSHOT | {"seq": 20, "orders": [stands]}, 2_000)
+    account.apply(SNAPSHOT | {"seq": 20, "orders": [stands]})
     order = account.order(6)
     assert order is not None
     assert (order.good_till, order.filled) == (5_000, Decimal(1))
@@ -272,9 +271,9 @@ def test_an_order_whose_end_moved_while_nobody_listened_is_known_with_its_fills(
 
 def test_an_amended_order_counts_what_was_filled_to_its_size() -> None:
     account = followed()
-    account.apply(update(accepted(6), filled(6, "1", left="2")), 1_000)
+    account.apply(update(accepted(6), filled(6, "1", left="2")))
     unheard = amended(5, "4", "9")
-    account.apply(update(amended(6, "4", "12"), unheard, seq=11, before=9), 2_000)
+    account.apply(update(amended(6, "4", "12"), unheard, seq=11, before=9, time=2_000))
     order, older = account.order(6), account.order(5)
     assert order is not None
     assert older is not None
@@ -284,10 +283,10 @@ def test_an_amended_order_counts_what_was_filled_to_its_size() -> None:
 
 def test_an_order_that_rested_and_is_filled_by_an_auction_is_counted_once() -> None:
     account = followed()
-    account.apply(update(accepted(6, "10")), 1_000)
+    account.apply(update(accepted(6, "10")))
     # An auction tells first what it leaves of one in the book, and then of each fill.
     fills = [filled(6, size, left="3") for size in ("4", "3")]
-    account.apply(update(amended(6, "3"), *fills, seq=11, before=9), 2_000)
+    account.apply(update(amended(6, "3"), *fills, seq=11, before=9, time=2_000))
     order = account.order(6)
     assert order is not None
     assert (order.amount, order.filled, order.remaining) == (Decimal(10), Decimal(7), Decimal(3))
@@ -299,7 +298,7 @@ def test_what_an_order_lost_to_its_own_account_is_no_part_of_its_amount() -> Non
     # It met three lots of its own between the fill and its rest, or its end.
     for end in (rested, cancelled(6, "4", "immediate_remainder")):
         account = followed()
-        account.apply(update(accepted(6, "10"), filled(6, "3", left="7"), end), 1_000)
+        account.apply(update(accepted(6, "10"), filled(6, "3", left="7"), end))
         order = account.order(6)
         assert order is not None
         assert (order.amount, order.filled, order.remaining) == (Decimal(7), Decimal(3), Decimal(4))
@@ -310,7 +309,7 @@ def test_a_waiting_order_is_in_a_snapshot_and_found_by_either_number() -> None:
     told = RESTING | {
         "client_id": 3, "trigger": "take_profit", "trigger_price": "12", "good_till": 5_000,
     }  # fmt: skip
-    account.apply(SNAPSHOT | {"orders": [told]}, 0)
+    account.apply(SNAPSHOT | {"orders": [told]})
     order = account.named(5, 0)
     assert order is account.named(None, 3)
     assert order is not None
@@ -323,7 +322,7 @@ def test_agents_are_told_by_the_snapshot_and_by_every_approval() -> None:
     account = followed()
     assert account.agents == {"0xa1": 50}
     ended = {"event": "agent", "agent": "0xa1", "until": 20}
-    account.apply(update({"event": "agent", "agent": "0xa2", "until": 90}, ended), 20)
+    account.apply(update({"event": "agent", "agent": "0xa2", "until": 90}, ended))
     assert account.agents == {"0xa1": 20, "0xa2": 90}
-    account.apply(SNAPSHOT | {"seq": 30, "agents": {"0xa2": 90}}, 0)
+    account.apply(SNAPSHOT | {"seq": 30, "agents": {"0xa2": 90}})
     assert account.agents == {"0xa2": 90}
