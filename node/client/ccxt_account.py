@@ -51,7 +51,7 @@ class AccountMethods(PublicMethods):
         """Return the open orders, of ``symbol`` or of every market."""
         require_none(params)
         require_limit(limit)
-        feeds = await self._private()
+        feeds = await self._now()
         name = None if symbol is None else self.market(symbol)["id"]
         orders = [one for one in feeds.account.open.values() if name in {None, one.market}]
         shown = [self._shown_order(one) for one in orders]
@@ -90,6 +90,13 @@ class AccountMethods(PublicMethods):
         with translated():
             await self.trader()
             return await self.feeds()
+
+    async def _now(self) -> Feeds:
+        """Return the feeds, once what they tell of the account is how it stands by now."""
+        feeds = await self._private()
+        with translated():
+            await self.current()
+        return feeds
 
     async def _shown(self) -> Message:
         with translated():

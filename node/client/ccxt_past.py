@@ -257,7 +257,7 @@ class PastMethods(AccountMethods):
     async def _heard(self) -> LocalAccount | None:
         """Return the account as the connection hears of it, None for who has no key to log in."""
         await self.load_markets()
-        return (await self._private()).account if self._secret else None
+        return (await self._now()).account if self._secret else None
 
     async def _seen(self) -> int:
         """Return the last command of which the connection has heard."""

@@ -202,7 +202,9 @@ class PublicMethods(Venue):
         require_none(params)
         market = await self._loaded(symbol)
         with translated():
-            told = (await self.marks()).told.get(market["id"])
+            marks = await self.marks()
+            await self.current()
+        told = marks.told.get(market["id"])
         if told is None:
             raise ExchangeNotAvailable(f"plimsoll: {symbol} has no mark yet")
         return market, told

@@ -18,6 +18,7 @@ from node.client.ccxt_feeds import Feeds
 from node.client.ccxt_numbers import Number, plain, rounded, truncated
 from node.client.ccxt_structures import market_structure
 from node.client.ccxt_unanswered import Unanswered
+from node.client.errors import ConnectionLost
 from node.client.marks import MarkTable, follow_marks
 from node.client.session import Session, connect
 from node.client.trader import Trader, wall_clock_ms
@@ -28,6 +29,9 @@ from node.types.units import Millis
 
 Structure = dict[str, Any]
 T = TypeVar("T")
+
+CURRENT_S: Final = 5.0
+"""How long an answer out of what is heard waits for a connection over which it is heard."""
 
 HAS: Final[dict[str, bool]] = {
     "spot": False, "margin": False, "swap": True, "future": False, "option": False,
@@ -177,6 +181,20 @@ class Venue:
             if self._session is None:
                 self._session = await self._stack.enter_async_context(connect(self.url))
             return self._session
+
+    async def current(self) -> None:
+        """Wait until what was heard is how things stand by now.
+
+        Raises ``ConnectionLost`` where that takes longer than ``CURRENT_S``.
+        """
+        session = await self.session()
+        try:
+            async with asyncio.timeout(CURRENT_S):
+                await session.ready()
+                # All that was told before the answer is heard by then.
+                await session.request("ping", {})
+        except TimeoutError as silence:
+            raise ConnectionLost(node=self.url, waited_s=CURRENT_S) from silence
 
     async def feeds(self) -> Feeds:
         """Return what is heard over the connection."""

@@ -1,19 +1,27 @@
 """What the adapter's watchers are told of what happened while nobody listened."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import ClientWebSocketResponse
 
-from node.client import ccxt_history
+from node.client import ccxt_history, ccxt_venue
 from node.client.ccxt_adapter import PlimsollExchange
-from node.client.ccxt_errors import ExchangeNotAvailable
+from node.client.ccxt_errors import ExchangeNotAvailable, NetworkError
 from tests.examples import ALICE, BOB, START_MS
 from tests.integration.api_node import running_node
 from tests.integration.kept_history import KeptHistory
-from tests.integration.test_ccxt_adapter import BTC, ETH, limit, trading, two_traders_of
+from tests.integration.test_ccxt_adapter import (
+    BTC,
+    ETH,
+    limit,
+    trading,
+    two_traders,
+    two_traders_of,
+)
 
 
 @asynccontextmanager
@@ -126,3 +134,28 @@ async def test_what_a_break_kept_back_is_told_at_once_and_with_its_own_time() ->
         assert [one["timestamp"] for one in fills] == [START_MS + 100, START_MS + 300]
         [ended] = await alice.watch_orders()
         assert (ended["id"], ended["lastTradeTimestamp"]) == (bid["id"], START_MS + 300)
+
+
+async def test_what_is_asked_for_is_never_told_from_memory_while_nobody_listens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with two_traders() as (alice, bob):
+        bid = await limit(alice, "buy", 1, 4_990)
+        funding = await alice.fetch_funding_rate(BTC)
+        asking: tuple[Callable[[], Awaitable[Any]], ...] = (
+            lambda: alice.fetch_open_orders(BTC),
+            lambda: alice.fetch_order(bid["id"]),
+            lambda: alice.fetch_funding_rate(BTC),
+            lambda: alice.fetch_open_interest(BTC),
+        )
+        async with away(alice, forgotten=False):
+            monkeypatch.setattr(ccxt_venue, "CURRENT_S", 0.01)
+            for ask in asking:
+                with pytest.raises(NetworkError):
+                    await ask()
+            monkeypatch.undo()
+            asked = [asyncio.ensure_future(ask()) for ask in asking]
+            await limit(bob, "sell", 1, 4_990)
+            assert not any(one.done() for one in asked)
+        opened, order, rate, _ = await asyncio.gather(*asked)
+        assert (opened, order["status"], rate) == ([], "closed", funding)
