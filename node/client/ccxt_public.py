@@ -236,10 +236,14 @@ def counted(items: list[T], since: int | None, limit: int | None) -> list[T]:
 
 
 def not_before(items: list[Structure], since: int | None) -> list[Structure]:
-    """Return those that are not older than ``since``."""
-    return [one for one in items if since is None or (one["timestamp"] or 0) >= since]
+    """Return those that are not known to be older than ``since``."""
+    return [
+        one
+        for one in items
+        if since is None or one["timestamp"] is None or one["timestamp"] >= since
+    ]
 
 
 def newest(items: list[Structure], since: int | None, limit: int | None) -> list[Structure]:
-    """Return the newest ``limit`` of those that are not older than ``since``: what is watched."""
+    """Return the newest ``limit`` of those that ``not_before`` leaves: what is watched."""
     return counted(not_before(items, since), None, limit)

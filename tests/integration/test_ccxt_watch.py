@@ -120,6 +120,19 @@ async def test_of_each_break_just_that_is_read_which_fell_into_it(
             assert await alice.fetch_open_orders(ETH) == []
 
 
+async def test_an_order_of_unknown_age_is_not_left_out_for_its_age() -> None:
+    async with running_node() as node, trading(node, ALICE) as alice:
+        older = await limit(alice, "buy", 1, 4_990)
+        async with trading(node, ALICE) as later:
+            [told] = await later.watch_orders(BTC, START_MS + 1)
+            assert (told["id"], told["timestamp"]) == (older["id"], None)
+            newer = await limit(later, "buy", 1, 4_980)
+            found = await later.fetch_open_orders(BTC, START_MS)
+            assert [one["id"] for one in found] == [older["id"], newer["id"]]
+            [told] = await later.fetch_open_orders(BTC, START_MS + 1)
+            assert told["id"] == older["id"]
+
+
 async def test_what_a_break_kept_back_is_told_at_once_and_with_its_own_time() -> None:
     async with running_node() as node, trading(node, ALICE) as alice, trading(node, BOB) as bob:
         bid = await limit(alice, "buy", 1, 4_990)
