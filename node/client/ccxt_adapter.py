@@ -107,7 +107,7 @@ class PlimsollExchange(OrderKinds, WatchMethods):
         items, time = await self._outcomes(feeds, len(wishes), send)
         unanswered.told(wishes)
         return [
-            self._placed(wish, one, item, time)
+            self._placed(feeds, wish, one, item, time)
             for wish, one, item in zip(wishes, new, items, strict=True)
         ]
 
@@ -307,12 +307,13 @@ class PlimsollExchange(OrderKinds, WatchMethods):
                 await feeds.until(result["sequence"], FEED_S)
         return result["results"], result["time"]
 
-    def _placed(self, wish: Wish, new: NewOrder, item: Message, time: int | None) -> Structure:
+    def _placed(
+        self, feeds: Feeds, wish: Wish, new: NewOrder, item: Message, time: int | None
+    ) -> Structure:
         market = self.market(wish.symbol)
         if time is None or "error" in item:
             return rejected_structure(market["symbol"], wish, item, time)
-        assert self._feeds is not None
-        order = self._feeds.order(item["order_id"])
+        order = feeds.order(item["order_id"])
         if order is None:
             decimals = self._rules_of(wish.symbol).tick_decimals
             order = order_of_result(item, new, market["id"], decimals, time)

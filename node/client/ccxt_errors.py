@@ -93,6 +93,10 @@ class NotSupported(ExchangeError):
     """The exchange has no such thing; ``has`` tells what it has."""
 
 
+class ExchangeClosedByUser(ExchangeError):
+    """The program itself has closed the connection over which this was waited for."""
+
+
 class OperationFailed(BaseError):
     """Not now."""
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any, Final
 
+from node.client.ccxt_errors import BaseError
 from node.client.errors import SubscriptionEnded
 from node.client.local_account import Changes, LocalAccount, Order
 from node.client.session import Session
@@ -29,7 +30,7 @@ class News:
         self._added = 0
         self._seen: dict[Hashable, int] = {}
         self._more = asyncio.Event()
-        self._ended: PlimsollError | None = None
+        self._ended: Exception | None = None
 
     def add(self, item: Any) -> None:
         """Keep ``item`` for whoever looks next."""
@@ -37,7 +38,7 @@ class News:
         self._added += 1
         self._wake()
 
-    def end(self, error: PlimsollError) -> None:
+    def end(self, error: Exception) -> None:
         """Let whoever looks from now on have ``error``."""
         self._ended = error
         self._wake()
@@ -82,6 +83,7 @@ class Feeds:
         self._session = session
         self._traded: dict[str, int | None] = {}
         self._blind = False
+        self._ended: BaseError | None = None
         self._told = asyncio.Event()
         self._account_begun = asyncio.Event()
 
@@ -92,13 +94,14 @@ class Feeds:
     async def next_block(self) -> None:
         """Wait until another block has told all that it has to tell.
 
-        Raises the server's refusal where it tells of no more blocks.
+        Raises the server's refusal where it tells of no more blocks, and why all has ended.
         """
+        self._require_open()
         if self._blind:
             await self.begin()
             self._blind = False
-        told = self._told
-        await told.wait()
+        await self._told.wait()
+        self._require_open()
 
     async def follow_trades(self, market: str) -> None:
         """Hear the trades of ``market`` from now on; nobody tells of those before."""
@@ -121,11 +124,13 @@ class Feeds:
 
     async def follow_account(self) -> None:
         """Hear of the account that the session is logged in for, and wait for how it stands."""
+        self._require_open()
         if not self._account_begun.is_set():
             await self._session.subscribe(
                 "account", self._account_message, ended=self._account_ended
             )
         await self._account_begun.wait()
+        self._require_open()
 
     async def until(self, sequence: int, within_s: float) -> None:
         """Wait until the account was told of the command ``sequence``, or the time is over.
@@ -136,8 +141,16 @@ class Feeds:
             async with asyncio.timeout(within_s):
                 while self.account.seq < sequence:
                     await self.next_block()
-        except (TimeoutError, PlimsollError):
+        except (TimeoutError, PlimsollError, BaseError):
             return
+
+    def end(self, error: BaseError) -> None:
+        """Let all who wait for anything here have ``error``, and whoever comes after them."""
+        self._ended = error
+        for news in (*self._of_account(), *self.trade_news.values()):
+            news.end(error)
+        self._account_begun.set()
+        self._wake()
 
     def order(self, order_id: int) -> Order | None:
         """Return an order of the account that is open or has ended lately."""
@@ -155,8 +168,7 @@ class Feeds:
 
     def _block(self, message: Message) -> None:
         self.time = message["time"]
-        told, self._told = self._told, asyncio.Event()
-        told.set()
+        self._wake()
 
     def _trade(self, message: Message) -> None:
         market = message["market"]
@@ -178,14 +190,26 @@ class Feeds:
     def _account_ended(self, _error: SubscriptionEnded) -> None:
         """Let those who wait for news of the account ask the server, and have its answer."""
         self._account_begun.clear()
-        for news in (self.order_news, self.balance_news, self.position_news, self.fill_news):
+        for news in self._of_account():
             news.add(None)
 
     def _blinded(self, _error: SubscriptionEnded) -> None:
         """Let those who wait for a block go on, and find out when they wait for the next."""
         self._blind = True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let those go on who wait for a block."""
         told, self._told = self._told, asyncio.Event()
         told.set()
+
+    def _of_account(self) -> tuple[News, ...]:
+        return self.order_news, self.balance_news, self.position_news, self.fill_news
+
+    def _require_open(self) -> None:
+        """Raise why all has ended, if it has."""
+        if self._ended is not None:
+            raise self._ended.with_traceback(None)
 
     def _note(self, changes: Changes) -> None:
         for order in changes.orders.values():

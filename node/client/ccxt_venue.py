@@ -10,8 +10,10 @@ from node.client.ccxt_errors import (
     AuthenticationError,
     BadRequest,
     BadSymbol,
+    ExchangeClosedByUser,
     ExchangeError,
     InvalidOrder,
+    error_of,
     translated,
 )
 from node.client.ccxt_feeds import Feeds
@@ -23,8 +25,9 @@ from node.client.marks import MarkTable, follow_marks
 from node.client.session import Session, connect
 from node.client.trader import Trader, wall_clock_ms
 from node.client.valuation import market_called
+from node.types.errors import PlimsollError
 from node.types.ids import Address, MarketId, address_from_hex, hex_from_address
-from node.types.rules import MarketRules
+from node.types.rules import MarketRules, Rules
 from node.types.units import Millis
 
 Structure = dict[str, Any]
@@ -81,8 +84,8 @@ class Venue:
     digits), ``walletAddress`` (the account, where the key is its agent's), ``quote`` (USDC),
     ``slippage`` (0.05: how far from the mark a market order without a price may go).
 
-    The task that makes the first request owns the connection: it should also be the one that calls
-    ``close``, or use ``async with``.
+    Where another exchange answers at ``url`` than at first, every request and all that waits raises
+    an ``ExchangeError`` of code 4002, until ``close``.
     """
 
     id = "plimsoll"
@@ -110,6 +113,9 @@ class Venue:
         self._now_ms = now_ms
         self._stack = AsyncExitStack()
         self._session: Session | None = None
+        self._rules: Rules | None = None
+        self._holder: asyncio.Task[None] | None = None
+        self._ended_by: PlimsollError | None = None
         self._trader: Trader | None = None
         self._feeds: Feeds | None = None
         self._marks: MarkTable | None = None
@@ -125,8 +131,13 @@ class Venue:
         await self.close()
 
     async def close(self) -> None:
-        """Hang up; the next request would connect again."""
+        """Hang up; who waits has ``ExchangeClosedByUser``. The next request would connect again."""
+        if self._feeds is not None:
+            self._feeds.end(ExchangeClosedByUser("plimsoll: closed by its own program"))
+        if self._holder is not None:
+            self._holder.cancel()
         self._session = self._trader = self._feeds = self._marks = None
+        self._holder = self._ended_by = None
         await self._stack.aclose()
 
     async def load_markets(
@@ -176,10 +187,13 @@ class Venue:
         return plain(truncated(cost, 6))
 
     async def session(self) -> Session:
-        """Return the connection, made where there is none."""
+        """Return the connection, made where there is none. Raises why it has ended, if it has."""
         async with self._opening["session"]:
+            if self._ended_by is not None:
+                raise self._ended_by.with_traceback(None)
             if self._session is None:
-                self._session = await self._stack.enter_async_context(connect(self.url))
+                self._session = await self._opened()
+                self._rules = self._session.rules
             return self._session
 
     async def current(self) -> None:
@@ -236,10 +250,40 @@ class Venue:
             raise AuthenticationError("plimsoll: this needs a walletAddress or a privateKey")
         return hex_from_address((await self.session()).wallet(self._secret).account)
 
+    async def _opened(self) -> Session:
+        """Return a connection that a task of its own holds: it outlives whoever asked first."""
+        group: asyncio.TaskGroup = await self._stack.enter_async_context(asyncio.TaskGroup())
+        opened: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        holder = self._holder = group.create_task(self._hold(opened))
+        try:
+            return await opened
+        except BaseException:
+            holder.cancel()
+            await self._stack.aclose()
+            raise
+
+    async def _hold(self, opened: "asyncio.Future[Session]") -> None:
+        """Hold a connection until this is cancelled, or it ends by itself, and tell of its end."""
+        try:
+            async with connect(self.url) as session:
+                if not opened.done():
+                    opened.set_result(session)
+                await asyncio.Event().wait()
+        except PlimsollError as error:
+            if not opened.done():
+                opened.set_exception(error)
+            elif not opened.cancelled():
+                self._ended_by = error
+                if self._feeds is not None:
+                    self._feeds.end(error_of(error))
+        finally:
+            if not opened.done():
+                opened.set_exception(ConnectionLost(node=self.url, detail="closed meanwhile"))
+
     def _rules_of(self, symbol: str) -> MarketRules:
-        if self._session is None:
+        if self._rules is None:
             raise ExchangeError("plimsoll: load_markets first")
-        return market_called(self.market(symbol)["id"], self._session.rules)
+        return market_called(self.market(symbol)["id"], self._rules)
 
     def _market_id(self, symbol: str) -> MarketId:
         return MarketId(int(self.market(symbol)["info"]["id"]))

@@ -10,7 +10,14 @@ from aiohttp import ClientWebSocketResponse
 
 from node.client import ccxt_history, ccxt_venue
 from node.client.ccxt_adapter import PlimsollExchange
-from node.client.ccxt_errors import ExchangeNotAvailable, NetworkError
+from node.client.ccxt_errors import (
+    ExchangeClosedByUser,
+    ExchangeError,
+    ExchangeNotAvailable,
+    NetworkError,
+)
+from node.client.session import Session
+from node.types.errors import WrongChain
 from tests.examples import ALICE, BOB, START_MS
 from tests.integration.api_node import running_node
 from tests.integration.kept_history import KeptHistory
@@ -172,3 +179,83 @@ async def test_what_is_asked_for_is_never_told_from_memory_while_nobody_listens(
             assert not any(one.done() for one in asked)
         opened, order, rate, _ = await asyncio.gather(*asked)
         assert (opened, order["status"], rate) == ([], "closed", funding)
+
+
+async def all_watching(exchange: PlimsollExchange) -> list[asyncio.Future[Any]]:
+    """Return one watcher of each kind, each of which waits."""
+    watching: tuple[Callable[[], Awaitable[Any]], ...] = (
+        exchange.watch_orders,
+        exchange.watch_my_trades,
+        exchange.watch_balance,
+        exchange.watch_positions,
+        lambda: exchange.watch_trades(BTC),
+        lambda: exchange.watch_order_book(BTC),
+    )
+    await limit(exchange, "buy", 1, 4_990)
+    for watch in (exchange.watch_orders, exchange.watch_balance, watching[-1]):
+        await watch()
+    waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(watch()) for watch in watching]
+    # What the watchers ask for first is answered by then.
+    await exchange.fetch_open_orders()
+    assert not any(one.done() for one in waiting)
+    return waiting
+
+
+async def test_who_watches_a_connection_that_is_closed_is_told() -> None:
+    async with running_node() as node, trading(node, ALICE) as alice:
+        waiting = await all_watching(alice)
+        await alice.close()
+        async with asyncio.timeout(20):
+            ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(end) for end in ends] == [ExchangeClosedByUser] * len(waiting)
+        # The next request connects again.
+        assert len(await alice.fetch_open_orders()) == 1
+        assert [one["status"] for one in await alice.watch_orders()] == ["open"]
+
+
+async def test_who_watches_a_node_that_has_become_another_is_told_and_so_is_whoever_asks() -> None:
+    async def become_another(_socket: ClientWebSocketResponse) -> None:
+        raise WrongChain(expected=1, found=2)
+
+    async with running_node() as node, trading(node, ALICE) as alice:
+        # The task that made the first request need not live as long as the connection.
+        await alice.close()
+        await asyncio.ensure_future(alice.fetch_open_orders())
+        waiting = await all_watching(alice)
+        session = await alice.session()
+        session._serve = become_another  # type: ignore[assignment, method-assign]
+        assert session._socket is not None
+        await session._socket.close()
+        async with asyncio.timeout(20):
+            ends = await asyncio.gather(*waiting, return_exceptions=True)
+        for end in ends:
+            assert isinstance(end, ExchangeError)
+            assert end.code == WrongChain.code
+        for ask in (alice.fetch_open_orders, alice.watch_orders, alice.fetch_time):
+            with pytest.raises(ExchangeError) as refusal:
+                await ask()
+            assert refusal.value.code == WrongChain.code
+        await alice.close()
+        assert len(await alice.fetch_open_orders()) == 1
+
+
+async def test_who_stops_waiting_for_the_first_connection_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    serving, serve = asyncio.Event(), Session._serve
+
+    async def serve_later(session: Session, socket: ClientWebSocketResponse) -> None:
+        await serving.wait()
+        await serve(session, socket)
+
+    monkeypatch.setattr(Session, "_serve", serve_later)
+    async with running_node() as node:
+        exchange = PlimsollExchange({"url": node.url})
+        first, second = (asyncio.ensure_future(exchange.fetch_time()) for _ in range(2))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        await asyncio.wait([first])
+        assert first.cancelled()
+        serving.set()
+        assert await second == START_MS
+        await exchange.close()
