@@ -1,8 +1,12 @@
 """The end of a station that has been told to stop: waited for, but not for ever."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Final
 
 import structlog
+
+LOOK_EVERY_S: Final = 0.02
 
 _log = structlog.get_logger(__name__)
 
@@ -17,3 +21,15 @@ async def end_by(deadline: float, station: "asyncio.Task[None]") -> None:
             await station
     except TimeoutError:
         _log.warning("station_cut_short", station=station.get_name())
+
+
+async def reached_by(deadline: float, reached: Callable[[], bool]) -> bool:
+    """Wait for what nobody announces; return whether it came by ``deadline``, on the loop's clock.
+
+    It looks again and again, which may be done where it happens once.
+    """
+    while not reached():
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(LOOK_EVERY_S)
+    return True

@@ -21,7 +21,7 @@ from node.adapters.collector import Collector
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
 from node.app.config import NodeConfig
-from node.app.ending import end_by
+from node.app.ending import end_by, reached_by
 from node.app.figures import register_figures
 from node.app.foundation import Foundation
 from node.app.front import door_of, gate_of, ingress_of, publisher_of, views_of
@@ -73,7 +73,6 @@ from node.types.rules import Ordering
 OUTBOX_BATCHES = 16
 """Sealed batches between batcher and settlement; the others wait on disk."""
 
-_DRAIN_STEP_S = 0.02
 _GATE_STEP_S = 0.5
 
 _log = structlog.get_logger(__name__)
@@ -370,17 +369,13 @@ class Node:
         return not self.standings.unposted and self.history.settled
 
     async def _until(self, deadline: float, reached: Callable[[], bool]) -> None:
-        """Wait for what nobody announces: it happens once, at the end."""
-        while not reached():
-            if asyncio.get_running_loop().time() > deadline:
-                _log.warning(
-                    "drain_cut_short",
-                    unposted=self.standings.unposted,
-                    without_receipt=self.settlement.unaccounted,
-                    history_settled=self.history.settled,
-                )
-                return
-            await asyncio.sleep(_DRAIN_STEP_S)
+        if not await reached_by(deadline, reached):
+            _log.warning(
+                "drain_cut_short",
+                unposted=self.standings.unposted,
+                without_receipt=self.settlement.unaccounted,
+                history_settled=self.history.settled,
+            )
 
     # --- what operators ask ----------------------------------------------------------------------
 
