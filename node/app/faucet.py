@@ -72,7 +72,10 @@ class Poured(msgspec.Struct, frozen=True):
 
 
 Pour = Callable[[Address, Money], Awaitable[Poured]]
-"""Pays in on L1. Raises ``CallReverted``, ``TransactionFailed`` or ``ChainUnavailable``."""
+"""Pays in on L1.
+
+Raises ``CallReverted``, ``TransactionFailed``, ``ChainUnavailable`` or ``TransactionUnseen``.
+"""
 
 
 class _Turns:

@@ -35,7 +35,7 @@ class SubscriptionEnded(Unavailable):
 class NotTakenIn(Unavailable):
     """A deposit is paid on L1 (``block``), and in ``waited_s`` the node came no nearer to it.
 
-    Who deposits again pays again.
+    Or L1 did not tell its number. Who deposits again pays again.
     """
 
     code = 2111

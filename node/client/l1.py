@@ -6,6 +6,7 @@ anything is paid for. Amounts are millionths of a dollar.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +37,7 @@ from node.types.errors import (
     ChainDisagrees,
     ChainUnavailable,
     TransactionFailed,
+    TransactionUnseen,
     WrongChain,
     WrongContract,
 )
@@ -46,8 +48,8 @@ from node.types.units import PPM_ONE, Money, Ppm, part_rounded_up
 POLL_S: Final = 0.25
 FEE_BLOCKS: Final = 10
 TIP_MIN: Final = 1_000_000
-RECEIPT_POLLS: Final = 1_200
-"""Five minutes: a transaction that is in no block by then waits for fees to fall."""
+RECEIPT_WITHIN_S: Final = 300.0
+"""A transaction that is in no block by then waits for fees to fall."""
 GAS_MARGIN: Final = Ppm(200_000)
 """The state may change between an estimate and the block: a fifth on top is rarely too little."""
 
@@ -188,8 +190,9 @@ class L1Account:
     async def _transact(self, to: Address, data: bytes) -> L1Receipt:
         """Send one transaction and wait for its block.
 
-        Raises ``CallReverted`` before it is sent, ``TransactionFailed`` (``transaction``,
-        ``detail``) after, ``ChainUnavailable`` where it cannot be known whether it arrived.
+        Raises ``CallReverted`` and ``ChainUnavailable`` before it is sent; ``TransactionFailed``
+        (``transaction``, ``detail``) where L1 has not done it and will not, ``TransactionUnseen``
+        where that cannot be known.
         """
         async with self._turn:
             needed = await self._chain.estimate_gas(self.address, to, data)
@@ -202,9 +205,11 @@ class L1Account:
                 data=data,
             )
             raw = transaction.signed(self._signer.sign(transaction.digest()))
-            answer = await self._chain.send(raw)
-            if answer.sending not in (Sending.TAKEN, Sending.KNOWN):
-                raise TransactionFailed(transaction=keccak256(raw), detail=answer.detail)
+            # Where the answer is lost it may have arrived all the same: its receipt tells.
+            with suppress(ChainUnavailable):
+                answer = await self._chain.send(raw)
+                if answer.sending not in (Sending.TAKEN, Sending.KNOWN):
+                    raise TransactionFailed(transaction=keccak256(raw), detail=answer.detail)
             return await self._receipt(keccak256(raw))
 
     async def _fees(self) -> Fees:
@@ -214,13 +219,17 @@ class L1Account:
         return suggested_fees(sample.base_fee, tip)
 
     async def _receipt(self, transaction: bytes) -> L1Receipt:
-        for _ in range(RECEIPT_POLLS):
-            receipt = await self._chain.receipt(transaction)
-            if receipt is not None:
-                break
-            await asyncio.sleep(POLL_S)
-        else:
-            raise TransactionFailed(transaction=transaction, detail="still in no block")
+        """Wait for the receipt of what was sent; an endpoint that is away is asked again."""
+        receipt: L1Receipt | None = None
+        try:
+            async with asyncio.timeout(RECEIPT_WITHIN_S):
+                while receipt is None:
+                    with suppress(ChainUnavailable):
+                        receipt = await self._chain.receipt(transaction)
+                    if receipt is None:
+                        await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
+            raise TransactionUnseen(transaction=transaction, waited_s=RECEIPT_WITHIN_S) from error
         if not receipt.succeeded:
             raise TransactionFailed(transaction=transaction, detail="mined and failed")
         return receipt

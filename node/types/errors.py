@@ -9,7 +9,8 @@
     │   ├── margin               collateral, position                                13xx
     │   ├── system               oracle, funding, deposit, liquidation, block        14xx
     │   └── L1                   what a contract or the chain refuses its caller     15xx
-    ├── Unavailable              try again later; nothing was taken on               2xxx
+    ├── Unavailable              try again later; nothing was taken on, or it is     2xxx
+    │                            not known (2012)
     ├── IntegrityError           our fault or our disk's: stop the process           3xxx
     └── SetupError               the operator's fault: configuration, wrong chain    4xxx
 
@@ -552,6 +553,15 @@ class HistoryUnavailable(Unavailable):
     """
 
     code = 2011
+
+
+class TransactionUnseen(Unavailable):
+    """L1 was sent ``transaction``, and in ``waited_s`` nobody told that it is in a block.
+
+    It may still get there: who pays again may pay twice.
+    """
+
+    code = 2012
 
 
 # --- 3xxx: stop -----------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ an oracle round is refused (1403) with its `prices` in ticks.
 |---|---|---|
 | 1xxx | The sender's. Deterministic: nothing changed. \
 | 400 (1001: also 405, 408; 1004: 413, 1113: 403, 1114: 421) |
-| 2xxx | Nobody's. Nothing was taken on; try again later. \
+| 2xxx | Nobody's. Nothing was taken on; try again later. After 2012, 2110 and 2111 look first: \
+it may be done. \
 | 503 (2000: also 500, a fault of ours; 2006: 429, 2007: 404) |
 | 3xxx | Ours, or our disk's. The node stops before it does harm. | 500 |
 | 4xxx | The operator's. The node does not start as it is configured. | 500 |

@@ -24,19 +24,20 @@ from node.types.errors import (
     EveryItemRejected,
     IntegrityError,
     PlimsollError,
+    TransactionUnseen,
     Unavailable,
 )
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done · 1 refused by the exchange, or a check found a difference · 2 the command"
     " or the configuration is wrong · 3 integrity: data or chain are not what they must be · 4 no"
-    " answer, or not now: try again · 5 an answer was lost, or a deposit not taken in: look before"
-    " sending again · 6 a fault of this program."
+    " answer, or not now: try again · 5 an answer was lost, or what was sent to L1 not confirmed:"
+    " look before sending again · 6 a fault of this program."
 )
 
 _OUR_FAULT: Final = 6
 
-_PERHAPS_DONE: Final = (2110, NotTakenIn.code)
+_PERHAPS_DONE: Final = (2110, NotTakenIn.code, TransactionUnseen.code)
 """The first by number, like its advice: the client that raises it is not always imported."""
 
 

@@ -66,6 +66,7 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.HistoryUnusable.code: "see history.enabled and history.url of the node: docs/HISTORY.md",
     errors.MeasurementInvalid.code: "mend each line; where nothing trades, run scripts/replay"
     " meanwhile, or a longer --seconds",
+    errors.TransactionUnseen.code: "look for the transaction on L1 first: what it pays may be paid",
     errors.WrongLog.code: "name the --data folder that holds the exchange's whole log",
     2100: "see that the node runs and that --node names it: plimsoll status",
     2110: "look before sending again: plimsoll orders, plimsoll positions",

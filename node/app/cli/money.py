@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Annotated, Any
 
 import typer
@@ -142,8 +142,9 @@ async def _deposit(
         receipt = await _pay_in(account, amount)
         console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
         # Deposits are taken in by number: with all that L1 counts now, this one is among them.
+        deposits = await _deposits_made(account, receipt.block_number)
         get = patient(session.get, console.print)
-        await until_taken_in(get, await account.deposits_made(), receipt.block_number)
+        await until_taken_in(get, deposits, receipt.block_number)
         shown = await get(f"/account/{checksummed(account.address)}")
         console.print(f"free collateral: {shown['free']}")
         return shown
@@ -158,6 +159,21 @@ async def _pay_in(account: L1Account, amount: Money) -> L1Receipt:
             raise
         balance = _text(await account.balance())
         raise CallReverted(**error.values, balance=balance) from error
+
+
+async def _deposits_made(account: L1Account, block: int) -> int:
+    """Return how many deposits L1 counts, the one in ``block`` included.
+
+    It is paid, so an endpoint that is away is asked again; then raises ``NotTakenIn``.
+    """
+    try:
+        async with asyncio.timeout(TAKEN_IN_WITHIN_S):
+            while True:
+                with suppress(ChainUnavailable):
+                    return await account.deposits_made()
+                await asyncio.sleep(POLL_S)
+    except TimeoutError as error:
+        raise NotTakenIn(block=block, waited_s=TAKEN_IN_WITHIN_S) from error
 
 
 async def until_taken_in(get: Get, deposits: int, block: int) -> None:

@@ -106,6 +106,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
             tree.TransactionFailed,
             tree.Overloaded,
             tree.ChainUnavailable,
+            tree.TransactionUnseen,
             tree.RateLimited,
             tree.NotFound,
         ),

@@ -13,7 +13,7 @@ from rich.console import Console
 from node.app.cli import money
 from node.app.cli.money import patient, require_one_chain, until_proved, until_taken_in
 from node.client.errors import ConnectionLost, NotTakenIn
-from node.ports.chain import L1Block
+from node.ports.chain import L1Block, L1Receipt
 from node.types.errors import (
     CallReverted,
     ChainUnavailable,
@@ -229,3 +229,41 @@ async def test_who_cannot_pay_a_deposit_is_told_what_there_is(
     with pytest.raises(CallReverted) as refused:
         await money._pay_in(account, Money(1))
     assert refused.value.values == {"error": error, **told}
+
+
+def paid_account(monkeypatch: pytest.MonkeyPatch, deposits: list[int | Exception]) -> AsyncMock:
+    """Return an account whose deposit is in a block; L1 then counts ``deposits``."""
+
+    async def get(path: str) -> dict[str, Any]:
+        return {"free": "1"} if path.startswith("/account/") else await node.get(path)
+
+    node, session, account = FakeNode([5]), AsyncMock(), AsyncMock()
+    session.get = get
+    account.address = bytes(20)
+    account.deposit = AsyncMock(return_value=L1Receipt(b"", BLOCK, b"", True, 1, 1))
+    account.deposits_made = AsyncMock(side_effect=deposits)
+    monkeypatch.setattr(money, "_open", AsyncMock(return_value=(session, account)))
+    return account
+
+
+async def deposit() -> dict[str, Any]:
+    console = Console(file=io.StringIO())
+    return await money._deposit(Money(1), b"", "", "", console, faucet=False)
+
+
+async def test_l1_that_is_away_behind_a_payment_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = paid_account(monkeypatch, [ChainUnavailable(), ChainUnavailable(), 5])
+    assert await deposit() == {"free": "1"}
+    assert account.deposit.await_count == 1
+
+
+async def test_who_has_paid_is_not_told_to_try_again_where_l1_stays_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(money, "TAKEN_IN_WITHIN_S", 0)
+    paid_account(monkeypatch, [ChainUnavailable()] * 9)
+    with pytest.raises(NotTakenIn) as paid:
+        await deposit()
+    assert paid.value.values == {"block": BLOCK, "waited_s": 0}

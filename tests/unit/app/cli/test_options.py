@@ -35,6 +35,7 @@ from node.types.errors import (
     PathUnusable,
     PlimsollError,
     StateDiverged,
+    TransactionUnseen,
 )
 from node.types.ids import hex_from_address
 from node.types.units import UINT64_MAX, Millis, Ticks
@@ -284,6 +285,7 @@ def test_an_agent_is_approved_for_a_time_that_ends(hours: str) -> None:
         (ConnectionLost(path="/rules"), 4),
         (OutcomeUnknown(nonce=7, answer=2100), 5),
         (NotTakenIn(block=7, waited_s=60.0), 5),
+        (TransactionUnseen(transaction=bytes(32), waited_s=300.0), 5),
         (AssertionError(), 6),
         (ExceptionGroup("", [KeyError("free")]), 6),
         (ExceptionGroup("", [ExceptionGroup("", [OutcomeUnknown(nonce=7)])]), 5),
