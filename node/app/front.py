@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 from node.adapters.admission_pool import AdmissionPool
 from node.adapters.http.framing import text_frame
 from node.adapters.mailbox import Mailbox
+from node.app.load_line import load_frame
 from node.app.overload import delay_limits_of, is_entitled
+from node.app.work_price import FEE, fee_frame
 from node.ingress.account_limits import AccountLimits
 from node.ingress.door import Door, surroundings
 from node.ingress.presence import Presence
 from node.ingress.replies import Replies
 from node.ingress.service import Ingress
 from node.ingress.turnstile import Turnstile
-from node.publisher.feeds import Feeds
+from node.publisher.feeds import LOAD, Feeds
 from node.publisher.leaf_mirror import LeafMirror
 from node.publisher.preview import Previewer
 from node.publisher.results import ResultWriter
@@ -42,6 +44,8 @@ def publisher_of(node: "Node", blocks: Mailbox[DurableBlock]) -> Publisher:
         base.tape,
     )
     publisher = Publisher(feeds, blocks, base.clock, node.config.publisher, sequence)
+    publisher.add_source(FEE, lambda: fee_frame(node.price.quote()))
+    publisher.add_source(LOAD, lambda: load_frame(node.load.line()))
     for block in base.recent:
         publisher.replayed(block)
     return publisher

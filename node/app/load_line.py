@@ -271,10 +271,9 @@ async def push_load(publisher: Publisher, watch: LoadWatch) -> None:
     while True:
         await asyncio.sleep(PUSH_S)
         watch.move()
-        if publisher.wants(LOAD):
-            publisher.tell(LOAD, text_frame(load_message(watch.line())))
+        publisher.tell(LOAD)
 
 
-def load_message(line: LoadLine) -> bytes:
+def load_frame(line: LoadLine) -> bytes:
     """Return the message of the channel: the fields of the line, and the channel's name."""
-    return b'{"channel":"load",' + msgspec.json.encode(line)[1:]
+    return text_frame(b'{"channel":"load",' + msgspec.json.encode(line)[1:])

@@ -194,16 +194,16 @@ class WorkPrice:
 
     async def push(self) -> None:
         """Tell the channel "fee", twice a second while anyone listens, until cancelled."""
-        publisher = self._node.publisher
         while True:
             await asyncio.sleep(_PUSH_S)
             # What an idle node's L1 did meanwhile must not come as one look, and as blocks missed.
             self.wished()
-            if publisher.wants(FEE):
-                body = msgspec.json.encode(
-                    {"channel": "fee", **msgspec.structs.asdict(self.quote())}
-                )
-                publisher.tell(FEE, text_frame(body))
+            self._node.publisher.tell(FEE)
+
+
+def fee_frame(quote: FeeQuote) -> bytes:
+    """Return ``quote`` as the message of the channel "fee"."""
+    return text_frame(msgspec.json.encode({"channel": "fee", **msgspec.structs.asdict(quote)}))
 
 
 def _say_that_l1_costs_nothing(chain_id: int) -> None:

@@ -208,6 +208,6 @@ class FinalityMessage(Struct, frozen=True):
 
 
 class FeeMessage(FeeQuote, frozen=True):
-    """The price of work, every half second."""
+    """The price of work, at once and then every half second."""
 
     channel: Literal["fee"]

@@ -5,6 +5,7 @@ to that); a message is encoded and framed once for all readers of its channel.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from node.capacity.stage import Stage
@@ -55,8 +56,8 @@ class Publisher:
         self._config = config
         self._subscriptions = Subscriptions(config.channels_per_subscriber)
         self._recent = RecentMessages(config)
-        self._last_told: dict[Channel, bytes] = {}
-        self._snapshots = Snapshots(self._standing, feeds.sequence, self._missed)
+        self._sources: dict[Channel, Callable[[], bytes]] = {}
+        self._snapshots = Snapshots(self._first, feeds.sequence, self._missed)
         self._mending: asyncio.TimerHandle | None = None
         self.history = History(config.history_commands)
         self.cursors = Cursors()
@@ -121,15 +122,15 @@ class Publisher:
             self._subscriptions.push(FINALITY, self.feeds.finality(self.cursors, self._moves))
             self._mend()
 
-    def wants(self, channel: Channel) -> bool:
-        """Return whether anyone listens to ``channel``."""
-        return channel in self._subscriptions
+    def add_source(self, channel: Channel, frame: Callable[[], bytes]) -> None:
+        """Let ``frame`` write how ``channel``, which is not of the log, stands at the moment."""
+        self._sources[channel] = frame
 
-    def tell(self, channel: Channel, frame: bytes) -> None:
-        """Push ``frame``, which is not of the log and tells all there is, to whoever listens."""
-        self._last_told[channel] = frame
-        self._subscriptions.push(channel, frame)
-        self._mend()
+    def tell(self, channel: Channel) -> None:
+        """Push how a channel with a source stands, if anyone listens to it."""
+        if channel in self._subscriptions:
+            self._subscriptions.push(channel, self._sources[channel]())
+            self._mend()
 
     def subscribe(
         self, subscriber: Subscriber, channel: Channel, since: Sequence | None = None
@@ -177,15 +178,11 @@ class Publisher:
         return self._recent.since(channel, since)
 
     def _first(self, channel: Channel) -> tuple[bytes, ...]:
-        """Return the frames of one who has heard nothing of ``channel`` yet."""
+        """Return the frames of one who has heard nothing of ``channel`` yet, or fallen behind."""
         if channel == FINALITY:
             return (self.feeds.finality(self.cursors, self._moves),)
-        return self.feeds.standing(channel)
-
-    def _standing(self, channel: Channel) -> tuple[bytes, ...]:
-        """Return the frames of one who has fallen behind on ``channel``."""
-        told = self._last_told.get(channel)
-        return self._first(channel) if told is None else (told,)
+        source = self._sources.get(channel)
+        return self.feeds.standing(channel) if source is None else (source(),)
 
     def _mend(self) -> None:
         """Tell those who have caught up how things stand; look again soon while some have not."""

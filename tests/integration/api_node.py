@@ -16,8 +16,10 @@ from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
 from node.app.contract.documents import asyncapi_text, openapi_text
 from node.app.overload import is_entitled
+from node.app.work_price import FEE, fee_frame
 from node.capacity.queue import BoundedQueue
 from node.capacity.traffic import Traffic
+from node.codec.answers import FeeQuote
 from node.codec.commands import command_id
 from node.codec.eip712 import Signing
 from node.codec.json_actions import action_to_json
@@ -131,8 +133,14 @@ class InlineGate:
             answer(error)
 
 
+def quote_of(price: str) -> FeeQuote:
+    return FeeQuote(price, "0", price, {"1": price, "5": price, "30": price}, None, {})
+
+
 class ApiNode:
-    """The stations, wired as the app wires them."""
+    """The stations, wired as the app wires them; work costs ``price``, as the node tells it."""
+
+    price = "0"
 
     def __init__(
         self,
@@ -165,6 +173,7 @@ class ApiNode:
         zero = Sequence(0)
         self.feeds = Feeds(RULES, Books(2), Accounts(RULES.limits), Marks(zero), text_frame, zero)
         self.publisher = Publisher(self.feeds, self.mailbox, clock, PublisherConfig(), zero)
+        self.publisher.add_source(FEE, lambda: fee_frame(quote_of(self.price)))
         self.ingress = Ingress(
             self.gate, self.sequencer, ResultWriter(RULES).write, SIGNING, RULES, clock,
             AccountLimits(ingress, lambda action: is_entitled(self.state, action)),

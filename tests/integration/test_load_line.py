@@ -39,8 +39,13 @@ async def test_a_node_under_load_tells_its_line(tmp_path: Path) -> None:
             ("uncross", "limits.orders_per_auction")
         ]
         before = await telemetry_of(daemon)
-        heard: list[dict[str, Any]] = []
+        heard, quotes = list[dict[str, Any]](), list[dict[str, Any]]()
         await load.session.subscribe("load", heard.append)
+        await load.session.subscribe("fee", quotes.append)
+        await load.session.request("ping", {})
+        # At once, and not only with the next half second.
+        assert heard
+        assert quotes
         async with load.running():
             await load.until_acknowledged(120)
         gained = (await telemetry_of(daemon)).since(before)

@@ -38,7 +38,7 @@ class Feed(Struct, frozen=True):
 
 
 class LoadMessage(LoadLine, frozen=True, kw_only=True, tag_field="channel", tag="load"):
-    """The load line, every half second."""
+    """The load line, at once and then every half second."""
 
 
 _CHANNEL: Final[Errors] = (tree.LoginRequired, tree.UnknownMarket)
@@ -118,6 +118,6 @@ FEEDS: Final[tuple[Feed, ...]] = (
         "All that happens to the account that is logged in.",
         (account_feed.AccountSnapshot, account_feed.AccountUpdate),
     ),
-    Feed("load", "The load line, every half second.", (LoadMessage,)),
-    Feed("fee", "The price of work, every half second.", (messages.FeeMessage,)),
+    Feed("load", "The load line, at once and then every half second.", (LoadMessage,)),
+    Feed("fee", "The price of work, at once and then every half second.", (messages.FeeMessage,)),
 )

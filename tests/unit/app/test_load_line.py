@@ -65,7 +65,7 @@ async def test_the_window_moves_though_nobody_listens(
         counters.clock.ns += int(seconds * 1e9)
 
     monkeypatch.setattr(load_line, "asyncio", SimpleNamespace(sleep=turn))
-    publisher: Any = SimpleNamespace(wants=lambda _channel: False)
+    publisher: Any = SimpleNamespace(tell=lambda _channel: None)
     with pytest.raises(asyncio.CancelledError):
         await push_load(publisher, watch)
     # Somebody looks for the first time now.

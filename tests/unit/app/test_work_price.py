@@ -69,7 +69,7 @@ class Machine:
             risk=SimpleNamespace(busy_ns=[0]),
             standings=self.standings,
             settlement=self,
-            publisher=SimpleNamespace(wants=lambda _channel: False),
+            publisher=SimpleNamespace(tell=lambda _channel: None),
         )
         self.state = state
         self.price = WorkPrice(node, config or FeesConfig())

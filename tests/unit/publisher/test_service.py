@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -218,13 +219,32 @@ async def test_a_book_that_a_slow_reader_was_not_told_of_stands_before_it_in_the
     assert [list(level) for level in book.bids()] == now["bids"]
 
 
-async def test_what_is_not_of_the_log_is_told_again_to_who_was_behind() -> None:
+def counting(publisher: Publisher) -> None:
+    """Let the channel "load" tell how often it was asked how it stands."""
+    asked = count(1)
+    publisher.add_source(LOAD, lambda: b"%d" % next(asked))
+
+
+async def test_who_begins_to_listen_hears_at_once_how_what_is_not_of_the_log_stands() -> None:
     publisher, _ = station()
+    counting(publisher)
+    first, later = Reader(), Reader()
+    assert publisher.subscribe(first, LOAD).frames == (b"1",)
+    publisher.tell(LOAD)
+    publisher.leave(first)
+    # While nobody listens nothing is worked out, and what was told last is old by now.
+    publisher.tell(LOAD)
+    assert publisher.subscribe(later, LOAD).frames == (b"3",)
+    assert (first.heard, later.heard) == ([b"2"], [])
+
+
+async def test_what_is_not_of_the_log_is_told_anew_to_who_was_behind() -> None:
+    publisher, _ = station()
+    counting(publisher)
     reader = Reader()
     publisher.subscribe(reader, LOAD)
     reader.behind = True
-    publisher.tell(LOAD, b"1")
-    publisher.tell(LOAD, b"2")
+    publisher.tell(LOAD)
     reader.behind = False
     await asyncio.wait_for(reader.heard_of(1), 5)
-    assert reader.heard == [b"2"]
+    assert reader.heard == [b"3"]
