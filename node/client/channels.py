@@ -4,18 +4,22 @@ A connection that is new asks again for every channel, each from where it stands
 refuses for good ends alone; what it has no time for at all is asked for over yet another connection
 (``Unavailable`` goes to whoever holds the connection); a rate that is used up is waited for, as
 long as it takes, while the others are asked for.
+
+Any number of handlers hear one channel, each by a subscription of its own with a snapshot of its
+own: what the server tells again for one of them, the others have already and drop.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 import structlog
 
 from node.client.errors import ConnectionLost
 from node.client.retry import retry_after_s
-from node.client.subscription import Ended, Handler, Message, Subscription
+from node.client.subscription import Ended, Handler, HandlerFailed, Message, Subscription
 from node.types.errors import (
     IntegrityError,
     Overloaded,
@@ -35,6 +39,7 @@ _UNFIT_MIN: Final = 2
 """Of so many snapshots in a row that did not fit, the next is asked for after a pause."""
 
 Start = Callable[[str, Message], "asyncio.Future[Message]"]
+_KEYS: Final = ("channel", "market", "interval")
 _Name = tuple[str, str, str]
 _Attempt = tuple[Subscription, int]
 """What is to be asked for, and for which time (from 1)."""
@@ -72,33 +77,68 @@ class Channels:
         """``start`` sends a request, ``hang_up`` closes the connection."""
         self._start = start
         self._hang_up = hang_up
-        self._named: dict[_Name, Subscription] = {}
+        self._named: dict[_Name, list[Subscription]] = {}
         self._asking: dict[asyncio.Future[Message], Subscription] = {}
         self._outdated: asyncio.Queue[_Attempt] = asyncio.Queue()
         self._chance = random.Random()  # noqa: S311 - it spreads pauses, and guards nothing
 
     async def add(
-        self, channel: str, market: str, interval: str, handler: Handler, ended: Ended | None
+        self,
+        channel: str,
+        market: str,
+        interval: str,
+        handler: Handler,
+        ended: Ended | None,
+        *,
+        own: bool = False,
     ) -> Subscription:
-        """Ask for a channel for the first time. Raises the server's error or ``ConnectionLost``."""
+        """Ask for a channel; for a handler that hears it already, to begin anew.
+
+        Raises the server's error or ``ConnectionLost``: then all is as it was before.
+        """
         name = (channel, market, interval)
-        params = {"channel": channel, "market": market, "interval": interval}
-        given = {key: text for key, text in params.items() if text}
-        subscription = self._named[name] = Subscription(given, handler, ended)
+        of_name = self._named.get(name, [])
+        subscription = next((known for known in of_name if known.handler == handler), None)
+        if subscription is None:
+            subscription = Subscription(_params_of(name), handler, ended, own=own)
+            self._named[name] = [*of_name, subscription]
+        else:
+            subscription.ended = ended
+            subscription.start_over()
+        subscription.holders += 1
         try:
             await self._ask(subscription)
-        except ConnectionLost:
-            # Not refused: the next connection asks for it.
-            raise
         except PlimsollError:
             # The caller knows that it has none, and asks again if it wants one.
-            self._forget(subscription)
+            self._let_go(subscription)
             raise
+        except asyncio.CancelledError:
+            self._let_go(subscription)
+            self._unsubscribe(subscription)
+            raise
+        return subscription
+
+    async def follow(
+        self, channel: str, market: str, reader: Handler, ended: Ended | None
+    ) -> Subscription:
+        """Add a reader of this client, and wait until it has read a message.
+
+        Raises as ``add``, and ``SubscriptionEnded``.
+        """
+        subscription = await self.add(channel, market, "", reader, ended, own=True)
+        try:
+            await subscription.heard.wait()
+        except asyncio.CancelledError:
+            self._let_go(subscription)
+            self._unsubscribe(subscription)
+            raise
+        if subscription.error is not None:
+            raise subscription.error
         return subscription
 
     def __iter__(self) -> Iterator[Subscription]:
         """Yield every subscription that has not ended."""
-        yield from tuple(self._named.values())
+        yield from [known for of_name in self._named.values() for known in of_name]
 
     async def renew(self) -> None:
         """Ask for every channel over a new connection. Raises ``Unavailable``."""
@@ -115,25 +155,23 @@ class Channels:
 
     def end(self, channel: str, refusal: PlimsollError) -> None:
         """End every subscription of ``channel``, for ``refusal``."""
-        for name, subscription in list(self._named.items()):
+        for name, of_name in list(self._named.items()):
             if name[0] == channel:
-                self._end(subscription, refusal)
+                for subscription in of_name:
+                    self._end_refused(subscription, refusal)
 
     def take(self, message: Message) -> None:
-        """Hand on a message of a channel; raises what its reader raises."""
-        channel, market, interval = (
-            message.get(key, "") for key in ("channel", "market", "interval")
-        )
-        known = self._named.get((channel, market, interval))
-        if known is None or not known.take(message):
-            return
-        if known.unfit < _UNFIT_MIN:
-            self._outdated.put_nowait((known, 1))
-            return
-        if known.unfit == _UNFIT_MIN:
-            # No loss on the way does this twice: the server, or this client, counts otherwise.
-            _log.warning("snapshots_unfit", channel=channel, market=market)
-        self._ask_later(known.unfit - _UNFIT_MIN + 1, (known, 1))
+        """Hand on a message of a channel; raises what a reader of this client raises.
+
+        A caller's handler that raises ends its own subscription and nothing else.
+        """
+        for known in self._named.get(_name_of(message), ()):
+            try:
+                if known.take(message):
+                    self._start_over(known)
+            except HandlerFailed as failed:
+                self._end(known, failed.__cause__, fault=repr(failed.__cause__))
+                self._unsubscribe(known)
 
     def answered(self, future: "asyncio.Future[Message]", result: Message) -> None:
         """Take in the result of a request, if it was one of these.
@@ -176,7 +214,7 @@ class Channels:
         except PlimsollError as refusal:
             if not is_final(refusal):
                 raise
-            self._end(subscription, refusal)
+            self._end_refused(subscription, refusal)
         return subscription
 
     def _ask_later(self, made: int, again: _Attempt, least_s: float = 0.0) -> None:
@@ -201,12 +239,55 @@ class Channels:
         finally:
             self._asking.pop(answer, None)
 
-    def _end(self, subscription: Subscription, refusal: PlimsollError) -> None:
+    def _start_over(self, subscription: Subscription) -> None:
+        """Let a subscription that does not fit be asked for; after the second time, later."""
+        if subscription.unfit < _UNFIT_MIN:
+            self._outdated.put_nowait((subscription, 1))
+            return
+        if subscription.unfit == _UNFIT_MIN:
+            # No loss on the way does this twice: the server, or this client, counts otherwise.
+            _log.warning("snapshots_unfit", **subscription.params)
+        self._ask_later(subscription.unfit - _UNFIT_MIN + 1, (subscription, 1))
+
+    def _end_refused(self, subscription: Subscription, refusal: PlimsollError) -> None:
+        self._end(subscription, refusal, refusal=refusal.values.get("code", refusal.code))
+
+    def _end(self, subscription: Subscription, cause: BaseException | None, **why: Any) -> None:
         self._forget(subscription)
-        subscription.end(refusal)
-        _log.warning("subscription_ended", error=str(subscription.error), refusal=str(refusal))
+        try:
+            subscription.end(cause, **why)
+        except Exception:  # noqa: BLE001 - who is told of the end of one must not end them all
+            _log.warning("ended_failed", **subscription.params, exc_info=True)
+        _log.warning("subscription_ended", error=str(subscription.error), exc_info=cause)
+
+    def _let_go(self, subscription: Subscription) -> None:
+        """Let one who asked for it hold it no more."""
+        # Nobody waits for the answer any more that would say so.
+        subscription.asked = False
+        subscription.holders -= 1
+        if not subscription.holders:
+            self._forget(subscription)
 
     def _forget(self, subscription: Subscription) -> None:
-        self._named = {
-            name: known for name, known in self._named.items() if known is not subscription
+        named = {
+            name: [known for known in of_name if known is not subscription]
+            for name, of_name in self._named.items()
         }
+        self._named = {name: of_name for name, of_name in named.items() if of_name}
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        """Tell the server that nobody hears a channel any more, where that is so."""
+        name = _name_of(subscription.params)
+        if name not in self._named:
+            # Without a connection there is nothing to end, and nobody waits for the answer.
+            with suppress(ConnectionLost):
+                self._start("unsubscribe", _params_of(name)).cancel()
+
+
+def _name_of(named: Message) -> _Name:
+    return named.get("channel", ""), named.get("market", ""), named.get("interval", "")
+
+
+def _params_of(name: _Name) -> Message:
+    """Return what the server is asked with for the channel ``name``."""
+    return {key: text for key, text in zip(_KEYS, name, strict=True) if text}

@@ -26,7 +26,8 @@ class ConnectionLost(Unavailable):
 class SubscriptionEnded(Unavailable):
     """The server refused to renew a subscription (``channel``, ``market``, ``refusal`` its code).
 
-    Nothing more is told there; all other subscriptions go on. ``__cause__`` is what it said.
+    Or its handler raised (``fault``). Nothing more is told there; all other subscriptions go on.
+    ``__cause__`` is what the server said, or the handler raised.
     """
 
     code = 2105

@@ -1,6 +1,5 @@
 """The marks and where funding stands, as the node last told them."""
 
-import asyncio
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
@@ -18,11 +17,10 @@ class MarkTable:
     of a market. Empty until the first message; a market without a mark so far is in no table.
     """
 
-    __slots__ = ("_rules", "heard", "indices", "prices", "times", "told")
+    __slots__ = ("_rules", "indices", "prices", "times", "told")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self.heard = asyncio.Event()
         self.prices: dict[str, Ticks] = {}
         self.times: dict[str, Millis] = {}
         self.indices: dict[str, int] = {}
@@ -36,7 +34,6 @@ class MarkTable:
             self.times[symbol] = Millis(mark["time"])
             self.indices[symbol] = units_from_decimal(mark["funding"]["index"], MONEY_DECIMALS)
             self.told[symbol] = mark
-        self.heard.set()
 
 
 def worst_price(mark: Ticks, buying: bool, slippage: Decimal) -> Ticks:
@@ -48,6 +45,5 @@ def worst_price(mark: Ticks, buying: bool, slippage: Decimal) -> Ticks:
 async def follow_marks(session: Session) -> MarkTable:
     """Return a table that follows the marks, as soon as it holds those of now."""
     table = MarkTable(session.rules)
-    await session.subscribe("marks", table.take)
-    await table.heard.wait()
+    await session.follow("marks", table.take)
     return table

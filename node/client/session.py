@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from node.client.channels import ANSWER_S, Channels, is_final
-from node.client.errors import UNREADABLE, ConnectionLost, SubscriptionEnded, refusals
+from node.client.errors import UNREADABLE, ConnectionLost, refusals
 from node.client.fee_limit import FeeLimit
 from node.client.fills import Fills
 from node.client.hello import MESSAGE_BYTES_MAX, hello_from, introduction, node_url, silent
@@ -160,10 +160,21 @@ class Session:
         """Let ``handler`` see every message of a channel, over reconnections too.
 
         It sees none twice, and none out of turn: what is missing is asked for first. A snapshot in
-        between means that more was missed than the server still knows. If the server refuses to
-        renew it, ``ended`` is told so, and nothing more comes; everything else goes on.
+        between means that more was missed than the server still knows. Many may hear one channel;
+        a handler that hears it already begins anew. If the server refuses to renew it, or the
+        handler raises, ``ended`` is told so, and nothing more comes; everything else goes on.
         """
         return await self._channels.add(channel, market, interval, handler, ended)
+
+    async def follow(
+        self, channel: str, reader: Handler, *, market: str = "", ended: Ended | None = None
+    ) -> Subscription:
+        """Subscribe for a ``reader`` that knows the channel; return once it has read a message.
+
+        What it cannot read is the server's fault, and the connection is made anew. Raises
+        ``SubscriptionEnded`` where that brings no first message.
+        """
+        return await self._channels.follow(channel, market, reader, ended)
 
     async def login(self, wallet: Wallet, *, presence: bool = True) -> None:
         """Open the private feed of the wallet's account; done again after each reconnection.
@@ -174,50 +185,29 @@ class Session:
         await self._log_in()
 
     async def follow_fees(self) -> None:
-        """Let the wallets' limits follow the price of work, as it moves."""
-
-        def take(message: Message) -> None:
-            price = units_from_decimal(message["price"], MONEY_DECIMALS)
-            self.fee_limit.quoted(Money(price))
-
-        await self.subscribe("fee", take)
+        """Let the wallets' limits follow the price of work, from the one of now on."""
+        await self.follow("fee", self._quoted)
 
     async def follow_book(self, market: str) -> LocalBook:
         """Return a book that follows the feed; whatever does not fit is asked for again."""
         book = LocalBook(market)
-        await self._follow("book", market, book)
+        told = await self.follow("book", book.apply, market=market, ended=book.end)
+        book.is_told = lambda: told.current
         return book
 
     async def follow_orders(self, market: str) -> LocalOrders:
         """Return a book, order by order, that follows the feed likewise."""
         orders = LocalOrders(market)
-        await self._follow("orders", market, orders)
+        told = await self.follow("orders", orders.apply, market=market, ended=orders.end)
+        orders.is_told = lambda: told.current
         return orders
 
     async def follow_fills(self) -> Fills:
         """Return orders and fills of the account from now on; see ``Fills.missed``."""
         fills = Fills(self.get)
-        await self.subscribe("finality", fills.finality, ended=fills.end)
-        await self.subscribe("account", fills.account, ended=fills.end)
+        await self.follow("account", fills.account, ended=fills.end)
+        await self.follow("finality", fills.finality, ended=fills.end)
         return fills
-
-    async def _follow(self, channel: str, market: str, reader: LocalBook | LocalOrders) -> None:
-        """Subscribe, and return once ``reader`` has taken in a snapshot."""
-        begun = asyncio.Event()
-
-        def take(message: Message) -> None:
-            reader.apply(message)
-            begun.set()
-
-        def end(error: SubscriptionEnded) -> None:
-            reader.end(error)
-            begun.set()
-
-        subscription = await self.subscribe(channel, take, market=market, ended=end)
-        reader.is_told = lambda: subscription.current
-        await begun.wait()
-        if subscription.error is not None:
-            raise subscription.error
 
     @property
     def connected(self) -> bool:
@@ -350,6 +340,10 @@ class Session:
             if isinstance(refusal, FeeAboveMax) and isinstance(refusal.price, str):
                 # The answer names the price: the next action need not fail for it again.
                 self.fee_limit.quoted(Money(units_from_decimal(refusal.price, MONEY_DECIMALS)))
+
+    def _quoted(self, message: Message) -> None:
+        price = units_from_decimal(message["price"], MONEY_DECIMALS)
+        self.fee_limit.quoted(Money(price))
 
     def _disconnected(self) -> None:
         self._socket = None

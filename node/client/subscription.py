@@ -3,16 +3,17 @@
 A message that came already is dropped. Where one is missing, nothing more is handed on until the
 server has told what was missed, or how things stand; the session is told once to ask for that. The
 same holds where a reader finds that a message does not fit what it has. One that the server does
-not renew ends, and its reader learns why. Of a snapshot in parts the reader sees the whole.
+not renew ends, and so does one whose handler fails; its reader learns why. Of a snapshot in parts
+the reader sees the whole.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
 from node.client.errors import SubscriptionEnded
 from node.client.local_book import FeedCrossed, FeedGap, FeedMismatch, require_best
 from node.ports.api import RESUMABLE
-from node.types.errors import PlimsollError
 
 Message = dict[str, Any]
 Handler = Callable[[Message], None]
@@ -21,18 +22,33 @@ Ended = Callable[[SubscriptionEnded], None]
 _UNFIT: Final = (FeedGap, FeedCrossed, FeedMismatch)
 
 
+class HandlerFailed(Exception):
+    """A caller's handler raised ``__cause__``."""
+
+
 class Subscription:
     """What is asked for, who hears it, and ``seq``, the last message that was handed on.
 
     ``asked``: the server has been asked to go on, and has not answered yet. ``current``: what was
     handed on is how things stand, as far as the server has told. ``resumed`` and ``begun`` count
     the answers that went on and those that began anew, ``unfit`` the snapshots in a row that did
-    not fit. ``error``: why nothing more will come.
+    not fit. ``error``: why nothing more will come. ``heard``: a message was handed on, or none
+    will be. ``holders`` counts those who asked for it and still want it.
     """
 
-    def __init__(self, params: Message, handler: Handler, ended: Ended | None = None) -> None:
-        """``handler`` hears the messages, ``ended`` that no more will come."""
+    def __init__(
+        self, params: Message, handler: Handler, ended: Ended | None = None, *, own: bool = False
+    ) -> None:
+        """``handler`` hears the messages, ``ended`` that no more will come.
+
+        An ``own`` handler is a reader of this client: where it cannot read a message, the message
+        is wrong. Any other that raises is wrong itself.
+        """
+        self.handler = handler
+        self.ended = ended
         self.error: SubscriptionEnded | None = None
+        self.heard = asyncio.Event()
+        self.holders = 0
         self.seq: int | None = None
         self.asked = False
         self.current = False
@@ -40,9 +56,8 @@ class Subscription:
         self.begun = 0
         self.unfit = 0
         self._params = params
-        self._handler = handler
+        self._own = own
         self._parts: list[Message] = []
-        self._ended = ended
 
     @property
     def params(self) -> Message:
@@ -63,13 +78,18 @@ class Subscription:
                 # Its count is the node's own, and begins anew with it.
                 self.seq = None
 
-    def end(self, refusal: PlimsollError) -> None:
-        """Tell the reader that the server tells no more, and why."""
+    def end(self, cause: BaseException | None, **why: Any) -> None:
+        """Tell the reader that nothing more comes, for ``cause``; ``why`` are the error's values.
+
+        Raises what ``ended`` raises.
+        """
+        self.current = False
         named = {"channel": self._params["channel"], "market": self._params.get("market", "")}
-        self.error = SubscriptionEnded(**named, refusal=refusal.values.get("code", refusal.code))
-        self.error.__cause__ = refusal
-        if self._ended is not None:
-            self._ended(self.error)
+        self.error = SubscriptionEnded(**named, **why)
+        self.error.__cause__ = cause
+        self.heard.set()
+        if self.ended is not None:
+            self.ended(self.error)
 
     def start_over(self) -> None:
         """Forget where it stood."""
@@ -79,17 +99,15 @@ class Subscription:
     def take(self, message: Message) -> bool:
         """Hand on ``message`` if it follows; return whether the server is now to be asked.
 
-        Raises what the handler raises, after which only a snapshot is good enough.
+        Raises ``HandlerFailed``; of an own handler what that raises, after which only a snapshot is
+        good enough.
         """
-        seq = message.get("seq", message.get("count"))
-        if seq is None:
-            self._handler(message)
-            return False
-        if not self._follows(message, seq):
+        seq = message.get("seq", message.get("count", message.get("number")))
+        if seq is not None and not self._follows(message, seq):
             if self.seq is None or seq > self.seq:
                 return self._ask()
-            # It came already; where it tells all there is, nothing has happened since.
-            self.current = self.current or _tells_all(message)
+            # It came already; where it tells all there is by now, nothing has happened since.
+            self.current = self.current or (_tells_all(message) and seq == self.seq)
             return False
         if "parts" in message:
             if not self._fits(message):
@@ -101,7 +119,7 @@ class Subscription:
         try:
             if message.get("channel") == "bbo":
                 require_best(message)
-            self._handler(message)
+            self._hand_on(message)
         except _UNFIT:
             self.unfit += _tells_all(message)
             self.start_over()
@@ -113,6 +131,17 @@ class Subscription:
         self.current = True
         self.unfit = 0
         return False
+
+    def _hand_on(self, message: Message) -> None:
+        try:
+            self.handler(message)
+        except _UNFIT:
+            raise
+        except Exception as fault:
+            if self._own:
+                raise
+            raise HandlerFailed from fault
+        self.heard.set()
 
     def _follows(self, message: Message, seq: int) -> bool:
         if _tells_all(message):

@@ -73,5 +73,7 @@ class FakeNode:
             else:
                 self.rounds.append(body["params"])
             await socket.send_json({"id": body["id"], "result": {"results": [{"status": "done"}]}})
+            if body["params"].get("channel") == "fee":
+                await socket.send_json({"channel": "fee", "price": "0"})
         await socket.close()
         return socket

@@ -10,15 +10,19 @@ import msgspec
 import pytest
 
 from node.app.cli.money import open_withdrawal
+from node.client.fee_limit import FeeLimit
+from node.client.marks import follow_marks
 from node.client.session import connect
 from node.client.switch import armed
 from node.client.trader import OutcomeUnknown, Trader
+from node.codec.json_rounds import round_to_json
 from node.types.commands import CancelOrder, NewOrder, OrderType, Side
 from node.types.errors import InsufficientCollateral, NonceUsed, NothingToCancel
+from node.types.fees import FeeRules
 from node.types.ids import hex_from_address
 from node.types.units import Lots, Millis, Money, Ticks
 from tests.architecture.sources import TOP
-from tests.examples import ALICE, BOB, MALLORY, START_MS
+from tests.examples import ALICE, BOB, MALLORY, START_MS, oracle_round
 from tests.integration.api_node import BTC, PRICE, running_node
 from tests.integration.fake_node import FakeNode
 
@@ -39,6 +43,29 @@ async def test_an_order_is_placed_and_its_book_followed() -> None:
         # The diff was told before the answer to what is asked after it.
         await session.request("ping", {})
         assert book.bids() == []
+
+
+async def test_the_first_order_of_a_program_is_signed_with_the_price_of_now() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        session.fee_limit = FeeLimit(FeeRules())
+        node.price = "0.0005"
+        trader = await Trader.open(session, ALICE.key, now_ms=lambda: START_MS)
+        assert FeeRules().floor == 100
+        assert trader.wallet.place((ORDER,), expires=EXPIRES).max_fee >= 500
+
+
+async def test_two_programs_parts_on_one_session_each_follow_the_marks_and_a_book() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        tables = [await follow_marks(session) for _ in range(2)]
+        books = [await session.follow_book("BTC-PERP") for _ in range(2)]
+        prices = Ticks(PRICE + 70), Ticks(20_000)
+        told = oracle_round(Millis(START_MS + 1), prices, session.signing)
+        await session.request("oracle_round", round_to_json(told, session.rules))
+        await session.send(session.wallet(ALICE.key).place((ORDER,), expires=EXPIRES))
+        # What the blocks told came before the answer to what is asked after them.
+        await session.request("ping", {})
+        assert [table.prices["BTC-PERP"] for table in tables] == [PRICE + 70] * 2
+        assert [len(book.bids()) for book in books] == [1, 1]
 
 
 async def test_a_preview_tells_what_the_same_order_then_does_and_places_nothing() -> None:

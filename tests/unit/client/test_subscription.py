@@ -6,7 +6,7 @@ from zlib import crc32
 import pytest
 
 from node.client.local_book import FeedMismatch
-from node.client.subscription import Subscription
+from node.client.subscription import HandlerFailed, Subscription
 
 BEST = crc32(b"59999.5:0.2;")
 
@@ -90,14 +90,45 @@ def test_what_does_not_fit_asks_for_a_snapshot(book: Subscription, heard: Heard)
     assert heard.seqs == [2, 3]
 
 
-def test_after_a_fault_of_the_handler_only_a_snapshot_is_good(
-    book: Subscription, heard: Heard
+def test_after_what_the_clients_own_reader_cannot_read_only_a_snapshot_is_good(
+    heard: Heard,
 ) -> None:
+    book = Subscription({"channel": "book", "market": "X"}, heard, own=True)
     book.take(snapshot(2))
     heard.error = KeyError("bids")
     with pytest.raises(KeyError):
         book.take(diff(2, 3))
     assert "since" not in book.params
+
+
+def test_what_a_callers_handler_raises_is_told_from_what_cannot_be_read(
+    book: Subscription, heard: Heard
+) -> None:
+    book.take(snapshot(2))
+    with pytest.raises(KeyError, match="prev_seq"):
+        book.take({"type": "diff", "seq": 3})
+    heard.error = KeyError("bids")
+    with pytest.raises(HandlerFailed) as failed:
+        book.take(diff(2, 3))
+    assert failed.value.__cause__ is heard.error
+
+
+def test_what_is_older_than_what_was_heard_says_nothing_of_how_things_stand(
+    book: Subscription,
+) -> None:
+    book.take(snapshot(4))
+    book.current = False
+    for seq, current in ((3, False), (4, True)):
+        book.take(snapshot(seq))
+        assert book.current is current
+
+
+def test_a_block_that_is_told_to_a_newcomer_is_none_to_who_has_it() -> None:
+    numbers: list[int] = []
+    blocks = Subscription({"channel": "blocks"}, lambda message: numbers.append(message["number"]))
+    for number in (7, 8, 8, 9):
+        assert not blocks.take({"channel": "blocks", "number": number})
+    assert numbers == [7, 8, 9]
 
 
 def test_messages_that_tell_all_need_no_chain(heard: Heard) -> None:
