@@ -56,10 +56,12 @@ class Watcher:
     async def look(self, accounts: list[Address]) -> None:
         """Count what has been liquidated, and warn of what is near."""
         stats = await self._session.get("/stats")
-        if stats["liquidations"] > self.liquidations:
-            more = stats["liquidations"] - self.liquidations
+        told = stats["liquidations"]
+        # A node that was started again counts from its start.
+        more = told - self.liquidations if told >= self.liquidations else told
+        if more:
             print(f"{more} more liquidations, {stats['deleveragings']} deleveragings in all")
-            self.liquidations = stats["liquidations"]
+        self.liquidations = told
         for account in accounts:
             shown = await self._session.get(f"/account/{hex_from_address(account)}")
             for told in shown["positions"]:

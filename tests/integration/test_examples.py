@@ -8,6 +8,7 @@ import sys
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -70,6 +71,19 @@ async def test_the_examples_outlive_a_node_that_is_away(
             await held._hold(0.01)
     told = capsys.readouterr().out
     assert all(f"not {what}: " in told for what in ("quoted", "seen", "traded"))
+
+
+async def test_liquidations_are_seen_on_both_sides_of_a_restart_of_the_node(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(SOURCE / "scripts" / "examples"))
+    session = AsyncMock()
+    watcher = import_module("liquidation_watcher").Watcher(session, None, 0.8)
+    for count in (3, 3, 4, 0, 2, 2, 1):
+        session.get.return_value = {"liquidations": count, "deleveragings": 0}
+        await watcher.look([])
+    told = re.findall(r"^(\d+) more", capsys.readouterr().out, re.MULTILINE)
+    assert told == ["3", "1", "2", "1"]
 
 
 async def test_the_market_makers_quotes_hang_on_its_switch(monkeypatch: pytest.MonkeyPatch) -> None:
