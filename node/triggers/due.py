@@ -230,7 +230,8 @@ class DueBook:
             self._back.append(proposal.order_id)
         elif isinstance(proposal, Disconnected):
             account = proposal.account
-            if account in self._armed and account not in self._absent:
+            is_gone = account in self._armed and account not in self._present
+            if is_gone and account not in self._absent:
                 self._absent[account] = again_ms
                 self._alarms.add((again_ms, _Alarm.ABSENCE, _NOBODY, account))
 

@@ -338,6 +338,18 @@ def test_what_found_no_room_is_proposed_again() -> None:
     assert now(book, LATER + RETRY_MS) == [expire]
 
 
+def test_an_absence_that_found_no_room_is_proposed_again_unless_its_account_is_back() -> None:
+    book = due_book()
+    book.take(durable(switched(0, on_disconnect=True)))
+    (absence,) = book.proposals(Millis(START_MS + GRACE_MS), 100)
+    book.not_queued(absence, LATER)
+    assert now(book, LATER - 1) == []
+    assert now(book, LATER) == [absence] == [Disconnected(ALICE.address)]
+    book.returned(ALICE.address)
+    book.not_queued(absence, 2 * LATER)
+    assert book.next_ms is None
+
+
 def test_a_met_stop_that_found_no_room_is_proposed_again_whatever_the_next_mark_is() -> None:
     book, order = due_book(), stop(100)
     book.take(durable(placed(order, events=(trigger_set(7, order),)), marked(100)))
