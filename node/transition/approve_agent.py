@@ -17,7 +17,8 @@ def approve_agent(effects: Effects, command: ApproveAgent) -> None:
     """Set until when ``agent`` may sign; a time that has passed revokes it, from now on.
 
     An agent that was known keeps its used nonces, so nothing it signed can be used again. One may
-    be forgotten only when every action it could have signed has expired.
+    be forgotten only when every action it could have signed has expired: ``action_lifetime_ms``
+    after its end. One that has ended keeps its end when it is revoked, or it would stay longer.
     Raises ``OwnerRequired``, ``AgentRefused``, ``TooManyAgents``.
     """
     state = effects.state
@@ -34,7 +35,8 @@ def approve_agent(effects: Effects, command: ApproveAgent) -> None:
             raise TooManyAgents(limit=limit)
     if forgotten is not None:
         del account.agents[forgotten]
-    until = Millis(max(command.until, state.time))
+    end = min(known.until, state.time) if known else state.time
+    until = command.until if command.until > state.time else Millis(end)
     account.add_agent(agent, until, known.nonces if known else NonceWindow())
     effects.events.append(AgentChanged(account.address, agent, until))
     authority.use(effects)

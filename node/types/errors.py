@@ -169,7 +169,7 @@ class NonceTooFar(CommandRejected):
 
 
 class TooManyAgents(CommandRejected):
-    """The account already has ``limit`` agents that have not expired."""
+    """The account has ``limit`` agents; one that ended counts for ``action_lifetime_ms`` more."""
 
     code = 1109
 

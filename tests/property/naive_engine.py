@@ -325,8 +325,11 @@ class NaiveEngine(ExchangeCommands):
                 del owner.agents[ended[0][1]]
             elif len(ended) >= limits.agents_per_account:
                 raise errors.TooManyAgents(limit=limits.agents_per_account)
-            agent = owner.agents[command.agent] = Signer()
-        agent.until = Millis(max(now, command.until))
+            agent = owner.agents[command.agent] = Signer(until=Millis(now))
+        if command.until > now:
+            agent.until = command.until
+        elif agent.until > now:
+            agent.until = Millis(now)
         told = AgentChanged(owner.address, command.agent, agent.until)
         self.exchange.events.append(told)
         signer.used |= {command.nonce}

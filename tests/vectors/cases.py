@@ -257,6 +257,15 @@ def _() -> tuple[Exchange, Command]:
     return exchange, ApproveAgent(*exchange.head(ALICE), MALLORY.address, Millis(0))
 
 
+@case("approve_agent/revoke_one_that_has_ended")
+def _() -> tuple[Exchange, Command]:
+    exchange = funded()
+    until = Millis(exchange.state.time + 5_000)
+    exchange.do(ApproveAgent(*exchange.head(ALICE), MALLORY.address, until))
+    exchange.wait(6_000)
+    return exchange, ApproveAgent(*exchange.head(ALICE), MALLORY.address, Millis(until + 500))
+
+
 @case("approve_agent/owner_required")
 def _() -> tuple[Exchange, Command]:
     exchange = funded()

@@ -124,7 +124,8 @@ def agents(
 ) -> None:
     """Show which keys may trade for an account, and until when.
 
-    One whose time is over stays in the list until another takes its place; it may not act.
+    One whose time is over may not act. It stays in the list until another takes its place, which
+    can be once action_lifetime_ms of the rules (7 days) have passed since its end.
 
     Example: plimsoll keys agents --key ~/trader.key
     """

@@ -119,6 +119,24 @@ def test_agents_are_bounded_and_forgotten_when_nothing_they_signed_can_live(
     assert set(exchange.account(ALICE).agents) == {*first[1:], last}
 
 
+@pytest.mark.parametrize("live_ms", [0, -1, -2 * LIFETIME])
+def test_an_agent_that_has_ended_keeps_its_end_when_it_is_revoked(
+    exchange: Exchange, live_ms: int
+) -> None:
+    *first, last = agents(RULES.limits.agents_per_account + 1)
+    for agent in first:
+        exchange.do(approve(exchange, agent, 1))
+    ended = exchange.state.time + 1
+    exchange.wait(LIFETIME + 1)
+    exchange.do(approve(exchange, first[0], live_ms))
+    (told,) = exchange.told(AgentChanged)
+    assert told.until == ended
+    exchange.refused(approve(exchange, last, 1), TooManyAgents)
+    exchange.wait(1)
+    exchange.do(approve(exchange, last, 1))
+    assert set(exchange.account(ALICE).agents) == {*first[1:], last}
+
+
 def test_an_agent_approved_again_remembers_what_it_signed(exchange: Exchange) -> None:
     exchange.do(approve(exchange, BOB.address, 10_000))
     bid = exchange.orders(ALICE, order(BUY, 1_000, 99_00))
