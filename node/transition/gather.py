@@ -32,6 +32,7 @@ from node.types.commands import POST_ONLY_TYPES, OrderType, SelfTrade, Side
 from node.types.errors import AuctionFull, InsufficientMargin, OrderTypeRefused
 from node.types.events import CancelReason
 from node.types.ids import NO_ADDRESS
+from node.types.rules import Ordering
 from node.types.units import Lots, Money
 
 _PLENTY: Final = 2**160
@@ -45,9 +46,14 @@ _rank = attrgetter("rank")
 
 def check_gathering(state: State, account: Account, market: Market, kind: OrderType) -> None:
     """Raise ``OrderTypeRefused`` or ``AuctionFull`` unless one of ``kind`` may be gathered."""
-    if kind is OrderType.FOK:
-        raise OrderTypeRefused(market=market.market_id, type=kind.name.lower())
+    check_kind(market, kind)
     check_room(state, account, market, kind)
+
+
+def check_kind(market: Market, kind: OrderType) -> None:
+    """Raise ``OrderTypeRefused`` for what the auctions of ``market``, if it has any, never take."""
+    if kind is OrderType.FOK and market.ordering is Ordering.AUCTION:
+        raise OrderTypeRefused(market=market.market_id, type=kind.name.lower())
 
 
 def check_room(state: State, account: Account, market: Market, kind: OrderType) -> None:

@@ -5,6 +5,7 @@ now, so that what could never arrive does not wait.
 """
 
 from node.transition.effects import Effects
+from node.transition.gather import check_kind
 from node.transition.new_order import check_open_orders, note_client_id
 from node.transition.oracle_round import MAX_MARK
 from node.transition.state import Account, Market, State
@@ -64,6 +65,7 @@ def _check(state: State, account: Account, new: NewOrder) -> None:
     market = state.market(new.market)
     if 0 < new.good_till <= state.time:
         raise OrderExpired(good_till=new.good_till, now=state.time)
+    check_kind(market, new.type)
     check_waiting_size(market, new)
     check_trigger(state, market, new)
     check_open_orders(state, account, new)

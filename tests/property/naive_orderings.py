@@ -53,9 +53,14 @@ def _may_take(exchange: Exchange, action: PlaceOrders) -> bool:
 
 def check_gathering(exchange: Exchange, account: Address, market: Listed, kind: OrderType) -> None:
     """Refuse what no auction takes in, and more than one may hold."""
-    if kind is OrderType.FOK:
-        raise errors.OrderTypeRefused(market=market.market_id, type="fok")
+    check_type(market, kind)
     check_room(exchange, account, market, kind)
+
+
+def check_type(market: Listed, kind: OrderType) -> None:
+    """Refuse a fill-or-kill order where all are to wait for an auction."""
+    if market.rules.ordering is Ordering.AUCTION and kind is OrderType.FOK:
+        raise errors.OrderTypeRefused(market=market.market_id, type="fok")
 
 
 def check_room(exchange: Exchange, account: Address, market: Listed, kind: OrderType) -> None:

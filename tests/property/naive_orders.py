@@ -23,6 +23,7 @@ from tests.property.naive_exchange import MARK_MAX, Exchange, Listed, Open, Owne
 from tests.property.naive_orderings import (
     NEVER_TAKES,
     check_gathering,
+    check_type,
     drawn_at_limit,
     gather,
 )
@@ -129,6 +130,7 @@ class OrderEntry:
         if self.work.fault is not None and self.work.adds_risk(new):
             raise self.work.fault
         market = self._market()
+        check_type(market, new.type)
         check_waiting_size(market, new)
         check_trigger(exchange, market, new)
         self._check_open_orders()

@@ -27,6 +27,7 @@ from node.types.units import Millis, Ticks
 from tests.examples import ALICE, BOB, CAROL, RULES, Person
 from tests.unit.transition.exchange import BTC, BUY, COIN, SELL, Exchange, order
 from tests.vectors.cases import (
+    FOK,
     GTC,
     IOC,
     MARKET,
@@ -332,6 +333,12 @@ def _() -> Before:
 def _() -> Before:
     exchange = ordered(Ordering.AUCTION)
     return exchange, opening(exchange), exchange.orders(BOB, order(BUY, COIN, 101_50))
+
+
+@case("place_orders/a_fill_or_kill_order_waits_for_no_auction")
+def _() -> Before:
+    exchange = ordered(Ordering.AUCTION)
+    return exchange, opening(exchange), exchange.orders(BOB, stop(BUY, 105_00, FOK))
 
 
 @case("uncross/at_one_price")

@@ -6,6 +6,7 @@ import pytest
 from node.types.commands import (
     AmendOrder,
     CancelOrder,
+    NewOrder,
     OpenBlock,
     OrderType,
     PlaceOrders,
@@ -150,8 +151,9 @@ def test_a_stop_that_an_auction_has_no_room_for_waits_on() -> None:
     assert waiting in exchange.account(ALICE).orders
 
 
-def test_fill_or_kill_has_no_meaning_here(exchange: Exchange) -> None:
-    action = exchange.orders(BOB, order(BUY, COIN, 99_00, FOK))
+@pytest.mark.parametrize("new", [order(BUY, COIN, 99_00, FOK), stop(BUY, COIN, 99_00, 110_00, FOK)])
+def test_fill_or_kill_has_no_meaning_here(exchange: Exchange, new: NewOrder) -> None:
+    action = exchange.orders(BOB, new)
     assert exchange.refused(action, OrderTypeRefused) == {"market": BTC, "type": "fok"}
 
 
