@@ -87,7 +87,7 @@ def admit(
     if price * size < market.rules.min_notional and not closes_all:
         raise NotionalTooSmall(notional=price * size, minimum=market.rules.min_notional)
     if own is None:
-        check_open_orders(state, account, new)
+        check_open_orders(state, account, market, new)
     if new.type is not _GTC or market.ordering is _AUCTION:
         _check_type(state, account, market, new, best, meets)
     reserve = NO_MONEY
@@ -149,11 +149,17 @@ def note_client_id(state: State, account: Account, new: NewOrder, order_id: Orde
         account.client_ids = with_another(account.client_ids, new.client_id, order_id, kept)
 
 
-def check_open_orders(state: State, account: Account, new: NewOrder) -> None:
-    """Raise unless there is room for one more open order, and its group has room for it."""
+def check_open_orders(state: State, account: Account, market: Market, new: NewOrder) -> None:
+    """Raise unless there is room for ``new`` among the open orders, and in its group.
+
+    What neither waits, nor is gathered, nor rests is never one of them: however many there are,
+    their account can get out of its positions.
+    """
     limit = state.rules.limits.open_orders_per_account
     if len(account.orders) + len(account.waiting) >= limit:
-        raise TooManyOpenOrders(limit=limit)
+        may_rest = new.type is _GTC or new.type in POST_ONLY_TYPES
+        if may_rest or new.trigger or market.ordering is _AUCTION:
+            raise TooManyOpenOrders(limit=limit)
     if new.group and len(account.groups.get(new.group, ())) > 1:
         raise GroupFull(group=new.group)
 

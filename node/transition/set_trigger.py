@@ -68,7 +68,7 @@ def _check(state: State, account: Account, new: NewOrder) -> None:
     check_kind(market, new.type)
     check_waiting_size(market, new)
     check_trigger(state, market, new)
-    check_open_orders(state, account, new)
+    check_open_orders(state, account, market, new)
 
 
 def check_trigger(state: State, market: Market, new: NewOrder) -> None:

@@ -265,7 +265,7 @@ class UnknownOrder(CommandRejected):
 
 
 class TooManyOpenOrders(CommandRejected):
-    """The account already has ``limit`` open orders."""
+    """The account already has ``limit`` open orders, and this one could become another."""
 
     code = 1211
 

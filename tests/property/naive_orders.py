@@ -133,7 +133,7 @@ class OrderEntry:
         check_type(market, new.type)
         check_waiting_size(market, new)
         check_trigger(exchange, market, new)
-        self._check_open_orders()
+        self._check_open_orders(stays=True)
         number = exchange.totals.next_order
         waiting = Waiting(number, self.owner.address, new, Money(self.work.max_fee))
         exchange.totals.next_order += 1
@@ -191,7 +191,7 @@ class OrderEntry:
             minimum = market.rules.min_notional
             raise errors.NotionalTooSmall(notional=price * size, minimum=minimum)
         if own is None:
-            self._check_open_orders()
+            self._check_open_orders(stays=auction or new.type not in TAKES_ONLY)
         order = Open(
             own.order_id if own else 0, new.client_id, self.owner.address, new.market,
             new.side, price, size, new.reduce_only, size=size, post_only=new.type in NEVER_TAKES,
@@ -275,10 +275,10 @@ class OrderEntry:
         if self.new.client_id:
             self.owner.names.append((self.new.client_id, number))
 
-    def _check_open_orders(self) -> None:
+    def _check_open_orders(self, *, stays: bool) -> None:
         limit = self.exchange.rules.limits.open_orders_per_account
         open_orders = self.exchange.open_of(self.owner.address)
-        if len(open_orders) >= limit:
+        if stays and len(open_orders) >= limit:
             raise errors.TooManyOpenOrders(limit=limit)
         group = [one for one in open_orders if self.new.group and one.group == self.new.group]
         if len(group) > 1:

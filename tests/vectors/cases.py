@@ -101,6 +101,18 @@ def _() -> tuple[Exchange, Command]:
     return exchange, exchange.orders(BOB, order(BUY, 3 * COIN, 102_00, IOC))
 
 
+@case("place_orders/only_what_may_stay_needs_room")
+def _() -> tuple[Exchange, Command]:
+    limits = msgspec.structs.replace(RULES.limits, open_orders_per_account=2)
+    exchange = Exchange(msgspec.structs.replace(RULES, limits=limits))
+    for person in (ALICE, BOB):
+        exchange.fund(person, 1_000)
+    exchange.place(ALICE, order(SELL, COIN, 101_00))
+    exchange.place(BOB, order(BUY, COIN, 99_00), order(BUY, COIN, 98_00))
+    taking = (order(BUY, COIN // 2, 101_00), order(BUY, COIN // 2, 101_00, IOC))
+    return exchange, exchange.orders(BOB, *taking)
+
+
 @case("place_orders/fok_fills")
 def _() -> tuple[Exchange, Command]:
     exchange = quoted()

@@ -23,6 +23,7 @@ from node.types.errors import (
     InsufficientMargin,
     NothingToUncross,
     OrderTypeRefused,
+    TooManyOpenOrders,
     UnknownMarket,
 )
 from node.types.events import (
@@ -121,6 +122,14 @@ def test_an_auction_holds_so_many_orders_and_no_more() -> None:
     exchange.place(BOB, order(SELL, COIN, 101_00, POST_ONLY))
     exchange.do(exchange.cancel_all(ALICE))
     exchange.place(BOB, order(SELL, COIN, 99_00))
+
+
+@pytest.mark.parametrize("kind", [IOC, MARKET])
+def test_what_is_gathered_is_an_open_order_of_any_type(kind: OrderType) -> None:
+    exchange = exchange_of(open_orders_per_account=1)
+    exchange.place(ALICE, order(BUY, COIN, 99_00, kind))
+    second = exchange.orders(ALICE, order(BUY, COIN, 99_00, kind))
+    assert exchange.refused(second, TooManyOpenOrders) == {"limit": 1}
 
 
 @pytest.mark.parametrize("kind", [GTC, POST_ONLY])

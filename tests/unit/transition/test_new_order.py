@@ -6,6 +6,7 @@ import pytest
 from node.types.commands import NewOrder, OrderType
 from node.types.errors import (
     DuplicateClientId,
+    GroupFull,
     InsufficientCollateral,
     MarkStale,
     NotionalTooSmall,
@@ -18,7 +19,7 @@ from node.types.errors import (
 )
 from node.types.units import UINT64_MAX
 from tests.examples import ALICE, BOB, CAROL, DOLLAR, RULES
-from tests.unit.transition.exchange import BUY, COIN, ETH, SELL, Exchange, order
+from tests.unit.transition.exchange import BUY, COIN, ETH, SELL, Exchange, order, stop
 
 IOC = OrderType.IOC
 
@@ -151,3 +152,23 @@ def test_the_last_open_order_is_taken_and_one_more_is_not() -> None:
     third = exchange.orders(BOB, order(BUY, COIN, 92_00))
     assert exchange.refused(third, TooManyOpenOrders) == {"limit": 2}
     assert len(exchange.account(BOB).orders) == 2
+
+
+@pytest.mark.parametrize("kind", [IOC, OrderType.FOK, OrderType.MARKET])
+def test_what_can_only_take_needs_no_room_among_the_open_orders(kind: OrderType) -> None:
+    """A maker with as many quotes and stops as there may be gets out of a crash all the same."""
+    limits = msgspec.structs.replace(RULES.limits, open_orders_per_account=2)
+    exchange = Exchange(msgspec.structs.replace(RULES, limits=limits))
+    for person in (ALICE, BOB):
+        exchange.fund(person, 1_000)
+    exchange.trade(BOB, ALICE, COIN, 100_00)
+    exchange.place(ALICE, order(BUY, COIN, 95_00))
+    quote = order(BUY, COIN, 90_00, group=7)
+    exchange.do(exchange.orders(BOB, quote, stop(SELL, COIN, 84_00, 85_00, group=7)))
+    closing = order(SELL, COIN, 94_00, kind, reduce_only=True)
+    third = exchange.orders(BOB, msgspec.structs.replace(closing, group=7))
+    assert exchange.refused(third, GroupFull) == {"group": 7}
+    exchange.place(BOB, closing)
+    assert exchange.fills() == [(95_00, COIN)]
+    waits = stop(SELL, COIN, 80_00, 85_00, kind)
+    assert exchange.refused(exchange.orders(BOB, waits), TooManyOpenOrders) == {"limit": 2}
