@@ -56,9 +56,7 @@ def admit(
     reserve is what it holds back if it rests as it is, its id the next one.
 
     A market order's price is held to the price band, a reduce-only order's size to what there is to
-    reduce. One that closes less than all of it is held to the minimum as well: reducing lot by lot,
-    it would reserve nothing and make a wall of dust. ``per_fill`` is what each fill costs in work,
-    ``steps`` what trying it out may take.
+    reduce. ``per_fill`` is what each fill costs in work, ``steps`` what trying it out may take.
 
     ``own``: the open order whose id and names ``new`` takes over, and which is gone already or will
     be. What it reserves is free for ``new``.
@@ -73,7 +71,6 @@ def admit(
     if not new.reduce_only:
         market.require_fresh(state.time, state.lag)
     price = _check_price(market, state.time, new)
-    closes_all = new.reduce_only and position is not None and size == position.reducible(new.side)
     buying = new.side is _BUY
     level = (market.book.asks if buying else market.book.bids).best
     first = None if level is None else level.first
@@ -84,8 +81,7 @@ def admit(
     if meets and new.type is _SLIDE and best is not None and first is not None:
         price, meets = _slide(market, new, best), False
         crosses = price >= first.price if buying else price <= first.price
-    if price * size < market.rules.min_notional and not closes_all:
-        raise NotionalTooSmall(notional=price * size, minimum=market.rules.min_notional)
+    _check_notional(market, position, new, price, size)
     if own is None:
         check_open_orders(state, account, market, new)
     if new.type is not _GTC or market.ordering is _AUCTION:
@@ -130,6 +126,27 @@ def _check_price(market: Market, now: int, new: NewOrder) -> Ticks:
     if new.type is _MARKET and (price > high) == (new.side is _BUY):
         return high if price > high else low
     raise PriceOutsideBand(price=price, low=low, high=high)
+
+
+def _check_notional(
+    market: Market, position: Position | None, new: NewOrder, price: Ticks, size: Lots
+) -> None:
+    """Raise ``NotionalTooSmall`` unless ``size`` lots are worth the minimum, or close all there is.
+
+    A reduce-only order that closes less is held to the minimum as well: reducing lot by lot, it
+    would reserve nothing and make a wall of dust.
+
+    A market sell's price is only the least that it takes, so that the mark stands for it, or the
+    price that it waited for. That makes no dust: it never rests, and in an auction there may be as
+    small ones anyway, with a limit at the mark. A buy's price is the most that it pays.
+    """
+    worth = int(price)
+    if new.type is _MARKET and new.side is not _BUY:
+        worth = max(worth, market.mark, new.trigger_price)
+    if worth * size >= market.rules.min_notional:
+        return
+    if not new.reduce_only or position is None or size != position.reducible(new.side):
+        raise NotionalTooSmall(notional=worth * size, minimum=market.rules.min_notional)
 
 
 def check_client_id(account: Account, client_id: ClientOrderId) -> None:

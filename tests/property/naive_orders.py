@@ -187,9 +187,12 @@ class OrderEntry:
         if meets and best is not None and new.type is OrderType.SLIDE:
             price, meets = self._slid(market, best), False
         closes_all = new.reduce_only and size == reducible
-        if price * size < market.rules.min_notional and not closes_all:
+        worth = price
+        if new.type is OrderType.MARKET and new.side is Side.SELL:
+            worth = max(price, market.mark, new.trigger_price)
+        if worth * size < market.rules.min_notional and not closes_all:
             minimum = market.rules.min_notional
-            raise errors.NotionalTooSmall(notional=price * size, minimum=minimum)
+            raise errors.NotionalTooSmall(notional=worth * size, minimum=minimum)
         if own is None:
             self._check_open_orders(stays=auction or new.type not in TAKES_ONLY)
         order = Open(

@@ -137,6 +137,13 @@ def _() -> tuple[Exchange, Command]:
     return exchange, exchange.orders(BOB, order(SELL, COIN, 1, MARKET))
 
 
+@case("place_orders/market_sell_is_worth_the_mark")
+def _() -> tuple[Exchange, Command]:
+    exchange = quoted()
+    selling = (order(SELL, 100, 80_00, MARKET), order(SELL, 99, 80_00, MARKET))
+    return exchange, exchange.orders(BOB, *selling)
+
+
 @case("place_orders/self_trade_is_prevented")
 def _() -> tuple[Exchange, Command]:
     exchange = quoted()

@@ -69,6 +69,20 @@ def test_a_market_order_with_a_high_protection_price_is_no_way_to_send_dust() ->
     assert values == {"notional": 120_00, "minimum": DOLLAR}
 
 
+def test_a_market_sell_is_worth_the_mark_and_no_dust_whatever_protection_it_names() -> None:
+    """Its price is the least that it takes: at two per cent below the mark, or at nothing."""
+    exchange = Exchange()
+    exchange.fund(ALICE, 1_000)
+    exchange.fund(MALLORY, 1_000)
+    exchange.place(ALICE, order(BUY, COIN, 100_00))
+    for price in (0, 98_00):
+        dust = exchange.orders(MALLORY, order(SELL, 99, price, MARKET))
+        values = exchange.refused(dust, NotionalTooSmall)
+        assert values == {"notional": 99 * 100_00, "minimum": DOLLAR}
+        exchange.place(MALLORY, order(SELL, 100, price, MARKET))
+        assert exchange.fills() == [(100_00, 100)]
+
+
 def test_a_market_order_may_name_no_protection_at_all() -> None:
     exchange = Exchange()
     exchange.fund(ALICE, 1_000)

@@ -106,6 +106,16 @@ def test_a_market_order_is_worth_what_its_trigger_says(exchange: Exchange) -> No
     exchange.refused(small, NotionalTooSmall)
 
 
+def test_a_market_sell_that_could_wait_is_large_enough_wherever_the_mark_meets_it(
+    exchange: Exchange,
+) -> None:
+    waiting = exchange.wait_for(ALICE, stop(SELL, 106, 1, at=95_00, kind=MARKET))
+    exchange.place(BOB, order(BUY, COIN, 89_00))
+    exchange.mark(90_00)
+    exchange.do(exchange.trigger(ALICE, waiting))
+    assert exchange.fills() == [(89_00, 106)]
+
+
 def test_without_a_mark_nothing_waits() -> None:
     exchange = Exchange(mark=0)
     exchange.fund(ALICE, 1_000)
