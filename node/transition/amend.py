@@ -19,25 +19,34 @@ from node.transition.set_trigger import check_trigger, check_waiting_size
 from node.transition.state import Account, State
 from node.transition.steps import Steps
 from node.transition.waiting import Waiting
-from node.transition.work_fee import WorkFee, has_new_terms, is_charged, left_after
+from node.transition.work_fee import WorkFee, has_new_terms, left_after
 from node.types.commands import AmendOrder, NewOrder, OrderType, Side
-from node.types.errors import AmendInvalid, NotionalTooSmall, OrderExpired
+from node.types.errors import AmendInvalid, CommandRejected, NotionalTooSmall, OrderExpired
 from node.types.events import CancelReason
 from node.types.units import Lots, Millis, Money
 
 
 def amend(
-    effects: Effects, account: Account, change: AmendOrder, work: WorkFee | None, steps: Steps
+    effects: Effects,
+    account: Account,
+    change: AmendOrder,
+    work: WorkFee | None,
+    steps: Steps,
+    fault: CommandRejected | None,
 ) -> int:
-    """Amend the order; return its fills, if they are charged. Raises before the first change."""
+    """Amend the order; return its fills, if they are charged. Raises before the first change.
+
+    ``fault`` is why it cannot be paid for. An amend that leaves nothing of its order is a cancel,
+    and goes through all the same.
+    """
     order = _find(effects.state, account, change)
     left = left_after(order, change)
     if left <= 0:
         cancel_order(effects, order, CancelReason.AMENDED)
         return 0
     _check(effects.state, order, change, left)
-    if work and work.fault is not None and is_charged(account, order, change):
-        raise work.fault
+    if fault is not None:
+        raise fault
     if isinstance(order, Waiting):
         _rewrite(effects, order, change)
         return 0

@@ -75,12 +75,13 @@ def _amend(
     rejections: list[tuple[int, CommandRejected]],
 ) -> int:
     """Apply the amends, note those that cannot; return the fills that were charged."""
-    fills = 0
-    for place, change in enumerate(command.amends, start=len(command.cancels)):
+    fills, first = 0, len(command.cancels)
+    for place, change in enumerate(command.amends):
+        fault = work.fault if work and place in work.amends else None
         try:
-            fills += amend(effects, account, change, work, steps)
+            fills += amend(effects, account, change, work, steps, fault)
         except CommandRejected as error:
-            rejections.append((place, error.with_traceback(None)))
+            rejections.append((first + place, error.with_traceback(None)))
         if effects.others:
             steps.take(cancel_others(effects))
     return fills

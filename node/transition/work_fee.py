@@ -42,12 +42,21 @@ class WorkFee:
     """The charge on one action. Taken from free collateral before the first order is looked at.
 
     ``fault`` is why no order that adds risk may enter. ``per_fill`` is what each fill costs on top.
+    ``amends`` are the places of the amends that are charged, which ``fault`` refuses as well.
     """
 
-    __slots__ = ("_account", "_paid", "_price", "_units", "_units_of_fill", "fault", "per_fill")
+    __slots__ = (
+        "_account", "_paid", "_price", "_units", "_units_of_fill", "amends", "fault", "per_fill",
+    )  # fmt: skip
 
     def __init__(
-        self, effects: Effects, account: Account, price: Money, charged: int, max_fee: Money
+        self,
+        effects: Effects,
+        account: Account,
+        price: Money,
+        charged: int,
+        max_fee: Money,
+        amends: Container[int],
     ) -> None:
         """Hold back what ``charged`` orders owe at ``price``. Use ``hold_back`` instead."""
         rules = effects.state.rules.fees
@@ -57,6 +66,7 @@ class WorkFee:
         self._units = rules.units(charged)
         self._units_of_fill = rules.per_fill
         self.per_fill = Money(price * rules.per_fill)
+        self.amends = amends
         self.fault: CommandRejected | None = None
         owed = price * self._units
         if price > max_fee:
@@ -98,9 +108,11 @@ def hold_back(effects: Effects, account: Account, command: PlaceOrders) -> WorkF
             charged += _TWICE * adds_risk(account, order)
         elif not order.reduce_only:
             charged += _TWICE if order.market in auctions else 1
+    amends: dict[int, int] = {}
     if command.amends:
-        charged += _charged_amends(account, command.amends, auctions)
-    return WorkFee(effects, account, price, charged, command.max_fee) if charged else None
+        amends = _charged_amends(account, command.amends, auctions)
+        charged += sum(amends.values())
+    return WorkFee(effects, account, price, charged, command.max_fee, amends) if charged else None
 
 
 def adds_risk(account: Account, new: NewOrder) -> bool:
@@ -113,7 +125,7 @@ def adds_risk(account: Account, new: NewOrder) -> bool:
     return position is None or not position.reducible(new.side)
 
 
-def is_charged(account: Account, order: Order | Waiting, change: AmendOrder) -> bool:
+def _is_charged(account: Account, order: Order | Waiting, change: AmendOrder) -> bool:
     """Return whether amending ``order`` like this is to be paid for."""
     if not adds_risk(account, order.new) if isinstance(order, Waiting) else order.reduce_only:
         return False
@@ -139,20 +151,20 @@ def left_after(order: Order | Waiting, change: AmendOrder) -> int:
 
 def _charged_amends(
     account: Account, amends: tuple[AmendOrder, ...], auctions: Container[MarketId]
-) -> int:
-    """Count the amends that are to be paid for, as things stand before the first of them.
+) -> dict[int, int]:
+    """Return by its place how many orders each amend counts for that is to be paid for.
 
-    In a market of auctions one counts twice, as an order does: it may go into an auction anew, and
-    its fills there are free. The second of one order is always among them: what it finds is not
-    what stands there now.
+    That is as things stand before the first of them. In a market of auctions one counts twice, as
+    an order does: it may go into an auction anew, and its fills there are free. The second of one
+    order is always among them: what it finds is not what stands there now.
     """
-    charged = 0
+    charged: dict[int, int] = {}
     seen: set[Order | Waiting] = set()
-    for change in amends:
+    for place, change in enumerate(amends):
         order = account.named(change.order_id, change.client_id)
-        if order is None or order in seen or is_charged(account, order, change):
+        if order is None or order in seen or _is_charged(account, order, change):
             again = change.market in auctions and not isinstance(order, Waiting)
-            charged += _TWICE if again else 1
+            charged[place] = _TWICE if again else 1
         if order is not None:
             seen.add(order)
     return charged

@@ -25,13 +25,16 @@ from tests.property.naive_work import Work, left_after, new_terms
 
 
 class Amending:
-    """``amend`` changes one open order."""
+    """``amend`` changes one open order, as the item at ``place`` of its action asks."""
 
-    def __init__(self, exchange: Exchange, owner: Owner, change: AmendOrder, work: Work) -> None:
+    def __init__(
+        self, exchange: Exchange, owner: Owner, change: AmendOrder, work: Work, place: int
+    ) -> None:
         self.exchange = exchange
         self.owner = owner
         self.change = change
         self.work = work
+        self.place = place
 
     def amend(self) -> None:
         """Raise before anything is changed, or do all of it."""
@@ -44,7 +47,7 @@ class Amending:
         self._check_terms(order)
         if same_price and left == order.remaining and not new_terms(order, change):
             raise errors.AmendInvalid(detail="nothing would change")
-        if self.work.fault is not None and self.work.is_charged(order, change):
+        if self.work.fault is not None and self.place in self.work.charged_amends:
             raise self.work.fault
         market = exchange.markets[order.market - 1]
         if isinstance(order, Waiting):

@@ -152,7 +152,7 @@ class NaiveEngine(ExchangeCommands):
                 if isinstance(item, CancelOrder):
                     self._cancel(owner, item, command)
                 elif isinstance(item, AmendOrder):
-                    Amending(exchange, owner, item, work).amend()
+                    Amending(exchange, owner, item, work, place).amend()
                 else:
                     OrderEntry(exchange, owner, item, work).enter(place)
             except CommandRejected as error:

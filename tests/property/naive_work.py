@@ -17,13 +17,17 @@ from tests.property.naive_exchange import Exchange, Open, Owner, Waiting
 
 
 class Work:
-    """What an action owes for its work, ``charged`` orders' worth, and the steps it has left."""
+    """What an action owes for its work, ``charged`` orders' worth, and the steps it has left.
+
+    ``charged_amends`` are the places of the items that are amends and to be paid for.
+    """
 
     def __init__(self, exchange: Exchange, owner: Owner, max_fee: int) -> None:
         self.exchange = exchange
         self.owner = owner
         self.max_fee = max_fee
         self.charged = 0
+        self.charged_amends: set[int] = set()
         self.price = exchange.totals.fee
         self.steps_left = exchange.rules.limits.steps_per_action
         self.paid = self.fills = 0
@@ -49,11 +53,12 @@ class Work:
         """Take what the attempt costs, or note why no order that adds risk may enter."""
         auctions = self.exchange.rules.ordered(Ordering.AUCTION)
         named = []
-        for change in command.amends:
+        for place, change in enumerate(command.amends, start=len(command.cancels)):
             order = self.exchange.named(self.owner.address, change.order_id, change.client_id)
             if order is None or order in named or self.is_charged(order, change):
                 anew = change.market in auctions and not isinstance(order, Waiting)
                 self.charged += 2 if anew else 1
+                self.charged_amends.add(place)
             named.append(order)
         for new in command.orders:
             later = new.trigger or new.market in auctions

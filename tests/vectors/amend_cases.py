@@ -93,6 +93,14 @@ def _() -> Before:
     return exchange, PlaceOrders(*fields, (), (stop(BUY, 105_00),), Money(1_000), (change,))
 
 
+@case("place_orders/a_second_amend_of_one_order_is_not_made_unpaid")
+def _() -> Before:
+    exchange = priced()
+    exchange.do(paying(exchange, ALICE, BID))
+    changes = [AmendOrder(BTC, BID.price, Lots(size), OrderId(1)) for size in (5_000, 2_500)]
+    return exchange, PlaceOrders(*exchange.head(ALICE), (), (), Money(0), tuple(changes))
+
+
 @case("place_orders/an_amend_of_the_end_keeps_the_place")
 def _() -> Before:
     exchange = quoted()

@@ -148,6 +148,23 @@ def test_the_second_amend_of_one_order_is_never_free(exchange: Exchange) -> None
     assert change(exchange, *amends) == [(units(orders=2), FLOOR)]
 
 
+@pytest.mark.parametrize("reduce_only", [False, True])
+def test_the_second_amend_of_one_order_is_not_made_unpaid(
+    exchange: Exchange, *, reduce_only: bool
+) -> None:
+    """Each of the two would be free by itself; who allows no price has the first alone."""
+    exchange.do(exchange.orders(BOB, order(SELL, 8 * COIN, 100_00), max_fee=LIMIT))
+    placed(exchange, order(BUY, 8 * COIN, 100_00))
+    first = placed(exchange, order(SELL, 8 * COIN, 110_00, reduce_only=reduce_only))
+    halving = (amendment(first, 110_00, 4 * COIN), amendment(first, 110_00, 2 * COIN))
+    exchange.amend(ALICE, *halving)
+    assert len(exchange.told(OrderAmended)) == 1
+    told = [(event.item, event.error) for event in exchange.told(ItemRejected)]
+    assert told == [(1, "FeeAboveMax")]
+    assert charged(exchange) == []
+    assert change(exchange, *halving[1:]) == []
+
+
 def test_an_attempt_is_paid(exchange: Exchange) -> None:
     first = placed(exchange, order(BUY, 4 * COIN, 99_00))
     nothing = amendment(999, 98_00, COIN)
