@@ -50,6 +50,18 @@ def test_a_fill_of_any_part_cancels_the_other(exchange: Exchange) -> None:
     assert exchange.account(ALICE).groups == {}
 
 
+def test_of_a_pair_in_one_action_the_leg_that_waits_is_to_come_first(exchange: Exchange) -> None:
+    """The orders of an action enter one after the other, and only open ones are a pair."""
+    exchange.trade(ALICE, BOB, 2 * COIN, 100_00)
+    loss = stop(SELL, COIN, 90_00, at=95_00, reduce_only=True, group=1)
+    profit = order(SELL, COIN, 101_00, group=1)
+    for legs, waiting in (((loss, profit), 0), ((profit, loss), 1)):
+        exchange.place(BOB, order(BUY, COIN, 101_00))
+        exchange.do(exchange.orders(ALICE, *legs))
+        assert exchange.fills() == [(101_00, COIN)]
+        assert len(exchange.account(ALICE).waiting) == waiting
+
+
 def test_a_cancel_of_the_one_cancels_the_other_in_any_market(exchange: Exchange) -> None:
     first = exchange.place(ALICE, order(BUY, COIN, 99_00, group=1))
     second = exchange.place(ALICE, order(BUY, COIN, 99_00, group=1, market=ETH))
