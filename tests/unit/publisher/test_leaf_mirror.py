@@ -39,7 +39,7 @@ def told(mirror: LeafMirror) -> dict[bytes, bytes]:
 @pytest.mark.parametrize("temper", sorted(TEMPERS))
 def test_the_mirror_is_the_state(temper: str) -> None:
     state = State.genesis(RULES, DOMAIN)
-    log = RandomLog(6, TEMPERS[temper], state)
+    log = RandomLog(9, TEMPERS[temper], state)
     mirror, later = LeafMirror(state.leaves()), None
     for step in range(900):
         apply(state, log.draw())
