@@ -19,8 +19,8 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.OwnerRequired.code: "sign with the account's own key; an agent may not do this",
     errors.AgentExpired.code: "have the owner approve the agent anew: plimsoll keys approve",
     errors.AgentRefused.code: "name another address: neither the account itself nor zero",
-    errors.TooManyAgents.code: "approve one of plimsoll keys agents anew, or wait: a place"
-    " is free action_lifetime_ms of the rules after its agent's end",
+    errors.TooManyAgents.code: "approve a known one anew (plimsoll keys agents), or wait"
+    " action_lifetime_ms after an end",
     errors.NonceUsed.code: "send it again; another program may be using the same key",
     errors.NonceTooFar.code: "leave out --nonce, and the node is asked for the next one",
     errors.ActionExpired.code: "send it again; check this machine's clock if it happens often",
