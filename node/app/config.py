@@ -15,7 +15,7 @@ from node.app.faucet import FaucetConfig, check_faucet_config
 from node.app.fees_config import FeesConfig, check_fees_config
 from node.app.sections import Faults, in_range, read_section, read_toml
 from node.batcher.config import BatcherConfig, check_batcher_config
-from node.codec.l1_gas import POSTABLE_BYTES
+from node.codec.block_bytes import block_work_max
 from node.history.config import HistoryConfig, check_history_config
 from node.ingress.account_limits import ITEMS_MAX
 from node.ingress.config import IngressConfig, check_ingress_config
@@ -33,14 +33,7 @@ from node.types.rules import Bracket, Limits, MarketRules, Rules, StalenessRules
 ADMISSION_SHARE_MAX = 4
 """One connection may hold one part in so many of the gate, so that others always find room."""
 
-_SINGLE_BYTES = 210
-_ITEM_BYTES = 75
-"""On L1, at worst: a signed action of one item, and each item of the largest, which may end a block
-past its work."""
-
-BLOCK_WORK_MAX = (POSTABLE_BYTES - ITEMS_MAX * _ITEM_BYTES) // _SINGLE_BYTES
-"""More work may make a block that no transaction holds, and no block is split: nothing after it
-could be posted. Time bounds nothing here, since on a fast machine it bounds later than work."""
+BLOCK_WORK_MAX = block_work_max(ITEMS_MAX)
 
 _SEQUENCER_RANGES: dict[str, tuple[float, float]] = {
     "system_lane": (1, 1_000_000),

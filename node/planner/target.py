@@ -11,8 +11,10 @@ from collections.abc import Callable
 import msgspec
 from scipy.optimize import brentq
 
+from node.codec.block_bytes import block_work_max
 from node.planner.model import mean_bytes, pipeline_of, settlement_of, with_laws
 from node.planner.scenario import FlowKind, Scenario
+from node.types.rules import Limits
 
 ROUNDS_MAX = 16
 """More changes than this are not a plan any more."""
@@ -176,13 +178,18 @@ def _add_workers(scenario: Scenario, target_per_s: float) -> tuple[Change, Scena
 
 
 def _quicken_journal(scenario: Scenario, target_per_s: float) -> tuple[Change, Scenario] | None:
-    """Return the step of n / (a + b n) >= λ, which is n (1 − λ b) >= λ a."""
+    """Return the step of n / (a + b n) >= λ, which is n (1 − λ b) >= λ a.
+
+    None where no n is enough, or only one with which a block might be too long for L1.
+    """
     wanted = target_per_s + 1 / scenario.oracle.interval_s
     journal = pipeline_of(scenario).journal
     left = 1 - wanted * journal.record_s
     if left <= 0:
         return None
     needed = math.ceil(wanted * journal.commit_s / left)
+    if needed > block_work_max(Limits().items_per_action):
+        return None
     change = Change(
         resource="journal",
         limit_per_s=pipeline_of(scenario).limits_per_s()["journal"],

@@ -5,9 +5,12 @@ import math
 import msgspec
 import pytest
 
+from node.app.config import BLOCK_WORK_MAX
+from node.codec.block_bytes import block_work_max
 from node.planner.model import pipeline_of
 from node.planner.scenario import Flow, FlowKind, Scenario, Service
 from node.planner.target import way_to
+from node.types.rules import Limits
 
 CALM = Scenario(name="calm", about="an ordinary hour", flow=Flow(branching=(), decays_per_s=()))
 
@@ -129,6 +132,15 @@ def test_a_slow_disk_takes_larger_blocks() -> None:
     assert needed / (0.1 + needed * 1e-6) >= 804
     assert (needed - 1) / (0.1 + (needed - 1) * 1e-6) < 804
     assert after.service.records_max == needed
+
+
+def test_no_block_is_advised_that_the_configuration_refuses() -> None:
+    slow = Service(commit_us=30_000.0, record_us=1.0, records_max=8)
+    roomy = msgspec.structs.replace(CALM, service=slow)
+    way, after = way_to(roomy, 40_000.0)
+    assert "journal" in way.stuck
+    assert after.service.records_max == 8
+    assert block_work_max(Limits().items_per_action) == BLOCK_WORK_MAX
 
 
 def test_what_no_change_helps_is_said() -> None:
