@@ -2,8 +2,9 @@
 
 A batch's spending is bounded by construction. Of all transactions with one nonce only one is mined,
 replacements rise by an eighth until ``max_fee_cap`` and then stop, and a batch whose transactions
-are mined without effect is given up after a few of them (``tracker.py``; where a nonce is spent and
-the receipt late, that counts as one until the receipt is there). So a batch costs at most
+are mined without effect is given up after a few of them (``tracker.py``). Where a nonce is spent
+and no receipt there, that counts as one of them for five blocks, and then as displaced by another
+transaction. So a batch whose receipts come within five blocks costs at most
 
     gas limit × max_fee_cap × (1 + failures allowed)
 """

@@ -26,7 +26,7 @@ class Slot:
 
     ``fees`` are those of what was sent last, ``waiting`` those of what the pool last let stand for
     the price alone, or more where a dearer one is known to; ``answer`` is None while the last
-    sending has none. ``looks`` counts those that found the nonce spent and not what spent it.
+    sending has none. ``blocks`` counts those that showed the nonce spent and not what spent it.
     """
 
     __slots__ = (
@@ -36,10 +36,10 @@ class Slot:
         "_was_refused",
         "answer",
         "attempts",
+        "blocks",
         "fees",
         "gas",
         "index",
-        "looks",
         "priced_at",
         "sent_at",
         "waiting",
@@ -53,7 +53,7 @@ class Slot:
         self.answer: Sending | None = None
         self.gas = 0
         self.attempts = 0
-        self.looks = 0
+        self.blocks = 0
         self._held: list[bytes] = []
         self._refused: deque[bytes] = deque(maxlen=REFUSED_KEPT)
         self._was_held = False

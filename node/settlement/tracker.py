@@ -35,8 +35,9 @@ from node.types.units import Millis, part_rounded_up
 
 RECORDS_PER_LOOK = 64
 """Records of batches that one look asks for at most; a long absence is caught up in several."""
-RECEIPT_LOOKS = 5
-"""Looks that find a nonce spent and no receipt for it, and still wait for one."""
+RECEIPT_BLOCKS = 5
+"""Blocks that show a nonce spent and no receipt for it, and still wait for one; not looks, of which
+there may be a dozen in each."""
 
 
 class _Entry:
@@ -170,11 +171,12 @@ class Tracker:
                 marks += self._stand(entry, look, now)
             elif entry.standing >= Standing.POSTED:
                 marks.append(self._drop(entry, "reorg", now))
+        grown = self.anchor is None or look.head.number > self.anchor.number
         for nonce in self._lost_nonces(look):
             slot = self._slots[nonce]
             known = failed.keys() & slot.hashes
-            slot.looks += 1
-            if known or not slot.hashes or slot.looks > RECEIPT_LOOKS:
+            slot.blocks += grown
+            if known or not slot.hashes or slot.blocks > RECEIPT_BLOCKS:
                 marks += self._lose(self._slots.pop(nonce), any(map(failed.get, known)), now)
         self._forget_final(look)
         if self._turn[0] != look.nonce:
@@ -282,7 +284,7 @@ class Tracker:
     def _may_fail_too_often(self, entry: _Entry, look: Look) -> bool:
         """Return whether another failure could be one too many, were those in doubt failures too.
 
-        It waits for a few looks then, so that what a batch may cost holds where receipts are late.
+        It waits for a few blocks then, so that what a batch may cost holds where receipts are late.
         """
         index = entry.sealed.index
         doubted = sum(self._slots[nonce].index == index for nonce in self._lost_nonces(look))
@@ -301,12 +303,10 @@ class Tracker:
             yield self._drop(entry, "reverted" if reverted else "displaced", now)
 
     def _forget_final(self, look: Look) -> None:
-        final = [
-            index for index, entry in self._entries.items() if entry.standing is Standing.FINAL
-        ]
-        for index in final:
-            self._root_before = self._entries.pop(index).sealed.new_root
-            self._first = index + 1
+        for index, entry in list(self._entries.items()):
+            if entry.standing is Standing.FINAL:
+                self._root_before = self._entries.pop(index).sealed.new_root
+                self._first = index + 1
         past = [
             nonce
             for nonce, slot in self._slots.items()

@@ -9,7 +9,7 @@ from node.settlement.config import SettlementConfig
 from node.settlement.fees import FeePolicy
 from node.settlement.lifecycle import NEXT, Step, advance
 from node.settlement.sealed import Submission
-from node.settlement.tracker import RECEIPT_LOOKS, Tracker
+from node.settlement.tracker import RECEIPT_BLOCKS, Tracker
 from node.types.errors import ChainDisagrees, IntegrityError, TransitionImpossible
 from node.types.marks import Mark, Standing
 from node.types.units import Millis
@@ -61,9 +61,10 @@ class Harbour:
         self.now = Millis(self.now + TICK_MS)
         return submissions
 
-    def turns(self, count: int) -> None:
+    def turns(self, count: int, looks: int = 1) -> None:
         for _ in range(count):
-            self.tick()
+            for _ in range(looks):
+                self.tick()
             self.chain.mine()
 
     @property
@@ -237,13 +238,14 @@ def test_a_transaction_that_runs_out_of_gas_is_followed_by_one_with_more() -> No
     assert [mark.cause for mark in harbour.marks if mark.cause][:2] == ["reverted", "reverted"]
 
 
-@pytest.mark.parametrize("late", [0, 1, 2, RECEIPT_LOOKS])
-def test_a_batch_that_fails_for_ever_stops_the_node(late: int) -> None:
+@pytest.mark.parametrize("looks", [1, 12])
+@pytest.mark.parametrize("late", [0, 1, 2, RECEIPT_BLOCKS])
+def test_a_batch_that_fails_for_ever_stops_the_node(late: int, looks: int) -> None:
     harbour = Harbour(batches=1)
     harbour.chain.gas_needed = 10**9
     harbour.chain.receipts_late = late
     with pytest.raises(ChainDisagrees) as caught:
-        harbour.turns(50)
+        harbour.turns(50, looks)
     assert caught.value.values["what"] == "batch fails"
     assert harbour.chain.failed_in_all == CONFIG.failures_max + 1
 
