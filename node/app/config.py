@@ -162,7 +162,7 @@ def read_config(path: Path, overrides: dict[str, dict[str, Any]] | None = None) 
     rules = None
     if top is not None:
         rules = _rules((path.parent / top.rules).resolve(), faults)
-        in_range(faults, "", top, {"drain_s": (0, 3_600)})
+        in_range(faults, "", top, {"drain_s": (1, 3_600)})
         if top.log_level not in ("debug", "info", "warning", "error"):
             faults.add("log_level", f"{top.log_level}: debug, info, warning or error allowed")
     _check_outbox(rules, read["http"], faults)

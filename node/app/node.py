@@ -345,7 +345,7 @@ class Node:
             _log.info("stopping")
             self.door.stop()
             await self.server.stop()
-            # Both may wait for room behind an L1 that is away; what is cut is in the journal.
+            # Both may wait for room without an L1; what was acknowledged is in the journal.
             deadline = asyncio.get_running_loop().time() + self.config.drain_s
             self.sequencer.stop()
             await end_by(deadline, writer)

@@ -26,7 +26,6 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from collections.abc import Sequence as Ordered
-from itertools import chain
 from typing import Generic
 
 import msgspec
@@ -230,14 +229,19 @@ class Sequencer(Generic[State]):
         """Make blocks until ``stop``.
 
         Raises ``IntegrityError`` when the transition or the journal fails. However it ends,
-        whoever still waits is told: ``ShuttingDown`` if the command was not begun,
-        ``IntegrityError`` if what became of it cannot be known.
+        whoever still waits is told: ``ShuttingDown`` if the command was not begun, or if this is
+        cancelled after ``stop``, when no client listens; ``IntegrityError`` if what became of it
+        cannot be known otherwise.
         """
-        unknown = IntegrityError(what="sequencer", detail="stopped while writing")
+        unknown: PlimsollError = IntegrityError(what="sequencer", detail="stopped while writing")
         try:
             await self._build_and_commit()
         except IntegrityError as error:
             unknown = error
+            raise
+        except asyncio.CancelledError:
+            if self._stopping and self._fault is None:
+                unknown = ShuttingDown()
             raise
         finally:
             self._stopping = True
@@ -378,11 +382,11 @@ class Sequencer(Generic[State]):
             await outlet.wait_for_room()
             outlet.offer(durable, self._clock.now_ns())
 
-    def _abandon(self, unknown: IntegrityError) -> None:
+    def _abandon(self, unknown: PlimsollError) -> None:
         """Tell everyone who still waits that there will be no outcome."""
-        begun = (self._in_hand, *(built.submissions for built in self._built))
-        for submission in chain.from_iterable(begun):
-            self._deliver(submission, unknown)
+        for begun in (self._in_hand, *(built.submissions for built in self._built)):
+            for submission in begun:
+                self._deliver(submission, unknown)
         for submission in self._lanes.drain(self._clock.now_ns()):
             self._deliver(submission, ShuttingDown())
 

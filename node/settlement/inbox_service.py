@@ -77,8 +77,8 @@ class InboxService:
     async def run(self) -> None:
         """Watch until cancelled, or until nothing is taken any more, because the node stops.
 
-        A deposit that matures then is read again at the next start. Raises ``ChainDisagrees`` where
-        deposits changed.
+        A deposit that has no outcome then is read again at the next start. Raises
+        ``ChainDisagrees`` where deposits changed.
         """
         with suppress(ShuttingDown):
             while True:

@@ -179,6 +179,7 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
 rules = "{RULES}"
 log_levl = "x"
 log_level = "loud"
+drain_s = 0
 [l1]
 rpc = "ftp://x"
 rollup = "0x12"
@@ -195,6 +196,7 @@ tip_min = 0
     assert keys >= {
         "log_levl",
         "log_level",
+        "drain_s",
         "l1.rpc",
         "l1.rollup",
         "sequencer.gather_ms",

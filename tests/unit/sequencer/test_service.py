@@ -307,16 +307,32 @@ async def test_a_failure_stops_everything_and_publishes_nothing(fatal: bool) -> 
     bench.assert_conserved()
 
 
-async def test_a_cancelled_sequencer_says_that_the_outcome_is_unknown() -> None:
+@pytest.mark.parametrize(
+    ("stopped", "broken", "told"),
+    [
+        (False, False, IntegrityError),
+        (True, False, ShuttingDown),
+        (False, True, IntegrityError),
+        (True, True, IntegrityError),
+    ],
+)
+async def test_a_cancelled_sequencer_says_that_the_outcome_is_unknown_or_that_it_was_stopping(
+    stopped: bool, broken: bool, told: type[PlimsollError]
+) -> None:
     journal = HeldJournal()
     bench = Bench(journal)
     task = asyncio.create_task(bench.sequencer.run())
     outcome = bench.pay(1)
     await journal.begun.wait()
+    if broken:
+        bench.pay(2, FATAL, Lane.LIQUIDATION)
+        bench.sequencer.hasten()
+    if stopped:
+        bench.sequencer.stop()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    with pytest.raises(IntegrityError):
+    with pytest.raises(told):
         await outcome
     bench.assert_conserved()
 
