@@ -31,7 +31,7 @@ from node.capacity.lines import (
 )
 from node.capacity.loadline import Backlog, LaneLine, Limit, LoadLine, StageLine
 from node.capacity.registry import CapacityMark, RollingWindow
-from node.capacity.report import NS_PER_SECOND, StageReport
+from node.capacity.report import MEDIAN_PPM, NS_PER_SECOND, StageReport
 from node.capacity.stage import lane_of
 from node.capacity.telemetry import Telemetry
 from node.publisher.feeds import LOAD
@@ -192,12 +192,13 @@ class LoadWatch:
         pace, config = self._node.settlement.pace, self._node.config
         if l1.commands <= 0 or pace.block_ms is None:
             return []
+        flight_ms = l1.inclusion_ms.distribution().quantile(MEDIAN_PPM)
         return chain_limits(
             Chain(
                 item_bytes=l1.data_bytes / l1.commands,
                 item_gas=l1.gas / l1.commands,
                 in_flight=config.settlement.in_flight_max,
-                inclusion_s=l1.inclusion_ms.total / max(l1.inclusion_ms.count, 1) / _MS,
+                inclusion_s=(flight_ms or 0) / _MS,
                 block_s=pace.block_ms / _MS,
                 block_gas=pace.block_gas,
                 batch_items=config.batcher.commands_max,

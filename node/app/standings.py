@@ -39,7 +39,9 @@ class Standings:
         """From when a batch could be sent to inclusion, in milliseconds, of all sent from here.
 
         One can be sent once it is sealed and the batch ``in_flight_max`` before it is included.
-        So by Little's law ``in_flight_max`` over the mean is what L1 takes, whatever waits for it.
+        So by Little's law ``in_flight_max`` over it is what L1 takes, whatever waits for it. An
+        outage is in the flights of the ``in_flight_max`` batches that could be sent during it, so
+        take the median and not the mean. What a reorg took back has its first flight alone.
         """
         self.finality_ms = Histogram()
         """From sealing to finality, in milliseconds, of every batch."""
@@ -94,8 +96,9 @@ class Standings:
 
     def _land(self, index: int, *, sent: bool) -> None:
         """Note that a batch is included; of one that a process before sent no flight is known."""
+        again = index in self._posted_ns
         now_ns = self._posted_ns[index] = self._clock.now_ns()
-        if sent:
+        if sent and not again:
             ahead_ns = self._posted_ns.get(index - self._in_flight_max, 0)
             flight_ns = now_ns - max(self._sealed_ns[index], ahead_ns)
             self.flights_ms.record(flight_ns // _NANOS_PER_MILLI)

@@ -15,9 +15,10 @@ of them is the node's (forced flow law; Denning and Buzen 1978).
   and loop do not wait for each other, and with n the commands of a full block and T the time of a
   commit the disk's limit is n / T. What n is, the time that a block may take decides as well.
 - L1, three laws that do not multiply: gas of a block over its time and the gas of an item; batches
-  in flight over the mean time of their flight (Little 1961), which begins when a batch could be
-  sent and not while it waits for those before it, each as full as gas, bytes and commands allow;
-  and the same batches' bytes, at most so many a block. Only a part p of its blocks takes what waits
+  in flight over the time of their flight (Little 1961), which begins when a batch could be sent and
+  not while it waits for those before it, each as full as gas, bytes and commands allow; and the
+  same batches' bytes, at most so many a block. The flight is the median, as the mean of a few
+  batches is that of those that an outage held. Only a part p of its blocks takes what waits
   for them: gas and bytes count times p, and inclusion takes 1 / p blocks at the least. While L1
   takes nothing, for want of an answer, a price or money, one limit of 0 stands for all three.
 
@@ -58,7 +59,7 @@ class Work(msgspec.Struct, frozen=True):
 class Chain(msgspec.Struct, frozen=True):
     """What items take of L1, as the batches so far say, and what there is of it.
 
-    ``block_gas`` is 0 where the endpoint does not tell. ``inclusion_s`` is the mean from when a
+    ``block_gas`` is 0 where the endpoint does not tell. ``inclusion_s`` is the median from when a
     batch could be sent to the L1 block that holds it, 0 where none was sent. ``batch_*`` are the
     limits that seal a batch. ``included`` is the part of L1's blocks that takes what waits for
     them.

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from node.app import load_line
 from node.app.load_line import FRESH_NS, PUSH_S, SPAN_NS, LoadWatch, journal_of, push_load
-from node.capacity.histogram import bucket_index
+from node.capacity.histogram import bucket_high, bucket_index
 from node.capacity.kinds import KindMeter
 from node.capacity.loadline import FeeLine, Knee, LoadLine, StageLine
 from node.capacity.registry import Capacity
@@ -223,13 +223,15 @@ def test_a_node_that_charges_nothing_tells_no_fee(
     assert port.line().fee == told
 
 
-def test_what_l1_takes_in_flight_follows_the_mean_of_the_flights(
+def test_what_l1_takes_in_flight_follows_the_median_of_the_flights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    flights = HistogramCounts({0: 9, bucket_index(60_000): 1}, 60_000)
+    """Two of six began before an hour of outage."""
+    common = bucket_index(6_000)
+    flights = HistogramCounts({common: 4, bucket_index(3_600_000): 2}, 2 * 3_600_000 + 4 * 6_000)
     port = Port(monkeypatch, replace(BUSY, l1=replace(BUSY.l1, inclusion_ms=flights)))
     # 2,000 commands of 50 bytes fill a batch.
-    assert port.limits()["l1_in_flight"] == pytest.approx(2_000 * 4 / 6.0)
+    assert port.limits()["l1_in_flight"] == pytest.approx(2_000 * 4 / (bucket_high(common) / 1_000))
 
 
 def test_a_backlog_has_bytes_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ import random
 import pytest
 
 from node.app.standings import NotingSealer, Standings
+from node.capacity.histogram import bucket_high, bucket_index
+from node.capacity.report import MEDIAN_PPM
 from node.publisher.finality import Cursors
 from node.types.blocks import Batch, BatchHeader
 from node.types.ids import Sequence
@@ -133,8 +135,19 @@ def test_a_flight_leaves_out_the_wait_behind_those_that_are_in_flight() -> None:
         quay.move(index, Standing.FINAL)
     flights = quay.standings.flights_ms
     assert (flights.count, flights.total) == (6, 2 * hour_ms + 3_000 + 4 * 2_000)
+    assert flights.quantile(MEDIAN_PPM) == bucket_high(bucket_index(2_000))
     assert quay.standings.lag_ns[Standing.POSTED] == (hour_ms + 6_000) * 1_000_000
     assert len(quay.standings._posted_ns) == IN_FLIGHT_MAX
+
+
+def test_a_batch_that_a_reorg_took_back_has_its_first_flight_alone() -> None:
+    quay = Quay(1)
+    for ms in (7, 3_600_000):
+        quay.move(0, Standing.PENDING)
+        quay.clock.ns = ms * 1_000_000
+        quay.move(0, Standing.POSTED)
+        quay.move(0, Standing.SEALED)
+    assert (quay.standings.flights_ms.count, quay.standings.flights_ms.total) == (1, 7)
 
 
 def test_what_a_process_before_sent_has_no_flight() -> None:
