@@ -1,7 +1,8 @@
 """What L1 took for batches, by the receipts of whatever transactions brought them there.
 
 A receipt may be missing for a while, and for good where the endpoint keeps no history. So a batch
-waits for its own as long as it is not final, and for ``COST_TRIES`` more questions after that.
+waits for its own as long as it is not final, and for ``COST_TRIES`` more questions after that. What
+a failed attempt cost is not counted where its receipt comes after the next attempt has landed.
 """
 
 from collections.abc import Callable
