@@ -5,7 +5,7 @@ anything is paid for. Amounts are millionths of a dollar.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -50,6 +50,10 @@ FEE_BLOCKS: Final = 10
 TIP_MIN: Final = 1_000_000
 RECEIPT_WITHIN_S: Final = 300.0
 """A transaction that is in no block by then waits for fees to fall."""
+ERROR_WITHIN_S: Final = 60.0
+"""One that was answered with an error is in no block by then: a few would have shown it."""
+_DECLINED: Final = (Sending.UNDERPRICED, Sending.UNFUNDED)
+"""What only a pool that has not taken a transaction says of it."""
 GAS_MARGIN: Final = Ppm(200_000)
 """The state may change between an estimate and the block: a fifth on top is rarely too little."""
 
@@ -192,7 +196,7 @@ class L1Account:
 
         Raises ``CallReverted`` and ``ChainUnavailable`` before it is sent; ``TransactionFailed``
         (``transaction``, ``detail``) where L1 has not done it and will not, ``TransactionUnseen``
-        where that cannot be known.
+        where that cannot be known, with the ``detail`` of an error that the endpoint answered with.
         """
         async with self._turn:
             needed = await self._chain.estimate_gas(self.address, to, data)
@@ -205,12 +209,16 @@ class L1Account:
                 data=data,
             )
             raw = transaction.signed(self._signer.sign(transaction.digest()))
-            # Where the answer is lost it may have arrived all the same: its receipt tells.
+            within_s, told = RECEIPT_WITHIN_S, {}
+            # Where the answer is lost, or is an error of a gateway that passed it on before, it may
+            # have arrived all the same: its receipt tells.
             with suppress(ChainUnavailable):
                 answer = await self._chain.send(raw)
-                if answer.sending not in (Sending.TAKEN, Sending.KNOWN):
+                if answer.sending in _DECLINED:
                     raise TransactionFailed(transaction=keccak256(raw), detail=answer.detail)
-            return await self._receipt(keccak256(raw))
+                if answer.sending not in (Sending.TAKEN, Sending.KNOWN):
+                    within_s, told = ERROR_WITHIN_S, {"detail": answer.detail}
+            return await self._receipt(keccak256(raw), within_s, told)
 
     async def _fees(self) -> Fees:
         sample = await self._chain.fees(FEE_BLOCKS)
@@ -218,18 +226,23 @@ class L1Account:
         tip = max(tips[len(tips) // 2] if tips else 0, TIP_MIN)
         return suggested_fees(sample.base_fee, tip)
 
-    async def _receipt(self, transaction: bytes) -> L1Receipt:
-        """Wait for the receipt of what was sent; an endpoint that is away is asked again."""
+    async def _receipt(
+        self, transaction: bytes, within_s: float, told: Mapping[str, str]
+    ) -> L1Receipt:
+        """Wait for the receipt of what was sent; an endpoint that is away is asked again.
+
+        Raises ``TransactionUnseen`` with the values ``told``, and ``TransactionFailed``.
+        """
         receipt: L1Receipt | None = None
         try:
-            async with asyncio.timeout(RECEIPT_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 while receipt is None:
                     with suppress(ChainUnavailable):
                         receipt = await self._chain.receipt(transaction)
                     if receipt is None:
                         await asyncio.sleep(POLL_S)
         except TimeoutError as error:
-            raise TransactionUnseen(transaction=transaction, waited_s=RECEIPT_WITHIN_S) from error
+            raise TransactionUnseen(transaction=transaction, waited_s=within_s, **told) from error
         if not receipt.succeeded:
             raise TransactionFailed(transaction=transaction, detail="mined and failed")
         return receipt

@@ -558,7 +558,8 @@ class HistoryUnavailable(Unavailable):
 class TransactionUnseen(Unavailable):
     """L1 was sent ``transaction``, and in ``waited_s`` nobody told that it is in a block.
 
-    It may still get there: who pays again may pay twice.
+    It may still get there, also where the endpoint answered with an error (``detail``): who pays
+    again may pay twice.
     """
 
     code = 2012

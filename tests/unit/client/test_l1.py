@@ -75,12 +75,41 @@ async def test_what_fails_before_the_sending_may_be_tried_again(chain: AsyncMock
 
 
 @pytest.mark.parametrize(
-    ("sent", "seen"), [(Sending.UNDERPRICED, AWAY), (Sending.TAKEN, UNDONE)], ids=["pool", "block"]
+    ("sent", "seen"),
+    [(Sending.UNDERPRICED, DONE), (Sending.UNFUNDED, DONE), (Sending.TAKEN, UNDONE)],
 )
 async def test_what_l1_will_not_do_has_failed(
-    chain: AsyncMock, sent: Sending, seen: L1Receipt | Exception
+    chain: AsyncMock, sent: Sending, seen: L1Receipt
 ) -> None:
     chain.send.return_value = SendAnswer(sent, "")
     chain.receipt.side_effect = [seen]
     with pytest.raises(TransactionFailed):
         await deposit(chain)
+
+
+TOLD = [SendAnswer(Sending.REFUSED, "request timed out"), SendAnswer(Sending.SPENT, "nonce 7")]
+"""What an endpoint may say of a transaction that it has passed on, or that is in a block."""
+
+
+@pytest.mark.parametrize("told", TOLD)
+async def test_what_is_answered_with_an_error_and_mined_all_the_same_is_done(
+    chain: AsyncMock, told: SendAnswer
+) -> None:
+    chain.send.return_value = told
+    chain.receipt.side_effect = [None, AWAY, DONE]
+    assert await deposit(chain) is DONE
+    assert chain.send.await_count == 1
+
+
+@pytest.mark.parametrize("told", TOLD)
+async def test_what_is_answered_with_an_error_and_not_seen_is_no_refusal_either(
+    chain: AsyncMock, monkeypatch: pytest.MonkeyPatch, told: SendAnswer
+) -> None:
+    monkeypatch.setattr(l1, "ERROR_WITHIN_S", 0)
+    chain.send.return_value = told
+    chain.receipt.return_value = None
+    with pytest.raises(TransactionUnseen) as unseen:
+        await deposit(chain)
+    [raw] = chain.send.await_args.args
+    expected = {"transaction": keccak256(raw), "waited_s": 0, "detail": told.detail}
+    assert unseen.value.values == expected
