@@ -14,7 +14,15 @@ import msgspec
 from node.adapters.devnet.settings import DEFAULT_CHAIN_ID
 from node.codec.answers import FaucetAnswer, FaucetBody
 from node.ports.clock import Clock
-from node.types.errors import ConfigInvalid, MalformedMessage, Overloaded, RateLimited
+from node.types.errors import (
+    CallReverted,
+    ChainUnavailable,
+    ConfigInvalid,
+    MalformedMessage,
+    Overloaded,
+    RateLimited,
+    TransactionFailed,
+)
 from node.types.faults import out_of_ranges, raise_faults
 from node.types.ids import Address, address_from_hex, hex_from_address
 from node.types.networks import network_of
@@ -77,6 +85,9 @@ Pour = Callable[[Address, Money], Awaitable[Poured]]
 Raises ``CallReverted``, ``TransactionFailed``, ``ChainUnavailable`` or ``TransactionUnseen``.
 """
 
+_UNPAID: Final = (CallReverted, ChainUnavailable, TransactionFailed)
+"""What says that nothing was paid; after all else an account that asks again may be paid twice."""
+
 
 class _Turns:
     """When each of them may come again; those who need not wait are forgotten in time."""
@@ -135,7 +146,7 @@ class FaucetDesk:
         try:
             async with self._turn:
                 poured = await self._pour(account, self._amount)
-        except BaseException:
+        except _UNPAID:
             self._accounts.give_back(names[0])
             raise
         finally:

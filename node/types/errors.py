@@ -559,7 +559,7 @@ class TransactionUnseen(Unavailable):
     """L1 was sent ``transaction``, and in ``waited_s`` nobody told that it is in a block.
 
     It may still get there, also where the endpoint answered with an error (``detail``): who pays
-    again may pay twice.
+    again may pay twice. With ``block`` it is a deposit in that one whose number nobody told.
     """
 
     code = 2012

@@ -84,6 +84,7 @@ _OF_FAMILY: Final[dict[int, str]] = {
 
 
 _OF_COMMAND: Final = {
+    (2110, "faucet"): "it may be paid; look before asking again: plimsoll positions --account",
     (2111, "faucet"): "it is paid; see whether the node follows L1: plimsoll status",
     (2124, "plan"): "name fewer --mix, or fewer --turns",
 }

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -10,13 +10,16 @@ from rich.console import Console
 from node.adapters.devnet.keys import dev_key
 from node.adapters.key_signer import KeySigner
 from node.app.cli.arguments import read_address, require_places
-from node.app.cli.money import until_taken_in
+from node.app.cli.money import deposits_made, patient, until_taken_in
 from node.app.cli.options import NodeOption
 from node.app.contract.documents import asyncapi_text, openapi_text
 from node.app.faucet import FaucetConfig, FaucetDesk, Poured, require_devnet
+from node.client.errors import ConnectionLost, NotTakenIn
 from node.client.l1 import L1Account
-from node.client.session import connect
+from node.client.session import Session, connect
+from node.client.trader import OutcomeUnknown
 from node.codec.l1_calls import FAUCET_LIMIT
+from node.types.errors import TransactionUnseen
 from node.types.ids import Address, hex_from_address
 from node.types.units import Money
 
@@ -92,14 +95,28 @@ class _Payer:
         if await payer.balance() < amount:
             await payer.faucet(FAUCET_LIMIT)
         receipt = await payer.deposit(account, amount)
-        return Poured(receipt.transaction, receipt.block_number, await payer.deposits_made())
+        block = receipt.block_number
+        try:
+            return Poured(receipt.transaction, block, await deposits_made(payer, block))
+        except NotTakenIn as paid:
+            # That one is the client's: no server sends it.
+            raise TransactionUnseen(transaction=receipt.transaction, **paid.values) from paid
 
 
 async def _ask(account: Address, node: str) -> None:
     named = hex_from_address(account)
     async with connect(node) as session:
-        answer = await session.post("/faucet", {"account": named})
+        answer = await _request(session, named)
         _console.print(f"{answer['amount']} on L1 in block {answer['block']}; waiting for it")
-        await until_taken_in(session.get, answer["deposits"], answer["block"])
-        shown = await session.get(f"/account/{named}")
+        get = patient(session.get, _console.print)
+        await until_taken_in(get, answer["deposits"], answer["block"])
+        shown = await get(f"/account/{named}")
         _console.print(f"free collateral: {shown['free']}")
+
+
+async def _request(session: Session, account: str) -> dict[str, Any]:
+    """Return the faucet's answer. Raises ``OutcomeUnknown`` where it is lost: it may have paid."""
+    try:
+        return await session.post("/faucet", {"account": account})
+    except ConnectionLost as lost:
+        raise OutcomeUnknown(account=account, answer=lost.code) from lost

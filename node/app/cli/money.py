@@ -142,7 +142,7 @@ async def _deposit(
         receipt = await _pay_in(account, amount)
         console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
         # Deposits are taken in by number: with all that L1 counts now, this one is among them.
-        deposits = await _deposits_made(account, receipt.block_number)
+        deposits = await deposits_made(account, receipt.block_number)
         get = patient(session.get, console.print)
         await until_taken_in(get, deposits, receipt.block_number)
         shown = await get(f"/account/{checksummed(account.address)}")
@@ -161,7 +161,7 @@ async def _pay_in(account: L1Account, amount: Money) -> L1Receipt:
         raise CallReverted(**error.values, balance=balance) from error
 
 
-async def _deposits_made(account: L1Account, block: int) -> int:
+async def deposits_made(account: L1Account, block: int) -> int:
     """Return how many deposits L1 counts, the one in ``block`` included.
 
     It is paid, so an endpoint that is away is asked again; then raises ``NotTakenIn``.

@@ -10,12 +10,15 @@ from node.adapters.devnet.settings import DEFAULT_CHAIN_ID
 from node.app import faucet
 from node.app.faucet import FaucetConfig, FaucetDesk, Poured, check_faucet_config, require_devnet
 from node.types.errors import (
+    CallReverted,
     ChainUnavailable,
     ConfigInvalid,
     MalformedAddress,
     MalformedMessage,
     Overloaded,
     RateLimited,
+    TransactionFailed,
+    TransactionUnseen,
 )
 from node.types.ids import Address, hex_from_address
 from node.types.units import Millis, Money
@@ -104,14 +107,29 @@ async def test_two_requests_at_once_are_one_too_many() -> None:
     assert len(desk.paid) == 1
 
 
-async def test_what_did_not_arrive_may_be_asked_for_again() -> None:
+@pytest.mark.parametrize(
+    "fault", [ChainUnavailable(detail="away"), CallReverted(), TransactionFailed()]
+)
+async def test_what_did_not_arrive_may_be_asked_for_again(fault: Exception) -> None:
     desk = Desk()
-    desk.fault = ChainUnavailable(detail="away")
-    with pytest.raises(ChainUnavailable):
+    desk.fault = fault
+    with pytest.raises(type(fault)):
         await desk.ask(ALICE)
     desk.fault = None
     await desk.ask(ALICE, "10.0.0.2")
     assert desk.desk.waiting == 0
+
+
+@pytest.mark.parametrize("fault", [TransactionUnseen(), RuntimeError("behind the payment")])
+async def test_what_may_still_arrive_may_not(fault: Exception) -> None:
+    desk = Desk()
+    desk.fault = fault
+    with pytest.raises(type(fault)):
+        await desk.ask(ALICE)
+    desk.fault = None
+    with pytest.raises(RateLimited):
+        await desk.ask(ALICE, "10.0.0.2")
+    assert (desk.paid, desk.desk.waiting) == ([], 0)
 
 
 async def test_so_many_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

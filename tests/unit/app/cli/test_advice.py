@@ -7,6 +7,7 @@ import pytest
 from node.app.cli.advice import advice
 from node.app.cli.keys import make_key_file
 from node.client.errors import NotTakenIn
+from node.client.trader import OutcomeUnknown
 from node.simulation.ramp.command import RampTimedOut
 from node.types.errors import (
     AddressUnavailable,
@@ -46,6 +47,7 @@ ORDER = ("order", "BTC-PERP", "buy", "1")
         (RateLimited(of="faucet", retry_after_ms="soon"), ("faucet", "0x12"), ["again in 0 s"]),
         (RampTimedOut(seconds=9), ("plan", "--verify"), ["--turns"]),
         (RampTimedOut(seconds=9), ("ramp",), ["--within"]),
+        (OutcomeUnknown(answer=2100), ("faucet", "0x12"), ["may be paid", "--account"]),
         (NotTakenIn(block=3, waited_s=60), ("faucet", "0x12"), ["plimsoll status"]),
         (NotTakenIn(block=3, waited_s=60), ("deposit", "1"), ["--rpc"]),
         (
