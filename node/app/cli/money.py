@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -51,6 +51,8 @@ TAKEN_IN_WITHIN_S = 60
 EXPIRY_MS = 10 * 60_000
 
 RpcOption = Annotated[str, typer.Option("--rpc", help="L1's JSON-RPC endpoint.")]
+
+T = TypeVar("T")
 
 Get = Callable[[str], Awaitable[dict[str, Any]]]
 """Returns the body of a GET of that path; raises the node's error."""
@@ -164,16 +166,26 @@ async def _pay_in(account: L1Account, amount: Money) -> L1Receipt:
 async def deposits_made(account: L1Account, block: int) -> int:
     """Return how many deposits L1 counts, the one in ``block`` included.
 
-    It is paid, so an endpoint that is away is asked again; then raises ``NotTakenIn``.
+    Raises ``NotTakenIn`` where L1 stays away.
     """
-    try:
+    deposits = await _told(account.deposits_made)
+    if deposits is None:
+        raise NotTakenIn(block=block, waited_s=TAKEN_IN_WITHIN_S)
+    return deposits
+
+
+async def _told(ask: Callable[[], Awaitable[T]]) -> T | None:
+    """Return what L1 answers behind a payment, None where it stays away.
+
+    It is paid: an endpoint that is away is asked again, and is no reason to begin anew.
+    """
+    with suppress(TimeoutError):
         async with asyncio.timeout(TAKEN_IN_WITHIN_S):
             while True:
                 with suppress(ChainUnavailable):
-                    return await account.deposits_made()
+                    return await ask()
                 await asyncio.sleep(POLL_S)
-    except TimeoutError as error:
-        raise NotTakenIn(block=block, waited_s=TAKEN_IN_WITHIN_S) from error
+    return None
 
 
 async def until_taken_in(get: Get, deposits: int, block: int) -> None:
@@ -294,7 +306,10 @@ async def _withdraw(
 async def _claim(
     session: Session, account: L1Account, withdrawal: int, amount: Money, console: Console
 ) -> dict[str, Any]:
-    """Claim a withdrawal as soon as it can be; return what was claimed, and where."""
+    """Claim a withdrawal as soon as it can be; return what was claimed, and where.
+
+    The ``balance`` behind it is None where L1 does not tell it any more.
+    """
     with console.status("waiting until the batch is final on L1"):
         proof = await until_proved(patient(session.get, console.print), withdrawal)
         # The node calls final what L1 does; the rollup may ask for more blocks.
@@ -311,14 +326,15 @@ async def _claim(
         )
     )
     console.print(f"claimed {_text(amount)} in L1 block {receipt.block_number}")
-    balance = _text(await account.balance())
-    console.print(f"balance on L1: {balance}")
+    balance = await _told(account.balance)
+    if balance is not None:
+        console.print(f"balance on L1: {_text(balance)}")
     return {
         "withdrawal_id": withdrawal,
         "batch": proof["batch"],
         "amount": _text(amount),
         "l1_block": receipt.block_number,
-        "balance": balance,
+        "balance": None if balance is None else _text(balance),
     }
 
 

@@ -28,6 +28,7 @@ from node.types.units import Money
 
 BLOCK = 50
 """The block of L1 that the deposit is in."""
+AWAY = ChainUnavailable(detail="eth_call: 429")
 
 
 class FakeNode:
@@ -215,6 +216,26 @@ async def test_a_withdrawal_is_claimed_only_once_the_rollup_itself_calls_its_bat
     calls = [name for name, *_ in account.mock_calls]
     assert calls == ["wait_until_final", "claim_withdrawal", "balance"]
     account.wait_until_final.assert_awaited_once_with(3)
+
+
+@pytest.mark.parametrize(
+    ("balances", "told"), [([AWAY, AWAY, Money(5_000_000)], "5"), ([AWAY] * 9, None)]
+)
+async def test_who_was_paid_is_not_told_to_try_again_where_l1_is_away(
+    monkeypatch: pytest.MonkeyPatch, balances: list[Money | Exception], told: str | None
+) -> None:
+    proof = {"batch": 3, "bits": [], "siblings": []}
+    monkeypatch.setattr(money, "until_proved", AsyncMock(return_value=proof))
+    if told is None:
+        monkeypatch.setattr(money, "TAKEN_IN_WITHIN_S", 0)
+    account = AsyncMock()
+    account.balance = AsyncMock(side_effect=balances)
+    account.claim_withdrawal = AsyncMock(return_value=SimpleNamespace(block_number=BLOCK))
+    shown = io.StringIO()
+    claimed = await money._claim(AsyncMock(), account, 7, Money(5), Console(file=shown))
+    assert (claimed["l1_block"], claimed["balance"]) == (BLOCK, told)
+    assert ("balance on L1" in shown.getvalue()) is (told is not None)
+    assert account.claim_withdrawal.await_count == 1
 
 
 @pytest.mark.parametrize(
