@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from node.client.ccxt_errors import BaseError
-from node.client.errors import SubscriptionEnded
+from node.client.errors import ConnectionLost, SubscriptionEnded
 from node.client.local_account import Changes, LocalAccount, Order
 from node.client.session import Session
 from node.client.subscription import Message
@@ -120,6 +120,10 @@ class Feeds:
             await self._session.subscribe("trades", self._trade, market=market, ended=end)
         except PlimsollError as refusal:
             end(refusal)
+            raise
+        except asyncio.CancelledError:
+            # Whoever relies on this request must not wait for what nobody asks for any more.
+            end(ConnectionLost(method="subscribe"))
             raise
 
     async def follow_account(self) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from node.client.ccxt_feeds import TRADES_MAX, Feeds, News
-from node.client.errors import SubscriptionEnded
+from node.client.errors import ConnectionLost, SubscriptionEnded
 from node.types.errors import RateLimited
 from tests.unit.client.test_channels import GONE, LIMITED, server
+from tests.unit.client.test_readers import Server, give_up
+from tests.unit.client.test_readers import asked as until_asked
 from tests.unit.client.test_session import session_with
 from tests.unit.client.test_session_books import until_connected_again
 
@@ -56,6 +58,24 @@ async def test_trades_that_were_refused_for_now_are_asked_for_again() -> None:
                 await refused
         await feeds.follow_trades("BTC-PERP")
         assert asked == ["trades", "trades"]
+
+
+async def test_who_gives_up_asking_for_trades_leaves_nobody_waiting() -> None:
+    server = Server()
+    server.unanswered = "subscribe"
+    async with session_with(server.behave) as session:
+        await session.ready()
+        feeds = Feeds(session)
+        first = asyncio.ensure_future(feeds.follow_trades("BTC-PERP"))
+        await until_asked(server, 1)
+        await feeds.follow_trades("BTC-PERP")
+        waiting = asyncio.ensure_future(feeds.trade_news["BTC-PERP"].take())
+        await give_up(first)
+        with pytest.raises(ConnectionLost):
+            await waiting
+        server.unanswered = ""
+        await feeds.follow_trades("BTC-PERP")
+        assert server.asked == ["subscribe trades", "unsubscribe trades", "subscribe trades"]
 
 
 async def test_each_reader_of_the_news_goes_on_where_it_was() -> None:
