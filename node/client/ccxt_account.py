@@ -93,10 +93,11 @@ class AccountMethods(PublicMethods):
 
     async def _now(self) -> Feeds:
         """Return the feeds, once what they tell of the account is how it stands by now."""
-        feeds = await self._private()
+        await self.load_markets()
         with translated():
             await self.current()
-        return feeds
+        # Only now: the log-in may have been refused when the connection was renewed.
+        return await self._private()
 
     async def _shown(self) -> Message:
         with translated():

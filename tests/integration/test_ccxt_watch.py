@@ -11,13 +11,14 @@ from aiohttp import ClientWebSocketResponse
 from node.client import ccxt_history, ccxt_venue
 from node.client.ccxt_adapter import PlimsollExchange
 from node.client.ccxt_errors import (
+    AuthenticationError,
     ExchangeClosedByUser,
     ExchangeError,
     ExchangeNotAvailable,
     NetworkError,
 )
 from node.client.session import Session
-from node.types.errors import WrongChain
+from node.types.errors import AgentExpired, WrongChain
 from tests.examples import ALICE, BOB, START_MS
 from tests.integration.api_node import running_node
 from tests.integration.kept_history import KeptHistory
@@ -179,6 +180,24 @@ async def test_what_is_asked_for_is_never_told_from_memory_while_nobody_listens(
             assert not any(one.done() for one in asked)
         opened, order, rate, _ = await asyncio.gather(*asked)
         assert (opened, order["status"], rate) == ([], "closed", funding)
+
+
+async def test_nothing_is_told_from_memory_once_the_log_in_is_refused() -> None:
+    async def refuse() -> None:
+        raise AgentExpired(until=START_MS)
+
+    async with two_traders() as (alice, bob):
+        bid = await limit(alice, "buy", 1, 4_990)
+        session = await alice.session()
+        async with away(alice, forgotten=False):
+            await limit(bob, "sell", 1, 4_990)
+            session._log_in = refuse  # type: ignore[method-assign]
+            asking = alice.fetch_open_orders(), alice.fetch_order(bid["id"])
+            asked = [asyncio.ensure_future(one) for one in asking]
+            await asyncio.sleep(0)
+        for one in asked:
+            with pytest.raises(AuthenticationError):
+                await one
 
 
 async def all_watching(exchange: PlimsollExchange) -> list[asyncio.Future[Any]]:
