@@ -105,6 +105,7 @@ class Feeds:
 
     async def follow_trades(self, market: str) -> None:
         """Hear the trades of ``market`` from now on; nobody tells of those before."""
+        self._require_open()
         if market in self._traded:
             return
         self._traded[market] = None

@@ -250,7 +250,13 @@ async def test_who_watches_a_node_that_has_become_another_is_told_and_so_is_whoe
         for end in ends:
             assert isinstance(end, ExchangeError)
             assert end.code == WrongChain.code
-        for ask in (alice.fetch_open_orders, alice.watch_orders, alice.fetch_time):
+        asking: tuple[Callable[[], Awaitable[Any]], ...] = (
+            alice.fetch_open_orders,
+            alice.watch_orders,
+            alice.fetch_time,
+            lambda: alice.fetch_trades(ETH),
+        )
+        for ask in asking:
             with pytest.raises(ExchangeError) as refusal:
                 await ask()
             assert refusal.value.code == WrongChain.code
