@@ -11,7 +11,7 @@ from node.client.ccxt_errors import BaseError
 from node.client.errors import ConnectionLost, SubscriptionEnded
 from node.client.local_account import Changes, LocalAccount, Order
 from node.client.session import Session
-from node.client.subscription import Message
+from node.client.subscription import Message, Subscription
 from node.types.errors import PlimsollError
 
 TRADES_MAX: Final = 1_000
@@ -85,7 +85,7 @@ class Feeds:
         self._blind = False
         self._ended: BaseError | None = None
         self._told = asyncio.Event()
-        self._account_begun = asyncio.Event()
+        self._account_told: Subscription | None = None
 
     async def begin(self) -> None:
         """Follow the blocks."""
@@ -130,12 +130,15 @@ class Feeds:
     async def follow_account(self) -> None:
         """Hear of the account that the session is logged in for, and wait for how it stands."""
         self._require_open()
-        if not self._account_begun.is_set():
-            await self._session.subscribe(
-                "account", self._account_message, ended=self._account_ended
-            )
-        await self._account_begun.wait()
-        self._require_open()
+        if self._account_told is None or self._account_told.error is not None:
+            try:
+                self._account_told = await self._session.follow(
+                    "account", self._account_message, ended=self._account_ended
+                )
+            except SubscriptionEnded:
+                # Of what ended with all the rest, why that has ended is the reason.
+                self._require_open()
+                raise
 
     async def until(self, sequence: int, within_s: float) -> None:
         """Wait until the account was told of the command ``sequence``, or the time is over.
@@ -154,7 +157,6 @@ class Feeds:
         self._ended = error
         for news in (*self._of_account(), *self.trade_news.values()):
             news.end(error)
-        self._account_begun.set()
         self._wake()
 
     def order(self, order_id: int) -> Order | None:
@@ -190,11 +192,9 @@ class Feeds:
 
     def _account_message(self, message: Message) -> None:
         self._note(self.account.apply(message))
-        self._account_begun.set()
 
     def _account_ended(self, _error: SubscriptionEnded) -> None:
         """Let those who wait for news of the account ask the server, and have its answer."""
-        self._account_begun.clear()
         for news in self._of_account():
             news.add(None)
 

@@ -198,6 +198,15 @@ class Channels:
         for subscription in self:
             subscription.current = False
 
+    def close(self) -> None:
+        """Let nobody wait for a first message any more: there will be no further connection.
+
+        No ``ended`` is told: all ends with the session, and who holds that learns why.
+        """
+        for subscription in self:
+            subscription.ended = None
+            subscription.end(ConnectionLost())
+
     async def _mend_one(self) -> Subscription | None:
         """Ask for the next channel that waits for it; return it if it need not be asked for again.
 

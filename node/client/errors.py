@@ -27,7 +27,8 @@ class SubscriptionEnded(Unavailable):
     """The server refused to renew a subscription (``channel``, ``market``, ``refusal`` its code).
 
     Or its handler raised (``fault``). Nothing more is told there; all other subscriptions go on.
-    ``__cause__`` is what the server said, or the handler raised.
+    Or the session ended while somebody waited for a first message (neither value).
+    ``__cause__`` is what the server said, the handler raised, or a ``ConnectionLost``.
     """
 
     code = 2105

@@ -224,22 +224,25 @@ class Session:
         Raises ``WrongChain`` if a hello names another rollup or another sequencer than the first.
         """
         lost = 0
-        while True:
-            lost += 1
-            try:
-                async with self._http.ws_connect(
-                    self._url + "/ws", max_msg_size=MESSAGE_BYTES_MAX, heartbeat=20
-                ) as socket:
-                    await self._serve(socket)
-                    if self._ready.is_set():
-                        lost = 1
-            except ConnectionLost:
-                _log.warning("server_unreadable", url=self._url, exc_info=True)
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                pass
-            finally:
-                self._disconnected()
-            await asyncio.sleep(reconnect_pause_s(lost, self._chance.random()))
+        try:
+            while True:
+                lost += 1
+                try:
+                    async with self._http.ws_connect(
+                        self._url + "/ws", max_msg_size=MESSAGE_BYTES_MAX, heartbeat=20
+                    ) as socket:
+                        await self._serve(socket)
+                        if self._ready.is_set():
+                            lost = 1
+                except ConnectionLost:
+                    _log.warning("server_unreadable", url=self._url, exc_info=True)
+                except (aiohttp.ClientError, OSError, TimeoutError):
+                    pass
+                finally:
+                    self._disconnected()
+                await asyncio.sleep(reconnect_pause_s(lost, self._chance.random()))
+        finally:
+            self._channels.close()
 
     async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Speak over one connection until it ends. Raises ``ConnectionLost`` if it is garbled."""

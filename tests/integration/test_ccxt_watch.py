@@ -17,7 +17,9 @@ from node.client.ccxt_errors import (
     ExchangeNotAvailable,
     NetworkError,
 )
+from node.client.errors import SubscriptionEnded
 from node.client.session import Session
+from node.client.subscription import Message
 from node.types.errors import AgentExpired, WrongChain
 from tests.examples import ALICE, BOB, START_MS
 from tests.integration.api_node import running_node
@@ -230,6 +232,31 @@ async def test_who_watches_a_connection_that_is_closed_is_told() -> None:
         # The next request connects again.
         assert len(await alice.fetch_open_orders()) == 1
         assert [one["status"] for one in await alice.watch_orders()] == ["open"]
+
+
+@pytest.mark.parametrize("channel", ["fee", "account", "marks"])
+async def test_a_first_message_that_never_comes_holds_nobody_up_once_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch, channel: str
+) -> None:
+    async with running_node() as node, trading(node, ALICE) as alice, asyncio.timeout(20):
+        known = (await alice.session())._channels
+        take = known.take
+
+        def withhold(message: Message) -> None:
+            if message["channel"] != channel:
+                take(message)
+
+        monkeypatch.setattr(known, "take", withhold)
+        ask = alice.marks if channel == "marks" else alice.trader
+        waiting = asyncio.ensure_future(ask())
+        while channel not in {one.params["channel"] for one in known if one.begun}:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+        await alice.close()
+        told = ExchangeClosedByUser if channel == "account" else SubscriptionEnded
+        with pytest.raises(told):
+            await waiting
+        assert await alice.fetch_open_orders() == []
+        assert (await alice.marks()).prices
 
 
 async def test_who_watches_a_node_that_has_become_another_is_told_and_so_is_whoever_asks() -> None:

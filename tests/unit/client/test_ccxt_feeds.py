@@ -78,6 +78,22 @@ async def test_who_gives_up_asking_for_trades_leaves_nobody_waiting() -> None:
         assert server.asked == ["subscribe trades", "unsubscribe trades", "subscribe trades"]
 
 
+async def test_an_account_that_ends_before_it_was_told_is_waited_for_by_nobody() -> None:
+    refused: dict[str, list[dict[str, Any]]] = {"account": [GONE]}
+    account: list[str] = []
+    behaviours = server([], leave_after=1), server(account, refused=refused)
+    async with session_with(*behaviours) as session:
+        await session.ready()
+        feeds = Feeds(session)
+        with pytest.raises(SubscriptionEnded):
+            await feeds.follow_account()
+        # Whoever asks next asks the server again.
+        refused["account"].append(LIMITED)
+        with pytest.raises(RateLimited):
+            await feeds.follow_account()
+        assert account == ["account", "account"]
+
+
 async def test_each_reader_of_the_news_goes_on_where_it_was() -> None:
     news = News()
     for number in range(TRADES_MAX + 5):

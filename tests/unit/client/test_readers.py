@@ -210,6 +210,24 @@ async def test_who_gives_up_waiting_for_a_first_message_leaves_nothing_either() 
         assert list(session._channels) == []
 
 
+async def test_who_waits_for_a_first_message_is_told_that_the_session_is_over() -> None:
+    server = Server()
+    server.silent = True
+    told: list[SubscriptionEnded] = []
+    async with asyncio.timeout(20):
+        async with session_with(server.behave) as session:
+            await session.ready()
+            marks = await session.subscribe("marks", print, ended=told.append)
+            waiting = asyncio.ensure_future(session.follow_book("BTC-PERP"))
+            while sum(known.begun for known in session._channels) < 2:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+        with pytest.raises(SubscriptionEnded) as over:
+            await waiting
+    assert isinstance(over.value.__cause__, ConnectionLost)
+    # Who holds the session knows of its end: it is no news of any one subscription.
+    assert (told, marks.current) == ([], False)
+
+
 async def test_one_who_gives_up_takes_nothing_from_the_others() -> None:
     heard: list[Message] = []
     server = Server(MISSED)
