@@ -159,8 +159,8 @@ class Session:
     ) -> Subscription:
         """Let ``handler`` see every message of a channel, over reconnections too.
 
-        It sees none twice, and none out of turn: what is missing is asked for first. A snapshot in
-        between means that more was missed than the server still knows. Many may hear one channel;
+        None of a chain comes twice or out of turn: what is missing is asked for first. A snapshot
+        in between means that more was missed than the server still knows. Many may hear a channel;
         a handler that hears it already begins anew. If the server refuses to renew it, or the
         handler raises, ``ended`` is told so, and nothing more comes; everything else goes on.
         """

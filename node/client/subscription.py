@@ -74,8 +74,8 @@ class Subscription:
             self.current = True
         else:
             self.begun += 1
-            if self._params["channel"] == "finality":
-                # Its count is the node's own, and begins anew with it.
+            if self._params["channel"] not in RESUMABLE:
+                # Its count may begin anew with the node, or with a new log.
                 self.seq = None
 
     def end(self, cause: BaseException | None, **why: Any) -> None:

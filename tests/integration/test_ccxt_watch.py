@@ -181,7 +181,8 @@ async def test_what_is_asked_for_is_never_told_from_memory_while_nobody_listens(
             await limit(bob, "sell", 1, 4_990)
             assert not any(one.done() for one in asked)
         opened, order, rate, _ = await asyncio.gather(*asked)
-        assert (opened, order["status"], rate) == ([], "closed", funding)
+        assert (opened, order["status"], rate["info"]["open_interest"]) == ([], "closed", "1")
+        assert rate | {"info": funding["info"]} == funding
 
 
 async def test_nothing_is_told_from_memory_once_the_log_in_is_refused() -> None:

@@ -173,6 +173,19 @@ def test_of_finality_what_is_older_is_dropped_until_the_server_begins_anew() -> 
     assert posted[-1] == 0
 
 
+@pytest.mark.parametrize(("channel", "count"), [("blocks", "number"), ("marks", "seq")])
+def test_where_the_node_begins_anew_so_does_what_cannot_go_on(channel: str, count: str) -> None:
+    told: list[int] = []
+    subscription = Subscription({"channel": channel}, lambda message: told.append(message[count]))
+    subscription.answered({"resumed": False})
+    subscription.take({"channel": channel, count: 900})
+    # The answer of a node whose log began anew meanwhile.
+    subscription.answered({"resumed": False})
+    for place in (3, 4, 4, 5):
+        assert not subscription.take({"channel": channel, count: place})
+    assert told == [900, 3, 4, 5]
+
+
 def test_snapshots_in_a_row_that_do_not_fit_are_counted(book: Subscription, heard: Heard) -> None:
     heard.error = FeedMismatch(expected=1, found=2)
     for unfit in (1, 2, 3):
