@@ -113,8 +113,7 @@ class Channels:
             self._let_go(subscription)
             raise
         except asyncio.CancelledError:
-            self._let_go(subscription)
-            self._unsubscribe(subscription)
+            self.drop(subscription)
             raise
         return subscription
 
@@ -129,12 +128,16 @@ class Channels:
         try:
             await subscription.heard.wait()
         except asyncio.CancelledError:
-            self._let_go(subscription)
-            self._unsubscribe(subscription)
+            self.drop(subscription)
             raise
         if subscription.error is not None:
             raise subscription.error
         return subscription
+
+    def drop(self, subscription: Subscription) -> None:
+        """Take back one ``add``; tell the server where nobody hears the channel any more."""
+        self._let_go(subscription)
+        self._unsubscribe(subscription)
 
     def __iter__(self) -> Iterator[Subscription]:
         """Yield every subscription that has not ended."""

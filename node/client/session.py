@@ -205,8 +205,12 @@ class Session:
     async def follow_fills(self) -> Fills:
         """Return orders and fills of the account from now on; see ``Fills.missed``."""
         fills = Fills(self.get)
-        await self.follow("account", fills.account, ended=fills.end)
-        await self.follow("finality", fills.finality, ended=fills.end)
+        account = await self.follow("account", fills.account, ended=fills.end)
+        try:
+            await self.follow("finality", fills.finality, ended=fills.end)
+        except BaseException:
+            self._channels.drop(account)
+            raise
         return fills
 
     @property

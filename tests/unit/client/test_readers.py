@@ -23,12 +23,15 @@ from tests.unit.client.test_session_books import (
     until_seq,
 )
 
+ACCOUNT = {"account": "0x" + "07" * 20, "orders": []}
+
 
 class Server:
     """Tells each who subscribes how the book stands, unless ``silent``; says ``news`` at a ping.
 
     ``asked`` are the methods and channels, on one connection after another. The requests of these
-    numbers (from 1) are ``refused``; the method ``unanswered`` gets no answer.
+    numbers (from 1) are ``refused``; the method ``unanswered``, or that and a channel, gets no
+    answer.
     """
 
     def __init__(self, *news: Message) -> None:
@@ -47,7 +50,7 @@ class Server:
             one = msgspec.json.decode(message.data)
             channel = one["params"].get("channel", "")
             self.asked.append(f"{one['method']} {channel}".strip())
-            if one["method"] == self.unanswered:
+            if self.unanswered in {one["method"], self.asked[-1]}:
                 continue
             if one["method"] == "ping" and self._news:
                 await socket.send_json(self._news.pop(0))
@@ -226,6 +229,27 @@ async def test_who_waits_for_a_first_message_is_told_that_the_session_is_over() 
     assert isinstance(over.value.__cause__, ConnectionLost)
     # Who holds the session knows of its end: it is no news of any one subscription.
     assert (told, marks.current) == ([], False)
+
+
+@pytest.mark.parametrize("refused", [True, False], ids=["refused", "given up"])
+async def test_fills_that_are_not_followed_leave_nothing_either(*, refused: bool) -> None:
+    server = Server({"channel": "account", "type": "snapshot", "seq": 1} | ACCOUNT)
+    server.refused = [3] if refused else []
+    server.unanswered = "" if refused else "subscribe finality"
+    async with session_with(server.behave) as session:
+        await session.ready()
+        waiting = asyncio.ensure_future(session.follow_fills())
+        await asked(server, 1)
+        await session.request("ping", {})
+        await asked(server, 3)
+        if refused:
+            with pytest.raises(RateLimited):
+                await waiting
+        else:
+            await give_up(waiting)
+        await session.request("ping", {})
+        assert "unsubscribe account" in server.asked
+        assert list(session._channels) == []
 
 
 async def test_one_who_gives_up_takes_nothing_from_the_others() -> None:
