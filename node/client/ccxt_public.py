@@ -162,14 +162,10 @@ class PublicMethods(Venue):
         market = await self._loaded(symbol)
         name = market["id"]
         with translated():
-            session, feeds = await self.session(), await self.feeds()
-            if name not in self._books:
-                self._books[name] = await session.follow_book(name)
-                # The snapshot was told before the answer to what is asked after it.
-                await session.request("ping", {})
-            book = self._books[name]
+            feeds = await self.feeds()
             # Read once: another task that waits for this book, and hears first, moves it on.
             seen = self._book_seen.get(name)
+            book = await self._book(name)
             while book.ended is None and (seen == book.seq or not book.known):
                 await feeds.next_block()
             if book.ended is not None:
@@ -196,6 +192,16 @@ class PublicMethods(Venue):
             news = await feeds.trade_news[market["id"]].take()
         trades = [trade_structure(market["symbol"], trade, trade["time"]) for trade in news]
         return newest(trades, since, limit)
+
+    async def _book(self, name: str) -> LocalBook:
+        """Return the book of a market, which follows the feed."""
+        async with self._opening[f"book {name}"]:
+            if name not in self._books:
+                session = await self.session()
+                self._books[name] = await session.follow_book(name)
+                # The snapshot was told before the answer to what is asked after it.
+                await session.request("ping", {})
+            return self._books[name]
 
     async def _marked(self, symbol: str, params: Structure | None) -> tuple[Structure, Structure]:
         """Return a market and what its mark was last told with; without one it raises."""

@@ -1,6 +1,7 @@
 """What all methods of the adapter stand on: one connection, the markets, and exact numbers."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -121,7 +122,7 @@ class Venue:
         self._marks: MarkTable | None = None
         self._unanswered = Unanswered()
         # Many tasks may make the first request at once; each thing is opened for all of them.
-        self._opening = {name: asyncio.Lock() for name in ("session", "feeds", "marks", "trader")}
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def __aenter__(self) -> Self:
         await self.load_markets()

@@ -203,6 +203,15 @@ async def test_nothing_is_told_from_memory_once_the_log_in_is_refused() -> None:
                 await one
 
 
+async def test_two_who_watch_a_book_at_once_are_both_told_and_it_is_followed_once() -> None:
+    async with running_node() as node, trading(node, ALICE) as alice, asyncio.timeout(20):
+        await limit(alice, "buy", 1, 4_990)
+        books = await asyncio.gather(*(alice.watch_order_book(BTC) for _ in range(2)))
+        assert [book["bids"] for book in books] == [[[4_990.0, 1.0]]] * 2
+        followed = [one.params["channel"] for one in (await alice.session())._channels]
+        assert followed.count("book") == 1
+
+
 async def all_watching(exchange: PlimsollExchange) -> list[asyncio.Future[Any]]:
     """Return one watcher of each kind, each of which waits."""
     watching: tuple[Callable[[], Awaitable[Any]], ...] = (
