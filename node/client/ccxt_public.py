@@ -168,7 +168,7 @@ class PublicMethods(Venue):
             book = await self._book(name)
             while book.ended is None and (seen == book.seq or not book.known):
                 await feeds.next_block()
-            if book.ended is not None:
+            if book.ended is not None and self._books.get(name) is book:
                 # Whoever asks next asks the server again, and has its answer.
                 del self._books[name]
             self._book_seen[name] = book.seq

@@ -20,7 +20,7 @@ from node.client.ccxt_errors import (
 from node.client.errors import SubscriptionEnded
 from node.client.session import Session
 from node.client.subscription import Message
-from node.types.errors import AgentExpired, WrongChain
+from node.types.errors import AgentExpired, UnknownMarket, WrongChain
 from tests.examples import ALICE, BOB, START_MS
 from tests.integration.api_node import running_node
 from tests.integration.kept_history import KeptHistory
@@ -210,6 +210,19 @@ async def test_two_who_watch_a_book_at_once_are_both_told_and_it_is_followed_onc
         assert [book["bids"] for book in books] == [[[4_990.0, 1.0]]] * 2
         followed = [one.params["channel"] for one in (await alice.session())._channels]
         assert followed.count("book") == 1
+
+
+async def test_two_who_watch_a_book_that_ends_are_both_told_why() -> None:
+    async with running_node() as node, trading(node, ALICE) as alice, asyncio.timeout(20):
+        await alice.watch_order_book(BTC)
+        waiting = [asyncio.ensure_future(alice.watch_order_book(BTC)) for _ in range(2)]
+        await asyncio.sleep(0)
+        (await alice.session())._channels.end("book", UnknownMarket(market="BTC-PERP"))
+        await limit(alice, "buy", 1, 4_990)
+        for one in waiting:
+            with pytest.raises(ExchangeNotAvailable):
+                await one
+        assert (await alice.watch_order_book(BTC))["bids"] == [[4_990.0, 1.0]]
 
 
 async def all_watching(exchange: PlimsollExchange) -> list[asyncio.Future[Any]]:
