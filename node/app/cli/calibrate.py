@@ -56,7 +56,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     seconds: Annotated[float, typer.Option(help="How long to read it.")] = 60.0,
     interval: Annotated[float, typer.Option(help="Seconds between two reads: a window.")] = 1.0,
     load_max: Annotated[
-        float, typer.Option(help="Leave out windows in which loop or a process was busier.")
+        float, typer.Option(help="Leave out windows with loop or a process busier than this.")
     ] = LOAD_MAX,
     tape: Annotated[Path | None, typer.Option(help="A recorded tape to fit the flow to.")] = None,
     tape_format: Annotated[
