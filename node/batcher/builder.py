@@ -14,16 +14,18 @@ NS_PER_MS = 1_000_000
 
 
 class BlockBytes(msgspec.Struct, frozen=True, gc=False):
-    """A durable block: its MessagePack form, and the place of its commands in the log."""
+    """A durable block: its MessagePack form, how much of it are the commands, and their places."""
 
     encoded: bytes
+    command_bytes: int
     first_sequence: Sequence
     last_sequence: Sequence
 
     @property
     def load(self) -> Load:
         """Return what the block adds to a batch."""
-        return Load(self.last_sequence - self.first_sequence + 1, len(self.encoded))
+        commands = self.last_sequence - self.first_sequence + 1
+        return Load(commands, self.command_bytes, len(self.encoded))
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from node.codec.l1_gas import GAS_MAX, POSTABLE_BYTES
+from node.codec.l1_gas import AIMED_BYTES_MAX, GAS_MAX, POSTABLE_BYTES, data_bytes_within
 from node.types.faults import out_of_ranges, raise_faults
 
 _RANGES: dict[str, tuple[int, int]] = {
     "commands_max": (1, 200_000),
-    "data_bytes_max": (1_000, POSTABLE_BYTES),
+    "data_bytes_max": (1_000, AIMED_BYTES_MAX),
     "age_ms_max": (1, 3_600_000),
     "gas_max": (250_000, GAS_MAX),
     "backlog_batches_max": (1, 100_000),
@@ -26,13 +26,14 @@ class BatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commands_max: int = 5_000
     """The most commands of one batch."""
     data_bytes_max: int = 100_000
-    """The most bytes of a batch's data, as estimated: L1 nodes refuse transactions past 128 KiB."""
+    """The most bytes of a batch's data, as estimated: L1 nodes refuse transactions past 128 KiB.
+    Up to a quarter more is posted where the estimate was too low."""
     age_ms_max: int = 2_000
     """How long a command waits at most until its batch is sealed, in milliseconds, unless as many
     batches as settlement has on their way at once are unposted, and one more: it then fills."""
     gas_max: int = 8_000_000
-    """The most gas that posting a batch may take, as estimated; no transaction may take more than
-    2**24 (EIP-7825)."""
+    """The most gas that posting a batch may take, as estimated, and a quarter more for its bytes
+    where the estimate was too low; no transaction may take more than 2**24 (EIP-7825)."""
     backlog_batches_max: int = 64
     """Batches that are sealed, or about to be, but not posted: at so many the gate closes."""
     backlog_bytes_max: int = 8_000_000
@@ -50,9 +51,11 @@ class BatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def bytes_limit(self) -> int:
         """Return the most bytes that data and roots of a batch of several blocks have in truth.
 
-        A quarter above what the estimate aims at, so that few batches are encoded twice.
+        A quarter above what the estimate aims at, as far as one transaction takes it, so that few
+        batches are encoded twice.
         """
-        return min(self.data_bytes_max * 5 // 4, POSTABLE_BYTES)
+        aim = min(self.data_bytes_max, data_bytes_within(self.gas_max))
+        return min(aim * 5 // 4, POSTABLE_BYTES)
 
 
 def check_batcher_config(config: BatcherConfig) -> None:

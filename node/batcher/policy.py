@@ -1,9 +1,11 @@
 """When to seal a batch. A pure decision; time is an argument.
 
 Bytes and gas are estimates, because the data of a batch is known only once it is encoded, and that
-is too dear to do block by block. The estimate is the blocks' MessagePack length times a ratio, and
-the ratio is what the last batches really came to, the worst of them: a batch too small costs a
-little, one past a limit of L1 cannot be posted at all.
+is too dear to do block by block. The estimate is the MessagePack length of the commands, without
+their blocks' ids and hashes, times a ratio: what the large ones among the last batches really came
+to; small ones pack worse. A batch that comes out larger is posted all the same, up to the sealer's
+own bound (``BatcherConfig.bytes_limit``), past which it is parted. So nothing is gained by aiming
+low, and each byte that a batch lacks is room on L1 that nobody uses.
 """
 
 from collections import deque
@@ -17,6 +19,9 @@ from node.types.units import part_rounded_up
 
 RATIO_ONE = 1_000
 """The ratio of data bytes to MessagePack bytes is kept in thousandths."""
+
+FIRST_RATIO = 500
+"""Without experience: what batches of some twenty commands come to."""
 
 RATIO_SAMPLES = 16
 
@@ -33,41 +38,49 @@ class SealCause(StrEnum):
 
 
 class Load(msgspec.Struct, frozen=True, gc=False):
-    """What a batch holds so far: commands, and the MessagePack bytes of its blocks."""
+    """What a batch holds so far: commands, their MessagePack bytes, and those of its blocks."""
 
     commands: int = 0
+    command_bytes: int = 0
     encoded_bytes: int = 0
 
     def plus(self, other: "Load") -> "Load":
         """Return the load of both together."""
-        return Load(self.commands + other.commands, self.encoded_bytes + other.encoded_bytes)
+        return Load(
+            self.commands + other.commands,
+            self.command_bytes + other.command_bytes,
+            self.encoded_bytes + other.encoded_bytes,
+        )
 
 
 class SealPolicy:
     """The limits, and what experience says of the size of a batch."""
 
-    __slots__ = ("_config", "_ratios", "_root_interval", "ratio")
+    __slots__ = ("_config", "_root_interval", "_sizes", "ratio")
 
     def __init__(self, config: BatcherConfig, root_interval: int) -> None:
-        """Start without experience: data is then taken to be no smaller than MessagePack."""
+        """Start without experience."""
         self._config = config
         self._root_interval = root_interval
-        self._ratios: deque[int] = deque(maxlen=RATIO_SAMPLES)
-        self.ratio = RATIO_ONE
+        self._sizes: deque[tuple[int, int]] = deque(maxlen=RATIO_SAMPLES)
+        self.ratio = FIRST_RATIO
 
     @property
     def age_ms_max(self) -> int:
         """Return how long a command may wait for its batch, in milliseconds."""
         return self._config.age_ms_max
 
-    def learn(self, encoded_bytes: int, data_bytes: int) -> None:
-        """Take in that blocks of ``encoded_bytes`` became a batch of ``data_bytes``."""
-        self._ratios.append(part_rounded_up(data_bytes, RATIO_ONE, max(1, encoded_bytes)))
-        self.ratio = max(self._ratios)
+    def learn(self, load: Load, data_bytes: int) -> None:
+        """Take in that ``load`` became a batch of ``data_bytes``."""
+        self._sizes.append((load.command_bytes, data_bytes))
+        largest = max(before for before, _ in self._sizes)
+        alike = [size for size in self._sizes if 2 * size[0] >= largest]
+        before, after = map(sum, zip(*alike, strict=True))
+        self.ratio = part_rounded_up(after, RATIO_ONE, before)
 
     def data_bytes(self, load: Load) -> int:
         """Return the estimated size of the batch's data, in bytes, rounded up."""
-        return part_rounded_up(load.encoded_bytes, self.ratio, RATIO_ONE)
+        return part_rounded_up(load.command_bytes, self.ratio, RATIO_ONE)
 
     def gas(self, load: Load) -> int:
         """Return the estimated gas of posting the batch."""

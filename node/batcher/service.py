@@ -17,7 +17,7 @@ from node.batcher.builder import BatchBuilder, BlockBytes, Candidate
 from node.batcher.config import BatcherConfig
 from node.batcher.policy import SealCause, SealPolicy
 from node.capacity.stage import Stage
-from node.codec.commands import encode_block
+from node.codec.commands import command_bytes, encode_block
 from node.ports.clock import Clock
 from node.ports.mailbox import Inlet, Outlet
 from node.ports.replica import Sealer
@@ -164,9 +164,11 @@ class BatcherService:
                 self._close(self._builder.close_if_aged(self._clock.now_ns()))
 
     def _add(self, block: Block) -> None:
-        encoded = BlockBytes(encode_block(block), block.first_sequence, block.last_sequence)
+        encoded = encode_block(block)
+        first, last = block.first_sequence, block.last_sequence
+        durable = BlockBytes(encoded, command_bytes(block, encoded), first, last)
         self.stage.enter(len(block.commands))
-        for candidate in self._builder.add(encoded, self._clock.now_ns()):
+        for candidate in self._builder.add(durable, self._clock.now_ns()):
             self._close(candidate)
         self._opened.set()
 
@@ -187,7 +189,7 @@ class BatcherService:
         )
         sealed, rest = candidate.split(batch.header.last_sequence)
         commands, sealed_ns = sealed.load.commands, self._clock.now_ns()
-        self._policy.learn(sealed.load.encoded_bytes, len(batch.data))
+        self._policy.learn(sealed.load, len(batch.data))
         self.backlog.seal(batch.header.index, len(batch.data))
         if rest is not None:
             self.backlog.wait_on(self._policy.data_bytes(rest.load))

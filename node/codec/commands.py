@@ -4,6 +4,8 @@ Arrays, not maps: a command is ``[tag, field, …]`` in the order of its declara
 ``node.types.commands``; enums are their values, bytes are bytes.
 """
 
+from typing import Final
+
 import msgspec
 
 from node.codec.eip712 import Signing
@@ -12,6 +14,10 @@ from node.types.blocks import Block
 from node.types.commands import Action, Command
 from node.types.errors import MalformedMessage
 from node.types.hashing import keccak256
+
+_ID_BYTES: Final = 34
+_BLOCK_BYTES: Final = 190
+"""Numbers, parent, hash, signature, digest of changes, and the lengths of what is in a block."""
 
 _encoder = msgspec.msgpack.Encoder()
 _command_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
@@ -39,6 +45,14 @@ def decode_command(data: bytes) -> Command:
 def encode_block(block: Block) -> bytes:
     """Return the MessagePack form of ``block``."""
     return _encoder.encode(block)
+
+
+def command_bytes(block: Block, encoded: bytes) -> int:
+    """Return how many bytes of ``block``'s MessagePack form are its commands', within a dozen.
+
+    The rest is not posted: ids, hashes, the signature. Of a block with one order it is the most.
+    """
+    return max(1, len(encoded) - _BLOCK_BYTES - _ID_BYTES * len(block.ids))
 
 
 def decode_block(data: bytes) -> Block:

@@ -39,6 +39,8 @@ ENVELOPE_BYTES: Final = 256
 """More than a transaction has beside its calldata: numbers, address, signature, lengths."""
 POSTABLE_BYTES: Final = TRANSACTION_BYTES_MAX - ENVELOPE_BYTES - HEADER_BYTES
 """Data and intermediate roots that fit into one transaction; a third of ``GAS_MAX`` posts them."""
+AIMED_BYTES_MAX: Final = POSTABLE_BYTES * 9 // 10
+"""What the size of a batch may be estimated at: some come out larger, and those must fit too."""
 
 
 def posting_gas(calldata: bytes) -> int:
@@ -53,6 +55,15 @@ def posting_gas_estimated(data_bytes: int, roots: int) -> int:
     Never too low: every byte is taken as not zero.
     """
     return _gas(0, data_bytes + HEADER_BYTES + ROOT_BYTES * roots)
+
+
+def data_bytes_within(gas: int) -> int:
+    """Return the most bytes of data that ``gas`` (250,000 or more) posts without any root.
+
+    It is the floor of EIP-7623 that binds there; see ``posting_gas_estimated``.
+    """
+    per_byte = FLOOR_GAS_PER_TOKEN * TOKENS_PER_NONZERO_BYTE
+    return (gas - TRANSACTION_GAS) // per_byte - HEADER_BYTES
 
 
 def _gas(zeros: int, others: int) -> int:

@@ -17,7 +17,7 @@ from node.planner.answer import (
     band,
 )
 from node.planner.forecast import Drawn, series_places
-from node.planner.laws import BatchOnChain, node_limit, settlement_limit_per_s
+from node.planner.laws import node_limit, settlement_limit_per_s
 from node.planner.model import mean_bytes
 from node.planner.pipeline import Pipeline
 from node.planner.scenario import L1Phase, Scenario
@@ -74,13 +74,9 @@ def phase_law(scenario: Scenario, pipeline: Pipeline, phase: L1Phase) -> PhaseLa
     l1 = 0.0
     if not phase.outage and inclusion and price <= scenario.l1.fee_cap_gwei:
         room = msgspec.structs.replace(batch, block_gas=batch.block_gas * phase.block_share)
-        l1 = _settled_per_s(room, chain.in_flight_max, chain.block_s, inclusion)
+        l1 = settlement_limit_per_s(room, chain.in_flight_max, chain.block_s, inclusion)
     limit = node_limit({**pipeline.limits_per_s(), "l1": l1})
     return PhaseLaw(phase.from_s, phase.until_s, l1, limit.per_s, limit.bottleneck)
-
-
-def _settled_per_s(batch: BatchOnChain, in_flight: int, block_s: float, inclusion: float) -> float:
-    return settlement_limit_per_s(batch, in_flight, block_s, block_s / inclusion)
 
 
 def notes_of(pipeline: Pipeline) -> list[str]:

@@ -89,22 +89,19 @@ class BatchOnChain(msgspec.Struct, frozen=True):
 
 
 def settlement_limit_per_s(
-    batch: BatchOnChain, in_flight: int, block_s: float, confirmation_s: float
+    batch: BatchOnChain, in_flight: int, block_s: float, inclusion: float
 ) -> float:
-    """Return items · min(in flight / E[confirmation], batches per block / block time).
+    """Return items · p · min(in flight, batches per block) / block time.
 
-    Two ceilings that do not multiply. Little's law on the unconfirmed batches gives the first: with
-    at most ``in_flight`` of them, each unconfirmed for ``confirmation_s`` on average, no more than
-    in_flight / E[confirmation] leave per second. The chain's own room gives the second. (The
-    product in_flight · per block / E[confirmation] would count ``in_flight`` in *blocks'* worth;
-    with batches counted, it promises more than the chain has room for.) Zero where no batch
-    fits a block. Valid for confirmation times of any law.
+    One account posts, so its batches have one order, and a block takes either none of those that
+    wait (it is built elsewhere, or gas is dearer than the node pays at that moment) or as many as
+    it has room for: with the probability p = ``inclusion``. By Little's law no more than in flight
+    / E[confirmation] leave a second, and E[confirmation] is block time / p; room counts times p as
+    well. Zero where no batch fits a block.
     """
-    _at_least_zero(in_flight=in_flight)
-    _above_zero(block_s=block_s, confirmation_s=confirmation_s)
-    room = batch.per_block()
-    # Without room for one batch nothing is ever confirmed, however many are in flight.
-    return batch.items * min(in_flight / confirmation_s, room / block_s) if room else 0.0
+    _at_least_zero(in_flight=in_flight, inclusion=inclusion)
+    _above_zero(block_s=block_s)
+    return batch.items * inclusion * min(in_flight, batch.per_block()) / block_s
 
 
 class NodeLimit(msgspec.Struct, frozen=True):

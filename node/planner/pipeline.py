@@ -149,8 +149,8 @@ class Journal(msgspec.Struct, frozen=True):
 class Settlement(msgspec.Struct, frozen=True):
     """How batches reach L1. At each L1 block, what is unposted is sealed as far as slots are free.
 
-    Each unconfirmed batch is included in the next block with ``inclusion_probability``, as far as
-    the block has room, in order.
+    The next block takes those that wait, in order and as far as it has room, with
+    ``inclusion_probability``, and none otherwise.
     """
 
     batch: BatchOnChain
@@ -251,7 +251,7 @@ class Pipeline(msgspec.Struct, frozen=True):
         journal, chain = self.journal, self.settlement
         records = journal_limit_per_s(journal.records_max, journal.commit_s, journal.record_s)
         posted = settlement_limit_per_s(
-            chain.batch, chain.in_flight_max, chain.block_s, chain.confirmation_s
+            chain.batch, chain.in_flight_max, chain.block_s, chain.inclusion_probability
         )
         loop = free * loop_limit_per_s(stages) if free else 0.0
         shared = {} if self.shared is None else {"machine": self.shared.machine_per_s}

@@ -20,6 +20,8 @@ RISK_ADDING = frozenset({"resting", "taking"})
 
 STEPS_MAX = 604_800
 """Of one run: a week in seconds."""
+KNEE_BLOCKS = 100
+"""Blocks of L1 in a run for the knee: how many of them take batches then differs by 2 % or so."""
 
 Point = tuple[float, float]
 """A time in seconds and a value; between two points the value changes evenly."""
@@ -135,7 +137,7 @@ class L1Phase(msgspec.Struct, frozen=True):
     until_s: float
     gas_price_factor: float = 1.0
     inclusion: float | None = None
-    """Probability that a batch gets into the next block; None: as ordinary."""
+    """As that of ``Chain``; None: as ordinary."""
     block_share: float = 1.0
     """Of the block that this node ordinarily gets."""
     outage: bool = False
@@ -154,6 +156,7 @@ class Chain(msgspec.Struct, frozen=True):
     byte_gas: float = 40.0
     in_flight_max: int = 8
     inclusion: float = 0.95
+    """Probability that a block takes batches: then as many as wait and fit, otherwise none."""
     finality_blocks: int = 64
     gas_price_gwei: float = 5.0
     fee_cap_gwei: float = 200.0
@@ -279,8 +282,8 @@ class Scenario(msgspec.Struct, frozen=True):
 
     @property
     def knee_s(self) -> float:
-        """Return how long a run for the knee is: L1 takes some blocks until it tells."""
-        return max(self.extent.knee_s, 25 * self.l1.block_s)
+        """Return how long a run for the knee is, in which L1 makes enough blocks to tell."""
+        return max(self.extent.knee_s, KNEE_BLOCKS * self.l1.block_s)
 
     @property
     def steps(self) -> int:

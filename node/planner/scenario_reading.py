@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from node.codec.l1_gas import GAS_MAX, POSTABLE_BYTES
+from node.codec.l1_gas import AIMED_BYTES_MAX, GAS_MAX
 from node.planner.scenario import (
     DEFAULT_KINDS,
+    KNEE_BLOCKS,
     LANES,
     STEPS_MAX,
     Batches,
@@ -74,7 +75,7 @@ RANGES: dict[str, dict[str, tuple[Ordered, Ordered]]] = {
     "lanes": dict.fromkeys(LANES, (1, 10_000_000)),
     "batches": {
         "commands_max": (1, 200_000),
-        "data_bytes_max": (1_000, POSTABLE_BYTES),
+        "data_bytes_max": (1_000, AIMED_BYTES_MAX),
         "gas_max": (250_000, GAS_MAX),
         "age_s": (0.001, 3_600.0),
         "backlog_batches_max": (1, 100_000),
@@ -210,7 +211,7 @@ def _faults_across(scenario: Scenario) -> Iterator[tuple[str, str]]:
     longest_s = max(extent.horizon_s, scenario.knee_s)
     if extent.step_s * STEPS_MAX < longest_s:
         least = longest_s / STEPS_MAX
-        why = f"{STEPS_MAX} steps of horizon_s, knee_s and 25 l1.block_s at most"
+        why = f"{STEPS_MAX} steps of horizon_s, knee_s and {KNEE_BLOCKS} l1.block_s at most"
         yield "extent.step_s", f"{extent.step_s}, at least {least:.4g} allowed: {why}"
     yield from _kind_faults(scenario)
     yield from _flow_faults(scenario.flow)

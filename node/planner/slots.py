@@ -46,8 +46,8 @@ class Slots:
         self._reorganize(due, random)
         sizes = self._sizes[due]
         held = np.count_nonzero(sizes, axis=1)
-        taken = random.binomial(held, self._sky.inclusion[step])
-        taken = np.minimum(taken, int(self._sky.room[step]))
+        takes = random.random(due.size) < self._sky.inclusion[step]
+        taken = np.where(takes, np.minimum(held, int(self._sky.room[step])), 0)
         places = np.arange(sizes.shape[1])
         taken_items = np.where(places < taken[:, None], sizes, 0).sum(axis=1)
         self.included[due] += taken_items

@@ -114,14 +114,16 @@ def _pay_for_gas(scenario: Scenario) -> tuple[Change, Scenario]:
 
 
 def _room_per_s(scenario: Scenario) -> float:
-    batch = settlement_of(scenario).batch
-    return batch.items * batch.per_block() / scenario.l1.block_s
+    settlement = settlement_of(scenario)
+    batch = settlement.batch
+    return batch.items * batch.per_block() / settlement.confirmation_s
 
 
 def _take_room(scenario: Scenario, wanted_per_s: float) -> tuple[Change, Scenario] | None:
     """Return more of each L1 block, as long as there is more; fewer bytes an action then."""
-    chain, batch = scenario.l1, settlement_of(scenario).batch
-    gas = math.ceil(wanted_per_s * chain.block_s / batch.items) * batch.gas
+    chain, settlement = scenario.l1, settlement_of(scenario)
+    batch = settlement.batch
+    gas = math.ceil(wanted_per_s * settlement.confirmation_s / batch.items) * batch.gas
     share = min(math.ceil(gas / max(chain.block_gas, 1.0) * 1_000) / 1_000, 1.0)
     if share <= chain.block_share:
         return _shrink_bytes(scenario, wanted_per_s)

@@ -178,7 +178,26 @@ def test_a_full_chain_holds_back_the_knee() -> None:
     assert (knees < 20_000 / 12 * 1.04).all()
 
 
-def test_one_batch_in_ten_included_takes_ten_blocks_and_then_finality() -> None:
+@pytest.mark.parametrize(
+    ("in_flight", "inclusion", "of_law"), [(4, 0.5, 0.9), (50, 0.5, 1.0), (50, 0.8, 1.0)]
+)
+def test_a_chain_by_lot_carries_what_its_law_says(
+    in_flight: int, inclusion: float, of_law: float
+) -> None:
+    """Where slots bind it is less: after a lucky block they hold batches that are not full."""
+    batch = msgspec.structs.replace(BATCH, items=2_000)
+    chain = Settlement(
+        batch, in_flight_max=in_flight, block_s=12.0, inclusion_probability=inclusion
+    )
+    node = small_node(500.0, settlement=chain)
+    law = 2_000 * inclusion * min(in_flight, batch.per_block()) / 12.0
+    assert node.limit().per_s == pytest.approx(law)
+    assert node.limit().bottleneck == "l1"
+    knees = knees_per_s(node, Plan(runs=24, duration_s=3_600.0, step_s=6.0, seed=4))
+    assert np.median(knees) == pytest.approx(of_law * law, rel=0.04)
+
+
+def test_one_block_in_ten_takes_ten_blocks_and_then_finality() -> None:
     quick = with_keys(
         SHORT,
         extent={"horizon_s": 600.0, "step_s": 2.0, "runs": 40, "seed": 5},

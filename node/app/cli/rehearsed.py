@@ -7,7 +7,7 @@ import msgspec
 
 from node.app.config import NodeConfig, SequencerConfig
 from node.batcher.config import BatcherConfig
-from node.codec.l1_gas import FLOOR_GAS_PER_TOKEN, GAS_MAX, POSTABLE_BYTES
+from node.codec.l1_gas import AIMED_BYTES_MAX, FLOOR_GAS_PER_TOKEN, GAS_MAX
 from node.planner.model import pipeline_of, settlement_of
 from node.planner.pipeline import Kind, Pipeline, ServiceTime
 from node.planner.scenario import Chain, Point, Scenario, Service
@@ -109,7 +109,7 @@ def node_of(
     replace = msgspec.structs.replace
     lanes, chain = scenario.lanes, scenario.l1
     full_bytes = full_batch_bytes(script, clients, config.rules)
-    full_bytes = min(max(full_bytes, _BYTES_MIN), POSTABLE_BYTES)
+    full_bytes = min(max(full_bytes, _BYTES_MIN), AIMED_BYTES_MAX)
     l1_bytes = full_bytes * min(script.block_batches, chain.in_flight_max) / chain.block_s
     stale_ms = Millis(round(scenario.oracle.stale_s * 1_000))
     markets = [replace(market, mark_stale_ms=stale_ms) for market in config.rules.markets]

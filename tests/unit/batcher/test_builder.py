@@ -20,16 +20,18 @@ def builder(**keys: int) -> BatchBuilder:
 
 
 def block(first: int, commands: int, size: int = 100) -> BlockBytes:
-    return BlockBytes(bytes(size), Sequence(first), Sequence(first + commands - 1))
+    """Return a block whose data are estimated at ``size`` bytes, without experience."""
+    return BlockBytes(bytes(size), 2 * size, Sequence(first), Sequence(first + commands - 1))
 
 
 def test_blocks_gather_until_a_limit_is_reached() -> None:
     batch = builder(commands_max=5)
     assert batch.add(block(1, 3), 0) == []
-    assert batch.load == Load(3, 100)
+    assert batch.load == Load(3, 200, 100)
     (closed,) = batch.add(block(4, 2), 7)
     assert (closed.first_sequence, closed.last_sequence) == (1, 5)
-    assert (closed.cause, closed.load, closed.since_ns) == (SealCause.COMMANDS, Load(5, 200), 0)
+    assert (closed.cause, closed.since_ns) == (SealCause.COMMANDS, 0)
+    assert closed.load == Load(5, 400, 200)
     assert (batch.load, batch.next_sequence) == (Load(), 6)
 
 
@@ -38,7 +40,7 @@ def test_a_block_that_would_exceed_a_limit_goes_into_the_next_batch() -> None:
     batch.add(block(1, 1, 900), 0)
     (closed,) = batch.add(block(2, 1, 200), 5)
     assert (closed.last_sequence, closed.cause) == (1, SealCause.BYTES)
-    assert batch.load == Load(1, 200)
+    assert batch.load == Load(1, 400, 200)
     last = batch.close()
     assert last is not None
     assert (last.first_sequence, last.since_ns, last.cause) == (2, 5, SealCause.REQUEST)

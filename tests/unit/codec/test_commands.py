@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from node.codec.commands import (
+    command_bytes,
     command_id,
     decode_block,
     decode_command,
@@ -51,20 +52,30 @@ from tests.unit.codec.example_actions import (
 )
 
 
-def test_a_block_comes_back() -> None:
-    ids = tuple(command_id(command, SIGNING) for command in LOG)
-    block = Block(
+def block_of(commands: tuple[Command, ...]) -> Block:
+    return Block(
         number=1,
         time=NOON,
         first_sequence=Sequence(1),
-        commands=LOG,
-        ids=ids,
+        commands=commands,
+        ids=tuple(command_id(command, SIGNING) for command in commands),
         parent=GENESIS_PARENT,
         hash=keccak256(b"block"),
         signature=UNSIGNED,
         changes=keccak256(b"changes"),
     )
+
+
+def test_a_block_comes_back() -> None:
+    block = block_of(LOG)
     assert decode_block(encode_block(block)) == block
+
+
+@pytest.mark.parametrize("commands", [LOG[:1], LOG[:2], LOG, 20 * LOG], ids=len)
+def test_the_commands_part_of_a_block_is_told(commands: tuple[Command, ...]) -> None:
+    block = block_of(commands)
+    truly = sum(len(encode_command(command)) for command in commands)
+    assert abs(command_bytes(block, encode_block(block)) - truly) <= 12
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc0", b"\x91\x01", b"\x92\x63\x01", b"\xff" * 8])

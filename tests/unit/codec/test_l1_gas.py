@@ -12,6 +12,7 @@ from node.codec.l1_gas import (
     POSTABLE_BYTES,
     ROOT_BYTES,
     TRANSACTION_BYTES_MAX,
+    data_bytes_within,
     posting_gas,
     posting_gas_estimated,
 )
@@ -36,6 +37,12 @@ def test_data_and_roots_both_cost() -> None:
     assert posting_gas_estimated(100_000, 0) >= 21_000 + 100_000 * 40
     assert posting_gas_estimated(100_000, 10) > posting_gas_estimated(100_000, 0)
     assert posting_gas_estimated(100, 10) > posting_gas_estimated(100, 0)
+
+
+@pytest.mark.parametrize("gas", [250_000, 250_001, 8_000_000, GAS_MAX])
+def test_so_many_bytes_are_within_the_gas_and_not_one_more(gas: int) -> None:
+    most = data_bytes_within(gas)
+    assert posting_gas_estimated(most, 0) <= gas < posting_gas_estimated(most + 1, 0)
 
 
 @pytest.mark.parametrize("roots", [0, 1, 178, 1_430])

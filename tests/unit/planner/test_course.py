@@ -109,6 +109,24 @@ def test_a_reorg_takes_back_what_the_last_blocks_had() -> None:
     assert slots.in_flight_peak >= 1
 
 
+def test_a_block_takes_all_that_wait_and_fit_or_none() -> None:
+    """One account posts, in the order of its nonces; which blocks take them is by lot."""
+    course = course_with(l1=Chain(block_s=1.0, in_flight_max=4, inclusion=0.4))
+    chain = pipeline_of(msgspec.structs.replace(TEN_MINUTES, l1=Chain(in_flight_max=4))).settlement
+    chain = msgspec.structs.replace(chain, block_s=1.0)
+    random = np.random.default_rng(3)
+    slots = Slots(chain, course.sky, 200, random)
+    # The first block of a run only fills the slots.
+    slots.unposted += 1e9
+    slots.advance(0, 1.0, random)
+    for step in range(1, 51):
+        before = slots.included.copy()
+        slots.advance(step, step + 1.0, random)
+        taken = (slots.included - before) / chain.batch.items
+        assert set(np.round(taken, 9)) == {0.0, 4.0}
+    assert slots.included.mean() / chain.batch.items == pytest.approx(50 * 0.4 * 4, rel=0.02)
+
+
 def test_an_ordinary_course_is_uneventful() -> None:
     course = ordinary(pipeline_of(TEN_MINUTES), 5, 1.0)
     assert (course.rate == 1).all()

@@ -38,23 +38,25 @@ def test_workers_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("in_flight", "confirmation_s", "expected"),
+    ("in_flight", "inclusion", "expected"),
     [
-        (3, 12.0, 3 / 12 * 2_000),  # what may be unconfirmed binds
-        (100, 12.0, 6 / 12 * 2_000),  # six batches fit the gas of a block
-        (10, 120.0, 10 / 120 * 2_000),  # one in ten included
-        (0, 12.0, 0.0),
+        (3, 1.0, 3 / 12 * 2_000),  # what may be unconfirmed binds
+        (100, 1.0, 6 / 12 * 2_000),  # six batches fit the gas of a block
+        (3, 0.1, 3 / 120 * 2_000),  # one block in ten takes them
+        (100, 0.1, 6 / 120 * 2_000),
+        (0, 1.0, 0.0),
+        (3, 0.0, 0.0),
     ],
 )
 def test_settlement_is_bound_by_little_or_by_room(
-    in_flight: int, confirmation_s: float, expected: float
+    in_flight: int, inclusion: float, expected: float
 ) -> None:
-    assert settlement_limit_per_s(BATCH, in_flight, 12.0, confirmation_s) == pytest.approx(expected)
+    assert settlement_limit_per_s(BATCH, in_flight, 12.0, inclusion) == pytest.approx(expected)
 
 
 def test_a_batch_that_fits_no_block_settles_nothing() -> None:
     large = BatchOnChain(items=1, gas=31e6, bytes=1, block_gas=30e6, block_bytes=10)
-    assert settlement_limit_per_s(large, 5, 12.0, 12.0) == 0
+    assert settlement_limit_per_s(large, 5, 12.0, 1.0) == 0
 
 
 def test_the_node_is_bound_by_its_dearest_resource() -> None:
@@ -70,8 +72,8 @@ def test_the_node_is_bound_by_its_dearest_resource() -> None:
         lambda: loop_limit_per_s([LoopStage(-1, 1)]),
         lambda: journal_limit_per_s(0, 1),
         lambda: pool_limit_per_s(0, 1),
-        lambda: settlement_limit_per_s(BATCH, 1, 0, 12),
-        lambda: settlement_limit_per_s(BATCH, -1, 12, 12),
+        lambda: settlement_limit_per_s(BATCH, 1, 0, 1.0),
+        lambda: settlement_limit_per_s(BATCH, -1, 12, 1.0),
         lambda: node_limit({}),
         lambda: node_limit({"loop": math.nan}),
     ],
