@@ -193,15 +193,16 @@ class LoadWatch:
         if l1.commands <= 0 or pace.block_ms is None:
             return []
         flight_ms = l1.inclusion_ms.distribution().quantile(MEDIAN_PPM)
+        each = commands_an_item(told)
         return chain_limits(
             Chain(
-                item_bytes=l1.data_bytes / l1.commands,
-                item_gas=l1.gas / l1.commands,
+                item_bytes=l1.data_bytes / l1.commands * each,
+                item_gas=l1.gas / l1.commands * each,
                 in_flight=config.settlement.in_flight_max,
                 inclusion_s=(flight_ms or 0) / _MS,
                 block_s=pace.block_ms / _MS,
                 block_gas=pace.block_gas,
-                batch_items=config.batcher.commands_max,
+                batch_items=config.batcher.commands_max / each,
                 batch_bytes=config.batcher.data_bytes_max,
                 batch_gas=config.batcher.gas_max,
                 included=self._node.price.included_ppm / PPM_ONE,
@@ -244,6 +245,14 @@ class LoadWatch:
 def items_of(told: Telemetry) -> int:
     """Return the commands that the transition took in a window, rejected ones too."""
     return sum(kind.commands for kind in told.kinds)
+
+
+def commands_an_item(told: Telemetry) -> float:
+    """Return the log's commands for each item: blocks are opened, rejected items are not there.
+
+    L1 is told of commands. With one item a block they are twice as many.
+    """
+    return told.blocks.commands / items_of(told) if told.blocks.commands else 1.0
 
 
 def journal_of(told: Telemetry, block_work: int) -> Limit | None:

@@ -3,9 +3,10 @@
 Bytes and gas are estimates, because the data of a batch is known only once it is encoded, and that
 is too dear to do block by block. The estimate is the MessagePack length of the commands, without
 their blocks' ids and hashes, times a ratio: what the large ones among the last batches really came
-to; small ones pack worse. A batch that comes out larger is posted all the same, up to the sealer's
-own bound (``BatcherConfig.bytes_limit``), past which it is parted. So nothing is gained by aiming
-low, and each byte that a batch lacks is room on L1 that nobody uses.
+to; small ones pack worse. A batch that comes out some percent larger is posted all the same, so
+nothing is gained by aiming low, and each byte that a batch lacks is room on L1 that nobody uses.
+Past the sealer's own bound (``BatcherConfig.bytes_limit``) it is parted and was encoded in vain;
+the estimate then follows at once.
 """
 
 from collections import deque
@@ -70,8 +71,14 @@ class SealPolicy:
         """Return how long a command may wait for its batch, in milliseconds."""
         return self._config.age_ms_max
 
-    def learn(self, load: Load, data_bytes: int) -> None:
-        """Take in that ``load`` became a batch of ``data_bytes``."""
+    def learn(self, load: Load, data_bytes: int, *, parted: bool = False) -> None:
+        """Take in that ``load`` became a batch of ``data_bytes``.
+
+        ``parted``: it is what there was room for of a batch that came out too large. Then what was
+        seen before says nothing of what comes now.
+        """
+        if parted:
+            self._sizes.clear()
         self._sizes.append((load.command_bytes, data_bytes))
         largest = max(before for before, _ in self._sizes)
         alike = [size for size in self._sizes if 2 * size[0] >= largest]

@@ -189,7 +189,7 @@ class BatcherService:
         )
         sealed, rest = candidate.split(batch.header.last_sequence)
         commands, sealed_ns = sealed.load.commands, self._clock.now_ns()
-        self._policy.learn(sealed.load, len(batch.data))
+        self._policy.learn(sealed.load, len(batch.data), parted=rest is not None)
         self.backlog.seal(batch.header.index, len(batch.data))
         if rest is not None:
             self.backlog.wait_on(self._policy.data_bytes(rest.load))

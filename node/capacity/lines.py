@@ -71,7 +71,7 @@ class Chain(msgspec.Struct, frozen=True):
     inclusion_s: float
     block_s: float
     block_gas: int
-    batch_items: int
+    batch_items: float
     batch_bytes: int
     batch_gas: int
     included: float

@@ -48,7 +48,7 @@ def encode_block(block: Block) -> bytes:
 
 
 def command_bytes(block: Block, encoded: bytes) -> int:
-    """Return how many bytes of ``block``'s MessagePack form are its commands', within a dozen.
+    """Return how many bytes of ``block``'s MessagePack form are its commands', within twenty.
 
     The rest is not posted: ids, hashes, the signature. Of a block with one order it is the most.
     """

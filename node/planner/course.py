@@ -20,7 +20,7 @@ class Sky(msgspec.Struct, frozen=True):
     """L1 at each step."""
 
     inclusion: Vector
-    """Probability that a batch gets into a block; 0 where gas costs more than the cap."""
+    """Probability that a block takes batches; 0 where gas costs more than the cap."""
     room: Vector
     """Whole batches that fit the node's part of a block."""
     running: Flags

@@ -59,7 +59,7 @@ def knees_per_s(
 
     Found by halving between zero and twice the analytic limit. A rate is carried when at least
     ``GOODPUT_MIN`` of what arrived in ``duration_s`` got through workers, loop and journal, and
-    what is unposted at the end is not more than one L1 block's worth above the same share. That
+    what waits for a place in flight at the end is not more than one L1 block's worth above it. That
     share puts the knee of a saturated loop somewhat above the analytic limit: the least urgent lane
     gives way first, so by 1 % of the items, at that lane's cost. Some minutes are long enough.
     """
@@ -95,5 +95,5 @@ def _carried(hours: Hours, pipeline: Pipeline, plan: Plan) -> NDArray[np.bool_]:
     allowed = (1 - GOODPUT_MIN) * arrived
     lost = hours.refused.sum(axis=1) + hours.backlog_end
     a_block = arrived * pipeline.settlement.block_s / plan.duration_s
-    carried: NDArray[np.bool_] = (lost <= allowed) & (hours.unposted_end <= allowed + a_block)
+    carried: NDArray[np.bool_] = (lost <= allowed) & (hours.unsent_end <= allowed + a_block)
     return carried

@@ -86,7 +86,10 @@ class Hours(msgspec.Struct, frozen=True):
     backlog_end: Vector
     """Sum of what waits before workers, loop and journal; (runs,)"""
     unposted_peak: Vector
+    """The most items that are in no block of L1, in flight or not, (runs,)."""
     unposted_end: Vector
+    unsent_end: Vector
+    """Of those at the end, what is not in flight either: it waits for a place."""
     in_flight_peak: int
     committed: Vector
     """Cumulative at the end of each step, (runs, steps); so is ``included``."""
@@ -304,7 +307,7 @@ class _Track:
 
     def peak(self, slots: Slots) -> None:
         """Note the most that was unposted: just before L1 takes from it."""
-        np.maximum(self.unposted_peak, slots.unposted, out=self.unposted_peak)
+        np.maximum(self.unposted_peak, slots.outstanding, out=self.unposted_peak)
 
     def note(self, step: int, durable: Vector, slots: Slots, door: Door) -> None:
         """Note the end of a step."""
@@ -329,7 +332,8 @@ class _Track:
             lane_peak=self.lane_peak,
             backlog_end=self._stages.backlog(),
             unposted_peak=self.unposted_peak,
-            unposted_end=slots.unposted,
+            unposted_end=slots.outstanding,
+            unsent_end=slots.unposted,
             in_flight_peak=slots.in_flight_peak,
             kept=self.kept,
             gated=door.gated,

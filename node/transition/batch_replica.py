@@ -6,8 +6,9 @@ must change, block by block, exactly what the sequencer said it changed. A batch
 verified is found here, and never reaches the chain.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence as Ordered
-from itertools import chain
+from itertools import accumulate, chain
 
 from node.codec.batch import decode_batch, encode_batch
 from node.codec.l1_gas import ROOT_BYTES
@@ -121,7 +122,8 @@ def _fitting(
     """Return ``blocks``, or the first of them, their commands, their data, and these decoded.
 
     How far data compress is up to those who send them, so it is only known afterwards whether L1
-    takes them, and a decoder what they unpack to. They are halved until both do.
+    takes them, and a decoder what they unpack to. Too many bytes are cut in proportion, with a
+    sixteenth to spare as fewer commands pack worse; what no decoder takes is halved.
     """
     while True:
         commands = tuple(chain.from_iterable(block.commands for block in blocks))
@@ -130,13 +132,21 @@ def _fitting(
             return blocks, commands, data, decode_batch(data)
         # A root stands at the end of a block, but the last, and after so many commands at least.
         roots = min(len(blocks) - 1, len(commands) // root_interval)
-        if bytes_max is None or len(data) + ROOT_BYTES * roots <= bytes_max:
-            try:
-                return blocks, commands, data, decode_batch(data)
-            except BatchMalformed:
-                # It unpacks to more than any decoder takes on; if not, a single block will tell.
-                pass
-        blocks = blocks[: len(blocks) // 2]
+        size = len(data) + ROOT_BYTES * roots
+        if bytes_max is not None and size > bytes_max:
+            blocks = _first(blocks, len(commands) * bytes_max * 15 // (16 * size))
+            continue
+        try:
+            return blocks, commands, data, decode_batch(data)
+        except BatchMalformed:
+            # It unpacks to more than any decoder takes on; if not, a single block will tell.
+            blocks = blocks[: len(blocks) // 2]
+
+
+def _first(blocks: Ordered[Block], commands: int) -> Ordered[Block]:
+    """Return the first of ``blocks``, at least one, that have no more than ``commands``."""
+    ends = list(accumulate(len(block.commands) for block in blocks))
+    return blocks[: max(1, bisect_right(ends, commands))]
 
 
 def _first_difference(decoded: Ordered[Command], commands: Ordered[Command]) -> int:

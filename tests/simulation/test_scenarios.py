@@ -155,7 +155,8 @@ def test_reorgs_cost_time_and_lose_nothing() -> None:
     answer, calm = answer_of("reorgs"), answer_of("calm")
     assert median(answer.chain.finality_p99_s.p50) > median(calm.chain.finality_p99_s.p50)
     assert median(answer.chain.unposted_peak.p50) > median(calm.chain.unposted_peak.p50)
-    assert median(answer.chain.unposted_end.p50) < 12 * 304
+    # What two blocks' time brings: some of it in flight.
+    assert median(answer.chain.unposted_end.p50) < 2 * 12 * 304
 
 
 def test_a_crash_liquidates_most_of_the_crowd() -> None:

@@ -54,8 +54,11 @@ _STUCK_MS_MAX: Final = 3_600_000
 
 
 def script_of(scenario: Scenario, drawn: Timeline, seed: int) -> Script:
-    """Return one draw of a scenario as what is to be rehearsed."""
-    pipeline = pipeline_of(scenario)
+    """Return one draw of a scenario as what is to be rehearsed.
+
+    Work takes as long as at the highest rate of the flow, as in a forecast.
+    """
+    pipeline = pipeline_of(scenario, rate_per_s=float(drawn.rate_per_s.max()))
     chain, batch = scenario.l1, pipeline.settlement.batch
     return Script(
         name=scenario.name,
@@ -92,7 +95,7 @@ def script_of(scenario: Scenario, drawn: Timeline, seed: int) -> Script:
 
 
 def _mean_s(pipeline: Pipeline, of: Callable[[Kind], ServiceTime]) -> float:
-    """Return the mean time of a client's action, as it is on a node at its limit."""
+    """Return the mean time of a client's action."""
     means_s = [of(kind).moments.mean_s for kind in pipeline.kinds]
     return float(pipeline.shares @ means_s)
 

@@ -33,14 +33,17 @@ from node.types.ids import Sequence, address_from_hex
 CHAIN_ID: Final = 31337
 
 
-class UnsyncedFile:
-    """The journal's newest segment, without waiting for a disk."""
+class TimedFile:
+    """The journal's newest segment on a disk that takes as long as the script says."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, loop: VirtualLoop, commit_s: float) -> None:
         self._file = path.open("ab")
+        self._loop = loop
+        self._commit_s = commit_s
 
     def write(self, data: bytes) -> None:
-        """Append ``data``."""
+        """Append ``data``, which is a block; it is written beside the loop."""
+        self._loop.spend_beside(self._commit_s)
         self._file.write(data)
         self._file.flush()
 
@@ -117,8 +120,8 @@ def platform_of(script: Script, loop: VirtualLoop, clock: VirtualClock) -> Platf
     costs = script.costs
 
     def charged(state: State, command: Command) -> tuple[Event, ...]:
-        # The commit of a block is charged here as well: no block is written without being opened.
-        loop.spend(costs.commit_s if isinstance(command, OpenBlock) else costs.command_s)
+        if not isinstance(command, OpenBlock):
+            loop.spend(costs.command_s)
         return apply(state, command)
 
     async def start_worker() -> TimedWorker:
@@ -130,7 +133,7 @@ def platform_of(script: Script, loop: VirtualLoop, clock: VirtualClock) -> Platf
         busy_ns=lambda: loop.spent_ns,
         waited_ns=lambda: None,
         start_worker=start_worker,
-        open_file=UnsyncedFile,
+        open_file=lambda path: TimedFile(path, loop, costs.commit_s),
         make_replica=InlineReplica,
     )
 

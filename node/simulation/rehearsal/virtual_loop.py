@@ -3,7 +3,8 @@
 Nothing ever waits: when nothing is ready, time moves to the next timer. Work takes no time either,
 unless it is charged for with ``spend``, which moves the time on while the loop is busy: what was
 due meanwhile is late, exactly as on a loop that really worked so long. Threads are run in place, so
-that one order of events is the only one there is.
+that one order of events is the only one there is; what one is charged with ``spend_beside`` passes
+before its caller goes on, and the loop is free meanwhile.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Start at 0."""
         self.now_ns = 0
         self.spent_ns = 0
+        self._beside_s = 0.0
         super().__init__(_Impatient(self))
 
     def time(self) -> float:
@@ -40,17 +42,32 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.now_ns += span_ns
         self.spent_ns += span_ns
 
+    def spend_beside(self, seconds: float) -> None:
+        """Let the thread that this is called in be busy for so long."""
+        self._beside_s += seconds
+
     def run_in_executor(  # type: ignore[override]
         self, executor: object, func: Callable[..., Any], *args: Any
     ) -> "asyncio.Future[Any]":
-        """Call ``func`` at once; the future is done when it is returned."""
+        """Call ``func`` at once; the future is done when it has taken what it was charged with."""
         del executor
         future = self.create_future()
+        self._beside_s = 0.0
         try:
-            future.set_result(func(*args))
+            result = func(*args)
         except Exception as error:  # noqa: BLE001 - whoever awaits it is to get it
             future.set_exception(error)
+            return future
+        if self._beside_s:
+            self.call_later(self._beside_s, _settle, future, result)
+        else:
+            future.set_result(result)
         return future
+
+
+def _settle(future: "asyncio.Future[Any]", result: object) -> None:
+    if not future.done():
+        future.set_result(result)
 
 
 class _Impatient(selectors.DefaultSelector):

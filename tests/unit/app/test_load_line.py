@@ -15,6 +15,7 @@ from node.capacity.kinds import KindMeter
 from node.capacity.loadline import FeeLine, Knee, LoadLine, StageLine
 from node.capacity.registry import Capacity
 from node.capacity.telemetry import (
+    BlockCounters,
     HistogramCounts,
     JournalCounters,
     KindCounters,
@@ -232,6 +233,16 @@ def test_what_l1_takes_in_flight_follows_the_median_of_the_flights(
     port = Port(monkeypatch, replace(BUSY, l1=replace(BUSY.l1, inclusion_ms=flights)))
     # 2,000 commands of 50 bytes fill a batch.
     assert port.limits()["l1_in_flight"] == pytest.approx(2_000 * 4 / (bucket_high(common) / 1_000))
+
+
+def test_what_l1_carries_is_told_in_items_and_not_in_commands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each block of one item brings its opening along, which L1 is told of as well."""
+    busy = replace(BUSY, blocks=BlockCounters(count=1_000, commands=2_000, total_ns=0))
+    plain, opened = Port(monkeypatch).limits(), Port(monkeypatch, busy).limits()
+    for resource in ("l1_in_flight", "l1_bytes", "l1_gas"):
+        assert opened[resource] == pytest.approx(plain[resource] / 2)
 
 
 def test_a_backlog_has_bytes_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:

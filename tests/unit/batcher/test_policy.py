@@ -82,6 +82,13 @@ def test_beside_large_batches_those_of_less_than_half_do_not_count() -> None:
     assert limits.data_bytes(Load(1, 10_000)) > 9_000
 
 
+def test_a_part_of_a_batch_that_was_too_large_makes_forget_what_was_before() -> None:
+    limits = policy()
+    limits.learn(Load(1_400, 300_000), 30_000)
+    limits.learn(Load(200, 40_000), 20_000, parted=True)
+    assert limits.data_bytes(Load(1, 10_000)) == 5_000
+
+
 def test_the_estimate_rounds_up() -> None:
     limits = policy()
     limits.learn(Load(1, 3), 1)

@@ -10,16 +10,16 @@ import pytest
 from node.adapters.mailbox import Mailbox
 from node.adapters.system_clock import SystemClock
 from node.batcher.config import BatcherConfig
-from node.batcher.policy import SealCause
+from node.batcher.policy import RATIO_ONE, SealCause
 from node.batcher.service import BatcherService
 from node.capacity.queue import BoundedQueue
-from node.codec.commands import decode_block, encode_block
+from node.codec.commands import command_bytes, decode_block, encode_block
 from node.types.blocks import Batch, BatchHeader, Block
 from node.types.commands import OpenBlock
 from node.types.durable import DurableBlock
 from node.types.errors import StateDiverged
 from node.types.ids import NO_HASH, Sequence
-from node.types.units import Millis
+from node.types.units import Millis, part_rounded_up
 
 HOUR_MS = 3_600_000
 
@@ -50,6 +50,7 @@ class ExampleSealer:
         self.next_index = 0
         self.error: Exception | None = None
         self.blocks_max = 100
+        self.bytes_each = 1
 
     async def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
         await self.gate.wait()
@@ -61,7 +62,7 @@ class ExampleSealer:
             self.next_index, NO_HASH, NO_HASH, first_sequence, decoded[-1].last_sequence, 0, ()
         )
         self.next_index += 1
-        data = bytes(block.number for block in decoded)
+        data = bytes(block.number for block in decoded for _ in range(self.bytes_each))
         return Batch(header, data, cause, decoded[-1].number)
 
 
@@ -147,6 +148,37 @@ async def test_what_a_batch_had_no_room_for_is_the_next_one() -> None:
         assert backlog.unposted_bytes == sum(len(batch.data) for batch in first)
     assert numbers(first + around.sealed()) == [[1, 2], [3, 4], [5], [6, 7]]
     assert (around.service.stage.held(), around.service.stage.done) == (0, 28)
+
+
+async def test_sizes_go_by_what_was_sealed_last() -> None:
+    """By its commands' bytes: 24 opened blocks become 24 bytes, one each."""
+    around = Surroundings(commands_max=8)
+    policy = around.service._policy
+    async with around.running():
+        around.offer(blocks(6))
+        await around.batches(3)
+        bytes_each = sum(command_bytes(one, encode_block(one)) for one in blocks(2))
+        assert policy.ratio == part_rounded_up(2, RATIO_ONE, bytes_each)
+
+
+async def test_after_a_part_sizes_go_by_it_alone() -> None:
+    """The estimate was far too low: what was seen before says nothing any more."""
+    around = Surroundings(commands_max=20)
+    policy = around.service._policy
+    async with around.running():
+        around.offer(blocks(5))
+        await around.batches(1)
+        around.sealer.blocks_max = 2
+        around.sealer.bytes_each = 40
+        around.offer(blocks(5, first=6))
+        await around.batches(1)
+        await asyncio.sleep(0.01)
+        first, rest = blocks(2, first=6), blocks(3, first=8)
+        seen = sum(command_bytes(one, encode_block(one)) for one in first)
+        assert policy.ratio == part_rounded_up(80, RATIO_ONE, seen)
+        left = sum(command_bytes(one, encode_block(one)) for one in rest)
+        estimated = part_rounded_up(left, policy.ratio, RATIO_ONE)
+        assert around.service.backlog.unposted_bytes == 5 + 80 + estimated
 
 
 async def test_what_waits_in_the_mailbox_at_the_end_is_sealed() -> None:

@@ -58,6 +58,16 @@ def test_a_single_block_is_sealed_however_many_bytes_it_has() -> None:
     assert batch.last_hash == LOG.blocks[0].hash
 
 
+def test_what_is_too_much_is_cut_in_proportion() -> None:
+    several = LOG.blocks[:40]
+    whole = fresh().seal(several, "bytes")
+    size = len(whole.data) + ROOT_BYTES * len(whole.header.roots)
+    limit = size * 9 // 20
+    part = fresh().seal(several, "bytes", limit)
+    # Half of it would be too much as well, and a quarter fills 56 %.
+    assert 0.7 * limit < len(part.data) + ROOT_BYTES * len(part.header.roots) <= limit
+
+
 @pytest.mark.parametrize("interval", [1, 7])
 def test_intermediate_roots_count_to_the_bytes_of_a_batch(interval: int) -> None:
     rules = msgspec.structs.replace(RULES, root_interval=interval)

@@ -55,6 +55,30 @@ def test_what_is_due_while_the_loop_is_busy_is_late() -> None:
     assert loop.spent_ns == 2_000_000_000
 
 
+def test_what_a_thread_takes_passes_beside_the_loop() -> None:
+    done: list[tuple[str, float]] = []
+
+    async def work(loop: VirtualLoop) -> None:
+        def write() -> str:
+            loop.spend_beside(2.0)
+            return "ok"
+
+        async def written() -> None:
+            assert await loop.run_in_executor(None, write) == "ok"
+            done.append(("written", round(loop.time(), 6)))
+
+        writing = asyncio.ensure_future(written())
+        await asyncio.sleep(0.5)
+        loop.spend(1.0)
+        done.append(("worked", round(loop.time(), 6)))
+        await writing
+        assert await asyncio.to_thread(sum, (1, 2)) == 3
+
+    loop = run(work)
+    assert done == [("worked", 1.5), ("written", 2.0)]
+    assert loop.spent_ns == 1_000_000_000
+
+
 def test_threads_are_run_in_place_and_their_errors_are_raised() -> None:
     async def work(_loop: VirtualLoop) -> None:
         assert await asyncio.to_thread(sum, (1, 2)) == 3
