@@ -119,7 +119,7 @@ def test_arbitrums_backlog_is_bounded_and_worked_off() -> None:
 
 @pytest.mark.lengthy
 def test_a_thinned_rush_is_too_much_for_l1_as_the_whole_one_is() -> None:
-    # 1,500 actions a second, of which L1 takes some 900.
+    # 1,500 actions a second, of which L1 takes some 850.
     result = play(scenario_of("rush"), script_for("rush", 700, 40, 0.01))
     require_sound(result)
     assert max(moment.in_flight for moment in result.moments) == 8
