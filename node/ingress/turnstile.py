@@ -107,7 +107,7 @@ class _Flow:
             return False
         part = max(1, pace // len(self.by_address))
         own = address.by_connection.get(origin.connection, 0)
-        connections = len(address.by_connection) + (not own)
+        connections = len(address.by_connection)
         return address.on_way >= part + part // 2 or own >= max(1, part // connections)
 
 

@@ -288,7 +288,7 @@ class Tracker:
         """
         index = entry.sealed.index
         doubted = sum(self._slots[nonce].index == index for nonce in self._lost_nonces(look))
-        return doubted > 0 and entry.failures + doubted > self._config.failures_max
+        return entry.failures + doubted > self._config.failures_max
 
     def _lose(self, slot: Slot, reverted: bool, now: Millis) -> Iterable[Mark]:
         """The slot's nonce was spent on something else than its batch, or in vain."""
