@@ -34,6 +34,15 @@ def test_it_closes_by_bytes() -> None:
     assert (backlog.full, backlog.unposted_bytes) == (False, 0)
 
 
+def test_it_opens_at_exactly_half_of_its_bytes() -> None:
+    backlog = Backlog(batches_max=100, bytes_max=1_000)
+    backlog.add(0, 500)
+    backlog.add(1, 500)
+    assert backlog.full
+    backlog.post(1)
+    assert (backlog.full, backlog.unposted_bytes) == (False, 500)
+
+
 def test_what_a_reorg_gives_back_is_held_and_refuses_nobody() -> None:
     backlog = Backlog(batches_max=4, bytes_max=1_000)
     for index in range(9):

@@ -58,6 +58,14 @@ def test_at_a_limit_a_batch_is_full_but_not_overfull() -> None:
     assert limits.overfull(Load(1, 2_001)) is SealCause.BYTES
 
 
+def test_at_just_the_gas_allowed_a_batch_is_full_but_not_overfull() -> None:
+    load = Load(1, 50_000)
+    gas = policy().gas(load)
+    assert policy(gas_max=gas + 1).full(load) is None
+    assert policy(gas_max=gas).full(load) is SealCause.GAS
+    assert policy(gas_max=gas).overfull(load) is None
+
+
 def test_the_size_is_what_the_last_batches_came_to_together() -> None:
     limits = policy()
     assert limits.data_bytes(Load(1, 1_000)) == 500

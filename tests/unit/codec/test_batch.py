@@ -195,11 +195,12 @@ def test_a_round_cannot_claim_more_prices_than_there_are() -> None:
         decode_batch(framed(columns, SIGNED))
 
 
-def deflated(columns: bytes, *, finish: bool = True) -> bytes:
+def deflated(columns: bytes, *, finish: bool = True, behind: bytes = b"") -> bytes:
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = deflater.compress(columns) + deflater.flush(
         zlib.Z_FINISH if finish else zlib.Z_SYNC_FLUSH
     )
+    packed += behind
     return bytes([VERSION, 1]) + encode_varints([len(packed)]) + packed + NO_ADDRESSES
 
 
@@ -210,12 +211,14 @@ def test_a_bomb_is_not_unpacked() -> None:
         decode_batch(bomb)
 
 
-def test_a_deflate_stream_without_end_is_malformed() -> None:
+def test_a_deflate_stream_without_end_or_with_bytes_behind_it_is_malformed() -> None:
     names = (*COLUMNS, *RARE_COLUMNS)
     columns = b"".join(columns_to_bytes({name: [] for name in names}))
     assert decode_batch(deflated(columns)) == ()
     with pytest.raises(BatchMalformed):
         decode_batch(deflated(columns, finish=False))
+    with pytest.raises(BatchMalformed):
+        decode_batch(deflated(columns, behind=b"\0"))
 
 
 @pytest.mark.parametrize(
@@ -224,6 +227,10 @@ def test_a_deflate_stream_without_end_is_malformed() -> None:
 def test_a_batch_beyond_the_limits_is_refused(limits: BatchLimits) -> None:
     with pytest.raises(BatchMalformed):
         decode_batch(encode_batch(LOG), limits)
+
+
+def test_a_batch_of_just_as_many_commands_as_allowed_is_read() -> None:
+    assert decode_batch(encode_batch(LOG), BatchLimits(commands=len(LOG))) == tuple(LOG)
 
 
 def test_a_stored_batch_has_the_same_limit() -> None:

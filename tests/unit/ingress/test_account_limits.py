@@ -101,6 +101,15 @@ def test_what_is_over_is_refused_with_the_time_to_come_back() -> None:
     use(limits, placing(5), S // 2)
 
 
+def test_the_time_to_come_back_is_rounded_up() -> None:
+    limits = limits_of()
+    for _ in range(12):
+        use(limits, placing(100))
+    with pytest.raises(RateLimited) as refused:
+        use(limits, placing(5), 1)
+    assert refused.value.retry_after_ms == 500, "a nanosecond less than 500 ms is no 499"
+
+
 def test_cancels_do_not_draw_on_the_budget_of_orders() -> None:
     limits = limits_of()
     for _ in range(12):

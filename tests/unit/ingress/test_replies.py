@@ -42,6 +42,13 @@ def test_the_oldest_results_are_forgotten_first() -> None:
     ]  # fmt: skip
 
 
+def test_what_is_forgotten_takes_up_no_room_under_either_name() -> None:
+    replies = Replies(rendered, bytes_max=30)
+    for place in range(4):
+        replies.remember(bytes([place]) * 52, bytes([place]) * 97, b'{"n":"%d0"}' % place)
+    assert len(replies) == len(replies._keys) == 3
+
+
 def test_an_answer_that_goes_to_many_is_remembered_once() -> None:
     """Who asks eight times at once is answered eight times, and takes up room for one."""
     replies = Replies(rendered, bytes_max=30)

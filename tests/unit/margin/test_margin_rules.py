@@ -1,5 +1,6 @@
 """The rules of margin in numbers that one can follow: 100 dollars a coin, ten percent initial."""
 
+import msgspec
 import pytest
 
 from node.margin.fill import Effect, fill_effect
@@ -12,6 +13,7 @@ from node.margin.position import (
     order_reserve,
 )
 from node.types.ids import Address, MarketId
+from node.types.units import Money
 from tests.examples import DOLLAR, RULES
 
 MARKET = RULES.markets[0]
@@ -108,6 +110,24 @@ def test_half_of_a_failing_position_closes_for_half_of_its_equity_at_most() -> N
     assert fill(failing, -COIN // 2, 96_04, 10**9) is None
 
 
+def test_a_part_of_a_failing_position_may_cost_just_its_share_of_the_equity() -> None:
+    """Ten dollars of equity: half of ten coins at 99 costs five, and nothing in fees."""
+    failing = held(10 * COIN, 1_000 * DOLLAR, 10 * DOLLAR)
+    half = fill_effect(MARKET, failing, 0, MARK, 0, -5 * COIN, 99_00, 0)
+    assert numbers(half) == (5 * COIN, 500 * DOLLAR, 5 * DOLLAR, 0, 0)
+    assert fill_effect(MARKET, failing, 0, MARK, 0, -5 * COIN, 98_99, 0) is None
+
+
+def test_the_part_of_a_flips_fee_that_closing_pays_is_rounded_up() -> None:
+    """A lot from 100.00 sold at 99.99 loses a unit, and its fee of 4.9995 is five."""
+    assert flipped_at_a_loss(margin=1 + 5) is not None
+    assert flipped_at_a_loss(margin=1 + 4) is None
+
+
+def flipped_at_a_loss(margin: int) -> Effect | None:
+    return fill_effect(MARKET, held(1, 100_00, margin), 0, 99_99, 10**9, -2, 99_99, 500)
+
+
 def test_a_bankrupt_position_is_not_its_owners_to_close() -> None:
     bankrupt = held(COIN, 100 * DOLLAR, -DOLLAR)
     assert fill(bankrupt, -COIN // 2, MARK, 10**9) is None
@@ -181,6 +201,14 @@ def test_all_is_closed_where_little_would_stay_or_nothing_is_left() -> None:
     assert closing_size(MARKET, 10 * COIN, -1, MARK) == 10 * COIN
     assert closing_size(MARKET, 10 * COIN, 9 * DOLLAR, MARK) == 10 * COIN
     assert closing_size(MARKET, 150, 70_000, MARK) == 150
+
+
+def test_what_would_stay_may_be_worth_just_the_least_that_an_order_may_be() -> None:
+    needed = 66_667
+    left = (10 * COIN - needed) * MARK
+    for least, closed in ((left, needed), (left + 1, 10 * COIN)):
+        rules = msgspec.structs.replace(MARKET, min_notional=Money(least))
+        assert closing_size(rules, 10 * COIN, 40 * DOLLAR, MARK) == closed
 
 
 def test_the_limit_of_a_solvent_liquidation_ignores_the_fund() -> None:

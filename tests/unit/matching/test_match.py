@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from node.matching.book import Book, Order
-from node.matching.match import Stop, Verdict, cross, crosses
+from node.matching.match import Stop, Verdict, cross, crosses, first_living
 from node.types.commands import SelfTrade, Side
 from node.types.events import CancelReason
 from node.types.units import Lots, Ticks
@@ -165,6 +165,14 @@ def test_a_dead_maker_of_ones_own_is_simply_dead() -> None:
     assert notes.drops == [(1, CancelReason.EXPIRED)]
 
 
+def test_the_first_that_lives_is_looked_for_among_so_many_and_no_more() -> None:
+    living = order(3, SELL, 101, 5)
+    dead = [order(place, SELL, 100, 5, good_till=7) for place in (1, 2)]
+    book = book_of(*dead, living)
+    assert first_living(book, SELL, 7, 2) is None
+    assert first_living(book, SELL, 7, 3) is living
+
+
 # --- meeting oneself ------------------------------------------------------------------------------
 
 
@@ -215,6 +223,13 @@ def test_a_maker_that_may_not_stay_as_small_goes() -> None:
     assert cross(book, taker, 9, notes, least=201) is Stop.SELF_TRADE
     assert (notes.drops, notes.shrunk) == ([(1, CancelReason.SELF_TRADE)], [])
     assert (taker.remaining, len(book)) == (3, 0)
+
+
+def test_a_maker_of_just_the_least_worth_stays() -> None:
+    book = book_of(order(1, SELL, 100, 5, account=7))
+    taker, notes = order(9, BUY, 100, 3, account=7, mode=SelfTrade.DECREMENT), Notes()
+    assert cross(book, taker, 9, notes, least=200) is Stop.SELF_TRADE
+    assert (notes.drops, notes.shrunk, len(book)) == ([], [(1, 2)], 1)
 
 
 @pytest.mark.parametrize(("least", "stop", "left"), [(200, Stop.NO_CROSS, 2), (201, OUT, 5)])

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from node.settlement.config import SettlementConfig
-from node.settlement.fees import FeePolicy
+from node.settlement.fees import FeePolicy, gas_limit
 from node.settlement.lifecycle import NEXT, Step, advance
 from node.settlement.sealed import Submission
 from node.settlement.tracker import RECEIPT_BLOCKS, Tracker
@@ -238,6 +238,13 @@ def test_a_transaction_that_runs_out_of_gas_is_followed_by_one_with_more() -> No
     assert [mark.cause for mark in harbour.marks if mark.cause][:2] == ["reverted", "reverted"]
 
 
+def test_the_most_gas_that_a_batch_ever_lacked_is_added_to_all() -> None:
+    harbour = Harbour(batches=2)
+    harbour.tracker.learn_gas(0, sealed(0).gas + 50_000)
+    harbour.tracker.learn_gas(1, sealed(1).gas + 10_000)
+    assert [one.gas for one in harbour.tick()] == [gas_limit(150_000)] * 2
+
+
 @pytest.mark.parametrize("looks", [1, 12])
 @pytest.mark.parametrize("late", [0, 1, 2, RECEIPT_BLOCKS])
 def test_a_batch_that_fails_for_ever_stops_the_node(late: int, looks: int) -> None:
@@ -257,6 +264,17 @@ def test_a_nonce_that_another_transaction_took_moves_the_batches_on() -> None:
     harbour.turns(12)
     assert harbour.posted == harbour.expected()
     assert "displaced" in {mark.cause for mark in harbour.marks}
+
+
+def test_a_batch_takes_no_other_ones_nonce_that_it_cannot_pay_to_replace() -> None:
+    """The second's nonce would be the first's now, but an eighth more than it paid is too dear."""
+    policy = FeePolicy(max_fee_cap=3_000_000_000)
+    harbour = Harbour(2, SettlementConfig(resend_after_ms=200, fees=policy))
+    harbour.tick()
+    harbour.chain.spend_nonce()
+    harbour.chain.forget()
+    assert [one for _ in range(10) for one in harbour.tick()] == []
+    assert harbour.tracker.held_back == "fees"
 
 
 def test_another_batch_at_our_index_stops_the_node() -> None:

@@ -66,6 +66,18 @@ def test_profit_on_paper_is_no_margin(exchange: Exchange) -> None:
     assert exchange.position(BOB).margin == 0
 
 
+def test_margin_that_funding_has_taken_does_not_come_out(exchange: Exchange) -> None:
+    """Of the hundred put in forty are owed; at 150 the equity is 560, and 150 are needed."""
+    exchange.mark(150_00)
+    exchange.market.funding_index += 400
+    more = exchange.adjust(BOB, -60 * DOLLAR - 1)
+    values = {"equity": 60 * DOLLAR, "required": 60 * DOLLAR + 1}
+    assert exchange.refused(more, InsufficientMargin) == values
+    exchange.do(exchange.adjust(BOB, -60 * DOLLAR))
+    left = exchange.position(BOB)
+    assert left.margin == left.owed_funding(exchange.market.funding_index) == 40 * DOLLAR
+
+
 def test_owed_funding_counts_before_it_is_settled(exchange: Exchange) -> None:
     exchange.do(exchange.adjust(BOB, 30 * DOLLAR))
     exchange.market.funding_index += 100

@@ -231,6 +231,18 @@ def test_without_a_fund_the_rest_is_deleveraged() -> None:
     assert exchange.account(ALICE).free == alice + 100 * DOLLAR + 100 * DOLLAR
 
 
+def test_a_fund_that_just_covers_what_is_missing_spares_the_other_side() -> None:
+    """A coin from 100 with ten of margin lacks ten dollars at 80; none of it finds a buyer."""
+    exchange = exchange_with(longs=1)
+    exchange.place(BOB, order(BUY, COIN, 95_00))
+    exchange.endow(10)
+    exchange.mark(80_00)
+    exchange.do(exchange.liquidate(BOB))
+    assert exchange.told(Deleveraged) == []
+    assert (exchange.position(BOB).size, exchange.position(ALICE).size) == (COIN, -COIN)
+    assert exchange.state.insurance == 10 * DOLLAR
+
+
 def test_a_stale_mark_stops_no_liquidation() -> None:
     exchange = exchange_with()
     exchange.mark(94_00)

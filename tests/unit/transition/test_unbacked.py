@@ -4,7 +4,8 @@ import pytest
 
 from node.types.commands import OrderType
 from node.types.events import CancelReason, OrderCancelled
-from tests.examples import ALICE, BOB, CAROL, MALLORY
+from tests.examples import ALICE, BOB, CAROL, DAVE, DOLLAR, MALLORY
+from tests.unit.transition.auctions import exchange_of, rest, uncross
 from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, amendment, order
 
 IOC, MARKET = OrderType.IOC, OrderType.MARKET
@@ -73,18 +74,60 @@ def test_an_order_that_is_backed_takes_none_along_when_the_mark_has_left_it() ->
     assert exchange.book()[0] == [(98_00, 10 * COIN)]
 
 
+def test_a_reduce_only_order_that_lacks_margin_takes_none_along() -> None:
+    """Ten more than the position has say nothing of what stands behind Bob's buy at 109."""
+    exchange = Exchange()
+    for person in (ALICE, BOB, CAROL):
+        exchange.fund(person, 10_000)
+    exchange.trade(ALICE, BOB, 10 * COIN, 100_00)
+    exchange.do(exchange.adjust(BOB, 100 * DOLLAR))
+    for coins in (5, 10):
+        exchange.place(BOB, order(BUY, coins * COIN, 110_00, reduce_only=True))
+    exchange.place(BOB, order(BUY, 10 * COIN, 109_00))
+    exchange.place(CAROL, order(SELL, 5 * COIN, 110_00, IOC))
+    assert exchange.position(BOB).size == -5 * COIN
+    exchange.do(exchange.adjust(BOB, 50 * DOLLAR - exchange.position(BOB).margin))
+    exchange.do(exchange.withdraw(BOB, exchange.account(BOB).free))
+    exchange.place(CAROL, order(SELL, 5 * COIN, 110_00, IOC))
+    dropped = [(one.price, one.reason) for one in exchange.told(OrderCancelled)]
+    assert dropped[:-1] == [(110_00, CancelReason.MARGIN)]
+    assert exchange.book()[0] == [(109_00, 10 * COIN)]
+
+
 def test_what_goes_along_leaves_the_lots_to_close_to_what_stays() -> None:
+    """One coin is left to close: too little for two, enough for the next, none for the last."""
     exchange = Exchange()
     for person, dollars in ((MALLORY, 100), (BOB, 10_000), (ALICE, 1_000)):
         exchange.fund(person, dollars)
-    exchange.trade(MALLORY, BOB, 6 * COIN, 100_00)
-    for coins, price in ((3, 101_00), (2, 102_00), (1, 103_00)):
+    exchange.trade(MALLORY, BOB, 7 * COIN, 100_00)
+    for coins, price in ((3, 101_00), (2, 102_00), (1, 103_00), (1, 104_00)):
         exchange.place(MALLORY, order(SELL, coins * COIN, price))
-    exchange.place(BOB, order(BUY, 5 * COIN, 100_00))
-    exchange.place(MALLORY, order(SELL, 5 * COIN, 100_00, MARKET, reduce_only=True))
+    exchange.place(BOB, order(BUY, 6 * COIN, 100_00))
+    exchange.place(MALLORY, order(SELL, 6 * COIN, 100_00, MARKET, reduce_only=True))
     exchange.do(exchange.withdraw(MALLORY, exchange.account(MALLORY).free))
     exchange.place(ALICE, order(BUY, 3 * COIN, 101_00))
     assert [one.price for one in exchange.account(MALLORY).orders.values()] == [103_00]
+
+
+def test_what_is_gathered_for_an_auction_does_not_go_along_with_what_rests() -> None:
+    """Dave's buys at 89 and 84 were to close the short that Carol's bankruptcy takes from him."""
+    exchange = exchange_of()
+    for buyer, seller, coins, price in ((CAROL, DAVE, 6, 100_00), (BOB, ALICE, 10, 93_00)):
+        exchange.mark(price)
+        exchange.place(seller, order(SELL, coins * COIN, price))
+        exchange.place(buyer, order(BUY, coins * COIN, price))
+        assert uncross(exchange) == (price, coins * COIN)
+    rest(exchange, DAVE, order(BUY, 4 * COIN, 89_00))
+    rest(exchange, ALICE, order(BUY, 10 * COIN, 84_00))
+    exchange.mark(85_00)
+    gathered = exchange.place(DAVE, order(BUY, 2 * COIN, 84_00))
+    assert exchange.account(DAVE).reserved == 0
+    exchange.do(exchange.liquidate(CAROL))
+    assert exchange.position(DAVE).size == 0
+    exchange.do(exchange.withdraw(DAVE, exchange.account(DAVE).free))
+    exchange.do(exchange.liquidate(BOB))
+    assert exchange.gone()[0][1:] == (CancelReason.MARGIN, True)
+    assert list(exchange.account(DAVE).orders) == [gathered]
 
 
 def test_a_fill_or_kill_is_filled_whole_though_orders_that_it_did_not_see_go_along() -> None:

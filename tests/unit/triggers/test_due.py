@@ -263,6 +263,15 @@ def test_a_switch_is_due_at_its_time_and_not_after_it_was_moved() -> None:
     assert now(book, LATER + 1_000) == [Expire(ALICE.address)]
 
 
+def test_a_switch_that_is_due_and_then_taken_back_is_proposed_no_more() -> None:
+    book = due_book()
+    book.take(durable(switched(LATER, on_disconnect=False)))
+    assert now(book, LATER) == [Expire(ALICE.address)]
+    book.take(durable(switched(0, on_disconnect=False)))
+    assert now(book, LATER + RETRY_MS) == []
+    assert book.next_ms is None
+
+
 def test_a_connection_that_ends_counts_after_the_grace_unless_it_comes_back() -> None:
     book = due_book()
     book.returned(ALICE.address)

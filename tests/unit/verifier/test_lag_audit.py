@@ -35,6 +35,13 @@ def test_what_is_on_l1_proves_no_more_than_the_first_batch_that_is_not() -> None
     assert audit.understated_ms == 10_000
 
 
+def test_a_batch_counts_as_posted_in_a_block_of_the_very_moment() -> None:
+    audit = LagAudit()
+    audit.take(blocks((1_000, 0)), posted_ms=12_000)
+    audit.take(blocks((12_000, 5_000)), posted_ms=24_000)
+    assert audit.understated_ms == 0
+
+
 def test_a_batch_posted_at_once_proves_nothing_later() -> None:
     audit = LagAudit()
     audit.take(blocks((1_000, 0)), posted_ms=1_000)

@@ -189,7 +189,7 @@ def test_a_batch_that_comes_twice_does_not_go_on(chain: ExampleChain) -> None:
     assert (found.fault, found.batch) == (Fault.HEADER, 1)
 
 
-@pytest.mark.parametrize("field", ["previous_root", "first_sequence", "last_sequence"])
+@pytest.mark.parametrize("field", ["previous_root", "last_sequence"])
 def test_a_header_that_does_not_go_on_is_refused(chain: ExampleChain, field: str) -> None:
     value = getattr(chain.posted[2].header, field)
     chain.change_header(2, **{field: bytes(32) if isinstance(value, bytes) else value + 1})
@@ -197,10 +197,29 @@ def test_a_header_that_does_not_go_on_is_refused(chain: ExampleChain, field: str
     assert (found.fault, found.batch) == (Fault.HEADER, 2)
 
 
+def test_a_batch_that_skips_a_sequence_is_refused_though_it_claims_as_many(
+    chain: ExampleChain,
+) -> None:
+    header = chain.posted[2].header
+    first, last = header.first_sequence, header.last_sequence
+    chain.change_header(2, first_sequence=first + 1, last_sequence=last + 1)
+    found = difference(chain)
+    assert (found.fault, found.batch) == (Fault.HEADER, 2)
+    assert (found.expected, found.found) == (f"first_sequence {first}", f"{first + 1}")
+
+
 def test_a_wrong_inbox_cursor_is_refused(chain: ExampleChain) -> None:
     chain.change_header(0, inbox_cursor=chain.posted[0].header.inbox_cursor - 1)
     found = difference(chain)
     assert (found.fault, found.batch) == (Fault.HEADER, 0)
+
+
+def test_a_deposit_counts_before_a_fault_of_its_batch_as_a_whole(chain: ExampleChain) -> None:
+    chain.change_header(0, inbox_cursor=chain.posted[0].header.inbox_cursor - 1)
+    chain.inbox[0] = msgspec.structs.replace(chain.inbox[0], amount=Money(1))
+    found = difference(chain)
+    place = place_of(chain.commands(0), Deposit)
+    assert (found.fault, found.batch, found.first_sequence) == (Fault.DEPOSIT, 0, place + 1)
 
 
 def test_an_invented_deposit_is_named(chain: ExampleChain) -> None:
