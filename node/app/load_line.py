@@ -188,16 +188,16 @@ class LoadWatch:
 
     def _chain(self, told: Telemetry) -> list[Limit]:
         """Return the limits of L1; what the window cannot say of batches the start can."""
-        l1 = told.l1 if told.l1.commands > 0 and told.l1.gas > 0 else self._meters.read().l1
+        span = told if told.l1.commands > 0 and told.l1.gas > 0 else self._meters.read()
         pace, config = self._node.settlement.pace, self._node.config
-        if l1.commands <= 0 or pace.block_ms is None:
+        l1, spread, each = span.l1, commands_an_item(span), commands_an_item(told)
+        if l1.commands <= 0 or pace.block_ms is None or not spread or not each:
             return []
         flight_ms = l1.inclusion_ms.distribution().quantile(MEDIAN_PPM)
-        each = commands_an_item(told)
         return chain_limits(
             Chain(
-                item_bytes=l1.data_bytes / l1.commands * each,
-                item_gas=l1.gas / l1.commands * each,
+                item_bytes=l1.data_bytes / l1.commands * spread,
+                item_gas=l1.gas / l1.commands * spread,
                 in_flight=config.settlement.in_flight_max,
                 inclusion_s=(flight_ms or 0) / _MS,
                 block_s=pace.block_ms / _MS,
@@ -250,9 +250,10 @@ def items_of(told: Telemetry) -> int:
 def commands_an_item(told: Telemetry) -> float:
     """Return the log's commands for each item: blocks are opened, rejected items are not there.
 
-    L1 is told of commands. With one item a block they are twice as many.
+    L1 is told of commands. With one item a block they are twice as many; 0 where every item was
+    rejected, and where there was none.
     """
-    return told.blocks.commands / items_of(told) if told.blocks.commands else 1.0
+    return told.blocks.commands / max(items_of(told), 1)
 
 
 def journal_of(told: Telemetry, block_work: int) -> Limit | None:

@@ -27,7 +27,7 @@ class BatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The most commands of one batch."""
     data_bytes_max: int = 100_000
     """The most bytes of a batch's data, as estimated: L1 nodes refuse transactions past 128 KiB.
-    Up to a quarter more is posted where the estimate was too low."""
+    Up to a quarter more is posted where the estimate was too low, and a single block whole."""
     age_ms_max: int = 2_000
     """How long a command waits at most until its batch is sealed, in milliseconds, unless as many
     batches as settlement has on their way at once are unposted, and one more: it then fills."""

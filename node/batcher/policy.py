@@ -71,19 +71,26 @@ class SealPolicy:
         """Return how long a command may wait for its batch, in milliseconds."""
         return self._config.age_ms_max
 
-    def learn(self, load: Load, data_bytes: int, *, parted: bool = False) -> None:
-        """Take in that ``load`` became a batch of ``data_bytes``.
-
-        ``parted``: it is what there was room for of a batch that came out too large. Then what was
-        seen before says nothing of what comes now.
-        """
-        if parted:
-            self._sizes.clear()
+    def learn(self, load: Load, data_bytes: int) -> None:
+        """Take in that ``load`` became a batch of ``data_bytes``."""
         self._sizes.append((load.command_bytes, data_bytes))
         largest = max(before for before, _ in self._sizes)
         alike = [size for size in self._sizes if 2 * size[0] >= largest]
         before, after = map(sum, zip(*alike, strict=True))
         self.ratio = part_rounded_up(after, RATIO_ONE, before)
+
+    def learn_parted(self, whole: Load, part: Load, data_bytes: int) -> None:
+        """Take in that ``whole`` came out too large, and that ``part`` of it has ``data_bytes``.
+
+        What was seen before says nothing of what comes now, and the part may be the one that packs
+        well: of the whole only is known what it exceeds. What is kept is a batch as full as is
+        aimed at, so that those to come compare with it.
+        """
+        exceeded = part_rounded_up(self._config.bytes_limit, RATIO_ONE, whole.command_bytes)
+        self.ratio = max(exceeded, part_rounded_up(data_bytes, RATIO_ONE, part.command_bytes))
+        self._sizes.clear()
+        aim = self._config.data_bytes_max
+        self._sizes.append((part_rounded_up(aim, RATIO_ONE, self.ratio), aim))
 
     def data_bytes(self, load: Load) -> int:
         """Return the estimated size of the batch's data, in bytes, rounded up."""

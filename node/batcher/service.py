@@ -189,9 +189,11 @@ class BatcherService:
         )
         sealed, rest = candidate.split(batch.header.last_sequence)
         commands, sealed_ns = sealed.load.commands, self._clock.now_ns()
-        self._policy.learn(sealed.load, len(batch.data), parted=rest is not None)
         self.backlog.seal(batch.header.index, len(batch.data))
-        if rest is not None:
+        if rest is None:
+            self._policy.learn(sealed.load, len(batch.data))
+        else:
+            self._policy.learn_parted(candidate.load, sealed.load, len(batch.data))
             self.backlog.wait_on(self._policy.data_bytes(rest.load))
         self._tell_backlog()
         self.causes[candidate.cause] += 1

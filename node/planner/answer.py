@@ -96,9 +96,10 @@ class ChainAnswer(msgspec.Struct, frozen=True):
     """What waits for L1, and for how long."""
 
     unposted_peak: Band
-    """Actions in no batch on L1 or on its way there, at their most."""
+    """Actions in no block of L1, in flight or not, at their most."""
     unposted_peak_bytes: Band
     unposted_end: Band
+    """The same at the end."""
     gate_closed_s: Band
     gate_closes_at: float
     """The fewest outstanding actions that close the gate."""

@@ -59,9 +59,10 @@ def knees_per_s(
 
     Found by halving between zero and twice the analytic limit. A rate is carried when at least
     ``GOODPUT_MIN`` of what arrived in ``duration_s`` got through workers, loop and journal, and
-    what waits for a place in flight at the end is not more than one L1 block's worth above it. That
-    share puts the knee of a saturated loop somewhat above the analytic limit: the least urgent lane
-    gives way first, so by 1 % of the items, at that lane's cost. Some minutes are long enough.
+    what waits for a place in flight at the end is no more than the rest and one L1 block's worth.
+    What may be missing puts the knee of a saturated loop somewhat above the analytic limit: the
+    least urgent lane gives way first, so by 1 % of the items, at that lane's cost. Some minutes are
+    long enough.
     """
     parts: list[Vector] = over_chunks(
         _knee_chunk,

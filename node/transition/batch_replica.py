@@ -123,8 +123,10 @@ def _fitting(
 
     How far data compress is up to those who send them, so it is only known afterwards whether L1
     takes them, and a decoder what they unpack to. Too many bytes are cut in proportion, with a
-    sixteenth to spare as fewer commands pack worse; what no decoder takes is halved.
+    sixteenth to spare as fewer commands pack worse. What is too much even then, since bytes lie
+    unevenly, is halved at least; so is what no decoder takes.
     """
+    uncut = True
     while True:
         commands = tuple(chain.from_iterable(block.commands for block in blocks))
         data = encode_batch(commands)
@@ -134,7 +136,9 @@ def _fitting(
         roots = min(len(blocks) - 1, len(commands) // root_interval)
         size = len(data) + ROOT_BYTES * roots
         if bytes_max is not None and size > bytes_max:
-            blocks = _first(blocks, len(commands) * bytes_max * 15 // (16 * size))
+            share = len(commands) * bytes_max * 15 // (16 * size)
+            blocks = _first(blocks, share if uncut else min(share, len(commands) // 2))
+            uncut = False
             continue
         try:
             return blocks, commands, data, decode_batch(data)

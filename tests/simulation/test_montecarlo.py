@@ -227,6 +227,21 @@ def test_what_an_hour_says_of_itself_adds_up() -> None:
         run_hours(node, ones, ones, never, np.random.default_rng(8), ordinary(node, 1, 13.0))
 
 
+def test_what_is_in_flight_is_not_posted() -> None:
+    """On an L1 that takes nothing, two batches are in flight and all else waits behind them."""
+    batch = msgspec.structs.replace(BATCH, items=2_000)
+    shut = Settlement(batch, in_flight_max=2, block_s=12.0, sends=False)
+    node = small_node(500.0, settlement=shut)
+    ones, never = np.ones(5), np.full(5, -1)
+    hours = run_hours(node, ones, ones, never, np.random.default_rng(7), ordinary(node, 100, 1.0))
+    assert hours.unposted_end == pytest.approx(hours.committed[:, -1])
+    assert hours.unposted_peak == pytest.approx(hours.unposted_end, rel=0.05)
+    in_flight = hours.unposted_end - hours.unsent_end
+    # The first was sealed at the first block, however little there was.
+    assert (in_flight > 2_000).all()
+    assert (in_flight <= 4_000 + 1e-6).all()
+
+
 def test_the_lane_that_goes_first_waits_least_past_the_knee() -> None:
     past = with_keys(
         SHORT,

@@ -29,7 +29,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Start at 0."""
         self.now_ns = 0
         self.spent_ns = 0
-        self._beside_s = 0.0
+        self.beside_ns = 0
         super().__init__(_Impatient(self))
 
     def time(self) -> float:
@@ -43,8 +43,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.spent_ns += span_ns
 
     def spend_beside(self, seconds: float) -> None:
-        """Let the thread that this is called in be busy for so long."""
-        self._beside_s += seconds
+        """Let the thread that this is called in be busy for so long; its own clock moves on."""
+        self.beside_ns += round(seconds * _NS)
 
     def run_in_executor(  # type: ignore[override]
         self, executor: object, func: Callable[..., Any], *args: Any
@@ -52,22 +52,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Call ``func`` at once; the future is done when it has taken what it was charged with."""
         del executor
         future = self.create_future()
-        self._beside_s = 0.0
         try:
-            result = func(*args)
+            settle, outcome = future.set_result, func(*args)
         except Exception as error:  # noqa: BLE001 - whoever awaits it is to get it
-            future.set_exception(error)
-            return future
-        if self._beside_s:
-            self.call_later(self._beside_s, _settle, future, result)
+            settle, outcome = future.set_exception, error
+        taken_ns, self.beside_ns = self.beside_ns, 0
+        if taken_ns:
+            # Whoever waited may have been cancelled meanwhile.
+            self.call_later(taken_ns / _NS, lambda: future.done() or settle(outcome))
         else:
-            future.set_result(result)
+            settle(outcome)
         return future
-
-
-def _settle(future: "asyncio.Future[Any]", result: object) -> None:
-    if not future.done():
-        future.set_result(result)
 
 
 class _Impatient(selectors.DefaultSelector):
@@ -95,8 +90,8 @@ class VirtualClock:
         self._start_ms = start_ms
 
     def now_ns(self) -> int:
-        """Return the simulated nanoseconds."""
-        return self._loop.now_ns
+        """Return the simulated nanoseconds, in a thread those that it has spent included."""
+        return self._loop.now_ns + self._loop.beside_ns
 
     def now_ms(self) -> Millis:
         """Return the simulated Unix time in milliseconds, rounded down."""

@@ -88,6 +88,7 @@ def test_the_journal_is_told_by_what_a_block_can_hold_in_its_time() -> None:
 BUSY = msgspec.structs.replace(
     EMPTY,
     kinds=(KindCounters("place", 1_000, 1_000, 0, 0, 0),),
+    blocks=BlockCounters(count=1, commands=1_000, total_ns=0),
     loop=LoopCounters(busy_ns=10**9, elapsed_ns=5 * 10**9, turns=0),
     l1=L1Counters(10, 1_000, 50_000, 2_000_000, HistogramCounts({0: 10}, 0), HistogramCounts()),
 )
@@ -239,10 +240,32 @@ def test_what_l1_carries_is_told_in_items_and_not_in_commands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each block of one item brings its opening along, which L1 is told of as well."""
-    busy = replace(BUSY, blocks=BlockCounters(count=1_000, commands=2_000, total_ns=0))
-    plain, opened = Port(monkeypatch).limits(), Port(monkeypatch, busy).limits()
+    opened = replace(BUSY, blocks=BlockCounters(count=1_000, commands=2_000, total_ns=0))
+    full, alone = Port(monkeypatch).limits(), Port(monkeypatch, opened).limits()
     for resource in ("l1_in_flight", "l1_bytes", "l1_gas"):
-        assert opened[resource] == pytest.approx(plain[resource] / 2)
+        assert alone[resource] == pytest.approx(full[resource] / 2)
+
+
+def test_what_the_start_tells_of_l1_is_counted_in_the_items_since_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No batch came onto L1 in the window, in which blocks are full: before, they held one item."""
+    night = replace(BUSY, blocks=BlockCounters(count=1_000, commands=2_000, total_ns=0))
+    port = Port(monkeypatch, night)
+    port.told = replace(
+        night,
+        kinds=(KindCounters("place", 2_000, 2_000, 0, 0, 0),),
+        blocks=BlockCounters(count=1_010, commands=3_010, total_ns=0),
+    )
+    # 50 bytes a command, and 3,010 commands for 2,000 items.
+    assert port.limits()["l1_bytes"] == pytest.approx(100_000 * 4 / 2 / (50 * 1.505))
+
+
+def test_where_everything_was_rejected_nothing_is_told_of_l1(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rejected = replace(BUSY, blocks=BlockCounters(count=0, commands=0, total_ns=0))
+    assert not [name for name in Port(monkeypatch, rejected).limits() if name.startswith("l1")]
 
 
 def test_a_backlog_has_bytes_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:

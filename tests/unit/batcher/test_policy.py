@@ -90,11 +90,20 @@ def test_beside_large_batches_those_of_less_than_half_do_not_count() -> None:
     assert limits.data_bytes(Load(1, 10_000)) > 9_000
 
 
-def test_a_part_of_a_batch_that_was_too_large_makes_forget_what_was_before() -> None:
-    limits = policy()
-    limits.learn(Load(1_400, 300_000), 30_000)
-    limits.learn(Load(200, 40_000), 20_000, parted=True)
-    assert limits.data_bytes(Load(1, 10_000)) == 5_000
+@pytest.mark.parametrize(
+    ("part_bytes", "ratio"), [(20_000, 500), (2_000, 417)], ids=["it tells more", "it packs well"]
+)
+def test_a_batch_that_was_too_large_makes_forget_what_was_before(
+    part_bytes: int, ratio: int
+) -> None:
+    limits = policy(data_bytes_max=100_000)
+    for _ in range(RATIO_SAMPLES):
+        limits.learn(Load(1_400, 900_000), 100_000)
+    limits.learn_parted(Load(1_400, 300_000), Load(200, 40_000), part_bytes)
+    assert limits.data_bytes(Load(1, 10_000)) == 10 * ratio
+    # As full as is aimed at, so the next full one counts beside it.
+    limits.learn(Load(1_400, 160_000), 96_000)
+    assert 10 * ratio < limits.data_bytes(Load(1, 10_000)) < 6_000
 
 
 def test_the_estimate_rounds_up() -> None:

@@ -34,7 +34,7 @@ def blocks(count: int, commands: int = 4, first: int = 1) -> list[Block]:
             ids=(NO_HASH,) * commands,
             parent=NO_HASH,
             hash=NO_HASH,
-            signature=b"",
+            signature=bytes(65),
             changes=NO_HASH,
         )
         for number in range(first, first + count)
@@ -51,6 +51,8 @@ class ExampleSealer:
         self.error: Exception | None = None
         self.blocks_max = 100
         self.bytes_each = 1
+        self.gates: int | None = None
+        """After so many more it is shut."""
 
     async def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
         await self.gate.wait()
@@ -62,6 +64,10 @@ class ExampleSealer:
             self.next_index, NO_HASH, NO_HASH, first_sequence, decoded[-1].last_sequence, 0, ()
         )
         self.next_index += 1
+        if self.gates is not None:
+            self.gates -= 1
+            if not self.gates:
+                self.gate.clear()
         data = bytes(block.number for block in decoded for _ in range(self.bytes_each))
         return Batch(header, data, cause, decoded[-1].number)
 
@@ -150,35 +156,40 @@ async def test_what_a_batch_had_no_room_for_is_the_next_one() -> None:
     assert (around.service.stage.held(), around.service.stage.done) == (0, 28)
 
 
+def size_of(some: Iterable[Block]) -> int:
+    return sum(command_bytes(one, encode_block(one)) for one in some)
+
+
 async def test_sizes_go_by_what_was_sealed_last() -> None:
-    """By its commands' bytes: 24 opened blocks become 24 bytes, one each."""
+    """Two blocks come to 160 bytes: 80 for each."""
     around = Surroundings(commands_max=8)
-    policy = around.service._policy
+    around.sealer.bytes_each = 80
     async with around.running():
         around.offer(blocks(6))
         await around.batches(3)
-        bytes_each = sum(command_bytes(one, encode_block(one)) for one in blocks(2))
-        assert policy.ratio == part_rounded_up(2, RATIO_ONE, bytes_each)
+        policy = around.service._policy
+        assert size_of(blocks(2)) > 2
+        assert policy.ratio == part_rounded_up(160, RATIO_ONE, size_of(blocks(2)))
 
 
-async def test_after_a_part_sizes_go_by_it_alone() -> None:
-    """The estimate was far too low: what was seen before says nothing any more."""
-    around = Surroundings(commands_max=20)
-    policy = around.service._policy
+async def test_after_a_part_sizes_go_by_what_the_whole_exceeded() -> None:
+    """What was seen before says nothing any more, and the part may be what packs well."""
+    around = Surroundings(commands_max=20, data_bytes_max=1_000)
     async with around.running():
         around.offer(blocks(5))
         await around.batches(1)
         around.sealer.blocks_max = 2
-        around.sealer.bytes_each = 40
+        around.sealer.gates = 1
         around.offer(blocks(5, first=6))
         await around.batches(1)
-        await asyncio.sleep(0.01)
-        first, rest = blocks(2, first=6), blocks(3, first=8)
-        seen = sum(command_bytes(one, encode_block(one)) for one in first)
-        assert policy.ratio == part_rounded_up(80, RATIO_ONE, seen)
-        left = sum(command_bytes(one, encode_block(one)) for one in rest)
-        estimated = part_rounded_up(left, policy.ratio, RATIO_ONE)
-        assert around.service.backlog.unposted_bytes == 5 + 80 + estimated
+        await asyncio.sleep(0)
+        service, whole, rest = around.service, blocks(5, first=6), blocks(3, first=8)
+        exceeded = part_rounded_up(1_250, RATIO_ONE, size_of(whole))
+        assert service._policy.ratio == exceeded
+        estimated = part_rounded_up(size_of(rest), exceeded, RATIO_ONE)
+        assert service.backlog.unposted_bytes == 5 + 2 + estimated
+        assert service.backlog.batches == 3
+        around.sealer.gate.set()
 
 
 async def test_what_waits_in_the_mailbox_at_the_end_is_sealed() -> None:

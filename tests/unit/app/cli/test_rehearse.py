@@ -53,6 +53,13 @@ def test_a_script_has_one_value_a_step_and_a_price_more() -> None:
     assert 0 < script.costs.command_s < 1e-3
 
 
+def test_work_takes_what_it_takes_at_the_highest_rate_of_the_flow() -> None:
+    """There the loop waits longest for a core; a rush is the calm flow five times over."""
+    _, calm = read("calm")
+    _, rush = read("rush")
+    assert calm.costs.command_s < rush.costs.command_s
+
+
 def test_a_stretch_is_a_part_with_less_flow_on_a_slower_node() -> None:
     _, script = read("l1-outage")
     part = script.stretch(590, 60, 0.1)
