@@ -26,8 +26,9 @@ class BatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commands_max: int = 5_000
     """The most commands of one batch."""
     data_bytes_max: int = 100_000
-    """The most bytes of a batch's data, as estimated: L1 nodes refuse transactions past 128 KiB.
-    Up to a quarter more is posted where the estimate was too low, and a single block whole."""
+    """The most bytes of a batch's data and intermediate roots, as estimated: L1 nodes refuse
+    transactions past 128 KiB. Up to a quarter more is posted where the estimate was too low, and a
+    single block whole."""
     age_ms_max: int = 2_000
     """How long a command waits at most until its batch is sealed, in milliseconds, unless as many
     batches as settlement has on their way at once are unposted, and one more: it then fills."""
@@ -48,14 +49,18 @@ class BatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many final batches stay on disk beyond those that a restart needs."""
 
     @property
+    def bytes_aim(self) -> int:
+        """Return how many bytes of data a full batch has: what the first limit on them admits."""
+        return min(self.data_bytes_max, data_bytes_within(self.gas_max))
+
+    @property
     def bytes_limit(self) -> int:
         """Return the most bytes that data and roots of a batch of several blocks have in truth.
 
         A quarter above what the estimate aims at, as far as one transaction takes it, so that few
         batches are encoded twice.
         """
-        aim = min(self.data_bytes_max, data_bytes_within(self.gas_max))
-        return min(aim * 5 // 4, POSTABLE_BYTES)
+        return min(self.bytes_aim * 5 // 4, POSTABLE_BYTES)
 
 
 def check_batcher_config(config: BatcherConfig) -> None:

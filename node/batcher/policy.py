@@ -15,7 +15,7 @@ from enum import StrEnum, unique
 import msgspec
 
 from node.batcher.config import BatcherConfig
-from node.codec.l1_gas import posting_gas_estimated
+from node.codec.l1_gas import ROOT_BYTES, posting_gas_estimated
 from node.types.units import part_rounded_up
 
 RATIO_ONE = 1_000
@@ -83,13 +83,14 @@ class SealPolicy:
         """Take in that ``whole`` came out too large, and that ``part`` of it has ``data_bytes``.
 
         What was seen before says nothing of what comes now, and the part may be the one that packs
-        well: of the whole only is known what it exceeds. What is kept is a batch as full as is
-        aimed at, so that those to come compare with it.
+        well: the whole is taken to exceed the bytes that it was parted for (less, where it was
+        because no decoder takes so many columns). What is kept is a batch as full as is aimed at,
+        so that those to come compare with it.
         """
         exceeded = part_rounded_up(self._config.bytes_limit, RATIO_ONE, whole.command_bytes)
         self.ratio = max(exceeded, part_rounded_up(data_bytes, RATIO_ONE, part.command_bytes))
         self._sizes.clear()
-        aim = self._config.data_bytes_max
+        aim = self._config.bytes_aim
         self._sizes.append((part_rounded_up(aim, RATIO_ONE, self.ratio), aim))
 
     def data_bytes(self, load: Load) -> int:
@@ -98,7 +99,10 @@ class SealPolicy:
 
     def gas(self, load: Load) -> int:
         """Return the estimated gas of posting the batch."""
-        return posting_gas_estimated(self.data_bytes(load), load.commands // self._root_interval)
+        return posting_gas_estimated(self.data_bytes(load), self._roots(load))
+
+    def _roots(self, load: Load) -> int:
+        return load.commands // self._root_interval
 
     def full(self, load: Load) -> SealCause | None:
         """Return the limit that ``load`` has reached, if any."""
@@ -116,7 +120,8 @@ class SealPolicy:
         config = self._config
         if load.commands >= config.commands_max + excess:
             return SealCause.COMMANDS
-        if self.data_bytes(load) >= config.data_bytes_max + excess:
+        posted = self.data_bytes(load) + ROOT_BYTES * self._roots(load)
+        if posted >= config.data_bytes_max + excess:
             return SealCause.BYTES
         if self.gas(load) >= config.gas_max + excess:
             return SealCause.GAS

@@ -52,11 +52,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Call ``func`` at once; the future is done when it has taken what it was charged with."""
         del executor
         future = self.create_future()
+        outside_ns, self.beside_ns = self.beside_ns, 0
         try:
             settle, outcome = future.set_result, func(*args)
         except Exception as error:  # noqa: BLE001 - whoever awaits it is to get it
             settle, outcome = future.set_exception, error
-        taken_ns, self.beside_ns = self.beside_ns, 0
+        taken_ns, self.beside_ns = self.beside_ns, outside_ns
         if taken_ns:
             # Whoever waited may have been cancelled meanwhile.
             self.call_later(taken_ns / _NS, lambda: future.done() or settle(outcome))
@@ -95,4 +96,4 @@ class VirtualClock:
 
     def now_ms(self) -> Millis:
         """Return the simulated Unix time in milliseconds, rounded down."""
-        return Millis(self._start_ms + self._loop.now_ns // 1_000_000)
+        return Millis(self._start_ms + self.now_ns() // 1_000_000)

@@ -106,6 +106,22 @@ def test_a_batch_that_was_too_large_makes_forget_what_was_before(
     assert 10 * ratio < limits.data_bytes(Load(1, 10_000)) < 6_000
 
 
+def test_where_gas_binds_the_next_batches_count_beside_a_parted_one() -> None:
+    limits = policy(gas_max=2_000_000)
+    limits.learn_parted(Load(400, 100_000), Load(40, 10_000), 20_000)
+    assert limits.data_bytes(Load(1, 10_000)) == 20_000
+    for _ in range(4):
+        command_bytes = 49_000 * 1_000 // limits.ratio
+        limits.learn(Load(400, command_bytes), command_bytes // 2)
+    assert limits.data_bytes(Load(1, 10_000)) < 6_000
+
+
+def test_roots_count_to_the_bytes() -> None:
+    limits = SealPolicy(BatcherConfig(data_bytes_max=1_000), root_interval=1)
+    assert limits.full(Load(10, 1_358)) is None
+    assert limits.full(Load(10, 1_360)) is SealCause.BYTES
+
+
 def test_the_estimate_rounds_up() -> None:
     limits = policy()
     limits.learn(Load(1, 3), 1)
