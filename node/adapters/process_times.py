@@ -77,7 +77,7 @@ def waited_ns() -> int | None:
 
 def cores() -> int:
     """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def named(prefix: str, pids: Iterable[int]) -> dict[str, int]:

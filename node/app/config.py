@@ -93,6 +93,7 @@ class SequencerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delay_interval_ms: int = 100
     account_share: int = 512
     turn_work: int = 32
+    spare_core: bool = False
     closed_burst: int = 600
     closed_per_minute: int = 60
 

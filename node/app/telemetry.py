@@ -72,7 +72,7 @@ class Meters:
         self._busy_before_ns = platform.busy_ns()
         self._waited_before_ns = platform.waited_ns()
         self._waited_ns = 0
-        self._times = ProcessTimes(self._pids)
+        self._times = ProcessTimes(self.children)
         self._on_l1: dict[str, int] = {}
         self.kinds = KindMeter(node.base.clock.now_ns)
         self.traffic = Traffic()
@@ -103,6 +103,7 @@ class Meters:
                 sequencer.block_work,
                 round(sequencer.block_ms_max * _US_PER_MS),
                 round(sequencer.delay_target_ms * _US_PER_MS),
+                sequencer.spare_core,
             ),
         )
 
@@ -130,7 +131,8 @@ class Meters:
         """Return the processor time of each process of the node, in nanoseconds."""
         return self._times.read()
 
-    def _pids(self) -> dict[str, int]:
+    def children(self) -> dict[str, int]:
+        """Return the ids of the processes that the node has started and that live, by name."""
         replica = self._node.base.replica.pid
         beside = {} if replica is None else {"replica": replica}
         workers = named("verification", self._node.gate.worker_pids)

@@ -201,11 +201,13 @@ class WriterLimits(msgspec.Struct, frozen=True):
 
     A block holds ``block_work`` units (orders and cancels, roughly), and no more than is applied in
     ``block_us_max``; a lane begins to shed where a newcomer would wait for ``delay_target_us``.
+    ``spare_core``: the node's other processes are kept off one core, if there are two.
     """
 
     block_work: int = 512
     block_us_max: int = 3_000
     delay_target_us: int = 20_000
+    spare_core: bool = False
 
 
 class Telemetry(msgspec.Struct, frozen=True):

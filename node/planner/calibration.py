@@ -348,6 +348,8 @@ def _source(windows: Windows, load_max: float, loop: LinearLaw, largest: float) 
     if not any(loop.coefficients):
         notes.append("loop: commands and blocks took more time than the processor was charged for")
     notes += refusals_noted(used)
+    if used[-1].limits.spare_core:
+        notes.append("cores: one was spared for the loop; the law of its waits is of shared ones")
     return Source(
         what="telemetry",
         windows=len(used),

@@ -10,7 +10,7 @@ from node.capacity.kinds import Kind
 from node.planner.scenario import Extent
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import book
-from tests.benchmarks.admission import measure_admission
+from tests.benchmarks.admission import PLAIN, measure_admission
 from tests.benchmarks.book import (
     ENGINES,
     MIXED,
@@ -26,7 +26,7 @@ from tests.benchmarks.book_tape import Plimsoll, Step, mixed_tape, volume_of
 from tests.benchmarks.plan import measure_plan
 from tests.benchmarks.rounds import Spread, rate_ratios, spread
 from tests.benchmarks.transition import BULKS, PEER, measure_transition
-from tests.benchmarks.whole import WholeSize, measure_whole
+from tests.benchmarks.whole import PATHS, WholeSize, measure_whole
 from tests.benchmarks.worst_case import measure_worst_cases
 from tests.examples import RULES
 
@@ -118,9 +118,14 @@ def test_admission_is_measured_on_every_path() -> None:
 @pytest.mark.lengthy
 def test_the_whole_path_is_measured_on_a_node_of_its_own() -> None:
     size = WholeSize({1: 40, 20: 80}, accounts=20, plain_orders=20, rounds=1, open_seconds=0.1)
-    plain, *ours = measure_whole(size)
-    assert plain.ack_p50_ms is None
-    assert [row.orders_per_message for row in ours] == [1, 20]
+    rows = measure_whole(size)
+    assert [(row.path, row.orders_per_message) for row in rows] == [
+        (path, orders)
+        for ours in PATHS.values()
+        for path, orders in ((PLAIN, 1), (ours, 1), (ours, 20))
+    ]
+    ours = [row for row in rows if row.path != PLAIN]
+    assert all(row.ack_p50_ms is None for row in rows if row not in ours)
     for row in ours:
         assert row.orders_per_s > 0
         assert row.load_cpu is not None

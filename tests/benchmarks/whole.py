@@ -5,10 +5,12 @@ posted all the while. The load comes from another process on the same machine, w
 share. The closed loop finds the rate of saturation; the open loop, at half of that rate, how long
 an answer takes from when its request was meant to be sent. Beside it, in the same rounds but while
 the node rests, runs the ordinary way to check signed orders alone, on one core: see
-``tests.benchmarks.admission``.
+``tests.benchmarks.admission``. All of it twice: by a node as it is by default, and by one whose
+children leave a core to its loop (``spare_core``).
 """
 
 import asyncio
+import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -42,7 +44,11 @@ from tests.benchmarks.rounds import per_second, rate_ratios
 from tests.benchmarks.whole_load import Outcome, Plan
 from tests.benchmarks.whole_tape import MARKS, frames, placements
 
-OURS: Final = "plimsoll, the whole path"
+PATHS: Final = {
+    False: "plimsoll, the whole path",
+    True: "plimsoll, the whole path, a core spared",
+}
+"""By whether the node's children leave a core to its loop."""
 SEED: Final = 20_190_523
 BULK: Final = 20
 ACCOUNTS: Final = 300
@@ -150,17 +156,18 @@ class NodeUnderLoad:
 
 
 def measure_whole(size: WholeSize = FULL_SIZE, seed: int = SEED) -> list[WholeSpeed]:
-    """Return eth-account's row, then one for each number of orders per message."""
-    return asyncio.run(_measure(size, seed))
+    """Return for each node eth-account's row, then one for each number of orders per message."""
+    return [row for spare in PATHS for row in asyncio.run(_measure(size, seed, spare_core=spare))]
 
 
-async def _measure(size: WholeSize, seed: int) -> list[WholeSpeed]:
+async def _measure(size: WholeSize, seed: int, *, spare_core: bool) -> list[WholeSpeed]:
     plain = plain_contender(flat_documents(actions(seed, size.plain_orders, 1)), 1)
     plain.seconds()
     plain_seconds: list[float] = []
     outcomes: dict[int, list[Outcome]] = {orders: [] for orders in size.orders}
     with TemporaryDirectory() as folder:
-        async with _node_under_load(Path(folder), size.accounts, Random(seed)) as node:
+        config = _config(Path(folder), spare_core=spare_core)
+        async with _node_under_load(config, size.accounts, Random(seed)) as node:
             for orders, total in size.orders.items():  # A warm-up.
                 await node.saturate(max(1, total // orders // 4), orders)
             for _ in range(size.rounds):
@@ -171,7 +178,14 @@ async def _measure(size: WholeSize, seed: int) -> list[WholeSpeed]:
             rows = [
                 WholeSpeed(PLAIN, 1, per_second(plain.orders, plain_seconds), 1.0, 1.0, 1.0),
                 *(
-                    _row(orders, found, size.orders[orders], plain.orders, plain_seconds)
+                    _row(
+                        PATHS[spare_core],
+                        orders,
+                        found,
+                        size.orders[orders],
+                        plain.orders,
+                        plain_seconds,
+                    )
                     for orders, found in outcomes.items()
                 ),
             ]
@@ -179,6 +193,7 @@ async def _measure(size: WholeSize, seed: int) -> list[WholeSpeed]:
 
 
 def _row(
+    path: str,
     orders: int,
     outcomes: Sequence[Outcome],
     total: int,
@@ -190,7 +205,7 @@ def _row(
     ratio = rate_ratios(sent, seconds, plain_orders, plain_seconds)
     load_cpu = median(outcome.cpu_s / outcome.seconds for outcome in outcomes)
     return WholeSpeed(
-        OURS,
+        path,
         orders,
         per_second(sent, seconds),
         ratio=ratio.middle,
@@ -220,13 +235,25 @@ def _quantile_ms(ordered_s: Sequence[float], share: float) -> float:
     return round(ordered_s[place] * 1_000, 3)
 
 
+def _config(folder: Path, *, spare_core: bool) -> Path:
+    """Return the devnet's configuration, copied into ``folder``, with that key as wanted."""
+    shared, spared = "spare_core = false ", "spare_core = true "
+    text = CONFIG.read_text(encoding="utf-8")
+    assert text.count(shared) == 1
+    shutil.copy(CONFIG.with_name("rules.toml"), folder)
+    config = folder / CONFIG.name
+    config.write_text(text.replace(shared, spared) if spare_core else text, encoding="utf-8")
+    return config
+
+
 @asynccontextmanager
 async def _node_under_load(
-    folder: Path, accounts: int, random: Random
+    config: Path, accounts: int, random: Random
 ) -> AsyncIterator[NodeUnderLoad]:
     """Give a node with funded accounts; it is stopped in order afterwards."""
+    folder = config.parent
     ready = folder / "ready.json"
-    arguments = ["run", "--embedded", "--config", str(CONFIG), "--port", "0"]
+    arguments = ["run", "--embedded", "--config", str(config), "--port", "0"]
     arguments += ["--rpc", f"http://127.0.0.1:{free_port()}"]
     arguments += ["--data", str(folder / "data"), "--ready-file", str(ready)]
     async with Child("node", arguments, folder) as child:

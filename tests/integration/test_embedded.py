@@ -6,20 +6,24 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
+
 from node.types.errors import ChainDisagrees
-from tests.integration.daemon import WITHIN_S, Daemon
+from tests.integration.daemon import WITH_HISTORY, WITHIN_S, Daemon, Sections, swift, until
 
 EXIT_INTEGRITY = 3
 DEVNET = "node.adapters.devnet"
+WORKER = "node.ingress.admission_process"
 
 
-def on_board(folder: Path) -> Daemon:
+def on_board(folder: Path, sections: Sections | None = None) -> Daemon:
     """Return a node that will start a devnet at a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     return Daemon(
         folder,
         f"http://127.0.0.1:{port}",
+        sections,
         more=("--embedded",),
         module="tests.integration.telling_node",
     )
@@ -53,7 +57,38 @@ async def test_its_chain_stands_apart_and_outlives_it_until_everything_is_posted
 ) -> None:
     async with on_board(tmp_path) as daemon:
         [chain] = daemon.children(DEVNET)
+        # No core is kept from anyone unless that is asked for.
+        assert os.sched_getaffinity(chain) == os.sched_getaffinity(0)
         # What a terminal interrupts is a process group.
         assert os.getpgid(chain) != os.getpgid(os.getpid())
         stats = await daemon.stop()
     assert stats["roots"]["l1"] == stats["roots"]["sequencer"]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+async def test_its_children_leave_a_core_to_the_loop_also_those_started_anew(
+    tmp_path: Path,
+) -> None:
+    own = os.sched_getaffinity(0)
+    sections = swift(sequencer={"spare_core": True}, history=WITH_HISTORY)
+    async with on_board(tmp_path, sections) as daemon:
+
+        async def kept_off() -> bool:
+            # Python's own tracker of children does nothing; history's writer has the lowest
+            # priority already.
+            children = set(daemon.children()) - set(daemon.children("resource_tracker"))
+            cores = [os.sched_getaffinity(child) for child in children]
+            return len(cores) == 4 and cores.count(own - {max(own)}) == 3 and own in cores
+
+        await until("worker, replica and chain leave the core, and the writer does not", kept_off)
+        assert daemon.logged("core_spared", core=max(own))
+        assert (await daemon.get("/telemetry"))["limits"]["spare_core"] is True
+        [worker] = daemon.children(WORKER)
+        os.kill(worker, signal.SIGKILL)
+
+        async def replaced() -> bool:
+            return bool(daemon.children(WORKER)) and worker not in daemon.children(WORKER)
+
+        await until("another worker is started", replaced)
+        await until("it leaves the core as well", kept_off)
+        await daemon.stop()

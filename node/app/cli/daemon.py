@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from node.adapters.history_engine import shown
 from node.adapters.http.config import HttpConfig
 from node.adapters.http.open_files import require_files
 from node.adapters.http.server import require_free
+from node.adapters.spared_core import SparedCore
 from node.app.cli.arguments import require_places
 from node.app.cli.faucet import faucet_of
 from node.app.config import NodeConfig, read_config
@@ -99,7 +101,7 @@ async def _run(
     config: NodeConfig, *, embedded: bool, ready_file: Path | None, stats_file: Path | None
 ) -> None:
     if not embedded:
-        await _serve(config, ready_file, stats_file)
+        await _serve(config, (), ready_file, stats_file)
         return
     port = urlsplit(config.l1.rpc).port or 0
     _require_fresh(config.data, port)
@@ -108,7 +110,7 @@ async def _run(
         asyncio.TaskGroup() as group,
     ):
         watching = group.create_task(_require_alive(chain))
-        await _serve(config, ready_file, stats_file)
+        await _serve(config, (chain.pid,), ready_file, stats_file)
         watching.cancel()
 
 
@@ -136,7 +138,13 @@ async def _require_alive(chain: DevnetProcess) -> None:
     )
 
 
-async def _serve(config: NodeConfig, ready_file: Path | None, stats_file: Path | None) -> None:
+async def _serve(
+    config: NodeConfig,
+    beside: tuple[int, ...],
+    ready_file: Path | None,
+    stats_file: Path | None,
+) -> None:
+    """Run a node until it is stopped; ``beside`` are children that it did not start itself."""
     require_free(config.http)
     require_files(config.http)
     base = await lay(config, this_machine(config.sequencer.signature_workers))
@@ -150,14 +158,23 @@ async def _serve(config: NodeConfig, ready_file: Path | None, stats_file: Path |
                 running = group.create_task(node.run())
                 if ready_file is not None:
                     group.create_task(_tell_ready(node, ready_file))
-                looking = group.create_task(node.collector.run())
+                looking = [group.create_task(node.collector.run())]
+                if config.sequencer.spare_core:
+                    spared = SparedCore(lambda: (*beside, *_hindering(node.meters.children())))
+                    looking.append(group.create_task(spared.run()))
                 await running
-                looking.cancel()
+                for task in looking:
+                    task.cancel()
         if stats_file is not None:
             stats = final_stats_of(node, await _l1_root(node))
             await asyncio.to_thread(stats_file.write_bytes, msgspec.json.encode(stats))
     finally:
         await base.close()
+
+
+def _hindering(children: Mapping[str, int]) -> Iterator[int]:
+    """Yield the ids of all but the history's writer, whose priority already is the lowest."""
+    return (child for name, child in children.items() if name != "history")
 
 
 async def _tell_ready(node: Node, file: Path) -> None:

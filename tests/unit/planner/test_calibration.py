@@ -237,6 +237,17 @@ def test_refusals_past_a_tenth_are_noted() -> None:
     assert note.startswith("refused: 94% of what came, MarkStale before all")
 
 
+def test_a_spared_core_is_noted_since_no_law_knows_of_it() -> None:
+    reads = reads_of(NODE, [200.0, 500.0] * 6, np.random.default_rng(9))
+    spared = [
+        msgspec.structs.replace(read, limits=msgspec.structs.replace(read.limits, spare_core=True))
+        for read in reads
+    ]
+    assert not [note for note in calibrate(reads).source.notes if "spared" in note]
+    [note] = [note for note in calibrate(spared).source.notes if "spared" in note]
+    assert note.startswith("cores: one was spared")
+
+
 def test_what_blocks_share_is_told_only_from_blocks_that_hold_enough() -> None:
     small = calibrated(7)
     assert small.loop is not None
