@@ -22,6 +22,7 @@ from node.types.events import (
     PositionChanged,
     TriggerSet,
 )
+from node.types.feed_states import CANCEL_REASONS, CANCELLED, FILLED, RESTING, WAITING
 from node.types.history import FROM_THE_LOG, KEPT_UNLESS_TOLD, Holder, Row
 from node.types.history_rows import Happened, Position, RecordedBlock
 from node.types.ids import OrderId, Sequence, hex_from_address
@@ -29,12 +30,6 @@ from node.types.units import Money
 
 SIDES: Final = {side: side.name.lower() for side in Side}
 TRIGGERS: Final = {trigger: trigger.name.lower() for trigger in Trigger}
-REASONS: Final = {reason: reason.name.lower() for reason in CancelReason}
-
-WAITING: Final = "waiting"
-RESTING: Final = "resting"
-FILLED: Final = "filled"
-CANCELLED: Final = "cancelled"
 
 INTEGER_MAX: Final = 2**63 - 1
 """The most that a database's integers hold. Only a price that was never held to the band is more:
@@ -189,7 +184,7 @@ class Gathering:
         row = self._order(event.order_id)
         self._leave(row, event.remaining)
         self._arriving.pop(event.order_id, None)
-        self._close(row, CANCELLED, REASONS[event.reason], self._happened.sequence)
+        self._close(row, CANCELLED, CANCEL_REASONS[event.reason], self._happened.sequence)
 
     def _end_block(self) -> None:
         """Close the orders that arrived and of which nothing more was told.
@@ -198,7 +193,7 @@ class Gathering:
         own account, which is told of those alone. Nothing else is left open when a block ends.
         """
         for row, sequence in self._arriving.values():
-            self._close(row, CANCELLED, REASONS[CancelReason.SELF_TRADE], sequence)
+            self._close(row, CANCELLED, CANCEL_REASONS[CancelReason.SELF_TRADE], sequence)
         self._arriving.clear()
 
     def hold(self, event: PositionChanged) -> None:

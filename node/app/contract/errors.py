@@ -90,25 +90,3 @@ EVERYWHERE: Final[Errors] = (
     tree.RateLimited,
 )
 """What any REST request may be answered with."""
-
-ELSEWHERE: Final[frozenset[type[PlimsollError]]] = frozenset(
-    (
-        # The roots of families.
-        tree.CommandRejected,
-        # The exchange's own commands: no client sends them.
-        tree.NotLiquidatable,
-        tree.LiquidationStalled,
-        tree.FundingNotDue,
-        tree.DepositOutOfOrder,
-        tree.BlockOutOfOrder,
-        tree.FeeOutOfRange,
-        tree.NothingExpired,
-        tree.NotTriggered,
-        tree.SwitchNotSet,
-        tree.NothingToUncross,
-        tree.AuctionPending,
-        # A scheduler of the planner's.
-        tree.SchedulerUnavailable,
-    )
-)
-"""Errors of clients and of load that no request is ever answered with."""
