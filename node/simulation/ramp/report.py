@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 import msgspec
 from rich import box
@@ -32,8 +33,9 @@ class MixReport(msgspec.Struct, frozen=True):
     ``again`` are windows of two of them that were measured more than once; of these the window of
     middling goodput is among ``points``, with the liquidations of the one that a wave went through.
     ``kept_share`` is the goodput at the highest share over that at the knee: below 1 the node is
-    retrograde. ``refused_lanes`` are the lanes in which anything was refused in ``points`` or
-    ``again``.
+    retrograde. ``kept_share_at_one_speed`` is the same of the work that was done, goodput times
+    ``yardstick_ms``, in the middle ones of all their windows. ``refused_lanes`` are the lanes in
+    which anything was refused in ``points`` or ``again``.
     """
 
     mix: Mix
@@ -43,6 +45,7 @@ class MixReport(msgspec.Struct, frozen=True):
     kept_share: float | None
     refused_lanes: list[str]
     again: list[RampPoint] = []
+    kept_share_at_one_speed: float | None = None
     incomplete: bool = False
     """Time was up: the knee is what the search knew by then, and the curve lacks points."""
 
@@ -79,6 +82,7 @@ def mix_report(
         search=list(search),
         points=[point for point, _ in shown],
         kept_share=_kept_share([point for point, _ in shown]),
+        kept_share_at_one_speed=_kept_share([_at_one_speed(point) for point in points]),
         refused_lanes=sorted(refused),
         again=[point for _, others in shown for point in others],
         incomplete=incomplete,
@@ -96,11 +100,21 @@ def _middle(points: Sequence[RampPoint]) -> tuple[RampPoint, list[RampPoint]]:
 
 
 def _kept_share(points: Sequence[RampPoint]) -> float | None:
-    at_knee = [point.goodput_per_s for point in points if point.share == 1.0]
-    past = [point for point in points if point.share is not None and point.share > 1.0]
-    if not at_knee or not past or not at_knee[0]:
+    """Return the middle goodput at the highest share over that at the knee; see ``MixReport``."""
+    highest = max((point.share for point in points if point.share is not None), default=0.0)
+    at_knee, past = (
+        [point.goodput_per_s for point in points if point.share == share]
+        for share in (1.0, highest)
+    )
+    if highest <= 1.0 or not at_knee or not median(at_knee):
         return None
-    return max(past, key=lambda point: point.share or 0.0).goodput_per_s / at_knee[0]
+    return median(past) / median(at_knee)
+
+
+def _at_one_speed(point: RampPoint) -> RampPoint:
+    """Return ``point`` with the work that was done instead of its goodput; none where untold."""
+    worked = point.goodput_per_s * (point.yardstick_ms or 0.0)
+    return msgspec.structs.replace(point, goodput_per_s=worked)
 
 
 def tables(report: RampReport) -> Iterable[Table]:
@@ -119,6 +133,8 @@ def points_table(found: MixReport) -> Table:
     )
     if found.kept_share is not None:
         title += f"; past it {found.kept_share:.1%} of the knee's goodput"
+    if found.kept_share_at_one_speed is not None:
+        title += f", {found.kept_share_at_one_speed:.1%} at one speed of the machine"
     if found.incomplete:
         title += "; incomplete: time was up"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")

@@ -43,6 +43,23 @@ def test_of_several_windows_the_middle_one_is_shown_and_the_others_are_kept() ->
     assert found.refused_lanes == ["resting", "taking"]
 
 
+def test_a_machine_that_slowed_down_is_told_from_a_node_that_did() -> None:
+    measured = [
+        msgspec.structs.replace(point(share, goodput), yardstick_ms=yardstick)
+        for share, goodput, yardstick in (
+            (1.0, 100.0, 0.5), (2.0, 80.0, 0.6), (1.0, 90.0, 0.5),
+            (2.0, 60.0, 0.9), (1.0, 101.0, 0.5), (2.0, 70.0, 0.8),
+        )
+    ]  # fmt: skip
+    found = mix_report(Mix.SINGLE, KNEE, [], measured)
+    assert found.kept_share == pytest.approx(0.7)
+    # Of 48, 54 and 56 beside 50, 45 and 50.5: not the windows of middling goodput.
+    assert found.kept_share_at_one_speed == pytest.approx(54 / 50)
+    # Without a yardstick nobody knows.
+    untold = mix_report(Mix.SINGLE, KNEE, [], [point(1.0, 100.0), point(2.0, 95.0)])
+    assert (untold.kept_share, untold.kept_share_at_one_speed) == (0.95, None)
+
+
 def test_what_was_not_measured_is_not_compared() -> None:
     assert mix_report(Mix.SINGLE, KNEE, [], [point(0.5, 50.0), point(2.0, 70.0)]).kept_share is None
     assert mix_report(Mix.SINGLE, KNEE, [], []).points == []
