@@ -3,7 +3,7 @@
 plotly's own JavaScript, which its Python package ships, is written into it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any, Final
 import msgspec
 
 TEMPLATE: Final = Path(__file__).with_name("page.html")
+RATIOS: Final = {"y": "ratio", "low": "ratio_low", "high": "ratio_high"}
+AT_ONCE: Final = ("items_per_action", "orders_per_message")
 PAUSES: Final = {"p50_us": "p50", "p99_us": "p99", "p999_us": "p99.9", "worst_us": "worst"}
 
 
@@ -23,7 +25,7 @@ class Section(msgspec.Struct, frozen=True):
 
 
 def page_of(machine: Mapping[str, object], sections: Sequence[Section]) -> str:
-    """Return the page: a table for each section, and plots of the order books."""
+    """Return the page: a table for each section, and plots of speeds, pauses and ratios."""
     plots: list[dict[str, Any]] = []
     parts = {
         "MACHINE": escape(", ".join(f"{name} {value}" for name, value in machine.items())),
@@ -42,7 +44,7 @@ def page_of(machine: Mapping[str, object], sections: Sequence[Section]) -> str:
 def _section(section: Section, plots: list[dict[str, Any]]) -> str:
     rows = [msgspec.structs.asdict(row) for row in section.rows]
     drawn = ""
-    for plot in _plots_of(rows):
+    for plot in (*_plots_of(rows), *_ratios_of(rows)):
         drawn += f'<h3>{escape(plot["title"])}</h3><div class="plot" id="plot{len(plots)}"></div>'
         plots.append(plot)
     return f"<h2>{escape(section.title)}</h2>{drawn}{_table(rows)}"
@@ -65,6 +67,25 @@ def _plots_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             plot = {"title": title, "type": kind, "unit": unit, "names": names, "traces": traces}
             found.append(plot)
     return found
+
+
+def _ratios_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the ratios of the section in one plot; none where there are none."""
+    here = [row for row in rows if row.get("ratio_low") is not None]
+    if not here:
+        return []
+    spread = {name: [row[key] for row in here] for name, key in RATIOS.items()}
+    trace = {"name": "middle, lowest and highest round", **spread}
+    names = [", ".join(_words_of(row)) for row in here]
+    return [
+        {"title": "Ratios", "type": "scatter", "unit": "ratio", "names": names, "traces": [trace]}
+    ]
+
+
+def _words_of(row: dict[str, Any]) -> Iterator[str]:
+    """Yield what tells this row from the others of its section."""
+    yield from (row[key] for key in ("tape", "engine", "path") if row.get(key))
+    yield from (f"{row[key]} at once" for key in AT_ONCE if row.get(key))
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

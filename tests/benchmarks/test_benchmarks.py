@@ -23,10 +23,11 @@ from tests.benchmarks.book import (
 )
 from tests.benchmarks.book_peers import BareBook
 from tests.benchmarks.book_tape import Plimsoll, Step, mixed_tape, volume_of
+from tests.benchmarks.page import Section, page_of
 from tests.benchmarks.plan import measure_plan
 from tests.benchmarks.rounds import Spread, rate_ratios, spread
 from tests.benchmarks.transition import BULKS, PEER, measure_transition
-from tests.benchmarks.whole import PATHS, WholeSize, measure_whole
+from tests.benchmarks.whole import PATHS, WholeSize, WholeSpeed, measure_whole
 from tests.benchmarks.worst_case import measure_worst_cases
 from tests.examples import RULES
 
@@ -177,6 +178,17 @@ def test_the_command_shows_a_table_and_writes_the_figures(
     shown = capsys.readouterr().out
     assert "A title" in shown
     assert f"{row.ops_per_s:,}" in shown
+
+
+def test_the_page_draws_each_ratio_between_its_lowest_and_highest_round() -> None:
+    plain = WholeSpeed(PLAIN, 1, 1_000, 1.0, 1.0, 1.0)
+    ours = WholeSpeed("ours", 20, 8_250, 8.25, 6.5, 9.75)
+    page = page_of({}, [Section("The whole path", [plain, ours])])
+    plots = msgspec.json.decode(page.partition("const plots = ")[2].partition(";\n")[0])
+    [plot] = plots
+    assert (plot["title"], plot["names"]) == ("Ratios", [f"{PLAIN}, 1 at once", "ours, 20 at once"])
+    [trace] = plot["traces"]
+    assert [trace[key] for key in ("low", "y", "high")] == [[1.0, 6.5], [1.0, 8.25], [1.0, 9.75]]
 
 
 def test_the_command_refuses_a_benchmark_that_does_not_exist() -> None:
