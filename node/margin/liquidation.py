@@ -37,7 +37,7 @@ def worst_price(
     gone. Otherwise the owner of a bankrupt position could buy the fund up with a bid far away.
     """
     equity, backing = position.equity(mark, index), 0
-    if equity <= 0:
+    if equity < 0:
         backing = min(insurance, maintenance_margin(rules, position.size, mark) - equity)
     bankruptcy = position.bankruptcy_price(index, backing)
     low, high = price_band(rules, mark)
@@ -71,7 +71,10 @@ def price_band(rules: MarketRules, mark: int) -> tuple[Ticks, Ticks]:
     return Ticks(max(1, low)), Ticks(high)
 
 
-def liquidation_fee(rules: MarketRules, value: int, margin: int, equity: int) -> Money:
-    """Return the fee on a closed ``value``: rounded up, never more than what is left."""
+def liquidation_fee(rules: MarketRules, value: int, margin: int, left: int) -> Money:
+    """Return the fee on a closed ``value``: rounded up, no more than the margin and what is left.
+
+    ``left`` is what the closed lots leave over of the equity.
+    """
     fee = -(-value * rules.liquidation_fee // PPM_ONE)
-    return Money(max(0, min(fee, margin, equity)))
+    return Money(max(0, min(fee, margin, left)))

@@ -5,7 +5,9 @@ In order, and each only as far as the one before did not suffice:
 1. The position's resting orders are cancelled: their reserves return to the account's free
    collateral. Those that wait for a trigger wait on.
 2. Just enough of it is closed into the book to have its initial margin again, no worse than its own
-   bankruptcy price and inside the price band. A fee on that goes to the insurance fund.
+   bankruptcy price and inside the price band. A fee on that goes to the insurance fund, out of what
+   the closed lots leave of their share of the equity: a position that is solvent must not become
+   bankrupt by being closed, or whoever meets it could make it so by the size of his bid.
 3. If it is bankrupt at the mark, the insurance fund stands behind it: the close may go as far as
    the fund reaches, though not further beyond the mark than the maintenance margin, and the fund
    pays, at once, what the closed lots cost beyond their share of the margin. What it does not pay
@@ -82,7 +84,9 @@ def liquidate(effects: Effects, command: Liquidate) -> None:
     liquidation = Liquidation(effects, market, account, order)
     liquidation.run(state.rules.limits.fills_per_order)
     shortfall = _cover(state, position, size, settled)
-    fee = _charge(state, market, account, position, liquidation.closed_value)
+    # Of the rest, rounded up, so in its favour.
+    share = -(-equity * position.size // size)
+    fee = _charge(state, market, account, position, liquidation.closed_value, share)
     if position.size and position.equity(market.mark, market.funding_index) + state.insurance < 0:
         shortfall = Money(shortfall + deleverage(effects, market, position))
     effects.events.insert(
@@ -132,11 +136,15 @@ def _closing_order(state: State, market: Market, position: Position, equity: int
 
 
 def _charge(
-    state: State, market: Market, account: Account, position: Position, value: int
+    state: State, market: Market, account: Account, position: Position, value: int, share: int
 ) -> Money:
-    """Take the liquidation fee out of what is left; what a full close leaves is the account's."""
+    """Take the liquidation fee out of what is left; what a full close leaves is the account's.
+
+    ``share`` is what the lots that stay had of the equity before.
+    """
     equity = position.equity(market.mark, market.funding_index)
-    fee = liquidation_fee(market.rules, value, position.margin, equity)
+    left = min(equity, equity - share)
+    fee = liquidation_fee(market.rules, value, position.margin, left)
     position.margin -= fee
     state.insurance += fee
     if not position.size and position.margin > 0:

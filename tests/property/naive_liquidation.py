@@ -48,7 +48,9 @@ def liquidate(exchange: Exchange, held: Held) -> None:
         shortfall = max(0, shares_of_rest - held.margin)
         held.margin += shortfall
         totals.insurance -= shortfall
-    fee = _charge(exchange, market, held, crossing.closed_value)
+    # The fee comes out of the share of the closed lots alone.
+    shares_of_rest = rules_of.up(equity * abs(held.size), lots)
+    fee = _charge(exchange, market, held, crossing.closed_value, shares_of_rest)
     if held.size and exchange.equity(held) + totals.insurance < 0:
         shortfall += _deleverage(exchange, market, held)
     told = Liquidated(
@@ -64,7 +66,7 @@ def _closing_order(
     exchange: Exchange, market: Listed, held: Held, equity: int, required: int
 ) -> Open:
     """Return the order that closes as much as is needed, at no worse than bankruptcy's price."""
-    backing = min(exchange.totals.insurance, required - equity) if equity <= 0 else 0
+    backing = min(exchange.totals.insurance, required - equity) if equity < 0 else 0
     worth = Fraction(held.entry - exchange.settled(held) - backing, held.size)
     low, high = rules_of.band(market.rules, market.mark)
     if held.size > 0:
@@ -75,10 +77,11 @@ def _closing_order(
     return Open(0, 0, held.account, held.market, side, price, size, reduce_only=True)
 
 
-def _charge(exchange: Exchange, market: Listed, held: Held, value: int) -> int:
-    """Take the fee out of what is left; what a full close leaves goes to the account."""
+def _charge(exchange: Exchange, market: Listed, held: Held, value: int, kept: int) -> int:
+    """Take the fee out of what is left beyond ``kept``; a full close leaves it to the account."""
     fee = rules_of.up(value * market.rules.liquidation_fee, rules_of.ONE)
-    fee = max(0, min(fee, held.margin, exchange.equity(held)))
+    equity = exchange.equity(held)
+    fee = max(0, min(fee, held.margin, equity, equity - kept))
     held.margin -= fee
     exchange.totals.insurance += fee
     if not held.size and held.margin > 0:

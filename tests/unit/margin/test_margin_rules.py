@@ -217,17 +217,25 @@ def test_the_limit_of_a_solvent_liquidation_ignores_the_fund() -> None:
     assert worst_price(MARKET, solvent, 0, 94_00, 10**12) == 90_00
 
 
+@pytest.mark.parametrize("fund", [0, 10, 10**6])
+def test_one_that_owes_nothing_is_not_bankrupt(fund: int) -> None:
+    long = held(10 * COIN, 1_000 * DOLLAR, 100 * DOLLAR)
+    assert worst_price(MARKET, long, 0, 90_00, fund * DOLLAR) == 90_00
+    short = held(-10 * COIN, -1_000 * DOLLAR, 100 * DOLLAR)
+    assert worst_price(MARKET, short, 0, 110_00, fund * DOLLAR) == 110_00
+
+
 @pytest.mark.parametrize(
     ("fund", "long_limit", "short_limit"),
-    [(0, 90_00, 110_00), (10, 89_00, 111_00), (10**6, 85_50, 115_50)],
+    [(0, 90_01, 109_99), (10, 89_01, 110_99), (10**6, 85_50, 115_50)],
 )
 def test_a_bankrupt_one_goes_as_far_as_the_fund_or_its_maintenance_margin(
     fund: int, long_limit: int, short_limit: int
 ) -> None:
-    """Bankrupt by nothing at all: ten coins at 90, and at 110, need 45 and 55 of maintenance."""
-    long = held(10 * COIN, 1_000 * DOLLAR, 100 * DOLLAR)
+    """Bankrupt by a unit of money: ten coins at 90, and at 110, need 45 and 55 of maintenance."""
+    long = held(10 * COIN, 1_000 * DOLLAR, 100 * DOLLAR - 1)
     assert worst_price(MARKET, long, 0, 90_00, fund * DOLLAR) == long_limit
-    short = held(-10 * COIN, -1_000 * DOLLAR, 100 * DOLLAR)
+    short = held(-10 * COIN, -1_000 * DOLLAR, 100 * DOLLAR - 1)
     assert worst_price(MARKET, short, 0, 110_00, fund * DOLLAR) == short_limit
 
 

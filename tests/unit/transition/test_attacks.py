@@ -149,6 +149,33 @@ def test_two_accounts_of_one_owner_gain_no_more_than_a_gap_and_the_maintenance_m
     assert wealth(exchange, MALLORY, BOB) - before <= allowed
 
 
+@pytest.mark.parametrize("first", [1, 20, 53, 60, 99])
+def test_a_solvent_position_cannot_be_made_bankrupt_by_the_size_of_the_bid_that_meets_it(
+    first: int,
+) -> None:
+    """Two liquidations into quotes of the other account, of which the first is not the whole.
+
+    A fee on what was closed that took all of the rest's equity would put the rest behind the fund.
+    """
+    exchange = Exchange()
+    exchange.endow(10_000)
+    for person in (MALLORY, BOB):
+        exchange.fund(person, 10_000)
+    exchange.trade(MALLORY, BOB, 100 * COIN, 100_00)
+    exchange.mark(91_00)
+    fund = exchange.state.insurance
+    assert exchange.position(MALLORY).equity(91_00, 0) == 100 * DOLLAR
+    for size, price in ((first, 90_00), (100 - first, 86_45)):
+        exchange.place(BOB, order(BUY, size * COIN, price))
+        before, lots = exchange.position(MALLORY).equity(91_00, 0), exchange.position(MALLORY).size
+        apply(exchange.state, exchange.liquidate(MALLORY))
+        # What stays has at least its share of what there was.
+        position = exchange.position(MALLORY)
+        assert position.equity(91_00, 0) * lots >= before * position.size
+        invariants.check(exchange.state)
+    assert exchange.state.insurance >= fund
+
+
 def test_splitting_a_trade_saves_no_fee() -> None:
     fees = []
     for parts in (1, 10, 100):
