@@ -41,6 +41,7 @@ from node.types.errors import (
     Unavailable,
 )
 from node.types.rules import Rules
+from node.types.units import NS_PER_MS
 
 BATCH_MAX: Final = 64
 BATCHES_IN_FLIGHT: Final = 2
@@ -57,7 +58,6 @@ EXPIRED: Final = "deadline_expired"
 DEFAULT_DELAY: Final = DelayLimits()
 
 _BYTES_PER_WORK: Final = 2_048
-_NS_PER_MS: Final = 1_000_000
 _RESTART_SECONDS: Final = 0.05
 _RESTART_SECONDS_MAX: Final = 5.0
 _SETTLED_NS: Final = 10_000_000_000
@@ -217,7 +217,7 @@ class AdmissionPool:
         self._count(cause)
         raise Shed(
             queue=self.stage.name,
-            delay_ms=delay_ns // _NS_PER_MS,
+            delay_ms=delay_ns // NS_PER_MS,
             retry_after_ms=self._delay.retry_after_ms(delay_ns),
         )
 
@@ -295,7 +295,7 @@ class AdmissionPool:
             if message.deadline_ns > now_ns:
                 batch.append(message)
             else:
-                waited_ms = (now_ns - arrived_ns) // _NS_PER_MS
+                waited_ms = (now_ns - arrived_ns) // NS_PER_MS
                 self.expired += 1
                 self._fail((message,), DeadlineExceeded(waited_ms=waited_ms), EXPIRED)
         return batch

@@ -20,10 +20,10 @@ from node.types.errors import DeadlineExceeded, HistoryUnavailable
 from node.types.history import TABLES, Question, Row, Table
 from node.types.history_units import readable
 from node.types.rules import Rules
+from node.types.units import MS_PER_S
 
 _STEPS_BETWEEN_LOOKS: Final = 10_000
 """Instructions of SQLite between two looks at the clock: some tenths of a millisecond."""
-_MS: Final = 1_000
 
 KeyRange = tuple[int | None, int | None]
 """The lowest key, of its first column, and the one past the highest; None: there is no bound."""
@@ -60,7 +60,7 @@ class HistoryPages:
                 chosen = _chosen(table, question, _range(connection, table, question))
                 found = connection.execute(chosen).mappings().all()
         except HistoryUnavailable:
-            waited_ms = int((monotonic() - begun) * _MS)
+            waited_ms = int((monotonic() - begun) * MS_PER_S)
             if waited_ms >= self._query_ms:
                 raise DeadlineExceeded(waited_ms=waited_ms, deadline_ms=self._query_ms) from None
             raise
@@ -78,7 +78,7 @@ class HistoryPages:
         """Let SQLite look at the clock; PostgreSQL was told when it was connected to."""
         if self._sqlite:
             driver: Any = connection.connection.driver_connection
-            until = begun + self._query_ms / _MS
+            until = begun + self._query_ms / MS_PER_S
             driver.set_progress_handler(lambda: monotonic() > until, _STEPS_BETWEEN_LOOKS)
 
 

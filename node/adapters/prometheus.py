@@ -38,8 +38,8 @@ from node.capacity.histogram import Distribution
 from node.capacity.loadline import StageLine
 from node.capacity.metric import HistogramMetric, Metric, Reading
 from node.capacity.registry import Capacity
-from node.capacity.report import NS_PER_SECOND
 from node.capacity.stage import StageSnapshot, lane_of
+from node.types.units import NS_PER_S
 
 PREFIX = "plimsoll_"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -131,9 +131,9 @@ def _time_families(stages: tuple[StageSnapshot, ...]) -> Iterator[Family]:
     )
     for stage in stages:
         labels = _labels(stage.name)
-        busy.add_metric(labels, stage.busy_ns / NS_PER_SECOND)
-        _add_distribution(service, labels, stage.service, NS_PER_SECOND)
-        _add_distribution(waiting, labels, stage.waiting, NS_PER_SECOND)
+        busy.add_metric(labels, stage.busy_ns / NS_PER_S)
+        _add_distribution(service, labels, stage.service, NS_PER_S)
+        _add_distribution(waiting, labels, stage.waiting, NS_PER_S)
     yield from (busy, service, waiting)
 
 
@@ -209,7 +209,7 @@ def _add_distribution(
     """
     if not distribution.count:
         return
-    powers = TIME_BUCKET_POWERS if per_unit == NS_PER_SECOND else COUNT_BUCKET_POWERS
+    powers = TIME_BUCKET_POWERS if per_unit == NS_PER_S else COUNT_BUCKET_POWERS
     buckets = [
         (str(((1 << power) - 1) / per_unit), float(count))
         for power, count in zip(powers, distribution.counts_below(powers), strict=True)

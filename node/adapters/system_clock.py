@@ -2,9 +2,7 @@
 
 import time
 
-from node.types.units import Millis
-
-_NANOS_PER_MILLI = 1_000_000
+from node.types.units import NS_PER_MS, Millis
 
 
 class SystemClock:
@@ -16,4 +14,4 @@ class SystemClock:
 
     def now_ms(self) -> Millis:
         """Return milliseconds since the Unix epoch, rounded down."""
-        return Millis(time.time_ns() // _NANOS_PER_MILLI)
+        return Millis(time.time_ns() // NS_PER_MS)

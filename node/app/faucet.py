@@ -26,7 +26,7 @@ from node.types.errors import (
 from node.types.faults import out_of_ranges, raise_faults
 from node.types.ids import Address, address_from_hex, hex_from_address
 from node.types.networks import network_of
-from node.types.units import MONEY_DECIMALS, Money, decimal_from_units
+from node.types.units import MONEY_DECIMALS, NS_PER_MS, NS_PER_S, Money, decimal_from_units
 
 WAITING_MAX: Final = 16
 """Requests that wait for L1; they are served one after the other, in a block or two each."""
@@ -38,8 +38,6 @@ _RANGES: dict[str, tuple[int, int]] = {
     "per_account_s": (0, 30 * 86_400),
     "per_origin_s": (0, 86_400),
 }
-_NS_PER_S: Final = 1_000_000_000
-_NS_PER_MS: Final = 1_000_000
 
 
 class FaucetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,13 +94,13 @@ class _Turns:
 
     def __init__(self, of: str, pause_s: int) -> None:
         self._of = of
-        self._pause_ns = pause_s * _NS_PER_S
+        self._pause_ns = pause_s * NS_PER_S
         self._next_ns: OrderedDict[str, int] = OrderedDict()
 
     def require(self, name: str, now_ns: int) -> None:
         wait_ns = self._next_ns.get(name, 0) - now_ns
         if wait_ns > 0:
-            raise RateLimited(of=self._of, retry_after_ms=-(-wait_ns // _NS_PER_MS))
+            raise RateLimited(of=self._of, retry_after_ms=-(-wait_ns // NS_PER_MS))
 
     def take(self, name: str, now_ns: int) -> None:
         self._next_ns[name] = now_ns + self._pause_ns

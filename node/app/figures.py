@@ -7,13 +7,10 @@ from node.capacity.metric import Reading
 from node.transition.state import State
 from node.types.hold_up import HoldUp
 from node.types.marks import Standing
-from node.types.units import Millis
+from node.types.units import MS_PER_S, NS_PER_S, Millis
 
 if TYPE_CHECKING:
     from node.app.node import Node
-
-_MS = 1_000
-_NS = 1_000_000_000
 
 
 def register_figures(node: "Node") -> None:
@@ -34,7 +31,7 @@ def _register_journal(node: "Node") -> None:
         "journal_fsync_seconds",
         "How long the disk took to make a block durable.",
         journal.fsync_ns.snapshot,
-        per_unit=_NS,
+        per_unit=NS_PER_S,
     )
     capacity.distribution(
         "journal_group_records", "Commands that shared one write.", journal.group_records.snapshot
@@ -63,7 +60,7 @@ def _register_settlement(node: "Node") -> None:
         "oldest_unposted_seconds",
         "Age of the oldest batch that is in no block of L1.",
         lambda: settlement.pressure.age_ms,
-        per_unit=_MS,
+        per_unit=MS_PER_S,
     )
     capacity.gauge(
         "l1_held_up_batches",
@@ -83,7 +80,7 @@ def _register_standing(node: "Node") -> None:
         "oldest_not_final_seconds",
         "Age of the oldest command that L1 could still take back.",
         lambda: node.base.lag.age(node.base.clock.now_ms()),
-        per_unit=_MS,
+        per_unit=MS_PER_S,
     )
     capacity.counter("l1_gas_used", "Gas of the batches on L1.", lambda: node.meters.on_l1()["gas"])
     capacity.gauge(
@@ -103,7 +100,7 @@ def _register_standing(node: "Node") -> None:
         "From sealing to standing so far on L1, of the last batch that came there.",
         lambda: {(level.name.lower(),): lag for level, lag in standings.lag_ns.items()},
         labels=("level",),
-        per_unit=_NS,
+        per_unit=NS_PER_S,
     )
     capacity.gauge(
         "batches_standing",
@@ -167,7 +164,7 @@ def _register_risk(node: "Node") -> None:
         "liquidation_detection_seconds",
         "From the round that made a position liquidatable to its proposal.",
         risk.detection,
-        per_unit=_NS,
+        per_unit=NS_PER_S,
     )
 
 
@@ -177,7 +174,7 @@ def _register_loop(node: "Node") -> None:
         "loop_lag_seconds",
         "How late the event loop ran what was due.",
         node.loop_lag.lag_ns.snapshot,
-        per_unit=_NS,
+        per_unit=NS_PER_S,
     )
     capacity.counter(
         "loop_seconds",
@@ -187,7 +184,7 @@ def _register_loop(node: "Node") -> None:
             ("waiting",): loop.waited_ns,
         },
         labels=("state",),
-        per_unit=_NS,
+        per_unit=NS_PER_S,
     )
 
 
@@ -198,14 +195,14 @@ def _register_collector(node: "Node") -> None:
         "How long the garbage collector held this process up, by generation: 2 is a full one.",
         lambda: {(str(place),): ns for place, ns in enumerate(collector.total_ns)},
         labels=("generation",),
-        per_unit=_NS,
+        per_unit=NS_PER_S,
     )
     capacity.gauge(
         "gc_pause_longest_seconds",
         "The longest of those pauses.",
         lambda: {(str(place),): ns for place, ns in enumerate(collector.longest_ns)},
         labels=("generation",),
-        per_unit=_NS,
+        per_unit=NS_PER_S,
     )
 
 
@@ -215,7 +212,7 @@ def _register_exchange(node: "Node") -> None:
         "mark_age_seconds",
         "Age of the oldest mark; no sample before the first.",
         lambda: _known(oldest_mark_ms(state, node.base.clock.now_ms())),
-        per_unit=_MS,
+        per_unit=MS_PER_S,
     )
     capacity.gauge("accounts", "Accounts of the exchange.", lambda: len(state.accounts))
     capacity.gauge(

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from node.capacity.stage import lane_of
+from node.types.units import NS_PER_S, PPM_ONE
 
 if TYPE_CHECKING:
     from node.app.node import Node
 
 _MILLI: Final = 1_000
-_PPM: Final = 1_000_000
-_NS: Final = 1_000_000_000
 
 _QUANTILES: Final = {"0.05": "p5", "0.5": "p50", "0.95": "p95"}
 
@@ -32,7 +31,7 @@ def _register_price(node: "Node") -> None:
         "Price of a unit of work in quote units, as of a block now.",
         lambda: {("now",): node.price.line().price, ("floor",): node.price.line().floor},
         labels=("price",),
-        per_unit=_PPM,
+        per_unit=PPM_ONE,
     )
     capacity.gauge(
         "fee_backlog_units",
@@ -66,9 +65,9 @@ def _register_limits(node: "Node") -> None:
     capacity.gauge(
         "node_headroom_ratio",
         "1 - rate / the lowest limit, recently.",
-        lambda: _known("node", node.load_line().headroom, _PPM),
+        lambda: _known("node", node.load_line().headroom, PPM_ONE),
         labels=("scope",),
-        per_unit=_PPM,
+        per_unit=PPM_ONE,
     )
     capacity.gauge(
         "stage_drain_seconds",
@@ -102,9 +101,9 @@ def _register_knee(node: "Node") -> None:
     capacity.gauge(
         "capacity_model_error_ratio",
         "The median prediction over the measured knee, minus 1.",
-        lambda: _known("knee", _error_of(node), _PPM),
+        lambda: _known("knee", _error_of(node), PPM_ONE),
         labels=("of",),
-        per_unit=_PPM,
+        per_unit=PPM_ONE,
     )
 
 
@@ -121,14 +120,14 @@ def _register_costs(node: "Node") -> None:
         "Time that they took, by kind.",
         lambda: {(row.kind,): row.total_ns for row in meter.kinds()},
         labels=("kind",),
-        per_unit=_NS,
+        per_unit=NS_PER_S,
     )
     capacity.counter(
         "processor_seconds",
         "Processor time of the node's processes.",
         lambda: {(name,): spent for name, spent in node.meters.processes().items()},
         labels=("process",),
-        per_unit=_NS,
+        per_unit=NS_PER_S,
     )
 
 

@@ -31,12 +31,12 @@ from node.capacity.lines import (
 )
 from node.capacity.loadline import Backlog, LaneLine, Limit, LoadLine, StageLine
 from node.capacity.registry import CapacityMark, RollingWindow
-from node.capacity.report import MEDIAN_PPM, NS_PER_SECOND, StageReport
+from node.capacity.report import MEDIAN_PPM, StageReport
 from node.capacity.stage import lane_of
 from node.capacity.telemetry import Telemetry
 from node.publisher.feeds import LOAD
 from node.publisher.service import Publisher
-from node.types.units import PPM_ONE
+from node.types.units import MS_PER_S, NS_PER_S, PPM_ONE, US_PER_MS
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -45,7 +45,7 @@ PUSH_S: Final = 0.5
 """How often the channel "load" speaks, while anybody listens."""
 FRESH_NS: Final = 400_000_000
 """An answer no older than this is given again."""
-SPAN_NS: Final = 10 * NS_PER_SECOND
+SPAN_NS: Final = 10 * NS_PER_S
 ITEMS_MIN: Final = 100
 """Fewer items than this say nothing of what an item costs."""
 
@@ -58,8 +58,6 @@ RESOURCES_OF: Final = {
     "history": (),
 }
 """Whose limit the stages share that do not run on the event loop."""
-
-_MS: Final = 1_000
 
 
 class _Mark(msgspec.Struct, frozen=True):
@@ -122,11 +120,11 @@ class LoadWatch:
         told = recent if enough else now.rest
         costs = reports if enough else node.capacity.reports_between(None, now.stages)
         self._limits = self._rank(told, costs)
-        rate = items_of(recent) * NS_PER_SECOND / max(recent.window_ns, 1)
+        rate = items_of(recent) * NS_PER_S / max(recent.window_ns, 1)
         least = self._limits[0] if self._limits else None
         return LoadLine(
             at_ms=node.base.clock.now_ms(),
-            uptime_s=round(now.rest.window_ns / NS_PER_SECOND, 3),
+            uptime_s=round(now.rest.window_ns / NS_PER_S, 3),
             rate_per_s=rate,
             stages=self._stages(reports, rate),
             lanes=tuple(_lane(report) for report in reports if lane_of(report.name)),
@@ -154,11 +152,11 @@ class LoadWatch:
         """Return every limit that the figures of one window give, the least first."""
         items = items_of(told)
         work = Work(
-            elapsed_s=told.window_ns / NS_PER_SECOND,
+            elapsed_s=told.window_ns / NS_PER_S,
             items=items,
-            loop_busy_s=told.loop.busy_ns / NS_PER_SECOND,
-            loop_waited_s=told.loop.waited_ns / NS_PER_SECOND,
-            machine_busy_s=sum(told.processes.values()) / NS_PER_SECOND,
+            loop_busy_s=told.loop.busy_ns / NS_PER_S,
+            loop_waited_s=told.loop.waited_ns / NS_PER_S,
+            machine_busy_s=sum(told.processes.values()) / NS_PER_S,
             cores=told.cores,
             loop_idle=self._loop_idle,
             machine_idle=self._machine_idle,
@@ -175,7 +173,7 @@ class LoadWatch:
                 machine_limit(work),
                 *(pool if self._workers else ()),
                 journal_of(told, self._node.sequencer.block_work),
-                process_limit("replica", work, told.processes.get("replica", 0) / NS_PER_SECOND),
+                process_limit("replica", work, told.processes.get("replica", 0) / NS_PER_S),
                 *(stopped or self._chain(told)),
             ]
         )
@@ -199,8 +197,8 @@ class LoadWatch:
                 item_bytes=l1.data_bytes / l1.commands * spread,
                 item_gas=l1.gas / l1.commands * spread,
                 in_flight=config.settlement.in_flight_max,
-                inclusion_s=(flight_ms or 0) / _MS,
-                block_s=pace.block_ms / _MS,
+                inclusion_s=(flight_ms or 0) / MS_PER_S,
+                block_s=pace.block_ms / MS_PER_S,
                 block_gas=pace.block_gas,
                 batch_items=config.batcher.commands_max / each,
                 batch_bytes=config.batcher.data_bytes_max,
@@ -263,7 +261,7 @@ def journal_of(told: Telemetry, block_work: int) -> Limit | None:
     a block holds as many fewer as they carry more.
     """
     journal, work = told.journal, max(sum(kind.items for kind in told.kinds), 1)
-    commit_s = journal.total_ns / max(journal.appends, 1) / NS_PER_SECOND
+    commit_s = journal.total_ns / max(journal.appends, 1) / NS_PER_S
     return journal_limit(max(block_work * items_of(told) / work, 1.0), commit_s)
 
 
@@ -272,7 +270,7 @@ def _lane(report: StageReport) -> LaneLine:
         name=lane_of(report.name),
         depth=report.depth,
         capacity=report.capacity or 0,
-        waited_p99_ms=None if report.wait_us is None else report.wait_us.p99 / _MS,
+        waited_p99_ms=None if report.wait_us is None else report.wait_us.p99 / US_PER_MS,
         refused=report.refused,
     )
 

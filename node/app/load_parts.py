@@ -1,27 +1,23 @@
 """Parts of the load line that one station each answers for."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from node.app.figures import oldest_mark_ms
 from node.app.overload import reserve_work_of
 from node.capacity.loadline import Audit, BatchLine, Delay, MarkLine, RiskLine
 from node.margin.staleness import buffer_for
 from node.types.marks import Standing
-from node.types.units import Millis
+from node.types.units import MS_PER_S, NS_PER_MS, NS_PER_S, Millis
 
 if TYPE_CHECKING:
     from node.app.node import Node
-
-_MS: Final = 1_000
-_NS_PER_MS: Final = 1_000_000
-_NS: Final = 1_000_000_000
 
 
 def risk_line(node: "Node") -> RiskLine:
     """Return what watching positions took and missed."""
     report = node.risk.report()
     seen = report.detection
-    found = Delay(p50=seen.p50_ns / _NS_PER_MS, p99=seen.p99_ns / _NS_PER_MS)
+    found = Delay(p50=seen.p50_ns / NS_PER_MS, p99=seen.p99_ns / NS_PER_MS)
     return RiskLine(
         tiers={tier.tier: tier.checks for tier in report.tiers},
         detection_ms=found if seen.count else Delay(p50=None, p99=None),
@@ -41,8 +37,8 @@ def batch_line(node: "Node") -> BatchLine:
         final=reached[Standing.FINAL],
         unposted=node.standings.unposted,
         unposted_bytes=pressure.data_bytes,
-        oldest_unposted_s=pressure.age_ms / _MS,
-        lag_s={level.name.lower(): lag / _NS for level, lag in node.standings.lag_ns.items()},
+        oldest_unposted_s=pressure.age_ms / MS_PER_S,
+        lag_s={level.name.lower(): lag / NS_PER_S for level, lag in node.standings.lag_ns.items()},
     )
 
 
@@ -56,7 +52,7 @@ def mark_line(node: "Node") -> MarkLine:
         if market.mark_age(now_ms) > market.rules.mark_stale_ms
     ]
     return MarkLine(
-        oldest_age_s=None if oldest_ms is None else oldest_ms / _MS,
+        oldest_age_s=None if oldest_ms is None else oldest_ms / MS_PER_S,
         stale=tuple(stale),
         buffer_ppm=_buffers(node, now_ms),
     )

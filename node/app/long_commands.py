@@ -8,6 +8,7 @@ from node.capacity.kinds import Kind
 from node.capacity.loadline import KindLine
 from node.capacity.worst_case import UNIT_NS, rule_to_lower, worst_case, worst_ns
 from node.types.rules import Rules
+from node.types.units import NS_PER_MS
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -17,7 +18,6 @@ BLOCKS_MAX: Final = 100
 auction may take 61."""
 
 _US: Final = 1_000
-_MS: Final = 1_000_000
 
 _log = structlog.get_logger(__name__)
 
@@ -33,8 +33,8 @@ def kind_lines(node: "Node") -> tuple[KindLine, ...]:
                 kind=row.kind,
                 units=units,
                 mean_us=row.total_ns / row.commands / _US if row.commands else None,
-                longest_ms=longest_ns / _MS if row.commands else None,
-                worst_ms=worst_ns(units, row) / _MS,
+                longest_ms=longest_ns / NS_PER_MS if row.commands else None,
+                worst_ms=worst_ns(units, row) / NS_PER_MS,
             )
         )
     return tuple(lines)
@@ -43,7 +43,7 @@ def kind_lines(node: "Node") -> tuple[KindLine, ...]:
 def warn_of_long_commands(rules: Rules, block_ms_max: float) -> None:
     """Warn of the kind that can take longest, where that is grossly longer than a block may."""
     worst = max((worst_case(kind, rules) for kind in Kind), key=lambda case: case.units)
-    worst_ms = worst.units * UNIT_NS / _MS
+    worst_ms = worst.units * UNIT_NS / NS_PER_MS
     if worst_ms > BLOCKS_MAX * block_ms_max:
         _log.warning(
             "command_may_be_long",

@@ -4,6 +4,7 @@ import asyncio
 
 from node.capacity.histogram import Histogram
 from node.ports.clock import Clock
+from node.types.units import NS_PER_S
 
 INTERVAL_S = 0.1
 
@@ -18,6 +19,6 @@ class LoopLag:
     async def run(self) -> None:
         """Measure until cancelled."""
         while True:
-            due_ns = self._clock.now_ns() + int(INTERVAL_S * 1_000_000_000)
+            due_ns = self._clock.now_ns() + int(INTERVAL_S * NS_PER_S)
             await asyncio.sleep(INTERVAL_S)
             self.lag_ns.record(max(0, self._clock.now_ns() - due_ns))

@@ -11,8 +11,7 @@ from node.publisher.finality import Cursors
 from node.types.blocks import Batch
 from node.types.ids import Sequence
 from node.types.marks import Mark, Standing
-
-_NANOS_PER_MILLI = 1_000_000
+from node.types.units import NS_PER_MS
 
 
 class Standings:
@@ -87,7 +86,7 @@ class Standings:
             if step > 0:
                 lag_ns = self.lag_ns[standing] = self._clock.now_ns() - self._sealed_ns[mark.index]
                 if standing is Standing.FINAL:
-                    self.finality_ms.record(lag_ns // _NANOS_PER_MILLI)
+                    self.finality_ms.record(lag_ns // NS_PER_MS)
             if standing is Standing.POSTED:
                 if step > 0:
                     self._land(mark.index, sent=before is Standing.PENDING)
@@ -101,7 +100,7 @@ class Standings:
         if sent and not again:
             ahead_ns = self._posted_ns.get(index - self._in_flight_max, 0)
             flight_ns = now_ns - max(self._sealed_ns[index], ahead_ns)
-            self.flights_ms.record(flight_ns // _NANOS_PER_MILLI)
+            self.flights_ms.record(flight_ns // NS_PER_MS)
 
     def cursors(self) -> Cursors:
         """Return where the unbroken runs of batches that stand so far end.

@@ -11,12 +11,10 @@ from node.settlement.service import SettlementService
 from node.transition.invariants import money
 from node.transition.tree.tree import StateTree
 from node.types.marks import Standing
-from node.types.units import MONEY_DECIMALS, decimal_from_units
+from node.types.units import MONEY_DECIMALS, NS_PER_S, decimal_from_units
 
 if TYPE_CHECKING:
     from node.app.node import Node
-
-_S = 1_000_000_000
 
 
 class CommandStats(msgspec.Struct, frozen=True):
@@ -138,7 +136,7 @@ def stats_of(node: "Node") -> StatsAnswer:
         history=None if history is None else HistoryStats(**history),
         sequence=tally.sequence or base.state.sequence,
         block=tally.block or base.state.block,
-        uptime_s=round((now_ns - node.capacity.started_ns) / _S, 3),
+        uptime_s=round((now_ns - node.capacity.started_ns) / NS_PER_S, 3),
     )
 
 

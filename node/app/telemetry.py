@@ -19,6 +19,7 @@ from node.capacity.telemetry import (
 )
 from node.capacity.traffic import Traffic
 from node.types.marks import Standing
+from node.types.units import US_PER_MS
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -56,9 +57,6 @@ def runs_on(stage: str, workers: int) -> RunsOn:
     if stage == "verification" and not workers:
         return "loop"
     return RUNS_ON.get(stage, "loop")
-
-
-_US_PER_MS: Final = 1_000
 
 
 class Meters:
@@ -101,8 +99,8 @@ class Meters:
             l1=self._l1(),
             limits=WriterLimits(
                 sequencer.block_work,
-                round(sequencer.block_ms_max * _US_PER_MS),
-                round(sequencer.delay_target_ms * _US_PER_MS),
+                round(sequencer.block_ms_max * US_PER_MS),
+                round(sequencer.delay_target_ms * US_PER_MS),
                 sequencer.spare_core,
             ),
         )

@@ -22,6 +22,8 @@ from node.transition.open_block import highest_fee
 from node.types.marks import Standing
 from node.types.units import (
     MONEY_DECIMALS,
+    MS_PER_S,
+    NS_PER_MS,
     Millis,
     Money,
     decimal_from_units,
@@ -35,8 +37,6 @@ FEE: Final = Channel("fee")
 QUOTE_REACH_S: Final = (1, 5, 30)
 """The highest price that a quote names is that of a block so many seconds from now."""
 
-_MS_PER_S: Final = 1_000
-_NS_PER_MS: Final = 1_000_000
 _SAMPLE_MS: Final = 50
 _PUSH_S: Final = 0.5
 
@@ -62,8 +62,8 @@ class WorkPrice:
         self.controller = FeeController(
             self._rules,
             {
-                Resource.LOOP: config.loop_ms * _NS_PER_MS,
-                Resource.RISK: config.risk_ms * _NS_PER_MS,
+                Resource.LOOP: config.loop_ms * NS_PER_MS,
+                Resource.RISK: config.risk_ms * NS_PER_MS,
                 Resource.JOURNAL_BYTES: config.journal_bytes,
                 **self._l1_room(block_gas=0),
             },
@@ -100,7 +100,7 @@ class WorkPrice:
         """Let the loop have what it can get: to wait for a core is no use, but leaves less."""
         loop = self._node.meters.loop()
         self._core.observe(loop.waited_ns, loop.elapsed_ns)
-        whole_ns = self._config.loop_ms * _NS_PER_MS
+        whole_ns = self._config.loop_ms * NS_PER_MS
         self.controller.set_capacity(Resource.LOOP, whole_ns, self._core.ppm)
 
     def _follow_l1(self) -> None:
@@ -142,8 +142,8 @@ class WorkPrice:
         """
         batcher, settlement = self._node.config.batcher, self._node.config.settlement
         batches, round_ms = settlement.in_flight_max, self._round_ms
-        data_bytes = batches * batcher.data_bytes_max * _MS_PER_S // round_ms
-        gas = _at_most(block_gas, batches * batcher.gas_max) * _MS_PER_S // round_ms
+        data_bytes = batches * batcher.data_bytes_max * MS_PER_S // round_ms
+        gas = _at_most(block_gas, batches * batcher.gas_max) * MS_PER_S // round_ms
         return {
             Resource.L1_BYTES: _at_most(self._config.l1_bytes, data_bytes),
             Resource.L1_GAS: _at_most(self._config.l1_gas, gas),

@@ -9,8 +9,7 @@ import msgspec
 from node.batcher.policy import Load, SealCause, SealPolicy
 from node.types.errors import StateDiverged
 from node.types.ids import Sequence
-
-NS_PER_MS = 1_000_000
+from node.types.units import NS_PER_MS
 
 
 class BlockBytes(msgspec.Struct, frozen=True, gc=False):

@@ -24,10 +24,9 @@ from node.ports.replica import Sealer
 from node.types.blocks import Batch, Block
 from node.types.durable import DurableBlock
 from node.types.ids import Sequence
+from node.types.units import NS_PER_MS, NS_PER_S
 
 _log = structlog.get_logger(__name__)
-
-NS_PER_S = 1_000_000_000
 
 
 class BatcherService:
@@ -203,7 +202,7 @@ class BatcherService:
             cause=candidate.cause.value,
             commands=commands,
             data_bytes=len(batch.data),
-            sealing_ms=(sealed_ns - started_ns) // 1_000_000,
+            sealing_ms=(sealed_ns - started_ns) // NS_PER_MS,
         )
         await self._batches.wait_for_room()
         self._batches.offer(batch, self._clock.now_ns())

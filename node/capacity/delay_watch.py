@@ -10,7 +10,7 @@ changing its mind with every block.
 
 import msgspec
 
-_NS_PER_MS = 1_000_000
+from node.types.units import NS_PER_MS
 
 
 class DelayLimits(msgspec.Struct, frozen=True):
@@ -22,12 +22,12 @@ class DelayLimits(msgspec.Struct, frozen=True):
     @property
     def target_ns(self) -> int:
         """Return the target in nanoseconds."""
-        return self.target_ms * _NS_PER_MS
+        return self.target_ms * NS_PER_MS
 
     @property
     def interval_ns(self) -> int:
         """Return the interval in nanoseconds."""
-        return self.interval_ms * _NS_PER_MS
+        return self.interval_ms * NS_PER_MS
 
     def retry_after_ms(self, delay_ns: int) -> int:
         """Return when asking again makes sense: once a queue that stands at ``delay_ns`` drained.
@@ -35,7 +35,7 @@ class DelayLimits(msgspec.Struct, frozen=True):
         It drains to its target in the time that it is above it, if nothing more comes in; and it is
         not judged anew before an interval has passed. Rounded up.
         """
-        return max(self.interval_ms, -(-delay_ns // _NS_PER_MS) - self.target_ms)
+        return max(self.interval_ms, -(-delay_ns // NS_PER_MS) - self.target_ms)
 
 
 class DelayWatch:

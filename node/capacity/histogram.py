@@ -21,11 +21,12 @@ from operator import add, sub
 
 import msgspec
 
+from node.types.units import PPM_ONE
+
 PRECISION_BITS = 5
 VALUE_BITS = 48
 """Wider values share the last bucket; 2^48 ns are three days."""
 
-PPM_ONE = 1_000_000
 
 _SUBBUCKETS = 1 << PRECISION_BITS
 _FIRST_SHARED = 2 * _SUBBUCKETS

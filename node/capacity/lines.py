@@ -35,8 +35,7 @@ from node.capacity.loadline import Backlog, Limit, StageLine
 from node.capacity.report import StageReport
 from node.capacity.telemetry import RunsOn
 from node.types.hold_up import HoldUp
-
-MILLIS = 1_000
+from node.types.units import US_PER_MS
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -231,7 +230,7 @@ def stage_line(
         backlog=msgspec.structs.replace(
             backlog, drain_s=drain_s(backlog.items, limit_per_s, arrivals_per_s)
         ),
-        wait_p99_ms=None if report.wait_us is None else report.wait_us.p99 / MILLIS,
+        wait_p99_ms=None if report.wait_us is None else report.wait_us.p99 / US_PER_MS,
         service_p50_us=None if report.service_us is None else report.service_us.p50,
         refused=report.refused,
     )

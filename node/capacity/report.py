@@ -26,8 +26,8 @@ import msgspec
 
 from node.capacity.histogram import Distribution
 from node.capacity.stage import StageSnapshot
+from node.types.units import NS_PER_S
 
-NS_PER_SECOND = 1_000_000_000
 NS_PER_MICROSECOND = 1_000
 
 MEDIAN_PPM = 500_000
@@ -127,7 +127,7 @@ def _report(
     utilization = busy_ns / (elapsed_ns * now.servers) if elapsed_ns else None
     return StageReport(
         name=now.name,
-        elapsed_s=elapsed_ns / NS_PER_SECOND,
+        elapsed_s=elapsed_ns / NS_PER_S,
         held_before=held_before,
         arrived=arrived,
         done=done,
@@ -136,9 +136,9 @@ def _report(
         depth=now.depth,
         peak=now.peak_depth,
         capacity=now.capacity,
-        busy_s=busy_ns / NS_PER_SECOND,
+        busy_s=busy_ns / NS_PER_S,
         utilization=utilization,
-        limit=served * now.servers * NS_PER_SECOND / busy_ns if served and busy_ns else None,
+        limit=served * now.servers * NS_PER_S / busy_ns if served and busy_ns else None,
         headroom=None if utilization is None else 1 - utilization,
         service_us=_quantiles_us(service),
         wait_us=_quantiles_us(waiting),

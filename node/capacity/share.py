@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from node.types.errors import RateLimited
+from node.types.units import NS_PER_MS
 
 SHARE: Final = 20
 """The work takes at most one part in so many of the time,"""
 BURST_NS: Final = 200_000_000
 """and so much at once after a silence."""
 
-_NS_PER_MS: Final = 1_000_000
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Share:
         """Raise ``RateLimited`` while as much was done as fits; the last may have been longer."""
         over_ns = self._empty_at_ns - now_ns - self._part * BURST_NS
         if over_ns > 0:
-            raise RateLimited(of=self._of, retry_after_ms=-(-over_ns // _NS_PER_MS))
+            raise RateLimited(of=self._of, retry_after_ms=-(-over_ns // NS_PER_MS))
 
     def held_ns(self, now_ns: int) -> int:
         """Return how much of what was done the time since has not paid for, rounded down."""

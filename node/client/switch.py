@@ -25,7 +25,7 @@ from node.client.trader import Trader
 from node.types.commands import CancelOrder
 from node.types.errors import CommandRejected, PlimsollError
 from node.types.ids import hex_from_address
-from node.types.units import Millis
+from node.types.units import MS_PER_S, Millis
 
 WITHIN_S_MIN: Final = 3.0
 """Shorter than this, a hiccup of the network would take a market maker's quotes away."""
@@ -34,7 +34,6 @@ LOOK_S_MIN: Final = 1.0
 """For so long the account may be read, however short the time of the switch is."""
 
 _PARTS: Final = 3
-_MS_PER_S: Final = 1_000
 
 _log = structlog.get_logger(__name__)
 
@@ -93,7 +92,7 @@ class _Switch:
 
     async def set(self) -> None:
         """Set the switch ``within_s`` ahead."""
-        at = Millis(self._trader.now_ms() + int(self._within_s * _MS_PER_S))
+        at = Millis(self._trader.now_ms() + int(self._within_s * MS_PER_S))
         own = at, self._on_disconnect
         self._own.add(own)
         await self._trader.set_switch(at, on_disconnect=self._on_disconnect, retry=self._retry)

@@ -54,7 +54,7 @@ from node.types.errors import (
     WrongSigner,
 )
 from node.types.ids import EVERY_MARKET, Address, MarketId
-from node.types.units import Millis, Money
+from node.types.units import MS_PER_S, NS_PER_MS, Millis, Money
 
 LIFETIME_MS: Final = 60_000
 """How long a signed action is good for, where nothing else is said."""
@@ -62,7 +62,6 @@ LIFETIME_MS: Final = 60_000
 RENEWALS_MAX: Final = 16
 """How often one action gets another nonce. More means that somebody uses the key very busily."""
 
-_MS_PER_S: Final = 1_000
 
 _TELLS_NOTHING = (ActionExpired, AgentExpired, NonceUsed, WrongSigner)
 """Refusals that come before anyone looks whether the action was executed before."""
@@ -89,7 +88,7 @@ class OutcomeUnknown(Unavailable):
 
 def wall_clock_ms() -> Millis:
     """Return the milliseconds since the Unix epoch."""
-    return Millis(time.time_ns() // 1_000_000)
+    return Millis(time.time_ns() // NS_PER_MS)
 
 
 def was_never_sent(error: PlimsollError) -> bool:
@@ -138,7 +137,7 @@ class Trader:
         self._closed: list[int] = []
         self._moved = asyncio.Event()
         self._chance = random.Random(seed)  # noqa: S311 - it spreads pauses, and guards nothing
-        self._expires_at_ms = self._chance.randrange(_MS_PER_S)
+        self._expires_at_ms = self._chance.randrange(MS_PER_S)
 
     @classmethod
     async def open(
@@ -170,7 +169,7 @@ class Trader:
         batch up to 1.5 bytes on L1, where one of its own for each action would cost always as much.
         """
         after = self.now_ms() + self._lifetime_ms
-        return Millis(after + (self._expires_at_ms - after) % _MS_PER_S)
+        return Millis(after + (self._expires_at_ms - after) % MS_PER_S)
 
     async def place(
         self,

@@ -35,7 +35,7 @@ from node.types.commands import (
 )
 from node.types.errors import BatchMalformed
 from node.types.ids import Address, MarketId
-from node.types.units import UINT64_MAX, Millis, Money
+from node.types.units import MS_PER_S, UINT64_MAX, Millis, Money
 
 ACTION_KINDS: Final[dict[type[Command], Kind]] = {
     PlaceOrders: Kind.PLACE_ORDERS,
@@ -57,7 +57,6 @@ _ACTIONS: Final[dict[int, Callable[..., SignedAction]]] = {
 _Head = tuple[Address, Address, int, Millis, bytes]
 _Place = tuple[tuple[CancelOrder, ...], tuple[NewOrder, ...], Money, tuple[AmendOrder, ...]]
 
-_SECOND: Final = 1_000
 
 _ON_DISCONNECT: Final = 1
 _HAS_TIME: Final = 2
@@ -78,9 +77,9 @@ def write_actions(actions: Sequence[SignedAction], book: AddressBook, out: Colum
     out["action.nonce"] = deltas(signers, [action.nonce for action in actions], step=1)
     # Clients are asked for expiries on whole seconds: then this column is all zeros, and costs
     # nothing.
-    seconds = [action.expires // _SECOND for action in actions]
+    seconds = [action.expires // MS_PER_S for action in actions]
     out["action.expires_seconds"] = deltas(one_key(len(actions)), seconds)
-    out["action.expires_millis"] = [action.expires % _SECOND for action in actions]
+    out["action.expires_millis"] = [action.expires % MS_PER_S for action in actions]
     _write_places([action for action in actions if type(action) is PlaceOrders], out)
     _write_others(actions, book, out)
 
@@ -119,8 +118,8 @@ def _read_heads(
     nonces = undeltas(signers, columns.take("action.nonce", count), step=1)
     require_within("action.nonce", nonces, 0, UINT64_MAX)
     seconds = undeltas(one_key(count), columns.take("action.expires_seconds", count))
-    millis = columns.take("action.expires_millis", count, _SECOND - 1)
-    expiries = [Millis(s * _SECOND + ms) for s, ms in zip(seconds, millis, strict=True)]
+    millis = columns.take("action.expires_millis", count, MS_PER_S - 1)
+    expiries = [Millis(s * MS_PER_S + ms) for s, ms in zip(seconds, millis, strict=True)]
     require_within("action.expires_seconds", expiries, 0, UINT64_MAX)
     own = islice(signatures, count)
     return list(zip(accounts, signers, nonces, expiries, own, strict=True))

@@ -30,11 +30,11 @@ from node.types.durable import DurableBlock
 from node.types.errors import PlimsollError, ShuttingDown, StateDiverged
 from node.types.history import HistoryMark, Row
 from node.types.ids import Sequence
+from node.types.units import MS_PER_S
 
 BEHIND: Final = "behind"
 """The cause under which blocks are counted that are left to the journal."""
 
-_MS: Final = 1_000
 _PAUSE_S: Final = 0.5
 _PAUSE_MAX_S: Final = 30.0
 _IDLE_S: Final = 1.0
@@ -167,7 +167,7 @@ class HistoryService:
             async with asyncio.timeout(_IDLE_S):
                 await blocks.wait()
         if 0 < len(blocks) < config.blocks_per_group:
-            await asyncio.sleep(config.gather_ms / _MS)
+            await asyncio.sleep(config.gather_ms / MS_PER_S)
         self._hand += blocks.take(config.blocks_per_group, self._clock.now_ns())
 
     async def _write(self) -> None:

@@ -30,6 +30,7 @@ from node.types.commands import Action, CancelAll, OrderType, PlaceOrders, Signe
 from node.types.errors import RateLimited
 from node.types.ids import Address
 from node.types.lanes import Lane
+from node.types.units import NS_PER_MS, NS_PER_S
 
 ITEMS_MAX: Final = 100
 """What ``Limits.items_per_action`` may be at most."""
@@ -54,8 +55,6 @@ ACCOUNTS_MAX: Final = 65_536
 _REDUCING: Final = Lane.REDUCING
 _FOK: Final = OrderType.FOK
 
-_NS_PER_S: Final = 1_000_000_000
-_NS_PER_MS: Final = 1_000_000
 _SWEEP_FROM: Final = 4_096
 
 
@@ -86,7 +85,7 @@ class WeightBudget:
         self.per_s = per_s
         self.burst = burst
         # Rounded down: the limit is never stricter than it says.
-        self._ns_per_weight = _NS_PER_S // per_s
+        self._ns_per_weight = NS_PER_S // per_s
         self._depth_ns = self._ns_per_weight * burst
         self._empty_at_ns: dict[Address, int] = {}
         self._sweep_at = _SWEEP_FROM
@@ -134,7 +133,7 @@ class WeightBudget:
             limit=self.burst,
             used=used,
             remaining=max(0, self.burst - used),
-            reset_ms=-(-full_ns // _NS_PER_MS),
+            reset_ms=-(-full_ns // NS_PER_MS),
         )
 
     def _sweep(self, now_ns: int) -> None:
@@ -181,7 +180,7 @@ class AccountLimits:
                 of=f"account_{budget.name}",
                 limit=budget.per_s,
                 weight=weight,
-                retry_after_ms=-(-wait_ns // _NS_PER_MS),
+                retry_after_ms=-(-wait_ns // NS_PER_MS),
             )
 
     def charge(self, budget: WeightBudget, action: SignedAction, now_ns: int) -> None:

@@ -15,11 +15,11 @@ import msgspec
 
 from node.ports.intake import NEVER_NS
 from node.types.errors import MalformedMessage
+from node.types.units import NS_PER_MS
 
 ID_MAX = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly."""
 
-_NS_PER_MS = 1_000_000
 
 DEADLINE_MS_MAX = 3_600_000
 """The longest deadline: an hour is for ever."""
@@ -46,7 +46,7 @@ _id_decoder: msgspec.json.Decoder[_Named] = msgspec.json.Decoder(_Named)
 
 def deadline_ns_of(deadline_ms: int | None, now_ns: int) -> int:
     """Return when a request that came at ``now_ns`` is past its deadline, on the node's clock."""
-    return NEVER_NS if deadline_ms is None else now_ns + deadline_ms * _NS_PER_MS
+    return NEVER_NS if deadline_ms is None else now_ns + deadline_ms * NS_PER_MS
 
 
 def read_envelope(text: str) -> Envelope:

@@ -15,9 +15,7 @@ from node.ingress.config import IngressConfig
 from node.ingress.reading import Readers, Reading
 from node.ports.admission import Origin
 from node.types.errors import Overloaded, RateLimited
-
-_NS_PER_SECOND = 1_000_000_000
-_NS_PER_MS = 1_000_000
+from node.types.units import NS_PER_MS, NS_PER_S
 
 T = TypeVar("T")
 
@@ -47,7 +45,7 @@ class LeakyBucket:
 
     def __init__(self, per_s: int, burst: int) -> None:
         # Rounded down: the limit is never stricter than it says.
-        self._interval_ns = _NS_PER_SECOND // per_s
+        self._interval_ns = NS_PER_S // per_s
         self._depth_ns = self._interval_ns * burst
         self._empty_at_ns = 0
 
@@ -65,7 +63,7 @@ class LeakyBucket:
     def wait_ms(self, now_ns: int) -> int:
         """Return the milliseconds, rounded up, until one item fits."""
         over_ns = self._empty_at_ns + self._interval_ns - now_ns - self._depth_ns
-        return -(-max(0, over_ns) // _NS_PER_MS)
+        return -(-max(0, over_ns) // NS_PER_MS)
 
 
 class Household:
@@ -160,7 +158,7 @@ class Session:
         to spend its owner's privilege.
         """
         self._unproven = 0
-        self._distrusted_until_ns = now_ns + self._config.distrust_ms * _NS_PER_MS
+        self._distrusted_until_ns = now_ns + self._config.distrust_ms * NS_PER_MS
         self._household.distrusted_until_ns = self._distrusted_until_ns
 
     def believe(self) -> None:

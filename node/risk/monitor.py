@@ -10,9 +10,7 @@ from typing import Final
 
 from node.capacity.histogram import Histogram
 from node.risk.tiers import Tier
-
-_NANOS_PER_MILLI = 1_000_000
-
+from node.types.units import NS_PER_MS
 
 _COUNTS: Final = (
     "crossings",
@@ -94,4 +92,4 @@ class Monitor:
 
 def _age_ns(since_ms: int, now_ns: int) -> int:
     """Return the time since ``since_ms``; an oracle's clock may run ahead of ours, which is 0."""
-    return max(0, now_ns - since_ms * _NANOS_PER_MILLI)
+    return max(0, now_ns - since_ms * NS_PER_MS)

@@ -15,10 +15,9 @@ from node.types.commands import Liquidate
 from node.types.durable import DurableBlock
 from node.types.errors import Unavailable
 from node.types.events import Event
+from node.types.units import NS_PER_MS
 
 _log = structlog.get_logger(__name__)
-
-_NANOS_PER_MILLI = 1_000_000
 
 
 class BlockInlet(Inlet[DurableBlock], Protocol):
@@ -67,7 +66,7 @@ class RiskService:
         started_ns = self._clock.now_ns()
         blocks = self._blocks.take(self._blocks_per_turn, started_ns)
         # Delays count from the log's times, which the wall clock gave: milliseconds.
-        unix_ns = self._clock.now_ms() * _NANOS_PER_MILLI
+        unix_ns = self._clock.now_ms() * NS_PER_MS
         proposals = await self._fleet.on_events(_events_of(blocks), unix_ns)
         refused = [command for command in proposals if not self._is_queued(command)]
         self._blocks.stage.busy(started_ns, self._clock.now_ns(), len(blocks))

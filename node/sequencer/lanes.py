@@ -46,6 +46,7 @@ from node.types.errors import (
 )
 from node.types.ids import Address
 from node.types.lanes import Lane
+from node.types.units import NS_PER_MS
 
 GATED = (Lane.RESTING, Lane.TAKING)
 """The lanes that a closed gate shuts: all that can add risk goes through them."""
@@ -54,8 +55,6 @@ STRANGERS = Address(b"\xff" * 20)
 """Whose share all those have together who may not act for the account that they name."""
 
 EXPIRED = "deadline_expired"
-
-_NS_PER_MS = 1_000_000
 
 
 class Fairness(msgspec.Struct, frozen=True):
@@ -285,7 +284,7 @@ class Lanes:
             # What the transition would say of it, before it is asked.
             self._dismiss(submission, ActionExpired(expires=submission.expires, now=now_ms))
         else:
-            self._dismiss(submission, DeadlineExceeded(waited_ms=waited_ns // _NS_PER_MS))
+            self._dismiss(submission, DeadlineExceeded(waited_ms=waited_ns // NS_PER_MS))
 
     # --- what adds risk --------------------------------------------------------------------------
 
@@ -333,7 +332,7 @@ class Lanes:
         if self._cause is not None and isinstance(submission.command, Action):
             wait_ns = self._allowances.spend(whose, submission.work, now_ns)
             if wait_ns:
-                wait_ms = -(-wait_ns // _NS_PER_MS)
+                wait_ms = -(-wait_ns // NS_PER_MS)
                 self._count("allowance")
                 error = GateClosed(cause=self._cause, lane=line.name, retry_after_ms=wait_ms)
                 raise self._refused(line, "allowance", error)
@@ -387,7 +386,7 @@ class Lanes:
     def _late_error(self, late: _Line, delay_ns: int) -> Shed:
         return Shed(
             queue=late.name,
-            delay_ms=delay_ns // _NS_PER_MS,
+            delay_ms=delay_ns // NS_PER_MS,
             retry_after_ms=self._fairness.delay.retry_after_ms(delay_ns),
         )
 

@@ -8,6 +8,8 @@ It is measured in the time that the thread worked. While the machine runs someth
 does so whatever the block holds: smaller blocks would only add what each costs by itself.
 """
 
+from node.types.units import NS_PER_MS
+
 PRIOR_NS = 30_000
 """What a unit of work is taken to cost before any was measured: an order on a slow machine."""
 
@@ -16,8 +18,6 @@ FADING = 7 / 8
 
 WORK_MIN = 16
 """The least that a block may hold: below it, what a block costs by itself would eat the time."""
-
-_NS_PER_MS = 1_000_000
 
 
 class Pace:
@@ -31,7 +31,7 @@ class Pace:
 
     def __init__(self, block_ms: float, work_max: int) -> None:
         """``block_ms`` is what a block may take to apply, ``work_max`` what it holds at most."""
-        self._block_ns = block_ms * _NS_PER_MS
+        self._block_ns = block_ms * NS_PER_MS
         self._work_max = work_max
         self._work = float(WORK_MIN)
         self._ns = self._work * PRIOR_NS

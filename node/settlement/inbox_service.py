@@ -20,7 +20,7 @@ from node.types.durable import Outcome
 from node.types.errors import ChainDisagrees, ChainUnavailable, GateClosed, Overloaded, ShuttingDown
 from node.types.events import Rejected
 from node.types.ids import Address
-from node.types.units import Millis
+from node.types.units import MS_PER_S, Millis
 
 SUBMIT_RETRY_S: Final = 0.05
 """How long to leave a full lane alone."""
@@ -32,7 +32,6 @@ But an anvil that was loaded from a file has none older than that, so it is wait
 span's end has come past its newest block of then.
 """
 
-_MILLIS_PER_SECOND: Final = 1_000
 
 _log = structlog.get_logger(__name__)
 
@@ -83,7 +82,7 @@ class InboxService:
         with suppress(ShuttingDown):
             while True:
                 pause_ms = await self.turn()
-                await asyncio.sleep(pause_ms / _MILLIS_PER_SECOND)
+                await asyncio.sleep(pause_ms / MS_PER_S)
 
     async def turn(self) -> int:
         """Scan what is deep enough, hand on what is new; return the milliseconds until the next."""

@@ -4,11 +4,10 @@ from collections import deque
 from typing import Final
 
 from node.ports.chain import L1Block
+from node.types.units import MS_PER_S
 
 HEADS: Final = 64
 """Heads remembered: enough to smooth times that are whole seconds."""
-
-_MILLIS_PER_SECOND: Final = 1_000
 
 
 class ChainPace:
@@ -38,4 +37,4 @@ class ChainPace:
         if len(self._heads) < 2:
             return None
         (first, first_s), (last, last_s) = self._heads[0], self._heads[-1]
-        return (last_s - first_s) * _MILLIS_PER_SECOND // (last - first)
+        return (last_s - first_s) * MS_PER_S // (last - first)

@@ -46,10 +46,7 @@ from node.types.errors import CallReverted, ChainDisagrees, ChainUnavailable, In
 from node.types.hashing import keccak256
 from node.types.hold_up import HoldUp
 from node.types.marks import Mark, Standing
-from node.types.units import Millis
-
-_NANOS_PER_MILLI: Final = 1_000_000
-_MILLIS_PER_SECOND: Final = 1_000
+from node.types.units import MS_PER_S, NS_PER_MS, Millis
 
 _SENT_AS: Final = ("batch_resent", "batch_sent", "batch_replaced")
 """By attempt; every one past the first replaces the one before."""
@@ -330,7 +327,7 @@ class SettlementService:
 
     async def _rest(self, pause_ms: int) -> None:
         """Wait for the next turn; a new batch starts it early, where L1 is there to take it."""
-        pause_s = pause_ms / _MILLIS_PER_SECOND
+        pause_s = pause_ms / MS_PER_S
         if self.chain_away or self.stage.depth >= self._config.held_max:
             await asyncio.sleep(pause_s)
             return
@@ -341,7 +338,7 @@ class SettlementService:
     def _now(self) -> Millis:
         """Return the wall-clock time of the start, plus what has passed since; it never jumps."""
         began_ms, began_ns = self._epoch
-        return Millis(began_ms + (self._clock.now_ns() - began_ns) // _NANOS_PER_MILLI)
+        return Millis(began_ms + (self._clock.now_ns() - began_ns) // NS_PER_MS)
 
 
 def _every_deposit() -> int:

@@ -26,6 +26,11 @@ Millis = NewType("Millis", int)
 MONEY_DECIMALS = 6
 PPM_ONE = 1_000_000
 
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+MS_PER_S = 1_000
+US_PER_MS = 1_000
+
 UINT64_MAX = 2**64 - 1
 LAG_MAX = Millis(2**40)
 """The longest time that a command may be told to lack finality: about 35 years."""

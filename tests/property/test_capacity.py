@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.capacity.histogram import PPM_ONE, Histogram
+from node.capacity.histogram import Histogram
 from node.capacity.queue import FULL, BoundedQueue
 from node.capacity.report import window_report
 from node.capacity.stage import Stage
 from node.types.errors import Overloaded
+from node.types.units import PPM_ONE
 
 # Uniform integers almost never come near the small buckets; a random width reaches all of them.
 values = st.integers(0, 47).flatmap(lambda bits: st.integers(0, 2**bits))

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -12,9 +12,7 @@ from node.client.addresses import checksummed
 from node.client.valuation import Valued, market_called
 from node.types.ids import Address
 from node.types.rules import Rules
-from node.types.units import MONEY_DECIMALS, decimal_from_units
-
-_MS_PER_S: Final = 1_000
+from node.types.units import MONEY_DECIMALS, MS_PER_S, decimal_from_units
 
 
 def results_table(result: dict[str, Any]) -> FittingTable:
@@ -182,7 +180,7 @@ def _waits_for(order: dict[str, Any]) -> str:
 
 def moment(time: int) -> str:
     """Return milliseconds since the Unix epoch as a date and a time of day, to the second."""
-    return f"{datetime.fromtimestamp(time / _MS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{datetime.fromtimestamp(time / MS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def positions_table(address: Address, valued: list[Valued], rules: Rules) -> FittingTable:

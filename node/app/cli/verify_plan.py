@@ -51,6 +51,7 @@ from node.simulation.ramp.messages import Mix
 from node.simulation.ramp.ramp import RampSettings, ramp_of
 from node.simulation.ramp.report import Machine
 from node.simulation.ramp.target import Target, require_loopback
+from node.types.units import MS_PER_S
 
 TURNS: Final = 56
 """Four times each of the quiet windows: knees of the halves of 28 turns differ by a tenth."""
@@ -60,7 +61,6 @@ WITHIN_S_A_TURN: Final = 60.0
 """What a turn may take; it takes about 22 s."""
 WITHIN_S: Final = 600.0
 """What starting and the way up may take besides, for each mix."""
-_MS_PER_S: Final = 1_000
 
 
 class VerifyReport(msgspec.Struct, frozen=True):
@@ -174,7 +174,7 @@ def shown_knee(verdict: MixVerdict) -> ShownKnee:
     return ShownKnee(
         predicted=KneeRange(predicted.p5, predicted.p50, predicted.p95),
         measured_per_s=verdict.measured,
-        at_ms=int(time() * _MS_PER_S),
+        at_ms=int(time() * MS_PER_S),
         mix=verdict.mix,
     )
 

@@ -17,12 +17,12 @@ from node.simulation.ramp.machine import cores
 from node.simulation.ramp.points import RampPoint
 from node.simulation.ramp.ramp import Measured
 from node.types.errors import MeasurementInvalid
+from node.types.units import NS_PER_S
 
 NOT_PROCESSES: Final = frozenset(("event_loop", "journal"))
 """What a point tells shares of that are no processor time of their own."""
 NOT_OF_THE_FLOW: Final = frozenset(("oracle_round", "funding", "deposit", "liquidate"))
 
-_NS_PER_S: Final = 1_000_000_000
 _SEED: Final = 11
 
 
@@ -47,7 +47,7 @@ def around_of(windows: Sequence[Measured], ones: Sequence[Measured], rate: float
     alone tell what the generator takes. ``rate``: about how many are sent a second at full load.
     """
     resamples = resamples_of(len(windows), np.random.default_rng(_SEED))
-    seconds = np.array([measured.window.window_ns / _NS_PER_S for measured in windows])
+    seconds = np.array([measured.window.window_ns / NS_PER_S for measured in windows])
     actions = np.array([_actions_of(measured) for measured in windows])
     laws = {"generator": _generator(ones, rate)}
     for name in sorted({name for measured in windows for name in measured.beside_s}):
@@ -122,7 +122,7 @@ def _actions_of(measured: Measured) -> float:
 def strangers_of(windows: Sequence[Measured]) -> float | None:
     """Return the share of all cores that others took, the mean of the windows; None: unknown."""
     shares = [
-        measured.strangers_s * _NS_PER_S / measured.window.window_ns / cores()
+        measured.strangers_s * NS_PER_S / measured.window.window_ns / cores()
         for measured in windows
         if measured.strangers_s is not None
     ]

@@ -7,9 +7,7 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from node.types.units import MONEY_DECIMALS, decimal_from_units
-
-NS_PER_MS = 1_000_000
+from node.types.units import MONEY_DECIMALS, NS_PER_MS, decimal_from_units
 
 
 def show(console: Console, summary: dict[str, Any], found: list[str], where: str) -> None:

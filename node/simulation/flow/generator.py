@@ -18,7 +18,7 @@ from node.simulation.flow.prices import Prices, drawn_prices
 from node.types.commands import CancelOrder, NewOrder, OrderType, Side
 from node.types.ids import ClientOrderId, MarketId
 from node.types.rules import MarketRules, Rules
-from node.types.units import Lots, Money, Ticks
+from node.types.units import NS_PER_MS, Lots, Money, Ticks
 
 MONEY_ONE = 1_000_000
 BUYERS_PER_QUOTE = 12
@@ -83,7 +83,7 @@ class Flow:
     def quotes(self) -> Iterator[Quotes]:
         """Yield the oracle's rounds."""
         for index in range(len(self._path)):
-            time_ns = index * self._config.oracle_interval_ms * 1_000_000
+            time_ns = index * self._config.oracle_interval_ms * NS_PER_MS
             prices = tuple(Ticks(price) for price in self._path.round(index))
             yield Quotes(time_ns, self.phase_at(time_ns / 1e9).name, prices)
 

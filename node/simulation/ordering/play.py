@@ -33,7 +33,7 @@ from node.types.events import Event, Filled, ItemRejected, OrderAccepted, Reject
 from node.types.fees import FREE
 from node.types.ids import Address, OrderId
 from node.types.rules import Ordering, Rules, StalenessRules
-from node.types.units import Lots, Millis, Money, Ppm, Ticks
+from node.types.units import NS_PER_MS, Lots, Millis, Money, Ppm, Ticks
 
 START_MS = Millis(1_700_000_000_000)
 _DEPOSIT = Money(10**14)
@@ -85,7 +85,7 @@ def play(tape: Tape, rules: Rules, block_ms: int) -> Played:
 
     The tape says where between two blocks it begins.
     """
-    return _Stage(tape, rules).play(int(block_ms * 1_000_000 * _OUT_OF_STEP))
+    return _Stage(tape, rules).play(int(block_ms * NS_PER_MS * _OUT_OF_STEP))
 
 
 class _Stage:
@@ -136,7 +136,7 @@ class _Stage:
             intent = next(sent, None)
 
     def _build(self, time_ns: int, entries: list[Intent | Command]) -> None:
-        now = Millis(START_MS + time_ns // 1_000_000)
+        now = Millis(START_MS + time_ns // NS_PER_MS)
         submissions = [
             Submission(
                 self._action(entry, now) if isinstance(entry, Intent) else entry,
@@ -191,7 +191,7 @@ class _Stage:
 
     def _round(self, time_ns: int, price: Ticks) -> OracleRound:
         # One millisecond on, because two rounds may not have the same time as the first block.
-        time = Millis(START_MS + time_ns // 1_000_000 + 1)
+        time = Millis(START_MS + time_ns // NS_PER_MS + 1)
         reports = tuple(PriceReport(one, (price,), b"") for one in self._rules.reporters)
         return OracleRound(time, reports)
 

@@ -20,7 +20,7 @@ from node.simulation.flow.generator import Flow, Intent
 from node.types.commands import NewOrder, OrderType, Side
 from node.types.ids import MarketId
 from node.types.rules import Rules
-from node.types.units import PPM_ONE, Lots, Ticks
+from node.types.units import NS_PER_MS, PPM_ONE, Lots, Ticks
 
 STRETCH_S = 10.0
 """Jumps go up in one stretch of this length and down in the next."""
@@ -87,7 +87,7 @@ def make_tape(flow: FlowConfig, rules: Rules, setting: Setting, seed: int) -> Ta
     """Return the tape of ``seed``, made from the people and rates of ``flow``."""
     drawn = _Requoting(_config(flow, rules, setting, seed), rules)
     prices = [quotes.prices[0] for quotes in drawn.quotes()]
-    round_ns = flow.oracle_interval_ms * 1_000_000
+    round_ns = flow.oracle_interval_ms * NS_PER_MS
     random = np.random.default_rng(np.random.SeedSequence(seed).spawn(4)[3])
     answers: list[tuple[int, int, Ticks]] = []
     for index, (before, after) in enumerate(pairwise(prices), start=1):

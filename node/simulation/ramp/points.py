@@ -7,9 +7,9 @@ import msgspec
 
 from node.simulation.ramp.messages import LaneSample, Sample
 from node.types.errors import GateClosed
+from node.types.units import US_PER_MS
 
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
-_US_PER_MS = 1_000
 
 Delays = dict[str, float | None]
 """``QUANTILES`` of a delay; None where nothing was measured."""
@@ -97,7 +97,7 @@ def delays_of(ordered_us: Sequence[int]) -> Delays:
     if not ordered_us:
         return dict.fromkeys(QUANTILES)
     return {
-        name: ordered_us[max(0, math.ceil(share * len(ordered_us)) - 1)] / _US_PER_MS
+        name: ordered_us[max(0, math.ceil(share * len(ordered_us)) - 1)] / US_PER_MS
         for name, share in QUANTILES.items()
     }
 

@@ -17,6 +17,7 @@ from node.simulation.ramp.points import QUANTILES, Delays, Liquidations, RampPoi
 from node.simulation.ramp.target import Target
 from node.simulation.ramp.wave import Wave
 from node.simulation.ramp.yardstick import Yardstick
+from node.types.units import NS_PER_MS, NS_PER_S, PPM_ONE
 
 SHARES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 ACCOUNTS: Final = 500
@@ -32,10 +33,6 @@ COMPARED: Final = 3
 """Windows of each of two points that are compared: one of a few seconds tells of the machine."""
 
 LIQUIDATION_LANE: Final = "lane_liquidation"
-
-_NS_PER_MS: Final = 1_000_000
-_NS_PER_S: Final = 1_000_000_000
-_PPM: Final = 1_000_000
 
 
 class RampSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,10 +206,10 @@ async def ramp_of(target: Target, mix: Mix, settings: RampSettings) -> AsyncIter
 def _measured(
     sample: Sample, rate: float, share: float | None, window: Telemetry, spent: _Processors
 ) -> Measured:
-    window_s = window.window_ns / _NS_PER_S
+    window_s = window.window_ns / NS_PER_S
     # The generator's own window is nearly the node's; scaled, the two can be compared.
     generator_s = sample.cpu_s * window_s / max(sample.window_s, 1e-9)
-    of_node_s = {name: busy / _NS_PER_S for name, busy in window.processes.items()}
+    of_node_s = {name: busy / NS_PER_S for name, busy in window.processes.items()}
     known_s = sum(of_node_s.values())
     # Both windows are nearly the same; brought to one length, they can be taken from each other.
     spent = spent.over(window_s)
@@ -248,5 +245,7 @@ def liquidations_of(window: Telemetry) -> Liquidations | None:
 def quantiles_ms(histogram: HistogramCounts) -> Delays:
     """Return the quantiles of nanoseconds in milliseconds, at most 1/32 too large."""
     distribution = histogram.distribution()
-    found = {name: distribution.quantile(round(share * _PPM)) for name, share in QUANTILES.items()}
-    return {name: None if ns is None else ns / _NS_PER_MS for name, ns in found.items()}
+    found = {
+        name: distribution.quantile(round(share * PPM_ONE)) for name, share in QUANTILES.items()
+    }
+    return {name: None if ns is None else ns / NS_PER_MS for name, ns in found.items()}

@@ -11,13 +11,14 @@ from statistics import fmean
 from time import perf_counter, thread_time
 from typing import Final
 
+from node.types.units import MS_PER_S
+
 APART_S: Final = 0.04
 """Between two readings, in seconds: the machine's speed jumps between two levels many times a
 second, and each jump is to be seen. A reading takes about 0.8 ms, so this is 2 % of a core."""
 
 _KEYS: Final = 1_000
 _STEPS: Final = 2_000
-_MS_PER_S: Final = 1_000
 
 
 class Yardstick:
@@ -43,7 +44,7 @@ class Yardstick:
         _work()
         started = thread_time()
         _work()
-        self.readings_ms.append((thread_time() - started) * _MS_PER_S)
+        self.readings_ms.append((thread_time() - started) * MS_PER_S)
 
     async def read_for(self, seconds: float) -> None:
         """Read again and again, ``APART_S`` from one time to the next, until so long is over."""

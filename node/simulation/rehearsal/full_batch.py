@@ -22,7 +22,7 @@ from node.types.blocks import Domain
 from node.types.commands import Command, OpenBlock, OracleRound, PriceReport
 from node.types.ids import Address
 from node.types.rules import Rules
-from node.types.units import Millis
+from node.types.units import NS_PER_MS, Millis
 
 REPORTERS = 3
 _SIGNATURE = bytes(65)
@@ -49,7 +49,7 @@ def full_batch_bytes(script: Script, clients: FlowConfig, rules: Rules) -> int:
         if not left[isinstance(event, Intent)]:
             continue
         left[isinstance(event, Intent)] -= 1
-        time = Millis(event.time_ns // 1_000_000)
+        time = Millis(event.time_ns // NS_PER_MS)
         commands.append(OpenBlock(len(commands), time))
         if isinstance(event, Intent):
             commands.append(action_of(wallets[event.account], event, coarse_expiry(time)))

@@ -11,11 +11,9 @@ import asyncio
 import math
 import selectors
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-from node.types.units import Millis
-
-_NS: Final = 1_000_000_000
+from node.types.units import NS_PER_MS, NS_PER_S, Millis
 
 
 class NothingLeft(RuntimeError):
@@ -34,17 +32,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Return the simulated seconds."""
-        return self.now_ns / _NS
+        return self.now_ns / NS_PER_S
 
     def spend(self, seconds: float) -> None:
         """Be busy for so long."""
-        span_ns = round(seconds * _NS)
+        span_ns = round(seconds * NS_PER_S)
         self.now_ns += span_ns
         self.spent_ns += span_ns
 
     def spend_beside(self, seconds: float) -> None:
         """Let the thread that this is called in be busy for so long; its own clock moves on."""
-        self.beside_ns += round(seconds * _NS)
+        self.beside_ns += round(seconds * NS_PER_S)
 
     def run_in_executor(  # type: ignore[override]
         self, executor: object, func: Callable[..., Any], *args: Any
@@ -60,7 +58,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         taken_ns, self.beside_ns = self.beside_ns, outside_ns
         if taken_ns:
             # Whoever waited may have been cancelled meanwhile.
-            self.call_later(taken_ns / _NS, lambda: future.done() or settle(outcome))
+            self.call_later(taken_ns / NS_PER_S, lambda: future.done() or settle(outcome))
         else:
             settle(outcome)
         return future
@@ -79,7 +77,7 @@ class _Impatient(selectors.DefaultSelector):
             if timeout is None:
                 raise NothingLeft
             # Rounded up: a timer must be due once its time has come.
-            self._loop.now_ns += math.ceil(max(timeout, 0) * _NS)
+            self._loop.now_ns += math.ceil(max(timeout, 0) * NS_PER_S)
         return ready
 
 
@@ -96,4 +94,4 @@ class VirtualClock:
 
     def now_ms(self) -> Millis:
         """Return the simulated Unix time in milliseconds, rounded down."""
-        return Millis(self._start_ms + self.now_ns() // 1_000_000)
+        return Millis(self._start_ms + self.now_ns() // NS_PER_MS)

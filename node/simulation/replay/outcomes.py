@@ -8,8 +8,8 @@ import msgspec
 from node.capacity.histogram import Histogram
 from node.client.errors import ConnectionLost
 from node.types.errors import PlimsollError
+from node.types.units import NS_PER_MS
 
-NS_PER_MS = 1_000_000
 QUANTILES_PPM = {"p50": 500_000, "p99": 990_000, "p999": 999_000}
 
 

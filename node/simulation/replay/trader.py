@@ -14,13 +14,12 @@ from node.simulation.keys import DevKey
 from node.types.commands import CancelOrder, NewOrder, SignedAction
 from node.types.errors import Unavailable
 from node.types.ids import ClientOrderId, hex_from_address
-from node.types.units import Millis
+from node.types.units import MS_PER_S, Millis
 
 Named = TypeVar("Named", NewOrder, CancelOrder)
 Answer = asyncio.Future[dict[str, Any]]
 
 EXPIRY_MS = 3_600_000
-SECOND_MS = 1_000
 
 
 def coarse_expiry(now: Millis) -> Millis:
@@ -28,7 +27,7 @@ def coarse_expiry(now: Millis) -> Millis:
 
     Every signed field stands on L1, and coarse ones cost less there.
     """
-    return Millis(-(-(now + EXPIRY_MS) // SECOND_MS) * SECOND_MS)
+    return Millis(-(-(now + EXPIRY_MS) // MS_PER_S) * MS_PER_S)
 
 
 def action_of(wallet: Wallet, intent: Intent, expires: Millis, names_from: int = 0) -> SignedAction:

@@ -6,13 +6,13 @@ import pytest
 
 from node.capacity.histogram import (
     BUCKETS,
-    PPM_ONE,
     VALUE_BITS,
     Histogram,
     bucket_high,
     bucket_index,
     bucket_low,
 )
+from node.types.units import PPM_ONE
 
 MEDIAN = 500_000
 

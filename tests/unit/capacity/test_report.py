@@ -4,7 +4,6 @@ import msgspec
 import pytest
 
 from node.capacity.report import (
-    NS_PER_SECOND,
     Quantiles,
     StageReport,
     lifetime_report,
@@ -12,6 +11,7 @@ from node.capacity.report import (
     window_report,
 )
 from node.capacity.stage import Stage
+from node.types.units import NS_PER_S
 
 
 def stage_named(name: str, servers: int = 1) -> Stage:
@@ -25,12 +25,12 @@ def worked(stage: Stage, busy_ns: int, items: int) -> Stage:
     return stage
 
 
-def report_of(stage: Stage, elapsed_ns: int = NS_PER_SECOND) -> StageReport:
+def report_of(stage: Stage, elapsed_ns: int = NS_PER_S) -> StageReport:
     return lifetime_report(stage.snapshot(), elapsed_ns)
 
 
 def test_a_stage_busy_for_a_quarter_of_the_time_could_do_four_times_as_much() -> None:
-    report = report_of(worked(stage_named("match"), NS_PER_SECOND // 4, 1_000))
+    report = report_of(worked(stage_named("match"), NS_PER_S // 4, 1_000))
     assert (report.utilization, report.headroom, report.limit) == (0.25, 0.75, 4_000)
     rate = report.done / report.elapsed_s
     assert report.limit is not None
@@ -38,7 +38,7 @@ def test_a_stage_busy_for_a_quarter_of_the_time_could_do_four_times_as_much() ->
 
 
 def test_several_servers_share_the_load() -> None:
-    report = report_of(worked(stage_named("verify", servers=2), NS_PER_SECOND, 1_000))
+    report = report_of(worked(stage_named("verify", servers=2), NS_PER_S, 1_000))
     assert (report.utilization, report.limit) == (0.5, 2_000)
 
 
@@ -53,7 +53,7 @@ def test_times_are_in_microseconds() -> None:
     assert report.busy_s == 0.000_032
 
 
-@pytest.mark.parametrize("elapsed_ns", [0, NS_PER_SECOND])
+@pytest.mark.parametrize("elapsed_ns", [0, NS_PER_S])
 def test_an_idle_stage_has_a_report_without_limit_or_times(elapsed_ns: int) -> None:
     report = report_of(stage_named("idle"), elapsed_ns)
     assert (report.limit, report.service_us, report.wait_us) == (None, None, None)

@@ -17,7 +17,7 @@ from pathlib import Path
 from node.simulation.tape.event import OrderNames, Tape, TapeEvent, TapeOp, account_of
 from node.simulation.tape.formats.rows import Row, read_rows, with_next
 from node.types.commands import OrderType, Side
-from node.types.units import Lots, Ticks
+from node.types.units import NS_PER_MS, Lots, Ticks
 
 COLUMNS = ("id", "timestamp", "exchange_timestamp", "price", "volume", "action", "direction")
 ID, RECEIVED, TIMESTAMP, PRICE, VOLUME, ACTION, DIRECTION = range(len(COLUMNS))
@@ -46,7 +46,7 @@ def _events(file: Path, names: OrderNames) -> Iterator[TapeEvent]:
     passed_over = set(STALE_IDS)
     for row, following in with_next(read_rows(file, COLUMNS, ",", header=True)):
         snapshot_time = snapshot_time or row.fields[RECEIVED]
-        time_ns = row.units(TIMESTAMP, 0) * 1_000_000
+        time_ns = row.units(TIMESTAMP, 0) * NS_PER_MS
         order_id = names.number(row.fields[ID])
         action = row.choice(ACTION, ACTIONS)
         size = Lots(_lots(row))
