@@ -5,9 +5,8 @@ Infinite means "not within the horizon" (null in JSON); a lane that nothing ente
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
+from node.planner.arrays import Vector
 
 
 class Band(msgspec.Struct, frozen=True):

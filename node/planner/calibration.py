@@ -14,9 +14,9 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from node.capacity.telemetry import Telemetry, WriterLimits
+from node.planner.arrays import Vector
 from node.planner.chain_law import ChainLaw, chain_law
 from node.planner.flow_law import FlowLaw, KindFlow
 from node.planner.regression import LinearLaw, fit_linear, resamples_of
@@ -28,8 +28,6 @@ from node.planner.service_law import (
     stage_laws,
 )
 from node.planner.windows import WINDOWS_MIN, Windows, commands_of, refusals_noted, windows_of
-
-Vector = NDArray[np.float64]
 
 VERSION = 2
 """Raised when a field changes its meaning; a file of another version is refused."""

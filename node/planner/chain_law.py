@@ -8,13 +8,11 @@ from itertools import pairwise
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from node.capacity.telemetry import Telemetry
+from node.planner.arrays import Vector
 from node.planner.regression import LinearLaw, fit_linear, resamples_of, told_apart
 from node.planner.service_law import Row, sample_of
-
-Vector = NDArray[np.float64]
 
 _MS = 1e-3
 

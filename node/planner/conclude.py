@@ -4,7 +4,6 @@ import math
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from node.planner.answer import (
     Answer,
@@ -16,6 +15,7 @@ from node.planner.answer import (
     Series,
     band,
 )
+from node.planner.arrays import Vector
 from node.planner.forecast import Drawn, series_places
 from node.planner.laws import node_limit, settlement_limit_per_s
 from node.planner.model import mean_bytes
@@ -24,7 +24,6 @@ from node.planner.scenario import L1Phase, Scenario
 from node.planner.stretches import pooled
 from node.planner.waiting import Load, Moments, UnstableLoad, priority_mean_waits_s
 
-Vector = NDArray[np.float64]
 _CAUSES = ("lane", "gate", "stale")
 
 

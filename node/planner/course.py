@@ -7,13 +7,10 @@ import math
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Flags, Vector
 from node.planner.pipeline import Pipeline
 from node.planner.scenario import Chain, Point, Scenario, Window
-
-Vector = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 class Sky(msgspec.Struct, frozen=True):

@@ -11,12 +11,9 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Kinds, Vector
 from node.planner.pipeline import Journal, Pipeline
-
-Vector = NDArray[np.float64]
-Kinds = NDArray[np.int64]
 
 REFUSED = math.nan
 """The start of what was never served."""

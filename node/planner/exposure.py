@@ -21,13 +21,11 @@ import math
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from node.planner.arrays import Vector
 from node.planner.course import Course
 from node.planner.scenario import MarketPath, Positions
-
-Vector = NDArray[np.float64]
 
 _SEASONS = 201
 """Points at which the law of s is evaluated."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from node.capacity.l1_forecast import L1Forecast, blocks_until_posted, unit_cost
 from node.capacity.pricing import FeeController, Resource
+from node.planner.arrays import Vector
 from node.types.fees import FeeRules, fee_range
 from node.types.units import PPM_ONE, Millis, Money
 
@@ -26,8 +27,6 @@ L1_BLOCK_S: Final = 12
 _GWEI: Final = 10**9
 _SMOOTHING: Final = 0.1
 """Of what L1 blocks include: ten blocks, two minutes."""
-
-Series = NDArray[np.float64]
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -66,14 +65,14 @@ class Replay(msgspec.Struct, frozen=True):
     messages a second that paid, ``posted`` batches, ``refused`` messages that the gate kept out.
     """
 
-    time_s: Series
-    held: Series
-    in_flight: Series
-    unit_price: Series
-    unit_cost: Series
-    charged: Series
-    paid: Series
-    accepted: Series
+    time_s: Vector
+    held: Vector
+    in_flight: Vector
+    unit_price: Vector
+    unit_cost: Vector
+    charged: Vector
+    paid: Vector
+    accepted: Vector
     posted: int
     refused: int
 

@@ -16,9 +16,9 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from node.capacity.pricing import WINDOWS, FeeController, Resource, Window
+from node.planner.arrays import Vector
 from node.types.fees import FeeRules, fee_range
 from node.types.units import Millis, Money
 
@@ -26,8 +26,6 @@ STABLE_BELOW: Final = pi / 2
 
 _CAPACITY: Final = 1_000_000
 _STEP_MS: Final = 100
-
-Series = NDArray[np.float64]
 
 
 class Demand(msgspec.Struct, frozen=True):
@@ -45,9 +43,9 @@ class Demand(msgspec.Struct, frozen=True):
 class Response(msgspec.Struct, frozen=True):
     """By time (seconds): the load that came, and the price over its floor."""
 
-    time_s: Series
-    load: Series
-    price: Series
+    time_s: Vector
+    load: Vector
+    price: Vector
 
     def swing(self, begin_s: float, end_s: float) -> float:
         """Return by how much, as a ratio less one, the price falls from any high between them.

@@ -1,13 +1,11 @@
 """From durable to final: how long what was acknowledged waits for L1."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Vector
 from node.planner.course import BlockClock
 from node.planner.pipeline import Settlement
 from node.planner.tides import Hours
-
-Vector = NDArray[np.float64]
 
 
 def finality_s(hours: Hours, settlement: Settlement, clock: BlockClock, step_s: float) -> Vector:

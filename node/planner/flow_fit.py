@@ -11,20 +11,19 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from node.planner.arrays import Kinds, Vector
 from node.planner.calibration import Calibration, Source
 from node.planner.flow_law import ArrivalLaw, FlowLaw, KindFlow, SizeLaw
 from node.planner.hawkes_fit import Climb, HawkesFit, fit_hawkes
-from node.planner.hawkes_likelihood import Events, Kinds, untie
+from node.planner.hawkes_likelihood import Events, untie
 from node.planner.marked_fit import TOLERANCE, MarkedFit, fit_marked, weights_of
 from node.planner.regression import rounded
 from node.planner.service_law import SAMPLE
 from node.types.errors import MeasurementInvalid
 from node.types.faults import out_of
 
-Vector = NDArray[np.float64]
 Progress = Callable[[str], None]
 """Called with what begins now."""
 

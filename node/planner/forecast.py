@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Indexes, Vector
 from node.planner.calibration import Calibration
 from node.planner.chunks import Crew, Processes, Progress, over_chunks
 from node.planner.course import BlockClock, Course, course_of
@@ -26,9 +26,6 @@ from node.planner.prices import Record, log_paths
 from node.planner.scenario import LANES, RISK_ADDING, Scenario
 from node.planner.stretches import EDGES_S, WARM_UP, Tally, scales_of, stretch_from
 from node.planner.tides import LIQUIDATE, Hours, lane_matrix, run_hours
-
-Vector = NDArray[np.float64]
-Indexes = NDArray[np.int64]
 
 SERIES_POINTS = 120
 """Moments at which figures over time are kept."""
@@ -139,7 +136,7 @@ def _stretches(
     scenario: Scenario,
     pipeline: Pipeline,
     course: Course,
-    found: tuple[Hours, Exposure, NDArray[np.int64], Vector],
+    found: tuple[Hours, Exposure, Indexes, Vector],
     random: np.random.Generator,
 ) -> Tally:
     """Simulate one stretch of each run exactly, under the flow that is there then."""
@@ -248,7 +245,7 @@ def _chain_columns(pipeline: Pipeline, course: Course, hours: Hours) -> dict[str
     }
 
 
-def series_places(steps: int) -> NDArray[np.int64]:
+def series_places(steps: int) -> Indexes:
     """Return the steps at whose ends figures over time are kept."""
     return np.unique(np.linspace(0, steps - 1, SERIES_POINTS).astype(np.int64))
 

@@ -14,10 +14,8 @@ million events a second or so.
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
-Kinds = NDArray[np.int64]
+from node.planner.arrays import Kinds, Vector
 
 
 class Hawkes(msgspec.Struct, frozen=True):

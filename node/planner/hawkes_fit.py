@@ -17,13 +17,11 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from node.planner.arrays import Vector
 from node.planner.hawkes import Hawkes, spectral_radius
 from node.planner.hawkes_likelihood import Events, LogLikelihood
-
-Vector = NDArray[np.float64]
 
 DECAY_RANGE = (1e-4, 1e5)
 """Bounds of decays, relative to the mean rate of all events."""

@@ -17,10 +17,8 @@ import math
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
-Kinds = NDArray[np.int64]
+from node.planner.arrays import Kinds, Vector
 
 
 class Events(msgspec.Struct, frozen=True):

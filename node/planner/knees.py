@@ -7,15 +7,14 @@ their means).
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Flags, Vector
 from node.planner.chunks import Crew, Processes, Progress, over_chunks
 from node.planner.course import ordinary
 from node.planner.pipeline import Pipeline
 from node.planner.stretches import scales_of
 from node.planner.tides import Hours, run_hours
 
-Vector = NDArray[np.float64]
 KNEE_HALVINGS = 12
 """The knee is found to 1/4096 of the range searched."""
 GOODPUT_MIN = 0.99
@@ -91,10 +90,10 @@ def _knee_chunk(pipeline: Pipeline, plan: Plan, runs: int, seed: np.random.SeedS
     return np.asarray((low + high) / 2 * pipeline.rate_per_s)
 
 
-def _carried(hours: Hours, pipeline: Pipeline, plan: Plan) -> NDArray[np.bool_]:
+def _carried(hours: Hours, pipeline: Pipeline, plan: Plan) -> Flags:
     arrived = hours.arrived.sum(axis=1)
     allowed = (1 - GOODPUT_MIN) * arrived
     lost = hours.refused.sum(axis=1) + hours.backlog_end
     a_block = arrived * pipeline.settlement.block_s / plan.duration_s
-    carried: NDArray[np.bool_] = (lost <= allowed) & (hours.unsent_end <= allowed + a_block)
+    carried: Flags = (lost <= allowed) & (hours.unsent_end <= allowed + a_block)
     return carried

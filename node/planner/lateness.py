@@ -9,16 +9,13 @@ liquidations that the same mark set off and behind what the loop has in hand.
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Indexes, Vector
 from node.planner.course import Course
 from node.planner.exposure import Exposure
 from node.planner.pipeline import Pipeline
 from node.planner.scenario import LANES, Scenario
 from node.planner.tides import LIQUIDATE, Hours
-
-Vector = NDArray[np.float64]
-Places = NDArray[np.int64]
 
 PARTS = 4
 """Each step's liquidations are followed by as many representatives, at even quantiles."""
@@ -33,7 +30,7 @@ class Late(msgspec.Struct, frozen=True):
     """The part in the lane."""
     weight: Vector
     """Liquidations that each stands for."""
-    run: Places
+    run: Indexes
     debt: Vector
     """(runs,), quote units."""
     notional: Vector
@@ -97,7 +94,11 @@ def _of_side(
 
 
 def _crossings_s(
-    course: Course, exposure: Exposure, place: int, cohort: tuple[Places, Places], distance: Vector
+    course: Course,
+    exposure: Exposure,
+    place: int,
+    cohort: tuple[Indexes, Indexes],
+    distance: Vector,
 ) -> Vector:
     """Return when the price passed each distance, since the round that still found it short of it.
 
@@ -124,7 +125,7 @@ def _seen_s(
     scenario: Scenario,
     course: Course,
     crossed_s: Vector,
-    step: Places,
+    step: Indexes,
     random: np.random.Generator,
 ) -> Vector:
     """Return when a mark shows it: the next round, or the end of the step that has one at last."""
@@ -141,7 +142,7 @@ def _waits_s(
     pipeline: Pipeline,
     exposure: Exposure,
     hours: Hours,
-    cohort: tuple[Places, Places, Vector],
+    cohort: tuple[Indexes, Indexes, Vector],
     random: np.random.Generator,
 ) -> Vector:
     """Return the waits in the lane of the given (run, step, rank within the step)."""
@@ -168,7 +169,7 @@ def _waits_s(
     return np.asarray(np.where(busy, in_hand_s, 0.0) + behind_s + held_s)
 
 
-def _held_s(exposure: Exposure, cohort: tuple[Places, Places, Vector], step_s: float) -> Vector:
+def _held_s(exposure: Exposure, cohort: tuple[Indexes, Indexes, Vector], step_s: float) -> Vector:
     """Return the whole steps that the lane's fluid holds each back."""
     run, step, rank = cohort
     triggered = exposure.triggered.sum(axis=0)

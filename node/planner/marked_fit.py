@@ -16,13 +16,11 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from node.planner.arrays import Kinds, Vector
 from node.planner.hawkes_fit import Climb, HawkesFit
-from node.planner.hawkes_likelihood import Events, Kinds
-
-Vector = NDArray[np.float64]
+from node.planner.hawkes_likelihood import Events
 
 POWERS = (-1.0, 1.5)
 """Where γ is looked for."""

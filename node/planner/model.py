@@ -4,7 +4,6 @@ import math
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from node.planner.calibration import Calibration, Work
 from node.planner.hawkes import Hawkes
@@ -38,8 +37,6 @@ from node.planner.scenario import (
 from node.planner.service_law import TRANSITION
 from node.planner.shared_cores import MODEL_ERROR, PATIENCE_S, SharedCores
 from node.planner.tides import LIQUIDATE
-
-Vector = NDArray[np.float64]
 
 ROUND = "oracle_round"
 _MICRO = 1e-6

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Vector
 from node.planner.hawkes import Hawkes
 from node.planner.laws import (
     BatchOnChain,
@@ -28,8 +28,6 @@ from node.planner.laws import (
 )
 from node.planner.shared_cores import SharedCores
 from node.planner.waiting import Moments
-
-Vector = NDArray[np.float64]
 
 
 class Gamma(msgspec.Struct, frozen=True):

@@ -29,16 +29,14 @@ from collections.abc import Mapping
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
+from node.planner.arrays import Vector
 from node.planner.calibration import Calibration, Work, amounts_of
 from node.planner.laws import node_limit
 from node.planner.regression import LinearLaw
 from node.planner.shared_cores import MODEL_ERROR, loop_limit
-
-Vector = NDArray[np.float64]
 
 QUANTILES = (0.05, 0.5, 0.95)
 FILLED = 2 / 3

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Vector
 from node.planner.course import values_at
 from node.planner.scenario import MarketPath
-
-Vector = NDArray[np.float64]
 
 BAR_S = 60.0
 """Volatility changes from bar to bar; within one the path is a Brownian bridge."""

@@ -14,10 +14,9 @@ from collections.abc import Mapping
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-Vector = NDArray[np.float64]
+from node.planner.arrays import Vector
 
 LEVEL = 0.95
 REPLICATES = 200

@@ -4,14 +4,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from node.capacity.histogram import bucket_high, bucket_low
 from node.capacity.telemetry import HistogramCounts, KindCounters, StageCounters, Telemetry
+from node.planner.arrays import Vector
 from node.planner.pipeline import Gamma
 from node.planner.regression import mean_replicates, rounded
 
-Vector = NDArray[np.float64]
 Row = tuple[float, ...]
 
 TRANSITION = "transition"

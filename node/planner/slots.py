@@ -1,13 +1,10 @@
 """Batches between the node and L1, for all runs of a chunk at once."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Indexes, Vector
 from node.planner.course import Sky
 from node.planner.pipeline import Settlement
-
-Vector = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 class Slots:
@@ -63,7 +60,7 @@ class Slots:
         now_held = int(np.count_nonzero(self._sizes[due], axis=1).max())
         self.in_flight_peak = max(self.in_flight_peak, now_held)
 
-    def _reorganize(self, due: NDArray[np.int64], random: np.random.Generator) -> None:
+    def _reorganize(self, due: Indexes, random: np.random.Generator) -> None:
         """Take back, by lot, what the last blocks had included."""
         if not self._sky.reorg_per_block:
             return

@@ -1,13 +1,11 @@
 """Stretches of an hour, event by event, from the state that the coarse hour had come to."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Kinds, Vector
 from node.planner.events import Stretch, run_stretch
 from node.planner.pipeline import Pipeline
 from node.planner.tides import Kept
-
-Vector = NDArray[np.float64]
 
 WARM_UP = 0.1
 """Share of a stretch that passes before it is counted."""
@@ -99,9 +97,7 @@ def pooled(counts: Vector, quantile: float) -> float:
     return float(EDGES_S[1 + np.searchsorted(reached, quantile * reached[-1])])
 
 
-def _kinds_in_lanes(
-    pipeline: Pipeline, kept: Kept, run: int, random: np.random.Generator
-) -> NDArray[np.int64]:
+def _kinds_in_lanes(pipeline: Pipeline, kept: Kept, run: int, random: np.random.Generator) -> Kinds:
     """Return kinds for what waits in the lanes at the beginning of a stretch, lane by lane.
 
     A lane knows how many wait in it, not which: they are drawn by their shares of its arrivals, or

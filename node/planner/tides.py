@@ -13,17 +13,14 @@ step, and children's own parents too. Mean rates and the mean offspring are exac
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Indexes, Vector
 from node.planner.course import Course
 from node.planner.exposure import Exposure
 from node.planner.hawkes import Hawkes
 from node.planner.pipeline import Pipeline
 from node.planner.scenario import RISK_ADDING
 from node.planner.slots import Slots
-
-Vector = NDArray[np.float64]
-Indexes = NDArray[np.int64]
 
 
 class Tide:

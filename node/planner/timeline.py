@@ -4,13 +4,11 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from node.planner.arrays import Flags, Vector
 from node.planner.course import step_middles_s, values_at, within
 from node.planner.prices import Record, log_paths
 from node.planner.scenario import Scenario
-
-Vector = NDArray[np.float64]
 
 
 class L1Fault(msgspec.Struct, frozen=True):
@@ -34,7 +32,7 @@ class Timeline(msgspec.Struct, frozen=True):
     """Actions of clients, on average."""
     price: Vector
     """Relative to the start."""
-    oracle: NDArray[np.bool_]
+    oracle: Flags
     """Whether rounds come."""
     faults: tuple[L1Fault, ...]
     """By their beginnings."""
