@@ -115,11 +115,6 @@ class Drift:
         threshold = threshold_of(run_length_windows * max(len(watched), 1))
         self._charts = {name: Cusum(threshold) for name in watched}
 
-    @property
-    def watched(self) -> tuple[Watched, ...]:
-        """Return what has a chart."""
-        return tuple(self._charts)
-
     def see(self, window: Telemetry) -> tuple[Alarm, ...]:
         """Take in a window below half load; return what is past its threshold, the worst first."""
         alarms = []
