@@ -26,7 +26,7 @@ from node.types.errors import (
 from node.types.faults import out_of_ranges, raise_faults
 from node.types.ids import Address, address_from_hex, hex_from_address
 from node.types.networks import network_of
-from node.types.units import MONEY_DECIMALS, NS_PER_MS, NS_PER_S, Money, decimal_from_units
+from node.types.units import MONEY_DECIMALS, NS_PER_MS, NS_PER_S, Money, money_text
 
 WAITING_MAX: Final = 16
 """Requests that wait for L1; they are served one after the other, in a block or two each."""
@@ -153,7 +153,7 @@ class FaucetDesk:
         return msgspec.json.encode(
             FaucetAnswer(
                 account=names[0],
-                amount=decimal_from_units(self._amount, MONEY_DECIMALS),
+                amount=money_text(self._amount),
                 transaction="0x" + poured.transaction.hex(),
                 block=poured.block,
                 deposits=poured.deposits,

@@ -11,7 +11,7 @@ from node.settlement.service import SettlementService
 from node.transition.invariants import money
 from node.transition.tree.tree import StateTree
 from node.types.marks import Standing
-from node.types.units import MONEY_DECIMALS, NS_PER_S, decimal_from_units
+from node.types.units import NS_PER_S, money_text
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -183,8 +183,5 @@ def _l1(settlement: SettlementService, node: "Node") -> L1Stats:
 def _money(node: "Node") -> MoneyStats:
     report = money(node.base.state)
     return MoneyStats(
-        **{
-            name: decimal_from_units(getattr(report, name), MONEY_DECIMALS)
-            for name in report.__struct_fields__
-        }
+        **{name: money_text(getattr(report, name)) for name in report.__struct_fields__}
     )

@@ -26,7 +26,7 @@ from node.types.units import (
     NS_PER_MS,
     Millis,
     Money,
-    decimal_from_units,
+    money_text,
     part_rounded_up,
 )
 
@@ -180,13 +180,15 @@ class WorkPrice:
         state, now_ms = self._node.base.state, self._node.base.clock.now_ms()
         price = self.terms(now_ms).fee
         within = {
-            str(reach): _decimal(highest_fee(state, now_ms, price, Millis(now_ms + reach * 1_000)))
+            str(reach): money_text(
+                highest_fee(state, now_ms, price, Millis(now_ms + reach * 1_000))
+            )
             for reach in QUOTE_REACH_S
         }
         return FeeQuote(
-            price=_decimal(price),
-            floor=_decimal(self._rules.floor),
-            ceiling=_decimal(self._rules.ceiling),
+            price=money_text(price),
+            floor=money_text(self._rules.floor),
+            ceiling=money_text(self._rules.ceiling),
             within=within,
             dearest=self.controller.dearest,
             backlogs=self.controller.backlogs(),
@@ -219,7 +221,3 @@ def _say_that_l1_costs_nothing(chain_id: int) -> None:
 def _at_most(most: int, units: int) -> int:
     """Return ``units``, or ``most`` where that is less; 0 is no bound."""
     return min(units, most or units)
-
-
-def _decimal(price: Money) -> str:
-    return decimal_from_units(price, MONEY_DECIMALS)

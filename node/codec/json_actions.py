@@ -58,7 +58,7 @@ from node.types.units import (
     MONEY_DECIMALS,
     Millis,
     Money,
-    decimal_from_units,
+    money_text,
     units_from_decimal,
 )
 
@@ -272,7 +272,7 @@ def preview_to_json(
     """Return the body that asks what ``order`` would come to. Raises ``UnknownMarket``."""
     body = {"account": hex_from_address(account), "order": order_to_json(order, rules)}
     if max_fee is not None:
-        body["max_fee"] = decimal_from_units(max_fee, MONEY_DECIMALS)
+        body["max_fee"] = money_text(max_fee)
     return body
 
 
@@ -283,15 +283,15 @@ def _fields(action: SignedAction, rules: Rules) -> dict[str, Any]:
                 "cancels": [cancel_to_json(cancel) for cancel in action.cancels],
                 "amends": [amend_to_json(amend, rules) for amend in action.amends],
                 "orders": [order_to_json(order, rules) for order in action.orders],
-                "max_fee": decimal_from_units(action.max_fee, MONEY_DECIMALS),
+                "max_fee": money_text(action.max_fee),
             }
         case CancelAll():
             return {"market": symbol_of(action.market, rules) if action.market else ""}
         case AdjustMargin():
-            amount = decimal_from_units(action.amount, MONEY_DECIMALS)
+            amount = money_text(action.amount)
             return {"market": symbol_of(action.market, rules), "amount": amount}
         case Withdraw():
-            return {"amount": decimal_from_units(action.amount, MONEY_DECIMALS)}
+            return {"amount": money_text(action.amount)}
         case ApproveAgent():
             return {"agent": hex_from_address(Address(action.agent)), "until": action.until}
         case SetSwitch():

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from node.types.rules import Bracket, MarketRules, Rules
-from node.types.units import MONEY_DECIMALS, PPM_ONE, decimal_from_units
+from node.types.units import MONEY_DECIMALS, PPM_ONE, decimal_from_units, money_text
 
 
 def markets_to_json(rules: Rules) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def _market(market_id: int, market: MarketRules) -> dict[str, Any]:
         "id": market_id,
         "tick_decimals": market.tick_decimals,
         "lot_decimals": market.lot_decimals,
-        "min_notional": decimal_from_units(market.min_notional, MONEY_DECIMALS),
+        "min_notional": money_text(market.min_notional),
         "max_size": decimal_from_units(market.max_size, market.lot_decimals),
         "price_band": market.price_band,
         "maker_fee": market.maker_fee,

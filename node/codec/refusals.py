@@ -13,7 +13,7 @@ from node.types import errors
 from node.types.commands import Command, PlaceOrders
 from node.types.events import ItemRejected, Rejected
 from node.types.rules import Rules
-from node.types.units import MONEY_DECIMALS, decimal_from_units
+from node.types.units import decimal_from_units, money_text
 
 
 class Unit(Enum):
@@ -87,7 +87,7 @@ class Refusals:
         if unit is None or value is None:
             return value
         if unit is _MILLIONTHS:
-            return decimal_from_units(value, MONEY_DECIMALS)
+            return money_text(value)
         if not 1 <= market <= len(self._markets):
             return value
         rules = self._markets[market - 1]

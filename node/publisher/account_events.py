@@ -33,7 +33,7 @@ from node.types.events import (
 from node.types.feed_states import CANCEL_REASONS
 from node.types.ids import Address, hex_from_address
 from node.types.rules import MarketRules, Rules
-from node.types.units import MONEY_DECIMALS, decimal_from_units
+from node.types.units import decimal_from_units, money_text
 
 Fields = dict[str, Any]
 
@@ -84,9 +84,9 @@ class AccountEvents:
             "event": "position",
             "market": market.symbol,
             "size": _size(event.size, market),
-            "entry": _money(event.entry),
-            "margin": _money(event.margin),
-            "funding": _money(event.funding),
+            "entry": money_text(event.entry),
+            "margin": money_text(event.margin),
+            "funding": money_text(event.funding),
         }
 
     def _accepted(self, event: OrderAccepted, _account: Address) -> Fields:
@@ -176,7 +176,7 @@ class AccountEvents:
             "side": SIDE_NAMES[side],
             "price": _price(event.price, market),
             "size": _size(event.size, market),
-            "fee": _money(event.maker_fee if making else event.taker_fee),
+            "fee": money_text(event.maker_fee if making else event.taker_fee),
         }
         if event.auction:
             fields["auction"] = True
@@ -189,8 +189,8 @@ class AccountEvents:
             "market": market.symbol,
             "closed": _size(event.closed, market),
             "remaining": _size(event.remaining, market),
-            "fee": _money(event.fee),
-            "shortfall": _money(event.shortfall),
+            "fee": money_text(event.fee),
+            "shortfall": money_text(event.shortfall),
         }
 
     def _deleveraged(self, event: Deleveraged, account: Address) -> Fields:
@@ -200,7 +200,7 @@ class AccountEvents:
             "role": "bankrupt" if event.account == account else "counterparty",
             "market": market.symbol,
             "size": _size(event.size, market),
-            "value": _money(event.value),
+            "value": money_text(event.value),
         }
 
 
@@ -226,20 +226,20 @@ def _agent(event: AgentChanged, _account: Address) -> Fields:
 def _balance(event: BalanceChanged, _account: Address) -> Fields:
     return {
         "event": "balance",
-        "free": _money(event.free),
-        "reserved": _money(event.reserved),
+        "free": money_text(event.free),
+        "reserved": money_text(event.reserved),
     }
 
 
 def _deposited(event: Deposited, _account: Address) -> Fields:
-    return {"event": "deposited", "index": event.index, "amount": _money(event.amount)}
+    return {"event": "deposited", "index": event.index, "amount": money_text(event.amount)}
 
 
 def _withdrawal(event: WithdrawalOpened, _account: Address) -> Fields:
     return {
         "event": "withdrawal",
         "withdrawal_id": event.withdrawal_id,
-        "amount": _money(event.amount),
+        "amount": money_text(event.amount),
     }
 
 
@@ -255,13 +255,9 @@ def _work(event: WorkCharged, _account: Address) -> Fields:
     return {
         "event": "work",
         "units": event.units,
-        "price": _money(event.price),
-        "amount": _money(event.amount),
+        "price": money_text(event.price),
+        "amount": money_text(event.amount),
     }
-
-
-def _money(amount: int) -> str:
-    return decimal_from_units(amount, MONEY_DECIMALS)
 
 
 def _price(price: int, market: MarketRules) -> str:

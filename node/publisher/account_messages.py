@@ -14,7 +14,7 @@ from node.publisher.message import Fields, Framer, Message, joined, shown
 from node.types.durable import DurableBlock
 from node.types.ids import Address, Sequence, hex_from_address
 from node.types.rules import MarketRules, Rules
-from node.types.units import MONEY_DECIMALS, decimal_from_units
+from node.types.units import money_text
 
 _encode = msgspec.json.Encoder().encode
 
@@ -93,8 +93,8 @@ class AccountMessages:
         return {
             "account": hex_from_address(address),
             "seq": mirror.sequence,
-            "free": decimal_from_units(mirror.free, MONEY_DECIMALS),
-            "reserved": decimal_from_units(mirror.reserved, MONEY_DECIMALS),
+            "free": money_text(mirror.free),
+            "reserved": money_text(mirror.reserved),
             "positions": positions,
             "orders": joined(map(self._order_text, mirror.orders.values())),
             "agents": {hex_from_address(key): until for key, until in mirror.agents.items()},

@@ -16,7 +16,7 @@ from node.types.durable import DurableBlock
 from node.types.events import BlockOpened
 from node.types.ids import MarketId, Sequence
 from node.types.rules import Rules
-from node.types.units import MONEY_DECIMALS, Millis, Ticks, decimal_from_units
+from node.types.units import Millis, Ticks, decimal_from_units, money_text
 
 _MARKET: Final = 4
 """The first byte of a market's leaf."""
@@ -76,7 +76,7 @@ class Marks:
         so_far = known.premium_sum, known.samples, known.price
         rate = rate_so_far(rules.market(market), *so_far)
         return {
-            "index": decimal_from_units(known.index, MONEY_DECIMALS),
+            "index": money_text(known.index),
             "premium": decimal_from_units(mean_premium(*so_far), RATE_DECIMALS),
             "samples": known.samples,
             "rate": decimal_from_units(rate, RATE_DECIMALS),

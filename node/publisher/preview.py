@@ -35,7 +35,7 @@ from node.types.errors import MalformedMessage, NotFound, UnknownAccount
 from node.types.events import Event, Filled, ItemRejected, OrderAccepted, Rejected, WorkCharged
 from node.types.ids import Address, MarketId
 from node.types.rules import MarketRules, Rules
-from node.types.units import LAG_MAX, MONEY_DECIMALS, Millis, Money, decimal_from_units
+from node.types.units import LAG_MAX, Millis, Money, decimal_from_units, money_text
 
 REACH_MAX: Final = 1_024
 """Resting orders that are copied at most, in some 7 ms; who would meet more is told so."""
@@ -278,10 +278,10 @@ class Previewer:
             error=fault,
             result=result,
             fills=_fills(fills, rules),
-            value=_money(sum(fill.price * fill.size for fill in fills)),
+            value=money_text(sum(fill.price * fill.size for fill in fills)),
             fees=_fees(fills, trial, rules),
-            reserved=_money(account.reserved - trial.reserved_before),
-            free=_money(account.free),
+            reserved=money_text(account.reserved - trial.reserved_before),
+            free=money_text(account.free),
             position=_position(stage, account, order.market),
         )
 
@@ -324,10 +324,10 @@ def _fees(fills: list[Filled], trial: Trial, rules: MarketRules) -> PreviewFees:
     return PreviewFees(
         maker_rate=rules.maker_fee,
         taker_rate=rules.taker_fee,
-        trade=_money(sum(fill.taker_fee for fill in fills)),
-        work=_money(work.amount if work else 0),
+        trade=money_text(sum(fill.taker_fee for fill in fills)),
+        work=money_text(work.amount if work else 0),
         work_units=work.units if work else 0,
-        work_price=_money(trial.stage.fee),
+        work_price=money_text(trial.stage.fee),
     )
 
 
@@ -340,8 +340,8 @@ def _position(stage: State, account: Account, market: MarketId) -> PreviewPositi
     return PreviewPosition(
         market=rules.symbol,
         size=decimal_from_units(held.size, rules.lot_decimals),
-        entry=_money(held.entry),
-        margin=_money(held.margin),
+        entry=money_text(held.entry),
+        margin=money_text(held.margin),
         liquidation_price=price,
     )
 
@@ -349,7 +349,3 @@ def _position(stage: State, account: Account, market: MarketId) -> PreviewPositi
 def _liquidation_price(held: Position, rules: MarketRules, index: int) -> str | None:
     price = liquidation_price(rules, held, index)
     return None if price is None else decimal_from_units(price, rules.tick_decimals)
-
-
-def _money(amount: int) -> str:
-    return decimal_from_units(amount, MONEY_DECIMALS)

@@ -37,7 +37,7 @@ from node.types.events import (
 )
 from node.types.ids import hex_from_address
 from node.types.rules import Rules
-from node.types.units import MONEY_DECIMALS, decimal_from_units
+from node.types.units import decimal_from_units, money_text
 
 
 class ResultWriter:
@@ -104,7 +104,7 @@ class ResultWriter:
         return {
             "status": "done",
             "market": self._rules.market(event.market).symbol,
-            "margin": decimal_from_units(event.margin, MONEY_DECIMALS),
+            "margin": money_text(event.margin),
         }
 
     def _marks(self, events: tuple[Event, ...]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class ResultWriter:
 
 
 def _withdrawal(event: WithdrawalOpened) -> dict[str, Any]:
-    amount = decimal_from_units(event.amount, MONEY_DECIMALS)
+    amount = money_text(event.amount)
     return {"status": "done", "withdrawal_id": event.withdrawal_id, "amount": amount}
 
 

@@ -76,3 +76,8 @@ def decimal_from_units(units: int, decimals: int) -> str:
         return sign + digits
     whole, fraction = digits[:-decimals], digits[-decimals:].rstrip("0")
     return f"{sign}{whole}.{fraction}" if fraction else sign + whole
+
+
+def money_text(amount: int) -> str:
+    """Return an amount of money in plain decimal notation, exactly."""
+    return decimal_from_units(amount, MONEY_DECIMALS)

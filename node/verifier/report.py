@@ -9,7 +9,7 @@ import msgspec
 from node.transition.state import Account, Market, State
 from node.types.commands import Side
 from node.types.ids import hex_from_address
-from node.types.units import MONEY_DECIMALS, decimal_from_units
+from node.types.units import decimal_from_units, money_text
 from node.verifier.verdict import Difference, Verdict, shown
 
 _SIDES = {Side.BUY: "buy", Side.SELL: "sell"}
@@ -108,8 +108,8 @@ def _accounts(state: State) -> tuple[AccountBalance, ...]:
     return tuple(
         AccountBalance(
             account=hex_from_address(address),
-            free=_money(account.free),
-            reserved=_money(account.reserved),
+            free=money_text(account.free),
+            reserved=money_text(account.reserved),
             positions=_positions(account, state.markets),
         )
         for address, account in sorted(state.accounts.items())
@@ -122,10 +122,6 @@ def _positions(account: Account, markets: list[Market]) -> tuple[OpenPosition, .
         if position.size:
             rules = markets[market_id - 1].rules
             size = decimal_from_units(position.size, rules.lot_decimals)
-            entry, margin = _money(position.entry), _money(position.margin)
+            entry, margin = money_text(position.entry), money_text(position.margin)
             found.append(OpenPosition(rules.symbol, size, entry, margin))
     return tuple(found)
-
-
-def _money(amount: int) -> str:
-    return decimal_from_units(amount, MONEY_DECIMALS)

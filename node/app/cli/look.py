@@ -38,7 +38,7 @@ from node.client.valuation import Valued, market_called, value
 from node.types.errors import ConfigInvalid
 from node.types.ids import Address, hex_from_address
 from node.types.rules import Rules
-from node.types.units import MONEY_DECIMALS, decimal_from_units
+from node.types.units import decimal_from_units, money_text
 
 LOOK_S: Final = 0.2
 """How often the live book is drawn: faster than an eye reads, slower than a terminal writes."""
@@ -164,7 +164,7 @@ def position_fields(position: Valued, rules: Rules) -> dict[str, Any]:
     ticks, ratio = market.tick_decimals, position.margin_ratio
     liquidation = position.liquidation
     money = {
-        name: decimal_from_units(getattr(position, name), MONEY_DECIMALS)
+        name: money_text(getattr(position, name))
         for name in (
             "entry",
             "margin",

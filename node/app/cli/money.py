@@ -36,12 +36,7 @@ from node.types.errors import (
     WrongChain,
 )
 from node.types.ids import Address
-from node.types.units import (
-    MONEY_DECIMALS,
-    UINT64_MAX,
-    Money,
-    decimal_from_units,
-)
+from node.types.units import UINT64_MAX, Money, money_text
 
 POLL_S = 0.5
 LOOKS = 10
@@ -140,7 +135,7 @@ async def _deposit(
         session, account = await _open(stack, key, node, rpc)
         if faucet:
             await account.faucet(amount)
-            console.print(f"faucet: {_text(amount)} for {checksummed(account.address)}")
+            console.print(f"faucet: {money_text(amount)} for {checksummed(account.address)}")
         receipt = await _pay_in(account, amount)
         console.print(f"deposited on L1 in block {receipt.block_number}; waiting for the exchange")
         # Deposits are taken in by number: with all that L1 counts now, this one is among them.
@@ -159,7 +154,7 @@ async def _pay_in(account: L1Account, amount: Money) -> L1Receipt:
     except CallReverted as error:
         if error.error != "TransferFailed":
             raise
-        balance = _text(await account.balance())
+        balance = money_text(await account.balance())
         raise CallReverted(**error.values, balance=balance) from error
 
 
@@ -325,16 +320,16 @@ async def _claim(
             siblings=tuple(bytes.fromhex(text[2:]) for text in proof["siblings"]),
         )
     )
-    console.print(f"claimed {_text(amount)} in L1 block {receipt.block_number}")
+    console.print(f"claimed {money_text(amount)} in L1 block {receipt.block_number}")
     balance = await _told(account.balance)
     if balance is not None:
-        console.print(f"balance on L1: {_text(balance)}")
+        console.print(f"balance on L1: {money_text(balance)}")
     return {
         "withdrawal_id": withdrawal,
         "batch": proof["batch"],
-        "amount": _text(amount),
+        "amount": money_text(amount),
         "l1_block": receipt.block_number,
-        "balance": None if balance is None else _text(balance),
+        "balance": None if balance is None else money_text(balance),
     }
 
 
@@ -378,7 +373,3 @@ async def _open(
     rollup = Address(session.domain.rollup)
     account = await L1Account.open(chain, KeySigner(key), rollup, session.domain.chain_id)
     return session, account
-
-
-def _text(amount: Money) -> str:
-    return decimal_from_units(amount, MONEY_DECIMALS)

@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from node.types.units import MONEY_DECIMALS, NS_PER_MS, decimal_from_units
+from node.types.units import MONEY_DECIMALS, NS_PER_MS, money_text
 
 
 def show(console: Console, summary: dict[str, Any], found: list[str], where: str) -> None:
@@ -151,5 +151,5 @@ def _ms(value: float | None) -> str:
 
 
 def _dollars(amount: int) -> str:
-    whole, _, fraction = decimal_from_units(amount, MONEY_DECIMALS).partition(".")
+    whole, _, fraction = money_text(amount).partition(".")
     return f"{int(whole):,}.{fraction.ljust(MONEY_DECIMALS, '0')}"
