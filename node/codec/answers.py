@@ -46,6 +46,18 @@ Reason = Literal[
 OrderState = Literal["waiting", "accepted", "resting", "partly_filled", "filled", "cancelled"]
 """How an order stands: ``ORDER_STATES``."""
 
+ItemStatus = Literal[
+    "cancelled",
+    "amended",
+    "waiting",
+    "accepted",
+    "resting",
+    "filled",
+    "partly_filled",
+    "dropped",
+]
+"""What became of an order or an amend: ``node/publisher/item_results.py``."""
+
 
 class ErrorBody(Struct, frozen=True):
     """One error: a stable code, the name that goes with it, and named values.
@@ -175,16 +187,7 @@ class OrderItem(Struct, frozen=True):
     ``cancelled`` and ``amended`` are of amends alone. ``price`` is told of an order that slides.
     """
 
-    status: Literal[
-        "cancelled",
-        "amended",
-        "waiting",
-        "accepted",
-        "resting",
-        "filled",
-        "partly_filled",
-        "dropped",
-    ]
+    status: ItemStatus
     order_id: Natural
     client_id: Natural
     filled: Decimal

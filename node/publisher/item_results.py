@@ -43,18 +43,6 @@ from node.types.ids import ClientOrderId, MarketId, OrderId
 from node.types.rules import Ordering, Rules
 from node.types.units import decimal_from_units
 
-STATUSES: Final = (
-    "cancelled",
-    "amended",
-    "waiting",
-    "accepted",
-    "resting",
-    "filled",
-    "partly_filled",
-    "dropped",
-    "done",
-)
-
 _SLIDE: Final = OrderType.SLIDE
 
 

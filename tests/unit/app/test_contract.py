@@ -23,7 +23,6 @@ from node.capacity.loadline import LoadLine
 from node.codec import answers, market_answers, tape_answers
 from node.codec.action_types import TRIGGER_NAMES
 from node.ingress.conversation import ChannelParams, ClientConversation
-from node.publisher.item_results import STATUSES
 from node.publisher.tape import INTERVALS_MS
 from node.types import errors as tree
 from node.types.feed_states import CANCEL_REASONS, ORDER_STATES
@@ -102,7 +101,6 @@ def test_the_names_in_the_types_are_those_of_the_code() -> None:
     assert get_args(answers.Reason) == tuple(CANCEL_REASONS.values())
     assert get_args(answers.OrderState) == ORDER_STATES
     assert get_args(tape_answers.Interval) == tuple(INTERVALS_MS)
-    assert {*words_of(answers.OrderItem, "status"), "done"} == set(STATUSES)
     assert words_of(market_answers.MarketAnswer, "ordering") == tuple(map(str, Ordering))
     assert words_of(answers.OpenOrderAnswer, "trigger") == TRIGGER_NAMES[1:]
 
