@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from node.adapters.chain_reader import RollupReader
 from node.adapters.data_folder import DataFolder, Identity, stored_identity
@@ -26,6 +26,7 @@ from node.app.cli.daemon import DEFAULT_CONFIG, ConfigOption
 from node.app.config import L1Config, NodeConfig, read_config
 from node.app.history_rebuild import Rebuild, from_journal, from_l1
 from node.ports.chain_reader import RollupTerms
+from node.simulation.progress import shown_progress
 from node.types.errors import ConfigInvalid, HistoryUnusable, PathUnusable
 from node.types.history import TABLES, HistoryMark
 from node.types.ids import Address
@@ -146,7 +147,7 @@ async def _rebuild(
     url = url_of(config.history.url, folder.path)
     identity = folder.identity
     store = HistoryStore(url, identity, rules, renew=True)
-    with store, _bar() as shown_progress:
+    with store, _bar() as line:
         store.empty(batches=source is Source.L1)
         made = Rebuild(store, identity, rules)
         if source is Source.L1:
@@ -155,11 +156,11 @@ async def _rebuild(
                 first = config.l1.first_block
                 await from_l1(
                     made, store, chain, identity, config.settlement, first,
-                    shown_progress("batches"),
+                    line("batches"),
                 )  # fmt: skip
             finally:
                 await chain.close()
-        await from_journal(made, folder.journal, identity, shown_progress("commands"))
+        await from_journal(made, folder.journal, identity, line("commands"))
         return made.flush(), made.rows
 
 
@@ -212,9 +213,9 @@ def export(
 def _export(
     exported: HistoryExport, names: list[str], to: Path, since: int, until: int
 ) -> dict[str, int]:
-    with _bar() as shown_progress:
+    with _bar() as line:
         return {
-            name: exported.write(TABLES[name], to, since, until, _uncounted(shown_progress(name)))
+            name: exported.write(TABLES[name], to, since, until, _uncounted(line(name)))
             for name in names
         }
 
@@ -249,7 +250,7 @@ def _bar() -> Iterator[Callable[[str], Callable[[int, int | None], None]]]:
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with shown_progress(*columns) as progress:
 
         def line(what: str) -> Callable[[int, int | None], None]:
             task = progress.add_task(what, total=None)

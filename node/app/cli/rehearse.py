@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from node.app.cli.arguments import require_places
@@ -20,6 +20,7 @@ from node.planner.model import with_laws
 from node.planner.scenario import Scenario
 from node.planner.timeline import Timeline, timeline
 from node.simulation.flow.config import FlowConfig
+from node.simulation.progress import shown_progress
 from node.simulation.rehearsal.run import Rehearsal, rehearse
 from node.simulation.rehearsal.script import Script
 from node.simulation.replay.sources import read_flow_config
@@ -130,7 +131,7 @@ def _rehearse(script: Script, node: NodeConfig, clients: FlowConfig) -> Rehearsa
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with shown_progress(*columns) as progress:
         task = progress.add_task("opening", total=script.seconds)
 
         def tell(done_s: float, total_s: float) -> None:

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from node.adapters.chain_reader import RollupReader
 from node.adapters.l1_chain import L1Chain
 from node.adapters.signature_pool import SignaturePool
 from node.app.cli.arguments import read_address, require_places
+from node.simulation.progress import shown_progress
 from node.transition.state import State
 from node.types.ids import Address
 from node.verifier.report import verify_report
@@ -78,7 +79,7 @@ async def _verify(
         TimeElapsedColumn(),
     )  # fmt: skip
     try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        with shown_progress(*columns) as progress:
             task = progress.add_task("batches", total=None)
             reader = RollupReader(chain, rollup, from_block=from_block)
             with SignaturePool(workers) as signatures:

@@ -1,6 +1,9 @@
 """What `plimsoll rehearse` makes of a scenario, and what it refuses."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from time import sleep
 
 import msgspec
 import pytest
@@ -20,6 +23,8 @@ from node.planner.scenario import Batches, Scenario
 from node.planner.scenario_reading import RANGES, read_scenario
 from node.planner.timeline import timeline
 from node.settlement.config import check_settlement_config
+from node.simulation.flow.config import FlowConfig
+from node.simulation.progress import shown_progress
 from node.simulation.rehearsal.run import Moment, Rehearsal
 from node.simulation.rehearsal.script import Script
 from node.simulation.replay.outcomes import Outcomes
@@ -270,6 +275,33 @@ def test_notes_and_what_is_not_played_stand_in_the_output_and_in_the_file(
     assert "market.depth" in done.output
     assert "stands in for it" in " ".join(done.output.split())
     assert (written["begin_s"], written["scale"], written["seconds"]) == (0, 0.1, 120)
+
+
+def test_a_log_is_told_how_far_it_is_on_the_standard_error_stream_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs, errors = [], ""
+
+    def play(_: Script, __: NodeConfig, ___: FlowConfig, tell: Callable[..., None]) -> None:
+        nonlocal errors
+        tell(30.0, 120.0)
+        for _turn in range(1_000):
+            told = capsys.readouterr()
+            outputs.append(told.out)
+            errors += told.err
+            if "\n" in errors:
+                raise typer.Exit
+            sleep(0.01)
+
+    module = "node.app.cli.rehearse"
+    monkeypatch.setattr(f"{module}.shown_progress", partial(shown_progress, pause_s=0.01))
+    monkeypatch.setattr(f"{module}.rehearse", play)
+    monkeypatch.setattr(f"{module}.set_up_logs", lambda _: None)
+    app(["rehearse", str(SCENARIOS / "calm.toml")], standalone_mode=False)
+    first = errors.splitlines()[0]
+    assert first.startswith("rehearsing")
+    assert "30 of 120 s" in first
+    assert not any(outputs)
 
 
 @pytest.mark.parametrize(
