@@ -1,13 +1,11 @@
 """A worker in a process of its own: frames over its standard input and output."""
 
 import asyncio
-import os
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-import node
+from node.adapters.child_environment import child_environment
 from node.adapters.process_end import end_within
 from node.ports.worker import StartWorker
 
@@ -62,14 +60,7 @@ async def _start(module: str) -> WorkerProcess:
             module,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=child_environment(),
             start_new_session=True,
         )
     )
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment in which a worker finds this very package, however we were started."""
-    top = str(Path(node.__file__).resolve().parent.parent)
-    paths = [top, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,15 +1,12 @@
 """The devnet as a child process, for the app and for tests."""
 
 import asyncio
-import os
 import sys
-from pathlib import Path
 
 from node.adapters.chain_process import ChainProcess
+from node.adapters.child_environment import child_environment
 from node.adapters.devnet.settings import DevnetSettings
 from node.types.errors import ChainUnavailable
-
-SOURCE_ROOT = Path(__file__).resolve().parents[3]
 
 
 class DevnetProcess(ChainProcess):
@@ -35,7 +32,7 @@ class DevnetProcess(ChainProcess):
             *self._arguments(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": _python_path()},
+            env=child_environment(),
             # Ctrl-C goes to the whole group of the terminal, but the parent must still drain to L1.
             start_new_session=True,
         )
@@ -60,9 +57,3 @@ class DevnetProcess(ChainProcess):
             "--finalized-depth": settings.finalized_depth,
         }
         return [*(str(part) for pair in given.items() for part in pair), "--until-eof"]
-
-
-def _python_path() -> str:
-    """The child must import this very package, wherever the parent was started."""
-    inherited = os.environ.get("PYTHONPATH")
-    return os.pathsep.join([str(SOURCE_ROOT), *([inherited] if inherited else [])])

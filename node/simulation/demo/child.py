@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import msgspec
 
+from node.adapters.child_environment import child_environment
 from node.types.errors import Unavailable
 
-SOURCE_ROOT = Path(__file__).resolve().parents[3]
 POLL_S = 0.05
 ABORT_WITHIN_S = 5.0
 
@@ -39,8 +39,6 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        inherited = os.environ.get("PYTHONPATH")
-        path = os.pathsep.join([str(SOURCE_ROOT), *([inherited] if inherited else [])])
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -50,7 +48,7 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": path},
+                env=child_environment(),
                 start_new_session=True,
             )
         return self

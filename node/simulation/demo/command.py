@@ -19,10 +19,11 @@ import uvloop
 from rich.console import Console
 
 from node.adapters.chain_process import free_port
+from node.adapters.child_environment import SOURCE_ROOT
 from node.adapters.l1_chain import L1Chain
 from node.client.session import connect
 from node.ports.api import BOOK_DEPTH_MAX
-from node.simulation.demo.child import SOURCE_ROOT, Child, ChildFailed
+from node.simulation.demo.child import Child, ChildFailed
 from node.simulation.demo.show import show
 from node.simulation.demo.summary import Expected, assemble, faults
 from node.simulation.interruption import INTERRUPTED, until_terminated

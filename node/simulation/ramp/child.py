@@ -1,15 +1,14 @@
 """The generator's process, as the ramp sees it."""
 
 import asyncio
-import os
 import sys
 from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
 
+from node.adapters.child_environment import child_environment
 from node.adapters.process_end import end_within
-from node.simulation.demo.child import SOURCE_ROOT
 from node.simulation.ramp.messages import (
     LENGTH_BYTES,
     Fire,
@@ -40,13 +39,11 @@ class GeneratorProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        inherited = os.environ.get("PYTHONPATH")
-        path = os.pathsep.join([str(SOURCE_ROOT), *([inherited] if inherited else [])])
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "node.simulation.ramp.generator"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env=child_environment(),
             # Ctrl-C reaches the ramp alone, which then ends its processes in their order.
             start_new_session=True,
         )

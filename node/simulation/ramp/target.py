@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from node.adapters.chain_process import free_port
+from node.adapters.child_environment import SOURCE_ROOT
 from node.adapters.devnet.keys import dev_key
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
@@ -20,7 +21,7 @@ from node.adapters.system_clock import SystemClock
 from node.capacity.telemetry import Telemetry
 from node.client.l1 import L1Account
 from node.client.session import Session, connect
-from node.simulation.demo.child import SOURCE_ROOT, Child
+from node.simulation.demo.child import Child
 from node.simulation.keys import dev_keys
 from node.simulation.ramp.generator import ROLE
 from node.simulation.ramp.messages import Mix, Setup

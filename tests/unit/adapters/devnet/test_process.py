@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from node.adapters.chain_process import ChainProcess
-from node.adapters.devnet.process import SOURCE_ROOT, DevnetProcess
+from node.adapters.child_environment import SOURCE_ROOT
+from node.adapters.devnet.process import DevnetProcess
 from node.adapters.devnet.settings import DevnetSettings
 from node.types.errors import ChainUnavailable
 
