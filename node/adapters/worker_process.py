@@ -15,10 +15,11 @@ _END_WITHIN_S: Final = 1.0
 class WorkerProcess:
     """A live process that speaks length-prefixed frames; see ``node.ports.worker.Worker``."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, ends_within_s: float) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
+        self._ends_within_s = ends_within_s
         self._writer = process.stdin
         self._reader = process.stdout
 
@@ -41,18 +42,23 @@ class WorkerProcess:
         except asyncio.IncompleteReadError as error:
             raise ConnectionResetError from error
 
+    async def wait(self) -> int:
+        """Return the exit code, once there is one."""
+        return await self._process.wait()
+
     async def close(self) -> None:
-        """Close its input, at whose end it ends; one that hangs must not hold up the node."""
+        """Close its input, at whose end it ends; one that hangs must not hold up its parent."""
         self._writer.close()
-        await end_within(self._process, _END_WITHIN_S)
+        await end_within(self._process, self._ends_within_s)
 
 
 def processes_of(module: str) -> StartWorker:
     """Return what starts a process that executes ``module``."""
-    return partial(_start, module)
+    return partial(start_process, module)
 
 
-async def _start(module: str) -> WorkerProcess:
+async def start_process(module: str, ends_within_s: float = _END_WITHIN_S) -> WorkerProcess:
+    """Start a process that executes ``module``, and is killed that long after its input's end."""
     return WorkerProcess(
         await asyncio.create_subprocess_exec(
             sys.executable,
@@ -61,6 +67,8 @@ async def _start(module: str) -> WorkerProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=child_environment(),
+            # Ctrl-C reaches the parent alone, which then ends its processes in their order.
             start_new_session=True,
-        )
+        ),
+        ends_within_s,
     )

@@ -1,23 +1,12 @@
 """The generator's process, as the ramp sees it."""
 
-import asyncio
-import sys
 from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
 
-from node.adapters.child_environment import child_environment
-from node.adapters.process_end import end_within
-from node.simulation.ramp.messages import (
-    LENGTH_BYTES,
-    Fire,
-    Prepare,
-    Prepared,
-    Sample,
-    Setup,
-    framed,
-)
+from node.adapters.worker_process import WorkerProcess, start_process
+from node.simulation.ramp.messages import Fire, Prepare, Prepared, Sample, Setup
 from node.types.errors import Unavailable
 
 A = TypeVar("A", Prepared, Sample)
@@ -36,17 +25,10 @@ class GeneratorProcess:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: WorkerProcess | None = None
 
     async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "node.simulation.ramp.generator"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=child_environment(),
-            # Ctrl-C reaches the ramp alone, which then ends its processes in their order.
-            start_new_session=True,
-        )
+        self._process = await start_process("node.simulation.ramp.generator", ENDS_WITHIN_S)
         self._send(self._setup)
         return self
 
@@ -56,10 +38,7 @@ class GeneratorProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        process = self._running
-        assert process.stdin is not None
-        process.stdin.close()
-        await end_within(process, ENDS_WITHIN_S)
+        await self._running.close()
 
     async def prepare(self, request: Prepare) -> int:
         """Let a point be prepared; return how many actions it has. Raises ``GeneratorFailed``."""
@@ -71,20 +50,15 @@ class GeneratorProcess:
 
     async def _ask(self, request: msgspec.Struct, answer: type[A]) -> A:
         self._send(request)
-        stdout = self._running.stdout
-        assert stdout is not None
         try:
-            length = int.from_bytes(await stdout.readexactly(LENGTH_BYTES))
-            return msgspec.msgpack.decode(await stdout.readexactly(length), type=answer)
-        except asyncio.IncompleteReadError:
+            return msgspec.msgpack.decode(await self._running.read(), type=answer)
+        except ConnectionError:
             raise GeneratorFailed(exit_code=await self._running.wait()) from None
 
     def _send(self, message: msgspec.Struct) -> None:
-        stdin = self._running.stdin
-        assert stdin is not None
-        stdin.write(framed(message))
+        self._running.write(msgspec.msgpack.encode(message))
 
     @property
-    def _running(self) -> asyncio.subprocess.Process:
+    def _running(self) -> WorkerProcess:
         assert self._process is not None, "the generator has not been started"
         return self._process
