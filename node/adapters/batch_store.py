@@ -9,23 +9,25 @@ payload    MessagePack of whose it is, and of ``Batch``
 """
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from node.adapters.data_folder import Identity
-from node.adapters.durable_file import remove_unfinished, sync_folder, write_durably
+from node.adapters.durable_file import (
+    checked,
+    checksummed,
+    remove_unfinished,
+    sync_folder,
+    write_durably,
+)
 from node.types.blocks import Batch
 from node.types.errors import JournalCorrupt
 from node.types.ids import Sequence
 
 MAGIC: Final = b"PLIMBAT1"
 SUFFIX: Final = ".batch"
-
-_DIGEST_BYTES = 32
-_BODY_AT = len(MAGIC) + _DIGEST_BYTES
 
 
 class _Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -48,8 +50,7 @@ class BatchFolder:
     def save(self, batch: Batch) -> None:
         """Write ``batch`` and return once it is durable. Raises ``OSError``."""
         payload = msgspec.msgpack.encode(_Record(self._identity, batch))
-        data = b"".join((MAGIC, _checksum(payload), payload))
-        write_durably(self._path(batch.header.index), data)
+        write_durably(self._path(batch.header.index), checksummed(MAGIC, payload))
 
     def read(self, from_index: int = 0) -> Iterator[Batch]:
         """Yield the batches kept from ``from_index`` on, in order.
@@ -83,9 +84,8 @@ class BatchFolder:
         return self._folder / f"{index:012d}{SUFFIX}"
 
     def _read(self, path: Path) -> Batch:
-        data = path.read_bytes()
-        payload = data[_BODY_AT:]
-        if data[:_BODY_AT] != MAGIC + _checksum(payload):
+        payload = checked(MAGIC, path.read_bytes())
+        if payload is None:
             raise JournalCorrupt(file=str(path), fault="checksum")
         try:
             record = msgspec.msgpack.decode(payload, type=_Record)
@@ -95,7 +95,3 @@ class BatchFolder:
         if self._path(record.batch.header.index) != path:
             raise JournalCorrupt(file=str(path), fault="name")
         return record.batch
-
-
-def _checksum(payload: bytes) -> bytes:
-    return blake2b(payload, digest_size=_DIGEST_BYTES).digest()

@@ -1,7 +1,11 @@
-"""Files that are either wholly there after a crash, or not at all."""
+"""Files that are wholly there after a crash, or not at all; and payloads that show any damage."""
 
 import os
+from hashlib import blake2b
 from pathlib import Path
+from typing import Final
+
+_CHECKSUM_BYTES: Final = 32
 
 TEMPORARY = ".tmp"
 """The suffix of a file that is still being written; a crash may leave one behind."""
@@ -28,6 +32,22 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def checksummed(magic: bytes, payload: bytes) -> bytes:
+    """Return ``payload`` after ``magic`` and its BLAKE2b of 32 bytes, as ``checked`` takes it."""
+    return b"".join((magic, _checksum(payload), payload))
+
+
+def checked(magic: bytes, data: bytes) -> bytes | None:
+    """Return the payload of what ``checksummed`` made of it, None where it does not check."""
+    payload_at = len(magic) + _CHECKSUM_BYTES
+    payload = data[payload_at:]
+    return payload if data[:payload_at] == magic + _checksum(payload) else None
+
+
+def _checksum(payload: bytes) -> bytes:
+    return blake2b(payload, digest_size=_CHECKSUM_BYTES).digest()
 
 
 def remove_unfinished(folder: Path) -> None:

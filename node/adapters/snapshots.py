@@ -9,14 +9,19 @@ payload    MessagePack of ``Snapshot``
 """
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from node.adapters.data_folder import Identity
-from node.adapters.durable_file import remove_unfinished, sync_folder, write_durably
+from node.adapters.durable_file import (
+    checked,
+    checksummed,
+    remove_unfinished,
+    sync_folder,
+    write_durably,
+)
 from node.ports.snapshots import Snapshot
 from node.types.ids import Sequence
 
@@ -24,8 +29,6 @@ MAGIC = b"PLIMSNP1"
 KEPT = 2
 
 _log = structlog.get_logger(__name__)
-_DIGEST_SIZE = 32
-_BODY_AT = len(MAGIC) + _DIGEST_SIZE
 
 
 class SnapshotFolder:
@@ -41,9 +44,8 @@ class SnapshotFolder:
     def save(self, snapshot: Snapshot) -> None:
         """Write ``snapshot`` durably, then drop all but the newest two. Raises ``OSError``."""
         payload = msgspec.msgpack.encode(snapshot)
-        data = b"".join((MAGIC, _checksum(payload), payload))
         written = self._folder / f"{snapshot.sequence:020d}.snapshot"
-        write_durably(written, data)
+        write_durably(written, checksummed(MAGIC, payload))
         self._damaged.discard(written)
         for path in (*self._sound()[KEPT:], *self._damaged):
             path.unlink()
@@ -100,14 +102,9 @@ def _sequence_of(path: Path) -> Sequence:
     return Sequence(int(path.stem))
 
 
-def _checksum(payload: bytes) -> bytes:
-    return blake2b(payload, digest_size=_DIGEST_SIZE).digest()
-
-
 def _read(path: Path) -> Snapshot | None:
-    data = path.read_bytes()
-    payload = data[_BODY_AT:]
-    if data[:_BODY_AT] != MAGIC + _checksum(payload):
+    payload = checked(MAGIC, path.read_bytes())
+    if payload is None:
         return None
     try:
         return msgspec.msgpack.decode(payload, type=Snapshot)
