@@ -1,6 +1,5 @@
 """The whole node on simulated ground: clock, chain, disk and workers are the script's."""
 
-import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from node.app.config import NodeConfig
 from node.app.exchange import genesis_root
 from node.app.foundation import Foundation, build_on
 from node.app.platform import Platform
-from node.ingress.admission_process import Responder
+from node.ingress.inline_worker import InlineWorker
 from node.settlement.contracts import check_contracts
 from node.simulation.rehearsal.chain import DirectChain, DirectProvider, SimulatedL1
 from node.simulation.rehearsal.script import Script
@@ -84,17 +83,14 @@ class InlineReplica:
         """Have nothing to end."""
 
 
-class TimedWorker:
-    """A worker that answers when its simulated work is done; see ``node.ports.worker.Worker``."""
-
-    pid: int | None = None
+class TimedWorker(InlineWorker):
+    """Answers when its simulated work is done."""
 
     def __init__(self, loop: VirtualLoop, verify_s: float) -> None:
+        super().__init__()
         self._loop = loop
         self._verify_s = verify_s
         self._free_at_s = 0.0
-        self._respond = Responder()
-        self._answers: asyncio.Queue[bytes] = asyncio.Queue()
 
     def write(self, frame: bytes) -> None:
         """Begin with a frame once those before it are done."""
@@ -106,13 +102,6 @@ class TimedWorker:
         self._free_at_s = max(self._free_at_s, self._loop.time()) + work_s
         timed = msgspec.msgpack.encode((round(work_s * 1e9), answers))
         self._loop.call_at(self._free_at_s, self._answers.put_nowait, timed)
-
-    async def read(self) -> bytes:
-        """Return the next answer."""
-        return await self._answers.get()
-
-    async def close(self) -> None:
-        """Have nothing to end."""
 
 
 def platform_of(script: Script, loop: VirtualLoop, clock: VirtualClock) -> Platform:
