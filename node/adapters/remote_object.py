@@ -26,6 +26,8 @@ from node.types.errors import CommandRejected, IntegrityError, PlimsollError, Sh
 _log = structlog.get_logger(__name__)
 
 STOP_TIMEOUT_S: Final = 5.0
+ATTEMPTS: Final = 2
+"""How often a request is made before its deaths count."""
 
 T = TypeVar("T")
 
@@ -37,12 +39,10 @@ class RemoteObject:
     started.
     """
 
-    def __init__(self, make: Callable[[], object], name: str, *, attempts: int = 2) -> None:
-        """Start nothing yet. ``attempts``: how often a request is made before its deaths count."""
-        assert attempts >= 1
+    def __init__(self, make: Callable[[], object], name: str) -> None:
+        """Start nothing yet."""
         self._make = make
         self._name = name
-        self._attempts = attempts
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._child: SpawnProcess | None = None
         self._child_lock = Lock()
@@ -82,7 +82,7 @@ class RemoteObject:
 
     def _call(self, method: str, *arguments: object) -> Any:
         """Return the child's answer, which may be an error."""
-        for _ in range(self._attempts):
+        for _ in range(ATTEMPTS):
             try:
                 if self._pipe is None:
                     refusal = self._spawn()
@@ -96,7 +96,7 @@ class RemoteObject:
                 if self._closing:
                     return ShuttingDown()
                 _log.warning(f"{self._name}_died", request=method, exit_code=code)
-        return IntegrityError(what=self._name, detail=f"it died {self._attempts} times at {method}")
+        return IntegrityError(what=self._name, detail=f"it died {ATTEMPTS} times at {method}")
 
     def _spawn(self) -> PlimsollError | None:
         """Start the child and wait until it stands; return why it does not."""

@@ -43,6 +43,8 @@ _LOOP_TERMS = ("message", "block", "second", "shared", "item")
 _WORK = "work"
 """Seconds that the commands of a window take at the means of their kinds."""
 
+_SEED = 0
+"""Of the resamples: the same reads give the same calibration."""
 _NS = 1e-9
 
 
@@ -198,20 +200,17 @@ def amounts_of(work: Work) -> dict[str, float]:
 
 
 def calibrate(
-    reads: Sequence[Telemetry],
-    load_max: float = LOAD_MAX,
-    windows_min: int = WINDOWS_MIN,
-    seed: int = 0,
+    reads: Sequence[Telemetry], load_max: float = LOAD_MAX, windows_min: int = WINDOWS_MIN
 ) -> Calibration:
     """Return what successive ``reads`` of one node tell, from windows at most ``load_max`` busy.
 
     To tell the cost of a message from that of a block or of a second, the windows should have
     different loads: at one load these amounts keep one proportion, and ``Source.notes`` says which
     of them then carries the others. Raises ``MeasurementInvalid`` with all faults (see
-    ``windows_of``). The same reads and the same seed give the same calibration.
+    ``windows_of``). The same reads give the same calibration.
     """
     windows = windows_of(reads, load_max, windows_min)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(_SEED)
     used = windows.used
     resamples = resamples_of(len(used), random)
     amounts = _amounts(used)

@@ -72,11 +72,9 @@ def loop_gain(demand: Demand, windows: tuple[Window, ...] = WINDOWS) -> float:
     return demand.elasticity * gain(windows) * demand.delay_s
 
 
-def step_response(
-    demand: Demand, rules: FeeRules, windows: tuple[Window, ...] = WINDOWS
-) -> Response:
+def step_response(demand: Demand, rules: FeeRules) -> Response:
     """Play ``demand`` against the node's own controller and the rules' own bounds."""
-    controller = FeeController(rules, {Resource.LOOP: _CAPACITY}, Millis(0), windows)
+    controller = FeeController(rules, {Resource.LOOP: _CAPACITY}, Millis(0))
     steps = demand.seconds * 1_000 // _STEP_MS
     late = round(demand.delay_s * 1_000 / _STEP_MS)
     prices, loads = np.ones(steps), np.zeros(steps)

@@ -100,7 +100,6 @@ class Recalibrator:
         windows: int = 30,
         load_max: float = LOAD_MAX,
         run_length_windows: float = 2_000.0,
-        seed: int = 0,
     ) -> None:
         """Calibrate from ``windows`` windows at a time; keep no more reads than that needs.
 
@@ -117,7 +116,6 @@ class Recalibrator:
         self._windows = windows
         self._load_max = load_max
         self._run_length = run_length_windows
-        self._seed = seed
         self._reads: deque[Telemetry] = deque(maxlen=2 * windows + 1)
         self._quiet = 0
         """Windows that counted since the start, or since the last change began."""
@@ -183,7 +181,7 @@ class Recalibrator:
         """Make the last ``windows`` the reference; return whether they were enough."""
         reads = list(self._reads)[-windows - 1 :]
         try:
-            self.calibration = calibrate(reads, self._load_max, seed=self._seed)
+            self.calibration = calibrate(reads, self._load_max)
         except MeasurementInvalid:
             # Busy windows lie between: the next quiet one tries again.
             return False

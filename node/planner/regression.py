@@ -76,9 +76,9 @@ def interval_of(replicates: Vector, level: float = LEVEL) -> tuple[float, float]
     return float(low), float(high)
 
 
-def resamples_of(windows: int, random: np.random.Generator, count: int = REPLICATES) -> Vector:
-    """Return how often each of ``windows`` occurs in each resample; shape (count, windows)."""
-    return random.multinomial(windows, np.full(windows, 1 / windows), count).astype(np.float64)
+def resamples_of(windows: int, random: np.random.Generator) -> Vector:
+    """Return how often each of ``windows`` occurs in each resample; shape (REPLICATES, windows)."""
+    return random.multinomial(windows, np.full(windows, 1 / windows), REPLICATES).astype(np.float64)
 
 
 def told_apart(amounts: Mapping[str, Vector]) -> tuple[str, ...]:

@@ -16,12 +16,9 @@ class DevnetProcess(ChainProcess):
     holds open.
     """
 
-    def __init__(
-        self, settings: DevnetSettings | None = None, *, host: str = "127.0.0.1", port: int = 0
-    ) -> None:
+    def __init__(self, settings: DevnetSettings | None = None, *, port: int = 0) -> None:
         super().__init__(name="devnet")
         self._settings = settings or DevnetSettings()
-        self._host = host
         self._port = port
 
     async def _spawn(self) -> asyncio.subprocess.Process:
@@ -47,7 +44,6 @@ class DevnetProcess(ChainProcess):
     def _arguments(self) -> list[str]:
         settings = self._settings
         given = {
-            "--host": self._host,
             "--port": self._port,
             "--block-time": settings.block_time_s,
             "--chain-id": settings.chain_id,

@@ -19,9 +19,9 @@ def hex_quantity(value: int) -> str:
     return hex(value)
 
 
-def hex_data(value: bytes, length: int = 0) -> str:
-    """Every byte, padded on the left to ``length`` bytes."""
-    return "0x" + bytes(value).rjust(length, b"\0").hex()
+def hex_data(value: bytes) -> str:
+    """Every byte."""
+    return "0x" + bytes(value).hex()
 
 
 def hex_address(value: bytes) -> str:

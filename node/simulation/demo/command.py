@@ -50,7 +50,6 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     out: Path | None = None
     flow: Path = BUNDLED_FLOW
-    config: Path = CONFIG
     block_time_s: float = 1.0
     expected: Expected = Expected()
 
@@ -111,7 +110,7 @@ class _Demo:
 
     def _node(self, rpc: str) -> Child:
         arguments = {
-            "--config": self._options.config,
+            "--config": CONFIG,
             "--rpc": rpc,
             "--data": tempfile.mkdtemp(prefix="data-", dir=self._folder),
             "--port": 0,
