@@ -2,8 +2,8 @@
 
 The fit minimizes −log L over baselines, branching and decays with L-BFGS-B and the analytic
 gradient of ``node.planner.hawkes_likelihood``. All parameters are kept at or above zero; the
-spectral radius is *reported*, not forced: a radius at or above 1 says that the record is not
-stationary (or too short), and forcing it would hide that. ``HawkesFit.process`` refuses such a fit.
+spectral radius is not forced below 1: one at or above it says that the record is not stationary
+(or too short), and forcing it would hide that. ``node.planner.flow_fit`` refuses such a fit.
 
 Goodness of fit is by time rescaling (Papangelou 1972; Ogata 1988): if the model is right, the
 compensator grows by independent Exp(1) amounts between successive events of a kind. The p-values
@@ -20,7 +20,6 @@ import numpy as np
 from scipy import optimize, stats
 
 from node.planner.arrays import Vector
-from node.planner.hawkes import Hawkes, spectral_radius
 from node.planner.hawkes_likelihood import Events, LogLikelihood
 
 DECAY_RANGE = (1e-4, 1e5)
@@ -59,11 +58,6 @@ class HawkesFit(msgspec.Struct, frozen=True):
     converged: bool
 
     @property
-    def radius(self) -> float:
-        """Return the spectral radius; the fit is stationary iff it is below 1."""
-        return spectral_radius(self.branching)
-
-    @property
     def parameters(self) -> int:
         """Return the number of fitted parameters."""
         return self.baseline_per_s.size + self.branching.size + self.decays_per_s.size
@@ -77,11 +71,6 @@ class HawkesFit(msgspec.Struct, frozen=True):
     def poisson_aic(self) -> float:
         """Return the same of the Poisson fit, with one rate for each kind."""
         return 2 * self.baseline_per_s.size - 2 * self.poisson_log_likelihood
-
-    @property
-    def process(self) -> Hawkes:
-        """Return the fitted process. Raises ``ValueError`` unless it is stationary."""
-        return Hawkes(self.baseline_per_s, self.branching, self.decays_per_s)
 
 
 class _Coordinates:

@@ -9,6 +9,7 @@ import pytest
 
 from node.app.cli.calibrate import record_of
 from node.planner.flow_fit import calibrate_flow
+from node.planner.hawkes import Hawkes, spectral_radius
 from node.planner.hawkes_fit import HawkesFit, fit_hawkes
 from node.simulation.tape.flow import read_flow
 from tests.simulation.price_paths import recorded_folder
@@ -19,7 +20,8 @@ def described(name: str, fit: HawkesFit) -> str:
     folder = name.split("/", maxsplit=1)[0]
     return (
         f"{folder}: {fit.events} events, decays {np.round(fit.decays_per_s, 2)}/s, "
-        f"radius {fit.radius:.3f}, AIC {fit.aic:.0f} (Poisson {fit.poisson_aic:.0f}), "
+        f"radius {spectral_radius(fit.branching):.3f}, "
+        f"AIC {fit.aic:.0f} (Poisson {fit.poisson_aic:.0f}), "
         f"D {np.round(fit.residuals.distance, 3)} (Poisson "
         f"{np.round(fit.poisson_residuals.distance, 3)}), p {fit.residuals.p_value}"
     )
@@ -42,8 +44,9 @@ def test_recorded_flow_is_not_poisson(
     fit = fit_hawkes(events, decays)
     print(described(name, fit))
     assert fit.converged
-    assert 0.3 < fit.radius < 1
-    assert fit.process.mean_rates_per_s == pytest.approx(events.counts / duration_s, rel=0.05)
+    process = Hawkes(fit.baseline_per_s, fit.branching, fit.decays_per_s)
+    assert 0.3 < process.radius < 1
+    assert process.mean_rates_per_s == pytest.approx(events.counts / duration_s, rel=0.05)
     # Each event is told better by more than half a unit of log L.
     assert fit.aic < fit.poisson_aic - events.times_s.size
     assert max(fit.residuals.distance) < distance_max
