@@ -8,7 +8,9 @@ quoting never uses up what cancelling needs.
 its bytes, for no fee, as often as it is sent: each weighs ``UNPAID_WEIGHT``. A cancel does so once
 for an order that was there. A reduce-only fill-or-kill order is tried out on a copy of the book,
 and when it is killed nothing of that was paid: it weighs what such a trial takes beside an order.
-All trials of an action together have no more steps than one action has.
+All trials of an action together have no more steps than one action has. And what was refused in an
+action that applied, before anything was paid for it, stands on L1 all the same: that is known only
+afterwards, and charged then (``unpaid_weight``).
 
 *Nobody drains another's bucket.* Before its signature is checked an action's account is a name. It
 is charged only where the recovered signer may act for the account and the nonce was never used: so
@@ -21,13 +23,14 @@ its actions that add risk is taken. ``tests/property/test_account_limits.py`` as
 Pure: every time is an argument.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from node.ingress.config import IngressConfig
 from node.ports.api import Budget
 from node.types.commands import Action, CancelAll, OrderType, PlaceOrders, SignedAction
-from node.types.errors import RateLimited
+from node.types.errors import FeeAboveMax, InsufficientCollateral, RateLimited, UnknownOrder
+from node.types.events import Event, ItemRejected, WorkCharged
 from node.types.ids import Address
 from node.types.lanes import Lane
 from node.types.units import NS_PER_MS, NS_PER_S
@@ -45,8 +48,12 @@ TRIAL_WEIGHT: Final = 100
 TRIALS_WEIGHT_MAX: Final = 1_000
 """Of all trials of an action: they share its steps."""
 
+UNPAID_ITEM_WEIGHT: Final = 100
+"""Of an item of some 50 bytes, 9 for a cancel, that was refused and not paid for: by default some
+5 KB of calldata a second from one account."""
+
 WEIGHT_MAX: Final = ITEMS_MAX + TRIALS_WEIGHT_MAX
-"""The weight of the heaviest action."""
+"""The weight of the heaviest action, before anything is known of its refusals."""
 
 ACCOUNTS_MAX: Final = 65_536
 """Accounts of each budget that are remembered. Past it an eighth, who came first, are forgotten."""
@@ -54,6 +61,13 @@ ACCOUNTS_MAX: Final = 65_536
 # A name of this module is found several times faster than a member of an enum class.
 _REDUCING: Final = Lane.REDUCING
 _FOK: Final = OrderType.FOK
+_REFUSED: Final = ItemRejected
+_PAID: Final = WorkCharged
+
+_UNPAID: Final = frozenset(
+    kind.code for kind in (FeeAboveMax, InsufficientCollateral, UnknownOrder)
+)
+"""Why items are refused without a fee: the price of work, nothing to pay it with, no such order."""
 
 _SWEEP_FROM: Final = 4_096
 
@@ -65,6 +79,14 @@ def weight_of(action: SignedAction) -> int:
         trials = sum(order.type is _FOK and order.reduce_only for order in action.orders)
         return max(1, items) + min(TRIAL_WEIGHT * trials, TRIALS_WEIGHT_MAX)
     return 1 if isinstance(action, CancelAll) else UNPAID_WEIGHT
+
+
+def unpaid_weight(events: Sequence[Event]) -> int:
+    """Return what an action that did ``events`` weighs beyond ``weight_of``."""
+    refused = sum(type(event) is _REFUSED and event.code in _UNPAID for event in events)
+    if not refused or any(type(event) is _PAID for event in events):
+        return 0
+    return UNPAID_ITEM_WEIGHT * refused
 
 
 class WeightBudget:
@@ -109,7 +131,7 @@ class WeightBudget:
         return over_ns if over_ns > 0 else 0
 
     def charge(self, account: Address, weight: int, now_ns: int) -> None:
-        """Take ``weight``, which fits."""
+        """Take ``weight``: it fits, or it is already owed."""
         self.offered += weight
         self.charged += weight
         before_ns = self._empty_at_ns.get(account, 0)
@@ -186,6 +208,15 @@ class AccountLimits:
     def charge(self, budget: WeightBudget, action: SignedAction, now_ns: int) -> None:
         """Charge ``action``, which fits and was taken on."""
         budget.charge(action.account, weight_of(action), now_ns)
+
+    @staticmethod
+    def charge_unpaid(
+        budget: WeightBudget, account: Address, events: Sequence[Event], now_ns: int
+    ) -> None:
+        """Charge what an action of ``account`` has come to weigh, now that it has applied."""
+        weight = unpaid_weight(events)
+        if weight:
+            budget.charge(account, weight, now_ns)
 
     def of(self, account: Address, now_ns: int) -> tuple[Budget, Budget]:
         """Return both budgets of ``account``."""

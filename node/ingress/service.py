@@ -15,7 +15,7 @@ from node.codec.json_errors import encode_error, shown, write_json
 from node.codec.json_rounds import read_round
 from node.codec.refusals import Refusals
 from node.codec.signatures import authenticate
-from node.ingress.account_limits import AccountLimits
+from node.ingress.account_limits import AccountLimits, WeightBudget
 from node.ingress.claim import claimed_lane
 from node.ingress.replies import Replies
 from node.ingress.session import Session
@@ -75,8 +75,8 @@ class _Ticket:
     """
 
     __slots__ = (
-        "_answer", "_ingress", "claimant", "deadline_ns", "lane", "meter", "origin", "proven",
-        "spent_ns",
+        "_answer", "_budget", "_ingress", "claimant", "deadline_ns", "lane", "meter", "origin",
+        "proven", "spent_ns",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +89,7 @@ class _Ticket:
     ) -> None:
         self._ingress = ingress
         self._answer = answer
+        self._budget: WeightBudget | None = None
         self.lane: Lane | None = None
         self.origin = Origin()
         self.claimant = claimant
@@ -136,6 +137,7 @@ class _Ticket:
             ingress.writer.offer(action, admitted.digest, self.decided, lane, self.deadline_ns)
             if budget is not None:
                 limits.charge(budget, action, now_ns)
+                self._budget = budget
         finally:
             if self.meter is not None and budget is not None:
                 self.meter(budget.of(action.account, now_ns))
@@ -175,6 +177,7 @@ class _Ticket:
         started_ns = self._ingress.clock.now_ns()
         if isinstance(outcome, Executed):
             self._believe()
+            self._charge_unpaid(outcome, started_ns)
             self._ingress.stage.leave()
             self._finish(SUCCESS, self._result(outcome), started_ns)
         elif isinstance(outcome, Rejected):
@@ -193,6 +196,11 @@ class _Ticket:
                 return
             self._leave_open(outcome, started_ns)
             self.fail(outcome, started_ns)
+
+    def _charge_unpaid(self, outcome: Executed, now_ns: int) -> None:
+        if self._budget is not None and self.proven is not None:
+            account = self.proven.action.account
+            self._ingress.limits.charge_unpaid(self._budget, account, outcome.events, now_ns)
 
     def _refusal(self, outcome: Rejected) -> bytes:
         """Return the body of the refusal, with who signed what where that is why."""

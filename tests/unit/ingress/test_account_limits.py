@@ -7,9 +7,11 @@ import pytest
 
 from node.ingress.account_limits import (
     ACCOUNTS_MAX,
+    UNPAID_ITEM_WEIGHT,
     WEIGHT_MAX,
     AccountLimits,
     WeightBudget,
+    unpaid_weight,
     weight_of,
 )
 from node.ingress.config import IngressConfig, check_ingress_config
@@ -27,7 +29,16 @@ from node.types.commands import (
     SignedAction,
     Withdraw,
 )
-from node.types.errors import ConfigInvalid, RateLimited
+from node.types.errors import (
+    CommandRejected,
+    ConfigInvalid,
+    FeeAboveMax,
+    InsufficientCollateral,
+    PostOnlyWouldCross,
+    RateLimited,
+    UnknownOrder,
+)
+from node.types.events import ItemRejected, WorkCharged
 from node.types.ids import EVERY_MARKET, Address, MarketId, OrderId
 from node.types.lanes import lane_of
 from node.types.units import Lots, Millis, Money, Ticks
@@ -189,3 +200,37 @@ def test_the_table_is_bounded_though_nobodys_bucket_empties() -> None:
 def test_a_budget_that_could_not_hold_is_no_configuration(keys: dict[str, Any]) -> None:
     with pytest.raises(ConfigInvalid):
         check_ingress_config(IngressConfig(**keys))
+
+
+def rejected(kind: type[CommandRejected]) -> ItemRejected:
+    return ItemRejected(0, kind.code, kind.__name__, {})
+
+
+CHARGED = WorkCharged(ALICE.address, 8, Money(1), Money(8))
+
+
+@pytest.mark.parametrize("kind", [FeeAboveMax, InsufficientCollateral, UnknownOrder])
+def test_what_was_refused_unpaid_in_an_action_that_applied_is_charged_afterwards(
+    kind: type[CommandRejected],
+) -> None:
+    assert unpaid_weight([rejected(kind)] * 98) == 98 * UNPAID_ITEM_WEIGHT
+    # Who paid for the attempt has paid, and other reasons come after that.
+    assert unpaid_weight([rejected(kind), CHARGED]) == 0
+    assert unpaid_weight([rejected(PostOnlyWouldCross)] * 3) == 0
+    assert unpaid_weight([]) == 0
+
+
+def test_junk_beside_one_item_that_applies_stops_at_some_kilobytes_a_second() -> None:
+    limits = AccountLimits(IngressConfig(), lambda _: True)
+    action = placing(orders=99, cancels=1)
+    sent = now_ns = 0
+    while now_ns < 10 * S:
+        try:
+            budget = use(limits, action, now_ns)
+        except RateLimited as error:
+            now_ns += error.values["retry_after_ms"] * 1_000_000
+            continue
+        limits.charge_unpaid(budget, ALICE.address, [rejected(FeeAboveMax)] * 98, now_ns)
+        sent += 1
+    # A burst of ten and one a second; by its items alone it would be 1,000 and 100 a second.
+    assert 15 <= sent <= 25

@@ -7,7 +7,7 @@ import pytest
 
 from node.codec.eip712 import Signing
 from node.codec.json_rounds import round_to_json
-from node.ingress.account_limits import AccountLimits
+from node.ingress.account_limits import UNPAID_ITEM_WEIGHT, AccountLimits
 from node.ingress.config import IngressConfig
 from node.ingress.service import Ingress
 from node.ingress.session import CLAIMS_ON_CREDIT, Session
@@ -34,7 +34,7 @@ from node.types.errors import (
     UnknownOrder,
     WrongSigner,
 )
-from node.types.events import Rejected
+from node.types.events import ItemRejected, Rejected
 from node.types.ids import EVERY_MARKET, Sequence
 from node.types.lanes import Lane
 from node.types.units import Millis, Ticks
@@ -164,6 +164,19 @@ def test_an_action_goes_through_gate_and_lane_to_its_result() -> None:
     assert desk.answers == [(SUCCESS, "done")]
     assert desk.counts() == (1, 1, 0, {})
     assert desk.ingress.stage.service.count == 1
+
+
+def test_what_applied_with_refusals_that_nobody_paid_for_is_charged_once_it_is_known() -> None:
+    desk = Desk()
+    desk.take()
+    desk.gate.answers[0](ADMITTED)
+    _, before = desk.ingress.limits.of(ALICE.address, 0)
+    done = executed(ACTION)
+    refused = ItemRejected(0, UnknownOrder.code, "UnknownOrder", {})
+    durable = msgspec.structs.replace(done.durable, events=((refused, refused),))
+    desk.intake.offers[0][2](Executed(durable, 0))
+    _, after = desk.ingress.limits.of(ALICE.address, 0)
+    assert after.used - before.used == 2 * UNPAID_ITEM_WEIGHT
 
 
 def test_what_was_never_executed_has_no_first_result() -> None:
