@@ -8,7 +8,6 @@ others; the loop may still run on any. Nothing keeps other programs off that cor
 import asyncio
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -47,10 +46,14 @@ class SparedCore:
         others = own - {core}
         refused = 0
         for child in self._children():
-            # It may have ended, as may any of its threads.
-            with suppress(FileNotFoundError, ProcessLookupError):
+            try:
                 for thread in Path(f"/proc/{child}/task").iterdir():
                     refused += not _allow(int(thread.name), others)
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # It has ended.
+            except OSError:
+                # No more files may be open, say: whatever it is, the exchange goes on without.
+                refused += 1
         if self._told != (core, refused):
             self._told = (core, refused)
             if core is None or refused:

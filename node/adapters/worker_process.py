@@ -9,6 +9,9 @@ from node.adapters.child_environment import child_environment
 from node.adapters.process_end import end_within
 from node.ports.worker import StartWorker
 
+LENGTH_BYTES: Final = 4
+"""Of the big-endian length before each frame."""
+
 _END_WITHIN_S: Final = 1.0
 
 
@@ -32,12 +35,12 @@ class WorkerProcess:
         """Hand over a frame; nothing is left to take it once the process is gone."""
         # uvloop raises for a closed pipe, and answers may still be unread: ``read`` tells the end.
         if not self._writer.is_closing():
-            self._writer.write(len(frame).to_bytes(4) + frame)
+            self._writer.write(len(frame).to_bytes(LENGTH_BYTES) + frame)
 
     async def read(self) -> bytes:
         """Return the next answer. Raises ``ConnectionError`` once the process is gone."""
         try:
-            length = int.from_bytes(await self._reader.readexactly(4))
+            length = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES))
             return await self._reader.readexactly(length)
         except asyncio.IncompleteReadError as error:
             raise ConnectionResetError from error

@@ -346,7 +346,9 @@ def _source(windows: Windows, load_max: float, loop: LinearLaw, largest: float) 
         notes.append("loop: commands and blocks took more time than the processor was charged for")
     notes += refusals_noted(used)
     if used[-1].limits.spare_core:
-        notes.append("cores: one was spared for the loop; the law of its waits is of shared ones")
+        notes.append(
+            "cores: sequencer.spare_core is set; the law of the loop's waits is of shared ones"
+        )
     return Source(
         what="telemetry",
         windows=len(used),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from node.adapters import process_times
 from node.types.errors import ChainDisagrees
 from tests.integration.daemon import WITH_HISTORY, WITHIN_S, Daemon, Sections, swift, until
 
@@ -65,7 +66,7 @@ async def test_its_chain_stands_apart_and_outlives_it_until_everything_is_posted
     assert stats["roots"]["l1"] == stats["roots"]["sequencer"]
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+@pytest.mark.skipif(process_times.cores() < 2, reason="needs two cores")
 async def test_its_children_leave_a_core_to_the_loop_also_those_started_anew(
     tmp_path: Path,
 ) -> None:

@@ -17,12 +17,12 @@ from typing import Final
 
 import msgspec
 
+from node.adapters.worker_process import LENGTH_BYTES
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing
 from node.codec.json_actions import action_to_json
 from node.simulation.keys import dev_keys
 from node.simulation.ramp.messages import (
-    LENGTH_BYTES,
     Fire,
     Prepare,
     Prepared,

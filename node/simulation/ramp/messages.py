@@ -4,11 +4,10 @@ Rates are actions a second, times are seconds.
 """
 
 from enum import StrEnum
-from typing import Final
 
 import msgspec
 
-LENGTH_BYTES: Final = 4
+from node.adapters.worker_process import LENGTH_BYTES
 
 
 class Mix(StrEnum):

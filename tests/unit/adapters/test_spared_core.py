@@ -102,6 +102,19 @@ def test_what_the_system_refuses_is_told_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 @LINUX_WITH_TWO_CORES
+def test_what_cannot_be_looked_at_is_told_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(path: Path) -> Iterator[Path]:
+        raise OSError(24, f"too many open files: {path}")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with capture_logs() as logs:
+        SparedCore(lambda: (os.getpid(),)).look()
+    assert [entry["event"] for entry in logs] == ["no_core_spared"]
+
+
+@LINUX_WITH_TWO_CORES
 async def test_a_child_that_comes_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spared_core, "LOOK_EVERY_S", 0.001)
     children: list[int] = []

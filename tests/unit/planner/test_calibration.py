@@ -243,9 +243,9 @@ def test_a_spared_core_is_noted_since_no_law_knows_of_it() -> None:
         msgspec.structs.replace(read, limits=msgspec.structs.replace(read.limits, spare_core=True))
         for read in reads
     ]
-    assert not [note for note in calibrate(reads).source.notes if "spared" in note]
-    [note] = [note for note in calibrate(spared).source.notes if "spared" in note]
-    assert note.startswith("cores: one was spared")
+    assert not [note for note in calibrate(reads).source.notes if "spare_core" in note]
+    [note] = [note for note in calibrate(spared).source.notes if "spare_core" in note]
+    assert note.endswith("is of shared ones")
 
 
 def test_what_blocks_share_is_told_only_from_blocks_that_hold_enough() -> None:
