@@ -9,8 +9,8 @@ its bytes, for no fee, as often as it is sent: each weighs ``UNPAID_WEIGHT``. A 
 for an order that was there. A reduce-only fill-or-kill order is tried out on a copy of the book,
 and when it is killed nothing of that was paid: it weighs what such a trial takes beside an order.
 All trials of an action together have no more steps than one action has. And what was refused in an
-action that applied, before anything was paid for it, stands on L1 all the same: that is known only
-afterwards, and charged then (``unpaid_weight``).
+action that applied, and not paid for, stands on L1 all the same, whatever the reason: that is known
+only afterwards, and charged then (``unpaid_weight``), past the bucket's size if need be.
 
 *Nobody drains another's bucket.* Before its signature is checked an action's account is a name. It
 is charged only where the recovered signer may act for the account and the nonce was never used: so
@@ -29,7 +29,7 @@ from typing import Final
 from node.ingress.config import IngressConfig
 from node.ports.api import Budget
 from node.types.commands import Action, CancelAll, OrderType, PlaceOrders, SignedAction
-from node.types.errors import FeeAboveMax, InsufficientCollateral, RateLimited, UnknownOrder
+from node.types.errors import RateLimited
 from node.types.events import Event, ItemRejected, WorkCharged
 from node.types.ids import Address
 from node.types.lanes import Lane
@@ -64,11 +64,6 @@ _FOK: Final = OrderType.FOK
 _REFUSED: Final = ItemRejected
 _PAID: Final = WorkCharged
 
-_UNPAID: Final = frozenset(
-    kind.code for kind in (FeeAboveMax, InsufficientCollateral, UnknownOrder)
-)
-"""Why items are refused without a fee: the price of work, nothing to pay it with, no such order."""
-
 _SWEEP_FROM: Final = 4_096
 
 
@@ -81,12 +76,17 @@ def weight_of(action: SignedAction) -> int:
     return 1 if isinstance(action, CancelAll) else UNPAID_WEIGHT
 
 
-def unpaid_weight(events: Sequence[Event]) -> int:
-    """Return what an action that did ``events`` weighs beyond ``weight_of``."""
-    refused = sum(type(event) is _REFUSED and event.code in _UNPAID for event in events)
-    if not refused or any(type(event) is _PAID for event in events):
-        return 0
-    return UNPAID_ITEM_WEIGHT * refused
+def unpaid_weight(action: PlaceOrders, events: Sequence[Event]) -> int:
+    """Return what ``action``, which did ``events``, weighs beyond ``weight_of``.
+
+    Where work has a price, whoever paid for any of it has paid for each item that has to pay: a
+    reduce-only order never does, and cancels beside paid orders are let off.
+    """
+    refused = [event.item for event in events if type(event) is _REFUSED]
+    if refused and any(type(event) is _PAID for event in events):
+        first = len(action.cancels) + len(action.amends)
+        refused = [n for n in refused if n >= first and action.orders[n - first].reduce_only]
+    return UNPAID_ITEM_WEIGHT * len(refused)
 
 
 class WeightBudget:
@@ -208,15 +208,6 @@ class AccountLimits:
     def charge(self, budget: WeightBudget, action: SignedAction, now_ns: int) -> None:
         """Charge ``action``, which fits and was taken on."""
         budget.charge(action.account, weight_of(action), now_ns)
-
-    @staticmethod
-    def charge_unpaid(
-        budget: WeightBudget, account: Address, events: Sequence[Event], now_ns: int
-    ) -> None:
-        """Charge what an action of ``account`` has come to weigh, now that it has applied."""
-        weight = unpaid_weight(events)
-        if weight:
-            budget.charge(account, weight, now_ns)
 
     def of(self, account: Address, now_ns: int) -> tuple[Budget, Budget]:
         """Return both budgets of ``account``."""

@@ -15,7 +15,7 @@ from node.codec.json_errors import encode_error, shown, write_json
 from node.codec.json_rounds import read_round
 from node.codec.refusals import Refusals
 from node.codec.signatures import authenticate
-from node.ingress.account_limits import AccountLimits, WeightBudget
+from node.ingress.account_limits import AccountLimits, WeightBudget, unpaid_weight
 from node.ingress.claim import claimed_lane
 from node.ingress.replies import Replies
 from node.ingress.session import Session
@@ -24,7 +24,7 @@ from node.ports.admission import Admitted, Gate, Origin, Passage
 from node.ports.api import SUCCESS, Answer, Meter
 from node.ports.clock import Clock
 from node.ports.intake import NEVER_NS, Deliver, Intake
-from node.types.commands import OracleRound
+from node.types.commands import OracleRound, PlaceOrders
 from node.types.durable import Executed, Outcome
 from node.types.errors import (
     ActionExpired,
@@ -198,9 +198,16 @@ class _Ticket:
             self.fail(outcome, started_ns)
 
     def _charge_unpaid(self, outcome: Executed, now_ns: int) -> None:
-        if self._budget is not None and self.proven is not None:
-            account = self.proven.action.account
-            self._ingress.limits.charge_unpaid(self._budget, account, outcome.events, now_ns)
+        """Charge what was refused and not paid for, on an exchange where work has a price."""
+        action = None if self.proven is None else self.proven.action
+        budget = self._budget if self._ingress.work_costs else None
+        if budget is None or not isinstance(action, PlaceOrders):
+            return
+        weight = unpaid_weight(action, outcome.events)
+        if weight:
+            budget.charge(action.account, weight, now_ns)
+            if self.meter is not None:
+                self.meter(budget.of(action.account, now_ns))
 
     def _refusal(self, outcome: Rejected) -> bytes:
         """Return the body of the refusal, with who signed what where that is why."""
@@ -276,6 +283,7 @@ class Ingress:
         self._signing = signing
         self.refusals = Refusals(rules)
         self._rules = rules
+        self.work_costs = rules.fees.floor > 0
         self._reporters = frozenset(rules.reporters)
         self._newest_round = 0
         self._told: tuple[Shed | None, bytes] = (None, b"")

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from node.ingress.account_limits import AccountLimits
+from node.ingress.account_limits import UNPAID_ITEM_WEIGHT, AccountLimits
 from node.ingress.config import IngressConfig
 from node.types.commands import (
     CancelOrder,
@@ -63,6 +63,9 @@ def test_no_account_adds_what_it_could_not_cancel(seed: int) -> None:
             budget = limits.budget_of(asked, lane_of(asked))
             assert budget is not None
             limits.charge(budget, asked, now_ns)
+            if random.random() < 0.1:
+                # What it refused for nothing, which may not fit.
+                budget.charge(account, UNPAID_ITEM_WEIGHT * random.randint(1, 5), now_ns)
         elif reduces:
             refused += 1
             assert not fits(limits, action(account, 1, reduces=False), now_ns)

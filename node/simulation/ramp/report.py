@@ -82,7 +82,7 @@ def mix_report(
         search=list(search),
         points=[point for point, _ in shown],
         kept_share=_kept_share([point for point, _ in shown]),
-        kept_share_at_one_speed=_kept_share([_at_one_speed(point) for point in points]),
+        kept_share_at_one_speed=_kept_share(list(filter(None, map(_at_one_speed, points)))),
         refused_lanes=sorted(refused),
         again=[point for _, others in shown for point in others],
         incomplete=incomplete,
@@ -111,9 +111,11 @@ def _kept_share(points: Sequence[RampPoint]) -> float | None:
     return median(past) / median(at_knee)
 
 
-def _at_one_speed(point: RampPoint) -> RampPoint:
-    """Return ``point`` with the work that was done instead of its goodput; none where untold."""
-    worked = point.goodput_per_s * (point.yardstick_ms or 0.0)
+def _at_one_speed(point: RampPoint) -> RampPoint | None:
+    """Return ``point`` with the work that was done instead of its goodput; None where untold."""
+    if point.yardstick_ms is None:
+        return None
+    worked = point.goodput_per_s * point.yardstick_ms
     return msgspec.structs.replace(point, goodput_per_s=worked)
 
 

@@ -30,11 +30,11 @@ from node.types.commands import (
     Withdraw,
 )
 from node.types.errors import (
+    AmendInvalid,
     CommandRejected,
     ConfigInvalid,
+    DuplicateClientId,
     FeeAboveMax,
-    InsufficientCollateral,
-    PostOnlyWouldCross,
     RateLimited,
     UnknownOrder,
 )
@@ -202,27 +202,33 @@ def test_a_budget_that_could_not_hold_is_no_configuration(keys: dict[str, Any]) 
         check_ingress_config(IngressConfig(**keys))
 
 
-def rejected(kind: type[CommandRejected]) -> ItemRejected:
-    return ItemRejected(0, kind.code, kind.__name__, {})
+def rejected(kind: type[CommandRejected], item: int) -> ItemRejected:
+    return ItemRejected(item, kind.code, kind.__name__, {})
 
 
 CHARGED = WorkCharged(ALICE.address, 8, Money(1), Money(8))
 
 
-@pytest.mark.parametrize("kind", [FeeAboveMax, InsufficientCollateral, UnknownOrder])
+CLOSE = msgspec.structs.replace(ORDER, reduce_only=True)
+
+
+@pytest.mark.parametrize("kind", [FeeAboveMax, DuplicateClientId, AmendInvalid, UnknownOrder])
 def test_what_was_refused_unpaid_in_an_action_that_applied_is_charged_afterwards(
     kind: type[CommandRejected],
 ) -> None:
-    assert unpaid_weight([rejected(kind)] * 98) == 98 * UNPAID_ITEM_WEIGHT
-    # Who paid for the attempt has paid, and other reasons come after that.
-    assert unpaid_weight([rejected(kind), CHARGED]) == 0
-    assert unpaid_weight([rejected(PostOnlyWouldCross)] * 3) == 0
-    assert unpaid_weight([]) == 0
+    action = PlaceOrders(*HEAD, (CANCEL,) * 2, (CLOSE, ORDER, ORDER), Money(0), (AMEND,))
+    refused = [rejected(kind, item) for item in range(6)]
+    assert unpaid_weight(action, refused) == 6 * UNPAID_ITEM_WEIGHT
+    # Who paid has paid for all but the reduce-only order, which never pays.
+    assert unpaid_weight(action, [*refused, CHARGED]) == UNPAID_ITEM_WEIGHT
+    assert unpaid_weight(action, [*refused[:3], *refused[4:], CHARGED]) == 0
+    assert unpaid_weight(action, []) == unpaid_weight(action, [CHARGED]) == 0
 
 
 def test_junk_beside_one_item_that_applies_stops_at_some_kilobytes_a_second() -> None:
     limits = AccountLimits(IngressConfig(), lambda _: True)
     action = placing(orders=99, cancels=1)
+    weight = unpaid_weight(action, [rejected(FeeAboveMax, item) for item in range(2, 100)])
     sent = now_ns = 0
     while now_ns < 10 * S:
         try:
@@ -230,7 +236,7 @@ def test_junk_beside_one_item_that_applies_stops_at_some_kilobytes_a_second() ->
         except RateLimited as error:
             now_ns += error.values["retry_after_ms"] * 1_000_000
             continue
-        limits.charge_unpaid(budget, ALICE.address, [rejected(FeeAboveMax)] * 98, now_ns)
+        budget.charge(ALICE.address, weight, now_ns)
         sent += 1
     # A burst of ten and one a second; by its items alone it would be 1,000 and 100 a second.
     assert 15 <= sent <= 25

@@ -13,10 +13,10 @@ from node.ingress.service import Ingress
 from node.ingress.session import CLAIMS_ON_CREDIT, Session
 from node.ingress.turnstile import Turnstile
 from node.ports.admission import ORDINARY, Admitted, Origin, Passage
-from node.ports.api import SUCCESS
+from node.ports.api import SUCCESS, Budget
 from node.ports.intake import NEVER_NS, Deliver, Late
 from node.types.blocks import Block
-from node.types.commands import CancelAll, Command, OracleRound
+from node.types.commands import CancelAll, CancelOrder, Command, OracleRound, PlaceOrders
 from node.types.durable import DurableBlock, Executed
 from node.types.errors import (
     ActionExpired,
@@ -35,8 +35,10 @@ from node.types.errors import (
     WrongSigner,
 )
 from node.types.events import ItemRejected, Rejected
-from node.types.ids import EVERY_MARKET, Sequence
+from node.types.fees import FREE, FeeRules
+from node.types.ids import EVERY_MARKET, OrderId, Sequence
 from node.types.lanes import Lane
+from node.types.rules import Rules
 from node.types.units import Millis, Ticks
 from tests.examples import ALICE, DOMAIN, MALLORY, RULES, START_MS, oracle_round, signed
 from tests.unit.sequencer.surroundings import HandClock
@@ -115,13 +117,13 @@ class HandIntake:
 class Desk:
     """An ingress between a gate and a sequencer, and the answers that it gave."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules = RULES) -> None:
         self.gate, self.intake = HandGate(), HandIntake()
         self.answers: list[tuple[int, str]] = []
         self.repeated: list[bool] = []
         self.late: Late | None = None
         self.ingress = Ingress(
-            self.gate, self.intake, rendered, SIGNING, RULES, HandClock(),
+            self.gate, self.intake, rendered, SIGNING, rules, HandClock(),
             AccountLimits(IngressConfig(), lambda action: action.signer == action.account),
             Turnstile(lambda: self.late, 100 * MS),
         )  # fmt: skip
@@ -166,17 +168,21 @@ def test_an_action_goes_through_gate_and_lane_to_its_result() -> None:
     assert desk.ingress.stage.service.count == 1
 
 
-def test_what_applied_with_refusals_that_nobody_paid_for_is_charged_once_it_is_known() -> None:
-    desk = Desk()
-    desk.take()
-    desk.gate.answers[0](ADMITTED)
-    _, before = desk.ingress.limits.of(ALICE.address, 0)
-    done = executed(ACTION)
+@pytest.mark.parametrize(("fees", "weight"), [(FeeRules(), 2), (FREE, 0)])
+def test_what_applied_with_refusals_that_nobody_paid_for_is_charged_once_it_is_known(
+    fees: FeeRules, weight: int
+) -> None:
+    desk = Desk(msgspec.structs.replace(RULES, fees=fees))
+    head = (ALICE.address, ALICE.address, 1, Millis(START_MS + 1), b"")
+    cancels = signed(PlaceOrders(*head, (CancelOrder(OrderId(1)),) * 3, ()), ALICE, SIGNING)
+    told: list[Budget] = []
+    desk.ingress.take_action(RAW, lambda *_: None, 0, desk.session, meter=told.append)
+    desk.gate.answers[0](Admitted(cancels, SIGNING.digest(cancels)))
+    done = executed(cancels)
     refused = ItemRejected(0, UnknownOrder.code, "UnknownOrder", {})
     durable = msgspec.structs.replace(done.durable, events=((refused, refused),))
     desk.intake.offers[0][2](Executed(durable, 0))
-    _, after = desk.ingress.limits.of(ALICE.address, 0)
-    assert after.used - before.used == 2 * UNPAID_ITEM_WEIGHT
+    assert told[-1].used == 3 + weight * UNPAID_ITEM_WEIGHT
 
 
 def test_what_was_never_executed_has_no_first_result() -> None:

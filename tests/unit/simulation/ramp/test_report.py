@@ -51,7 +51,8 @@ def test_a_machine_that_slowed_down_is_told_from_a_node_that_did() -> None:
             (2.0, 60.0, 0.9), (1.0, 101.0, 0.5), (2.0, 70.0, 0.8),
         )
     ]  # fmt: skip
-    found = mix_report(Mix.SINGLE, KNEE, [], measured)
+    # One without a yardstick is no work of nothing.
+    found = mix_report(Mix.SINGLE, KNEE, [], [*measured, point(2.0, 75.0), point(2.0, 65.0)])
     assert found.kept_share == pytest.approx(0.7)
     # Of 48, 54 and 56 beside 50, 45 and 50.5: not the windows of middling goodput.
     assert found.kept_share_at_one_speed == pytest.approx(54 / 50)
