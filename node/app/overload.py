@@ -10,7 +10,7 @@ from node.sequencer.service import SequencerLimits
 from node.sequencer.submission import work_of
 from node.transition.state import State
 from node.types.commands import Action, Liquidate
-from node.types.errors import CommandRejected
+from node.types.errors import NonceTooFar, NonceUsed
 from node.types.ids import NO_ADDRESS, MarketId
 from node.types.lanes import Lane
 
@@ -85,7 +85,8 @@ def is_entitled(state: State, action: Action) -> bool:
 
     Asked before the action's turn, like ``may_act``: it only decides where the action waits and
     whose budget is charged. An old action can be read on L1 and sent again by anybody, so a used
-    nonce costs its account nothing.
+    nonce costs its account nothing. One that is too far is on no L1, and is not too far any more
+    once the actions before it have had their turn.
     """
     if not may_act(state, action):
         return False
@@ -94,7 +95,9 @@ def is_entitled(state: State, action: Action) -> bool:
     window = account.nonces if own else account.agents[action.signer].nonces
     try:
         window.check(action.nonce, state.rules.limits)
-    except CommandRejected:
+    except NonceTooFar:
+        return True
+    except NonceUsed:
         return False
     return True
 

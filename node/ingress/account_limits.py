@@ -31,6 +31,7 @@ from node.ports.api import Budget
 from node.types.commands import Action, CancelAll, OrderType, PlaceOrders, SignedAction
 from node.types.errors import RateLimited
 from node.types.events import Event, ItemRejected, WorkCharged
+from node.types.fees import FeeRules
 from node.types.ids import Address
 from node.types.lanes import Lane
 from node.types.units import NS_PER_MS, NS_PER_S
@@ -50,7 +51,7 @@ TRIALS_WEIGHT_MAX: Final = 1_000
 
 UNPAID_ITEM_WEIGHT: Final = 100
 """Of an item of some 50 bytes, 9 for a cancel, that was refused and not paid for: by default some
-5 KB of calldata a second from one account."""
+5 KB of calldata a second from one account in what adds, 18 in what reduces, after a burst."""
 
 WEIGHT_MAX: Final = ITEMS_MAX + TRIALS_WEIGHT_MAX
 """The weight of the heaviest action, before anything is known of its refusals."""
@@ -76,17 +77,17 @@ def weight_of(action: SignedAction) -> int:
     return 1 if isinstance(action, CancelAll) else UNPAID_WEIGHT
 
 
-def unpaid_weight(action: PlaceOrders, events: Sequence[Event]) -> int:
-    """Return what ``action``, which did ``events``, weighs beyond ``weight_of``.
+def unpaid_weight(events: Sequence[Event], fees: FeeRules) -> int:
+    """Return what an action that did ``events`` weighs beyond ``weight_of``.
 
-    Where work has a price, whoever paid for any of it has paid for each item that has to pay: a
-    reduce-only order never does, and cancels beside paid orders are let off.
+    Of what it refused as many items are let off as it paid for orders: a quoter cancels what was
+    filled a moment ago beside each quote that he pays for. Nobody pays where work is free.
     """
-    refused = [event.item for event in events if type(event) is _REFUSED]
-    if refused and any(type(event) is _PAID for event in events):
-        first = len(action.cancels) + len(action.amends)
-        refused = [n for n in refused if n >= first and action.orders[n - first].reduce_only]
-    return UNPAID_ITEM_WEIGHT * len(refused)
+    refused = sum(type(event) is _REFUSED for event in events)
+    if not refused or not fees.floor or not fees.per_action + fees.per_order:
+        return 0
+    paid = sum(event.units - fees.per_action for event in events if type(event) is _PAID)
+    return UNPAID_ITEM_WEIGHT * max(0, refused - paid // max(1, fees.per_order))
 
 
 class WeightBudget:

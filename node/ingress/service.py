@@ -24,7 +24,7 @@ from node.ports.admission import Admitted, Gate, Origin, Passage
 from node.ports.api import SUCCESS, Answer, Meter
 from node.ports.clock import Clock
 from node.ports.intake import NEVER_NS, Deliver, Intake
-from node.types.commands import OracleRound, PlaceOrders
+from node.types.commands import OracleRound
 from node.types.durable import Executed, Outcome
 from node.types.errors import (
     ActionExpired,
@@ -157,7 +157,7 @@ class _Ticket:
         self._finish(SUCCESS, first, now_ns)
         return True
 
-    def _result(self, outcome: Executed) -> bytes:
+    def _result(self, outcome: Executed, now_ns: int) -> bytes:
         """Return the body of a result, marked where somebody was told it before.
 
         That may be a moment ago: of two who sent the same action at once, only one has sent it.
@@ -166,6 +166,7 @@ class _Ticket:
         told = None if proven is None else replies.find(_key_of(proven))
         if told is not None:
             return told
+        self._charge_unpaid(outcome, now_ns)
         body = self._ingress.render(outcome)
         if proven is not None:
             sent = proven.digest + proven.action.signature
@@ -177,9 +178,8 @@ class _Ticket:
         started_ns = self._ingress.clock.now_ns()
         if isinstance(outcome, Executed):
             self._believe()
-            self._charge_unpaid(outcome, started_ns)
             self._ingress.stage.leave()
-            self._finish(SUCCESS, self._result(outcome), started_ns)
+            self._finish(SUCCESS, self._result(outcome, started_ns), started_ns)
         elif isinstance(outcome, Rejected):
             proven = self.proven if outcome.code in _SENT_AGAIN else None
             if proven is not None and self._answer_again(proven, started_ns):
@@ -198,16 +198,15 @@ class _Ticket:
             self.fail(outcome, started_ns)
 
     def _charge_unpaid(self, outcome: Executed, now_ns: int) -> None:
-        """Charge what was refused and not paid for, on an exchange where work has a price."""
-        action = None if self.proven is None else self.proven.action
-        budget = self._budget if self._ingress.work_costs else None
-        if budget is None or not isinstance(action, PlaceOrders):
+        """Charge what was refused and not paid for, once of all who asked for the same."""
+        if self._budget is None or self.proven is None:
             return
-        weight = unpaid_weight(action, outcome.events)
+        weight = unpaid_weight(outcome.events, self._ingress.fees)
         if weight:
-            budget.charge(action.account, weight, now_ns)
+            account = self.proven.action.account
+            self._budget.charge(account, weight, now_ns)
             if self.meter is not None:
-                self.meter(budget.of(action.account, now_ns))
+                self.meter(self._budget.of(account, now_ns))
 
     def _refusal(self, outcome: Rejected) -> bytes:
         """Return the body of the refusal, with who signed what where that is why."""
@@ -283,7 +282,7 @@ class Ingress:
         self._signing = signing
         self.refusals = Refusals(rules)
         self._rules = rules
-        self.work_costs = rules.fees.floor > 0
+        self.fees = rules.fees
         self._reporters = frozenset(rules.reporters)
         self._newest_round = 0
         self._told: tuple[Shed | None, bytes] = (None, b"")

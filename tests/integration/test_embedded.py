@@ -66,7 +66,10 @@ async def test_its_chain_stands_apart_and_outlives_it_until_everything_is_posted
     assert stats["roots"]["l1"] == stats["roots"]["sequencer"]
 
 
-@pytest.mark.skipif(process_times.cores() < 2, reason="needs two cores")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or process_times.cores() < 2,
+    reason="needs two cores, and a system that tells which",
+)
 async def test_its_children_leave_a_core_to_the_loop_also_those_started_anew(
     tmp_path: Path,
 ) -> None:

@@ -76,13 +76,16 @@ def mix_report(
         _middle([point for point in points if point.share == share])
         for share in dict.fromkeys(point.share for point in points)
     ]
+    highest = max((point.share for point in points if point.share is not None), default=0.0)
     return MixReport(
         mix=mix,
         knee=knee,
         search=list(search),
         points=[point for point, _ in shown],
-        kept_share=_kept_share([point for point, _ in shown]),
-        kept_share_at_one_speed=_kept_share(list(filter(None, map(_at_one_speed, points)))),
+        kept_share=_kept_share([point for point, _ in shown], highest),
+        kept_share_at_one_speed=_kept_share(
+            list(filter(None, map(_at_one_speed, points))), highest
+        ),
         refused_lanes=sorted(refused),
         again=[point for _, others in shown for point in others],
         incomplete=incomplete,
@@ -99,14 +102,13 @@ def _middle(points: Sequence[RampPoint]) -> tuple[RampPoint, list[RampPoint]]:
     return middle, by_goodput
 
 
-def _kept_share(points: Sequence[RampPoint]) -> float | None:
-    """Return the middle goodput at the highest share over that at the knee; see ``MixReport``."""
-    highest = max((point.share for point in points if point.share is not None), default=0.0)
+def _kept_share(points: Sequence[RampPoint], highest: float) -> float | None:
+    """Return the middle goodput at the ``highest`` share over that at the knee."""
     at_knee, past = (
         [point.goodput_per_s for point in points if point.share == share]
         for share in (1.0, highest)
     )
-    if highest <= 1.0 or not at_knee or not median(at_knee):
+    if highest <= 1.0 or not past or not at_knee or not median(at_knee):
         return None
     return median(past) / median(at_knee)
 

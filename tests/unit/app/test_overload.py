@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from node.app.config import SequencerConfig
-from node.app.overload import limits_of, may_act
+from node.app.overload import is_entitled, limits_of, may_act
 from node.transition.apply import apply
 from node.transition.nonces import NonceWindow
 from node.transition.state import Agent, State
@@ -38,6 +38,25 @@ def test_an_agent_may_act_until_its_time(state: State) -> None:
     assert may_act(state, cancel(ALICE.address, BOB.address))
     state.time = Millis(5)
     assert not may_act(state, cancel(ALICE.address, BOB.address))
+
+
+def test_an_account_pays_for_what_its_signer_has_never_used(state: State) -> None:
+    limits = RULES.limits
+    state.accounts[ALICE.address].nonces.use(limits.nonce_window + 5, limits)
+    top = state.accounts[ALICE.address].nonces.top
+
+    def entitled(nonce: int, signer: Address = ALICE.address) -> bool:
+        action = msgspec.structs.replace(cancel(ALICE.address, signer), nonce=nonce)
+        return is_entitled(state, action)
+
+    assert entitled(top - 1)
+    assert entitled(top + 1)
+    # Anybody can read these on L1.
+    assert not entitled(top)
+    assert not entitled(top - limits.nonce_window)
+    # Nobody can read this one: else a stream of nonces far apart would be charged to nobody.
+    assert entitled(top + limits.nonce_jump + 1)
+    assert not entitled(top + 1, MALLORY.address)
 
 
 def test_every_lane_and_limit_comes_from_its_key() -> None:

@@ -39,6 +39,7 @@ from node.types.errors import (
     UnknownOrder,
 )
 from node.types.events import ItemRejected, WorkCharged
+from node.types.fees import FREE, FeeRules
 from node.types.ids import EVERY_MARKET, Address, MarketId, OrderId
 from node.types.lanes import lane_of
 from node.types.units import Lots, Millis, Money, Ticks
@@ -206,29 +207,34 @@ def rejected(kind: type[CommandRejected], item: int) -> ItemRejected:
     return ItemRejected(item, kind.code, kind.__name__, {})
 
 
-CHARGED = WorkCharged(ALICE.address, 8, Money(1), Money(8))
-
-
-CLOSE = msgspec.structs.replace(ORDER, reduce_only=True)
+FEES = FeeRules()
 
 
 @pytest.mark.parametrize("kind", [FeeAboveMax, DuplicateClientId, AmendInvalid, UnknownOrder])
 def test_what_was_refused_unpaid_in_an_action_that_applied_is_charged_afterwards(
     kind: type[CommandRejected],
 ) -> None:
-    action = PlaceOrders(*HEAD, (CANCEL,) * 2, (CLOSE, ORDER, ORDER), Money(0), (AMEND,))
     refused = [rejected(kind, item) for item in range(6)]
-    assert unpaid_weight(action, refused) == 6 * UNPAID_ITEM_WEIGHT
-    # Who paid has paid for all but the reduce-only order, which never pays.
-    assert unpaid_weight(action, [*refused, CHARGED]) == UNPAID_ITEM_WEIGHT
-    assert unpaid_weight(action, [*refused[:3], *refused[4:], CHARGED]) == 0
-    assert unpaid_weight(action, []) == unpaid_weight(action, [CHARGED]) == 0
+    assert unpaid_weight(refused, FEES) == 6 * UNPAID_ITEM_WEIGHT
+    # Two orders were paid for: as many are let off, whichever they are.
+    paid = WorkCharged(ALICE.address, FEES.units(2), Money(1), Money(12))
+    assert unpaid_weight([*refused, paid], FEES) == 4 * UNPAID_ITEM_WEIGHT
+    assert unpaid_weight([*refused[:2], paid], FEES) == 0
+    assert unpaid_weight([paid], FEES) == unpaid_weight([], FEES) == 0
+
+
+def test_nobody_owes_for_refusals_where_nothing_is_ever_paid() -> None:
+    refused = [rejected(UnknownOrder, 0)]
+    nothing = msgspec.structs.replace(FEES, per_action=0, per_order=0)
+    assert unpaid_weight(refused, FREE) == unpaid_weight(refused, nothing) == 0
+    by_action = msgspec.structs.replace(FEES, per_order=0)
+    assert unpaid_weight(refused, by_action) == UNPAID_ITEM_WEIGHT
 
 
 def test_junk_beside_one_item_that_applies_stops_at_some_kilobytes_a_second() -> None:
     limits = AccountLimits(IngressConfig(), lambda _: True)
     action = placing(orders=99, cancels=1)
-    weight = unpaid_weight(action, [rejected(FeeAboveMax, item) for item in range(2, 100)])
+    weight = unpaid_weight([rejected(FeeAboveMax, item) for item in range(2, 100)], FEES)
     sent = now_ns = 0
     while now_ns < 10 * S:
         try:

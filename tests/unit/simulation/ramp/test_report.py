@@ -56,7 +56,10 @@ def test_a_machine_that_slowed_down_is_told_from_a_node_that_did() -> None:
     assert found.kept_share == pytest.approx(0.7)
     # Of 48, 54 and 56 beside 50, 45 and 50.5: not the windows of middling goodput.
     assert found.kept_share_at_one_speed == pytest.approx(54 / 50)
-    # Without a yardstick nobody knows.
+    # Without a yardstick nobody knows, nor where only the highest rate lacks it.
+    middle = msgspec.structs.replace(point(1.5, 98.0), yardstick_ms=0.5)
+    part = mix_report(Mix.SINGLE, KNEE, [], [measured[0], middle, point(2.0, 40.0)])
+    assert (part.kept_share, part.kept_share_at_one_speed) == (0.4, None)
     untold = mix_report(Mix.SINGLE, KNEE, [], [point(1.0, 100.0), point(2.0, 95.0)])
     assert (untold.kept_share, untold.kept_share_at_one_speed) == (0.95, None)
 
