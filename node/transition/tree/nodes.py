@@ -11,13 +11,17 @@ Inside the node a bit index is kept as a *height*, ``256 - bit``: the ``bit_leng
 exclusive or of two keys that first differ there. It is 1 … 256 for a branch and 0 for a leaf, and
 falls on the way down, so that "these keys part ways above this node" is one comparison of integers.
 
+A leaf is one string, its key and then its value, and nothing else is kept of it: there are as many
+leaves as orders, and its hash, its key as a number and a string for each would weigh more than what
+it says. It is hashed anew when what stands beside it changes, some twentieth more hashing.
+
 Nodes never change once made. A new tree shares with the old one all that an update did not touch,
-and an old root stays valid for as long as somebody holds it. They are built without the cyclic
+and an old root stays valid for as long as somebody holds it. Branches are built without the cyclic
 garbage collector (``gc=False``): a tree cannot hold a cycle, and a collector that walks a million
 nodes would stop the exchange for it.
 """
 
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -35,32 +39,20 @@ _BRANCH_AT = tuple(_BRANCH + bytes((bit,)) for bit in range(KEY_BITS))
 """The first two bytes of a branch's preimage, by bit index, made once."""
 
 
-class Leaf(msgspec.Struct, frozen=True, gc=False, eq=False):
-    """A key with its value. ``number`` is the key as a big-endian integer, for bit tests."""
-
-    height: ClassVar[int] = 0
-
-    number: int
-    key: bytes
-    value: bytes
-    hash: bytes
-
-
 class Branch(msgspec.Struct, frozen=True, gc=False, eq=False):
     """Two non-empty subtrees whose keys first differ at bit ``256 - height``.
 
-    ``number`` is the integer key of some leaf below. All of them agree in the bits before this
-    branch's, and nothing else of ``number`` may be relied on.
+    ``first`` is the first leaf below. All of them agree in the bits before this branch's.
     """
 
     height: int
-    number: int
+    first: bytes
     left: "Node"
     right: "Node"
     hash: bytes
 
 
-Node: TypeAlias = Leaf | Branch
+Node: TypeAlias = bytes | Branch
 
 
 def leaf_hash(key: bytes, value: bytes) -> bytes:
@@ -73,12 +65,33 @@ def branch_hash(bit: int, left: bytes, right: bytes) -> bytes:
     return keccak256(_BRANCH_AT[bit] + left + right)
 
 
-def make_leaf(number: int, key: bytes, value: bytes) -> Leaf:
-    """Return the leaf of ``key``, whose integer form is ``number``, with its hash."""
-    return Leaf(number, key, value, leaf_hash(key, value))
-
-
 def make_branch(height: int, left: Node, right: Node) -> Branch:
     """Return the branch of ``height`` (1 … 256) over two subtrees, with its hash."""
-    digest = branch_hash(KEY_BITS - height, left.hash, right.hash)
-    return Branch(height, left.number, left, right, digest)
+    if isinstance(left, Branch):
+        first, left_hash = left.first, left.hash
+    else:
+        first, left_hash = left, keccak256(_LEAF + left)
+    right_hash = right.hash if isinstance(right, Branch) else keccak256(_LEAF + right)
+    digest = keccak256(_BRANCH_AT[KEY_BITS - height] + left_hash + right_hash)
+    return Branch(height, first, left, right, digest)
+
+
+def hash_of(node: Node) -> bytes:
+    """Return the hash of a node; a leaf's is made anew each time."""
+    return node.hash if isinstance(node, Branch) else keccak256(_LEAF + node)
+
+
+def key_of(leaf: bytes) -> bytes:
+    """Return the key of a leaf."""
+    return leaf[:KEY_BYTES]
+
+
+def value_of(leaf: bytes) -> bytes:
+    """Return the value of a leaf."""
+    return leaf[KEY_BYTES:]
+
+
+def number_of(node: Node) -> int:
+    """Return the key of the first leaf at or below ``node`` as an integer, for bit tests."""
+    first = node.first if isinstance(node, Branch) else node
+    return int.from_bytes(first[:KEY_BYTES], "big")

@@ -47,7 +47,10 @@ from node.transition.tree.nodes import (
     KEY_BITS,
     KEY_BYTES,
     branch_hash,
+    hash_of,
+    key_of,
     leaf_hash,
+    value_of,
 )
 from node.transition.tree.tree import StateTree, padded
 
@@ -144,10 +147,10 @@ def prove_first(tree: StateTree, prefix: bytes) -> Proof:
     upwards = path[::-1]
     bits = tuple(KEY_BITS - branch.height for branch in upwards)
     siblings = tuple(
-        (branch.left if _goes_right(target, bit) else branch.right).hash
+        hash_of(branch.left if _goes_right(target, bit) else branch.right)
         for branch, bit in zip(upwards, bits, strict=True)
     )
-    return Proof(leaf.key, leaf.value, bits, siblings)
+    return Proof(key_of(leaf), value_of(leaf), bits, siblings)
 
 
 def verify_membership(root: bytes, key: bytes, value: bytes, proof: Proof) -> None:

@@ -18,10 +18,12 @@ from node.transition.tree.nodes import (
     KEY_BITS,
     KEY_BYTES,
     Branch,
-    Leaf,
     Node,
+    hash_of,
+    key_of,
     make_branch,
-    make_leaf,
+    number_of,
+    value_of,
 )
 
 
@@ -46,7 +48,7 @@ class StateTree:
     @property
     def root(self) -> bytes:
         """The 32-byte root: that of the topmost node, or 32 zero bytes for an empty tree."""
-        return EMPTY_ROOT if self._top is None else self._top.hash
+        return EMPTY_ROOT if self._top is None else hash_of(self._top)
 
     def __len__(self) -> int:
         return self._count
@@ -54,9 +56,9 @@ class StateTree:
     def get(self, key: bytes) -> bytes | None:
         """Return the value under ``key``, or ``None`` where there is none."""
         leaf, _ = self.lookup(key)
-        return leaf.value if leaf is not None and leaf.key == key else None
+        return value_of(leaf) if leaf is not None and leaf.startswith(key) else None
 
-    def lookup(self, key: bytes) -> tuple[Leaf | None, tuple[Branch, ...]]:
+    def lookup(self, key: bytes) -> tuple[bytes | None, tuple[Branch, ...]]:
         """Return the leaf to which the bits of ``key`` lead, and the branches from the root to it.
 
         At each branch the one bit of ``key`` at the branch's index decides, so the leaf's own key
@@ -75,7 +77,7 @@ class StateTree:
     def items(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the entries whose keys start with ``prefix`` (at most 32 bytes), in key order."""
         leaf, path = self.lookup(padded(prefix))
-        if leaf is None or not leaf.key.startswith(prefix):
+        if leaf is None or not leaf.startswith(prefix):
             return
         free_bits = KEY_BITS - 8 * len(prefix)
         inside = (branch for branch in path if branch.height <= free_bits)
@@ -85,7 +87,7 @@ class StateTree:
             while isinstance(node, Branch):
                 pending.append(node.right)
                 node = node.left
-            yield node.key, node.value
+            yield key_of(node), value_of(node)
 
     def update(self, changes: Mapping[bytes, bytes | None]) -> "StateTree":
         """Return the tree in which each key of ``changes`` has its new value; ``None`` deletes.
@@ -132,10 +134,10 @@ class _Merge:
         if high - low == 1:
             return self._with_one(node, low)
         numbers = self.numbers
-        anchor = node.number
+        anchor = number_of(node)
         # All keys concerned lie between the outermost, so these two show where they first part.
         reach = max((anchor ^ numbers[low]).bit_length(), (anchor ^ numbers[high - 1]).bit_length())
-        height = max(reach, node.height)
+        height = max(reach, node.height) if isinstance(node, Branch) else reach
         first_right = (anchor >> (height - 1) | 1) << (height - 1)
         middle = bisect_left(numbers, first_right, low, high)
         left: Node | None
@@ -160,22 +162,20 @@ class _Merge:
         while isinstance(node, Branch):
             path.append(node)
             node = node.right if number >> (node.height - 1) & 1 else node.left
-        gap = (number ^ node.number).bit_length()
-        changed: Node | None
-        if value == (None if gap else node.value):
+        beside = number_of(node)
+        gap = (number ^ beside).bit_length()
+        changed: Node | None = None if value is None else self.keys[index] + value
+        if changed == (None if gap else node):
             return top
-        if value is None:
-            changed = None
+        if changed is None:
             self.growth -= 1
-        else:
-            changed = make_leaf(number, self.keys[index], value)
         if gap:
             # A new key: its branch belongs above all branches at later bits than where it departs.
             self.growth += 1
             below: Node = node
             while path and path[-1].height < gap:
                 below = path.pop()
-            pair = (below, changed) if number > below.number else (changed, below)
+            pair = (below, changed) if number > beside else (changed, below)
             changed = _joined(gap, *pair)
         for branch in reversed(path):
             if number >> (branch.height - 1) & 1:
@@ -186,12 +186,8 @@ class _Merge:
 
     def _grown(self, low: int, high: int) -> Node | None:
         """Return the tree of the changes ``low`` … ``high - 1`` alone; deletions add nothing."""
-        columns = (self.numbers[low:high], self.keys[low:high], self.values[low:high])
-        leaves = [
-            make_leaf(number, key, value)
-            for number, key, value in zip(*columns, strict=True)
-            if value is not None
-        ]
+        entries = zip(self.keys[low:high], self.values[low:high], strict=True)
+        leaves = [key + value for key, value in entries if value is not None]
         self.growth += len(leaves)
         return _raised(leaves)
 
@@ -205,7 +201,7 @@ def _joined(height: int, left: Node | None, right: Node | None) -> Node | None:
     return make_branch(height, left, right)
 
 
-def _raised(leaves: Iterable[Leaf]) -> Node | None:
+def _raised(leaves: Iterable[bytes]) -> Node | None:
     """Return the tree of ``leaves``, which come in key order.
 
     The right edge of the tree so far is kept open: ``edge`` holds, from the root down, the height
@@ -216,11 +212,12 @@ def _raised(leaves: Iterable[Leaf]) -> Node | None:
     node: Node | None = None
     previous = 0
     for leaf in leaves:
+        number = number_of(leaf)
         if node is not None:
-            height = (previous ^ leaf.number).bit_length()
+            height = (previous ^ number).bit_length()
             node = _closed(edge, height, node)
             edge.append((height, node))
-        node, previous = leaf, leaf.number
+        node, previous = leaf, number
     return node if node is None else _closed(edge, KEY_BITS + 1, node)
 
 
