@@ -1,7 +1,6 @@
 """One public book, order by order and level by level, and what changed in it.
 
-An order may keep its id while it moves: ``resize`` leaves it its place in the queue, ``move`` puts
-it behind all others of its price.
+An order may keep its id while it moves: it leaves its place, and rests again behind all others.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -73,10 +72,9 @@ class _Queue:
 class BookMirror:
     """One market, and what changed in it since the last ``drain``."""
 
-    __slots__ = ("_before", "_joined", "_levels", "_orders", "_sizes_before")
+    __slots__ = ("_before", "_joined", "_levels", "_now", "_sizes_before")
 
     def __init__(self) -> None:
-        self._orders: dict[OrderId, Resting] = {}
         self._levels: tuple[SortedDict[Ticks, _Queue], SortedDict[Ticks, _Queue]] = (
             SortedDict(),
             SortedDict(),
@@ -84,6 +82,8 @@ class BookMirror:
         # As each stood before its first change: what came and went within a block is no change.
         self._sizes_before: tuple[dict[Ticks, int], dict[Ticks, int]] = ({}, {})
         self._before: dict[OrderId, Resting | None] = {}
+        # Of those the ones that rest, as they stand now.
+        self._now: dict[OrderId, Resting] = {}
         # Those that joined the end of a queue, in that order.
         self._joined: dict[OrderId, None] = {}
 
@@ -91,7 +91,7 @@ class BookMirror:
         """Put an order behind all others of its price."""
         order = Resting(order_id, side, price, remaining)
         self._before.setdefault(order_id, None)
-        self._orders[order_id] = order
+        self._now[order_id] = order
         self._joined[order_id] = None
         levels = self._levels[side]
         queue = levels.get(price)
@@ -102,25 +102,24 @@ class BookMirror:
         queue.level_text = queue.orders_text = None
         queue.size += remaining  # type: ignore[assignment]  # Lots() costs a call.
 
-    def resize(self, order_id: OrderId, remaining: Lots) -> None:
-        """Leave ``remaining`` lots of an order in its place; at 0 it is gone."""
-        if not remaining:
-            self._take_out(order_id)
-            return
-        before = self._orders[order_id]
+    def resize(self, order_id: OrderId, side: Side, price: Ticks, remaining: Lots) -> None:
+        """Leave ``remaining`` lots of the order, which rests there, in its place; at 0 it goes."""
+        levels = self._levels[side]
+        queue = levels[price]
+        before = queue.orders[order_id]
         self._before.setdefault(order_id, before)
-        order = Resting(order_id, before.side, before.price, remaining)
-        queue = self._levels[order.side][order.price]
-        self._sizes_before[order.side].setdefault(order.price, queue.size)
-        self._orders[order_id] = queue.orders[order_id] = order
+        self._sizes_before[side].setdefault(price, queue.size)
         queue.level_text = queue.orders_text = None
         queue.size += remaining - before.remaining  # type: ignore[assignment]  # As above.
-
-    def move(self, order_id: OrderId, price: Ticks, remaining: Lots) -> None:
-        """Put an order that rests already behind all others of ``price``."""
-        side = self._orders[order_id].side
-        self._take_out(order_id)
-        self.rest(order_id, side, price, remaining)
+        if remaining:
+            order = Resting(order_id, side, price, remaining)
+            self._now[order_id] = queue.orders[order_id] = order
+            return
+        self._now.pop(order_id, None)
+        self._joined.pop(order_id, None)
+        del queue.orders[order_id]
+        if not queue.orders:
+            del levels[price]
 
     def drain(self, market: MarketId) -> BookDiff | None:
         """Return what changed since the last time, None where that is nothing."""
@@ -133,6 +132,7 @@ class BookMirror:
         """Take the book as it stands for what was told last."""
         self._sizes_before = ({}, {})
         self._before = {}
+        self._now = {}
         self._joined = {}
 
     def levels(self, side: Side, depth: int | None = None) -> Levels:
@@ -180,19 +180,6 @@ class BookMirror:
         queues = self._levels[side]
         return reversed(queues) if side is Side.BUY else iter(queues)
 
-    def _take_out(self, order_id: OrderId) -> None:
-        order = self._orders.pop(order_id)
-        self._before.setdefault(order_id, order)
-        self._joined.pop(order_id, None)
-        levels = self._levels[order.side]
-        queue = levels[order.price]
-        self._sizes_before[order.side].setdefault(order.price, queue.size)
-        del queue.orders[order_id]
-        queue.level_text = queue.orders_text = None
-        queue.size -= order.remaining  # type: ignore[assignment]  # As above.
-        if not queue.orders:
-            del levels[order.price]
-
     def _level_changes(self, side: Side) -> Levels:
         changed: Levels = []
         for price, before in self._sizes_before[side].items():
@@ -204,11 +191,11 @@ class BookMirror:
         return changed
 
     def _order_changes(self) -> list[OrderChange]:
-        orders, joined = self._orders, self._joined
+        now, joined = self._now, self._joined
         removed: list[OrderChange] = []
         changed: list[OrderChange] = []
         for order_id, before in self._before.items():
-            order = orders.get(order_id)
+            order = now.get(order_id)
             if order is None:
                 if before is not None:
                     removed.append(OrderChange("remove", before, kept=False))
@@ -216,5 +203,5 @@ class BookMirror:
                 changed.append(OrderChange("change", order, kept=True))
         for order_id in joined:
             op = "add" if self._before[order_id] is None else "change"
-            changed.append(OrderChange(op, orders[order_id], kept=False))
+            changed.append(OrderChange(op, now[order_id], kept=False))
         return removed + changed

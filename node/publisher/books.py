@@ -26,7 +26,8 @@ from node.types.units import Lots
 def _filled(book: BookMirror, event: Filled) -> None:
     # In an auction nobody's resting order is filled: what it leaves was told by its amendment.
     if not event.auction:
-        book.resize(event.maker_order, event.maker_remaining)
+        side = event.taker_side.opposite
+        book.resize(event.maker_order, side, event.price, event.maker_remaining)
 
 
 def _rested(book: BookMirror, event: OrderRested) -> None:
@@ -35,13 +36,14 @@ def _rested(book: BookMirror, event: OrderRested) -> None:
 
 def _cancelled(book: BookMirror, event: OrderCancelled) -> None:
     if event.resting:
-        book.resize(event.order_id, Lots(0))
+        book.resize(event.order_id, event.side, event.price, Lots(0))
 
 
 def _amended(book: BookMirror, event: OrderAmended) -> None:
     # Without a price before, the order stands in no book: it waits for its price, or an auction.
     if event.price_before:
-        book.resize(event.order_id, event.remaining if event.resting else Lots(0))
+        remaining = event.remaining if event.resting else Lots(0)
+        book.resize(event.order_id, event.side, event.price_before, remaining)
 
 
 _FLOW: Final[dict[type, Callable[[BookMirror, Any], None]]] = {

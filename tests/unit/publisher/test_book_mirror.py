@@ -24,6 +24,16 @@ def rest(book: BookMirror, order_id: int, price: int, lots: int) -> None:
     book.rest(OrderId(order_id), Side.BUY, Ticks(price), Lots(lots))
 
 
+def resize(book: BookMirror, order_id: int, price: int, lots: int) -> None:
+    book.resize(OrderId(order_id), Side.BUY, Ticks(price), Lots(lots))
+
+
+def move(book: BookMirror, order_id: int, price: int, to: int, lots: int) -> None:
+    """Let an order leave its place and rest again, as one does whose price is amended."""
+    resize(book, order_id, price, 0)
+    rest(book, order_id, to, lots)
+
+
 def bid(order_id: int, price: int, lots: int) -> Resting:
     return Resting(OrderId(order_id), Side.BUY, Ticks(price), Lots(lots))
 
@@ -40,7 +50,7 @@ def ids(book: BookMirror) -> list[int]:
 def test_a_diff_tells_levels_and_orders() -> None:
     book = mirror((1, 10, 5))
     rest(book, 2, 11, 3)
-    book.resize(OrderId(1), Lots(4))
+    resize(book, 1, 10, 4)
     assert book.drain(MARKET) == BookDiff(
         MARKET,
         [(Ticks(11), Lots(3)), (Ticks(10), Lots(4))],
@@ -56,20 +66,20 @@ def test_a_diff_tells_levels_and_orders() -> None:
 def test_what_came_and_went_is_not_told() -> None:
     book = mirror((1, 10, 5))
     rest(book, 2, 11, 3)
-    book.resize(OrderId(2), Lots(0))
+    resize(book, 2, 11, 0)
     assert book.drain(MARKET) is None
     assert book.best(Side.BUY) == (10, 5)
 
 
 def test_an_order_that_moves_keeps_its_id_and_loses_its_place() -> None:
     book = mirror((1, 10, 5), (2, 10, 5), (3, 9, 1))
-    book.move(OrderId(1), Ticks(10), Lots(5))
+    move(book, 1, 10, 10, 5)
     assert ids(book) == [2, 1, 3]
     diff = book.drain(MARKET)
     assert diff is not None
     # The level is as large as before, and yet another queue.
     assert (diff.bids, diff.orders) == ([], [OrderChange("change", bid(1, 10, 5), kept=False)])
-    book.move(OrderId(3), Ticks(12), Lots(2))
+    move(book, 3, 9, 12, 2)
     assert ids(book) == [3, 2, 1]
     assert book.levels(Side.BUY) == [(12, 2), (10, 10)]
 
@@ -78,15 +88,15 @@ def test_those_who_joined_are_told_in_the_order_in_which_they_did() -> None:
     book = mirror((1, 10, 5))
     rest(book, 2, 10, 1)
     rest(book, 3, 10, 1)
-    book.move(OrderId(1), Ticks(10), Lots(5))
-    book.move(OrderId(2), Ticks(10), Lots(1))
+    move(book, 1, 10, 10, 5)
+    move(book, 2, 10, 10, 1)
     assert changes(book) == [("add", 3, False), ("change", 1, False), ("add", 2, False)]
     assert ids(book) == [3, 1, 2]
 
 
 def test_an_order_that_leaves_and_comes_back_has_moved() -> None:
     book = mirror((1, 10, 5), (2, 10, 5))
-    book.resize(OrderId(1), Lots(0))
+    resize(book, 1, 10, 0)
     rest(book, 1, 10, 5)
     assert changes(book) == [("change", 1, False)]
 
@@ -94,15 +104,15 @@ def test_an_order_that_leaves_and_comes_back_has_moved() -> None:
 def test_removals_come_first() -> None:
     book = mirror((1, 10, 5), (2, 10, 5))
     rest(book, 3, 11, 1)
-    book.resize(OrderId(2), Lots(1))
-    book.resize(OrderId(1), Lots(0))
+    resize(book, 2, 10, 1)
+    resize(book, 1, 10, 0)
     assert changes(book) == [("remove", 1, False), ("change", 2, True), ("add", 3, False)]
 
 
 def test_only_what_has_changed_is_written_again() -> None:
     random, book = Random(3), BookMirror()
     written: list[int] = []
-    resting: dict[OrderId, Side] = {}
+    resting: dict[OrderId, tuple[Side, Ticks]] = {}
 
     def level(price: int, size: int) -> bytes:
         written.append(price)
@@ -115,15 +125,18 @@ def test_only_what_has_changed_is_written_again() -> None:
         order_id, way = OrderId(number), random.random()
         known = random.choice(list(resting)) if resting else order_id
         if way < 0.5 or not resting:
-            resting[order_id] = side = random.choice(list(Side))
-            book.rest(order_id, side, Ticks(100 + random.randrange(8)), Lots(number))
+            side, price = random.choice(list(Side)), Ticks(100 + random.randrange(8))
+            resting[order_id] = side, price
+            book.rest(order_id, side, price, Lots(number))
         elif way < 0.7:
-            book.resize(known, Lots(number))
-        elif way < 0.85:
-            book.resize(known, Lots(0))
-            del resting[known]
+            book.resize(known, *resting[known], Lots(number))
         else:
-            book.move(known, Ticks(100 + random.randrange(8)), Lots(number))
+            side, price = resting.pop(known)
+            book.resize(known, side, price, Lots(0))
+            if way > 0.85:
+                price = Ticks(100 + random.randrange(8))
+                resting[known] = side, price
+                book.rest(known, side, price, Lots(number))
         for side in Side:
             depth = random.choice((None, 3))
             shown = [b"%d:%d" % one for one in book.levels(side, depth)]
