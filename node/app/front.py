@@ -16,7 +16,6 @@ from node.ingress.replies import Replies
 from node.ingress.service import Ingress
 from node.ingress.turnstile import Turnstile
 from node.publisher.feeds import LOAD, Feeds
-from node.publisher.leaf_mirror import LeafMirror
 from node.publisher.preview import Previewer
 from node.publisher.results import ResultWriter
 from node.publisher.seed import accounts_of, books_of, marks_of
@@ -101,7 +100,7 @@ def door_of(node: "Node") -> Door:
     return Door(around, lambda: secrets.token_bytes(32))
 
 
-def views_of(node: "Node", leaves: LeafMirror) -> PublicViews:
+def views_of(node: "Node") -> PublicViews:
     """Return the answers to questions about the durable past."""
     base, publisher = node.base, node.publisher
     return PublicViews(
@@ -111,5 +110,6 @@ def views_of(node: "Node", leaves: LeafMirror) -> PublicViews:
         lambda: publisher.cursors,
         lambda: publisher.last_sequence,
         node.desk.find,
-        Previewer(base.rules, base.domain, leaves, base.clock, node.price.terms).preview,
+        Previewer(base.state, base.clock, node.price.terms).preview,
+        publisher.told,
     )

@@ -49,7 +49,6 @@ from node.codec.commands import command_id
 from node.codec.receipts import BlockSigning
 from node.ports.api import Faucet
 from node.ports.intake import Deliver
-from node.publisher.leaf_mirror import LeafMirror
 from node.risk.balancer import Balancer
 from node.risk.service import RiskService
 from node.sequencer.builder import Builder
@@ -117,7 +116,6 @@ class Node:
         base = self.base
         self._told, self._watched = self._blocks("publisher"), self._blocks("risk")
         self._timed, self._batched = self._blocks("triggers"), self._blocks("batch_inlet")
-        self._leaves = LeafMirror(base.state.leaves())
         followers = (self._watched, self._timed, self._told, self._batched)
         self.price = WorkPrice(self, self.config.fees)
         self.sequencer = Sequencer(
@@ -135,7 +133,7 @@ class Node:
             BlockSigning(base.domain),
             base.clock,
             limits_of(self.config.sequencer),
-            outlets=(self.tally, self._leaves, base.lag, *followers, *self.history.outlets),
+            outlets=(self.tally, base.lag, *followers, *self.history.outlets),
             insight=insight_of(self),
         )
         self.funding = FundingClock(base.rules, base.signing, self.sequencer, base.clock)
@@ -146,7 +144,7 @@ class Node:
         self.gate = gate_of(self)
         self.ingress = ingress_of(self)
         self.door = door_of(self)
-        self.views = views_of(self, self._leaves)
+        self.views = views_of(self)
         told = (probes_of(self), self.meters.traffic, self._faucet, self.history.asked)
         self.server = HttpServer(self.config.http, self.door, self.views, *told)
 

@@ -7,7 +7,7 @@
 A server moves bytes; what they mean is decided behind these protocols.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import msgspec
@@ -190,8 +190,11 @@ class Views(Protocol):
         """Return the proof that claims a withdrawal on L1."""
         ...
 
-    def preview(self, raw: bytes) -> bytes:
-        """Return what would become of an unsigned order; raises what cannot be read."""
+    def preview(self, raw: bytes) -> Awaitable[bytes]:
+        """Try out an unsigned order; raises what cannot be read.
+
+        What would become of it comes once what it rests on is durable.
+        """
         ...
 
 

@@ -1,14 +1,15 @@
 """What would become of an order if it were the next command: tried out, on a copy, by the rules.
 
-No formula of the transition is written down a second time. A stage is set up from the leaves of the
-durable state that the order can meet: its account, the market, the orders within its reach and
-whose they are. The block that would open now is opened there, and the very order applied, by
-``apply``. So the numbers are those that the next block would come to, to the last unit, as long as
-nothing else comes in between.
+No formula of the transition is written down a second time. A stage is set up from the corner of the
+state that the order can meet (``node.transition.corner``). The block that would open now is opened
+there, and the very order applied, by ``apply``. So the numbers are those that the next block would
+come to, to the last unit, as long as nothing else comes in between.
+
+The state that the sequencer drives is ahead of what is durable. So an answer goes with the sequence
+it rests on, and is nobody's to see before that is durable.
 """
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -20,21 +21,21 @@ from node.codec.ranges import SIGNATURE_BYTES
 from node.codec.refusals import Refusals
 from node.margin.liquidation import liquidation_price
 from node.margin.position import Position
+from node.matching.book import Order
 from node.ports.clock import Clock
 from node.ports.terms import Terms
 from node.publisher.item_results import OrderResult
-from node.publisher.leaf_mirror import Leaf, LeafMirror
 from node.publisher.results import ResultWriter
 from node.transition.apply import apply
+from node.transition.corner import corner_of
 from node.transition.leaves import order_key
 from node.transition.open_block import next_fees
 from node.transition.state import Account, State
-from node.types.blocks import Domain
 from node.types.commands import NewOrder, OpenBlock, PlaceOrders
-from node.types.errors import MalformedMessage, NotFound, UnknownAccount
+from node.types.errors import MalformedMessage, UnknownAccount
 from node.types.events import Event, Filled, ItemRejected, OrderAccepted, Rejected, WorkCharged
-from node.types.ids import Address, MarketId
-from node.types.rules import MarketRules, Rules
+from node.types.ids import Address, MarketId, Sequence
+from node.types.rules import MarketRules
 from node.types.units import LAG_MAX, Millis, Money, decimal_from_units, money_text
 
 REACH_MAX: Final = 1_024
@@ -138,16 +139,14 @@ class Previewer:
 
     def __init__(
         self,
-        rules: Rules,
-        domain: Domain,
-        leaves: LeafMirror,
+        state: State,
         clock: Clock,
         terms: Callable[[Millis], Terms],
     ) -> None:
-        """``terms`` are those of a block that would open at a time."""
+        """``state`` is the sequencer's own; ``terms`` are those of a block that opens at a time."""
+        rules = state.rules
         self._rules = rules
-        self._domain = domain
-        self._leaves = leaves
+        self._state = state
         self._clock = clock
         self._terms = terms
         self._refusals = Refusals(rules)
@@ -155,11 +154,10 @@ class Previewer:
         self._decode = msgspec.json.Decoder(PreviewBody).decode
         self._results = ResultWriter(rules)
 
-    def preview(self, raw: bytes) -> bytes:
-        """Return the JSON text of the answer to the body ``raw``.
+    def preview(self, raw: bytes) -> tuple[Sequence, bytes]:
+        """Return the JSON text of the answer to the body ``raw``, and the sequence it rests on.
 
-        Raises what cannot be read (``MalformedMessage`` …), ``UnknownMarket``, ``UnknownAccount``,
-        and ``NotFound`` before the first block.
+        Raises what cannot be read (``MalformedMessage`` …), ``UnknownMarket``, ``UnknownAccount``.
         """
         try:
             body = self._decode(raw)
@@ -179,7 +177,8 @@ class Previewer:
         )
         assert isinstance(action, PlaceOrders)
         max_fee = None if body.max_fee is None else action.max_fee
-        return _encode(self._shown(self.attempt(action.account, action.orders[0], max_fee)))
+        trial = self.attempt(action.account, action.orders[0], max_fee)
+        return self._state.sequence, _encode(self._shown(trial))
 
     def attempt(
         self,
@@ -190,13 +189,13 @@ class Previewer:
     ) -> Trial:
         """Try ``order`` out; by default in the block that would open now.
 
-        Raises ``UnknownAccount``, and ``NotFound`` before the first block.
+        Raises ``UnknownAccount``.
         """
-        if not tuple(self._leaves.account(account)):
+        if account not in self._state.accounts:
             raise UnknownAccount(account=account)
         reach = min(self._rules.limits.fills_per_order + 1, REACH_MAX)
         while True:
-            stage, edge = self._stage(account, order, reach)
+            stage, edge = corner_of(self._state, account, order, reach)
             trial = self._on(stage, account, order, max_fee, opening)
             trial.exact = edge is None or trial.is_filled or _rests_before(stage, order, edge)
             if trial.exact or reach == REACH_MAX:
@@ -224,42 +223,6 @@ class Previewer:
         low, high = next_fees(stage, time)
         fee = Money(min(max(terms.fee, low), high))
         return OpenBlock(stage.block + 1, time, fee, Millis(min(terms.lag, LAG_MAX)))
-
-    # --- setting up ------------------------------------------------------------------------------
-
-    def _stage(self, account: Address, order: NewOrder, reach: int) -> tuple[State, bytes | None]:
-        """Return the corner of the state that ``order`` can meet.
-
-        Where more than ``reach`` orders stand within its reach, also the key of the last that was
-        copied; else None.
-        """
-        leaves, side = self._leaves, order.side.opposite
-        worst = order_key(order.market, side, order.price, 0)[4:12]
-        tried = self._rules.limits.fills_per_order
-        within = leaves.within_reach(order.market, side, worst, tried)
-        met = list(islice(within, reach))
-        edge = met[-1][0] if next(within, None) is not None else None
-        owners = {Address(value[:20]) for _, value in met} - {account}
-        # The account's own orders may be among those that it meets.
-        gathered = {**dict(met), **dict(self._own(account))}
-        for owner in owners:
-            gathered.update(leaves.account(owner))
-            gathered.update(leaves.position(order.market, owner))
-        return State.from_leaves(self._rules, self._domain, gathered.items()), edge
-
-    def _own(self, account: Address) -> Iterator[Leaf]:
-        """Yield clock and markets, and all that is the account's own."""
-        leaves = self._leaves
-        clock = leaves.clock()
-        if clock is None:
-            raise NotFound(block=1)
-        yield clock
-        yield from leaves.account(account)
-        yield from leaves.orders(account)
-        yield from leaves.waiting(account)
-        for place in range(1, len(self._rules.markets) + 1):
-            yield from leaves.market(MarketId(place))
-            yield from leaves.position(MarketId(place), account)
 
     # --- telling ---------------------------------------------------------------------------------
 
@@ -295,15 +258,17 @@ class Previewer:
         return None
 
 
-def _rests_before(stage: State, order: NewOrder, edge: bytes) -> bool:
+def _rests_before(stage: State, order: NewOrder, edge: Order) -> bool:
     """Return whether an order up to ``edge`` still rests: what was not copied was then never met.
 
     One of the account's own may rest behind it, and shows nothing: those are copied all.
     """
     left = stage.market(order.market).book.best(order.side.opposite)
-    if left is None:
-        return False
-    return order_key(left.market, left.side, left.price, left.rank) <= edge
+    return left is not None and _key(left) <= _key(edge)
+
+
+def _key(order: Order) -> bytes:
+    return order_key(order.market, order.side, order.price, order.rank)
 
 
 def _fills(fills: list[Filled], rules: MarketRules) -> tuple[PreviewFill, ...]:

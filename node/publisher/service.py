@@ -5,6 +5,7 @@ to that); a message is encoded and framed once for all readers of its channel.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -63,6 +64,8 @@ class Publisher:
         self.cursors = Cursors()
         self._moves = 0
         self.last_sequence = sequence
+        # Who waits to be told of a sequence; it only grows, so the first waits for the least.
+        self._waiting: deque[tuple[Sequence, asyncio.Future[None]]] = deque()
 
     @property
     def subscribers(self) -> int:
@@ -105,8 +108,19 @@ class Publisher:
             for message in self.feeds.take(block, self):
                 self._tell(message)
         self._mend()
+        while self._waiting and self._waiting[0][0] <= self.last_sequence:
+            _, told = self._waiting.popleft()
+            if not told.done():  # Whoever waited has gone.
+                told.set_result(None)
         self._blocks.stage.busy(started_ns, self._clock.now_ns(), len(blocks))
         return len(blocks)
+
+    async def told(self, sequence: Sequence) -> None:
+        """Return once command ``sequence``, which is the newest, is durable and was told of."""
+        if sequence > self.last_sequence:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((sequence, future))
+            await future
 
     def replayed(self, block: DurableBlock) -> None:
         """Keep a block that recovery replayed, for its receipts; the mirrors were seeded later."""

@@ -42,10 +42,15 @@ class PublicViews:
         cursors: Callable[[], Cursors],
         last_sequence: Callable[[], Sequence],
         withdrawals: Callable[[int], Awaitable[WithdrawalProof]],
-        preview: Callable[[bytes], bytes],
+        preview: Callable[[bytes], tuple[Sequence, bytes]],
+        told: Callable[[Sequence], Awaitable[None]],
     ) -> None:
-        """``withdrawals`` gives the proof of a withdrawal, or raises ``NotFound``."""
+        """``withdrawals`` gives the proof of a withdrawal, or raises ``NotFound``.
+
+        ``told`` waits until a sequence is durable and has been told of.
+        """
         self._preview = preview
+        self._told = told
         self._feeds = feeds
         self._history = history
         self._cursors = cursors
@@ -156,9 +161,16 @@ class PublicViews:
             )
         )
 
-    def preview(self, raw: bytes) -> bytes:
-        """Return what would become of the order in ``raw``; see ``Previewer``."""
-        return self._preview(raw)
+    def preview(self, raw: bytes) -> Awaitable[bytes]:
+        """Try out the order in ``raw``, and return what comes of it once that may be known.
+
+        See ``Previewer``.
+        """
+        return self._once_told(*self._preview(raw))
+
+    async def _once_told(self, sequence: Sequence, answer: bytes) -> bytes:
+        await self._told(sequence)
+        return answer
 
 
 def _receipt(receipt: Receipt) -> ReceiptAnswer:

@@ -45,9 +45,10 @@ def corner_of(
 
 def _within(state: State, order: NewOrder) -> Iterator[Order]:
     """Yield the orders on the other side of ``order``, best first, as far as is to be copied."""
-    book, least = state.market(order.market).book, state.rules.limits.fills_per_order
-    for count, resting in enumerate(book.orders(order.side.opposite)):
-        beyond = resting.price - order.price if order.side is Side.BUY else order.price - resting.price
-        if beyond > 0 and count >= least:
+    buys = order.side is Side.BUY
+    least = state.rules.limits.fills_per_order
+    for count, resting in enumerate(state.market(order.market).book.orders(order.side.opposite)):
+        beyond = resting.price > order.price if buys else resting.price < order.price
+        if beyond and count >= least:
             return
         yield resting

@@ -23,7 +23,6 @@ from node.adapters.system_clock import SystemClock
 from node.app.foundation import Foundation
 from node.app.risk_fleet import make_fleet
 from node.publisher.feeds import Feeds
-from node.publisher.leaf_mirror import LeafMirror
 from node.publisher.seed import accounts_of, books_of, marks_of
 from node.risk.config import RiskConfig
 from node.risk.fleet import RiskFleet
@@ -111,7 +110,6 @@ def parts_of(state: State) -> dict[str, Callable[[], object]]:
     base = cast("Foundation", SimpleNamespace(rules=RULES, state=state, clock=SystemClock()))
     timing = TriggersConfig()
     return {
-        "leaves for previews": lambda: LeafMirror(state.leaves()),
         "publisher's books, accounts, marks": lambda: Feeds(
             RULES, books_of(state), accounts_of(state), marks_of(state), text_frame, sequence
         ),

@@ -38,7 +38,6 @@ from node.publisher.accounts import Accounts
 from node.publisher.books import Books
 from node.publisher.config import PublisherConfig
 from node.publisher.feeds import Feeds
-from node.publisher.leaf_mirror import LeafMirror
 from node.publisher.marks import Marks
 from node.publisher.preview import Previewer
 from node.publisher.results import ResultWriter
@@ -153,7 +152,6 @@ class ApiNode:
         self.entered: list[Address] = []
         self.left: list[Address] = []
         self.state = State.genesis(RULES, DOMAIN)
-        self.leaves = LeafMirror(self.state.leaves())
         self.gate = InlineGate()
         self.journal = MemoryJournal()
         self.history = history
@@ -168,7 +166,7 @@ class ApiNode:
             BlockSigning(DOMAIN),
             clock,
             SequencerLimits(lanes=dict.fromkeys(Lane, lane_limit)),
-            [one for one in (self.leaves, self.mailbox, history) if one is not None],
+            [self.mailbox, *([] if history is None else [history])],
         )
         zero = Sequence(0)
         self.feeds = Feeds(RULES, Books(2), Accounts(RULES.limits), Marks(zero), text_frame, zero)
@@ -193,7 +191,8 @@ class ApiNode:
             lambda: self.publisher.cursors,
             lambda: self.publisher.last_sequence,
             withdrawal_proof,
-            Previewer(RULES, DOMAIN, self.leaves, clock, free_terms).preview,
+            Previewer(self.state, clock, free_terms).preview,
+            self.publisher.told,
         )
         self.faults: Iterable[str] = ()
         self.traffic = Traffic()

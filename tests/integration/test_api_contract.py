@@ -1,5 +1,6 @@
 """What the API promises beside its bodies: who signed, what is left, what would happen."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -10,7 +11,7 @@ from node.codec.eip712 import Signing
 from node.codec.json_actions import ActionReader, action_to_json
 from node.codec.signatures import recover, sign
 from node.ingress.config import IngressConfig
-from node.types.blocks import Domain
+from node.types.blocks import Block, Domain
 from node.types.commands import CancelAll, CancelOrder, OrderType, PlaceOrders, Side
 from node.types.ids import EVERY_MARKET, MarketId, OrderId
 from node.types.units import MONEY_DECIMALS, Millis, units_from_decimal
@@ -25,7 +26,7 @@ from tests.integration.api_node import (
     running_node,
     talking_to,
 )
-from tests.integration.api_sockets import post, settled
+from tests.integration.api_sockets import post, settled, until
 
 ELSEWHERE = Signing(Domain(1, bytes(20)), RULES)
 TIGHT = IngressConfig(adding_per_s=1, adding_burst=1_100, reducing_per_s=1, reducing_burst=2_200)
@@ -205,6 +206,32 @@ async def test_a_preview_tells_what_the_order_then_does() -> None:
         assert money(told["position"]["margin"]) == held.margin
         # 10 % margin and 5 % maintenance, bought at the mark: some 5 % below.
         assert 4_700 < float(told["position"]["liquidation_price"]) < 4_760
+
+
+async def test_a_preview_is_held_back_until_what_it_rests_on_is_durable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running_node() as node:
+        await settled(node)
+        release, append = asyncio.Event(), node.journal.append
+
+        async def slow(block: Block) -> None:
+            await release.wait()
+            await append(block)
+
+        monkeypatch.setattr(node.journal, "append", slow)
+        durable = node.publisher.last_sequence
+        resting = node.order(BOB, Side.SELL, PRICE, 60)
+        sent = asyncio.create_task(post(node.url, "/action", resting))
+        await until(lambda: node.state.sequence > durable)
+        asked = asyncio.create_task(post(node.url, "/preview", preview_of(ALICE)))
+        await asyncio.sleep(0.05)
+        assert not asked.done()
+        release.set()
+        _, told = await asked
+        assert told["fills"] == [{"price": "5000", "size": "0.006"}]
+        assert durable < told["sequence"] <= node.publisher.last_sequence
+        await sent
 
 
 async def test_a_preview_tells_the_error() -> None:

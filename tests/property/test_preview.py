@@ -10,7 +10,6 @@ from node.codec.json_actions import action_to_json
 from node.margin.liquidation import liquidation_price
 from node.margin.position import maintenance_margin
 from node.ports.terms import Terms
-from node.publisher.leaf_mirror import LeafMirror
 from node.publisher.preview import Previewer
 from node.transition.apply import apply
 from node.transition.open_block import next_fees
@@ -42,20 +41,18 @@ class HandClock:
 
 
 class Market:
-    """A random exchange, the mirror of its leaves, and someone who asks before he sends."""
+    """A random exchange, and someone who asks before he sends."""
 
     def __init__(self, seed: int, temper: str) -> None:
         self.random = Random(seed)
         self.state = State.genesis(RULES, DOMAIN)
         self.log = RandomLog(seed, TEMPERS[temper], self.state)
-        self.mirror = LeafMirror(self.state.leaves())
         self.clock = HandClock()
         self.terms = Terms(Money(0), Millis(0))
-        self.previewer = Previewer(RULES, DOMAIN, self.mirror, self.clock, lambda _time: self.terms)
+        self.previewer = Previewer(self.state, self.clock, lambda _time: self.terms)
 
     def go_on(self) -> None:
         apply(self.state, self.log.draw())
-        self.mirror.take(self.state.drain_changes())
 
     def opening(self) -> OpenBlock:
         time = Millis(self.state.time + self.random.choice((0, 5, 400, 6_000)))
@@ -132,7 +129,8 @@ def test_the_answer_tells_the_numbers_of_the_transition(seed: int) -> None:
         reserved = real.accounts[account].reserved
         command = sent(real, account, order, opening.fee)
         body = {"account": "0x" + account.hex(), "order": _body(command)}
-        told = msgspec.json.decode(market.previewer.preview(msgspec.json.encode(body)))
+        sequence, answer = market.previewer.preview(msgspec.json.encode(body))
+        told = msgspec.json.decode(answer)
         happened = apply(real, command)
         holder = real.accounts[account]
         assert money(told["free"]) == holder.free
@@ -142,7 +140,7 @@ def test_the_answer_tells_the_numbers_of_the_transition(seed: int) -> None:
         assert money(told["fees"]["trade"]) == sum(fill.taker_fee for fill in fills)
         work = sum(event.amount for event in happened if isinstance(event, WorkCharged))
         assert money(told["fees"]["work"]) == work
-        assert told["sequence"] == market.state.sequence
+        assert told["sequence"] == market.state.sequence == sequence
         faults = [event for event in happened if isinstance(event, Rejected | ItemRejected)]
         told_codes = [told["error"]["code"]] if told["error"] else []
         assert told_codes == [one.code for one in faults]

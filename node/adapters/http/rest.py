@@ -213,9 +213,8 @@ class Rest:
         raw = await request.read()
         self._api.spend(request.remote or "")
         previews = (self._previews,)
-        return json_response(
-            work_within(previews, lambda: self._views.preview(raw), perf_counter_ns)
-        )
+        answer = work_within(previews, lambda: self._views.preview(raw), perf_counter_ns)
+        return json_response(await answer)
 
     async def _withdrawal(self, request: web.Request) -> web.Response:
         withdrawal_id = _number(request, "id")

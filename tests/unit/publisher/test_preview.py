@@ -4,7 +4,6 @@ import pytest
 
 from node.ports.terms import free_terms
 from node.publisher import preview
-from node.publisher.leaf_mirror import LeafMirror
 from node.publisher.preview import Previewer
 from node.transition.apply import apply
 from node.transition.open_block import next_fees
@@ -33,12 +32,11 @@ LOT = 100
 
 
 class Exchange:
-    """A state that commands change, and the mirror that follows it."""
+    """A state that commands change, and someone who tries orders out on it."""
 
     def __init__(self) -> None:
         self.state = State.genesis(RULES, DOMAIN)
-        self.mirror = LeafMirror()
-        self.previewer = Previewer(RULES, DOMAIN, self.mirror, HandClock(), free_terms)
+        self.previewer = Previewer(self.state, HandClock(), free_terms)
 
     def open(self) -> None:
         self.run(OpenBlock(1, Millis(START), RULES.fees.floor))
@@ -50,7 +48,6 @@ class Exchange:
     def run(self, command: Command) -> tuple[Event, ...]:
         events = apply(self.state, command)
         assert not isinstance(events[0], Rejected), events
-        self.mirror.take(self.state.drain_changes())
         return events
 
     def place(self, account: Address, *orders: NewOrder) -> tuple[Event, ...]:

@@ -66,6 +66,24 @@ async def test_a_turn_takes_its_limit_and_counts_its_work() -> None:
     assert mailbox.stage.service.count == 3
 
 
+async def test_who_waits_for_a_sequence_hears_when_it_was_told() -> None:
+    publisher, mailbox = station()
+    await publisher.told(Sequence(0))
+    first, gone, second = (
+        asyncio.create_task(publisher.told(Sequence(number))) for number in (1, 1, 2)
+    )
+    await asyncio.sleep(0)
+    gone.cancel()
+    for number in (1, 2):
+        assert not (first if number == 1 else second).done()
+        mailbox.offer(block(number, number, 1), 0)
+        publisher.turn()
+        await asyncio.sleep(0)
+    assert first.done()
+    assert second.done()
+    assert gone.cancelled()
+
+
 async def test_a_newcomer_hears_of_the_last_block_first() -> None:
     publisher, mailbox = station()
     mailbox.offer(block(1, 1, 1), 0)
