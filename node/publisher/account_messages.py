@@ -97,8 +97,11 @@ class AccountMessages:
             "reserved": money_text(mirror.reserved),
             "positions": positions,
             "orders": joined(map(self._order_text, mirror.orders.values())),
-            "agents": {hex_from_address(key): until for key, until in mirror.agents.items()},
-            "nonces": {hex_from_address(key): top for key, top in mirror.nonces.items()},
+            "agents": {hex_from_address(key): one.until for key, one in mirror.agents.items()},
+            "nonces": {
+                hex_from_address(address): mirror.nonce,
+                **{hex_from_address(key): one.nonce for key, one in mirror.agents.items()},
+            },
             "switch": {"cancel_at": mirror.switch[0], "on_disconnect": mirror.switch[1]},
         }
 

@@ -9,12 +9,14 @@ from node.types.commands import OrderType, SelfTrade, Side, Trigger
 from node.types.events import PositionChanged
 from node.types.feed_states import RESTING
 from node.types.ids import Address, ClientOrderId, MarketId, OrderId, Sequence
+from node.types.nothing import NOTHING
 from node.types.rules import Limits
 from node.types.units import Lots, Millis, Money, Ticks
 
 NEVER: Final = Millis(0)
 NO_PRICE: Final = Ticks(0)
 NO_LOTS: Final = Lots(0)
+SWITCHED_OFF: Final = (NEVER, False)
 
 
 class OpenOrder(msgspec.Struct, eq=False, gc=False):
@@ -44,17 +46,24 @@ class OpenOrder(msgspec.Struct, eq=False, gc=False):
     told: tuple[Ticks, Lots, Lots, str, Ticks, Millis] | None = None
 
 
-class AccountMirror:
-    """One account; ``positions`` are the open ones, ``nonces`` the highest each signer used.
+class KnownAgent(msgspec.Struct, eq=False, gc=False):
+    """A key that may act for the account until ``until``, and the highest nonce that it used."""
 
-    ``agents`` and ``nonces`` forget an agent when the state does, and so have its bounds.
+    until: Millis
+    nonce: int = 0
+
+
+class AccountMirror:
+    """One account; ``positions`` are the open ones, ``nonce`` the highest its own key used.
+
+    ``agents`` forgets one when the state does, and so has its bounds.
 
     ``sequence`` is that of the last command of the last block that touched it, or of the seed.
     ``switch`` is its dead man's switch: when it cancels, and whether it does on a disconnect.
     """
 
     __slots__ = (
-        "agents", "free", "nonces", "orders", "positions", "reserved", "sequence", "switch",
+        "agents", "free", "nonce", "orders", "positions", "reserved", "sequence", "switch",
     )  # fmt: skip
 
     def __init__(self, sequence: Sequence) -> None:
@@ -63,16 +72,24 @@ class AccountMirror:
         self.reserved = Money(0)
         self.positions: dict[MarketId, PositionChanged] = {}
         self.orders: dict[OrderId, OpenOrder] = {}
-        self.agents: dict[Address, Millis] = {}
-        self.nonces: dict[Address, int] = {}
-        self.switch: tuple[Millis, bool] = (NEVER, False)
+        self.agents: dict[Address, KnownAgent] = NOTHING
+        self.nonce = 0
+        self.switch = SWITCHED_OFF
 
     def approve(self, agent: Address, until: Millis, limits: Limits, now: Millis) -> None:
         """Let ``agent`` act until ``until``; forget the one that the state forgets for it."""
-        if agent not in self.agents:
-            ends = ((ended, known) for known, ended in self.agents.items())
-            forgotten = forgettable(ends, limits, now)
-            if forgotten is not None:
-                del self.agents[forgotten]
-                self.nonces.pop(forgotten, None)
-        self.agents[agent] = until
+        known = self.agents.get(agent)
+        if known is not None:
+            known.until = until
+            return
+        ends = ((one.until, address) for address, one in self.agents.items())
+        forgotten = forgettable(ends, limits, now)
+        if forgotten is not None:
+            del self.agents[forgotten]
+        self.know(agent, until)
+
+    def know(self, agent: Address, until: Millis, nonce: int = 0) -> None:
+        """Enter an agent."""
+        if self.agents is NOTHING:
+            self.agents = {}
+        self.agents[agent] = KnownAgent(until, nonce)

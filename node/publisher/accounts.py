@@ -141,11 +141,13 @@ class Accounts:
         if signer == account:
             return True
         mirror = self.by_address.get(account)
-        return mirror is not None and mirror.agents.get(signer, 0) > now
+        agent = None if mirror is None else mirror.agents.get(signer)
+        return agent is not None and agent.until > now
 
     def _note_nonce(self, action: Action) -> None:
-        nonces = self.by_address[action.account].nonces
-        nonces[action.signer] = max(action.nonce, nonces.get(action.signer, 0))
+        mirror = self.by_address[action.account]
+        signer = mirror if action.signer == action.account else mirror.agents[action.signer]
+        signer.nonce = max(action.nonce, signer.nonce)
 
     def _touch(
         self,

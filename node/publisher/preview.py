@@ -26,11 +26,12 @@ from node.ports.clock import Clock
 from node.ports.terms import Terms
 from node.publisher.item_results import OrderResult
 from node.publisher.results import ResultWriter
+from node.transition.account import Account
 from node.transition.apply import apply
 from node.transition.corner import corner_of
 from node.transition.leaves import order_key
 from node.transition.open_block import next_fees
-from node.transition.state import Account, State
+from node.transition.state import State
 from node.types.commands import NewOrder, OpenBlock, PlaceOrders
 from node.types.errors import MalformedMessage, UnknownAccount
 from node.types.events import Event, Filled, ItemRejected, OrderAccepted, Rejected, WorkCharged

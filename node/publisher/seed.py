@@ -1,11 +1,12 @@
 """Start-up: the mirrors begin as the state that recovery came out with."""
 
-from node.publisher.account_mirror import AccountMirror, OpenOrder
+from node.publisher.account_mirror import SWITCHED_OFF, AccountMirror, OpenOrder
 from node.publisher.accounts import Accounts
 from node.publisher.book_mirror import Resting
 from node.publisher.books import Books
 from node.publisher.marks import Marked, Marks
-from node.transition.state import Account, State
+from node.transition.account import Account
+from node.transition.state import State
 from node.types.commands import OrderType, Side
 from node.types.events import PositionChanged
 from node.types.feed_states import PARTLY_FILLED, RESTING, WAITING
@@ -102,8 +103,8 @@ def _fill(mirror: AccountMirror, account: Account) -> None:
             trigger=waiting.trigger,
             trigger_price=waiting.trigger_price,
         )
-    mirror.switch = account.switch_at, account.switch_on_disconnect
-    mirror.nonces = {account.address: account.nonces.top} | {
-        agent: held.nonces.top for agent, held in account.agents.items()
-    }
-    mirror.agents = {agent: held.until for agent, held in account.agents.items()}
+    switch = account.switch_at, account.switch_on_disconnect
+    mirror.switch = SWITCHED_OFF if switch == SWITCHED_OFF else switch
+    mirror.nonce = account.nonces.top
+    for agent, held in account.agents.items():
+        mirror.know(agent, held.until, held.nonces.top)

@@ -11,12 +11,13 @@ import msgspec
 
 from node.margin.position import NO_MONEY
 from node.matching.book import Order
+from node.transition.account import Account
 from node.transition.arrival import arrive
 from node.transition.effects import Effects
 from node.transition.new_order import admit
 from node.transition.orders import amended, cancel_order, open_order, shrink_order
 from node.transition.set_trigger import check_trigger, check_waiting_size
-from node.transition.state import Account, State
+from node.transition.state import State
 from node.transition.steps import Steps
 from node.transition.waiting import Waiting
 from node.transition.work_fee import WorkFee, has_new_terms, left_after

@@ -4,12 +4,13 @@ from typing import Final
 
 from node.matching.book import Order
 from node.matching.match import Stop
+from node.transition.account import Account
 from node.transition.effects import Effects
 from node.transition.gather import gather
 from node.transition.new_order import reserve_of
 from node.transition.orders import cancelled, is_open, rest_order
 from node.transition.phases import begin_taking
-from node.transition.state import Account, State
+from node.transition.state import State
 from node.transition.steps import Steps
 from node.transition.trade import Trade
 from node.types.commands import POST_ONLY_TYPES, OrderType

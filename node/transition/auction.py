@@ -11,6 +11,7 @@ from node.margin.position import Position
 from node.matching.auction import Clearing, Interest, Reach, clear
 from node.matching.book import Order
 from node.matching.match import crosses
+from node.transition.account import Account
 from node.transition.effects import Effects
 from node.transition.orders import (
     amended,
@@ -20,7 +21,7 @@ from node.transition.orders import (
     remove_order,
     reserve_after,
 )
-from node.transition.state import Account, Market, State
+from node.transition.state import Market, State
 from node.types.commands import Side
 from node.types.events import CancelReason, Filled
 from node.types.ids import Address

@@ -4,9 +4,10 @@ That ``signer`` really signed is established before a command enters the log (an
 verifier); the transition decides what that signer may do.
 """
 
+from node.transition.account import Account
 from node.transition.effects import Effects
 from node.transition.nonces import NonceWindow
-from node.transition.state import Account, State
+from node.transition.state import State
 from node.types.commands import SignedAction
 from node.types.errors import (
     ActionExpired,

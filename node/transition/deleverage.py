@@ -11,9 +11,10 @@ so that the share is closed at zero and no unit is lost or made.
 """
 
 from node.margin.position import Position, initial_margin
+from node.transition.account import Account
 from node.transition.effects import Effects
 from node.transition.orders import drop_idle_reducers
-from node.transition.state import Account, Market, State
+from node.transition.state import Market, State
 from node.types.events import Deleveraged
 from node.types.units import Lots, Money
 

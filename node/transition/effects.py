@@ -2,7 +2,8 @@
 
 from node.margin.position import Position
 from node.matching.book import Order
-from node.transition.state import Account, State
+from node.transition.account import Account
+from node.transition.state import State
 from node.transition.waiting import Waiting
 from node.types.events import BalanceChanged, Event, PositionChanged
 

@@ -25,9 +25,10 @@ from typing import Final
 from node.margin.fill import fill_effect
 from node.margin.position import NO_MONEY, Position
 from node.matching.book import Order
+from node.transition.account import Account
 from node.transition.effects import Effects
 from node.transition.orders import amended, cancelled, is_open, remove_order, shrink_order
-from node.transition.state import Account, Market, State
+from node.transition.state import Market, State
 from node.types.commands import POST_ONLY_TYPES, OrderType, SelfTrade, Side
 from node.types.errors import AuctionFull, InsufficientMargin, OrderTypeRefused
 from node.types.events import CancelReason

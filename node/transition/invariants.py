@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import msgspec
 
 from node.matching.book import Order
+from node.transition.account import Account
 from node.transition.client_ids import pairs
-from node.transition.state import Account, Market, State
+from node.transition.state import Market, State
 from node.transition.waiting import Waiting
 from node.types.commands import Side
 from node.types.errors import StateDiverged

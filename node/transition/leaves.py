@@ -31,7 +31,8 @@ from node.types.ids import Address
 from node.types.units import UINT64_MAX, Money
 
 if TYPE_CHECKING:
-    from node.transition.state import Account, Market, State
+    from node.transition.account import Account
+    from node.transition.state import Market, State
 
 GLOBAL_KEY = bytes(32)
 RULES_KEY = b"\x05" + bytes(31)

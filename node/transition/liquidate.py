@@ -23,10 +23,11 @@ from node.margin.liquidation import closing_size, liquidation_fee, worst_price
 from node.margin.position import NO_MONEY, Position, maintenance_margin
 from node.matching.book import Order
 from node.matching.match import crosses
+from node.transition.account import Account
 from node.transition.deleverage import can_deleverage, deleverage
 from node.transition.effects import Effects
 from node.transition.orders import remove_order, resting_orders
-from node.transition.state import Account, Market, State
+from node.transition.state import Market, State
 from node.transition.trade import Trade
 from node.types.commands import Liquidate, Side
 from node.types.errors import (

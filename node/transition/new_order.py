@@ -5,10 +5,11 @@ from typing import Final
 from node.margin.position import NO_LOTS, NO_MONEY, Position, order_reserve
 from node.matching.book import Order
 from node.matching.match import first_living
+from node.transition.account import Account
 from node.transition.client_ids import order_named, with_another
 from node.transition.gather import check_gathering, drawn_at_limit
 from node.transition.rehearsal import would_fill
-from node.transition.state import Account, Market, State
+from node.transition.state import Market, State
 from node.transition.steps import Steps
 from node.transition.waiting import Waiting
 from node.types.commands import POST_ONLY_TYPES, NewOrder, OrderType, Side

@@ -10,9 +10,10 @@ from typing import Final
 
 from node.margin.position import NO_MONEY, Position, order_reserve
 from node.matching.book import Order
+from node.transition.account import Account
 from node.transition.client_ids import order_named
 from node.transition.effects import Effects
-from node.transition.state import Account, Market
+from node.transition.state import Market
 from node.transition.waiting import Waiting
 from node.types.commands import AmendOrder, CancelOrder
 from node.types.errors import UnknownOrder

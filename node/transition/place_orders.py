@@ -1,6 +1,7 @@
 """Cancels, amends and orders under one signature, in this turn, each with its own result."""
 
 from node.margin.position import NO_MONEY
+from node.transition.account import Account
 from node.transition.amend import amend
 from node.transition.arrival import arrive
 from node.transition.authority import authorize
@@ -9,7 +10,6 @@ from node.transition.new_order import admit, check_client_id, note_client_id
 from node.transition.orders import cancel_order, cancel_others, open_order
 from node.transition.phases import require_first_phase
 from node.transition.set_trigger import set_trigger
-from node.transition.state import Account
 from node.transition.steps import Steps
 from node.transition.work_fee import WorkFee, hold_back
 from node.types.commands import CancelOrder, NewOrder, PlaceOrders

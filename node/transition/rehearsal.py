@@ -14,8 +14,9 @@ import msgspec
 from node.margin.position import Position
 from node.matching.book import Order
 from node.matching.match import Stop
+from node.transition.account import Account
 from node.transition.effects import Effects
-from node.transition.state import Account, Market, State
+from node.transition.state import Market, State
 from node.transition.steps import Steps
 from node.transition.trade import Trade
 from node.types.commands import NewOrder, SelfTrade, Side

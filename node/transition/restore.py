@@ -117,11 +117,17 @@ def _order_from(state: "State", key: bytes, value: bytes) -> Order:
     (account, order_id, client_id, remaining, size, flags, reserve, good_till, group, batch) = (
         ORDER.unpack(value)
     )
+    # What is equal is one object, with the owner's address and the level's price (see ``_rest``):
+    # each number of its own takes 32 bytes.
+    if rank == order_id:
+        rank = order_id
+    if remaining == size:
+        remaining = size
     return Order(
         OrderId(order_id),
         rank,
         ClientOrderId(client_id),
-        state.accounts[Address(account)].address,  # One string for all of them, not one each.
+        state.accounts[Address(account)].address,
         MarketId(market),
         Side(side),
         Ticks(priority if side else UINT64_MAX - priority),
@@ -164,6 +170,8 @@ def _waiting_from(key: bytes, value: bytes) -> Waiting:
 def _rest(state: "State", order: Order) -> None:
     account = state.accounts[order.account]
     state.market(order.market).book.add(order)
+    assert order.level is not None
+    order.price = order.level.price
     account.hold(order)
 
 

@@ -4,11 +4,12 @@ What depends on book, collateral or position is looked at when it arrives. The r
 now, so that what could never arrive does not wait.
 """
 
+from node.transition.account import Account
 from node.transition.effects import Effects
 from node.transition.gather import check_kind
 from node.transition.new_order import check_open_orders, note_client_id
 from node.transition.oracle_round import MAX_MARK
-from node.transition.state import Account, Market, State
+from node.transition.state import Market, State
 from node.transition.waiting import Waiting, is_met
 from node.transition.work_fee import WorkFee, adds_risk
 from node.types.commands import NewOrder, OrderType

@@ -4,6 +4,7 @@ from node.margin.fill import Effect, fill_effect
 from node.margin.position import Position
 from node.matching.book import Order
 from node.matching.match import Stop, Verdict, cross
+from node.transition.account import Account
 from node.transition.effects import Effects
 from node.transition.orders import (
     drop_idle_reducers,
@@ -12,7 +13,7 @@ from node.transition.orders import (
     reserve_after,
     shrink_order,
 )
-from node.transition.state import Account, Market
+from node.transition.state import Market
 from node.transition.waiting import Waiting
 from node.types.events import CancelReason, Filled
 from node.types.units import Lots, Money, Ticks

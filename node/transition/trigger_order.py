@@ -5,12 +5,13 @@ holds is cancelled first, so that what that reserved is free for it. It may be r
 order that arrives: then it is gone, because its moment has come and passed.
 """
 
+from node.transition.account import Account
 from node.transition.arrival import arrive
 from node.transition.effects import Effects
 from node.transition.gather import check_room
 from node.transition.new_order import admit
 from node.transition.orders import cancel_order, cancel_others, cancelled, stop_waiting
-from node.transition.state import Account, Market, State
+from node.transition.state import Market, State
 from node.transition.steps import Steps
 from node.transition.waiting import Waiting
 from node.types.commands import TriggerOrder

@@ -1,8 +1,8 @@
 """Open a withdrawal: free collateral becomes a leaf that the owner can claim on L1."""
 
+from node.transition.account import Account
 from node.transition.authority import authorize
 from node.transition.effects import Effects
-from node.transition.state import Account
 from node.types.commands import Withdraw
 from node.types.errors import AmountInvalid, InsufficientCollateral
 from node.types.events import WithdrawalOpened

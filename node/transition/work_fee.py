@@ -24,9 +24,9 @@ beside them take effect.
 from collections.abc import Container
 
 from node.matching.book import NEVER, Order
+from node.transition.account import Account
 from node.transition.effects import Effects
 from node.transition.orders import NO_PRICE
-from node.transition.state import Account
 from node.transition.waiting import Waiting
 from node.types.commands import AmendOrder, NewOrder, PlaceOrders
 from node.types.errors import CommandRejected, FeeAboveMax, InsufficientCollateral

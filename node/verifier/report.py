@@ -6,7 +6,8 @@ everywhere on the node's outside; hashes and addresses are hex.
 
 import msgspec
 
-from node.transition.state import Account, Market, State
+from node.transition.account import Account
+from node.transition.state import Market, State
 from node.types.commands import Side
 from node.types.ids import hex_from_address
 from node.types.units import decimal_from_units, money_text

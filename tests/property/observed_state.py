@@ -6,7 +6,8 @@ Written against the rules, not against the code: isolation in particular is told
 import msgspec
 
 from node.matching.book import Order
-from node.transition.state import Account, State
+from node.transition.account import Account
+from node.transition.state import State
 from node.transition.waiting import Waiting
 from node.types.commands import (
     AdjustMargin,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
 
-from node.transition.state import Account, State
+from node.transition.account import Account
+from node.transition.state import State
 from node.types.commands import Command, Deposit, NewOrder, OrderType, PlaceOrders, Side, Withdraw
 from node.types.ids import Address, MarketId
 from node.types.units import UINT64_MAX, Lots, Millis, Money, Ticks

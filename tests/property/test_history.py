@@ -8,7 +8,8 @@ import pytest
 
 from node.history.gathering import INTEGER_MAX
 from node.history.record import decode_blocks, encode_blocks
-from node.transition.state import Account, State
+from node.transition.account import Account
+from node.transition.state import State
 from node.types.events import OrderCancelled
 from node.types.history import KEPT_UNLESS_TOLD, Row
 from node.types.history_rows import RecordedBlock, RowGroup

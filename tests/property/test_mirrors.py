@@ -90,8 +90,8 @@ def shown(accounts: Accounts) -> dict[bytes, Any]:
                 )
                 for number, order in sorted(mirror.orders.items())
             },
-            dict(sorted(mirror.agents.items())),
-            {signer: top for signer, top in sorted(mirror.nonces.items()) if top},
+            mirror.nonce,
+            {agent: (one.until, one.nonce) for agent, one in sorted(mirror.agents.items())},
         )
         for address, mirror in accounts.by_address.items()
     }  # fmt: skip

@@ -7,8 +7,9 @@ import pytest
 from node.codec.answers import ItemStatus
 from node.publisher.item_results import CancelResult, OrderResult
 from node.publisher.results import ResultWriter
+from node.transition.account import Account
 from node.transition.apply import apply
-from node.transition.state import Account, State
+from node.transition.state import State
 from node.types.commands import PlaceOrders
 from node.types.units import decimal_from_units
 from tests.examples import DOMAIN

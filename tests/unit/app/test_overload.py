@@ -7,7 +7,7 @@ from node.app.config import SequencerConfig
 from node.app.overload import is_entitled, limits_of, may_act
 from node.transition.apply import apply
 from node.transition.nonces import NonceWindow
-from node.transition.state import Agent, State
+from node.transition.state import State
 from node.types.commands import CancelAll, Deposit
 from node.types.ids import EVERY_MARKET, Address
 from node.types.lanes import Lane
@@ -34,7 +34,7 @@ def test_the_owner_may_act_and_nobody_else(state: State) -> None:
 
 def test_an_agent_may_act_until_its_time(state: State) -> None:
     account = state.accounts[ALICE.address]
-    account.agents[BOB.address] = Agent(Millis(5), NonceWindow())
+    account.add_agent(BOB.address, Millis(5), NonceWindow())
     assert may_act(state, cancel(ALICE.address, BOB.address))
     state.time = Millis(5)
     assert not may_act(state, cancel(ALICE.address, BOB.address))

@@ -68,9 +68,8 @@ def test_no_account_takes_more_than_its_rules_allow(tick_decimals: int, many: in
         mirror.positions[MarketId(market)] = PositionChanged(
             ALICE.address, MarketId(market), *worst
         )
-    for number in range(many + 1):
-        mirror.nonces[Address(number.to_bytes(20, "big"))] = MOST
+    mirror.nonce = MOST
     for number in range(many):
-        mirror.agents[Address(number.to_bytes(20, "big"))] = Millis(MOST)
+        mirror.know(Address(number.to_bytes(20, "big")), Millis(MOST), MOST)
     snapshot = AccountMessages(rules, accounts, Framer(bytes)).standing(ALICE.address)
     assert len(snapshot) <= snapshot_bytes_max(rules)

@@ -11,8 +11,9 @@ import msgspec
 
 from node.margin.position import Position
 from node.transition import invariants
+from node.transition.account import Account
 from node.transition.apply import apply
-from node.transition.state import Account, Market, State
+from node.transition.state import Market, State
 from node.types.commands import (
     AdjustMargin,
     AmendOrder,

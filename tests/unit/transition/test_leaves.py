@@ -7,8 +7,9 @@ import pytest
 
 from node.matching.book import Order
 from node.transition import invariants
+from node.transition.account import Account
 from node.transition.leaves import GLOBAL_KEY, RULES_KEY, book_prefix, order_key, withdrawal_key
-from node.transition.state import Account, State
+from node.transition.state import State
 from node.types.commands import OrderType, Withdraw
 from node.types.errors import StateDiverged
 from node.types.ids import OrderId
