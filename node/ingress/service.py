@@ -380,8 +380,9 @@ class Ingress:
 
         A signed round can be sent again by anyone who saw it; that must cost us next to nothing.
         """
-        if command.time <= self._newest_round:
-            raise OracleRoundRefused(time=command.time, after=self._newest_round)
+        after = max(self._newest_round, self._rules.oldest_round(self.clock.now_ms()) - 1)
+        if command.time <= after:
+            raise OracleRoundRefused(time=command.time, after=after)
         for report in command.reports:
             if report.reporter not in self._reporters:
                 raise WrongSigner(signer=report.reporter, known=False)

@@ -16,8 +16,10 @@ MAX_MARK = 2**48
 def oracle_round(effects: Effects, command: OracleRound) -> None:
     """Move all marks to the lower median of the reports. Raises ``OracleRoundRefused``.
 
-    Rounds are monotone in time. The premium of each book over its new mark is sampled for funding,
-    and the return since the last sample for the volatility.
+    Rounds are monotone in time, and one of which every mark would be stale is refused: nobody can
+    hold a quorum's rounds back through a silence and liquidate at prices of long ago. The premium
+    of each book over its new mark is sampled for funding, and the return since the last sample for
+    the volatility.
     """
     state = effects.state
     _check(state, command)
@@ -37,9 +39,10 @@ def oracle_round(effects: Effects, command: OracleRound) -> None:
 
 def _check(state: State, command: OracleRound) -> None:
     rules, reports = state.rules, command.reports
+    after = max(state.oracle_time, rules.oldest_round(state.time) - 1)
     latest = state.time + rules.limits.oracle_ahead_ms
-    if not state.oracle_time < command.time <= latest:
-        raise OracleRoundRefused(time=command.time, after=state.oracle_time, latest=latest)
+    if not after < command.time <= latest:
+        raise OracleRoundRefused(time=command.time, after=after, latest=latest)
     reporters = {report.reporter for report in reports}
     known = reporters <= set(rules.reporters)
     if len(reporters) < rules.quorum or len(reporters) != len(reports) or not known:

@@ -400,7 +400,7 @@ class LiquidationStalled(CommandRejected):
 
 
 class OracleRoundRefused(CommandRejected):
-    """The round is not newer than the last, lies ahead of the block, or lacks its quorum."""
+    """The round is not newer than the last, too old, ahead of the block, or lacks its quorum."""
 
     code = 1403
 

@@ -56,8 +56,9 @@ class MarketRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One linear perpetual.
 
     ``price_band``: how far a limit price may lie from the mark. ``mark_stale_ms``: a mark older
-    than this opens nothing. Funding moves every ``funding_interval_ms`` by the mean premium of the
-    book over the mark, each sample at most ``funding_cap`` of it, times the interval by 8 hours.
+    than this opens nothing, and a round older than this in every market is refused. Funding moves
+    every ``funding_interval_ms`` by the mean premium of the book over the mark, each sample at most
+    ``funding_cap`` of it, times the interval by 8 hours.
     """
 
     symbol: str
@@ -137,6 +138,13 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def market(self, market: MarketId) -> MarketRules:
         """Return the rules of ``market``; the id must be known."""
         return self.markets[market - 1]
+
+    def oldest_round(self, now: int) -> int:
+        """Return the time of the oldest round of which a mark is still fresh at ``now``.
+
+        A round marks every market, so it is the most patient one that counts.
+        """
+        return now - max(market.mark_stale_ms for market in self.markets)
 
     def ordered(self, ordering: Ordering) -> frozenset[MarketId]:
         """Return the markets whose blocks are ordered so."""

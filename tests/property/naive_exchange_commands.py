@@ -112,10 +112,10 @@ class ExchangeCommands:
     def _check_round(self, command: OracleRound) -> None:
         exchange, totals, rules = self.exchange, self.exchange.totals, self.exchange.rules
         latest = totals.time + rules.limits.oracle_ahead_ms
-        if command.time <= totals.oracle_time or command.time > latest:
-            raise errors.OracleRoundRefused(
-                time=command.time, after=totals.oracle_time, latest=latest
-            )
+        fresh = [totals.time - market.rules.mark_stale_ms for market in exchange.markets]
+        first = min(max(totals.oracle_time + 1, time) for time in fresh)
+        if not first <= command.time <= latest:
+            raise errors.OracleRoundRefused(time=command.time, after=first - 1, latest=latest)
         names = {report.reporter for report in command.reports}
         known = all(name in rules.reporters for name in names)
         if not known or len(names) < rules.quorum or len(names) < len(command.reports):

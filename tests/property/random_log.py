@@ -60,7 +60,7 @@ DOMAIN = Domain(chain_id=1, rollup=bytes(20))
 START = 1_000_000
 
 
-def _market(symbol: str, maker_fee: int) -> MarketRules:
+def _market(symbol: str, maker_fee: int, stale_ms: int = 5_000) -> MarketRules:
     return MarketRules(
         symbol=symbol,
         tick_decimals=1,
@@ -74,7 +74,7 @@ def _market(symbol: str, maker_fee: int) -> MarketRules:
         maker_fee=Ppm(maker_fee),
         taker_fee=Ppm(500),
         liquidation_fee=Ppm(5_000),
-        mark_stale_ms=Millis(5_000),
+        mark_stale_ms=Millis(stale_ms),
         funding_interval_ms=Millis(10_000),
         funding_cap=Ppm(5_000),
     )
@@ -83,7 +83,7 @@ def _market(symbol: str, maker_fee: int) -> MarketRules:
 # Every limit is low, so that a few hundred commands run into each.
 RULES = Rules(
     name="random",
-    markets=(_market("BTC", 200), _market("ETH", 0)),
+    markets=(_market("BTC", 200), _market("ETH", 0, 3_000)),
     reporters=REPORTERS,
     quorum=2,
     limits=Limits(
@@ -140,7 +140,7 @@ class RandomLog:
             (8, self._trigger),
             (3, self._disconnect),
             (4, self._switch),
-            (3, self._settle),
+            (3, SettleFunding),
             (6, self._adjust),
             (3, self._cancel_all),
             (3, self._withdraw),
@@ -196,7 +196,15 @@ class RandomLog:
             if position.size
         ]
         self._pending += holders if scale > 1 else holders[:2]
-        return self._round(Millis(self._rarely(state.oracle_time, max(state.time, 1))))
+        return self._round(self._time_of_round())
+
+    def _time_of_round(self) -> Millis:
+        """Return mostly now; after a silence often about as long ago as a round may be."""
+        now, last = self._state.time, self._state.oracle_time
+        oldest = now - max(market.mark_stale_ms for market in self._state.rules.markets)
+        if oldest > last and self._chance(0.5):
+            return Millis(oldest + self._random.choice((-1_000, -1, 0, 1)))
+        return Millis(self._rarely(last, max(now, 1)))
 
     def _round(self, time: Millis) -> OracleRound:
         reporters = list(REPORTERS[: self._random.choice((2, 3, 3))])
@@ -212,9 +220,6 @@ class RandomLog:
                 prices[0] = Ticks(self._random.choice((0, 2**48, UINT64_MAX)))
             reports.append(PriceReport(reporter, tuple(prices), b""))
         return OracleRound(time, tuple(reports))
-
-    def _settle(self) -> Command:
-        return SettleFunding()
 
     def _liquidate(self) -> Command:
         account = self._rarely(STRANGER, self._random.choice(ACCOUNTS))

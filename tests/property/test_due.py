@@ -65,7 +65,7 @@ def moved(state: State, price: int) -> DurableBlock:
 
 
 @pytest.mark.parametrize("rules", [RULES, MIXED], ids=lambda rules: rules.name)
-@pytest.mark.parametrize("count", [100, 120, 150])
+@pytest.mark.parametrize("count", [100, 120, 140])
 def test_clocks_that_followed_a_log_are_those_of_its_state(rules: Rules, count: int) -> None:
     state = State.genesis(rules, DOMAIN)
     book, kinds = due_book_of(state, GRACE_MS, RETRY_MS), set()

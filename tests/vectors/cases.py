@@ -372,6 +372,15 @@ def _() -> tuple[Exchange, Command]:
     return exchange, OracleRound(full.time, full.reports[:1])
 
 
+@case("oracle_round/held_back_until_it_is_stale")
+def _() -> tuple[Exchange, Command]:
+    exchange = quoted()
+    exchange.wait(10)
+    held_back = exchange.round(94_00, 55_55)
+    exchange.wait(60_001)
+    return exchange, held_back
+
+
 @case("settle_funding/moves_the_index")
 def _() -> tuple[Exchange, Command]:
     exchange = quoted()

@@ -39,8 +39,8 @@ from node.types.fees import FREE, FeeRules
 from node.types.ids import EVERY_MARKET, OrderId, Sequence
 from node.types.lanes import Lane
 from node.types.rules import Rules
-from node.types.units import Millis, Ticks
-from tests.examples import ALICE, DOMAIN, MALLORY, RULES, START_MS, oracle_round, signed
+from node.types.units import Millis
+from tests.examples import ALICE, DOMAIN, RULES, START_MS, signed
 from tests.unit.sequencer.surroundings import HandClock
 
 SIGNING = Signing(DOMAIN, RULES)
@@ -52,7 +52,6 @@ ACTION = signed(
 ADMITTED = Admitted(ACTION, SIGNING.digest(ACTION))
 RAW = b"{}"
 MS = 1_000_000
-PRICES = (Ticks(500_000), Ticks(20_000))
 
 
 def expired() -> ActionExpired:
@@ -118,12 +117,12 @@ class Desk:
     """An ingress between a gate and a sequencer, and the answers that it gave."""
 
     def __init__(self, rules: Rules = RULES) -> None:
-        self.gate, self.intake = HandGate(), HandIntake()
+        self.gate, self.intake, self.clock = HandGate(), HandIntake(), HandClock()
         self.answers: list[tuple[int, str]] = []
         self.repeated: list[bool] = []
         self.late: Late | None = None
         self.ingress = Ingress(
-            self.gate, self.intake, rendered, SIGNING, rules, HandClock(),
+            self.gate, self.intake, rendered, SIGNING, rules, self.clock,
             AccountLimits(IngressConfig(), lambda action: action.signer == action.account),
             Turnstile(lambda: self.late, 100 * MS),
         )  # fmt: skip
@@ -239,48 +238,6 @@ def test_an_outcome_that_nobody_will_ever_know_is_answered() -> None:
     desk.intake.offers[0][2](IntegrityError(what="journal"))
     assert desk.answers == [(3000, "IntegrityError")]
     assert desk.counts() == (1, 0, 0, {"IntegrityError": 1})
-
-
-def test_a_round_enters_the_system_lane_once() -> None:
-    desk = Desk()
-    first = oracle_round(START_MS, PRICES, SIGNING)
-    desk.take_round(first)
-    command, lane, deliver = desk.intake.offers[0]
-    assert (command, lane) == (first, Lane.SYSTEM)
-    deliver(executed(first))
-    desk.take_round(first)
-    assert [name for _, name in desk.answers] == ["done", "OracleRoundRefused"]
-    assert len(desk.intake.offers) == 1
-    assert desk.counts() == (2, 1, 0, {"OracleRoundRefused": 1})
-
-
-def test_a_round_that_was_rejected_may_come_again() -> None:
-    desk = Desk()
-    first = oracle_round(START_MS, PRICES, SIGNING)
-    desk.take_round(first)
-    desk.intake.offers[0][2](Rejected(1403, "OracleRoundRefused", {}))
-    desk.take_round(first)
-    assert len(desk.intake.offers) == 2
-
-
-def test_a_round_by_a_stranger_costs_no_recovery() -> None:
-    desk = Desk()
-    first = oracle_round(START_MS, PRICES, SIGNING)
-    forged = msgspec.structs.replace(
-        first.reports[0], reporter=MALLORY.address, signature=bytes(65)
-    )
-    desk.take_round(msgspec.structs.replace(first, reports=(forged,)))
-    assert desk.answers == [(1102, "WrongSigner")]
-
-
-def test_one_reporter_alone_fills_no_lane_and_costs_no_recovery() -> None:
-    """Whoever holds one key of the quorum could otherwise keep deposits and marks waiting."""
-    desk = Desk()
-    first = oracle_round(START_MS, PRICES, SIGNING)
-    forged = msgspec.structs.replace(first.reports[0], signature=bytes(65))
-    desk.take_round(msgspec.structs.replace(first, reports=(forged, forged)))
-    assert desk.answers == [(1403, "OracleRoundRefused")]
-    assert not desk.intake.offers
 
 
 def test_what_a_connections_limits_keep_out_is_counted() -> None:

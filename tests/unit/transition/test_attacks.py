@@ -18,6 +18,8 @@ from node.types.errors import (
     InsufficientMargin,
     LiquidationStalled,
     NotionalTooSmall,
+    NotLiquidatable,
+    OracleRoundRefused,
     PriceOutsideBand,
 )
 from node.types.events import CancelReason, Liquidated, OrderCancelled
@@ -345,6 +347,22 @@ def test_margin_taken_out_is_gone_before_the_crash_and_not_after_it() -> None:
     exchange.place(CAROL, order(BUY, 10 * COIN, 90_00))
     exchange.do(exchange.liquidate(BOB))
     assert exchange.account(BOB).free >= free
+
+
+def test_rounds_held_back_through_a_silence_liquidate_nobody_at_prices_of_long_ago() -> None:
+    """A quorum signed them while the price was low; it has recovered since, unheard."""
+    exchange = Exchange()
+    exchange.fund(BOB, 1_005)
+    exchange.fund(ALICE, 100_000)
+    exchange.trade(BOB, ALICE, 100 * COIN, 100_00)
+    exchange.wait(1)
+    fall = [exchange.round(94_99, 94_99)]
+    exchange.wait(1)
+    fall.append(exchange.round(94_98, 94_98))
+    exchange.wait(3_600_000)
+    for held_back in fall:
+        exchange.refused(held_back, OracleRoundRefused)
+        exchange.refused(exchange.liquidate(BOB), NotLiquidatable)
 
 
 def test_the_largest_position_at_the_highest_mark_fits_every_leaf() -> None:

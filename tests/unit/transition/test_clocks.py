@@ -17,7 +17,7 @@ from node.types.errors import (
 from node.types.events import BlockOpened, Deposited, FundingMoved, MarkMoved
 from node.types.ids import Address
 from node.types.units import LAG_MAX, Millis, Money, Ticks
-from tests.examples import ALICE, BOB, CAROL, DOLLAR, MALLORY, REPORTERS, START_MS
+from tests.examples import ALICE, BOB, CAROL, DOLLAR, MALLORY, REPORTERS, RULES, START_MS
 from tests.unit.transition.exchange import BUY, COIN, SELL, Exchange, order
 
 HOUR = 3_600_000
@@ -87,7 +87,8 @@ def test_the_mark_is_the_lower_median(prices: tuple[int, ...], median: int) -> N
 
 def test_rounds_are_monotone_and_not_far_ahead() -> None:
     exchange = Exchange(mark=0)
-    limits = {"after": 0, "latest": START_MS + 2_000}
+    stale_ms = RULES.markets[0].mark_stale_ms
+    limits = {"after": START_MS - stale_ms - 1, "latest": START_MS + 2_000}
     ahead = round_of(START_MS + 2_001, 5, 5)
     values = exchange.refused(ahead, OracleRoundRefused)
     assert values == {"time": START_MS + 2_001, **limits}
@@ -95,6 +96,34 @@ def test_rounds_are_monotone_and_not_far_ahead() -> None:
     assert exchange.market.mark_age(exchange.state.time) == 0
     again = exchange.refused(round_of(START_MS + 2_000, 5, 5), OracleRoundRefused)
     assert again["after"] == START_MS + 2_000
+
+
+def test_a_round_is_taken_as_long_as_its_mark_is_fresh_in_any_market() -> None:
+    hasty, patient = RULES.markets
+    hasty = msgspec.structs.replace(hasty, mark_stale_ms=Millis(patient.mark_stale_ms // 2))
+    for markets in ((hasty, patient), (patient, hasty)):
+        exchange = Exchange(msgspec.structs.replace(RULES, markets=markets), mark=0)
+        exchange.wait(patient.mark_stale_ms + 1)
+        now = exchange.state.time
+        values = exchange.refused(round_of(START_MS, 5, 5), OracleRoundRefused)
+        assert values == {"time": START_MS, "after": START_MS, "latest": now + 2_000}
+        exchange.do(round_of(START_MS + 1, 5, 5))
+        for market in exchange.state.markets:
+            market.age(now, 0)
+        assert {market.rules: market.opens for market in exchange.state.markets} == {
+            hasty: False,
+            patient: True,
+        }
+
+
+def test_a_round_has_to_be_newer_than_the_last_and_in_a_silence_than_a_stale_mark() -> None:
+    exchange = Exchange(mark=0)
+    exchange.do(round_of(START_MS, 5, 5))
+    exchange.wait(RULES.markets[0].mark_stale_ms)
+    for after in (START_MS, START_MS, START_MS + 1):
+        values = exchange.refused(round_of(after, 5, 5), OracleRoundRefused)
+        assert values["after"] == after
+        exchange.wait(1)
 
 
 @pytest.mark.parametrize(
