@@ -235,3 +235,21 @@ def test_the_dead_have_no_say_in_funding(haunted: Exchange) -> None:
     haunted.mark(100_00)
     # Between 99 and 102, not between 99 and the dead ask at 100.
     assert (haunted.market.premium_sum, haunted.market.premium_samples) == (100, 1)
+
+
+def test_more_dead_than_a_round_looks_at_hide_one_sample_and_are_in_no_other() -> None:
+    limits = msgspec.structs.replace(RULES.limits, fills_per_order=2)
+    exchange = Exchange(msgspec.structs.replace(RULES, limits=limits))
+    for person in (ALICE, BOB):
+        exchange.fund(person, 1_000)
+    exchange.place(BOB, order(BUY, COIN, 99_00))
+    exchange.place(ALICE, order(SELL, COIN, 102_00))
+    exchange.mark(100_00)
+    end = exchange.state.time + 50
+    exchange.place(ALICE, *[order(SELL, COIN, 101_00, good_till=end)] * 2)
+    exchange.wait(50)
+    exchange.mark(100_00)
+    assert (exchange.market.premium_sum, exchange.market.premium_samples) == (100, 1)
+    exchange.do(exchange.expire(ALICE))
+    exchange.mark(100_00)
+    assert (exchange.market.premium_sum, exchange.market.premium_samples) == (200, 2)
