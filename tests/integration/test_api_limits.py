@@ -100,6 +100,25 @@ async def test_overload_refuses_and_loses_nothing() -> None:
         assert stage.conserved()
 
 
+async def test_log_ins_and_rounds_have_an_allowance_of_their_own() -> None:
+    """Each makes the node's own loop recover signatures, before it is known to be of any use."""
+    for method in ("login", "oracle_round"):
+        config = IngressConfig(costly_per_s=1)
+        async with running_node(ingress=config) as node, talking_to(node) as talker:
+            answers = [(await talker.call(method, {}))["error"] for _ in range(2)]
+            assert [error["name"] for error in answers] == ["MalformedMessage", "RateLimited"]
+            assert answers[1]["values"]["of"] == "costly"
+            assert "result" in await talker.call("ping")
+
+
+async def test_who_logs_in_again_on_one_connection_was_there_all_the_time() -> None:
+    """Were it away for a moment, what its owner wants to go with him would go."""
+    async with running_node() as node, talking_to(node) as talker:
+        for _ in range(2):
+            assert "result" in await talker.login(ALICE)
+        assert (node.entered, node.left) == ([ALICE.address], [])
+
+
 async def test_a_connection_that_sends_too_much_is_refused_then_closed() -> None:
     limits = IngressConfig(messages_per_s=1, message_burst=5, flood_factor=4)
     async with running_node(ingress=limits) as node, talking_to(node) as talker:

@@ -50,7 +50,8 @@ HEAD = (ALICE.address, ALICE.address, 1, Millis(1), b"")
 ORDER = NewOrder(MarketId(1), Side.BUY, OrderType.GTC, Ticks(1), Lots(1))
 CANCEL = CancelOrder(OrderId(1))
 AMEND = AmendOrder(MarketId(1), Ticks(1), Lots(1), OrderId(1))
-KILL = msgspec.structs.replace(ORDER, type=OrderType.FOK, reduce_only=True)
+PAID_KILL = msgspec.structs.replace(ORDER, type=OrderType.FOK)
+KILL = msgspec.structs.replace(PAID_KILL, reduce_only=True)
 SMALL = IngressConfig(adding_per_s=10, adding_burst=1_200, reducing_per_s=20, reducing_burst=1_400)
 
 
@@ -90,6 +91,7 @@ def limits_of(config: IngressConfig = SMALL) -> AccountLimits:
         (PlaceOrders(*HEAD, (CANCEL,), (KILL,) * 2), 203, "reducing"),
         (PlaceOrders(*HEAD, (), (KILL,) * 100), WEIGHT_MAX, "reducing"),
         (PlaceOrders(*HEAD, (), (KILL, ORDER)), 102, "adding"),
+        (PlaceOrders(*HEAD, (), (PAID_KILL,)), 1, "adding"),
     ],
 )
 def test_an_action_weighs_its_items_and_what_nobody_pays_for(
@@ -99,18 +101,20 @@ def test_an_action_weighs_its_items_and_what_nobody_pays_for(
     assert use(limits_of(), action).name == budget
 
 
-def test_what_is_over_is_refused_with_the_time_to_come_back() -> None:
+@pytest.mark.parametrize("begun_ns", [0, 1_000_000 * S])
+def test_what_is_over_is_refused_with_the_time_to_come_back(begun_ns: int) -> None:
+    """Neither what came before nor a long silence earns more than the burst."""
     limits = limits_of()
     for _ in range(12):
-        use(limits, placing(100))
+        use(limits, placing(100), begun_ns)
     with pytest.raises(RateLimited) as refused:
-        use(limits, placing(5))
+        use(limits, placing(5), begun_ns)
     assert refused.value.values == {
         "of": "account_adding", "limit": 10, "weight": 5, "retry_after_ms": 500
     }  # fmt: skip
     with pytest.raises(RateLimited):
-        use(limits, placing(5), S // 2 - 1)
-    use(limits, placing(5), S // 2)
+        use(limits, placing(5), begun_ns + S // 2 - 1)
+    use(limits, placing(5), begun_ns + S // 2)
 
 
 def test_the_time_to_come_back_is_rounded_up() -> None:

@@ -23,6 +23,11 @@ def test_a_claim_is_what_the_lane_says(name: str) -> None:
     assert claimed_lane(raw) is lane_of(READER.read(raw))
 
 
+def test_an_amend_claims_no_more_than_an_order() -> None:
+    raw = msgspec.json.encode({**BODIES["amends"], "orders": [], "cancels": []})
+    assert claimed_lane(raw) is lane_of(READER.read(raw)) is Lane.TAKING
+
+
 _TYPES = st.sampled_from(ORDER_TYPE_NAMES)
 _TRIGGERS = st.sampled_from([{}, *({"trigger": name} for name in TRIGGER_NAMES)])
 
@@ -58,7 +63,18 @@ def test_an_agent_is_ended_by_0_alone(until: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"[]", b"7", b'{"type":"deposit"}', b"\xff", b"[" * 60_000]
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b'{"type":"deposit"}',
+        b'{"type":"adjust_margin"}',
+        b'{"type":"approve_agent"}',
+        b"\xff",
+        b"[" * 60_000,
+    ],
 )
 def test_what_cannot_be_read_claims_nothing(raw: bytes) -> None:
     assert claimed_lane(raw) is Lane.TAKING

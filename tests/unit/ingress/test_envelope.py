@@ -5,11 +5,13 @@ import pytest
 
 from node.ingress.envelope import (
     ID_MAX,
+    deadline_ns_of,
     error_envelope,
     find_id,
     read_envelope,
     result_envelope,
 )
+from node.ports.intake import NEVER_NS
 from node.types.errors import MalformedMessage
 
 
@@ -21,6 +23,11 @@ def test_parameters_are_handed_on_byte_for_byte() -> None:
 
 def test_parameters_may_be_left_out() -> None:
     assert bytes(read_envelope('{"id": 0, "method": "ping"}').params) == b"{}"
+
+
+def test_a_deadline_is_so_many_milliseconds_from_now_or_never() -> None:
+    assert deadline_ns_of(50, 7) == 50_000_007
+    assert deadline_ns_of(None, 7) == NEVER_NS
 
 
 @pytest.mark.parametrize("number", [0, 1, ID_MAX])

@@ -67,6 +67,27 @@ def test_who_is_not_believed_to_reduce_waits_with_the_first_of_those_who_do_not(
     assert len(desk.gate.passages) == 3
 
 
+def test_who_is_not_believed_to_reduce_is_held_to_the_pace_of_those_who_do_not() -> None:
+    desk = Desk()
+    desk.take(CANCELS)
+    desk.gate.answers[0](BadSignature(digest=bytes(32)))
+    desk.late = Late(Lane.RESTING, LATE)
+    for _ in range(3):
+        desk.take(CANCELS)
+    assert len(desk.gate.passages) == 2
+
+
+def test_what_the_gate_finds_to_be_a_lie_says_nothing_of_the_pace() -> None:
+    desk = Desk()
+    for _ in range(20):
+        desk.take(RESTS)
+        desk.gate.answers[-1](BadSignature(digest=bytes(32)))
+    desk.late = Late(Lane.RESTING, LATE)
+    desk.take(RESTS)
+    desk.take(RESTS)
+    assert len(desk.gate.answers) == 21
+
+
 def test_whom_the_gate_turns_away_says_nothing_of_the_pace() -> None:
     desk = Desk()
     desk.gate.fault = Shed(queue="verification", delay_ms=30, retry_after_ms=100)

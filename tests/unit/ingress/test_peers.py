@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.ingress import peers as peers_module
 from node.ingress.config import IngressConfig
 from node.ingress.peers import PEERS_MAX, Peers
 from node.ingress.session import Session
@@ -40,6 +41,15 @@ def test_addresses_are_forgotten_unless_they_wait_for_an_answer() -> None:
         peers.session_of(str(number))
     assert len(peers) <= PEERS_MAX + 1
     assert peers.session_of("busy").in_flight == 1
+
+
+def test_the_address_that_was_silent_for_longest_is_forgotten_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peers_module, "PEERS_MAX", 2)
+    peers = Peers(IngressConfig())
+    first, *_ = [peers.session_of(address) for address in ("a", "b", "a", "c")]
+    assert peers.session_of("a") is first
 
 
 def test_a_false_claim_counts_against_its_connection_for_a_time() -> None:
@@ -106,6 +116,15 @@ def test_who_has_read_nothing_is_heard_while_a_few_read_all_they_can() -> None:
     clock, peers, _ = play(addresses=8)
     for number in range(50):
         assert clock.reads(peers.connect(f"honest {number}"))
+
+
+def test_who_has_read_much_is_refused_once_all_have_read_their_part() -> None:
+    clock, peers = Clock(), Peers(IngressConfig())
+    readers = [peers.connect(str(number)) for number in range(4)]
+    heard = [sum(clock.reads(session) for _ in range(100)) for session in readers]
+    # A burst of 200 ms, and a quarter of the time that went by meanwhile.
+    assert sum(heard[:3]) == 267
+    assert 5 <= heard[3] < 10, "only who has read next to nothing is heard beyond it"
 
 
 def test_however_many_read_they_leave_half_of_the_time() -> None:

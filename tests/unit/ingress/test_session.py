@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.ingress.config import IngressConfig, check_ingress_config
-from node.ingress.session import LeakyBucket, Session, Verdict
+from node.ingress.session import CLAIMS_ON_CREDIT, LeakyBucket, Session, Verdict
 from node.types.errors import ConfigInvalid, Overloaded, RateLimited
 
 SECOND = 1_000_000_000
@@ -59,6 +59,15 @@ def test_costly_requests_have_a_limit_of_their_own() -> None:
     with pytest.raises(RateLimited):
         session.spend(0)
     session.spend(SECOND)
+
+
+def test_after_a_time_of_distrust_credit_begins_anew() -> None:
+    session = Session(IngressConfig(distrust_ms=10))
+    for _ in range(CLAIMS_ON_CREDIT):
+        session.doubt(0)
+    assert not session.is_trusted(0)
+    session.doubt(SECOND)
+    assert session.is_trusted(SECOND)
 
 
 def test_requests_in_flight_are_bounded_by_number_and_bytes() -> None:

@@ -159,3 +159,17 @@ def test_within_an_address_a_connection_that_knocks_seldom_is_let_in() -> None:
     bench.late = late(Lane.RESTING)
     assert bench.burst(Lane.RESTING, 100, 999) == 40
     assert bench.is_let_in(Lane.RESTING, 100, 0, 7)
+    # With a third one there, each has a third of the address's part.
+    assert bench.is_let_in(Lane.RESTING, 100, 0, 8)
+    assert sum(bench.is_let_in(Lane.RESTING, 100, 0, 7) for _ in range(99)) == 12
+    assert sum(bench.is_let_in(Lane.RESTING, 100, 0, 8) for _ in range(99)) == 6
+
+
+def test_who_has_gone_takes_no_part_of_the_pace() -> None:
+    bench = Bench()
+    for origin in range(40):
+        assert bench.is_let_in(Lane.RESTING, 0, origin)
+        bench.answer(Lane.RESTING, 1, origin)
+    bench.late = late(Lane.RESTING)
+    assert bench.burst(Lane.RESTING, 100, 999, origin=1) == 40
+    assert bench.burst(Lane.RESTING, 100, 999, origin=2) == 20

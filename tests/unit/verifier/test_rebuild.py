@@ -183,6 +183,20 @@ def test_missing_batches_at_the_end_are_named(chain: ExampleChain) -> None:
     assert (found.fault, found.batch) == (Fault.MISSING_BATCH, 2)
 
 
+def test_more_batches_than_there_are_do_not_agree(chain: ExampleChain) -> None:
+    chain.count -= 1
+    assert not chain.verdict().ok
+
+
+def test_a_lag_that_l1_proves_to_be_understated_stands_in_the_verdict(chain: ExampleChain) -> None:
+    """Nothing was posted before the log had ended, and all that it states is no lag."""
+    times = [one.time for one in LOG.commands if isinstance(one, OpenBlock)]
+    late = [msgspec.structs.replace(one, time_ms=Millis(times[-1] + 1)) for one in chain.posted]
+    stated = max(one.lag for one in LOG.commands if isinstance(one, OpenBlock))
+    chain.posted = late
+    assert chain.verdict().lag_understated_ms == times[-1] - times[0] - stated > 0
+
+
 def test_a_batch_that_comes_twice_does_not_go_on(chain: ExampleChain) -> None:
     chain.posted.insert(1, chain.posted[0])
     found = difference(chain)
@@ -312,6 +326,13 @@ def test_a_root_counts_before_a_later_forgery(chain: ExampleChain) -> None:
 
 def test_data_that_is_not_what_was_hashed_is_refused(chain: ExampleChain) -> None:
     chain.posted[1] = msgspec.structs.replace(chain.posted[1], data=chain.posted[1].data + b"\0")
+    found = difference(chain)
+    assert (found.fault, found.batch) == (Fault.DATA, 1)
+
+
+def test_data_under_another_hash_is_refused_though_it_is_all_right(chain: ExampleChain) -> None:
+    """It is not what the contract took, however well it fits."""
+    chain.posted[1] = msgspec.structs.replace(chain.posted[1], data_hash=bytes(32))
     found = difference(chain)
     assert (found.fault, found.batch) == (Fault.DATA, 1)
 
