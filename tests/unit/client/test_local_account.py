@@ -326,3 +326,16 @@ def test_agents_are_told_by_the_snapshot_and_by_every_approval() -> None:
     assert account.agents == {"0xa1": 20, "0xa2": 90}
     account.apply(SNAPSHOT | {"seq": 30, "agents": {"0xa2": 90}})
     assert account.agents == {"0xa2": 90}
+
+
+def test_the_newest_of_a_name_is_told_where_no_newer_can_be_missing() -> None:
+    account = followed()
+    account.apply(update(accepted(6), cancelled(6, "3", "user"), accepted(7)))
+    newest = account.latest(8)
+    assert newest is not None
+    assert (newest.order_id, newest.ended) == (7, None)
+    account.apply(update(cancelled(7, "3", "user"), seq=11, before=9))
+    assert account.latest(8) is newest
+    # Of what came between the two nobody knows whether it had that name.
+    account.apply({**SNAPSHOT, "seq": 13, "prev_seq": 13})
+    assert account.latest(8) is None

@@ -37,11 +37,12 @@ def test_a_diff_sets_levels_and_takes_empty_ones_away() -> None:
     assert (book.seq, book.bids(), book.asks(1)) == (7, [("9.5", "6")], [("10.5", "1")])
 
 
-def test_a_gap_is_told_with_what_was_expected_and_leaves_the_book() -> None:
+@pytest.mark.parametrize("before", [4, 6])
+def test_a_gap_is_told_with_what_was_expected_and_leaves_the_book(before: int) -> None:
     book = followed(SNAPSHOT)
     with pytest.raises(FeedGap) as gap:
-        book.apply(message("diff", 9, 6, ";"))
-    assert gap.value.values == {"expected": 5, "found": 6}
+        book.apply(message("diff", 9, before, "10:2,9.5:1;11:3,100:4"))
+    assert gap.value.values == {"expected": 5, "found": before}
     assert (book.known, book.seq) == (True, 5)
 
 

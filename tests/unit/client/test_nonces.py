@@ -1,5 +1,6 @@
 """No nonce is given out twice, by whichever task, source or process."""
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,25 @@ def test_a_place_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PathUnusable):
         SharedNonces(tmp_path / "file" / "nonces")
+
+
+def test_a_nonce_is_taken_while_nobody_else_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two who read at once would both return what they read."""
+    source = SharedNonces(tmp_path / "nonces")
+    lock = fcntl.flock
+
+    def lock_or_fail(file: int, operation: int) -> None:
+        lock(file, operation | fcntl.LOCK_NB)
+
+    monkeypatch.setattr(fcntl, "flock", lock_or_fail)
+    with source.path.open() as other:
+        lock(other, fcntl.LOCK_SH)
+        with pytest.raises(BlockingIOError):
+            source.take()
+    assert source.take() == 1
+    source.close()
 
 
 def test_processes_at_once_get_nonces_of_their_own(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from node.client import session as session_module
 from node.client.errors import ConnectionLost
 from node.client.fee_limit import FeeLimit
 from node.client.session import Session, connect
+from node.types.blocks import Domain
 from node.types.errors import (
     CommandRejected,
     ConfigInvalid,
@@ -40,7 +41,8 @@ WRONG_SIGNER = {"code": WrongSigner.code, "name": "WrongSigner", "values": {}}
 PRICE = 500_000
 DEAR_VALUES = {"price": "0.5", "max_fee": "0.000001"}
 DEAR = {"code": FeeAboveMax.code, "name": "FeeAboveMax", "values": DEAR_VALUES}
-IMPOSTOR = msgspec.json.encode(GREETING | {"sequencer": "0x" + "66" * 20}).decode()
+IMPOSTOR = {"sequencer": "0x" + "66" * 20}
+ELSEWHERE = {"chain_id": DOMAIN.chain_id + 1}
 
 Body = dict[str, Any]
 Behaviour = Callable[[web.WebSocketResponse, web.Request], Awaitable[None]]
@@ -290,9 +292,16 @@ async def test_a_hello_that_is_none_is_tried_again(greeting: str) -> None:
         assert session.connections == 1
 
 
-async def test_another_sequencer_ends_the_session() -> None:
+@pytest.mark.parametrize(
+    ("change", "values"),
+    [
+        (IMPOSTOR, {"expected": SEQUENCER, "found": b"\x66" * 20}),
+        (ELSEWHERE, {"expected": DOMAIN, "found": Domain(DOMAIN.chain_id + 1, DOMAIN.rollup)}),
+    ],
+)
+async def test_another_sequencer_or_chain_ends_the_session(change: Body, values: Body) -> None:
     async def impersonate(socket: web.WebSocketResponse, _request: web.Request) -> None:
-        await socket.send_str(IMPOSTOR)
+        await socket.send_json(GREETING | change)
         await socket.receive()
 
     async def stay(url: str) -> None:
@@ -305,7 +314,7 @@ async def test_another_sequencer_ends_the_session() -> None:
     async with server_with(echo, greet_and_vanish, impersonate) as url:
         with pytest.raises(WrongChain) as wrong:
             await stay(url)
-    assert wrong.value.values == {"expected": SEQUENCER, "found": b"\x66" * 20}
+    assert wrong.value.values == values
 
 
 @pytest.mark.parametrize(

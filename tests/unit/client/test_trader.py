@@ -15,6 +15,8 @@ from node.codec.eip712 import Signing
 from node.codec.signatures import recover
 from node.types.commands import CancelAll, NewOrder, OrderType, Side, SignedAction
 from node.types.errors import (
+    ActionExpired,
+    AgentExpired,
     DeadlineExceeded,
     InsufficientMargin,
     IntegrityError,
@@ -22,6 +24,7 @@ from node.types.errors import (
     Overloaded,
     PlimsollError,
     Shed,
+    WrongSigner,
 )
 from node.types.ids import MarketId
 from node.types.rules import Rules
@@ -156,7 +159,16 @@ async def test_an_action_that_is_sent_again_by_hand_is_never_signed_anew() -> No
 
 
 @pytest.mark.parametrize(
-    "failure", [IntegrityError(), NEVER_SENT, Overloaded(), NonceUsed(highest=1)]
+    "failure",
+    [
+        IntegrityError(),
+        NEVER_SENT,
+        Overloaded(),
+        NonceUsed(highest=1),
+        ActionExpired(),
+        AgentExpired(),
+        WrongSigner(),
+    ],
 )
 async def test_what_was_lost_stays_unknown_until_its_result_comes(failure: PlimsollError) -> None:
     session = FakeSession(LOST, failure)
@@ -315,6 +327,16 @@ async def test_a_cancel_overtakes_the_resend_of_what_is_behind_the_window_alread
     session.held.set()
     assert (await resend)["repeated"]
     assert (trader._open, trader._closed) == ([], [])
+
+
+async def test_what_is_sent_again_by_hand_does_not_move_the_window_back() -> None:
+    session = FakeSession()
+    session.remembers = True
+    trader = trader_at(session)
+    for _ in range(3):
+        await trader.cancel_all()
+    await trader.send(session.sent[0])
+    assert trader._highest == 3
 
 
 async def test_the_deadline_goes_with_every_attempt() -> None:

@@ -45,9 +45,10 @@ def test_a_limit_is_signed_for_what_may_be_charged(
     assert recover(SIGNING.digest(action), action.signature) == OWNER
 
 
-def test_a_limit_that_is_named_is_signed() -> None:
-    action = wallet().place((), (), amends=(AMEND,), expires=NOON, max_fee=Money(3))
-    assert action.max_fee == 3
+@pytest.mark.parametrize("limit", [0, 3])
+def test_a_limit_that_is_named_is_signed(limit: int) -> None:
+    action = wallet().place((), (), amends=(AMEND,), expires=NOON, max_fee=Money(limit))
+    assert action.max_fee == limit
 
 
 def test_a_switch_is_signed_as_it_shall_stand() -> None:
