@@ -7,8 +7,9 @@ import pytest
 
 from node.client.errors import ConnectionLost
 from node.client.nonces import CountedNonces
-from node.client.switch import armed
-from node.client.trader import Trader
+from node.client.retry import NEVER
+from node.client.switch import _Switch, armed
+from node.client.trader import OutcomeUnknown, Trader
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing
 from node.types.commands import (
@@ -20,7 +21,7 @@ from node.types.commands import (
     Side,
     SignedAction,
 )
-from node.types.errors import PlimsollError
+from node.types.errors import NonceUsed, PlimsollError
 from node.types.ids import MarketId, OrderId
 from node.types.rules import Rules
 from node.types.units import Lots, Ticks
@@ -40,6 +41,8 @@ class Node:
         self.switch = {"cancel_at": 0, "on_disconnect": False}
         self.views: list[PlimsollError | dict[str, Any] | None] = []
         self.silent = False
+        self.answers: list[PlimsollError | None] = []
+        """What comes instead of the next results; what was asked is done all the same."""
 
     async def get(self, _path: str) -> dict[str, Any]:
         if self.silent:
@@ -66,7 +69,13 @@ class Node:
             for place in range(len(action.orders)):
                 self.orders.append(OrderId(10 * self.sequence + place))
                 told.append({"status": "resting", "order_id": self.orders[-1]})
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is not None:
+            raise answer
         return {"sequence": self.sequence, "results": told}
+
+    async def ready(self) -> None:
+        """Be connected all the time."""
 
 
 def trader_at(node: Node) -> Trader:
@@ -121,3 +130,39 @@ async def test_an_order_that_was_gone_before_is_not_cancelled() -> None:
         node.orders.clear()
     assert node.cancels == []
     assert node.switch["cancel_at"] == 0
+
+
+async def test_the_switch_stays_set_while_an_orders_answer_is_missing() -> None:
+    node = Node()
+    trader = trader_at(node)
+    async with armed(trader):
+        node.answers = [ConnectionLost()]
+        with pytest.raises(OutcomeUnknown):
+            await trader.place((ORDER,), retry=NEVER)
+    assert len(node.orders) == 1
+    assert node.switch["cancel_at"] == START_MS + 30_000
+
+
+async def test_a_trader_may_be_armed_again() -> None:
+    node = Node()
+    trader = trader_at(node)
+    for _ in range(2):
+        async with armed(trader):
+            await trader.place((ORDER,))
+    assert (node.orders, node.switch["cancel_at"]) == ([], 0)
+
+
+async def test_neither_a_setting_whose_answer_was_lost_nor_its_ringing_is_somebody_elses() -> None:
+    node = Node()
+    switch = _Switch(trader_at(node), 30.0, on_disconnect=False)
+    node.answers = [ConnectionLost(), NonceUsed()]
+    with pytest.raises(OutcomeUnknown):
+        await switch.set()
+    await switch.look()
+    await switch.set()
+    node.switch = {"cancel_at": 0, "on_disconnect": False}
+    await switch.look()
+    assert not switch._shared
+    node.switch = {"cancel_at": START_MS + 1, "on_disconnect": False}
+    await switch.look()
+    assert switch._shared

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from node.client.errors import ConnectionLost
-from node.client.nonces import CountedNonces
+from node.client.nonces import CountedNonces, Nonces
 from node.client.retry import NEVER, RetryPolicy
 from node.client.trader import RENEWALS_MAX, OutcomeUnknown, Trader
 from node.client.wallet import Wallet
@@ -26,10 +26,10 @@ from node.types.errors import (
     Shed,
     WrongSigner,
 )
-from node.types.ids import MarketId
+from node.types.ids import Address, MarketId
 from node.types.rules import Rules
 from node.types.units import Lots, Millis, Ticks
-from tests.examples import ALICE, DOMAIN, RULES, START_MS
+from tests.examples import ALICE, BOB, DOMAIN, RULES, START_MS
 
 SIGNING = Signing(DOMAIN, RULES)
 AT_ONCE = RetryPolicy(attempts=4, pause_s=0.0)
@@ -85,6 +85,22 @@ class FakeSession:
 def trader_at(session: FakeSession) -> Trader:
     wallet = Wallet(ALICE.key, SIGNING, nonces=CountedNonces())
     return Trader(session, wallet, now_ms=lambda: START_MS, seed=1)  # type: ignore[arg-type]
+
+
+async def test_an_agents_trader_begins_at_the_next_nonce_of_the_agents_key() -> None:
+    class Opening(FakeSession):
+        async def next_nonce(self, account: Address, signer: Address) -> int:
+            assert (account, signer) == (ALICE.address, BOB.address)
+            return 9
+
+        def wallet(self, secret: bytes, *, account: Address, nonces: Nonces) -> Wallet:
+            return Wallet(secret, SIGNING, account, nonces=nonces)
+
+        async def follow_fees(self) -> None:
+            pass
+
+    trader = await Trader.open(Opening(), BOB.key, ALICE.address)  # type: ignore[arg-type]
+    assert await trader.cancel_all() == {"nonce": 9}
 
 
 async def test_a_lost_answer_is_asked_for_with_the_same_action_and_never_executed_twice() -> None:

@@ -8,6 +8,7 @@ from node.codec.signatures import recover
 from node.types.commands import AmendOrder, CancelOrder, NewOrder, SetSwitch, Trigger
 from node.types.ids import OrderId
 from node.types.units import Lots, Millis, Money, Ticks
+from tests.examples import BOB
 from tests.unit.codec.example_actions import BTC, BUY, NOON, OWNER, OWNER_KEY, SELL, SIGNING
 
 LIMIT = Money(77)
@@ -61,3 +62,13 @@ def test_a_switch_is_signed_as_it_shall_stand() -> None:
     assert (armed.cancel_at, armed.on_disconnect) == (NOON + 9, True)
     assert (off.cancel_at, off.on_disconnect) == (0, False)
     assert off.nonce == armed.nonce + 1
+
+
+def test_an_agent_signs_in_its_own_name_and_logs_in_for_its_owner() -> None:
+    agent = Wallet(BOB.key, SIGNING, OWNER)
+    action = agent.cancel_all(expires=NOON)
+    assert (action.account, action.signer) == (OWNER, BOB.address)
+    assert recover(SIGNING.digest(action), action.signature) == BOB.address
+    challenge = bytes(range(32))
+    login = SIGNING.login_digest(OWNER, challenge)
+    assert recover(login, agent.login(challenge)) == BOB.address

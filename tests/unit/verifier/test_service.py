@@ -3,9 +3,12 @@
 import msgspec
 
 from node.adapters.signature_pool import SignaturePool
+from node.ports.chain_reader import InboxEntry
 from node.types.commands import Command, PlaceOrders
+from node.types.errors import ChainDisagrees
+from node.verifier.rebuild import NO_BATCH
 from node.verifier.service import InPlace, verify
-from node.verifier.verdict import Fault
+from node.verifier.verdict import Difference, Fault
 from tests.unit.verifier.example_chain import LOG, ExampleChain
 
 
@@ -45,3 +48,12 @@ async def test_worker_processes_find_the_same_forgery() -> None:
     assert pooled.difference is not None
     assert pooled.difference.fault is Fault.SIGNATURE
     assert pooled == in_place
+
+
+async def test_an_inbox_that_contradicts_itself_is_a_difference() -> None:
+    class TwoFaced(ExampleChain):
+        async def deposits(self) -> tuple[InboxEntry, ...]:
+            raise ChainDisagrees(what="deposits", expected=2, found=1)
+
+    verdict, _ = await verify(TwoFaced(), InPlace(), lambda *_: None)
+    assert verdict.difference == Difference(Fault.CONTRADICTION, NO_BATCH, "deposits 2", "1")
