@@ -42,3 +42,10 @@ def test_two_looks_at_one_moment_are_one() -> None:
     before = share.ppm
     share.observe(SECOND_NS + 5, 10 * SECOND_NS)
     assert share.ppm == before
+
+
+def test_a_core_that_is_free_again_is_all_of_it_again() -> None:
+    share = after(0.5, 120)
+    share.observe(60 * SECOND_NS, 720 * SECOND_NS)
+    share.observe(60 * SECOND_NS, 1_320 * SECOND_NS)
+    assert share.ppm == pytest.approx(1e6, rel=1e-3)

@@ -177,3 +177,10 @@ def test_two_that_wait_all_the_time_are_served_alike(
         if min(map(len, waiting.values())) == 0:
             return
         assert abs(served["ours"] - served["theirs"]) <= quantum + 2 * 9
+
+
+def test_a_queue_whose_items_were_all_taken_back_is_in_time() -> None:
+    queue = queue_of(("a", 1))
+    assert queue.is_late(121 * MS)
+    queue.evict("a")
+    assert not queue.is_late(121 * MS)

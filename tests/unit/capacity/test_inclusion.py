@@ -58,3 +58,19 @@ def test_it_never_leaves_its_range_whatever_is_seen() -> None:
         assert 0 <= rate.ppm <= 1_000_000
     rate.observe(501, None, 10, waits=True, now_ms=10**13)
     assert 0 <= rate.ppm <= 1_000_000
+
+
+def test_the_blocks_before_the_first_look_are_not_missed() -> None:
+    rate = InclusionRate()
+    rate.observe(20_000_000, BLOCK_MS, 0, waits=True, now_ms=0)
+    assert rate.ppm == 900_000
+
+
+def test_a_block_is_late_from_when_the_last_one_came() -> None:
+    rate = InclusionRate()
+    for block in (1, 2):
+        rate.observe(block, BLOCK_MS, block, waits=True, now_ms=block * BLOCK_MS)
+    rate.observe(2, BLOCK_MS, 2, waits=True, now_ms=4 * BLOCK_MS - 1)
+    assert rate.ppm == 1_000_000
+    rate.observe(2, BLOCK_MS, 2, waits=True, now_ms=4 * BLOCK_MS)
+    assert rate.ppm == 900_000

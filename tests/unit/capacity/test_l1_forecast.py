@@ -84,3 +84,11 @@ def test_the_cost_of_a_unit_is_rounded_up() -> None:
     assert unit_cost(20 * GWEI, 320, Money(3_000_000_000)) == 19_200
     assert unit_cost(1, 1, Money(1)) == 1
     assert unit_cost(20 * GWEI, 320, Money(0)) == 0
+
+
+def test_the_growth_of_several_blocks_is_that_of_each_and_damped_from_the_first() -> None:
+    forecast = L1Forecast()
+    forecast.observe(1, 100 * GWEI)
+    forecast.observe(3, 110 * GWEI)
+    # A twentieth a block, of which two looks at it take over seven sixteenths.
+    assert forecast.fee(1) == pytest.approx(110 * GWEI * (1 + 0.05 * 7 / 16 * 0.85), rel=1e-5)

@@ -95,6 +95,15 @@ def test_a_pool_carries_what_its_workers_do_over_its_visits() -> None:
     limit = stage_limit("pool", report(400, SECOND * 4 // 10, servers=2), 2, 200)
     assert limit is not None
     assert limit.limit_per_s == pytest.approx(1_000)
+    # What it refused had its visit as well.
+    stage = Stage("pool", capacity=100, held=lambda: 0, servers=2)
+    stage.enter(400)
+    stage.busy(0, SECOND * 4 // 10, 400)
+    stage.leave(300)
+    stage.refuse("BadSignature", 100)
+    again = stage_limit("pool", lifetime_report(stage.snapshot(), 10 * SECOND), 2, 200)
+    assert again is not None
+    assert again.limit_per_s == pytest.approx(1_000)
     assert stage_limit("pool", report(0, 0), 1, 200) is None
     assert stage_limit("pool", report(400, SECOND), 1, 0) is None
 

@@ -164,3 +164,12 @@ def test_a_clock_that_runs_back_drains_nothing() -> None:
     before = made.backlogs()
     made.advance(Millis(1_000))
     assert made.backlogs() == before
+
+
+def test_what_sets_the_price_is_the_higher_of_load_and_reserve() -> None:
+    made = controller()
+    run(made, 1.2, 10)
+    by_load = made.price
+    for reserve, dearest in ((by_load - 1, "loop"), (by_load + 1, "l1_forecast")):
+        made.reserve(Money(reserve))
+        assert (made.price, made.dearest) == (max(by_load, reserve), dearest)

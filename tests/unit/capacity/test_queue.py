@@ -73,3 +73,14 @@ def test_with_hands_an_item_stays_until_its_consumer_counts_it() -> None:
     hands.pop()
     queue.stage.refuse("expired")
     assert queue.stage.conserved()
+
+
+def test_the_peak_is_the_most_that_waited_at_once() -> None:
+    queue: BoundedQueue[int] = BoundedQueue("a", 9)
+    peaks = []
+    for number in range(3):
+        queue.offer(number, 0)
+        peaks.append(queue.stage.peak_depth)
+    queue.take(3, 0)
+    queue.offer(3, 0)
+    assert (peaks, queue.stage.peak_depth) == ([1, 2, 3], 3)
