@@ -157,6 +157,47 @@ async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     assert len(desk.desk._accounts._next_ns) == len(desk.desk._origins._next_ns) == 3
 
 
+async def test_who_came_last_is_remembered_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faucet, "REMEMBERED_MAX", 2)
+    desk = Desk(FaucetConfig(dollars=1, per_account_s=60, per_origin_s=0))
+    for person in (ALICE, BOB):
+        await desk.ask(person)
+    desk.clock.ns += 60 * S
+    for person in (ALICE, CAROL):
+        await desk.ask(person)
+    with pytest.raises(RateLimited):
+        await desk.ask(ALICE)
+
+
+async def test_what_did_not_arrive_costs_its_origin_the_turn_all_the_same() -> None:
+    """An L1 that is away must not be asked as often as anybody likes."""
+    desk = Desk()
+    desk.fault = ChainUnavailable(detail="away")
+    with pytest.raises(ChainUnavailable):
+        await desk.ask(ALICE)
+    with pytest.raises(RateLimited) as refused:
+        await desk.ask(ALICE)
+    assert refused.value.of == "faucet_origin"
+
+
+async def test_one_is_paid_after_the_other() -> None:
+    """They are paid with one key, whose transactions have one order."""
+    desk = Desk()
+    paying = most = 0
+
+    async def pour(_account: Address, _amount: Money) -> Poured:
+        nonlocal paying, most
+        paying += 1
+        most = max(most, paying)
+        await asyncio.sleep(0)
+        paying -= 1
+        return Poured(bytes(32), 7, 1)
+
+    desk.desk._pour = pour
+    await asyncio.gather(*(desk.ask(one, f"10.0.0.{n}") for n, one in enumerate((ALICE, BOB))))
+    assert most == 1
+
+
 @pytest.mark.parametrize(
     ("raw", "error"), [(b"{", MalformedMessage), (b'{"account":"0x12"}', MalformedAddress)]
 )
@@ -168,9 +209,10 @@ async def test_what_names_no_account_is_refused(raw: bytes, error: type[Exceptio
 def test_there_is_none_but_on_a_devnet() -> None:
     assert require_devnet(CONFIG, DEFAULT_CHAIN_ID)
     assert not require_devnet(FaucetConfig(), 1)
-    with pytest.raises(ConfigInvalid) as refused:
-        require_devnet(CONFIG, 1)
-    assert "faucet.dollars" in refused.value.faults[0]
+    for chain_id in (1, 11_155_111, DEFAULT_CHAIN_ID + 1):
+        with pytest.raises(ConfigInvalid) as refused:
+            require_devnet(CONFIG, chain_id)
+        assert "faucet.dollars" in refused.value.faults[0]
 
 
 def test_its_keys_have_ranges() -> None:

@@ -280,3 +280,102 @@ def test_a_backlog_has_bytes_where_they_are_known(monkeypatch: pytest.MonkeyPatc
         "batch_outbox": (2, 42),
         "settlement": (9, 41_233),
     }
+
+
+def busy_with(
+    told: Telemetry, items: int, busy_s: float, processes_s: dict[str, float]
+) -> Telemetry:
+    """Return counters after so many items more, which took so long of loop and processes."""
+    kinds = sum(kind.commands for kind in told.kinds) + items
+    busy_ns = told.loop.busy_ns + round(busy_s * 1e9)
+    spent = {name: round(spent_s * 1e9) for name, spent_s in processes_s.items()}
+    return replace(
+        told,
+        kinds=(KindCounters("place", kinds, kinds, 0, 0, 0),),
+        loop=replace(told.loop, busy_ns=busy_ns),
+        processes={name: told.processes.get(name, 0) + ns for name, ns in spent.items()},
+    )
+
+
+def test_each_resource_is_told_by_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port(monkeypatch, EMPTY)
+    port.told = busy_with(EMPTY, 1_000, 1.0, {"node": 1.5, "replica": 0.5})
+    limits = port.limits()
+    assert limits["loop"] == pytest.approx(1_000)
+    assert limits["machine"] == pytest.approx(2 / 0.002)
+    assert limits["replica"] == pytest.approx(2_000)
+
+
+def test_without_workers_verification_is_a_part_of_the_loops_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = Port(monkeypatch, EMPTY)
+    verification = port.watch._node.capacity.stages[0]
+    verification.enter(500)
+    verification.busy(0, 10**8, 500)
+    verification.leave(500)
+    port.told = busy_with(EMPTY, 1_000, 0.2, {"node": 0.2})
+    line = port.line()
+    limits = {limit.resource: limit.limit_per_s for limit in port.watch.limits}
+    assert "verification" not in limits
+    told = next(stage for stage in line.stages if stage.name == "verification")
+    # Half of the items came by it.
+    assert told.limit_per_s == pytest.approx(limits["loop"] / 2)
+
+
+def test_what_the_node_does_for_nobody_is_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It had been busy before it was first looked at.
+    before = busy_with(EMPTY, 0, 3.0, {"node": 3.0})
+    port = Port(monkeypatch, before)
+    port.clock.ns += SPAN_NS
+    port.told = busy_with(before, 0, 1.0, {"node": 1.5})
+    port.watch.move()
+    # A window with little in it is not quiet.
+    port.clock.ns += SPAN_NS
+    port.told = busy_with(port.told, 50, 1.5, {"node": 2.0})
+    port.watch.move()
+    port.clock.ns += 10**9 - FRESH_NS
+    port.told = busy_with(port.told, 950, 1.1, {"node": 2.15})
+    limits = port.limits()
+    # Of 11 s a tenth and 0.15 were spent anyway, and 1,000 items took the rest.
+    assert limits["loop"] == pytest.approx((1 - 0.1) / 0.0015)
+    assert limits["machine"] == pytest.approx((2 - 0.15) / 0.0025)
+
+
+def test_a_window_with_few_items_tells_their_rate_and_the_start_tells_their_cost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = busy_with(EMPTY, 1_000, 1.0, {"node": 1.0})
+    port = Port(monkeypatch, before)
+    port.told = busy_with(before, 50, 0.05, {"node": 0.05})
+    line = port.line()
+    assert line.rate_per_s == pytest.approx(50 / (FRESH_NS / 1e9))
+    assert line.uptime_s == 5.0
+    assert {limit.resource: limit.limit_per_s for limit in port.watch.limits}[
+        "loop"
+    ] == pytest.approx(1_000)
+
+
+def test_a_line_is_told_again_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port(monkeypatch)
+    line = port.line()
+    port.clock.ns += FRESH_NS - 1
+    assert port.watch.line() is line
+    port.clock.ns += 1
+    assert port.watch.line() is not line
+
+
+def test_a_stage_that_lost_something_stands_in_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port(monkeypatch)
+    for stage in port.watch._node.capacity.stages:
+        stage.enter(stage.held())
+    assert port.line().conserved
+    port.waiting = 1
+    assert not port.line().conserved
+
+
+def test_what_a_lane_waits_is_told_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port(monkeypatch)
+    lane = port.watch._node.capacity.stage("lane_taking", 10, lambda: 0)
+    lane.waited(3_000_000)
+    assert [each.waited_p99_ms for each in port.line().lanes] == [pytest.approx(3, rel=1 / 32)]

@@ -8,7 +8,7 @@ import pytest
 from node.app.config import _SEQUENCER_RANGES, SequencerConfig
 from node.app.telemetry import Meters, runs_on
 from node.capacity.histogram import Histogram
-from node.capacity.telemetry import WriterLimits
+from node.capacity.telemetry import JournalCounters, WriterLimits
 from node.planner.windows import LIMIT_RANGES
 from node.types.marks import Standing
 
@@ -85,15 +85,21 @@ def test_every_process_of_the_node_is_counted() -> None:
     assert set(Meters(node).processes()) == counted
 
 
-def test_a_node_tells_the_limits_of_its_writer() -> None:
+def histogram(*values: int) -> Histogram:
+    recorded = Histogram()
+    for value in values:
+        recorded.record(value)
+    return recorded
+
+
+def test_a_node_tells_its_journal_the_times_of_l1_and_the_limits_of_its_writer() -> None:
     sequencer = SequencerConfig(block_work=64, block_ms_max=1.5, delay_target_ms=35)
-    fsync_ns = Histogram()
     node: Any = SimpleNamespace(
         config=SimpleNamespace(sequencer=sequencer),
         base=SimpleNamespace(
             platform=SimpleNamespace(busy_ns=lambda: 0, waited_ns=lambda: None),
             clock=SimpleNamespace(now_ns=lambda: 0),
-            journal=SimpleNamespace(fsync_ns=fsync_ns, bytes_written=0),
+            journal=SimpleNamespace(fsync_ns=histogram(3, 4), bytes_written=99),
             replica=SimpleNamespace(pid=None),
         ),
         gate=SimpleNamespace(worker_pids=()),
@@ -103,12 +109,15 @@ def test_a_node_tells_the_limits_of_its_writer() -> None:
             reached={Standing.POSTED: 0},
             da_commands=0,
             da_bytes=0,
-            flights_ms=Histogram(),
-            finality_ms=Histogram(),
+            flights_ms=histogram(12),
+            finality_ms=histogram(50, 60),
         ),
         settlement=SimpleNamespace(spending=SimpleNamespace(gas_used=0)),
     )
-    assert Meters(node).read().limits == WriterLimits(64, 1_500, 35_000)
+    told = Meters(node).read()
+    assert told.limits == WriterLimits(64, 1_500, 35_000)
+    assert told.journal == JournalCounters(appends=2, bytes=99, total_ns=7)
+    assert (told.l1.inclusion_ms.total, told.l1.finality_ms.total) == (12, 110)
 
 
 def test_limits_are_read_within_what_a_configuration_may_say() -> None:

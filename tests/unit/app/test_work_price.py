@@ -118,6 +118,26 @@ def test_a_busy_loop_raises_the_price_and_rest_lowers_it() -> None:
     assert machine.work(0.0, 700) == FEES.floor
 
 
+def test_what_was_used_before_the_first_look_has_been_worked_off() -> None:
+    machine = Machine()
+    machine.loop = 100 * SECOND_NS
+    assert machine.work(0.0, 1) == FEES.floor
+    assert not any(machine.price.line().backlogs["loop"].values())
+
+
+@pytest.mark.parametrize(("each_ms", "dearest"), [(6, "risk"), (3, None)])
+def test_watching_positions_is_charged_beyond_what_all_that_watch_may_take(
+    each_ms: int, dearest: str | None
+) -> None:
+    machine = Machine(FeesConfig(risk_ms=100))
+    busy_ns = machine.price._node.risk.busy_ns = [0, 0]
+    for _ in range(600):
+        busy_ns[:] = [each + each_ms * 10**6 for each in busy_ns]
+        machine.work(0.0, 0)
+        machine.now = Millis(machine.now + 100)
+    assert machine.price.line().dearest == dearest
+
+
 def test_a_loop_that_is_full_for_want_of_a_core_raises_the_price() -> None:
     """It works for 0.74 of each second and gets no more: there is next to nothing idle."""
     machine = Machine()
@@ -313,6 +333,6 @@ def open_block(state: State, time: int, fee: int) -> None:
 
 def test_every_fault_is_told() -> None:
     with pytest.raises(ConfigInvalid) as failure:
-        check_fees_config(FeesConfig(loop_ms=0, l1_bytes=-1, quote_per_ether=-1))
-    assert len(failure.value.faults) == 3
+        check_fees_config(FeesConfig(loop_ms=0, risk_ms=0, l1_bytes=-1, quote_per_ether=-1))
+    assert len(failure.value.faults) == 4
     check_fees_config(FeesConfig())
