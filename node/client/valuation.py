@@ -98,24 +98,15 @@ def value(position: dict[str, Any], rules: Rules, mark: Ticks, index: int) -> Va
 def liquidation_price(market: MarketRules, size: int, entry: int, margin: int) -> Ticks | None:
     """Return the first price, against the position, that fails maintenance; None: there is none.
 
-    ``margin`` is what it would be were funding settled.
-    Without the rounding of the requirement it is where C + q·P − N = |q|·P·m; the tick found so is
-    at most one beside the right one, which is then looked for.
+    ``margin`` is what it would be were funding settled. The requirement's rounding moves no price:
+    a whole number is below one that was rounded up where it is below that one itself.
     """
     rate = market.bracket(abs(size)).maintenance
-    # For a long (N − C) / (q·(1 − m)), for a short (C − N) / (|q|·(1 + m)), m in millionths.
-    found = (entry - margin) * PPM_ONE // (size * PPM_ONE - abs(size) * rate)
-    down, up = range(found + 2, found - 3, -1), range(found - 2, found + 3)
-    candidates = down if size > 0 else up
-    for price in candidates:
-        if price > 0 and _fails(size, entry, margin, rate, price):
-            return Ticks(price)
-    return None
-
-
-def _fails(size: int, entry: int, margin: int, rate: int, price: int) -> bool:
-    needed = part_rounded_up(abs(size) * price, rate, PPM_ONE)
-    return margin + size * price - entry < needed
+    # A long fails below (N − C) / (q·(1 − m)), a short above (C − N) / (|q|·(1 + m)), and one that
+    # owes more than it was sold for at any price; m is in millionths.
+    lacking, each_tick = (entry - margin) * PPM_ONE, size * PPM_ONE - abs(size) * rate
+    price = -(-lacking // each_tick) - 1 if size > 0 else max(lacking // each_tick + 1, 1)
+    return Ticks(price) if price > 0 else None
 
 
 def market_called(symbol: str, rules: Rules) -> MarketRules:

@@ -82,6 +82,10 @@ def test_the_liquidation_price_is_the_first_that_the_exchange_would_act_on(
     assert not fails(signed_size, signed_entry, margin, found + 1 if long else found - 1)
 
 
+def test_a_short_that_owes_more_than_it_was_sold_for_fails_at_any_price() -> None:
+    assert liquidation_price(MARKET, -10_000, -10_000 * 100, -10_000 * 1_000) == 1
+
+
 def test_a_market_that_is_not_there_is_an_error() -> None:
     with pytest.raises(KeyError):
         value(shown(1, 1, 1) | {"market": "DOGE-PERP"}, RULES, Ticks(1), 0)
@@ -109,4 +113,7 @@ def test_equity_and_liquidation_count_the_funding_that_is_not_settled_yet(
     if found is not None:
         better = found + 1 if size > 0 else found - 1
         assert position.equity(found, index) < maintenance_margin(MARKET, size, found)
-        assert position.equity(better, index) >= maintenance_margin(MARKET, size, better)
+        if better:
+            assert position.equity(better, index) >= maintenance_margin(MARKET, size, better)
+    else:
+        assert size > 0
