@@ -5,8 +5,17 @@ from random import Random
 import msgspec
 import pytest
 
+from node.capacity.telemetry import JournalCounters, KindCounters, LoopCounters
 from node.planner.predict import Ceiling, Prediction
-from node.planner.verification import MixVerdict, busiest, delay_check, rejoined, verdict_of
+from node.planner.verification import (
+    MixVerdict,
+    busiest,
+    delay_check,
+    rejoined,
+    slowed,
+    verdict_of,
+)
+from tests.unit.planner.telemetry_examples import EMPTY
 from tests.unit.planner.test_predict import KnownNode
 
 PREDICTION = Prediction(
@@ -60,6 +69,28 @@ def test_a_knee_outside_of_its_interval_was_not_predicted() -> None:
     assert found.is_close
     assert not found.inside
     assert not found.holds
+
+
+def test_a_prediction_far_too_low_does_not_hold_though_its_interval_is_wide() -> None:
+    wide = msgspec.structs.replace(PREDICTION, p95=2_000.0)
+    found = verdict(1_250.0, wide)
+    assert found.inside
+    assert not found.is_close
+    assert not found.holds
+
+
+def test_all_that_processors_did_slows_down_and_its_spread_with_it() -> None:
+    window = msgspec.structs.replace(
+        EMPTY,
+        kinds=(KindCounters("place", 2, 2, 0, total_ns=300, square_ns2=50_000),),
+        loop=LoopCounters(busy_ns=400, elapsed_ns=9_000, turns=2, waited_ns=20),
+        processes={"node": 500},
+        journal=JournalCounters(1, 1, 70),
+    )
+    told = slowed(window, 2.0)
+    assert (told.kinds[0].total_ns, told.kinds[0].square_ns2) == (600, 200_000)
+    assert (told.loop.busy_ns, told.loop.waited_ns, told.loop.elapsed_ns) == (800, 40, 9_000)
+    assert (told.processes, told.journal.total_ns) == ({"node": 1_000}, 70)
 
 
 def test_a_machine_that_slowed_down_is_told_from_a_wrong_law() -> None:
