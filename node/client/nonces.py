@@ -93,7 +93,7 @@ class SharedNonces:
             # exchange then refuses teaches the right place.
             found = int(text) if text.isdigit() else 1
             nonce = max(found, least)
-            if nonce + by != found or not text:
+            if nonce + by != found:
                 os.pwrite(self._file, b"%0*d" % (_DIGITS, nonce + by), 0)
             return nonce
         finally:
