@@ -1,4 +1,4 @@
-"""The database that most tests of the history are given, of each kind in turn."""
+"""The database that most tests of the history are given, of each kind in turn; and a disk."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.adapters.history_databases import ON_POSTGRES, empty_postgres
+from tests.unit.adapters.noted_disk import NotedDisk
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=ON_POSTGRES)])
@@ -16,3 +17,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     with empty_postgres() as url:
         yield url
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NotedDisk:
+    """Give an empty folder on a disk that notes what it is made to keep."""
+    return NotedDisk(tmp_path, monkeypatch)

@@ -12,6 +12,7 @@ from node.types.errors import JournalCorrupt, WrongChain
 from node.types.hashing import keccak256
 from node.types.ids import Sequence
 from tests.examples import DOMAIN, RULES
+from tests.unit.adapters.noted_disk import NotedDisk
 
 IDENTITY = Identity.of(DOMAIN, RULES)
 
@@ -88,3 +89,19 @@ def test_pruning_keeps_what_a_restart_needs(store: BatchFolder) -> None:
     assert store.indices() == [2, 3, 4, 5]
     store.prune(3, Sequence(60))
     assert store.indices() == [3, 4, 5]
+
+
+def test_a_batch_is_on_the_disk_when_it_is_saved_and_gone_from_it_when_it_is_pruned(
+    disk: NotedDisk,
+) -> None:
+    store = BatchFolder(disk.folder, IDENTITY)
+    for index in range(3):
+        store.save(batch(index))
+    names = disk.names()
+    assert [one for one in disk.synced if isinstance(one, list)] == [names[:1], names[:2], names]
+    assert [one[0] for one in disk.synced if isinstance(one, tuple)] == [
+        name + ".tmp" for name in names
+    ]
+    disk.forget()
+    store.prune(2, Sequence(100))
+    assert disk.synced == [names[2:]]

@@ -1,6 +1,7 @@
 """The journal on a disk that works: what is appended is read, by whoever opens it next."""
 
 import asyncio
+import fcntl
 import os
 import threading
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from node.adapters import file_journal
-from node.adapters.file_journal import FileJournal
-from node.adapters.journal_format import frame
+from node.adapters.file_journal import FileJournal, SyncedFile
+from node.adapters.journal_format import MAGIC, frame
 from node.codec.commands import encode_block
 from node.types.errors import IntegrityError, JournalCorrupt, WrongChain
 from node.types.ids import Sequence
 from tests.unit.adapters.blocks_for_disk import IDENTITY, OTHER, chained_blocks, next_block
+from tests.unit.adapters.noted_disk import NotedDisk
 from tests.unit.sequencer.surroundings import HandClock
 
 ONE_BLOCK = 600
@@ -182,3 +184,45 @@ async def test_nothing_is_appended_after_closing(tmp_path: Path) -> None:
     await journal.close()
     with pytest.raises(IntegrityError):
         await journal.append(chained_blocks(2)[1])
+
+
+def test_a_write_ends_only_once_the_disk_has_it_behind_what_it_had(tmp_path: Path) -> None:
+    path = tmp_path / "segment"
+    path.write_bytes(b"before, ")
+    file = SyncedFile(path)
+    # What a disk has kept shows in a power cut alone; what the system was asked for shows here.
+    assert fcntl.fcntl(file._descriptor, fcntl.F_GETFL) & os.O_DSYNC == os.O_DSYNC
+    assert not os.get_inheritable(file._descriptor), "no child may write to it"
+    file.write(b"after")
+    file.close()
+    assert path.read_bytes() == b"before, after"
+
+
+async def test_a_segment_is_on_the_disk_before_anything_is_appended_to_it(disk: NotedDisk) -> None:
+    journal = _open(disk.folder)
+    [(unfinished, start), names] = disk.synced
+    assert (unfinished, names) == (f"{1:020d}.journal.tmp", [f"{1:020d}.journal"])
+    assert isinstance(start, bytes)
+    assert start.startswith(MAGIC)
+    await journal.close()
+
+
+async def test_what_a_start_cuts_off_does_not_come_back_with_the_next_crash(
+    disk: NotedDisk,
+) -> None:
+    await (await _filled(disk.folder, 2)).close()
+    segment = disk.folder / f"{1:020d}.journal"
+    whole = segment.read_bytes()
+    segment.write_bytes(whole + b"torn")
+    disk.forget()
+    await _open(disk.folder).close()
+    assert disk.synced == [(segment.name, whole)]
+
+
+async def test_a_segment_is_gone_for_good_before_the_next_one_goes(disk: NotedDisk) -> None:
+    journal = await _filled(disk.folder, 4, 1)
+    names = disk.names()
+    disk.forget()
+    await journal.prune(Sequence(10))
+    assert disk.synced == [names[1:], names[2:], names[3:]]
+    await journal.close()

@@ -12,6 +12,7 @@ from node.ports.snapshots import Snapshot
 from node.types.errors import WrongChain
 from node.types.ids import Sequence
 from tests.unit.adapters.blocks_for_disk import IDENTITY, OTHER
+from tests.unit.adapters.noted_disk import NotedDisk
 
 
 def _snapshot(sequence: int) -> Snapshot:
@@ -109,3 +110,17 @@ def test_a_snapshot_of_another_exchange_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WrongChain) as refusal:
         SnapshotFolder(tmp_path, OTHER).latest()
     assert refusal.value.field == "chain_id"
+
+
+def test_an_older_one_goes_only_once_the_newer_is_on_the_disk(disk: NotedDisk) -> None:
+    store = SnapshotFolder(disk.folder, IDENTITY)
+    for sequence in (3, 6):
+        store.save(_snapshot(sequence))
+    before = disk.names()
+    disk.forget()
+    store.save(_snapshot(9))
+    after = disk.names()
+    (unfinished, _), *names = disk.synced
+    assert unfinished == f"{after[1]}.tmp"
+    assert names == [[*before, after[1]], after]
+    assert after[0] == before[1]
