@@ -30,6 +30,10 @@ def _files_in(folder: Path) -> int:
     return len(list(folder.iterdir()))
 
 
+def _sizes_in(folder: Path) -> list[int]:
+    return [path.stat().st_size for path in sorted(folder.iterdir())]
+
+
 async def _filled(folder: Path, blocks: int, segment_bytes: int = 1 << 20) -> FileJournal:
     journal = _open(folder, segment_bytes)
     for block in chained_blocks(blocks):
@@ -223,6 +227,57 @@ async def test_a_segment_is_gone_for_good_before_the_next_one_goes(disk: NotedDi
     journal = await _filled(disk.folder, 4, 1)
     names = disk.names()
     disk.forget()
+    await journal.prune(Sequence(9))
+    assert disk.synced == [names[1:], names[2:]], "the third still holds the ninth command"
     await journal.prune(Sequence(10))
-    assert disk.synced == [names[1:], names[2:], names[3:]]
+    assert disk.synced[2:] == [names[3:]]
     await journal.close()
+
+
+async def test_a_segment_is_full_and_closed_before_the_next_one_begins(tmp_path: Path) -> None:
+    still_open: list[Path] = []
+
+    class NotedFile(SyncedFile):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            still_open.append(path)
+
+        def close(self) -> None:
+            super().close()
+            del still_open[0]
+
+    full = 3 * ONE_BLOCK
+    journal = FileJournal(tmp_path, IDENTITY, HandClock(), segment_bytes=full, open_file=NotedFile)
+    for block in chained_blocks(20):
+        await journal.append(block)
+    assert len(still_open) == 1
+    await journal.close()
+    assert still_open == []
+    sizes = _sizes_in(tmp_path)
+    assert len(sizes) > 3
+    assert full <= min(sizes[:-1]) < full + ONE_BLOCK
+
+
+async def test_closing_waits_for_the_write_in_hand(tmp_path: Path) -> None:
+    begun, release, happened = threading.Event(), threading.Event(), list[str]()
+
+    class SlowFile(SyncedFile):
+        def write(self, data: bytes) -> None:
+            begun.set()
+            release.wait(5)
+            super().write(data)
+            happened.append("written")
+
+        def close(self) -> None:
+            super().close()
+            happened.append("closed")
+
+    journal = FileJournal(tmp_path, IDENTITY, HandClock(), open_file=SlowFile)
+    writing = asyncio.ensure_future(journal.append(chained_blocks(1)[0]))
+    await asyncio.to_thread(begun.wait)
+    closing = asyncio.ensure_future(journal.close())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    release.set()
+    await asyncio.gather(writing, closing)
+    assert happened == ["written", "closed"]

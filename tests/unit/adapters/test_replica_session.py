@@ -5,7 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from node.adapters import batch_store
+from node.adapters.data_folder import Identity
 from node.adapters.replica_session import ReplicaSession, ReplicaSetup
+from node.adapters.snapshots import SnapshotFolder
 from node.codec.commands import encode_block
 from node.transition.leaves import GLOBAL_KEY, withdrawal_key, withdrawal_value
 from node.transition.replay import Replica
@@ -47,6 +50,10 @@ def kept(setup: ReplicaSetup) -> list[int]:
     return sorted(int(path.stem) for path in setup.batches.iterdir())
 
 
+def snapshots(setup: ReplicaSetup) -> list[int]:
+    return sorted(int(path.stem) for path in setup.snapshots.iterdir())
+
+
 def test_a_restart_goes_on_where_it_was(setup: ReplicaSetup) -> None:
     first = ReplicaSession(setup)
     start = first.position()
@@ -59,7 +66,9 @@ def test_a_restart_goes_on_where_it_was(setup: ReplicaSetup) -> None:
 
 
 def test_the_newest_batch_is_sealed_once_however_often_it_is_asked_for(setup: ReplicaSetup) -> None:
-    batch = seal(ReplicaSession(setup), LOG.blocks[:8])
+    first = ReplicaSession(setup)
+    batch = seal(first, LOG.blocks[:8])
+    assert seal(first, LOG.blocks[:8]) == batch
     session = ReplicaSession(setup)
     assert seal(session, LOG.blocks[:8]) == batch
     # It may have been asked for more than went into it.
@@ -67,6 +76,22 @@ def test_the_newest_batch_is_sealed_once_however_often_it_is_asked_for(setup: Re
     assert session.position().next_index == 1
     with pytest.raises(StateDiverged):
         seal(session, LOG.blocks[:7])
+
+
+def test_a_batch_that_could_not_be_written_is_never_handed_out(
+    setup: ReplicaSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    session = ReplicaSession(setup)
+    with monkeypatch.context() as patched:
+        patched.setattr(batch_store, "write_durably", full)
+        with pytest.raises(OSError, match="No space"):
+            seal(session, LOG.blocks[:8])
+    with pytest.raises(StateDiverged):
+        seal(session, LOG.blocks[:8])
+    assert kept(setup) == []
 
 
 def test_a_batch_holds_no_more_blocks_than_it_may_have_bytes(setup: ReplicaSetup) -> None:
@@ -97,6 +122,58 @@ def test_final_batches_leave_snapshots_and_go(setup: ReplicaSetup) -> None:
     assert session.finalize(7) == batches[5].header.last_sequence
     assert kept(setup) == [5, 6, 7]
     assert ReplicaSession(setup).position() == session.position()
+
+
+def test_a_snapshot_is_written_each_time_so_many_more_batches_are_final(
+    setup: ReplicaSetup,
+) -> None:
+    session = ReplicaSession(msgspec.structs.replace(setup, snapshot_every=3))
+    batches = seal_all(session)
+    written = []
+    for index in range(8):
+        session.finalize(index)
+        written.append(snapshots(setup)[-1:])
+    second, fifth = ([batches[index].header.last_sequence] for index in (2, 5))
+    assert written == [[], [], *[second] * 3, *[fifth] * 3]
+    assert 4 not in session._replica.shelf
+
+
+def test_a_final_batch_whose_tree_is_gone_leaves_no_snapshot(setup: ReplicaSetup) -> None:
+    session = ReplicaSession(msgspec.structs.replace(setup, trees_kept=3))
+    seal_all(session)
+    session.finalize(2)
+    assert snapshots(setup) == []
+
+
+def test_a_snapshot_of_another_state_than_its_batch_ends_with_is_refused(
+    setup: ReplicaSetup,
+) -> None:
+    session = ReplicaSession(setup)
+    batches = seal_all(session)
+    session.finalize(7)
+    store = SnapshotFolder(setup.snapshots, Identity.of(DOMAIN, RULES))
+    right = store.latest()
+    assert right is not None
+    store.save(msgspec.structs.replace(right, leaves=right.leaves[:-1]))
+    with pytest.raises(StateDiverged) as caught:
+        ReplicaSession(setup)
+    assert (caught.value.where, caught.value.expected) == ("snapshot", batches[7].header.new_root)
+
+
+def test_a_snapshot_without_its_batch_is_refused(setup: ReplicaSetup) -> None:
+    session = ReplicaSession(setup)
+    seal_all(session)
+    session.finalize(7)
+    max(setup.batches.iterdir()).unlink()
+    with pytest.raises(StateDiverged) as caught:
+        ReplicaSession(setup)
+    assert caught.value.where == "snapshot"
+
+
+def test_what_a_crash_left_half_written_is_gone(setup: ReplicaSetup) -> None:
+    (setup.batches / f"{0:012d}.batch.tmp").write_bytes(b"half")
+    ReplicaSession(setup)
+    assert list(setup.batches.iterdir()) == []
 
 
 def break_newest_snapshot(setup: ReplicaSetup) -> None:

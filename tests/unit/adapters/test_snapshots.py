@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from node.adapters.snapshots import SnapshotFolder
+from node.adapters.snapshots import SnapshotFolder, stored_snapshots
 from node.ports.snapshots import Snapshot
 from node.types.errors import WrongChain
 from node.types.ids import Sequence
@@ -64,6 +64,8 @@ def test_a_damaged_one_counts_for_nothing_and_goes_with_the_next(tmp_path: Path)
     assert (store.oldest_sequence(), newest.exists()) == (0, True)
     store.save(_snapshot(9))
     assert (store.oldest_sequence(), newest.exists()) == (3, False)
+    store.save(_snapshot(12))
+    assert store.oldest_sequence() == 9
 
 
 def test_a_damaged_one_that_is_written_again_is_sound(tmp_path: Path) -> None:
@@ -96,6 +98,15 @@ def test_a_payload_of_another_form_is_skipped(tmp_path: Path) -> None:
     data = b"PLIMSNP1" + blake2b(other, digest_size=32).digest() + other
     (tmp_path / f"{9:020d}.snapshot").write_bytes(data)
     assert store.latest() == _snapshot(3)
+
+
+def test_who_only_reads_passes_over_what_its_writer_drops_meanwhile(tmp_path: Path) -> None:
+    for sequence in (3, 6):
+        SnapshotFolder(tmp_path, IDENTITY).save(_snapshot(sequence))
+    reading = stored_snapshots(tmp_path, IDENTITY)
+    assert next(reading) == _snapshot(6)
+    _files(tmp_path)[0].unlink()
+    assert list(reading) == []
 
 
 def test_half_a_file_is_forgotten(tmp_path: Path) -> None:
