@@ -199,6 +199,27 @@ async def test_no_block_follows_one_that_failed_in_haste_whatever_failed() -> No
     assert {type(end) for end in ends} == {IntegrityError, ShuttingDown}
 
 
+async def test_no_block_follows_one_that_failed_while_the_next_was_to_be_built() -> None:
+    journal = HeldJournal()
+    bench = Bench(journal, block_work=1)
+    task = asyncio.create_task(bench.sequencer.run())
+    sound = bench.pay(0)
+    await journal.begun.wait()
+    # A full block waits and the sequencer lets everybody speak before it builds it.
+    other = bench.pay(1, lane=Lane.TAKING)
+    await asyncio.sleep(0)
+    broken = bench.pay(2, FATAL, lane=Lane.LIQUIDATION)
+    bench.sequencer.hasten()
+    failed_at = bench.state.block
+    await settled()
+    assert bench.state.block == failed_at
+    journal.release.set()
+    with pytest.raises(IntegrityError):
+        await task
+    ends = await asyncio.gather(sound, broken, other, return_exceptions=True)
+    assert [type(end) for end in ends] == [Executed, IntegrityError, ShuttingDown]
+
+
 async def test_haste_does_not_end_the_time_in_which_a_block_gathers() -> None:
     async with running(Bench(MemoryJournal(), gather_ms=20)) as bench:
         first = bench.pay(1)

@@ -347,6 +347,15 @@ async def test_stopping_finishes_what_was_taken_on() -> None:
     assert all(isinstance(outcome.result(), Executed) for outcome in outcomes)
 
 
+async def test_a_stop_does_not_wait_for_company() -> None:
+    bench = Bench(gather_ms=60_000)
+    outcome = bench.pay(1)
+    bench.sequencer.stop()
+    async with asyncio.timeout(5):
+        await bench.sequencer.run()
+    assert isinstance(outcome.result(), Executed)
+
+
 async def test_whoever_breaks_on_hearing_harms_no_one_else() -> None:
     heard: list[Outcome | PlimsollError] = []
 
