@@ -17,7 +17,7 @@ from node.settlement.inbox import ANCHORS, InboxScan
 from node.settlement.outage import Outage
 from node.types.commands import Deposit
 from node.types.durable import Outcome
-from node.types.errors import ChainDisagrees, ChainUnavailable, GateClosed, Overloaded, ShuttingDown
+from node.types.errors import ChainDisagrees, ChainUnavailable, Overloaded, ShuttingDown
 from node.types.events import Rejected
 from node.types.ids import Address
 from node.types.units import MS_PER_S, Millis
@@ -202,7 +202,7 @@ class InboxService:
         while True:
             try:
                 return self._submit(deposit)
-            except (Overloaded, GateClosed):
+            except Overloaded:
                 await asyncio.sleep(SUBMIT_RETRY_S)
 
     def _now(self) -> Millis:
