@@ -52,6 +52,9 @@ class FakeL1:
         self.refuses = False
         self.estimate: int | None = 100_000
         self.looks = 0
+        self.fork = 0
+        self.gone = False
+        self.states_asked: set[bytes | int | Tag] = set()
         self.spent = 0
         """Nonces that went on something else than a batch."""
         self.failed: set[bytes] = set()
@@ -61,9 +64,10 @@ class FakeL1:
         if self.away:
             raise ChainUnavailable(detail="away")
         number = at if isinstance(at, int) else self.head
-        return L1Block(number, keccak256(b"%d" % number), 0, GWEI, 30_000_000)
+        return L1Block(number, keccak256(b"%d %d" % (number, self.fork)), 0, GWEI, 30_000_000)
 
     async def nonce(self, _account: Address, at: At = Tag.LATEST) -> int:
+        self.states_asked.add(at)
         waits = self.sent and not self.mines and self.answer is Sending.TAKEN
         return len(self.posted) + self.spent + (1 if waits and at is Tag.PENDING else 0)
 
@@ -71,8 +75,9 @@ class FakeL1:
         return FeeSample(GWEI, (GWEI,))
 
     async def call(
-        self, _to: Address, data: bytes, _at: At = Tag.LATEST, sender: Address | None = None
+        self, _to: Address, data: bytes, at: At = Tag.LATEST, sender: Address | None = None
     ) -> bytes:
+        self.states_asked.add(at)
         count = len(self.posted)
         if data == BATCH_COUNT.encode():
             return encode(["uint64"], [count])
@@ -82,6 +87,8 @@ class FakeL1:
         if data == DEPOSIT_COUNT.encode():
             return encode(["uint64"], [self.deposits])
         if sender is None:
+            if self.gone:
+                raise CallReverted(error="Panic", arguments=())
             return self._record(int.from_bytes(data[-32:], "big"))
         if self.refuses or data != post_batch(self._store.batches[len(self.posted)]):
             raise CallReverted(error="WrongIndex", arguments=())

@@ -8,12 +8,14 @@ import pytest
 from node.codec.l1_calls import DEPOSIT_COUNT, DEPOSITED
 from node.ports.chain import Chain, L1Block, L1Log, Tag
 from node.ports.log_span import ANSWERS_BEFORE_MORE
+from node.settlement import inbox_service
 from node.settlement.config import SettlementConfig
 from node.settlement.inbox import InboxScan
 from node.settlement.inbox_service import STATES_KEPT, InboxService
 from node.types.commands import Deposit
 from node.types.durable import Executed, Outcome
-from node.types.errors import ChainDisagrees, ChainUnavailable, ShuttingDown
+from node.types.errors import ChainDisagrees, ChainUnavailable, Overloaded, ShuttingDown
+from node.types.events import Rejected
 from node.types.hashing import keccak256
 from node.types.ids import Address
 from node.types.units import Millis, Money
@@ -101,6 +103,8 @@ class Watch:
         self.chain = FakeChain(head)
         self.taken: list[Deposit] = []
         self.stopping = False
+        self.refusals: list[Exception] = []
+        self.rejects = -1
         self.fourth = asyncio.Event()
         chain: Chain = self.chain  # type: ignore[assignment]
         scan = scan or InboxScan(0, 0)
@@ -109,11 +113,15 @@ class Watch:
     def submit(self, deposit: Deposit) -> "asyncio.Future[Outcome]":
         if self.stopping and len(self.taken) == 2:
             raise ShuttingDown
+        if self.refusals:
+            raise self.refusals.pop()
         self.taken.append(deposit)
         if len(self.taken) == 4:
             self.fourth.set()
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        outcome.set_result(Executed(durable=None, index=0))  # type: ignore[arg-type]
+        executed = Executed(durable=None, index=0)  # type: ignore[arg-type]
+        rejected = Rejected(1, "DepositOutOfOrder", {})
+        outcome.set_result(rejected if deposit.index == self.rejects else executed)
         return outcome
 
 
@@ -280,6 +288,32 @@ async def test_after_a_deep_reorg_the_scan_goes_back_and_takes_nothing_twice() -
         pass
     assert watch.chain.asked[0] == (0, 15)
     assert watch.taken == deposits(41)
+
+
+async def test_of_a_span_with_a_deposit_that_changed_nothing_is_handed_on() -> None:
+    changed = [Deposit(index, Address(bytes(20)), Money(8)) for index in range(2)]
+    watch = Watch(5, InboxScan(2, 0, changed))
+    with pytest.raises(ChainDisagrees):
+        await watch.service.turn()
+    assert watch.taken == []
+
+
+async def test_a_deposit_for_which_there_is_no_room_waits_and_none_overtakes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox_service, "SUBMIT_RETRY_S", 0)
+    watch = Watch(head=5)
+    watch.refusals = [Overloaded(queue="lane_system", limit=1) for _ in range(3)]
+    await watch.service.turn()
+    assert watch.taken == deposits(4)
+
+
+async def test_a_deposit_that_the_log_rejects_stops_the_node() -> None:
+    watch = Watch(head=5)
+    watch.rejects = 1
+    with pytest.raises(ChainDisagrees) as caught:
+        await watch.service.turn()
+    assert (caught.value.what, caught.value.deposit) == ("deposit rejected", 1)
 
 
 async def test_the_loop_runs_until_it_is_cancelled() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from node.codec.l1_calls import post_batch
 from node.codec.l1_gas import posting_gas
+from node.ports.chain import Tag
 from node.settlement.fees import gas_limit
 from node.settlement.tracker import RECORDS_PER_LOOK
 from node.types.errors import ChainDisagrees, IntegrityError
@@ -108,6 +109,45 @@ async def test_a_batch_that_l1_lost_costs_nothing_until_it_is_there_again() -> N
     await quay.turns(1)
     assert quay.standings()[-2:] == [Standing.SEALED, Standing.PENDING]
     assert (quay.service.spending.gas_used, quay.service.unaccounted) == (0, 0)
+
+
+async def test_what_a_final_batch_cost_counts_once() -> None:
+    quay = Quay()
+    await quay.turns(2_000)
+    quay.chain.head += CONFIG.final_depth or 0
+    await quay.turns(2_000)
+    assert (quay.standings()[-1], quay.service.spending.gas_used) == (Standing.FINAL, 100_000)
+
+
+async def test_a_batch_that_a_reorg_put_into_another_block_stands_there() -> None:
+    quay = Quay()
+    await quay.turns(2_000)
+    quay.chain.fork, quay.chain.posted[0] = 1, quay.chain.head + 1
+    quay.chain.head += 1
+    await quay.turns(1)
+    assert quay.standings()[-2:] == [Standing.SEALED, Standing.POSTED]
+    assert quay.marks[-1].block == quay.chain.head
+
+
+async def test_a_look_asks_for_the_state_after_one_block_alone() -> None:
+    quay = Quay()
+    await quay.turns(2_000)
+    quay.chain.states_asked.clear()
+    await quay.turns(1)
+    head = await quay.chain.block(Tag.LATEST)
+    assert head is not None
+    assert quay.chain.states_asked == {head.hash, Tag.PENDING}
+
+
+async def test_a_batch_that_is_counted_and_not_there_is_looked_for_again() -> None:
+    quay = Quay()
+    await quay.turns(1)
+    quay.chain.gone = True
+    await quay.turns(1)
+    assert quay.service.chain_away
+    quay.chain.gone = False
+    await quay.turns(1)
+    assert (quay.service.chain_away, quay.standings()[-1]) == (False, Standing.POSTED)
 
 
 @pytest.mark.parametrize("away", [False, True])

@@ -120,6 +120,21 @@ def test_what_was_refused_and_is_taken_later_is_remembered() -> None:
     assert (slot.hashes[0], len(slot.hashes)) == (first, 1 + REFUSED_KEPT)
 
 
+def test_what_was_refused_and_is_taken_later_is_asked_for_once() -> None:
+    slot = Slot(0, Millis(0))
+    first = offered(slot, 10, Sending.REFUSED)
+    offered(slot, 10, Sending.TAKEN)
+    assert slot.hashes == (first,)
+
+
+def test_what_one_batch_sent_is_not_taken_for_the_failure_of_the_next() -> None:
+    slot = Slot(0, Millis(0))
+    offered(slot, 10, Sending.TAKEN)
+    offered(slot, 20, Sending.REFUSED)
+    slot.move(1)
+    assert (slot.index, slot.hashes) == (1, ())
+
+
 def test_bids_that_an_endpoint_turns_down_whatever_they_pay_raise_no_price() -> None:
     slot = Slot(0, Millis(0))
     offered(slot, 100, Sending.TAKEN)
