@@ -203,11 +203,13 @@ async def test_what_waits_in_the_mailbox_at_the_end_is_sealed() -> None:
 async def test_stopped_while_it_catches_up_it_leaves_the_rest_to_the_journal() -> None:
     around = Surroundings(commands_max=4, waiting_batches_max=1)
     around.sealer.gate.clear()
+    around.offer(blocks(1, first=51))
     async with around.running(journaled=blocks(50)):
         await asyncio.sleep(0.01)
         around.service.stop()
         around.sealer.gate.set()
     assert numbers(around.sealed())[0] == [1]
+    assert len(around.inbox) == 1, "what follows those of the journal is in it as well"
     assert around.service.stage.conserved()
 
 
@@ -308,6 +310,31 @@ async def test_what_waits_for_the_replica_is_bounded() -> None:
         assert len(await around.batches(10)) == 10
 
 
+async def test_what_is_left_of_a_parted_batch_takes_the_room_that_it_had() -> None:
+    around = Surroundings(commands_max=8, waiting_batches_max=1, blocks_per_turn=1)
+    around.sealer.blocks_max = around.sealer.gates = 1
+    async with around.running():
+        around.offer(blocks(6))
+        assert numbers(await around.batches(1)) == [[1]]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(around.inbox) == 4
+        around.sealer.gates = None
+        around.sealer.gate.set()
+        assert len(await around.batches(5)) == 5
+
+
+async def test_a_backlog_that_is_full_before_anything_is_sealed_is_told() -> None:
+    around = Surroundings(commands_max=4, backlog_batches_max=2)
+    around.sealer.gate.clear()
+    async with around.running():
+        around.offer(blocks(2))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert (around.told, around.sealed()) == ([True], [])
+        around.sealer.gate.set()
+
+
 async def test_a_full_backlog_is_told_and_opens_again_once_posted() -> None:
     around = Surroundings(commands_max=4, backlog_batches_max=4)
     async with around.running():
@@ -332,6 +359,7 @@ async def test_a_slow_settlement_holds_batches_up_and_loses_none() -> None:
         while len(found) < 3:
             await asyncio.sleep(0.001)
             assert len(around.outbox) <= 1
+            assert around.service.stage.conserved()
             found += around.sealed()
     assert numbers(found) == [[1], [2], [3]]
 
