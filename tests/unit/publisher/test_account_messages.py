@@ -73,3 +73,27 @@ def test_no_account_takes_more_than_its_rules_allow(tick_decimals: int, many: in
         mirror.know(Address(number.to_bytes(20, "big")), Millis(MOST), MOST)
     snapshot = AccountMessages(rules, accounts, Framer(bytes)).standing(ALICE.address)
     assert len(snapshot) <= snapshot_bytes_max(rules)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("price", Ticks(1)),
+        ("remaining", Lots(1)),
+        ("filled", Lots(1)),
+        ("state", "resting"),
+        ("trigger_price", Ticks(1)),
+        ("good_till", Millis(1)),
+    ],
+)
+def test_an_order_is_told_as_it_stands_whatever_of_it_moved(field: str, value: object) -> None:
+    def told(order: OpenOrder) -> bytes:
+        accounts = Accounts(RULES.limits)
+        accounts.seed(ALICE.address, Sequence(1)).orders[order.order_id] = order
+        return AccountMessages(RULES, accounts, Framer(bytes)).standing(ALICE.address)
+
+    order, same = longest_order(1), longest_order(1)
+    before = told(order)
+    for one in (order, same):
+        setattr(one, field, value)
+    assert told(order) == told(same) != before

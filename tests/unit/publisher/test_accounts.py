@@ -86,3 +86,21 @@ def test_a_mirror_that_begins_in_the_middle_forgets_the_same() -> None:
     exchange.mirrors = accounts_of(exchange.state)
     exchange.approve(second, exchange.now + 1)
     assert set(exchange.mirrors.by_address[ALICE.address].agents) == {second}
+
+
+def test_an_agent_acts_until_its_time_and_hears_nothing_from_then_on() -> None:
+    exchange = Exchange()
+    until = Millis(exchange.now + 100)
+    exchange.approve(agent(1), until)
+    mirrors = exchange.mirrors
+    assert mirrors.may_act(ALICE.address, agent(1), Millis(until - 1))
+    assert not mirrors.may_act(ALICE.address, agent(1), until)
+    assert not mirrors.may_act(agent(1), ALICE.address, Millis(until - 1))
+
+
+def test_the_highest_nonce_is_told_whatever_came_last() -> None:
+    exchange = Exchange()
+    exchange.approve(agent(1), exchange.now + 100)
+    for nonce in (7, 5):
+        exchange.act(agent(1), nonce)
+    assert exchange.mirrors.by_address[ALICE.address].nonces[agent(1)] == 7

@@ -249,14 +249,15 @@ def test_what_adds_risk_comes_back_when_reducing_has_drained_to_half() -> None:
 # --- shares ---------------------------------------------------------------------------------------
 
 
-def test_an_account_fills_its_share_and_no_more() -> None:
+@pytest.mark.parametrize("lane", [Lane.REDUCING, Lane.TAKING])
+def test_an_account_fills_its_share_and_no_more(lane: Lane) -> None:
     bench = Bench(account_share=4)
     for _ in range(4):
-        bench.offer(Lane.TAKING, MALLORY)
-    error = bench.refused(Lane.TAKING, MALLORY)
+        bench.offer(lane, MALLORY)
+    error = bench.refused(lane, MALLORY)
     assert isinstance(error, Overloaded)
     assert error.values == {"queue": "account", "limit": 4}
-    bench.offer(Lane.TAKING, ALICE)
+    bench.offer(lane, ALICE)
 
 
 def test_within_a_share_reducing_takes_the_room_of_what_adds_risk() -> None:

@@ -72,6 +72,21 @@ def test_every_snapshot_and_the_rest_of_the_log_give_the_same_state(blocks: int 
     assert recovery.replayed == 9 - 3 * (blocks or 0)
 
 
+def test_what_restoring_changed_is_no_blocks_doing() -> None:
+    def restore(snapshot: Snapshot | None) -> Ledger:
+        state = _restore(snapshot)
+        untouched = b"\x02" * 32
+        state.sums[untouched] = 5
+        state.changed.add(untouched)
+        return state
+
+    log, _ = _log(3)
+    journal = MemoryJournal()
+    journal.blocks = log
+    _, recovery = recover(restore, apply, journal, MemorySnapshots(_snapshot(log, 1)))
+    assert recovery.parent == log[-1].hash
+
+
 def test_who_observes_sees_what_each_block_did() -> None:
     log, _ = _log(2)
     journal = MemoryJournal()
