@@ -37,3 +37,11 @@ def test_who_has_it_all_back_is_forgotten() -> None:
     for number in range(20_000):
         allowances.spend(Address(number.to_bytes(20, "big")), 1, number * 1_000_000)
     assert len(allowances) < 8_200
+
+
+def test_who_was_away_for_long_has_one_burst_and_no_more() -> None:
+    allowances = Allowances(10, 60)
+    assert allowances.spend(ALICE, 1, 0) == 0
+    an_hour_ns = 60 * MINUTE
+    assert allowances.spend(ALICE, 10, an_hour_ns) == 0
+    assert allowances.spend(ALICE, 1, an_hour_ns) == MINUTE // 60
