@@ -117,3 +117,13 @@ def test_no_history_of_posts_and_reorgs_leaves_a_counter_behind(seed: int) -> No
     for index in range(len(sizes)):
         backlog.post(index)
     assert (backlog.full, backlog.batches, backlog.unposted_bytes) == (False, 0, 0), f"seed {seed}"
+
+
+def test_what_is_left_of_a_parted_batch_is_sealed_before_those_behind_it() -> None:
+    backlog = Backlog(100, 10_000)
+    backlog.wait(100)
+    backlog.wait(5)
+    backlog.seal(0, 60)
+    backlog.wait_on(40)
+    backlog.seal(1, 41)
+    assert backlog.unposted_bytes == 60 + 41 + 5

@@ -324,6 +324,18 @@ async def test_what_is_left_of_a_parted_batch_takes_the_room_that_it_had() -> No
         assert len(await around.batches(5)) == 5
 
 
+async def test_what_is_left_of_a_parted_batch_goes_before_those_behind_it() -> None:
+    around = Surroundings(commands_max=8)
+    around.sealer.blocks_max = 1
+    around.sealer.gate.clear()
+    async with around.running():
+        around.offer(blocks(4))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        around.sealer.gate.set()
+        assert numbers(await around.batches(4)) == [[1], [2], [3], [4]]
+
+
 async def test_a_backlog_that_is_full_before_anything_is_sealed_is_told() -> None:
     around = Surroundings(commands_max=4, backlog_batches_max=2)
     around.sealer.gate.clear()

@@ -11,6 +11,7 @@ from node.ports.chain import Tag
 from node.settlement.fees import gas_limit
 from node.settlement.tracker import RECORDS_PER_LOOK
 from node.types.errors import ChainDisagrees, IntegrityError
+from node.types.hold_up import HoldUp
 from node.types.marks import Standing
 from tests.unit.settlement.quay import CONFIG, GWEI, Quay
 
@@ -164,6 +165,28 @@ async def test_a_batch_that_comes_starts_no_turn_where_it_could_not_be_taken_or_
     for _ in range(100):
         await asyncio.sleep(0)
     assert quay.chain.looks == looks <= 2
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_an_l1_that_is_away_is_asked_ever_more_rarely_and_named_as_the_cause() -> None:
+    quay = Quay()
+    quay.chain.away = True
+    pauses = [await quay.service.turn() for _ in range(7)]
+    assert pauses == [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
+    assert quay.service.hold_up is HoldUp.OUTAGE
+
+
+async def test_a_batch_that_comes_starts_a_turn_where_it_can_be_sent() -> None:
+    quay = Quay(batches=0)
+    running = asyncio.create_task(quay.service.run())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    quay.outbox.offer(quay.store.seal(), 0)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(quay.chain.sent) == 1
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
