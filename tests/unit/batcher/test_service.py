@@ -118,6 +118,12 @@ class Surroundings:
             self.service.stop()
 
 
+async def settled() -> None:
+    """Let everyone go on who can."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
 def numbers(batches: Iterable[Batch]) -> list[list[int]]:
     return [list(batch.data) for batch in batches]
 
@@ -300,51 +306,13 @@ async def test_what_waits_for_the_replica_is_bounded() -> None:
     around.sealer.gate.clear()
     async with around.running():
         around.offer(blocks(10))
-        for _ in range(100):
-            await asyncio.sleep(0)
+        await settled()
         assert around.service.stage.held() == 12
         assert around.service.held_bytes == sum(len(encode_block(one)) for one in blocks(3))
         assert len(around.inbox) == 7
         assert around.service.stage.conserved()
         around.sealer.gate.set()
         assert len(await around.batches(10)) == 10
-
-
-async def test_what_is_left_of_a_parted_batch_takes_the_room_that_it_had() -> None:
-    around = Surroundings(commands_max=8, waiting_batches_max=1, blocks_per_turn=1)
-    around.sealer.blocks_max = around.sealer.gates = 1
-    async with around.running():
-        around.offer(blocks(6))
-        assert numbers(await around.batches(1)) == [[1]]
-        for _ in range(100):
-            await asyncio.sleep(0)
-        assert len(around.inbox) == 4
-        around.sealer.gates = None
-        around.sealer.gate.set()
-        assert len(await around.batches(5)) == 5
-
-
-async def test_what_is_left_of_a_parted_batch_goes_before_those_behind_it() -> None:
-    around = Surroundings(commands_max=8)
-    around.sealer.blocks_max = 1
-    around.sealer.gate.clear()
-    async with around.running():
-        around.offer(blocks(4))
-        for _ in range(100):
-            await asyncio.sleep(0)
-        around.sealer.gate.set()
-        assert numbers(await around.batches(4)) == [[1], [2], [3], [4]]
-
-
-async def test_a_backlog_that_is_full_before_anything_is_sealed_is_told() -> None:
-    around = Surroundings(commands_max=4, backlog_batches_max=2)
-    around.sealer.gate.clear()
-    async with around.running():
-        around.offer(blocks(2))
-        for _ in range(100):
-            await asyncio.sleep(0)
-        assert (around.told, around.sealed()) == ([True], [])
-        around.sealer.gate.set()
 
 
 async def test_a_full_backlog_is_told_and_opens_again_once_posted() -> None:
