@@ -3,6 +3,7 @@
 import pytest
 
 from node.ports.chain import L1Block
+from node.settlement import inbox
 from node.settlement.inbox import InboxScan
 from node.types.commands import Deposit
 from node.types.errors import ChainDisagrees
@@ -82,3 +83,15 @@ def test_a_changed_deposit_stops_the_node() -> None:
     with pytest.raises(ChainDisagrees) as caught:
         scan.scanned(block(5, b"b"), deposits(0, amount=2))
     assert (caught.value.expected.amount, caught.value.found.amount) == (1, 2)
+
+
+def test_of_more_deposits_than_are_remembered_the_newest_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox, "DEPOSITS_REMEMBERED", 2)
+    scan = InboxScan(cursor=0, first_block=0)
+    scan.scanned(block(5), deposits(0, 1, 2, 3))
+    scan.step_back()
+    with pytest.raises(ChainDisagrees) as caught:
+        scan.scanned(block(5, b"b"), deposits(0, 1, 2, 3, amount=2))
+    assert caught.value.found.index == 2

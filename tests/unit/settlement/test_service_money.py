@@ -56,6 +56,16 @@ async def test_a_transaction_whose_answer_got_lost_and_that_failed_is_known_and_
     assert (quay.service.spending.failed_wei, len(quay.chain.posted)) == (GWEI, 1)
 
 
+async def test_every_failure_is_paid_for() -> None:
+    quay = Quay()
+    quay.chain.reverts = True
+    while len(quay.chain.failed) < 2:
+        await quay.turns(1)
+    quay.chain.reverts = False
+    await quay.turns(5_000)
+    assert (quay.service.spending.failed_wei, len(quay.chain.posted)) == (2 * GWEI, 1)
+
+
 async def test_what_succeeded_on_a_fork_that_is_gone_did_not_fail() -> None:
     quay = Quay()
     quay.chain.mines = False
@@ -101,10 +111,12 @@ async def test_an_estimate_that_comes_too_late_refuses_nothing() -> None:
     assert len(quay.chain.posted) == 1
 
 
-async def test_a_batch_that_l1_lost_costs_nothing_until_it_is_there_again() -> None:
+@pytest.mark.parametrize("found", [True, False])
+async def test_a_batch_that_l1_lost_costs_nothing_until_it_is_there_again(found: bool) -> None:
     quay = Quay()
+    quay.chain.forgets = not found
     await quay.turns(2_000)
-    assert quay.service.spending.gas_used == 100_000
+    assert quay.service.spending.gas_used == (100_000 if found else 0)
     quay.chain.posted.pop()
     quay.chain.spent, quay.chain.mines = 1, False
     await quay.turns(1)
@@ -176,6 +188,10 @@ async def test_an_l1_that_is_away_is_asked_ever_more_rarely_and_named_as_the_cau
     pauses = [await quay.service.turn() for _ in range(7)]
     assert pauses == [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
     assert quay.service.hold_up is HoldUp.OUTAGE
+    quay.chain.away = False
+    assert await quay.service.turn() == CONFIG.poll_ms
+    quay.chain.away = True
+    assert await quay.service.turn() == 1_000, "another outage begins anew"
 
 
 async def test_a_batch_that_comes_starts_a_turn_where_it_can_be_sent() -> None:

@@ -1,14 +1,35 @@
 """What a tracker makes of one look: which blocks it may trust, and whose turn it is."""
 
+import msgspec
+import pytest
+
 from node.settlement.config import SettlementConfig
 from node.settlement.sealed import Submission
 from node.settlement.tracker import RECEIPT_BLOCKS, RECORDS_PER_LOOK
+from node.types.errors import ChainDisagrees, IntegrityError
 from node.types.marks import Standing
+from node.types.units import Millis
 from tests.unit.settlement.model_chain import FINAL_DEPTH, sealed
 from tests.unit.settlement.test_tracker import CONFIG, TICK_MS, Harbour
 
 SOME = 6
 ALL = RECORDS_PER_LOOK + SOME
+
+
+@pytest.mark.parametrize("wrong", [{"index": 2}, {"previous_root": bytes(32)}])
+def test_a_batch_follows_the_last_by_its_number_and_by_its_root(wrong: dict[str, object]) -> None:
+    harbour = Harbour(batches=1)
+    with pytest.raises(IntegrityError):
+        harbour.tracker.add(msgspec.structs.replace(sealed(1), **wrong), harbour.now)
+    harbour.tracker.add(sealed(1), harbour.now)
+
+
+def test_another_root_after_the_batches_that_are_ours_stops_the_node() -> None:
+    harbour = Harbour(batches=1)
+    look = msgspec.structs.replace(harbour.chain.look(harbour.tracker), latest_root=bytes(32))
+    with pytest.raises(ChainDisagrees) as caught:
+        harbour.tracker.reconcile(look, {}, harbour.now)
+    assert caught.value.what == "root"
 
 
 def test_what_no_look_has_read_again_since_a_reorg_is_not_safe_by_the_block_that_is_gone() -> None:
@@ -99,3 +120,24 @@ def test_nobody_is_asked_what_became_of_a_batch_that_moved_to_another_nonce() ->
     assert [(one.index, one.nonce) for one in harbour.tick()] == [(0, 1), (1, 2)]
     harbour.chain.spend_nonce()
     assert second not in harbour.tracker.doubtful(harbour.chain.look(harbour.tracker))
+
+
+def test_what_waits_is_as_old_as_the_oldest_of_it() -> None:
+    harbour = Harbour(batches=1)
+    harbour.now = Millis(harbour.now + 50)
+    harbour.seal()
+    assert harbour.tracker.pressure(harbour.now).age_ms == 50
+
+
+def test_a_turn_that_an_outage_cut_short_goes_on_after_it() -> None:
+    harbour = Harbour(batches=2)
+    for _ in range(7):
+        harbour.tick()
+    harbour.chain.mine(room=1)
+    assert harbour.tick() == ()
+    harbour.now = Millis(harbour.now + 3_600_000)
+    harbour.tracker.resume(3_600_000)
+    waited = 0
+    while not harbour.tick():
+        waited += 1
+    assert waited == CONFIG.stuck_after_ms // TICK_MS - 1
