@@ -113,6 +113,16 @@ def test_a_broken_transition_is_an_integrity_error() -> None:
     assert failure.value.command == "Deposit"
 
 
+def test_a_block_whose_opening_is_refused_is_an_integrity_error() -> None:
+    def refusing(_state: Ledger, _command: Command) -> tuple[Event, ...]:
+        return (Rejected(1, "BlockOutOfOrder", {}),)
+
+    builder = Builder(Ledger(), refusing, name_of, GENESIS_PARENT)
+    with pytest.raises(IntegrityError) as failure:
+        builder.build(_submissions(pay(0)), NOW)
+    assert failure.value.what == "opening"
+
+
 def test_an_integrity_error_of_the_transition_keeps_its_own_values() -> None:
     def broken(_state: Ledger, _command: Command) -> tuple[()]:
         raise IntegrityError(what="money")

@@ -84,3 +84,11 @@ async def test_blocks_stay_as_they_are_while_the_machine_runs_something_else() -
         for number in range(3):
             await bench.pay(number)
     assert bench.sequencer.block_work >= before
+
+
+async def test_a_block_leaves_room_for_the_liquidations_that_may_come_up() -> None:
+    bench = Bench(block_work=100, lane_limit=200, insight=Insight(reserve_work=lambda: 30))
+    outcomes = [bench.pay(index, lane=Lane.TAKING) for index in range(100)]
+    async with running(bench):
+        await asyncio.gather(*outcomes)
+    assert len(bench.journal.blocks[0].commands) - 1 == 70
