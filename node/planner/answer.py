@@ -70,8 +70,9 @@ class LaneAnswer(msgspec.Struct, frozen=True):
     pooled_delay_p99_s: float
     wait_mean_s: float
     law_wait_mean_s: float
-    """Cobham's, for Poisson arrivals at the mean rate along the flow's path: a lower bound for flow
-    in bursts and for a path that is not level."""
+    """Cobham's, for Poisson arrivals straight into the lanes at the mean rate of the flow's path.
+    Bursts and a path that is not level wait longer; workers in front and a closed gate make it
+    shorter."""
 
 
 class LiquidationAnswer(msgspec.Struct, frozen=True):

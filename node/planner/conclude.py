@@ -17,7 +17,7 @@ from node.planner.answer import (
 )
 from node.planner.arrays import Vector
 from node.planner.forecast import Drawn, series_places
-from node.planner.laws import node_limit, settlement_limit_per_s
+from node.planner.laws import node_limit
 from node.planner.model import mean_bytes
 from node.planner.pipeline import Pipeline
 from node.planner.scenario import L1Phase, Scenario
@@ -73,7 +73,7 @@ def phase_law(scenario: Scenario, pipeline: Pipeline, phase: L1Phase) -> PhaseLa
     l1 = 0.0
     if not phase.outage and inclusion and price <= scenario.l1.fee_cap_gwei:
         room = msgspec.structs.replace(batch, block_gas=batch.block_gas * phase.block_share)
-        l1 = settlement_limit_per_s(room, chain.in_flight_max, chain.block_s, inclusion)
+        l1 = pipeline.l1_limit_per_s(room, inclusion)
     limit = node_limit({**pipeline.limits_per_s(), "l1": l1})
     return PhaseLaw(phase.from_s, phase.until_s, l1, limit.per_s, limit.bottleneck)
 

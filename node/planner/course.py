@@ -109,16 +109,31 @@ def within(windows: tuple[Window, ...], times_s: Vector) -> Flags:
 def stale_share(scenario: Scenario, times_s: Vector) -> Vector:
     """Return for each step the share in which the mark is older than ``oracle.stale_s``.
 
-    In a stall that begins at b and ends at e these are the times from b + stale to e; between two
-    ordinary rounds, what the interval is longer than the limit.
+    Between the last round before a stall and the first behind it these are the times from the
+    former + stale to the latter; between two ordinary rounds, what the interval is longer than the
+    limit.
     """
     oracle, step_s = scenario.oracle, scenario.extent.step_s
     share = np.full(times_s.size, max(1 - oracle.stale_s / oracle.interval_s, 0.0))
-    for begin, end in oracle.stalls:
-        low = np.maximum(times_s - step_s / 2, begin + oracle.stale_s)
-        high = np.minimum(times_s + step_s / 2, end)
+    for last, following in _silences(scenario):
+        low = np.maximum(times_s - step_s / 2, last + oracle.stale_s)
+        high = np.minimum(times_s + step_s / 2, following)
         share = np.maximum(share, np.clip(high - low, 0, None) / step_s)
     return share
+
+
+def _silences(scenario: Scenario) -> list[Window]:
+    """Return the times of the rounds around each stall; those with no round between are one."""
+    interval_s = scenario.oracle.interval_s
+    found: list[Window] = []
+    for begin, end in sorted(scenario.oracle.stalls):
+        last = (math.ceil(begin / interval_s) - 1) * interval_s
+        following = math.ceil(end / interval_s) * interval_s
+        if found and last < found[-1][1]:
+            last, following = found[-1][0], max(following, found[-1][1])
+            found.pop()
+        found.append((last, following))
+    return found
 
 
 def _rounds(scenario: Scenario, times_s: Vector) -> Flags:

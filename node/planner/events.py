@@ -64,13 +64,16 @@ def starts_by_priority_s(
             now = entries_s[coming]
 
 
-def commit_times_s(ready_s: Sequence[float], journal: Journal) -> list[float]:
+def commit_times_s(
+    ready_s: Sequence[float], journal: Journal, free_at: float = -math.inf
+) -> list[float]:
     """Return when each record is durable: whenever the disk is free it takes what has gathered.
 
-    ``ready_s`` ascends. A commit of n records takes ``commit_s`` + n · ``record_s``.
+    ``ready_s`` ascends. A commit of n records takes ``commit_s`` + n · ``record_s``. Until
+    ``free_at`` the disk has other work.
     """
     durable: list[float] = []
-    free_at, first, count = -math.inf, 0, len(ready_s)
+    first, count = 0, len(ready_s)
     while first < count:
         begin = max(free_at, ready_s[first])
         last, end = first + 1, min(first + journal.records_max, count)
@@ -101,11 +104,13 @@ def run_stretch(
     random: np.random.Generator,
     loop_scale: float = 1.0,
     verified: int = 0,
+    disk_free_s: float = -math.inf,
 ) -> Stretch:
     """Send ascending arrivals through workers, lanes, loop and journal.
 
     ``loop_scale`` stretches the loop's service times: the run's share of measurement error. The
-    first ``verified`` arrivals have the workers behind them and enter their lanes at once.
+    first ``verified`` arrivals have the workers behind them and enter their lanes at once. The
+    disk is busy with what was before until ``disk_free_s``.
     """
     verify, loop = np.empty(kinds.size), np.empty(kinds.size)
     for index, kind in enumerate(pipeline.kinds):
@@ -127,5 +132,5 @@ def run_stretch(
     served = np.flatnonzero(~np.isnan(ready))
     served = served[np.argsort(ready[served], kind="stable")]
     durable = np.full(kinds.size, REFUSED)
-    durable[served] = commit_times_s(ready[served].tolist(), pipeline.journal)
+    durable[served] = commit_times_s(ready[served].tolist(), pipeline.journal, disk_free_s)
     return Stretch(arrivals_s, lanes, starts - entries, durable - arrivals_s)

@@ -100,6 +100,10 @@ def _side(positions: Positions, sign: float, count: int) -> Side:
     )
 
 
+_LOG_PRICE_MIN = -50.0
+"""Under a book that is far too thin a price falls for ever; here it is nothing to speak of."""
+
+
 class Exposure:
     """The positions of all runs of a chunk, step by step."""
 
@@ -130,7 +134,7 @@ class Exposure:
 
     def trigger(self, step: int, random: np.random.Generator) -> Vector:
         """Return how many liquidations each run's marks set off in this step."""
-        now = self._paths[:, step + 1] - self._dent
+        now = np.maximum(self._paths[:, step + 1] - self._dent, _LOG_PRICE_MIN)
         self.price[:, step + 1] = now
         self.reached[:, :, step + 1] = self.reached[:, :, step]
         if not self._course.rounds[step]:

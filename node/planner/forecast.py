@@ -178,11 +178,12 @@ def _lane_columns(
     """Return the lanes' columns; the liquidation lane's are those of all its liquidations."""
     wait_s, delay_s = tally.wait_s, tally.delay_s
     one = next(kind for kind in pipeline.kinds if kind.name == LIQUIDATE)
-    after_s = one.loop.moments.mean_s + pipeline.journal.commit_s
-    quantiles = weighted_quantiles(late.wait_s, late.weight, late.run, runs)
-    wait_s[:, :, _URGENT], delay_s[:, :, _URGENT] = quantiles, quantiles + after_s
-    tally.wait_counts[_URGENT] = np.histogram(late.wait_s, EDGES_S, weights=late.weight)[0]
+    written_s = hours.unwritten[late.run, late.step] * pipeline.journal.each_s
+    after_s = one.loop.moments.mean_s + pipeline.journal.commit_s + written_s
     waits_after = late.wait_s + after_s
+    for told_s, values in ((wait_s, late.wait_s), (delay_s, waits_after)):
+        told_s[:, :, _URGENT] = weighted_quantiles(values, late.weight, late.run, runs)
+    tally.wait_counts[_URGENT] = np.histogram(late.wait_s, EDGES_S, weights=late.weight)[0]
     tally.delay_counts[_URGENT] = np.histogram(waits_after, EDGES_S, weights=late.weight)[0]
     tally.wait_sums_s[_URGENT] = float(late.wait_s @ late.weight)
     return {

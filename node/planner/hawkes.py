@@ -95,15 +95,14 @@ class Hawkes(msgspec.Struct, frozen=True):
         times = random.random(kinds.size) * duration_s
         if excitation is None:
             return times, kinds
-        late = random.poisson(excitation).ravel()
+        # Those that come within the duration alone: of a slow decay that is next to none.
         decays = np.repeat(self.decays_per_s, self.kinds)
-        late_times = random.exponential(1.0, int(late.sum())) / np.repeat(decays, late)
+        within = -np.expm1(-decays * duration_s)
+        late = random.poisson(excitation.ravel() * within)
+        share = np.repeat(within, late) * random.random(int(late.sum()))
+        late_times = -np.log1p(-share) / np.repeat(decays, late)
         late_kinds = np.repeat(np.tile(np.arange(self.kinds), self.decays_per_s.size), late)
-        inside = late_times < duration_s
-        return (
-            np.concatenate([times, late_times[inside]]),
-            np.concatenate([kinds, late_kinds[inside]]),
-        )
+        return np.concatenate([times, late_times]), np.concatenate([kinds, late_kinds])
 
     def _children(
         self, times: Vector, kinds: Kinds, duration_s: float, random: np.random.Generator

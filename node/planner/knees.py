@@ -5,6 +5,8 @@ steps. Between runs, what varies is chance and the service times' own uncertaint
 their means).
 """
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -17,6 +19,8 @@ from node.planner.tides import Hours, run_hours
 
 KNEE_HALVINGS = 12
 """The knee is found to 1/4096 of the range searched."""
+_MEDIAN = 0.6745
+"""Of the size of a standard normal variable."""
 GOODPUT_MIN = 0.99
 """A run is past its knee when less of its arrivals than this got through."""
 
@@ -58,7 +62,10 @@ def knees_per_s(
 
     Found by halving between zero and twice the analytic limit. A rate is carried when at least
     ``GOODPUT_MIN`` of what arrived in ``duration_s`` got through workers, loop and journal, and
-    what waits for a place in flight at the end is no more than the rest and one L1 block's worth.
+    what is on no block of L1 at the end, in flight or not, is no more than the rest, what comes in
+    one block, what comes while a batch waits for the block that takes it, and what the lot leaves
+    of half of the runs at just the rate that L1 takes: by then it is a random walk that never falls
+    below 0, and its end the size of a normal variable.
     What may be missing puts the knee of a saturated loop somewhat above the analytic limit: the
     least urgent lane gives way first, so by 1 % of the items, at that lane's cost. Some minutes are
     long enough.
@@ -94,6 +101,9 @@ def _carried(hours: Hours, pipeline: Pipeline, plan: Plan) -> Flags:
     arrived = hours.arrived.sum(axis=1)
     allowed = (1 - GOODPUT_MIN) * arrived
     lost = hours.refused.sum(axis=1) + hours.backlog_end
-    a_block = arrived * pipeline.settlement.block_s / plan.duration_s
-    carried: Flags = (lost <= allowed) & (hours.unsent_end <= allowed + a_block)
+    chain = pipeline.settlement
+    blocks, chance = plan.duration_s / chain.block_s, max(chain.inclusion_probability, 1e-9)
+    by_lot = _MEDIAN * math.sqrt(blocks * (1 - chance) / chance)
+    under_way = arrived / blocks * (1 + 1 / chance + by_lot)
+    carried: Flags = (lost <= allowed) & (hours.unposted_end <= allowed + under_way)
     return carried

@@ -2,9 +2,10 @@
 
 From the moment in which the *price* passes a position's trigger until the loop begins on its
 liquidation: the age of the mark that shows it (up to an oracle interval, or what is left of a
-stall), the risk processor's turn, the wait in the lane. The wait has two parts: whole steps, where
-the lane holds more than the loop can serve (first in, first out), and within a round, behind the
-liquidations that the same mark set off and behind what the loop has in hand.
+stall), the risk processor's turn, the wait in the lane: behind the liquidations that the same mark
+set off, behind those of earlier marks that the loop has not come to, and behind what it has in
+hand. One that the loop does not come to within the horizon waits as long as what is before it
+takes.
 """
 
 import msgspec
@@ -17,8 +18,10 @@ from node.planner.pipeline import Pipeline
 from node.planner.scenario import LANES, Scenario
 from node.planner.tides import LIQUIDATE, Hours
 
-PARTS = 4
-"""Each step's liquidations are followed by as many representatives, at even quantiles."""
+EDGES = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.96, 0.98, 1.0])
+"""Each step's liquidations are followed by one representative between each two of these quantiles:
+the last are what a p99 is made of."""
+RANKS, WEIGHTS = (EDGES[:-1] + EDGES[1:]) / 2, np.diff(EDGES)
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -31,6 +34,8 @@ class Late(msgspec.Struct, frozen=True):
     weight: Vector
     """Liquidations that each stands for."""
     run: Indexes
+    step: Indexes
+    """In which the mark set it off."""
     debt: Vector
     """(runs,), quote units."""
     notional: Vector
@@ -50,7 +55,7 @@ def lateness(
         _of_side(place, scenario, pipeline, course, exposure, hours, random) for place in (0, 1)
     ]
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    delay_s, wait_s, weight, run, debt = columns
+    delay_s, wait_s, weight, run, step, debt = columns
     runs = exposure.price.shape[0]
     where = run.astype(np.int64)
     notional = scenario.positions.notional
@@ -59,6 +64,7 @@ def lateness(
         wait_s=wait_s,
         weight=weight,
         run=where,
+        step=step.astype(np.int64),
         debt=np.asarray(np.bincount(where, debt * weight, runs) * notional),
         notional=np.asarray(np.bincount(where, weight, runs) * notional),
     )
@@ -72,25 +78,26 @@ def _of_side(
     exposure: Exposure,
     hours: Hours,
     random: np.random.Generator,
-) -> tuple[Vector, Vector, Vector, Vector, Vector]:
-    """Return delay, wait, weight, run and debt per notional of each representative."""
+) -> tuple[Vector, Vector, Vector, Vector, Vector, Vector]:
+    """Return delay, wait, weight, run, step and debt per notional of each representative."""
     side, step_s = exposure.sides[place], course.step_s
     runs, steps = np.nonzero(exposure.triggered[place])
-    run, step = np.repeat(runs, PARTS), np.repeat(steps, PARTS)
-    rank = np.tile((np.arange(PARTS) + 0.5) / PARTS, runs.size)
-    weight = np.repeat(exposure.triggered[place][runs, steps] / PARTS, PARTS)
+    run, step = np.repeat(runs, RANKS.size), np.repeat(steps, RANKS.size)
+    rank = np.tile(RANKS, runs.size)
+    weight = np.repeat(exposure.triggered[place][runs, steps], RANKS.size)
+    weight = weight * np.tile(WEIGHTS, runs.size)
     low = side.share(exposure.reached[place][run, step])
     high = side.share(exposure.reached[place][run, step + 1])
     distance = side.distance_of(low + rank * (high - low))
     crossed_s = _crossings_s(course, exposure, place, (run, step), distance)
     seen_s = _seen_s(scenario, course, crossed_s, step, random)
-    wait_s = _waits_s(scenario, pipeline, exposure, hours, (run, step, rank), random)
+    wait_s = _waits_s(scenario, pipeline, course, exposure, hours, (run, step, rank), random)
     delay_s = seen_s - crossed_s + scenario.risk.turn_ms / 1_000 + wait_s
     # Prices jump: a step's whole move counts for whatever is closed within it.
     closed = np.ceil((crossed_s + delay_s) / step_s).astype(np.int64)
     against = -side.sign * exposure.price[run, np.clip(closed, 0, course.steps)]
     debt = side.shortfall(distance, np.maximum(against, distance))
-    return delay_s, wait_s, weight, run.astype(np.float64), debt
+    return delay_s, wait_s, weight, run.astype(np.float64), step.astype(np.float64), debt
 
 
 def _crossings_s(
@@ -140,13 +147,14 @@ def _seen_s(
 def _waits_s(
     scenario: Scenario,
     pipeline: Pipeline,
+    course: Course,
     exposure: Exposure,
     hours: Hours,
     cohort: tuple[Indexes, Indexes, Vector],
     random: np.random.Generator,
 ) -> Vector:
     """Return the waits in the lane of the given (run, step, rank within the step)."""
-    run, step, rank = cohort
+    run, step, _ = cohort
     urgent = LANES.index("liquidation")
     rates, services = pipeline.arrivals.mean_rates_per_s, [k.loop.moments for k in pipeline.kinds]
     above = sum(
@@ -155,30 +163,40 @@ def _waits_s(
         if kind.lane < urgent
     )
     each_s = next(k.loop.moments.mean_s for k in pipeline.kinds if k.name == LIQUIDATE)
-    step_s = scenario.extent.step_s
-    per_round = min(scenario.oracle.interval_s / step_s, 1.0)
-    found = exposure.triggered.sum(axis=0)[run, step]
-    behind_s = rank * found * per_round * each_s / max(1 - above, 1e-9)
+    work_s = exposure.triggered.sum(axis=0) * (each_s / max(1 - above, 1e-9))
+    behind_s = _behind_s(work_s, _rounds_in(scenario, course), course.step_s, cohort)
     # Length-biased: what is in hand when somebody looks is more likely to be long.
     weights = rates * pipeline.grows
     mean_s = sum(w * m.mean_s for w, m in zip(weights, services, strict=True)) / weights.sum()
     square = sum(w * m.square_s2 for w, m in zip(weights, services, strict=True)) / weights.sum()
     in_hand_s = random.random(run.size) * (square / mean_s if mean_s else 0.0)
     busy = random.random(run.size) < hours.busy[run, step]
-    held_s = _held_s(exposure, cohort, step_s)
-    return np.asarray(np.where(busy, in_hand_s, 0.0) + behind_s + held_s)
+    return np.asarray(np.where(busy, in_hand_s, 0.0) + behind_s)
 
 
-def _held_s(exposure: Exposure, cohort: tuple[Indexes, Indexes, Vector], step_s: float) -> Vector:
-    """Return the whole steps that the lane's fluid holds each back."""
+def _rounds_in(scenario: Scenario, course: Course) -> Vector:
+    """Return the rounds of each step: one where the step before had none, as it shows all."""
+    several = max(course.step_s / scenario.oracle.interval_s, 1.0)
+    after_one = np.concatenate([[True], course.rounds[:-1]])
+    return np.where(course.rounds, np.where(after_one, several, 1.0), 0.0)
+
+
+def _behind_s(
+    work_s: Vector, rounds: Vector, step_s: float, cohort: tuple[Indexes, Indexes, Vector]
+) -> Vector:
+    """Return the work before each of the cohort, of its own round and of those before.
+
+    First in, first out: Lindley's recursion, from round to round.
+    ``work_s``: what each run's liquidations of a step take, (runs, steps). It comes in ``rounds``
+    even parts; what is left goes on behind the horizon.
+    """
     run, step, rank = cohort
-    triggered = exposure.triggered.sum(axis=0)
-    came, went = np.cumsum(triggered, axis=1), np.cumsum(exposure.executed, axis=1)
-    held = np.zeros(run.size)
-    behind = np.flatnonzero((came - went > 0.5).any(axis=1))
-    for one in behind:
-        mine = np.flatnonzero(run == one)
-        number = came[one, step[mine]] - (1 - rank[mine]) * triggered[one, step[mine]]
-        done = np.searchsorted(went[one], number * (1 - 1e-9))
-        held[mine] = np.maximum(done - step[mine], 0) * step_s
-    return held
+    standing, held = np.zeros_like(work_s), np.zeros(work_s.shape[0])
+    for place in range(work_s.shape[1]):
+        standing[:, place] = held
+        held = np.maximum(held + work_s[:, place] - step_s, 0.0)
+    per_step = rounds[step]
+    number = np.floor(rank * per_step)
+    each_s = work_s[run, step] / per_step
+    before_s = np.maximum(standing[run, step] + number * (each_s - step_s / per_step), 0.0)
+    return np.asarray(before_s + (rank * per_step - number) * each_s)

@@ -143,6 +143,11 @@ class Journal(msgspec.Struct, frozen=True):
     record_s: float
     records_max: int
 
+    @property
+    def each_s(self) -> float:
+        """Return what a record takes of the disk in full groups."""
+        return self.commit_s / self.records_max + self.record_s
+
 
 class Settlement(msgspec.Struct, frozen=True):
     """How batches reach L1. At each L1 block, what is unposted is sealed as far as slots are free.
@@ -247,10 +252,8 @@ class Pipeline(msgspec.Struct, frozen=True):
             for share, mean_s in zip(self.shares, loop_s, strict=True)
         ]
         journal, chain = self.journal, self.settlement
+        l1 = self.l1_limit_per_s(chain.batch, chain.inclusion_probability)
         records = journal_limit_per_s(journal.records_max, journal.commit_s, journal.record_s)
-        posted = settlement_limit_per_s(
-            chain.batch, chain.in_flight_max, chain.block_s, chain.inclusion_probability
-        )
         loop = free * loop_limit_per_s(stages) if free else 0.0
         shared = {} if self.shared is None else {"machine": self.shared.machine_per_s}
         return {
@@ -258,8 +261,17 @@ class Pipeline(msgspec.Struct, frozen=True):
             **shared,
             "workers": pool_limit_per_s(self.workers, float(verify_s)),
             "journal": max(records - float(own.sum()), 0.0),
-            "l1": max(posted - float(own.sum()), 0.0) if chain.sends else 0.0,
+            "l1": l1 if chain.sends else 0.0,
         }
+
+    def l1_limit_per_s(self, batch: BatchOnChain, inclusion: float) -> float:
+        """Return what L1 takes of arrivals from outside, where it takes ``batch`` by that chance.
+
+        What the node posts of its own, the oracle's rounds, goes with them.
+        """
+        chain, own = self.settlement, self.arrivals.mean_rates_per_s * (1 - self.grows)
+        posted = settlement_limit_per_s(batch, chain.in_flight_max, chain.block_s, inclusion)
+        return max(posted - float(own.sum()), 0.0)
 
     def limit(self) -> NodeLimit:
         """Return the least of these, what sets it, and what would set it next."""

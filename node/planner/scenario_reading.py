@@ -211,7 +211,10 @@ def _faults_across(scenario: Scenario) -> Iterator[tuple[str, str]]:
     longest_s = max(extent.horizon_s, scenario.knee_s)
     if extent.step_s * STEPS_MAX < longest_s:
         least = longest_s / STEPS_MAX
-        why = f"{STEPS_MAX} steps of horizon_s, knee_s and {KNEE_BLOCKS} l1.block_s at most"
+        why = (
+            f"{STEPS_MAX} steps of horizon_s, knee_s and {KNEE_BLOCKS} l1.block_s / l1.inclusion "
+            "at most"
+        )
         yield "extent.step_s", f"{extent.step_s}, at least {least:.4g} allowed: {why}"
     yield from _kind_faults(scenario)
     yield from _flow_faults(scenario.flow)
@@ -267,7 +270,7 @@ def _market_faults(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "positions.leverage", "shares that add up to more than 0 are needed"
     for index, (leverage, share) in enumerate(positions.leverage):
         highest = 1 / positions.maintenance if positions.maintenance > 0 else math.inf
-        if not (1 <= leverage < highest and share >= 0):
+        if not (1 <= leverage < highest and 0 <= share < math.inf):
             fault = f"[{leverage}, {share}], leverage 1 … below {highest:g}, share >= 0 allowed"
             yield f"positions.leverage[{index}]", fault
 

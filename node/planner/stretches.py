@@ -1,5 +1,7 @@
 """Stretches of an hour, event by event, from the state that the coarse hour had come to."""
 
+import math
+
 import numpy as np
 
 from node.planner.arrays import Kinds, Vector
@@ -61,6 +63,7 @@ def stretch_from(
         random,
         scale,
         verified.size,
+        float(kept.journal[run]) * pipeline.journal.each_s or -math.inf,
     )
 
 

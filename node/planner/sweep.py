@@ -52,6 +52,16 @@ FIGURES = {
 """What is told at each point, with its unit."""
 
 
+QUICK = {"extent.runs": None, "extent.knee_runs": None, "extent.stretch_events": 1_000}
+"""What a sweep sets at each point, None: to its own number of runs."""
+
+
+def quick(tables: Mapping[str, Any], runs: int) -> dict[str, Any]:
+    """Return the tables of a sweep's point, with its fewer ``runs``."""
+    few = {key: runs if value is None else value for key, value in QUICK.items()}
+    return tables_at(tables, few)
+
+
 def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
     """Return the axes of ``key=from:until:count`` texts, at most two.
 
@@ -67,6 +77,8 @@ def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
     if not 1 <= len(texts) <= 2:
         faults.append(f"--sweep: {len(texts)} keys, 1 … 2 allowed")
     keys = [axis.key for axis in axes]
+    taken = sorted(set(keys) & QUICK.keys())
+    faults += [f"--sweep {key}: a sweep sets it itself, see --sweep-runs" for key in taken]
     faults += [f"--sweep: {key} is given twice" for key in set(keys) if keys.count(key) > 1]
     points = math.prod(len(axis.values) for axis in axes)
     if points > POINTS_MAX:

@@ -68,6 +68,8 @@ class Kept(msgspec.Struct, frozen=True):
     """Items before the workers, (runs, D)."""
     lanes: Vector
     """Items in each lane, (runs, L)."""
+    journal: Vector
+    """Items before the disk, (runs,)."""
     excitation: Vector
 
 
@@ -85,8 +87,6 @@ class Hours(msgspec.Struct, frozen=True):
     unposted_peak: Vector
     """The most items that are in no block of L1, in flight or not, (runs,)."""
     unposted_end: Vector
-    unsent_end: Vector
-    """Of those at the end, what is not in flight either: it waits for a place."""
     in_flight_peak: int
     committed: Vector
     """Cumulative at the end of each step, (runs, steps); so is ``included``."""
@@ -102,6 +102,8 @@ class Hours(msgspec.Struct, frozen=True):
     """Share of the loop's time in use, (runs, steps)."""
     waiting: Vector
     """Items before workers, loop and journal at the end of each step, (runs, steps)."""
+    unwritten: Vector
+    """Of those, what is before the journal alone."""
     refused_by: Vector
     """Cumulative refusals of any cause, (runs, steps)."""
 
@@ -127,8 +129,7 @@ class Stages:
         self._worker_s = pipeline.workers * step_s
         self._to_lane = lane_matrix(pipeline)
         journal = pipeline.journal
-        group_s = journal.commit_s + journal.records_max * journal.record_s
-        self._journal_items = step_s * journal.records_max / group_s if group_s else np.inf
+        self._journal_items = step_s / journal.each_s if journal.each_s else np.inf
         self.pool = np.zeros((runs, kinds))
         self.items = np.zeros((runs, lanes))
         self.journal = np.zeros(runs)
@@ -283,23 +284,32 @@ class _Track:
     ) -> None:
         kinds, lanes, steps = len(pipeline.kinds), len(pipeline.lanes), course.steps
         self._stages, self._tide = stages, tide
-        self.kept = Kept(stages.pool.copy(), stages.items.copy(), tide.excitation.copy())
+        self.kept = Kept(
+            stages.pool.copy(), stages.items.copy(), stages.journal.copy(), tide.excitation.copy()
+        )
         self.arrived = np.zeros((runs, kinds))
         self.lane_peak = np.zeros((runs, lanes))
         self.unposted_peak = np.zeros(runs)
         self.series = {
             # A step writes a column, so that is what lies together in memory.
             name: np.zeros((runs, steps), order="F")
-            for name in ("committed", "included", "closed", "busy", "waiting", "refused_by")
+            for name in (
+                "committed",
+                "included",
+                "closed",
+                "busy",
+                "waiting",
+                "unwritten",
+                "refused_by",
+            )
         }
         self._total = np.full(runs, course.unposted_at_start)
 
     def keep(self, here: Indexes) -> None:
         """Keep the state of these runs."""
-        self.kept.pool[here], self.kept.lanes[here] = (
-            self._stages.pool[here],
-            self._stages.items[here],
-        )
+        stages = self._stages
+        self.kept.pool[here], self.kept.lanes[here] = stages.pool[here], stages.items[here]
+        self.kept.journal[here] = stages.journal[here]
         self.kept.excitation[here] = self._tide.excitation[here]
 
     def peak(self, slots: Slots) -> None:
@@ -317,6 +327,7 @@ class _Track:
             ("closed", door.closed),
             ("busy", self._stages.busy),
             ("waiting", self._stages.backlog()),
+            ("unwritten", self._stages.journal),
             ("refused_by", refused.sum(axis=1)),
         ):
             self.series[name][:, step] = values
@@ -330,7 +341,6 @@ class _Track:
             backlog_end=self._stages.backlog(),
             unposted_peak=self.unposted_peak,
             unposted_end=slots.outstanding,
-            unsent_end=slots.unposted,
             in_flight_peak=slots.in_flight_peak,
             kept=self.kept,
             gated=door.gated,

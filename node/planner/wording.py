@@ -26,9 +26,10 @@ def seconds(value: float | None) -> str:
         return "–"
     if math.isinf(value):
         return _NEVER
+    rounded = float(f"{value:.3g}")
     for unit, name in _UNITS_S:
-        if value >= unit:
-            return f"{value / unit:.3g} {name}" if value < 1_000 else f"{value:,.0f} s"
+        if rounded >= unit:
+            return f"{rounded / unit:.3g} {name}" if rounded < 1_000 else f"{value:,.0f} s"
     return "0"
 
 

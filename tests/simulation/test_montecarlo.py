@@ -178,13 +178,9 @@ def test_a_full_chain_holds_back_the_knee() -> None:
     assert (knees < 20_000 / 12 * 1.04).all()
 
 
-@pytest.mark.parametrize(
-    ("in_flight", "inclusion", "of_law"), [(4, 0.5, 0.9), (50, 0.5, 1.0), (50, 0.8, 1.0)]
-)
-def test_a_chain_by_lot_carries_what_its_law_says(
-    in_flight: int, inclusion: float, of_law: float
-) -> None:
-    """Where slots bind it is less: after a lucky block they hold batches that are not full."""
+@pytest.mark.parametrize(("in_flight", "inclusion"), [(4, 0.5), (50, 0.5), (300, 0.8)])
+def test_a_chain_by_lot_carries_what_its_law_says(in_flight: int, inclusion: float) -> None:
+    """Whether slots bind or room: what is in flight without a block is not carried."""
     batch = msgspec.structs.replace(BATCH, items=2_000)
     chain = Settlement(
         batch, in_flight_max=in_flight, block_s=12.0, inclusion_probability=inclusion
@@ -193,8 +189,8 @@ def test_a_chain_by_lot_carries_what_its_law_says(
     law = 2_000 * inclusion * min(in_flight, batch.per_block()) / 12.0
     assert node.limit().per_s == pytest.approx(law)
     assert node.limit().bottleneck == "l1"
-    knees = knees_per_s(node, Plan(runs=24, duration_s=3_600.0, step_s=6.0, seed=4))
-    assert np.median(knees) == pytest.approx(of_law * law, rel=0.04)
+    knees = knees_per_s(node, Plan(runs=16, duration_s=24_000.0, step_s=12.0, seed=4))
+    assert np.median(knees) == pytest.approx(law, rel=0.04)
 
 
 def test_one_block_in_ten_takes_ten_blocks_and_then_finality() -> None:
@@ -236,10 +232,7 @@ def test_what_is_in_flight_is_not_posted() -> None:
     hours = run_hours(node, ones, ones, never, np.random.default_rng(7), ordinary(node, 100, 1.0))
     assert hours.unposted_end == pytest.approx(hours.committed[:, -1])
     assert hours.unposted_peak == pytest.approx(hours.unposted_end, rel=0.05)
-    in_flight = hours.unposted_end - hours.unsent_end
-    # The first was sealed at the first block, however little there was.
-    assert (in_flight > 2_000).all()
-    assert (in_flight <= 4_000 + 1e-6).all()
+    assert hours.in_flight_peak == 2
 
 
 def test_the_lane_that_goes_first_waits_least_past_the_knee() -> None:

@@ -38,7 +38,16 @@ from node.planner.model import pipeline_of, with_laws
 from node.planner.report import PlanReport, page_of
 from node.planner.scenario import Scenario
 from node.planner.scenario_reading import read_scenario
-from node.planner.sweep import Axis, Sweep, SweepPoint, figures_at, grid, parse_axes, tables_at
+from node.planner.sweep import (
+    Axis,
+    Sweep,
+    SweepPoint,
+    figures_at,
+    grid,
+    parse_axes,
+    quick,
+    tables_at,
+)
 from node.planner.target import Way, way_to
 from node.simulation.progress import shown_progress
 from node.simulation.ramp.command import RampOptions
@@ -178,7 +187,7 @@ def run_plan(options: PlanOptions, console: Console) -> PlanReport:
     scenario, calibration = found.scenario, found.calibration
     # Every point is read before the first is computed, so that a slip costs no time.
     points = [
-        (at, read_scenario(_quick(tables_at(found.tables, at), options)))
+        (at, read_scenario(quick(tables_at(found.tables, at), options.sweep_runs)))
         for at in (grid(axes) if axes else ())
     ]
     with _crew(options) as crew:
@@ -221,13 +230,6 @@ def _tables(options: PlanOptions) -> dict[str, Any]:
     if isinstance(extent, dict):
         tables["extent"] = {**extent, **{k: v for k, v in given.items() if v is not None}}
     return tables
-
-
-def _quick(tables: dict[str, Any], options: PlanOptions) -> dict[str, Any]:
-    """Return the tables of a sweep's point, with its fewer runs."""
-    few = options.sweep_runs
-    extent = {**tables.get("extent", {}), "runs": few, "knee_runs": few, "stretch_events": 1_000}
-    return {**tables, "extent": extent}
 
 
 def _crew(options: PlanOptions) -> AbstractContextManager[Crew]:

@@ -46,12 +46,28 @@ def test_a_window_has_its_beginning_and_not_its_end() -> None:
 
 def test_a_mark_is_stale_from_its_limit_to_the_end_of_a_stall() -> None:
     course = course_with(oracle=Oracle(interval_s=0.25, stale_s=5.0, stalls=((100.0, 120.5),)))
-    assert course.stale.sum() == pytest.approx(15.5)
-    assert course.stale[104] == 0
+    # The last mark before it is 0.25 s older than the stall.
+    assert course.stale.sum() == pytest.approx(15.75)
+    assert course.stale[104] == pytest.approx(0.25)
     assert course.stale[105] == 1
     assert course.stale[120] == pytest.approx(0.5)
     assert not course.rounds[110]
     assert course.rounds[99]
+
+
+def test_stalls_with_no_round_between_them_are_one() -> None:
+    pieces = tuple((100.0 + 5 * number, 105.0 + 5 * number) for number in range(20))
+    whole = course_with(oracle=Oracle(interval_s=0.25, stale_s=5.0, stalls=((100.0, 200.0),)))
+    parts = course_with(oracle=Oracle(interval_s=0.25, stale_s=5.0, stalls=pieces))
+    assert parts.stale.tolist() == whole.stale.tolist()
+    assert parts.stale.sum() == pytest.approx(95.25)
+
+
+def test_a_stall_that_takes_a_round_away_lasts_to_the_next_one() -> None:
+    """Rounds at 60 and 180 s; that of 120 s falls into the stall."""
+    course = course_with(oracle=Oracle(interval_s=60.0, stale_s=70.0, stalls=((110.0, 130.0),)))
+    assert course.stale.sum() == pytest.approx(50.0)
+    assert (course.stale[129], course.stale[130], course.stale[179]) == (0, 1, 1)
 
 
 def test_a_slow_oracle_is_stale_between_its_rounds() -> None:

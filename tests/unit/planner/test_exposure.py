@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from node.planner.course import course_of
 from node.planner.exposure import Exposure, sides_of
-from node.planner.lateness import Late, lateness
+from node.planner.lateness import RANKS, Late, lateness
 from node.planner.model import pipeline_of
 from node.planner.scenario import (
     Extent,
@@ -19,6 +19,7 @@ from node.planner.scenario import (
     Positions,
     Risk,
     Scenario,
+    Service,
 )
 from node.planner.tides import LIQUIDATE, run_hours
 
@@ -49,6 +50,12 @@ def run(scenario: Scenario, path: NDArray[np.float64]) -> tuple[Exposure, Late]:
     ones, never = np.ones(runs), np.full(runs, -1)
     hours = run_hours(pipeline, ones, ones, never, random, course, exposure)
     return exposure, lateness(scenario, pipeline, course, exposure, hours, random)
+
+
+def each_s(scenario: Scenario) -> float:
+    """Return what a liquidation takes of the loop."""
+    kinds = pipeline_of(scenario).kinds
+    return next(kind.loop.moments.mean_s for kind in kinds if kind.name == LIQUIDATE)
 
 
 def falling(to: float, at: int = 50, within: int = 1) -> NDArray[np.float64]:
@@ -115,13 +122,36 @@ def test_a_round_of_many_is_served_one_after_the_other() -> None:
     """A thousand at one mark, each as long as one takes: the last waits for 999 of them."""
     scenario = msgspec.structs.replace(HOUR, oracle=Oracle(interval_s=1.0))
     exposure, late = run(scenario, falling(0.88))
-    each_s = next(k.loop.moments.mean_s for k in pipeline_of(scenario).kinds if k.name == LIQUIDATE)
     found = exposure.triggered[0].max()
     assert found == 1_000
-    # Representatives stand at 1/8, 3/8, 5/8 and 7/8 of the round.
-    expected = np.array([1, 3, 5, 7]) / 8 * 1_000 * each_s
-    waits = np.sort(late.wait_s.reshape(3, 4), axis=1)
+    waits = np.sort(late.wait_s.reshape(3, -1), axis=1)
+    expected = RANKS * 1_000 * each_s(scenario)
     assert waits == pytest.approx(np.tile(expected, (3, 1)), rel=0.05)
+
+
+@pytest.mark.parametrize("interval_s", [0.25, 1.0])
+@pytest.mark.parametrize("liquidate_us", [100.0, 5e3])
+def test_one_mark_for_all_behind_a_stall_is_one_queue(
+    interval_s: float, liquidate_us: float
+) -> None:
+    """The thousand's last waits for 999, in a tenth of a second or in seven."""
+    oracle = Oracle(interval_s=interval_s, stalls=((40.0, 70.0),))
+    service = Service(liquidate_us=liquidate_us, round_us=0.0, scan_us_per_1000=0.0)
+    scenario = msgspec.structs.replace(HOUR, oracle=oracle, service=service)
+    _, late = run(scenario, falling(0.80, at=50, within=10))
+    waits = np.sort(late.wait_s.reshape(3, -1), axis=1)
+    expected = RANKS * 1_000 * each_s(scenario)
+    assert waits == pytest.approx(np.tile(expected, (3, 1)), rel=0.05)
+
+
+def test_what_is_not_served_within_the_horizon_waits_on() -> None:
+    """Each takes more than a second: of the thousand at 51 s, some forty are begun on."""
+    service = Service(liquidate_us=1e6, round_us=0.0, scan_us_per_1000=0.0)
+    scenario = msgspec.structs.replace(HOUR, service=service, oracle=Oracle(interval_s=1.0))
+    exposure, late = run(scenario, falling(0.88))
+    assert exposure.executed[0].sum() == pytest.approx(49 / each_s(scenario), abs=3)
+    waits = np.sort(late.wait_s.reshape(3, -1), axis=1)
+    assert waits == pytest.approx(np.tile(RANKS * 1_000 * each_s(scenario), (3, 1)), rel=0.01)
 
 
 def test_a_stall_makes_late_and_may_cost_money() -> None:
@@ -182,3 +212,11 @@ def test_a_dip_between_two_rounds_is_not_counted_as_lateness() -> None:
     # The round at 52 s sees nothing, that at 72 s does; the price passed from 69 s to 70 s.
     assert (late.delay_s - late.wait_s).max() < 4.1
     assert (late.delay_s - late.wait_s).min() > 1.9
+
+
+def test_a_book_far_too_thin_ends_no_plan() -> None:
+    """Each sale moves the price by more than a float's exponent holds."""
+    market = MarketPath(depth=1.0, depth_within=0.5)
+    exposure, late = run(msgspec.structs.replace(HOUR, market=market), falling(0.90))
+    assert np.isfinite(exposure.price).all()
+    assert np.isfinite(late.debt).all()

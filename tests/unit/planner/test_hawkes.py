@@ -1,5 +1,6 @@
 """The process, its likelihood and its fit, each against a slow or a second way to the same."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -173,3 +174,12 @@ def test_rounding_does_not_change_a_poisson_record_once_it_is_untied() -> None:
 def test_what_no_process_or_record_can_be_is_refused(fault: Callable[[], object]) -> None:
     with pytest.raises(ValueError):
         fault()
+
+
+def test_a_slow_decay_brings_those_who_come_in_time_alone() -> None:
+    """Of a million still to come, one in a thousand each second comes within ten: 9,950."""
+    process = Hawkes(np.zeros(1), np.array([[[0.0]]]), np.array([0.001]))
+    times, _ = process.draw(10.0, np.random.default_rng(2), np.array([[1e6]]))
+    assert times.size == pytest.approx(1e6 * (1 - math.exp(-0.01)), abs=400)
+    assert times.max() < 10.0
+    assert times.mean() == pytest.approx(5.0, abs=0.1)

@@ -7,11 +7,21 @@ import pytest
 
 from node.capacity.telemetry import WriterLimits
 from node.planner.calibration import Calibration, Source
+from node.planner.conclude import phase_law
 from node.planner.model import mean_bytes, pipeline_of, settlement_of, with_laws
 from node.planner.pipeline import Estimated, Gamma, Kind
 from node.planner.predict import FlowShape, Surroundings, filled_at_knee, predict_knee
 from node.planner.regression import LinearLaw
-from node.planner.scenario import CORES, LANES, Batches, FlowKind, Scenario, Service
+from node.planner.scenario import (
+    CORES,
+    LANES,
+    Batches,
+    FlowKind,
+    L1Phase,
+    Oracle,
+    Scenario,
+    Service,
+)
 from node.planner.service_law import TRANSITION, ServiceLaw
 from node.planner.shared_cores import SharedCores
 from node.planner.tides import LIQUIDATE
@@ -212,3 +222,14 @@ def test_liquidations_have_their_lane_to_themselves() -> None:
     assert mine == [LIQUIDATE]
     assert pipeline.shares[:2].tolist() == [0, 0]
     assert pipeline.rate_per_s == pytest.approx(300)
+
+
+@pytest.mark.parametrize("interval_s", [0.25, 0.01])
+def test_a_phase_that_changes_nothing_leaves_the_ceiling(interval_s: float) -> None:
+    """The oracle's own rounds are posted in it as well."""
+    scenario = msgspec.structs.replace(
+        Scenario(name="a", about="b"), oracle=Oracle(interval_s=interval_s)
+    )
+    pipeline = pipeline_of(scenario)
+    told = phase_law(scenario, pipeline, L1Phase(0.0, 10.0))
+    assert told.l1_per_s == pytest.approx(pipeline.limits_per_s()["l1"])

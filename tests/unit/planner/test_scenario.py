@@ -96,7 +96,7 @@ def test_all_faults_are_told_at_once() -> None:
         (
             {"extent": {"step_s": 0.05}, "l1": {"block_s": 3_600.0}},
             "extent.step_s",
-            "at least 0.5952 ",
+            "at least 0.6266 ",
         ),
         ({"positions": {"open": 10_000, "accounts": 1}}, "positions.open", "100 for each"),
         ({"positions": {"leverage": [[2, 0]]}}, "positions.leverage", "more than 0"),

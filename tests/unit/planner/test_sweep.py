@@ -3,7 +3,7 @@
 import pytest
 
 from node.planner.scenario_reading import read_scenario
-from node.planner.sweep import POINTS_MAX, grid, parse_axes, tables_at
+from node.planner.sweep import POINTS_MAX, grid, parse_axes, quick, tables_at
 from node.types.errors import ConfigInvalid
 
 TABLES = {"name": "one", "about": "a few words", "l1": {"finality_blocks": 3}}
@@ -67,3 +67,20 @@ def test_a_key_needs_section_and_name(key: str) -> None:
 def test_reading_a_point_checks_key_and_range(point: dict[str, float]) -> None:
     with pytest.raises(ConfigInvalid):
         read_scenario(tables_at(TABLES, point))
+
+
+@pytest.mark.parametrize("key", ["extent.runs", "extent.knee_runs", "extent.stretch_events"])
+def test_what_a_sweep_sets_itself_cannot_be_swept(key: str) -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        parse_axes([f"{key}=100:1000:2"])
+    assert "--sweep-runs" in str(refused.value.values["faults"])
+
+
+def test_a_point_has_the_sweeps_own_runs() -> None:
+    few = quick({"extent": {"runs": 1_000, "horizon_s": 60.0}}, 7)
+    assert few["extent"] == {
+        "runs": 7,
+        "knee_runs": 7,
+        "stretch_events": 1_000,
+        "horizon_s": 60.0,
+    }
