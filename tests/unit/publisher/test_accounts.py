@@ -103,4 +103,4 @@ def test_the_highest_nonce_is_told_whatever_came_last() -> None:
     exchange.approve(agent(1), exchange.now + 100)
     for nonce in (7, 5):
         exchange.act(agent(1), nonce)
-    assert exchange.mirrors.by_address[ALICE.address].nonces[agent(1)] == 7
+    assert exchange.mirrors.by_address[ALICE.address].agents[agent(1)].nonce == 7
