@@ -7,7 +7,7 @@ from node.codec.eip712 import Signing
 from node.codec.json_errors import encode_error
 from node.ingress.config import IngressConfig
 from node.ingress.conversation import ClientConversation, Surroundings, Take
-from node.ingress.envelope import DEADLINE_MS_MAX, deadline_ns_of
+from node.ingress.envelope import deadline_ns_of
 from node.ingress.greeting import Greeting
 from node.ingress.peers import Peers
 from node.ingress.presence import Presence
@@ -16,7 +16,7 @@ from node.ingress.session import Session, Verdict
 from node.ports.api import Answer, Feeds, Meter, Wire
 from node.ports.clock import Clock
 from node.types.blocks import Domain
-from node.types.errors import MalformedMessage, PlimsollError, ShuttingDown
+from node.types.errors import PlimsollError, ShuttingDown
 from node.types.ids import Address, MarketId
 from node.types.rules import Rules
 
@@ -120,8 +120,6 @@ class Door:
         try:
             if self._stopping:
                 raise ShuttingDown
-            if deadline_ms is not None and not 1 <= deadline_ms <= DEADLINE_MS_MAX:
-                raise MalformedMessage(detail=f"deadline_ms is 1 to {DEADLINE_MS_MAX}")
             if session.judge(now_ns) is not Verdict.TAKE:
                 raise session.limited(now_ns)
             if costly:

@@ -13,16 +13,13 @@ from typing import Annotated
 
 import msgspec
 
+from node.ports.api import DEADLINE_MS_MAX as DEADLINE_MS_MAX  # noqa: PLC0414 - order_options.py reads it
 from node.ports.intake import NEVER_NS
 from node.types.errors import MalformedMessage
 from node.types.units import NS_PER_MS
 
 ID_MAX = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly."""
-
-
-DEADLINE_MS_MAX = 3_600_000
-"""The longest deadline: an hour is for ever."""
 
 RequestId = Annotated[int, msgspec.Meta(ge=0, le=ID_MAX)]
 

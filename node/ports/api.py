@@ -24,6 +24,9 @@ BOOK_DEPTH: Final = 100
 BOOK_DEPTH_MAX: Final = 1_000
 """The most of them; whoever wants all subscribes to the channel ``book``, and hears of changes."""
 
+DEADLINE_MS_MAX: Final = 3_600_000
+"""The longest deadline that a request may have: an hour is for ever."""
+
 Answer = Callable[[int, bytes], None]
 """Called once with the code (``SUCCESS`` or an error's) and the JSON body of a result or error."""
 

@@ -92,6 +92,49 @@ async def test_rest_errors_are_typed(
         assert (response.status, answer["error"]["name"]) == (status, name)
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/action?deadline=50", "deadline_ms"),
+        ("/oracle_round?deadline=50", "deadline_ms"),
+        ("/preview?deadline_ms=50", "nothing"),
+        ("/book/BTC-PERP?limit=5", "depth"),
+        ("/trades?market=BTC-PERP&depth=5", "limit, market"),
+        ("/candles?market=BTC-PERP&interval=1m&since=5", "interval, limit, market"),
+        ("/rules?market=BTC-PERP", "nothing"),
+        ("/orders/0x12?market=BTC-PERP", "nothing"),
+        ("/withdrawals/1?account=0x12", "nothing"),
+    ],
+)
+async def test_a_name_that_means_nothing_in_a_query_is_refused(path: str, allowed: str) -> None:
+    asking = "POST" if path.startswith(("/action", "/oracle", "/preview")) else "GET"
+    async with (
+        running_node() as node,
+        aiohttp.ClientSession() as session,
+        session.request(asking, node.url + path) as response,
+    ):
+        error = msgspec.json.decode(await response.read())["error"]
+    name = path.partition("?")[2].rpartition("&")[2].partition("=")[0]
+    assert (response.status, error["name"]) == (400, "MalformedMessage")
+    assert error["values"] == {"detail": f"allowed: {allowed}", "text": name}
+
+
+async def test_operators_are_answered_whatever_else_their_query_says() -> None:
+    async with running_node() as node:
+        assert (await get(node.url, "/health?probe=1"))["status"] == "ok"
+
+
+@pytest.mark.parametrize("given", ["0", "3600001", "9" * 30, "-1", "soon", ""])
+async def test_a_deadline_out_of_range_is_told_the_range(given: str) -> None:
+    async with running_node() as node:
+        order = node.order(ALICE, Side.BUY, PRICE)
+        status, answer = await post(node.url, f"/action?deadline_ms={given}", order)
+        detail = "deadline_ms is an integer from 1 to 3600000"
+        values = {"detail": detail, "text": given}
+        assert (status, answer["error"]["values"]) == (400, values)
+        assert (await post(node.url, "/action?deadline_ms=3600000", order))[0] == 200
+
+
 async def test_operators_are_answered() -> None:
     async with running_node() as node, aiohttp.ClientSession() as session:
         assert (await get(node.url, "/health"))["status"] == "ok"

@@ -18,6 +18,7 @@ from typing import Final
 
 from aiohttp import web
 
+from node.adapters.http.query import refuse_unknown
 from node.codec.history_cursor import key_of
 from node.ports.history import HistoryReader
 from node.types.errors import MalformedMessage, UnknownMarket
@@ -68,10 +69,7 @@ class HistoryAsked:
 
         Raises ``MalformedMessage``, ``MalformedAddress``, ``UnknownMarket``.
         """
-        known = allowed(table)
-        unknown = sorted(set(asked) - known)
-        if unknown:
-            raise MalformedMessage(detail=f"allowed: {', '.join(sorted(known))}", text=unknown[0])
+        refuse_unknown(asked, allowed(table))
         account, market = asked.get("account"), asked.get("market")
         if market is not None and market not in self._markets:
             raise UnknownMarket(market=market[:64])

@@ -19,18 +19,21 @@ GET  /fee                             the price of work, and how high it can be 
 GET  /openapi.json /asyncapi.json     all of this, for programs (``node.app.contract``)
 ====================================  ==========================================================
 
-What has been stands in ``node.adapters.http.history_routes``.
+Any other name in a query is refused, but to operators, whose probes add names of their own. What
+has been stands in ``node.adapters.http.history_routes``.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter_ns
+from typing import Final
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from node.adapters.http.probes import Probes
+from node.adapters.http.query import refuse_unknown
 from node.adapters.http.rationed import Rationed
 from node.adapters.prometheus import CONTENT_TYPE
 from node.capacity.share import Share, work_within
@@ -39,6 +42,7 @@ from node.codec.json_errors import encode_error
 from node.ports.api import (
     BOOK_DEPTH,
     BOOK_DEPTH_MAX,
+    DEADLINE_MS_MAX,
     SUCCESS,
     Answer,
     Api,
@@ -65,6 +69,13 @@ Take = Callable[[bytes, Answer, str, int | None, Meter], None]
 
 LIMIT_MAX = 1_000
 _LIMIT = 100
+
+_QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "/book/{symbol}": ("depth",),
+    "/trades": ("market", "limit"),
+    "/candles": ("market", "interval", "limit"),
+}
+"""The names in the queries of the views that have any."""
 
 _STATUS_OF_CODE = {
     OversizedMessage.code: 413,
@@ -165,7 +176,7 @@ class Rest:
             ("/openapi.json", lambda _: self._probes.openapi()),
             ("/asyncapi.json", lambda _: self._probes.asyncapi()),
         ):
-            application.router.add_get(path, self._viewing(view))
+            application.router.add_get(path, self._viewing(view, _QUERIES.get(path, ())))
         application.router.add_get("/withdrawals/{id}", self._withdrawal)
         application.router.add_get("/health", self._health)
         application.router.add_get("/stats", self._stats)
@@ -203,13 +214,15 @@ class Rest:
 
         return handle
 
-    def _viewing(self, view: Callable[[web.Request], bytes]) -> Handler:
+    def _viewing(self, view: Callable[[web.Request], bytes], names: tuple[str, ...]) -> Handler:
         async def handle(request: web.Request) -> web.Response:
+            refuse_unknown(request.query, names)
             return json_response(self._api.read(request.remote or "", lambda: view(request)))
 
         return handle
 
     async def _preview(self, request: web.Request) -> web.Response:
+        refuse_unknown(request.query, ())
         raw = await request.read()
         self._api.spend(request.remote or "")
         previews = (self._previews,)
@@ -217,6 +230,7 @@ class Rest:
         return json_response(await answer)
 
     async def _withdrawal(self, request: web.Request) -> web.Response:
+        refuse_unknown(request.query, ())
         withdrawal_id = _number(request, "id")
         self._api.spend(request.remote or "")
         return json_response(await self._views.withdrawal(withdrawal_id))
@@ -224,6 +238,7 @@ class Rest:
     async def _pour(self, request: web.Request) -> web.Response:
         if self._faucet is None:
             raise NotFound(path=request.path)
+        refuse_unknown(request.query, ())
         raw = await request.read()
         self._api.spend(request.remote or "")
         return json_response(await self._faucet.pour(raw, request.remote or ""))
@@ -306,8 +321,9 @@ def _depth(request: web.Request) -> int:
 
 
 def _deadline_ms(request: web.Request) -> int | None:
+    refuse_unknown(request.query, ("deadline_ms",))
     text = request.query.get("deadline_ms")
-    return None if text is None else _integer("deadline_ms", text, UINT64_MAX)
+    return None if text is None else _integer("deadline_ms", text, DEADLINE_MS_MAX)
 
 
 def _integer(name: str, text: str, high: int) -> int:

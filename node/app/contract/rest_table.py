@@ -18,8 +18,7 @@ from node.capacity.telemetry import Telemetry
 from node.codec import answers, market_answers, tape_answers
 from node.codec.json_actions import Body
 from node.codec.json_rounds import RoundBody
-from node.ingress.envelope import DEADLINE_MS_MAX
-from node.ports.api import BOOK_DEPTH, BOOK_DEPTH_MAX
+from node.ports.api import BOOK_DEPTH, BOOK_DEPTH_MAX, DEADLINE_MS_MAX
 from node.publisher.preview import PreviewAnswer, PreviewBody
 from node.types import errors as tree
 from node.types.units import UINT64_MAX
@@ -59,7 +58,9 @@ def _number(name: str, about: str) -> Parameter:
 
 
 _OF_A_NUMBER: Final[Errors] = (tree.MalformedMessage, tree.NotFound)
-_OF_AN_ACCOUNT: Final[Errors] = (tree.MalformedAddress,)
+_OF_AN_ACCOUNT: Final[Errors] = (tree.MalformedMessage, tree.MalformedAddress)
+_OF_NOTHING: Final[Errors] = (tree.MalformedMessage,)
+"""What is asked for without a word may be asked for with one that it does not know."""
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint(
@@ -112,8 +113,20 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         ),
         headers=("Retry-After",),
     ),
-    Endpoint("get", "/markets", "Every market, and how it stands.", market_answers.MarketsAnswer),
-    Endpoint("get", "/rules", "All rules of the exchange.", market_answers.RulesAnswer),
+    Endpoint(
+        "get",
+        "/markets",
+        "Every market, and how it stands.",
+        market_answers.MarketsAnswer,
+        errors=_OF_NOTHING,
+    ),
+    Endpoint(
+        "get",
+        "/rules",
+        "All rules of the exchange.",
+        market_answers.RulesAnswer,
+        errors=_OF_NOTHING,
+    ),
     Endpoint(
         "get",
         "/book/{symbol}",
