@@ -20,7 +20,7 @@ from node.publisher.preview import Previewer
 from node.publisher.results import ResultWriter
 from node.publisher.seed import accounts_of, books_of, marks_of
 from node.publisher.service import Publisher
-from node.publisher.views import PublicViews
+from node.publisher.views import Exchange, PublicViews
 from node.sequencer.pace import WORK_MIN
 from node.types.durable import DurableBlock
 from node.types.ids import Sequence
@@ -104,7 +104,7 @@ def views_of(node: "Node") -> PublicViews:
     """Return the answers to questions about the durable past."""
     base, publisher = node.base, node.publisher
     return PublicViews(
-        base.rules,
+        Exchange(base.rules, base.domain, base.signer.address),
         publisher.feeds,
         publisher.history,
         lambda: publisher.cursors,

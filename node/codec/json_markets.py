@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from node.types.blocks import Domain
+from node.types.ids import Address, hex_from_address
 from node.types.rules import Bracket, MarketRules, Rules
 from node.types.units import MONEY_DECIMALS, PPM_ONE, decimal_from_units, money_text
 
@@ -11,6 +13,15 @@ from node.types.units import MONEY_DECIMALS, PPM_ONE, decimal_from_units, money_
 def markets_to_json(rules: Rules) -> list[dict[str, Any]]:
     """Return every market in the order of the ids. Rates are millionths, times milliseconds."""
     return [_market(place, market) for place, market in enumerate(rules.markets, start=1)]
+
+
+def exchange_to_json(domain: Domain, sequencer: Address) -> dict[str, Any]:
+    """Return what the domain of a signature names of an exchange, and who signs its blocks."""
+    return {
+        "chain_id": domain.chain_id,
+        "rollup": "0x" + domain.rollup.hex(),
+        "sequencer": hex_from_address(sequencer),
+    }
 
 
 def rules_to_json(rules: Rules) -> dict[str, Any]:

@@ -88,7 +88,10 @@ class MarketsAnswer(Struct, frozen=True):
 
 
 class RulesAnswer(Struct, frozen=True):
-    """All rules; ``digest`` is the hash of ``canonical``, as it stands on L1."""
+    """All rules; ``digest`` is the hash of ``canonical``, as it stands on L1.
+
+    Signatures name ``chain_id`` and ``rollup`` in their domain. ``sequencer`` signs the blocks.
+    """
 
     name: str
     digest: Hash
@@ -101,3 +104,6 @@ class RulesAnswer(Struct, frozen=True):
     finality_ms: Natural
     money_decimals: Natural
     rate_one: Natural
+    chain_id: Natural
+    rollup: Account
+    sequencer: Account

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from node.codec.json_markets import markets_to_json
+from node.codec.json_markets import exchange_to_json, markets_to_json
 from node.types.blocks import Domain
 from node.types.feed_states import (
     CANCEL_REASONS,
@@ -12,7 +12,7 @@ from node.types.feed_states import (
     FILL_STAGES,
     ORDER_STATES,
 )
-from node.types.ids import NO_ADDRESS, Address, hex_from_address
+from node.types.ids import NO_ADDRESS, Address
 from node.types.rules import Rules
 from node.types.units import UINT64_MAX
 
@@ -33,9 +33,7 @@ class Greeting:
         fields = {
             "channel": "hello",
             "version": PROTOCOL_VERSION,
-            "chain_id": domain.chain_id,
-            "rollup": "0x" + domain.rollup.hex(),
-            "sequencer": hex_from_address(sequencer),
+            **exchange_to_json(domain, sequencer),
             "markets": markets_to_json(rules),
             "states": {
                 "version": FEED_STATES_VERSION,

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from node.codec.answers import BlockAnswer, FinalityAnswer, ReceiptAnswer, WithdrawalAnswer
-from node.codec.json_markets import markets_to_json, rules_to_json
+from node.codec.json_markets import exchange_to_json, markets_to_json, rules_to_json
 from node.publisher.feeds import Feeds, block_fields
 from node.publisher.finality import Cursors
 from node.publisher.history import History
 from node.publisher.tape import INTERVALS_MS
 from node.transition.tree.proofs import Proof
+from node.types.blocks import Domain
 from node.types.durable import Receipt
 from node.types.errors import MalformedMessage, NotFound, UnknownMarket
 from node.types.ids import Address, MarketId, Sequence
@@ -31,12 +32,20 @@ class WithdrawalProof(msgspec.Struct, frozen=True, gc=False):
     proof: Proof
 
 
+class Exchange(msgspec.Struct, frozen=True, gc=False):
+    """Which exchange it is: its rules, what is signed for it, and who signs its blocks."""
+
+    rules: Rules
+    domain: Domain
+    sequencer: Address
+
+
 class PublicViews:
     """The mirrors, the recent blocks and the cursors, as anyone may read them."""
 
     def __init__(
         self,
-        rules: Rules,
+        exchange: Exchange,
         feeds: Feeds,
         history: History,
         cursors: Callable[[], Cursors],
@@ -56,15 +65,16 @@ class PublicViews:
         self._cursors = cursors
         self._last_sequence = last_sequence
         self._withdrawals = withdrawals
+        rules = self._rules = exchange.rules
         self._symbols = {
             market.symbol: MarketId(place) for place, market in enumerate(rules.markets, start=1)
         }
-        self._exchange = rules
-        self._rules = _encode(rules_to_json(rules))
+        named = exchange_to_json(exchange.domain, exchange.sequencer)
+        self._told_rules = _encode(rules_to_json(rules) | named)
 
     def markets(self) -> bytes:
         """Return every market with its rules, and how it stands ``now``."""
-        feeds, rules = self._feeds, self._exchange
+        feeds, rules = self._feeds, self._rules
         markets = []
         for place, market in enumerate(markets_to_json(rules), start=1):
             number = MarketId(place)
@@ -73,8 +83,8 @@ class PublicViews:
         return _encode({"markets": markets})
 
     def rules(self) -> bytes:
-        """Return all rules of the exchange."""
-        return self._rules
+        """Return all rules of the exchange, and what a signature for it names."""
+        return self._told_rules
 
     def book(self, symbol: str, depth: int) -> bytes:
         """Return the best ``depth`` levels of a book. Raises ``UnknownMarket``."""

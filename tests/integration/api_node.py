@@ -42,7 +42,7 @@ from node.publisher.marks import Marks
 from node.publisher.preview import Previewer
 from node.publisher.results import ResultWriter
 from node.publisher.service import Publisher
-from node.publisher.views import PublicViews, WithdrawalProof
+from node.publisher.views import Exchange, PublicViews, WithdrawalProof
 from node.sequencer.builder import Builder
 from node.sequencer.service import Sequencer, SequencerLimits
 from node.transition.apply import apply
@@ -185,7 +185,7 @@ class ApiNode:
             lambda: CHALLENGE,
         )  # fmt: skip
         views = PublicViews(
-            RULES,
+            Exchange(RULES, DOMAIN, TestKey().address),
             self.feeds,
             self.publisher.history,
             lambda: self.publisher.cursors,

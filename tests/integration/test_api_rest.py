@@ -12,7 +12,7 @@ from node.codec.json_rounds import round_to_json
 from node.ingress.config import IngressConfig
 from node.types.commands import Side
 from node.types.units import Millis, Ticks
-from tests.examples import ALICE, RULES, START_MS, oracle_round
+from tests.examples import ALICE, DOMAIN, RULES, START_MS, oracle_round
 from tests.integration.api_node import PRICE, SIGNING, running_node
 from tests.integration.api_sockets import get, post, settled, until
 
@@ -34,6 +34,16 @@ async def test_rest_takes_the_same_bodies() -> None:
         assert len((await get(node.url, "/markets"))["markets"]) == 2
         assert (await get(node.url, "/rules"))["digest"] == "0x" + RULES.digest().hex()
         assert (await get(node.url, "/withdrawals/1"))["batch"] == 7
+
+
+async def test_rules_tell_what_a_signature_names_as_the_hello_does() -> None:
+    async with running_node() as node, aiohttp.ClientSession() as session:
+        async with session.ws_connect(node.url + "/ws") as socket:
+            hello = await socket.receive_json()
+        told = await get(node.url, "/rules")
+    assert (told["chain_id"], told["rollup"]) == (DOMAIN.chain_id, "0x" + DOMAIN.rollup.hex())
+    for name in ("chain_id", "rollup", "sequencer"):
+        assert told[name] == hello[name]
 
 
 async def test_a_page_of_an_origin_that_is_let_in_reads_every_answer() -> None:

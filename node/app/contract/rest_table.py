@@ -123,7 +123,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint(
         "get",
         "/rules",
-        "All rules of the exchange.",
+        "All rules of the exchange, and the domain that is signed for it.",
         market_answers.RulesAnswer,
         errors=_OF_NOTHING,
     ),
