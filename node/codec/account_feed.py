@@ -149,10 +149,14 @@ class LiquidatedEvent(AccountEvent, frozen=True, tag="liquidated"):
 
 
 class DeleveragedEvent(AccountEvent, frozen=True, tag="deleveraged"):
-    """Some of a bankrupt position was handed over."""
+    """Some of a bankrupt position was handed over, for ``value`` in all.
+
+    ``side`` is what this account did, as of a fill; counterparty and bankrupt close a position.
+    """
 
     role: Literal["bankrupt", "counterparty"]
     market: str
+    side: Side
     size: Decimal
     value: Decimal
 

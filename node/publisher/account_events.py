@@ -73,6 +73,8 @@ class AccountEvents:
             fields["client_id"] = happened.client_id
             fields["state"] = happened.state
             fields["remaining"] = _size(happened.left, self._rules.market(event.market))
+        if happened.side is not None:
+            fields["side"] = SIDE_NAMES[happened.side]
         if happened.new is not None:
             fields |= terms(happened.new)
         return fields

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from node.publisher.account_mirror import NEVER, NO_PRICE, AccountMirror, OpenOrder
-from node.types.commands import Action, Command, NewOrder, OrderType, PlaceOrders, Trigger
+from node.types.commands import Action, Command, NewOrder, OrderType, PlaceOrders, Side, Trigger
 from node.types.durable import DurableBlock
 from node.types.events import (
     AgentChanged,
@@ -52,7 +52,8 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
 
     ``state`` is one of ``ORDER_STATES``, ``left`` the lots still to be filled, and ``client_id``
     the account's own number for it; an empty state means that the event is of no order of the
-    account. ``new`` is the order of one that entered.
+    account. ``new`` is the order of one that entered, ``side`` what the account did with lots that
+    were handed over.
     """
 
     sequence: Sequence
@@ -61,6 +62,7 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
     left: int = 0
     client_id: int = 0
     new: NewOrder | None = None
+    side: Side | None = None
 
 
 Touched = dict[Address, list[Happened]]
@@ -157,8 +159,9 @@ class Accounts:
         left: int = 0,
         client_id: int = 0,
         new: NewOrder | None = None,
+        side: Side | None = None,
     ) -> AccountMirror:
-        happened = Happened(self._sequence, event, state, left, client_id, new)
+        happened = Happened(self._sequence, event, state, left, client_id, new, side)
         events = self._touched.get(address)
         if events is None:
             self._touched[address] = [happened]
@@ -293,8 +296,11 @@ class Accounts:
             orders.pop(event.maker_order, None)
 
     def _deleveraged(self, event: Deleveraged) -> None:
-        self._touch(event.account, event)
-        self._touch(event.counterparty, event)
+        # The positions are those from before the command: it tells how they stand at its end.
+        size = self.by_address[event.account].positions[event.market].size
+        side = Side.SELL if size > 0 else Side.BUY
+        self._touch(event.account, event, side=side)
+        self._touch(event.counterparty, event, side=side.opposite)
 
     def _position(self, event: PositionChanged) -> None:
         positions = self._touch(event.account, event).positions

@@ -1,6 +1,7 @@
 """What a reader of the feeds makes of them is what the state holds, after every block."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -145,6 +146,32 @@ def test_orders_of_the_account_feed_only_go_where_the_states_allow(seed: int) ->
             for order in msgspec.json.decode(feeds.account_fields(address)["orders"])
         }
     assert min(seen[name] for name in NEXT_ORDER_STATES) > 5, seen
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_fills_and_handed_over_lots_add_up_to_the_position(seed: int) -> None:
+    print(f"seed {seed}")
+    state = fresh_state()
+    feeds = Feeds(RULES, Books(2), Accounts(RULES.limits), Marks(Sequence(0)), bytes, Sequence(0))
+    accounts = [Channel("account", account=address) for address in ACCOUNTS]
+    held: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    roles: set[str] = set()
+    for block in blocks_of(seed, state):
+        for message in feeds.take(block, accounts):
+            told = msgspec.json.decode(message.frame)
+            for event in told["events"]:
+                if event["event"] in {"filled", "deleveraged"}:
+                    signed = Decimal(event["size"]) * (1 if event["side"] == "buy" else -1)
+                    held[told["account"], event["market"]] += signed
+                    roles.add(event["role"])
+        for address in ACCOUNTS:
+            shown = feeds.account_fields(address)
+            sizes = {one["market"]: Decimal(one["size"]) for one in shown["positions"]}
+            summed = {
+                where[1]: size for where, size in held.items() if where[0] == shown["account"]
+            }
+            assert {market: size for market, size in summed.items() if size} == sizes
+    assert roles == {"maker", "taker", "bankrupt", "counterparty"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
