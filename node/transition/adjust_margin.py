@@ -17,9 +17,10 @@ from node.types.errors import (
 def adjust_margin(effects: Effects, command: AdjustMargin) -> None:
     """Add ``amount`` to the position's margin, or take it out where it is negative.
 
-    What is taken out must be margin, not profit on paper, and leave the initial margin with its
-    buffer at a fresh mark. Raises ``NoPosition``, ``InsufficientCollateral``,
-    ``InsufficientMargin``, ``MarkStale``, ``RiskDataTooOld``.
+    What is taken out leaves the initial margin with its buffer at a fresh mark, and no less than
+    the profit on paper, which is not to be had before the position is closed. Raises
+    ``NoPosition``, ``InsufficientCollateral``, ``InsufficientMargin``, ``MarkStale``,
+    ``RiskDataTooOld``.
     """
     state = effects.state
     authority = authorize(state, command)
@@ -44,10 +45,9 @@ def adjust_margin(effects: Effects, command: AdjustMargin) -> None:
 
 def _check_removal(state: State, market: Market, position: Position, amount: int) -> None:
     market.require_fresh(state.time, state.lag)
+    equity = position.equity(market.mark, market.funding_index)
     settled = position.margin - position.owed_funding(market.funding_index)
-    if amount > settled:
-        raise InsufficientMargin(equity=settled, required=amount)
-    left = position.equity(market.mark, market.funding_index) - amount
-    required = initial_margin(market.rules, position.size, market.mark, market.buffer)
-    if left < required:
-        raise InsufficientMargin(equity=left, required=required, buffer=market.buffer)
+    needed = initial_margin(market.rules, position.size, market.mark, market.buffer)
+    required = max(needed, equity - settled)
+    if equity - amount < required:
+        raise InsufficientMargin(equity=equity - amount, required=required, buffer=market.buffer)

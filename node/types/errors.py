@@ -157,7 +157,10 @@ class ActionExpired(CommandRejected):
 
 
 class ExpiryTooFar(CommandRejected):
-    """The action's expiry lies further ahead than ``limit`` (milliseconds)."""
+    """The action's ``expires`` lies more than ``limit`` after ``now``, the exchange's time.
+
+    All in milliseconds. If your clock is off, compare.
+    """
 
     code = 1107
 

@@ -285,13 +285,13 @@ class NaiveEngine(ExchangeCommands):
     def _check_removal(self, market: Listed, held: Held, amount: int) -> None:
         require_fresh(self.exchange, market)
         settled, buffer = self.exchange.settled(held), self.exchange.buffer(market)
-        if amount > settled:
-            raise errors.InsufficientMargin(equity=settled, required=amount)
         left = self.exchange.equity(held) - amount
         rate = rules_of.initial_rate(market.rules, held.size, buffer)
         required = rules_of.share(rate, held.size, market.mark)
-        if left < required:
-            raise errors.InsufficientMargin(equity=left, required=required, buffer=buffer)
+        on_paper = held.size * market.mark - held.entry
+        if amount > settled or left < required:
+            told = {"equity": left, "required": max(required, on_paper), "buffer": buffer}
+            raise errors.InsufficientMargin(**told)
 
     def _withdraw(self, command: Withdraw) -> None:
         exchange, totals, amount = self.exchange, self.exchange.totals, command.amount

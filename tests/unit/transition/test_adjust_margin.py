@@ -60,10 +60,17 @@ def test_profit_on_paper_is_no_margin(exchange: Exchange) -> None:
     """At 150 the equity is 600 and 150 are needed; yet only the 100 put in can come out."""
     exchange.mark(150_00)
     more = exchange.adjust(BOB, -100 * DOLLAR - 1)
-    values = {"equity": 100 * DOLLAR, "required": 100 * DOLLAR + 1}
+    values = {"equity": 500 * DOLLAR - 1, "required": 500 * DOLLAR, "buffer": 0}
     assert exchange.refused(more, InsufficientMargin) == values
     exchange.do(exchange.adjust(BOB, -100 * DOLLAR))
     assert exchange.position(BOB).margin == 0
+
+
+def test_more_than_there_is_is_told_the_requirement(exchange: Exchange) -> None:
+    """Who asks for too much by far is told what is needed, not what he asked for."""
+    more = exchange.adjust(BOB, -100_000 * DOLLAR)
+    values = {"equity": -99_900 * DOLLAR, "required": 100 * DOLLAR, "buffer": 0}
+    assert exchange.refused(more, InsufficientMargin) == values
 
 
 def test_margin_that_funding_has_taken_does_not_come_out(exchange: Exchange) -> None:
@@ -71,7 +78,7 @@ def test_margin_that_funding_has_taken_does_not_come_out(exchange: Exchange) -> 
     exchange.mark(150_00)
     exchange.market.funding_index += 400
     more = exchange.adjust(BOB, -60 * DOLLAR - 1)
-    values = {"equity": 60 * DOLLAR, "required": 60 * DOLLAR + 1}
+    values = {"equity": 500 * DOLLAR - 1, "required": 500 * DOLLAR, "buffer": 0}
     assert exchange.refused(more, InsufficientMargin) == values
     exchange.do(exchange.adjust(BOB, -60 * DOLLAR))
     left = exchange.position(BOB)
