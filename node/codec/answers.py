@@ -226,6 +226,7 @@ class ReceiptTail(Struct, frozen=True):
 class ActionResult(Struct, frozen=True):
     """What a durable action came to; ``results``: its cancels first, then amends, then orders.
 
+    An item that could not apply has its error there, as in ``Failure``. All may: docs/PROTOCOL.md.
     ``repeated``: the action was sent again, and this is what it came to the first time.
     """
 

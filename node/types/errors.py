@@ -148,7 +148,7 @@ class NonceUsed(CommandRejected):
 
 
 class ActionExpired(CommandRejected):
-    """The action's expiry (milliseconds) is not after the block's time.
+    """The action's ``expires`` is not after ``now``, the exchange's time: if yours is off, compare.
 
     To one who sends an action again it does not tell whether that one was executed.
     """
@@ -360,7 +360,8 @@ class InsufficientCollateral(CommandRejected):
 class InsufficientMargin(CommandRejected):
     """The position's equity would fall below its requirement (``equity``, ``required``).
 
-    The requirement holds the rate ``buffer`` for the age of the data.
+    The requirement holds the rate ``buffer`` for the age of the data. Of margin that is taken out
+    it is no less than the position's profit on paper, which does not come out.
     """
 
     code = 1302
