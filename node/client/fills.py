@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from node.client.local_account import trade_name
 from node.client.rest_calls import Get, history_page
 from node.types.errors import PlimsollError
 from node.types.feed_states import CANCELLED, FILL_STAGES, FILLED
@@ -25,7 +26,11 @@ _CURSORS: Final = FILL_STAGES[1:]
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False):
-    """One fill of the account; numbers are decimal strings. ``role`` is "maker" or "taker"."""
+    """One fill of the account; numbers are decimal strings. ``role`` is "maker" or "taker".
+
+    ``order_id`` is 0 where a liquidation took for the account, ``counter_order``, that of the other
+    side, where one took from it. ``time`` is the block's, in milliseconds.
+    """
 
     sequence: int
     order_id: int
@@ -35,6 +40,15 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
     price: str
     size: str
     fee: str
+    counter_order: int
+    time: int
+
+    @property
+    def key(self) -> str:
+        """Return the trade's name: no other has it, both sides and the history have the same."""
+        orders = self.order_id, self.counter_order
+        taker, maker = orders if self.role == "taker" else reversed(orders)
+        return trade_name(self.sequence, taker, maker)
 
 
 class OrderState(msgspec.Struct, frozen=True, gc=False):
@@ -79,7 +93,7 @@ class Fills:
             return
         for event in message["events"]:
             if event["event"] == "filled":
-                self.fills.append(msgspec.convert(event, Fill))
+                self.fills.append(msgspec.convert({**event, "time": message["time"]}, Fill))
             if "state" in event:
                 self._follow(event)
 
@@ -148,9 +162,9 @@ class Fills:
 def _fill_of(row: dict[str, Any], owner: str) -> Fill:
     """Return a row of the history as ``owner`` sees it, who is its maker or its taker."""
     making = row["maker"] == owner
-    role = "maker" if making else "taker"
+    role, other = ("maker", "taker") if making else ("taker", "maker")
     side = row["taker_side"] if not making else "sell" if row["taker_side"] == "buy" else "buy"
     return Fill(
         row["sequence"], row[f"{role}_order"] or 0, role, row["market"], side, row["price"],
-        row["size"], row[f"{role}_fee"],
+        row["size"], row[f"{role}_fee"], row[f"{other}_order"] or 0, row["time"],
     )  # fmt: skip

@@ -272,6 +272,7 @@ async def test_fills_that_the_node_forgot_to_tell_are_read_from_its_history() ->
             assert [(one.role, one.size) for one in fills.fills][2:] == [
                 ("maker", "0.005"), ("taker", "0.01"),
             ]  # fmt: skip
+            assert len({one.key for one in fills.fills}) == 4
             assert {(one.side, one.market) for one in fills.fills} == {("buy", "BTC-PERP")}
             await trade(node, talker)
             await until(lambda: len(fills.fills) == 6)

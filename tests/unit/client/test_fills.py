@@ -11,14 +11,17 @@ from node.client.errors import ConnectionLost
 from node.client.fills import Fill, Fills, OrderState
 
 
-def filled(sequence: int, order_id: int, state: str, remaining: str) -> dict[str, Any]:
+def filled(
+    sequence: int, order_id: int, state: str, remaining: str, *, counter_order: int = 9
+) -> dict[str, Any]:
     fields = {"event": "filled", "sequence": sequence, "order_id": order_id, "role": "maker"}
+    fields["counter_order"] = counter_order
     numbers = {"price": "10", "size": "1", "fee": "0.1", "remaining": remaining, "state": state}
     return {**fields, "market": "X", "side": "buy", **numbers}
 
 
 def update(*events: dict[str, Any], seq: int = 30) -> dict[str, Any]:
-    return {"type": "update", "seq": seq, "events": list(events)}
+    return {"type": "update", "seq": seq, "time": 1_000, "events": list(events)}
 
 
 RESTING = {"order_id": 7, "state": "resting", "remaining": "3"}
@@ -30,7 +33,7 @@ def row(sequence: int) -> dict[str, Any]:
     orders = {"maker": "0xa", "taker": "0xb", "maker_order": 7, "taker_order": 9}
     fees = {"maker_fee": "0.1", "taker_fee": "0.2"}
     numbers = {"market": "X", "taker_side": "sell", "price": "10", "size": "1"}
-    return {"sequence": sequence, **orders, **fees, **numbers}
+    return {"sequence": sequence, "time": 1_000, **orders, **fees, **numbers}
 
 
 class History:
@@ -88,9 +91,23 @@ async def test_what_was_missed_is_read_from_the_history_page_by_page() -> None:
     await fills.fill_up()
     assert fills.missed is None
     assert sequences(fills) == [18, 21, 22, 30, 35, 40, 45]
-    assert fills.fills[1] == Fill(21, 7, "maker", "X", "buy", "10", "1", "0.1")
+    assert fills.fills[1] == Fill(21, 7, "maker", "X", "buy", "10", "1", "0.1", 9, 1_000)
     await fills.fill_up()
     assert len(fills.fills) == 7
+
+
+async def test_a_fill_has_a_name_of_its_own_and_the_same_in_feed_and_history() -> None:
+    fills = Fills(History(written=0).get)
+    fills.account(SNAPSHOT)
+    twins = (filled(20, 7, "partly_filled", "2", counter_order=one) for one in (8, 9))
+    liquidation = filled(21, 0, "filled", "0") | {"role": "taker"}
+    fills.account(update(*twins, liquidation))
+    assert [fill.key for fill in fills.fills] == ["20-8-7", "20-9-7", "21-0-9"]
+    assert len(set(fills.fills)) == 3
+    assert {fill.time for fill in fills.fills} == {1_000}
+    missed = parted(History(21, written=50))
+    await missed.fill_up()
+    assert [fill.key for fill in missed.fills] == ["18-9-7", "21-9-7", "45-9-7"]
 
 
 async def test_what_the_history_has_not_written_yet_is_still_missed() -> None:
