@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from node.client.ccxt_errors import translated
 from node.client.ccxt_feeds import Feeds
 from node.client.ccxt_public import PublicMethods, counted, not_before, require_limit
-from node.client.ccxt_structures import balance_structure, order_structure, position_structure
+from node.client.ccxt_structures import (
+    balance_structure,
+    gone_position_structure,
+    order_structure,
+    position_structure,
+)
 from node.client.ccxt_venue import Structure, require_none
 from node.client.local_account import Order
 from node.client.subscription import Message
@@ -72,17 +77,23 @@ class AccountMethods(PublicMethods):
         limit: int | None = None,  # noqa: ARG002 - as above
         params: Structure | None = None,
     ) -> list[Structure]:
-        """Wait until positions change, and return the open ones among them."""
+        """Wait until positions change, and return them; one that is gone has no ``contracts``."""
         require_none(params)
         await self.load_markets()
         wanted = None if symbols is None else frozenset(self.market(name)["id"] for name in symbols)
         while True:
             feeds = await self._private()
-            changed = {one["market"] for one in await feeds.position_news.take(wanted) if one}
-            names = changed if wanted is None else changed & wanted
+            news = await feeds.position_news.take(wanted)
+            changed = {one["market"]: one for one in news if one}
+            names = sorted(changed if wanted is None else changed.keys() & wanted)
             if names:
                 held = feeds.account.positions
-                return [await self._position(held[name]) for name in sorted(names) if name in held]
+                return [
+                    await self._position(held[name])
+                    if name in held
+                    else await self._gone_position(changed[name])
+                    for name in names
+                ]
 
     async def _private(self) -> Feeds:
         """Return the feeds, with the account's among them."""
@@ -110,6 +121,12 @@ class AccountMethods(PublicMethods):
         held = value(told, session.rules, marks.prices[name], marks.indices[name])
         rules = self._rules_of(name)
         return position_structure(self._symbol_of(name), told, held, rules, marks.times[name])
+
+    async def _gone_position(self, told: Message) -> Structure:
+        with translated():
+            marks = await self.marks()
+        name = told["market"]
+        return gone_position_structure(self._symbol_of(name), told, marks.times[name])
 
     def _shown_order(self, order: Order) -> Structure:
         return order_structure(self._symbol_of(order.market), order, self.quote)

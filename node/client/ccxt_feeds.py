@@ -191,7 +191,12 @@ class Feeds:
         self._traded[market] = message["seq"]
 
     def _account_message(self, message: Message) -> None:
-        self._note(self.account.apply(message))
+        held = set(self.account.positions)
+        changes = self.account.apply(message)
+        # A snapshot tells of the positions that there are, and of none that went before it.
+        for market in sorted(held - self.account.positions.keys() - changes.positions.keys()):
+            changes.positions[market] = {"market": market, "size": "0"}
+        self._note(changes)
 
     def _account_ended(self, _error: SubscriptionEnded) -> None:
         """Let those who wait for news of the account ask the server, and have its answer."""

@@ -21,6 +21,26 @@ _CLOSED: Final = "filled"
 _OF_A_RATE: Final = ("Rate", "Timestamp", "Datetime")
 _MS_PER_HOUR: Final = 3_600_000
 
+_ORDER_KEYS: Final = (
+    "id", "clientOrderId", "timestamp", "datetime", "lastTradeTimestamp", "lastUpdateTimestamp",
+    "symbol", "type", "timeInForce", "postOnly", "reduceOnly", "side", "price", "stopPrice",
+    "triggerPrice", "stopLossPrice", "takeProfitPrice", "amount", "filled", "remaining", "cost",
+    "average", "status", "fee", "fees", "trades", "info",
+)  # fmt: skip
+
+_POSITION_KEYS: Final = (
+    "id", "symbol", "timestamp", "datetime", "lastUpdateTimestamp", "hedged", "side", "contracts",
+    "contractSize", "entryPrice", "markPrice", "lastPrice", "notional", "leverage", "collateral",
+    "positionMargin", "initialMargin", "initialMarginPercentage", "maintenanceMargin",
+    "maintenanceMarginPercentage", "unrealizedPnl", "realizedPnl", "liquidationPrice",
+    "marginRatio", "marginMode", "percentage", "stopLossPrice", "takeProfitPrice", "info",
+)  # fmt: skip
+_NOTHING: Final = (
+    "contracts", "notional", "collateral", "positionMargin", "initialMargin", "maintenanceMargin",
+    "unrealizedPnl",
+)  # fmt: skip
+"""What is zero, and not unknown, of a position that is gone."""
+
 _LEDGER_TYPES: Final = {
     "trade": "trade", "deleveraging": "trade", "trading_fee": "fee", "liquidation_fee": "fee",
     "work": "fee", "funding": "fee", "deposit": "transaction", "withdrawal": "transaction",
@@ -136,6 +156,11 @@ def order_structure(symbol: str, order: Order, quote: str) -> Structure:
     }  # fmt: skip
 
 
+def unheard_order_structure(told: Structure) -> Structure:
+    """Return an order of which no more than what is ``told`` is known."""
+    return {**dict.fromkeys(_ORDER_KEYS), "fees": [], "trades": [], **told}
+
+
 def position_structure(
     symbol: str, info: Structure, held: Valued, rules: MarketRules, time: int
 ) -> Structure:
@@ -164,6 +189,16 @@ def position_structure(
         "marginRatio": float(ratio) if ratio.is_finite() else None, "marginMode": "isolated",
         "percentage": 100 * held.unrealized / held.margin if held.margin else None,
         "stopLossPrice": None, "takeProfitPrice": None, "info": info,
+    }  # fmt: skip
+
+
+def gone_position_structure(symbol: str, info: Structure, time: int) -> Structure:
+    """Return a position that was closed, by whatever, as it was told until the mark of ``time``."""
+    return {
+        **dict.fromkeys(_POSITION_KEYS), **dict.fromkeys(_NOTHING, 0.0),
+        "symbol": symbol, "timestamp": time, "datetime": iso8601(time),
+        "lastUpdateTimestamp": time, "hedged": False, "contractSize": 1.0,
+        "marginMode": "isolated", "info": info,
     }  # fmt: skip
 
 

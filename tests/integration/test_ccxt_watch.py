@@ -108,6 +108,47 @@ async def test_what_was_missed_is_told_once_the_history_has_it(
             assert (await alice.fetch_order(bid["id"]))["status"] == "closed"
 
 
+async def test_that_a_position_is_gone_is_told_like_any_other_change() -> None:
+    async with two_traders() as (alice, bob), asyncio.TaskGroup() as group:
+        # Who asks for one market is told of no other.
+        other = group.create_task(alice.watch_positions([ETH]))
+        for side, amount, held in (
+            ("sell", 0.5, ("short", 0.5)),
+            ("buy", 0.2, ("short", 0.3)),
+            ("buy", 0.3, (None, 0.0)),
+        ):
+            await limit(bob, "buy" if side == "sell" else "sell", amount, 5_000)
+            await limit(alice, side, amount, 5_000)
+            for asked in (None, [BTC]):
+                [told] = await alice.watch_positions(asked)
+                assert (told["side"], told["contracts"]) == held
+                assert (told["symbol"], told["timestamp"]) == (BTC, START_MS)
+        [gone] = await alice.watch_positions([BTC, ETH])
+        assert gone["entryPrice"] is None
+        assert gone["info"]["size"] == "0"
+        assert await alice.fetch_position(BTC) is None
+        await limit(bob, "buy", 0.1, 5_000)
+        await limit(alice, "sell", 0.1, 5_000)
+        [whole] = await alice.watch_positions()
+        assert whole.keys() == gone.keys()
+        assert not other.done()
+        other.cancel()
+
+
+async def test_a_position_that_went_while_nobody_listened_is_told_to_be_gone() -> None:
+    async with two_traders() as (alice, bob):
+        await limit(bob, "buy", 1, 5_000)
+        await limit(alice, "sell", 1, 5_000)
+        assert [one["contracts"] for one in await alice.watch_positions()] == [1.0]
+        await limit(alice, "buy", 1, 4_990)
+        async with away(alice):
+            await limit(bob, "sell", 1, 4_990)
+        async with asyncio.timeout(20):
+            for asked in (None, [BTC]):
+                told = (await alice.watch_positions(asked))[-1]
+                assert (told["symbol"], told["side"], told["contracts"]) == (BTC, None, 0.0)
+
+
 async def test_of_each_break_just_that_is_read_which_fell_into_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
