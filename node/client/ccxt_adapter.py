@@ -33,12 +33,13 @@ from node.client.ccxt_orders import (
     kind_of,
     order_number,
     order_of_result,
-    rejected_structure,
+    refused_order,
     wish_in,
 )
-from node.client.ccxt_structures import margin_structure
+from node.client.ccxt_structures import margin_structure, unheard_order_structure
 from node.client.ccxt_venue import Structure, also_in_camel_case, require_none
 from node.client.ccxt_watch import WatchMethods
+from node.client.errors import error_from_body
 from node.client.local_account import Order
 from node.client.marks import worst_price
 from node.client.retry import PATIENT
@@ -72,8 +73,9 @@ class PlimsollExchange(OrderKinds, WatchMethods):
     ) -> Structure:
         """Place an order.
 
-        Params: clientOrderId, timeInForce, goodTillDate, postOnly, reduceOnly, slippage, and one of
-        triggerPrice (with triggerDirection), stopLossPrice, takeProfitPrice.
+        Params: clientOrderId, timeInForce, goodTillDate, postOnly, reduceOnly, slippage, group,
+        selfTrade, and one of triggerPrice (with triggerDirection), stopLossPrice, takeProfitPrice;
+        with one of the last two it only closes, unless reduceOnly is False.
         """
         asked = {"symbol": symbol, "type": type, "side": side, "amount": amount, "price": price}
         return (await self.create_orders([{**asked, "params": params or {}}]))[0]
@@ -106,8 +108,9 @@ class PlimsollExchange(OrderKinds, WatchMethods):
 
         items, time = await self._outcomes(feeds, len(wishes), send)
         unanswered.told(wishes)
+        _require_taken(items)
         return [
-            self._placed(feeds, wish, one, item, time)
+            self._placed(feeds, wish.symbol, one, item, time)
             for wish, one, item in zip(wishes, new, items, strict=True)
         ]
 
@@ -150,6 +153,7 @@ class PlimsollExchange(OrderKinds, WatchMethods):
                 amend = msgspec.structs.replace(amend, price=_as_far(order, ticks))
         with translated():
             result = await (await self.trader()).place(amends=(amend,))
+            _require_taken(result["results"])
             await feeds.until(result["sequence"], FEED_S)
         return self._shown_order(order) | {"info": result["results"][0]}
 
@@ -249,7 +253,7 @@ class PlimsollExchange(OrderKinds, WatchMethods):
         market = self._market_id(wish.symbol)
         return NewOrder(
             market, wish.side, wish.kind, ticks, size, wish.reduce_only, client_id,
-            good_till=Millis(wish.good_till), trigger=wish.trigger, trigger_price=waits_for,
+            wish.self_trade, Millis(wish.good_till), wish.trigger, waits_for, wish.group,
         )  # fmt: skip
 
     def _amend(
@@ -308,15 +312,15 @@ class PlimsollExchange(OrderKinds, WatchMethods):
         return result["results"], result["time"]
 
     def _placed(
-        self, feeds: Feeds, wish: Wish, new: NewOrder, item: Message, time: int | None
+        self, feeds: Feeds, symbol: str, new: NewOrder, item: Message, time: int | None
     ) -> Structure:
-        market = self.market(wish.symbol)
+        name, rules = self.market(symbol)["id"], self._rules_of(symbol)
         if time is None or "error" in item:
-            return rejected_structure(market["symbol"], wish, item, time)
+            refused = self._shown_order(refused_order(new, name, rules, time))
+            return refused | {"id": None, "status": "rejected", "info": item}
         order = feeds.order(item["order_id"])
         if order is None:
-            decimals = self._rules_of(wish.symbol).tick_decimals
-            order = order_of_result(item, new, market["id"], decimals, time)
+            order = order_of_result(item, new, name, rules.tick_decimals, time)
         return self._shown_order(order) | {"info": item}
 
     async def _cancel(
@@ -328,18 +332,22 @@ class PlimsollExchange(OrderKinds, WatchMethods):
         items, _ = await self._outcomes(
             feeds, len(cancels), lambda trader: trader.place((), cancels)
         )
+        _require_taken(items)
         return [
-            {"id": str(cancel.order_id), "status": "rejected", "info": item}
+            self._ended(feeds, cancel.order_id, symbol, item, "rejected")
             if "error" in item
             else self._ended(feeds, item["order_id"], symbol, item)
             for cancel, item in zip(cancels, items, strict=True)
         ]
 
-    def _ended(self, feeds: Feeds, number: int, symbol: str | None, item: Message) -> Structure:
-        order = feeds.order(number)
-        if order is None:
-            return {"id": str(number), "symbol": symbol, "status": "canceled", "info": item}
-        return self._shown_order(order) | {"status": "canceled", "info": item}
+    def _ended(
+        self, feeds: Feeds, number: int, symbol: str | None, item: Message, how: str = "canceled"
+    ) -> Structure:
+        order, told = feeds.order(number), {"status": how, "info": item}
+        if order is not None:
+            return self._shown_order(order) | told
+        named = symbol and self.market(symbol)["symbol"]
+        return unheard_order_structure({"id": str(number), "symbol": named, **told})
 
     async def _adjust(self, symbol: str, amount: Decimal, kind: str, sign: int) -> Structure:
         await self._private()
@@ -351,6 +359,13 @@ class PlimsollExchange(OrderKinds, WatchMethods):
             result = await trader.adjust_margin(self._market_id(symbol), Money(sign * money))
         market = self.market(symbol)["symbol"]
         return margin_structure(market, kind, sign * amount, self.quote, result)
+
+
+def _require_taken(items: Sequence[Message]) -> None:
+    """Raise why it was refused what is the only one; of several each tells for itself."""
+    if len(items) == 1 and "error" in items[0]:
+        with translated():
+            raise error_from_body(items[0]["error"])
 
 
 def _as_far(order: Order, trigger_price: Ticks) -> Ticks:

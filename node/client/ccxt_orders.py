@@ -8,8 +8,14 @@ import msgspec
 from node.client.ccxt_errors import ArgumentsRequired, InvalidOrder, NotSupported
 from node.client.ccxt_numbers import Number
 from node.client.local_account import Order
-from node.codec.action_types import ORDER_TYPE_NAMES, SIDE_NAMES, TRIGGER_NAMES
-from node.types.commands import NewOrder, OrderType, Side, Trigger
+from node.codec.action_types import (
+    ORDER_TYPE_NAMES,
+    SELF_TRADE_NAMES,
+    SIDE_NAMES,
+    TRIGGER_NAMES,
+)
+from node.types.commands import NewOrder, OrderType, SelfTrade, Side, Trigger
+from node.types.rules import MarketRules
 from node.types.units import UINT64_MAX
 
 Structure = dict[str, Any]
@@ -33,14 +39,21 @@ _STOPS: Final = {
 }
 """How a price to wait for is called; with ``triggerPrice`` the direction says which it is."""
 
+_CLOSES: Final = ("stopLossPrice", "takeProfitPrice")
+"""What is of a position: as CCXT has it, such an order closes and never opens one."""
+
+_SELF_TRADES: Final = dict(zip(SELF_TRADE_NAMES, SelfTrade, strict=True))
 _RISES: Final = {"ascending": True, "above": True, "descending": False, "below": False}
 _KNOWN: Final = frozenset(
     {
-        "clientOrderId", "goodTillDate", "postOnly", "reduceOnly", "slippage", "timeInForce",
-        "triggerDirection", *_STOPS,
+        "clientOrderId", "goodTillDate", "group", "postOnly", "reduceOnly", "selfTrade",
+        "slippage", "timeInForce", "triggerDirection", *_STOPS,
     }
 )  # fmt: skip
 
+
+_DIGITS_MAX: Final = 100
+"""More are no number here, and too many are none that ``int`` reads."""
 
 _OPEN: Final = frozenset({"resting", "waiting", "accepted"})
 
@@ -48,7 +61,7 @@ _OPEN: Final = frozenset({"resting", "waiting", "accepted"})
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """An order as it was asked for; numbers are what the caller gave.
 
-    ``good_till`` 0 is never. ``trigger_price`` is None without a ``trigger``.
+    ``good_till`` 0 is never, ``group`` 0 is none. ``trigger_price`` is None without a ``trigger``.
     """
 
     symbol: str
@@ -62,6 +75,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     good_till: int
     trigger: Trigger
     trigger_price: Number | None
+    group: int
+    self_trade: SelfTrade
 
 
 def wish_in(order: Structure) -> Wish:
@@ -98,12 +113,14 @@ def wish_of(
         kind=_kind(kind, params),
         amount=amount,
         price=price,
-        reduce_only=bool(params.get("reduceOnly", False)),
+        reduce_only=_reduces(params),
         client_id=client_id_of(params.get("clientOrderId")),
         slippage=params.get("slippage"),
         good_till=_good_till(params),
         trigger=trigger,
         trigger_price=trigger_price,
+        group=_group(params.get("group")),
+        self_trade=_self_trade(params.get("selfTrade")),
     )
 
 
@@ -119,6 +136,33 @@ def _kind(kind: str, params: Structure) -> OrderType:
     if kind == "market":
         return OrderType.FOK if time == "FOK" else OrderType.MARKET
     return OrderType.GTC if time in {None, _GOOD_TILL} else _TIMES[str(time)]
+
+
+def _reduces(params: Structure) -> bool:
+    """Return whether the order can only make a position smaller; a stop loss does unless told."""
+    told = params.get("reduceOnly")
+    if told is None:
+        return any(params.get(name) is not None for name in _CLOSES)
+    return bool(told)
+
+
+def _group(told: object) -> int:
+    """Return the number that both orders of a pair have; 0 for none."""
+    if told is None:
+        return 0
+    number = _uint64(told)
+    if number is None:
+        raise InvalidOrder("plimsoll: a group is a number from 1 to 2^64 − 1, that of both orders")
+    return number
+
+
+def _self_trade(told: object) -> SelfTrade:
+    if told is None:
+        return SelfTrade.CANCEL_MAKER
+    name = str(told)
+    if name not in _SELF_TRADES:
+        raise InvalidOrder(f"plimsoll: selfTrade is one of {', '.join(_SELF_TRADES)}")
+    return _SELF_TRADES[name]
 
 
 def _good_till(params: Structure) -> int:
@@ -157,18 +201,26 @@ def client_id_of(text: object) -> int:
     """Return a client order id as the number that it is here; 0 for none."""
     if text is None:
         return 0
-    digits = str(text)
-    if not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) <= UINT64_MAX:
+    number = _uint64(text)
+    if number is None:
         raise InvalidOrder("plimsoll: a clientOrderId is a number from 1 to 2^64 − 1, as a text")
-    return int(digits)
+    return number
 
 
 def order_number(text: object) -> int:
     """Return an order's id as the number that it is here."""
+    number = _uint64(text)
+    if number is None:
+        raise InvalidOrder(f"plimsoll: no order's id: {str(text)[:40]}")
+    return number
+
+
+def _uint64(text: object) -> int | None:
+    """Return the number from 1 that ``text`` has the digits of, None where it has not."""
     digits = str(text)
-    if not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) <= UINT64_MAX:
-        raise InvalidOrder(f"plimsoll: no order's id: {digits[:40]}")
-    return int(digits)
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) > _DIGITS_MAX:
+        return None
+    return int(digits) if 0 < int(digits) <= UINT64_MAX else None
 
 
 def kind_of(name: str) -> Structure:
@@ -199,13 +251,13 @@ def order_of_result(item: Structure, new: NewOrder, market: str, decimals: int, 
     )  # fmt: skip
 
 
-def rejected_structure(symbol: str, wish: Wish, item: Structure, time: int | None) -> Structure:
-    """Return an order of a list that was refused; ``info`` says why.
-
-    ``time`` is None where none of the list was taken: that is of no block.
-    """
-    return {
-        "id": None, "clientOrderId": str(wish.client_id) if wish.client_id else None,
-        "symbol": symbol, "side": wish.side.name.lower(), "status": "rejected",
-        "timestamp": time, "info": item,
-    }  # fmt: skip
+def refused_order(new: NewOrder, market: str, rules: MarketRules, time: int | None) -> Order:
+    """Return ``new``, of which nothing was taken; ``time`` None is that of no block."""
+    size, ticks = Decimal(new.size).scaleb(-rules.lot_decimals), rules.tick_decimals
+    return Order(
+        0, new.client_id, market, SIDE_NAMES[new.side], ORDER_TYPE_NAMES[new.type],
+        Decimal(new.price).scaleb(-ticks), size, size, time=time or 0, changed=time or 0,
+        reduce_only=new.reduce_only,
+        trigger=TRIGGER_NAMES[new.trigger] if new.trigger else "",
+        trigger_price=Decimal(new.trigger_price).scaleb(-ticks),
+    )  # fmt: skip

@@ -207,6 +207,11 @@ SIDEWAYS = {"triggerPrice": 5_100, "triggerDirection": "sideways"}
         ((BTC, "limit", "buy", 1, 5_000), {"timeInForce": "GTD"}, InvalidOrder),
         ((BTC, "market", "buy", 1), {"postOnly": True}, InvalidOrder),
         ((BTC, "limit", "buy", 1, 5_000), {"clientOrderId": "x-1"}, InvalidOrder),
+        ((BTC, "limit", "buy", 1, 5_000), {"group": "stops"}, InvalidOrder),
+        ((BTC, "limit", "buy", 1, 5_000), {"group": 0}, InvalidOrder),
+        ((BTC, "limit", "buy", 1, 5_000), {"group": True}, InvalidOrder),
+        ((BTC, "limit", "buy", 1, 5_000), {"group": 1 << 64}, InvalidOrder),
+        ((BTC, "limit", "buy", 1, 5_000), {"selfTrade": "EXPIRE_MAKER"}, InvalidOrder),
     ],
 )
 async def test_a_slip_never_reaches_the_exchange(

@@ -7,15 +7,24 @@ from typing import Any
 import pytest
 
 from node.client.ccxt_adapter import PlimsollExchange
-from node.client.ccxt_errors import DuplicateOrderId, ExchangeError
+from node.client.ccxt_errors import (
+    DuplicateOrderId,
+    ExchangeError,
+    OrderNotFillable,
+    OrderNotFound,
+)
 from node.client.ccxt_feeds import Feeds
+from node.client.ccxt_structures import unheard_order_structure
 from node.client.ccxt_venue import Structure
 from node.client.errors import ConnectionLost
 from node.client.session import Session
 from node.client.subscription import Message
 from node.types.commands import SignedAction
-from node.types.errors import EveryItemRejected
+from node.types.errors import EveryItemRejected, FillOrKillUnfilled
+from tests.examples import START_MS
 from tests.integration.test_ccxt_adapter import BTC, limit, two_traders
+
+FOK = {"timeInForce": "FOK"}
 
 
 async def is_told_of_its_first(
@@ -116,3 +125,62 @@ async def test_a_refusal_that_does_not_fit_what_was_sent_is_raised_itself(
             with pytest.raises(ExchangeError) as refusal:
                 await sending
             assert (refusal.value.code, refusal.value.values) == (EveryItemRejected.code, values)
+
+
+async def test_one_order_that_is_refused_inside_an_answer_is_an_error_all_the_same() -> None:
+    async with two_traders() as (alice, bob):
+        await limit(bob, "sell", 0.01, 5_001)
+        ask = (BTC, "limit", "buy", 0.05, 5_005)
+        for params in (FOK, {**FOK, "clientOrderId": "7"}, {**FOK, "clientOrderId": "7"}):
+            with pytest.raises(OrderNotFillable) as refused:
+                await alice.create_order(*ask, params)
+            assert refused.value.code == FillOrKillUnfilled.code
+        # What was refused has been answered: asked for again, it is an order of its own.
+        await limit(bob, "sell", 0.04, 5_001)
+        placed = await alice.create_order(*ask, {**FOK, "clientOrderId": "7"})
+        assert (placed["status"], placed["filled"]) == ("closed", 0.05)
+
+
+async def test_one_cancel_or_edit_that_is_refused_inside_an_answer_is_an_error_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = {"error": {"code": 1210, "name": "UnknownOrder", "values": {"order_id": 5}}}
+
+    async def refuse(_session: Session, _action: SignedAction, **_: Any) -> Message:
+        return {"sequence": 1, "time": START_MS, "results": [refused]}
+
+    async with two_traders() as (alice, _):
+        placed = await limit(alice, "buy", 1, 4_990)
+        monkeypatch.setattr(Session, "send", refuse)
+        for asking in (
+            alice.cancel_order("5"),
+            alice.cancel_order(None, BTC, {"clientOrderId": "5"}),
+            alice.edit_order(placed["id"], BTC, "limit", "buy", 2),
+        ):
+            with pytest.raises(OrderNotFound) as error:
+                await asking
+            assert error.value.values == {"order_id": 5}
+
+
+async def test_what_is_refused_has_every_key_of_an_order() -> None:
+    async with two_traders() as (alice, bob):
+        await limit(bob, "sell", 0.01, 5_001)
+        whole = await limit(alice, "buy", 1, 4_990)
+        wish = {"symbol": BTC, "type": "limit", "side": "buy", "amount": "0.05", "price": "5005"}
+        orders = [{**wish, "params": {**FOK, "clientOrderId": one}} for one in ("7", "8")]
+        refused, _ = await alice.create_orders(orders)
+        assert refused.keys() == whole.keys()
+        known = ("id", "status", "symbol", "type", "side", "price", "amount", "timeInForce")
+        assert [refused[name] for name in known] == [
+            None, "rejected", BTC, "limit", "buy", 5_005.0, 0.05, "FOK",
+        ]  # fmt: skip
+        assert (refused["filled"], refused["remaining"], refused["cost"]) == (0.0, 0.05, 0.0)
+        assert (refused["clientOrderId"], refused["average"]) == ("7", None)
+        with pytest.raises(OrderNotFillable):
+            await alice.create_orders(orders[:1])
+        gone = await alice.cancel_order(whole["id"])
+        for one in await alice.cancel_orders([gone["id"], "999999"], "BTC-PERP"):
+            assert (one.keys(), one["status"]) == (whole.keys(), "rejected")
+            assert one["symbol"] == BTC
+        assert one["amount"] is None
+        assert unheard_order_structure({}).keys() == whole.keys()
