@@ -112,7 +112,7 @@ class AccountMethods(PublicMethods):
 
     async def _shown(self) -> Message:
         with translated():
-            return await (await self.session()).get(f"/account/{await self.account()}")
+            return await self._get(f"/account/{await self.account()}")
 
     async def _position(self, told: Message) -> Structure:
         with translated():

@@ -13,8 +13,7 @@ import msgspec
 
 from node.client.ccxt_errors import BadRequest, ExchangeNotAvailable, NotSupported, translated
 from node.client.local_account import Fill, Order, trade_name
-from node.client.rest_calls import history_page
-from node.client.session import Session
+from node.client.rest_calls import Get, history_page
 from node.client.subscription import Message
 from node.types.errors import HistoryUnavailable, NotFound
 
@@ -78,11 +77,9 @@ def span_of(since: int | None, limit: int | None, params: Params | None) -> Span
     return Span(since, until, most if limit is None else limit)
 
 
-async def read(
-    session: Session, table: str, span: Span, *, reached: int = 0, **asked: object
-) -> Past:
+async def read(get: Get, table: str, span: Span, *, reached: int = 0, **asked: object) -> Past:
     """Return the rows of ``table`` that are asked for, as ``Pages`` has them."""
-    pages = await Pages.begin(session, table, span, reached=reached, **asked)
+    pages = await Pages.begin(get, table, span, reached=reached, **asked)
     rows = await pages.first(span.limit)
     return Past(rows[::-1] if span.since is None else rows, pages.sequence)
 
@@ -94,19 +91,17 @@ class Pages:
     ``sequence`` are among them; of later ones only some may be.
     """
 
-    def __init__(
-        self, session: Session, table: str, query: dict[str, object], page: Message
-    ) -> None:
+    def __init__(self, get: Get, table: str, query: dict[str, object], page: Message) -> None:
         """Begin with the first ``page`` that ``query`` brought."""
         self.sequence: int = page["sequence"]
-        self._session, self._table, self._query = session, table, query
+        self._get, self._table, self._query = get, table, query
         self._rows: list[Message] = page["rows"]
         self._next: str | None = page["next"]
         self._taken = 0
 
     @classmethod
     async def begin(
-        cls, session: Session, table: str, span: Span, *, reached: int, **asked: object
+        cls, get: Get, table: str, span: Span, *, reached: int, **asked: object
     ) -> Self:
         """Ask for the first page, of a history that has come to ``reached``.
 
@@ -121,7 +116,7 @@ class Pages:
             **asked,
         }
         query = {name: value for name, value in named.items() if value is not None}
-        return cls(session, table, query, await _reaching(session, table, query, reached))
+        return cls(get, table, query, await _reaching(get, table, query, reached))
 
     async def first(self, count: int) -> list[Message]:
         """Return the first ``count`` rows, fewer where there are no more."""
@@ -144,17 +139,15 @@ class Pages:
     async def _load(self, count: int) -> None:
         """Ask for pages until ``count`` rows are here, or there are no more."""
         while len(self._rows) < count and self._next is not None:
-            page = await _page(self._session, self._table, self._query | {"cursor": self._next})
+            page = await _page(self._get, self._table, self._query | {"cursor": self._next})
             self._rows += page["rows"]
             self._next = page["next"]
 
 
-async def _reaching(
-    session: Session, table: str, query: dict[str, object], reached: int
-) -> Message:
+async def _reaching(get: Get, table: str, query: dict[str, object], reached: int) -> Message:
     """Return the first page, once the history is written up to ``reached``."""
     waited = 0.0
-    while (page := await _page(session, table, query))["sequence"] < reached:
+    while (page := await _page(get, table, query))["sequence"] < reached:
         if waited >= BEHIND_S:
             values = {"sequence": page["sequence"], "needed": reached}
             told = f"plimsoll: the history is behind: {values}"
@@ -164,10 +157,10 @@ async def _reaching(
     return page
 
 
-async def _page(session: Session, table: str, query: dict[str, object]) -> Message:
+async def _page(get: Get, table: str, query: dict[str, object]) -> Message:
     with translated():
         try:
-            return await history_page(session.get, table, query)
+            return await history_page(get, table, query)
         except NotFound as error:
             told = "plimsoll: this node keeps no history"
             raise NotSupported(told, error.code, error.values) from error

@@ -14,7 +14,7 @@ import msgspec
 
 from node.client.ccxt_history import Pages, Span
 from node.client.local_account import trade_name
-from node.client.session import Session
+from node.client.rest_calls import Get
 from node.client.subscription import Message
 
 TABLES: Final = ("work", "transfers", "funding", "fills", "deleveragings", "liquidations")
@@ -85,7 +85,7 @@ def _all_changes(table: str, row: Message, account: str) -> Iterator[Change]:
             yield Change("work", -Decimal(row["amount"]), row)
 
 
-async def read(session: Session, span: Span, account: str, reached: int) -> Ledger:
+async def read(get: Get, span: Span, account: str, reached: int) -> Ledger:
     """Return the changes that are asked for, of a history that has come to ``reached``.
 
     The tables answer one behind the other, and the history goes on meanwhile. What is newer than
@@ -93,7 +93,7 @@ async def read(session: Session, span: Span, account: str, reached: int) -> Ledg
     """
     forward = span.since is not None
     tables = {
-        table: await Pages.begin(session, table, span, reached=reached, account=account)
+        table: await Pages.begin(get, table, span, reached=reached, account=account)
         for table in TABLES
     }
     last = min(pages.sequence for pages in tables.values())

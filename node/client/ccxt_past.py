@@ -160,9 +160,7 @@ class PastMethods(AccountMethods):
     ) -> list[Structure]:
         """Return everybody's liquidations in a market, the oldest first."""
         span, market = span_of(since, limit, params), await self._named(symbol)
-        with translated():
-            session = await self.session()
-        past = await ccxt_history.read(session, "liquidations", span, market=market)
+        past = await ccxt_history.read(self._get, "liquidations", span, market=market)
         return [liquidation_structure(self._symbol_of(row["market"]), row) for row in past.rows]
 
     async def fetch_deposits(
@@ -209,10 +207,8 @@ class PastMethods(AccountMethods):
         span = span_of(since, limit, params)
         await self._require_quote(code)
         account, shown, seen = await self.account(), await self._shown(), await self._seen()
-        with translated():
-            session = await self.session()
         at = int(shown["seq"])
-        ledger = await ccxt_ledger.read(session, span, account, reached=max(seen, at))
+        ledger = await ccxt_ledger.read(self._get, span, account, reached=max(seen, at))
         changes = ledger.changes
         told: list[tuple[Decimal, Decimal] | None] = [None] * len(changes)
         if ledger.whole:
@@ -252,7 +248,7 @@ class PastMethods(AccountMethods):
         if not last:
             return 0
         with translated():
-            return int((await (await self.session()).get(f"/finality/{last}"))["final"])
+            return int((await self._get(f"/finality/{last}"))["final"])
 
     async def _heard(self) -> LocalAccount | None:
         """Return the account as the connection hears of it, None for who has no key to log in."""
@@ -267,9 +263,9 @@ class PastMethods(AccountMethods):
     async def _read(self, table: str, span: Span, reached: int, **asked: object) -> Past:
         """Return the account's rows of ``table``."""
         with translated():
-            session, account = await self.session(), await self.account()
+            account = await self.account()
         return await ccxt_history.read(
-            session, table, span, reached=reached, account=account, **asked
+            self._get, table, span, reached=reached, account=account, **asked
         )
 
     async def _named(self, symbol: str | None) -> str | None:

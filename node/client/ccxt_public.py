@@ -57,7 +57,7 @@ class PublicMethods(Venue):
         """Return whether the node can do its work; ``info`` has the reasons why not."""
         require_none(params)
         with translated():
-            health = await (await self.session()).get("/health")
+            health = await self._get("/health")
         told = "ok" if health["status"] == "ok" else "maintenance"
         return {"status": told, "updated": None, "eta": None, "url": self.url, "info": health}
 
@@ -71,7 +71,7 @@ class PublicMethods(Venue):
         depth = "" if limit is None else f"?depth={min(limit, BOOK_DEPTH_MAX)}"
         with translated():
             time = await self._block_time()
-            book = await (await self.session()).get(f"/book/{market['id']}{depth}")
+            book = await self._get(f"/book/{market['id']}{depth}")
         return order_book_structure(market["symbol"], book, time)
 
     async def fetch_ticker(self, symbol: str, params: Structure | None = None) -> Structure:
@@ -80,9 +80,9 @@ class PublicMethods(Venue):
         market = await self._loaded(symbol)
         name = market["id"]
         with translated():
-            top = await (await self.session()).get(f"/book/{name}?depth=1")
+            top = await self._get(f"/book/{name}?depth=1")
             marks = await self.marks()
-            trades = (await (await self.session()).get(f"/trades?market={name}&limit=1"))["trades"]
+            trades = (await self._get(f"/trades?market={name}&limit=1"))["trades"]
         mark = marks.prices.get(name)
         decimals = self._rules_of(name).tick_decimals
         price = None if mark is None else float(Decimal(mark).scaleb(-decimals))
@@ -107,7 +107,7 @@ class PublicMethods(Venue):
         """Return the size of all long positions, which is that of all short ones."""
         market, told = await self._marked(symbol, params)
         with translated():
-            markets = (await (await self.session()).get("/markets"))["markets"]
+            markets = (await self._get("/markets"))["markets"]
         # It moves with every trade, and the marks tell it no more often than they move.
         [now] = (one["now"] for one in markets if one["symbol"] == market["id"])
         return open_interest_structure(market["symbol"], {**told, **now})
@@ -129,7 +129,7 @@ class PublicMethods(Venue):
         with translated():
             await (await self.feeds()).follow_trades(market["id"])
             path = f"/trades?market={market['id']}&limit={KEPT_MAX}"
-            told = (await (await self.session()).get(path))["trades"]
+            told = (await self._get(path))["trades"]
         shown = [trade_structure(market["symbol"], trade, trade["time"]) for trade in told]
         return counted(not_before(shown, since), since, limit)
 
@@ -149,7 +149,7 @@ class PublicMethods(Venue):
         market = await self._loaded(symbol)
         with translated():
             path = f"/candles?market={market['id']}&interval={timeframe}&limit={KEPT_MAX}"
-            told = (await (await self.session()).get(path))["candles"]
+            told = (await self._get(path))["candles"]
         candles = [candle_structure(one) for one in told if one["start"] >= (since or 0)]
         return counted(candles, since, limit)
 

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from typing import Any, Final, Self, TypeVar
 
@@ -14,6 +14,7 @@ from node.client.ccxt_errors import (
     ExchangeClosedByUser,
     ExchangeError,
     InvalidOrder,
+    RequestTimeout,
     error_of,
     translated,
 )
@@ -24,18 +25,22 @@ from node.client.ccxt_unanswered import Unanswered
 from node.client.errors import ConnectionLost
 from node.client.marks import MarkTable, follow_marks
 from node.client.session import Session, connect
+from node.client.subscription import Message
 from node.client.trader import Trader, wall_clock_ms
 from node.client.valuation import market_called
 from node.types.errors import PlimsollError
 from node.types.ids import Address, MarketId, address_from_hex, hex_from_address
 from node.types.rules import MarketRules, Rules
-from node.types.units import Millis
+from node.types.units import MS_PER_S, Millis
 
 Structure = dict[str, Any]
 T = TypeVar("T")
 
 CURRENT_S: Final = 5.0
 """How long an answer out of what is heard waits for a connection over which it is heard."""
+
+_MS_MAX: Final = 10**10
+"""Four months, in milliseconds: longer than anybody waits."""
 
 HAS: Final[dict[str, bool]] = {
     "spot": False, "margin": False, "swap": True, "future": False, "option": False,
@@ -83,7 +88,9 @@ class Venue:
 
     ``config``, all keys optional: ``url`` (http://127.0.0.1:8480), ``privateKey`` (64 hexadecimal
     digits), ``walletAddress`` (the account, where the key is its agent's), ``quote`` (USDC),
-    ``slippage`` (0.05: how far from the mark a market order without a price may go).
+    ``slippage`` (0.05: how far from the mark a market order without a price may go), ``timeout``
+    (milliseconds for each request over HTTP, else ``RequestTimeout``; None: no limit of its own).
+    ``enableRateLimit`` and empty ``options`` are taken as well: nothing is held back here.
 
     Where another exchange answers at ``url`` than at first, every request and all that waits raises
     an ``ExchangeError`` of code 4002, until ``close``.
@@ -104,6 +111,9 @@ class Venue:
         self.url: str = asked.pop("url", "http://127.0.0.1:8480")
         self.quote: str = asked.pop("quote", "USDC")
         self.slippage = Decimal(str(asked.pop("slippage", "0.05")))
+        self.timeout = _timeout(asked.pop("timeout", None))
+        self.enableRateLimit = _flag("enableRateLimit", asked.pop("enableRateLimit", True))
+        _require_no_options(asked.pop("options", {}))
         self._secret = _secret(asked.pop("privateKey", ""))
         self._owner = _owner(asked.pop("walletAddress", ""))
         if asked:
@@ -157,7 +167,7 @@ class Venue:
         require_none(params)
         with translated():
             session = await self.session()
-            shown = (await session.get("/markets"))["markets"]
+            shown = (await self._get("/markets"))["markets"]
         return [
             market_structure(info, rules, self.quote)
             for info, rules in zip(shown, session.rules.markets, strict=True)
@@ -237,7 +247,10 @@ class Venue:
         async with self._opening["trader"]:
             if self._trader is None:
                 session = await self.session()
-                trader = await Trader.open(session, self._secret, self._owner, now_ms=self._now_ms)
+                async with self._in_time("/account"):
+                    trader = await Trader.open(
+                        session, self._secret, self._owner, now_ms=self._now_ms
+                    )
                 await session.login(trader.wallet)
                 self._trader = trader
             await (await self.feeds()).follow_account()
@@ -250,6 +263,22 @@ class Venue:
         if not self._secret:
             raise AuthenticationError("plimsoll: this needs a walletAddress or a privateKey")
         return hex_from_address((await self.session()).wallet(self._secret).account)
+
+    async def _get(self, path: str) -> Message:
+        """Return the answer to ``GET path``. Raises ``RequestTimeout`` past ``timeout``."""
+        session = await self.session()
+        async with self._in_time(path):
+            return await session.get(path)
+
+    @asynccontextmanager
+    async def _in_time(self, path: str) -> AsyncIterator[None]:
+        """Raise ``RequestTimeout`` where what is asked inside takes longer than ``timeout``."""
+        try:
+            async with asyncio.timeout(self.timeout and self.timeout / MS_PER_S):
+                yield
+        except TimeoutError as silence:
+            values = {"path": path, "timeout_ms": self.timeout}
+            raise RequestTimeout(f"plimsoll: no answer in time: {values}", 0, values) from silence
 
     async def _opened(self) -> Session:
         """Return a connection that a task of its own holds: it outlives whoever asked first."""
@@ -297,6 +326,29 @@ def require_none(params: Structure | None) -> None:
     """Raise ``BadRequest`` for params: none means anything here, and a slip must not pass."""
     if params:
         raise BadRequest(f"plimsoll: unknown params {sorted(params)}")
+
+
+def _timeout(told: object) -> float | None:
+    """Return a ``timeout`` in milliseconds, None for none."""
+    if told is None:
+        return None
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told < _MS_MAX:
+        raise BadRequest("plimsoll: timeout is a number of milliseconds above 0")
+    return told
+
+
+def _flag(name: str, told: object) -> bool:
+    if not isinstance(told, bool):
+        raise BadRequest(f"plimsoll: {name} is True or False")
+    return told
+
+
+def _require_no_options(told: object) -> None:
+    """Raise ``BadRequest`` for options of CCXT: one that does nothing must not pass."""
+    if not isinstance(told, dict):
+        raise BadRequest("plimsoll: options is a dictionary, and an empty one")
+    if told:
+        raise BadRequest(f"plimsoll: there are no such options: {sorted(map(str, told))}")
 
 
 def _secret(text: str) -> bytes:

@@ -92,12 +92,12 @@ class WatchMethods(PastMethods):
     async def _missed(self, missed: Missed) -> list[Fill]:
         """Return what was filled meanwhile, the oldest first; nothing where nobody keeps it."""
         with translated():
-            session, account = await self.session(), await self.account()
+            account = await self.account()
         newest_first = Span(None, None, ROWS)
         rows: list[Message] = []
         try:
             pages = await Pages.begin(
-                session, "fills", newest_first, reached=missed.up_to, account=account
+                self._get, "fills", newest_first, reached=missed.up_to, account=account
             )
             while len(rows) < TRADES_MAX:
                 sequence = await pages.head()

@@ -17,7 +17,6 @@ from node.client import ccxt_history, ccxt_ledger
 from node.client.ccxt_adapter import PlimsollExchange
 from node.client.ccxt_errors import BadRequest
 from node.client.ccxt_history import Span
-from node.client.session import Session
 from node.codec.commands import command_id
 from node.ports.history import HistoryReader
 from node.transition.state import State
@@ -86,7 +85,7 @@ def session(
 
 
 async def whole_ledger(asked: Asked, account: str, span: Span = EVER) -> ccxt_ledger.Ledger:
-    return await ccxt_ledger.read(cast("Session", asked), span, account, 0)
+    return await ccxt_ledger.read(asked.get, span, account, 0)
 
 
 def decimal(money: int) -> Decimal:
