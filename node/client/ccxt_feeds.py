@@ -1,72 +1,14 @@
 """What the adapter hears while it is connected. Every time in it is the exchange's own."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
-from itertools import islice
-from typing import Any, Final
 
 from node.client.ccxt_errors import BaseError
+from node.client.ccxt_news import CHANGES_MAX, TRADES_MAX, News
 from node.client.errors import ConnectionLost, SubscriptionEnded
 from node.client.local_account import Changes, LocalAccount, Order
 from node.client.session import Session
 from node.client.subscription import Message, Subscription
 from node.types.errors import PlimsollError
-
-TRADES_MAX: Final = 1_000
-"""Public trades of a market, and changes that are kept for who asks; the oldest go first."""
-
-
-class News:
-    """What happened, for readers of whom each goes on where it was; bounded, with a wake-up.
-
-    Who waits for one market must not take what another waits for: a reader is named by what it
-    asks for, and two that ask for the same at once hear the same.
-    """
-
-    def __init__(self) -> None:
-        self._items: deque[Any] = deque(maxlen=TRADES_MAX)
-        self._added = 0
-        self._seen: dict[Hashable, int] = {}
-        self._more = asyncio.Event()
-        self._ended: Exception | None = None
-
-    def add(self, item: Any) -> None:
-        """Keep ``item`` for whoever looks next."""
-        self._items.append(item)
-        self._added += 1
-        self._wake()
-
-    def end(self, error: Exception) -> None:
-        """Let whoever looks from now on have ``error``."""
-        self._ended = error
-        self._wake()
-
-    async def take(self, reader: Hashable = None) -> list[Any]:
-        """Wait for something that ``reader`` has not seen, and return all of it that is kept.
-
-        Raises why nothing more will come.
-        """
-        async with self.taking(reader) as items:
-            return items
-
-    @asynccontextmanager
-    async def taking(self, reader: Hashable = None) -> AsyncIterator[list[Any]]:
-        """Give what ``take`` returns; a block that ends with an error has taken none of it."""
-        seen = self._seen.get(reader, 0)
-        while self._added == seen and self._ended is None:
-            await self._more.wait()
-        if self._ended is not None:
-            raise self._ended
-        given = self._added
-        first = max(len(self._items) - (given - seen), 0)
-        yield list(islice(self._items, first, None))
-        self._seen[reader] = max(given, self._seen.get(reader, 0))
-
-    def _wake(self) -> None:
-        more, self._more = self._more, asyncio.Event()
-        more.set()
 
 
 class Feeds:
@@ -76,10 +18,10 @@ class Feeds:
         self.account = LocalAccount()
         self.time = 0
         self.trade_news: dict[str, News] = {}
-        self.order_news = News()
-        self.fill_news = News()
-        self.balance_news = News()
-        self.position_news = News()
+        self.order_news = News(CHANGES_MAX)
+        self.fill_news = News(CHANGES_MAX)
+        self.balance_news = News(CHANGES_MAX)
+        self.position_news = News(CHANGES_MAX)
         self._session = session
         self._traded: dict[str, int | None] = {}
         self._blind = False
@@ -109,7 +51,7 @@ class Feeds:
         if market in self._traded:
             return
         self._traded[market] = None
-        news = self.trade_news[market] = News()
+        news = self.trade_news[market] = News(TRADES_MAX)
 
         def end(error: PlimsollError) -> None:
             # Whoever asks next asks the server again; if somebody has, this is no more his.
@@ -191,8 +133,10 @@ class Feeds:
         self._traded[market] = message["seq"]
 
     def _account_message(self, message: Message) -> None:
-        held = set(self.account.positions)
+        held, first = set(self.account.positions), not self.account.whole_since
         changes = self.account.apply(message)
+        if first:
+            self.fill_news.begin(self.account.seq)
         # A snapshot tells of the positions that there are, and of none that went before it.
         for market in sorted(held - self.account.positions.keys() - changes.positions.keys()):
             changes.positions[market] = {"market": market, "size": "0"}
@@ -201,7 +145,7 @@ class Feeds:
     def _account_ended(self, _error: SubscriptionEnded) -> None:
         """Let those who wait for news of the account ask the server, and have its answer."""
         for news in self._of_account():
-            news.add(None)
+            news.add(None, at=self.account.seq)
 
     def _blinded(self, _error: SubscriptionEnded) -> None:
         """Let those who wait for a block go on, and find out when they wait for the next."""
@@ -222,13 +166,13 @@ class Feeds:
             raise self._ended.with_traceback(None)
 
     def _note(self, changes: Changes) -> None:
+        at = self.account.seq
         for order in changes.orders.values():
-            self.order_news.add(order)
-        if changes.missed is not None:
-            self.fill_news.add(changes.missed)
-        for fill in changes.fills:
-            self.fill_news.add(fill)
-        for position in changes.positions.values():
-            self.position_news.add(position)
+            self.order_news.add(order, order.order_id, at)
+        for one in (changes.missed, *changes.fills):
+            if one is not None:
+                self.fill_news.add(one, at=at)
+        for market, position in changes.positions.items():
+            self.position_news.add(position, market, at)
         if changes.balance:
-            self.balance_news.add(self.account.seq)
+            self.balance_news.add(at, "balance", at)

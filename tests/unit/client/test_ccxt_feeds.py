@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from node.client.ccxt_feeds import TRADES_MAX, Feeds, News
+from node.client.ccxt_feeds import Feeds
 from node.client.errors import ConnectionLost, SubscriptionEnded
 from node.types.errors import RateLimited
 from tests.unit.client.test_channels import GONE, LIMITED, server
@@ -92,37 +92,3 @@ async def test_an_account_that_ends_before_it_was_told_is_waited_for_by_nobody()
         with pytest.raises(RateLimited):
             await feeds.follow_account()
         assert account == ["account", "account"]
-
-
-async def test_each_reader_of_the_news_goes_on_where_it_was() -> None:
-    news = News()
-    for number in range(TRADES_MAX + 5):
-        news.add(number)
-    assert await news.take("BTC-PERP") == list(range(5, TRADES_MAX + 5))
-    waiting = [asyncio.ensure_future(news.take("BTC-PERP")) for _ in range(2)]
-    await asyncio.sleep(0)
-    assert not any(one.done() for one in waiting)
-    news.add("more")
-    assert await asyncio.gather(*waiting) == [["more"], ["more"]]
-    assert (await news.take("ETH-PERP"))[-2:] == [TRADES_MAX + 4, "more"]
-
-
-async def test_who_fails_over_the_news_has_not_taken_it() -> None:
-    news = News()
-    news.add(1)
-
-    async def fail() -> None:
-        async with news.taking():
-            news.add(2)
-            raise TimeoutError
-
-    with pytest.raises(TimeoutError):
-        await fail()
-    async with news.taking() as items:
-        # Another that asks for the same meanwhile hears the same, and what came since.
-        news.add(3)
-        assert await news.take() == [*items, 3] == [1, 2, 3]
-    waiting = asyncio.ensure_future(news.take())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    waiting.cancel()
