@@ -127,7 +127,20 @@ async def test_a_refusal_that_does_not_fit_what_was_sent_is_raised_itself(
             assert (refusal.value.code, refusal.value.values) == (EveryItemRejected.code, values)
 
 
-async def test_one_order_that_is_refused_inside_an_answer_is_an_error_all_the_same() -> None:
+async def test_one_order_that_is_refused_inside_an_answer_is_an_error_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = Session.send
+
+    async def send(session: Session, action: SignedAction, **more: Any) -> Message:
+        # So it is where the work that the refusal made is charged.
+        try:
+            return await answered(session, action, **more)
+        except FillOrKillUnfilled as refusal:
+            told = {"code": refusal.code, "name": "FillOrKillUnfilled", "values": refusal.values}
+            return {"sequence": 1, "time": START_MS, "results": [{"error": told}]}
+
+    monkeypatch.setattr(Session, "send", send)
     async with two_traders() as (alice, bob):
         await limit(bob, "sell", 0.01, 5_001)
         ask = (BTC, "limit", "buy", 0.05, 5_005)
