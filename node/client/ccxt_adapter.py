@@ -172,9 +172,9 @@ class PlimsollExchange(OrderKinds, WatchMethods):
         if type(timeout) is not int or not 0 <= timeout <= UINT64_MAX - self._now_ms():
             raise BadRequest("plimsoll: a timeout is a number of milliseconds from 0")
         await self._private()
-        cancel_at = Millis(self._now_ms() + timeout if timeout else 0)
         with translated():
             trader = await self.trader()
+            cancel_at = Millis(trader.now_ms() + timeout if timeout else 0)
             result = await trader.set_switch(cancel_at, on_disconnect=on_disconnect)
         time = result["time"]
         return {

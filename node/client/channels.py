@@ -185,7 +185,7 @@ class Channels:
         if subscription is not None:
             subscription.answered(result)
 
-    async def in_time(self, method: str, answer: "asyncio.Future[Message]") -> None:
+    async def in_time(self, method: str, answer: Awaitable[object]) -> None:
         """Wait for ``answer``. Raises the server's error, or ``ConnectionLost`` for its silence."""
         try:
             async with asyncio.timeout(ANSWER_S):

@@ -34,6 +34,15 @@ class SubscriptionEnded(Unavailable):
     code = 2105
 
 
+class ClockApart(Unavailable):
+    """The node's clock is ahead of this machine's by ``ahead_ms``, more than ``limit``.
+
+    Nothing is signed: it would be good for that much longer. One of the two clocks is wrong.
+    """
+
+    code = 2106
+
+
 class NotTakenIn(Unavailable):
     """A deposit is paid on L1 (``block``), and in ``waited_s`` the node came no nearer to it.
 

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from typing import Any
 
+import aiohttp
 import msgspec
 
 from node.client.errors import ConnectionLost, error_from_body
@@ -35,9 +36,17 @@ class Requests:
         self._filled.set()
         return future
 
-    async def filled(self) -> None:
-        """Return as soon as there may be frames to write."""
-        await self._filled.wait()
+    async def write_to(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Write what is queued, until the connection breaks."""
+        while True:
+            await self._filled.wait()
+            try:
+                for frame in self.frames():
+                    await socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+            except (aiohttp.ClientError, OSError):
+                # It broke under the frame: whoever reads is about to notice.
+                await socket.close()
+                return
 
     def frames(self) -> list[bytes]:
         """Take all frames that are to be written."""

@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from node.client.channels import ANSWER_S, Channels, is_final
+from node.client.clock import NodeClock
 from node.client.errors import UNREADABLE, ConnectionLost, refusals
 from node.client.fee_limit import FeeLimit
 from node.client.fills import Fills
@@ -37,10 +38,10 @@ from node.codec.json_actions import action_to_json, preview_to_json
 from node.codec.receipts import verify_receipt
 from node.types.blocks import Domain
 from node.types.commands import NewOrder, SignedAction
-from node.types.errors import FeeAboveMax, IntegrityError, PlimsollError, Unavailable, WrongChain
+from node.types.errors import IntegrityError, PlimsollError, Unavailable, WrongChain
 from node.types.ids import Address, hex_from_address
 from node.types.rules import Rules
-from node.types.units import MONEY_DECIMALS, Money, units_from_decimal
+from node.types.units import Money
 
 _log = structlog.get_logger(__name__)
 
@@ -62,6 +63,7 @@ class Session:
         self.sequencer = sequencer
         self.signing = Signing(domain, rules)
         self.fee_limit = FeeLimit(rules.fees)
+        self.clock = NodeClock()
         self.connections = 0
         self._http = http
         self._url = url
@@ -186,7 +188,12 @@ class Session:
 
     async def follow_fees(self) -> None:
         """Let the wallets' limits follow the price of work, from the one of now on."""
-        await self.follow("fee", self._quoted)
+        await self.follow("fee", self.fee_limit.told)
+
+    async def follow_clock(self) -> None:
+        """Let ``clock`` go by the node's, as it tells it now and over each connection anew."""
+        self.clock.followed = True
+        await self._learn_time()
 
     async def follow_book(self, market: str) -> LocalBook:
         """Return a book that follows the feed; whatever does not fit is asked for again."""
@@ -266,10 +273,12 @@ class Session:
         self._socket = socket
         self.connections += 1
         async with asyncio.TaskGroup() as group:
-            writer = group.create_task(self._write(socket))
+            writer = group.create_task(self._requests.write_to(socket))
+            keeper = group.create_task(self.clock.keep(self.start))
             renewal = group.create_task(self._renew(socket))
             garbled = await self._read(socket)
             writer.cancel()
+            keeper.cancel()
             renewal.cancel()
         if garbled is not None:
             raise ConnectionLost(detail=repr(garbled)) from garbled
@@ -284,20 +293,11 @@ class Session:
                     return fault
         return None
 
-    async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        while True:
-            await self._requests.filled()
-            try:
-                for frame in self._requests.frames():
-                    await socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
-            except (aiohttp.ClientError, OSError):
-                # The connection broke under the frame: whoever reads is about to notice.
-                await socket.close()
-                return
-
     async def _renew(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Log in and subscribe as before; then start over each channel that falls behind."""
         try:
+            if self.clock.followed:
+                await self._learn_time()
             await self._log_in_again()
             await self._channels.renew()
             self._ready.set()
@@ -330,6 +330,9 @@ class Session:
         told = {"account": account, "signature": proof, "presence": self._presence}
         await self._channels.in_time("login", self.start("login", told))
 
+    async def _learn_time(self) -> None:
+        await self._channels.in_time("ping", self.clock.ask(self.start))
+
     def _take(self, message: Message) -> None:
         if "id" not in message:
             self._channels.take(message)
@@ -344,13 +347,7 @@ class Session:
             self._channels.answered(future, told)
             future.set_result(told)
         for refusal in refusals(told):
-            if isinstance(refusal, FeeAboveMax) and isinstance(refusal.price, str):
-                # The answer names the price: the next action need not fail for it again.
-                self.fee_limit.quoted(Money(units_from_decimal(refusal.price, MONEY_DECIMALS)))
-
-    def _quoted(self, message: Message) -> None:
-        price = units_from_decimal(message["price"], MONEY_DECIMALS)
-        self.fee_limit.quoted(Money(price))
+            self.fee_limit.refused(refusal)
 
     def _disconnected(self) -> None:
         self._socket = None

@@ -128,7 +128,7 @@ class Trader:
         self.wallet = wallet
         self.renewed = 0
         self.retried = 0
-        self.now_ms = now_ms
+        self._own_ms = now_ms
         self.placed: Placed | None = None
         self._lifetime_ms = lifetime_ms
         self._window = session.rules.limits.nonce_window
@@ -153,14 +153,22 @@ class Trader:
         """Return a trader for the key's own account, or for ``account`` as its agent.
 
         It begins above every nonce that the node has seen of the key, and follows the price of
-        work. ``nonces`` is a source that others use as well; actions are dated with ``now_ms`` and
-        good for ``lifetime_ms``.
+        work and the node's clock. ``nonces`` is a source that others use as well; ``now_ms`` is the
+        clock of this side, and what is signed is good for ``lifetime_ms``.
         """
         source = CountedNonces() if nonces is None else nonces
         wallet = session.wallet(secret, account=account, nonces=source)
         source.learn(await session.next_nonce(wallet.account, wallet.signer) - 1)
         await session.follow_fees()
+        await session.follow_clock()
         return cls(session, wallet, now_ms=now_ms, lifetime_ms=lifetime_ms)
+
+    def now_ms(self) -> Millis:
+        """Return the time that actions are dated with: the node's, as far as it has told.
+
+        Raises ``ClockApart`` where that is too far ahead of the clock of this side (``clock``).
+        """
+        return self.session.clock.now_ms(self._own_ms())
 
     def expires(self) -> Millis:
         """Return when an action that is signed now expires: up to a second past its lifetime.

@@ -99,6 +99,11 @@ class StillClock:
         return Millis(START_MS + self.ahead_ms)
 
 
+def is_ahead(at: int, by_ms: int) -> bool:
+    """Return whether a client whose clock goes on from the still one meant ``by_ms`` by ``at``."""
+    return 0 <= at - START_MS - by_ms < WAIT_S * 1_000
+
+
 class InlineGate:
     """A gate without processes: it answers in the next turn of the loop, unless it is held."""
 

@@ -70,6 +70,7 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.TransactionUnseen.code: "look for the transaction on L1 first: what it pays may be paid",
     errors.WrongLog.code: "name the --data folder that holds the exchange's whole log",
     2100: "see that the node runs and that --node names it: plimsoll status",
+    2106: "set this machine's clock; if it is right, the node's is not",
     2110: "look before sending again: plimsoll orders, plimsoll positions",
     2111: "it is paid, so not again; are --node and --rpc of one exchange? plimsoll status",
     2124: "raise --within, or name fewer --mix",

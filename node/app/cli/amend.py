@@ -20,11 +20,10 @@ from node.app.cli.options import (
     read_key,
 )
 from node.app.cli.order_options import GoodTillOption, MaxFeeOption, RetryOption
-from node.app.cli.trade import EXPIRES_S, open_trader, read_end, tell_results
+from node.app.cli.trade import EXPIRES_S, checked_end, open_trader, read_end, tell_results
 from node.app.cli.trade_tables import moment
 from node.client.retry import PATIENT
 from node.client.session import Session, connect
-from node.client.trader import wall_clock_ms
 from node.client.wallet import NEVER
 from node.types.commands import AmendOrder
 from node.types.errors import ConfigInvalid, UnknownOrder
@@ -40,7 +39,7 @@ class _Wish(msgspec.Struct, frozen=True, kw_only=True):
     price: str | None
     size: str | None
     trigger_price: str | None
-    good_till: Millis
+    good_till: str | None
     max_fee: str | None
     retry: bool
 
@@ -93,7 +92,7 @@ def amend(  # noqa: PLR0913 - each is an option of the command line
         raise ConfigInvalid(faults=(fault,))
     wish = _Wish(
         order_id=order_id, client_id=client_id, price=price, size=size,
-        trigger_price=trigger_price, good_till=read_end(good_till), max_fee=max_fee,
+        trigger_price=trigger_price, good_till=checked_end(good_till), max_fee=max_fee,
         retry=retry,
     )  # fmt: skip
     result = asyncio.run(_amend(wish, read_key(key), account, node))
@@ -134,8 +133,9 @@ def switch(
         raise ConfigInvalid(faults=(fault,))
     ahead = None if within is None else read_duration("in", within)
     secret = read_key(key)
-    cancel_at = NEVER if ahead is None else Millis(wall_clock_ms() + ahead)
-    result = asyncio.run(_switch(cancel_at, secret, account, node, on_disconnect=on_disconnect))
+    cancel_at, result = asyncio.run(
+        _switch(ahead, secret, account, node, on_disconnect=on_disconnect)
+    )
     if json:
         print_json({**result, "switch": {"cancel_at": cancel_at, "on_disconnect": on_disconnect}})
     else:
@@ -146,14 +146,14 @@ async def _amend(wish: _Wish, secret: bytes, account: str, node: str) -> dict[st
     async with connect(node) as session:
         trader = await open_trader(session, secret, account, EXPIRES_S)
         order = await _open_order(session, trader.wallet.account, wish)
-        new = _change(wish, order, session)
+        new = _change(wish, order, session, trader.now_ms())
         max_fee = None if wish.max_fee is None else read_money("max_fee", wish.max_fee)
         return await trader.place(
             amends=(new,), max_fee=max_fee, retry=PATIENT if wish.retry else None
         )
 
 
-def _change(wish: _Wish, order: dict[str, Any], session: Session) -> AmendOrder:
+def _change(wish: _Wish, order: dict[str, Any], session: Session, now: Millis) -> AmendOrder:
     """Return what is meant; ``order`` is as it stands."""
     market_id, rules = read_market(order["market"], session.rules)
     # A size is the whole one, what is filled included.
@@ -169,7 +169,7 @@ def _change(wish: _Wish, order: dict[str, Any], session: Session) -> AmendOrder:
         OrderId(wish.order_id),
         ClientOrderId(wish.client_id),
         Ticks(trigger_price),
-        wish.good_till,
+        read_end(wish.good_till, now),
     )
 
 
@@ -184,11 +184,13 @@ async def _open_order(session: Session, account: Address, wish: _Wish) -> dict[s
 
 
 async def _switch(
-    cancel_at: Millis, secret: bytes, account: str, node: str, *, on_disconnect: bool
-) -> dict[str, Any]:
+    ahead: int | None, secret: bytes, account: str, node: str, *, on_disconnect: bool
+) -> tuple[Millis, dict[str, Any]]:
+    """Set the switch ``ahead`` milliseconds from now; return when that is, and the result."""
     async with connect(node) as session:
         trader = await open_trader(session, secret, account, EXPIRES_S)
-        return await trader.set_switch(cancel_at, on_disconnect=on_disconnect)
+        cancel_at = NEVER if ahead is None else Millis(trader.now_ms() + ahead)
+        return cancel_at, await trader.set_switch(cancel_at, on_disconnect=on_disconnect)
 
 
 def _switch_line(cancel_at: Millis, *, on_disconnect: bool) -> str:

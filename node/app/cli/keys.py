@@ -3,7 +3,6 @@
 import asyncio
 import os
 import secrets
-import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -29,10 +28,12 @@ from node.client.session import connect
 from node.client.trader import Trader
 from node.types.errors import PathUnusable
 from node.types.ids import Address, hex_from_address
-from node.types.units import Millis
+from node.types.units import MS_PER_S, Millis
 
 REVOKED: Final = Millis(0)
 """An authority until then is none; 0 alone is taken on with what reduces risk."""
+
+MS_PER_H: Final = 3_600 * MS_PER_S
 
 HOURS_MAX: Final = 1_000_000
 """How long an agent may be approved for: more than a hundred years, and a time that can be told."""
@@ -91,9 +92,8 @@ def approve(
 
     Example: plimsoll keys approve 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --hours 8
     """
-    until = Millis(int(time.time() * 1_000 + hours * 3_600_000))
     address = read_address("agent", agent)
-    result = asyncio.run(_approve(address, until, read_key(key), node))
+    result = asyncio.run(_approve(address, int(hours * MS_PER_H), read_key(key), node))
     _tell(result, f"{checksummed(address)} may act for {hours:g} hours", json)
 
 
@@ -110,7 +110,7 @@ def revoke(
     Example: plimsoll keys revoke 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
     address = read_address("agent", agent)
-    result = asyncio.run(_approve(address, REVOKED, read_key(key), node))
+    result = asyncio.run(_approve(address, 0, read_key(key), node))
     _tell(result, f"{checksummed(address)} may not act any more", json)
 
 
@@ -164,9 +164,11 @@ def _new_secret() -> bytes:
             return secret
 
 
-async def _approve(agent: Address, until: Millis, secret: bytes, node: str) -> dict[str, Any]:
+async def _approve(agent: Address, lasts_ms: int, secret: bytes, node: str) -> dict[str, Any]:
+    """Let ``agent`` act for so long by the node's clock; 0: not any more."""
     async with connect(node) as session:
         trader = await Trader.open(session, secret)
+        until = Millis(trader.now_ms() + lasts_ms) if lasts_ms else REVOKED
         return await trader.approve_agent(agent, until)
 
 

@@ -71,7 +71,7 @@ class _Wish(msgspec.Struct, frozen=True, kw_only=True):
     reduce_only: bool
     client_id: int
     self_trade: SelfTradeName
-    good_till: Millis
+    good_till: str | None
     stop: str | None
     take_profit: str | None
     group: int
@@ -130,7 +130,7 @@ def order(  # noqa: PLR0913 - each is an option of the command line
         market=market, side=side, size=size, price=price,
         kind=kind or (TypeName.MARKET if price is None else TypeName.GTC),
         slippage=Decimal(str(slippage)), reduce_only=reduce_only, client_id=client_id,
-        self_trade=self_trade, good_till=read_end(good_till), stop=stop, take_profit=take_profit,
+        self_trade=self_trade, good_till=checked_end(good_till), stop=stop, take_profit=take_profit,
         group=group, max_fee=max_fee, expires_s=expires_s, deadline_ms=deadline_ms, retry=retry,
     )  # fmt: skip
     if price is None and wish.kind is not TypeName.MARKET:
@@ -199,6 +199,7 @@ async def _order(
         size = Lots(read_units("size", wish.size, rules.lot_decimals))
         max_fee = None if wish.max_fee is None else read_money("max_fee", wish.max_fee)
         trigger, trigger_price = _trigger(wish, rules)
+        trader = await open_trader(session, secret, account, wish.expires_s)
         new = NewOrder(
             market_id,
             Side[wish.side.name],
@@ -208,12 +209,11 @@ async def _order(
             wish.reduce_only,
             ClientOrderId(wish.client_id),
             SelfTrade[wish.self_trade.name],
-            wish.good_till,
+            read_end(wish.good_till, trader.now_ms()),
             trigger,
             trigger_price,
             wish.group,
         )
-        trader = await open_trader(session, secret, account, wish.expires_s)
         if preview:
             return await trader.preview(new, max_fee=max_fee)
         return await trader.place(
@@ -224,9 +224,15 @@ async def _order(
         )
 
 
-def read_end(good_till: str | None) -> Millis:
-    """Return when an order ends; 0 where nothing was typed."""
-    return Millis(0) if good_till is None else read_moment("good_till", good_till, wall_clock_ms())
+def checked_end(good_till: str | None) -> str | None:
+    """Return ``good_till`` as it was typed: what it cannot mean is told before anyone is asked."""
+    read_end(good_till, wall_clock_ms())
+    return good_till
+
+
+def read_end(good_till: str | None, now: Millis) -> Millis:
+    """Return when an order ends, by the node's clock; 0 where nothing was typed."""
+    return Millis(0) if good_till is None else read_moment("good_till", good_till, now)
 
 
 def _trigger(wish: _Wish, rules: MarketRules) -> tuple[Trigger, Ticks]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from node.client.clock import NodeClock
 from node.client.errors import ConnectionLost
 from node.client.nonces import CountedNonces
 from node.client.retry import NEVER
@@ -35,6 +36,7 @@ class Node:
 
     def __init__(self) -> None:
         self.rules: Rules = RULES
+        self.clock = NodeClock()
         self.sequence = 0
         self.orders: list[OrderId] = []
         self.cancels: list[CancelOrder] = []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from node.client.clock import NodeClock
 from node.client.errors import ConnectionLost
 from node.client.nonces import CountedNonces, Nonces
 from node.client.retry import NEVER, RetryPolicy
@@ -47,6 +48,7 @@ class FakeSession:
 
     def __init__(self, *plan: PlimsollError | None) -> None:
         self.rules: Rules = RULES
+        self.clock = NodeClock()
         self.sent: list[SignedAction] = []
         self.executed: list[int] = []
         self.deadlines: list[int | None] = []
