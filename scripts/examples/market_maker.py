@@ -31,6 +31,8 @@ from node.types.units import Lots, Ticks
 
 ROUND_S = 0.5
 SWITCH_S = 15.0
+QUOTE_LIVES_MS = 1_000
+"""A quote that arrives later than this is void: it was made for a mark of long ago."""
 
 
 def quotes(mark: int, held: int, size: int, most: int, half: Decimal, skew: Decimal) -> list[Any]:
@@ -82,7 +84,9 @@ class Maker:
                 NewOrder(self._market, side, OrderType.POST_ONLY, price, self._size)
                 for side, price in quotes(mark, held, self._size, 10 * self._size, half, skew)
             )
-            result = await self._trader.place(new, old, deadline_ms=500)
+            result = await self._trader.place(
+                new, old, deadline_ms=500, expires_in_ms=QUOTE_LIVES_MS
+            )
         except (CommandRejected, Unavailable) as refusal:
             # Too late, too busy, away, or the mark too old: the next round begins anew.
             print(f"not quoted: {refusal}")

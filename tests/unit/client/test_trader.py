@@ -14,7 +14,15 @@ from node.client.trader import RENEWALS_MAX, OutcomeUnknown, Trader
 from node.client.wallet import Wallet
 from node.codec.eip712 import Signing
 from node.codec.signatures import recover
-from node.types.commands import CancelAll, NewOrder, OrderType, Side, SignedAction
+from node.types.commands import (
+    AmendOrder,
+    CancelAll,
+    NewOrder,
+    OrderType,
+    PlaceOrders,
+    Side,
+    SignedAction,
+)
 from node.types.errors import (
     ActionExpired,
     AgentExpired,
@@ -27,7 +35,7 @@ from node.types.errors import (
     Shed,
     WrongSigner,
 )
-from node.types.ids import Address, MarketId
+from node.types.ids import Address, MarketId, OrderId
 from node.types.rules import Rules
 from node.types.units import Lots, Millis, Ticks
 from tests.examples import ALICE, BOB, DOMAIN, RULES, START_MS
@@ -57,6 +65,7 @@ class FakeSession:
         self.connected = True
         self.plan = list(plan)
         self.held: asyncio.Event | None = None
+        self.items: list[dict[str, Any]] = []
 
     async def send(self, action: SignedAction, *, deadline_ms: int | None = None) -> dict[str, Any]:
         self.sent.append(action)
@@ -76,7 +85,7 @@ class FakeSession:
             self.remembered[action] = {"nonce": action.nonce}
         if planned is LOST:
             raise planned
-        return {"nonce": action.nonce}
+        return {"nonce": action.nonce} | ({"results": self.items} if self.items else {})
 
     async def ready(self) -> None:
         while not self.connected:  # noqa: ASYNC110 - as long as the one who waits has time
@@ -383,3 +392,23 @@ def test_every_trader_has_its_own_millisecond_at_which_its_actions_expire() -> N
         times = (0, 1, 500, 999, 1_000, 1_001)
         assert all(0 <= end - at < 1_000 for end, at in zip(found, times, strict=True))
     assert one != other
+
+
+async def test_what_is_signed_for_a_moment_expires_to_the_millisecond() -> None:
+    session = FakeSession()
+    trader = trader_at(session)
+    await trader.place((ORDER,), expires_in_ms=250)
+    await trader.place(amends=(AmendOrder(MarketId(1), Ticks(5_000), Lots(1), OrderId(7)),))
+    short, usual = session.sent
+    assert isinstance(short, PlaceOrders)
+    assert isinstance(usual, PlaceOrders)
+    assert short.expires == START_MS + 250
+    assert usual.expires == trader.expires()
+
+
+@pytest.mark.parametrize("odd", [0, -1, RULES.limits.action_lifetime_ms + 1])
+async def test_what_could_never_be_executed_is_not_signed(odd: int) -> None:
+    session = FakeSession()
+    with pytest.raises(ValueError, match="expires_in_ms"):
+        await trader_at(session).place((ORDER,), expires_in_ms=odd)
+    assert session.sent == []
