@@ -83,3 +83,15 @@ def refusals(told: dict[str, Any] | PlimsollError) -> list[PlimsollError]:
     if isinstance(told, PlimsollError):
         return [told]
     return [error_from_body(item["error"]) for item in told.get("results", ()) if "error" in item]
+
+
+def applied(result: dict[str, Any]) -> dict[str, Any]:
+    """Return ``result``; raise what its only item was refused with, if it has only one.
+
+    Such as an order that can only be filled whole, and was not: its work is paid for, so the action
+    stands in the log and is answered like one that applied.
+    """
+    if len(result.get("results", ())) == 1:
+        for refusal in refusals(result):
+            raise refusal
+    return result

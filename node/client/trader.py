@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from typing import Final, NoReturn, Self, TypeVar
 
-from node.client.errors import ConnectionLost
+from node.client.errors import ConnectionLost, applied
 from node.client.nonces import CountedNonces, Nonces
 from node.client.placed import Placed
 from node.client.retry import RetryPolicy, passes, usual_policy
@@ -201,11 +201,12 @@ class Trader:
 
         After ``expires_in_ms`` it is void, wherever it is by then, which costs 1.5 bytes on L1
         (None: after the trader's lifetime); ``deadline_ms`` counts only what it waits in the node.
-        ``signed`` is given the action before it is sent, and again one that replaces it.
+        ``signed`` is given the action before it is sent, and again one that replaces it. Of a
+        single item, what it was refused with is raised; of several the result tells of each.
         """
         expires = self.expires(expires_in_ms)
         action = self.wallet.place(orders, cancels, amends=amends, expires=expires, max_fee=max_fee)
-        return await self._send_new(action, deadline_ms, retry, signed)
+        return applied(await self._send_new(action, deadline_ms, retry, signed))
 
     async def preview(self, order: NewOrder, *, max_fee: Money | None = None) -> Message:
         """Return what ``order`` would come to now, as ``Session.preview`` does."""
@@ -263,7 +264,7 @@ class Trader:
         It is never signed anew, so it is executed once at most. With ``lost``, an earlier answer to
         it was: then it ends with its result, with why it is refused, or with ``OutcomeUnknown``.
         """
-        return await self._send(action, deadline_ms, retry, lost=lost)
+        return applied(await self._send(action, deadline_ms, retry, lost=lost))
 
     async def _send_new(
         self,
