@@ -1,7 +1,7 @@
 """Single requests over HTTP, beside the socket."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import aiohttp
@@ -9,6 +9,9 @@ import msgspec
 
 from node.client.errors import UNREADABLE, ConnectionLost, error_from_body
 from node.client.subscription import Message
+
+REST_S: Final = 10.0
+"""How long all of an answer may take, where nothing else is said."""
 
 Get = Callable[[str], Awaitable[Message]]
 """Returns the answer to a GET of a path."""
@@ -20,7 +23,7 @@ async def call(
     """Return the answer to ``GET url/path``, or with a ``body`` to ``POST`` there.
 
     Raises the server's error or ``ConnectionLost``, also where what answers is no node: a proxy
-    before one that is away answers with a page of its own.
+    before one that is away answers with a page of its own. So where ``http`` has waited too long.
     """
     data = None if body is None else msgspec.json.encode(body)
     try:
@@ -28,6 +31,8 @@ async def call(
             "GET" if data is None else "POST", url + path, data=data
         ) as response:
             status, raw = response.status, await response.read()
+    except TimeoutError as silence:
+        raise ConnectionLost(path=path, waited_s=http.timeout.total) from silence
     except (aiohttp.ClientError, OSError) as error:
         raise ConnectionLost(path=path, detail=str(error) or repr(error)) from error
     try:

@@ -13,6 +13,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import aiohttp
 import msgspec
@@ -29,7 +30,7 @@ from node.client.local_orders import LocalOrders
 from node.client.nonces import Nonces
 from node.client.receipts import receipt_from_body
 from node.client.requests import Requests
-from node.client.rest_calls import call
+from node.client.rest_calls import REST_S, call
 from node.client.retry import reconnect_pause_s
 from node.client.subscription import Ended, Handler, Message, Subscription
 from node.client.wallet import Wallet
@@ -42,6 +43,10 @@ from node.types.errors import IntegrityError, PlimsollError, Unavailable, WrongC
 from node.types.ids import Address, hex_from_address
 from node.types.rules import Rules
 from node.types.units import Money
+
+HEARTBEAT_S: Final = 6.0
+"""After so long without a byte the server is asked whether it is there; after half of that more
+without one it is not. The timers may be a second late."""
 
 _log = structlog.get_logger(__name__)
 
@@ -240,7 +245,7 @@ class Session:
                 lost += 1
                 try:
                     async with self._http.ws_connect(
-                        self._url + "/ws", max_msg_size=MESSAGE_BYTES_MAX, heartbeat=20
+                        self._url + "/ws", max_msg_size=MESSAGE_BYTES_MAX, heartbeat=HEARTBEAT_S
                     ) as socket:
                         await self._serve(socket)
                         if self._ready.is_set():
@@ -357,15 +362,16 @@ class Session:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Session]:
+async def connect(url: str, *, rest_s: float = REST_S) -> AsyncIterator[Session]:
     """Connect to the node at ``url`` (``http://host:port``) and learn its rules and its domain.
 
+    The answer to a request over REST, or to that for a connection, must be there in ``rest_s``.
     Raises ``ConnectionLost`` if no node answers there at first, within ``ANSWER_S`` for each of two
     connections; later losses are mended. Raises ``WrongChain`` as soon as another rollup or another
     sequencer answers, and ``ConfigInvalid`` for what is no address of a node.
     """
     url = node_url(url)
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=rest_s)) as http:
         rules, hello = await introduction(http, url)
         session = Session(http, url, rules, hello.domain, hello.sequencer)
         failed: Exception | None = None
