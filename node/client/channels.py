@@ -30,6 +30,9 @@ from node.types.errors import (
 )
 
 ANSWER_S: Final = 10.0
+HEARTBEAT_S: Final = 6.0
+"""After so long without a byte the server is asked whether it is there; after half of that more
+without one it is not. The timers may be a second late."""
 FIRST_PAUSE_S: Final = 0.025
 LONGEST_PAUSE_S: Final = 4.0
 _DOUBLINGS_MAX: Final = 10

@@ -36,6 +36,20 @@ def hello_from(text: str) -> Hello:
     return Hello(domain, address_from_hex(body["sequencer"]), challenge)
 
 
+async def greeted(socket: aiohttp.ClientWebSocketResponse) -> Hello | None:
+    """Return what the server says first; None if it went away before it said so.
+
+    Raises ``ConnectionLost`` for what is no hello, ``TimeoutError`` for silence.
+    """
+    greeting = await socket.receive(ANSWER_S)
+    if greeting.type is not aiohttp.WSMsgType.TEXT:
+        return None
+    try:
+        return hello_from(greeting.data)
+    except UNREADABLE as fault:
+        raise ConnectionLost(detail=repr(fault)) from fault
+
+
 async def introduction(http: aiohttp.ClientSession, url: str) -> tuple[Rules, Hello]:
     """Return the exchange's rules and its hello.
 

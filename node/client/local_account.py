@@ -6,14 +6,16 @@ the node itself forgets an order with its last lot.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from node.client.local_book import FeedGap
+from node.client.local_book import FeedGap, always_told
 from node.codec.action_types import ORDER_TYPE_NAMES, SELF_TRADE_NAMES
 from node.types.commands import OrderType, SelfTrade
+from node.types.errors import PlimsollError
 
 ENDED_MAX: Final = 1_000
 """Orders that have ended, and fills, that are kept; the oldest go first."""
@@ -114,10 +116,13 @@ class LocalAccount:
 
     Of what came behind the command ``whole_since`` all fills and ended orders are here. ``agents``
     are the keys that may sign for it, each until when (milliseconds); one whose time is over stays
-    until a snapshot comes without it.
+    until a snapshot comes without it. While nobody tells of it, it stays as it was and is not
+    ``known`` to be so; ``failure`` is why nobody will any more.
     """
 
     def __init__(self) -> None:
+        self.failure: PlimsollError | None = None
+        self.is_told: Callable[[], bool] = always_told
         self.seq = 0
         self.whole_since = 0
         self.free = Decimal(0)
@@ -127,6 +132,18 @@ class LocalAccount:
         self.open: dict[int, Order] = {}
         self.ended: OrderedDict[int, Order] = OrderedDict()
         self.fills: OrderedDict[str, Fill] = OrderedDict()
+
+    @property
+    def known(self) -> bool:
+        """Return whether this is how the account stands: told by the server, and no change missed.
+
+        Unlike a book it can be read all the same: what was open may still be.
+        """
+        return self.failure is None and self.is_told()
+
+    def end(self, error: PlimsollError) -> None:
+        """Note that nobody tells of it any more, for ``error``."""
+        self.failure = error
 
     def apply(self, message: Message) -> Changes:
         """Take in one message of the channel ``account``.

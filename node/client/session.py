@@ -13,18 +13,19 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TypeVar
 
 import aiohttp
 import msgspec
 import structlog
 
-from node.client.channels import ANSWER_S, Channels, is_final
+from node.client.channels import ANSWER_S, HEARTBEAT_S, Channels, is_final
 from node.client.clock import NodeClock
 from node.client.errors import UNREADABLE, ConnectionLost, refusals
 from node.client.fee_limit import FeeLimit
 from node.client.fills import Fills
-from node.client.hello import MESSAGE_BYTES_MAX, hello_from, introduction, node_url, silent
+from node.client.hello import MESSAGE_BYTES_MAX, greeted, introduction, node_url, silent
+from node.client.local_account import LocalAccount
 from node.client.local_book import LocalBook
 from node.client.local_orders import LocalOrders
 from node.client.nonces import Nonces
@@ -44,9 +45,7 @@ from node.types.ids import Address, hex_from_address
 from node.types.rules import Rules
 from node.types.units import Money
 
-HEARTBEAT_S: Final = 6.0
-"""After so long without a byte the server is asked whether it is there; after half of that more
-without one it is not. The timers may be a second late."""
+Kept = TypeVar("Kept", LocalAccount, LocalBook, LocalOrders)
 
 _log = structlog.get_logger(__name__)
 
@@ -202,17 +201,15 @@ class Session:
 
     async def follow_book(self, market: str) -> LocalBook:
         """Return a book that follows the feed; whatever does not fit is asked for again."""
-        book = LocalBook(market)
-        told = await self.follow("book", book.apply, market=market, ended=book.end)
-        book.is_told = lambda: told.current
-        return book
+        return await self._kept("book", LocalBook(market), market)
 
     async def follow_orders(self, market: str) -> LocalOrders:
         """Return a book, order by order, that follows the feed likewise."""
-        orders = LocalOrders(market)
-        told = await self.follow("orders", orders.apply, market=market, ended=orders.end)
-        orders.is_told = lambda: told.current
-        return orders
+        return await self._kept("orders", LocalOrders(market), market)
+
+    async def follow_account(self) -> LocalAccount:
+        """Return the account that is logged in, as it follows its feed; see ``login``."""
+        return await self._kept("account", LocalAccount())
 
     async def follow_fills(self) -> Fills:
         """Return orders and fills of the account from now on; see ``Fills.missed``."""
@@ -262,14 +259,9 @@ class Session:
 
     async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Speak over one connection until it ends. Raises ``ConnectionLost`` if it is garbled."""
-        greeting = await socket.receive(ANSWER_S)
-        if greeting.type is not aiohttp.WSMsgType.TEXT:
-            # The server went away between taking the connection and saying hello.
+        hello = await greeted(socket)
+        if hello is None:
             return
-        try:
-            hello = hello_from(greeting.data)
-        except UNREADABLE as fault:
-            raise ConnectionLost(detail=repr(fault)) from fault
         if hello.domain != self.domain:
             raise WrongChain(expected=self.domain, found=hello.domain)
         if hello.sequencer != self.sequencer:
@@ -310,6 +302,12 @@ class Session:
         except (Unavailable, IntegrityError):
             # What the server has no time for now is asked again over a new connection.
             await socket.close()
+
+    async def _kept(self, channel: str, kept: Kept, market: str = "") -> Kept:
+        """Let ``kept`` follow a channel, and know whether anyone tells it how things stand."""
+        told = await self.follow(channel, kept.apply, market=market, ended=kept.end)
+        kept.is_told = lambda: told.current
+        return kept
 
     async def _log_in_again(self) -> None:
         """Log in as before, if anyone did. Raises ``Unavailable``."""

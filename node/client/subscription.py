@@ -16,7 +16,7 @@ from node.client.local_book import FeedCrossed, FeedGap, FeedMismatch, require_b
 from node.ports.api import RESUMABLE
 
 Message = dict[str, Any]
-Handler = Callable[[Message], None]
+Handler = Callable[[Message], object]
 Ended = Callable[[SubscriptionEnded], None]
 
 _UNFIT: Final = (FeedGap, FeedCrossed, FeedMismatch)

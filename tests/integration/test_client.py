@@ -45,6 +45,25 @@ async def test_an_order_is_placed_and_its_book_followed() -> None:
         assert book.bids() == []
 
 
+async def test_an_account_is_followed_and_known_while_it_is_told() -> None:
+    async with running_node() as node, connect(node.url) as session:
+        wallet = session.wallet(ALICE.key)
+        await session.login(wallet)
+        account = await session.follow_account()
+        assert account.known
+        await session.send(wallet.place((ORDER,), expires=EXPIRES))
+        await session.request("ping", {})
+        assert [order.price for order in account.open.values()] == [5_000]
+        assert session._socket is not None
+        await session._socket.close()
+        while session.connected:  # noqa: ASYNC110 - nobody announces it
+            await asyncio.sleep(0)
+        assert (account.known, len(account.open)) == (False, 1)
+        await session.ready()
+        await session.request("ping", {})
+        assert (account.known, len(account.open)) == (True, 1)
+
+
 async def test_the_first_order_of_a_program_is_signed_with_the_price_of_now() -> None:
     async with running_node() as node, connect(node.url) as session:
         session.fee_limit = FeeLimit(FeeRules())

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from node.client.local_account import ENDED_MAX, LocalAccount, Missed
-from node.client.local_book import FeedGap
+from node.client.local_book import FeedGap, always_told
+from node.types.errors import AgentExpired
 
 RESTING = {
     "order_id": 5, "client_id": 0, "market": "BTC-PERP", "side": "buy", "price": "10",
@@ -339,3 +340,14 @@ def test_the_newest_of_a_name_is_told_where_no_newer_can_be_missing() -> None:
     # Of what came between the two nobody knows whether it had that name.
     account.apply({**SNAPSHOT, "seq": 13, "prev_seq": 13})
     assert account.latest(8) is None
+
+
+def test_an_account_that_nobody_tells_of_is_not_known_and_can_be_read() -> None:
+    account = LocalAccount()
+    account.apply(SNAPSHOT)
+    assert account.known
+    account.is_told = lambda: False
+    assert (account.known, list(account.open)) == (False, [5])
+    account.is_told = always_told
+    account.end(AgentExpired())
+    assert (account.known, type(account.failure), list(account.open)) == (False, AgentExpired, [5])
