@@ -1,8 +1,9 @@
 """The history of a running node, joined: queue, writer, ledger of batches, reader."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -27,6 +28,9 @@ from node.types.marks import Mark
 if TYPE_CHECKING:
     from node.app.foundation import Foundation
     from node.app.node import Node
+
+MARK_WITHIN_S: Final = 10.0
+"""How long a start waits to be told where history ends: its process takes a second to begin."""
 
 _log = structlog.get_logger(__name__)
 
@@ -80,8 +84,11 @@ class History:
         """Return how the history stands, for ``/stats``."""
         return None
 
+    async def look(self) -> None:
+        """Return once it is known where history ends, or that it is not to be known for now."""
+
     async def run(self) -> None:
-        """Follow the log until cancelled."""
+        """Follow the log until cancelled; raises ``StateDiverged`` where it holds another one."""
 
     async def close(self) -> None:
         """End what runs."""
@@ -187,6 +194,14 @@ class WrittenHistory(History):
             "caught_up": service.caught_up,
             "fault": service.fault,
         }
+
+    async def look(self) -> None:
+        """See ``History``; ``run`` must be running, and tells what is wrong."""
+        try:
+            async with asyncio.timeout(MARK_WITHIN_S):
+                await self.service.asked()
+        except TimeoutError:
+            _log.warning("history_not_asked", where=self._where, waited_s=MARK_WITHIN_S)
 
     async def run(self) -> None:
         """See ``History``."""

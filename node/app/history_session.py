@@ -14,7 +14,7 @@ from node.adapters.history_pages import HistoryPages
 from node.adapters.history_store import HistoryStore
 from node.app.history_replay import LogPlace, LogReplay
 from node.history.record import Recorder, decode_blocks
-from node.types.errors import HistoryGap, PlimsollError
+from node.types.errors import HistoryGap, PlimsollError, StateDiverged
 from node.types.history import HistoryMark, Row
 from node.types.history_rows import RecordedBlock
 from node.types.ids import Sequence
@@ -94,6 +94,10 @@ class HistorySession:
             # A segment was let go of, since history was too far behind.
             self._replay = None
             raise HistoryGap(sequence=after, detail=str(error)) from None
+        if self._pending and self._pending[0].first_sequence != after + 1:
+            # No block of this log ends where history does, so it can never go on from there.
+            self._replay, found = None, self._pending[0].first_sequence
+            raise StateDiverged(where="history", sequence=after, found=found)
 
     def put_batches(self, rows: list[Row]) -> None:
         """Write ``rows`` in the place of what is told of the same batches."""

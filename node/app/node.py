@@ -335,6 +335,7 @@ class Node:
                 )
             ]
             await self.gate.ready()
+            await self.history.look()
             await self.server.start()
             others.append(group.create_task(self.server.run()))
             self.serving.set()

@@ -9,8 +9,9 @@ blocks that come are left to the journal (*parted*). Once the queue is worked of
 in again, and the writer reads from the journal what lies between. Should the queue overflow again
 meanwhile, the next stretch is shorter, as long as reading is faster than the log grows.
 
-Every error means the same: wait, ask where history ends, and go on from there. Asking twice writes
-nothing twice.
+Every error but one means the same: wait, ask where history ends, and go on from there. Asking twice
+writes nothing twice. A history that holds what the log does not is no fault of the database: what
+was acknowledged has gone from the log, or the history is another log's. That stops the node.
 """
 
 import asyncio
@@ -97,6 +98,8 @@ class HistoryService:
         self._clock = clock
         self._config = config
         self._pause_s = _PAUSE_S
+        self._asked = asyncio.Event()
+        self._log_end: Sequence | None = durable
         self.parted = True
         self.durable = durable
         self.mark = HistoryMark(Sequence(0), 0, clock.now_ms(), b"")
@@ -137,20 +140,35 @@ class HistoryService:
 
     # --- the loop --------------------------------------------------------------------------------
 
+    async def asked(self) -> None:
+        """Return once the database has told where history ends, or that it cannot for now."""
+        await self._asked.wait()
+
     async def run(self) -> None:
-        """Work until cancelled; whatever fails is tried again, ever more rarely."""
+        """Work until cancelled; whatever fails is tried again, ever more rarely.
+
+        Raises ``StateDiverged`` where the history holds what the log does not.
+        """
         while True:
             try:
                 await self._follow()
             except ShuttingDown:
                 return
+            except StateDiverged:
+                raise
             except PlimsollError as error:
                 self._note(error)
+                self._asked.set()
                 await asyncio.sleep(self._pause_s)
                 self._pause_s = min(2 * self._pause_s, _PAUSE_MAX_S)
 
     async def _follow(self) -> None:
         self._reached(await self._writer.mark())
+        if self._log_end is not None:
+            # Until now nothing was written by this process, which may have grown past the mark.
+            self._require_log(self._log_end)
+            self._log_end = None
+        self._asked.set()
         while True:
             if self._hand:
                 await self._write()
@@ -204,8 +222,11 @@ class HistoryService:
             self._reached(await self._writer.catch_up(until))
             self.caught_up += self.mark.sequence - before
             await self._put_batches()
+        self._require_log(until)
+
+    def _require_log(self, until: Sequence) -> None:
+        """Only what is durable is ever written: else the journal has lost its end."""
         if self.mark.sequence > until:
-            # Only what is durable is ever written, so the journal lost its end.
             raise StateDiverged(where="history", sequence=self.mark.sequence, log=until)
 
     async def _put_batches(self) -> None:

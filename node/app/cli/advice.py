@@ -91,6 +91,12 @@ _OF_COMMAND: Final = {
 }
 """Where a command has not the options that the advice of the code names."""
 
+_OF_PLACE: Final = {
+    (errors.StateDiverged.code, "history"): "the history holds what the journal lacks: put the"
+    " whole data folder back; if it is the history that is wrong, plimsoll history rebuild",
+}
+"""What depends on where the error was met."""
+
 _MAY_RETRY: Final = ("order", "amend")
 """The commands that have --retry."""
 
@@ -116,7 +122,9 @@ def advice(error: PlimsollError, words: Sequence[str] = ()) -> str:
             return "something stands there, which is never overwritten: name another file"
         case errors.AddressUnavailable() if values.get("of") == "rpc":
             return "name another port for the chain: --rpc http://127.0.0.1:8546"
-    own = _OF_COMMAND.get((error.code, words[0] if words else ""))
+    own = _OF_COMMAND.get((error.code, words[0] if words else "")) or _OF_PLACE.get(
+        (error.code, str(values.get("where")))
+    )
     return (
         own or _OF_CODE.get(error.code) or _OF_FAMILY.get(error.code // 1_000, "see docs/ERRORS.md")
     )

@@ -23,7 +23,7 @@ from node.transition.state import State
 from node.types.blocks import GENESIS_PARENT, Block
 from node.types.commands import Command, OpenBlock
 from node.types.durable import DurableBlock
-from node.types.errors import HistoryGap, Overloaded
+from node.types.errors import HistoryGap, Overloaded, StateDiverged
 from node.types.events import Event, Rejected
 from node.types.hashing import keccak256
 from node.types.history import Question
@@ -175,6 +175,18 @@ def test_live_blocks_and_those_read_again_join_without_a_seam(written: Written) 
     mark = writer.write(later)
     assert (mark.sequence, mark.hash) == (blocks[11].block.last_sequence, blocks[11].block.hash)
     assert mark.rows > 0
+
+
+def test_a_history_that_ends_where_no_block_does_is_of_another_log(written: Written) -> None:
+    writer, blocks = session(written), written.blocks
+    block = next(one for one in blocks if len(one.block.commands) > 1)
+    foreign = msgspec.structs.replace(
+        recorded(blocks[0]), first_sequence=Sequence(1), last_sequence=block.block.first_sequence
+    )
+    assert writer.write(encode_blocks((foreign,))).sequence == block.block.first_sequence
+    with pytest.raises(StateDiverged) as diverged:
+        writer.catch_up(written.last)
+    assert diverged.value.where == "history"
 
 
 async def test_a_killed_writer_starts_again_where_it_was(written: Written) -> None:

@@ -14,7 +14,7 @@ from node.history.config import HistoryConfig
 from node.history.record import decode_blocks
 from node.history.service import HistoryService
 from node.types.durable import DurableBlock
-from node.types.errors import HistoryGap, HistoryUnavailable, PlimsollError
+from node.types.errors import HistoryGap, HistoryUnavailable, PlimsollError, StateDiverged
 from node.types.history import HistoryMark, Row
 from node.types.ids import Sequence
 from node.types.units import Millis
@@ -217,10 +217,50 @@ async def test_a_history_that_was_made_anew_meanwhile_is_followed_from_where_it_
         assert bench.service.stage.refused == {"behind": 2}
 
 
-async def test_a_history_ahead_of_the_log_stands_still() -> None:
-    async with at_work(Writer(sequence=10_000), durable=5) as bench:
-        await bench.until(lambda: "StateDiverged" in bench.service.fault)
-        assert bench.writer.written == []
+async def ended(bench: Bench) -> PlimsollError:
+    """Return the error that the loop ends with."""
+    with pytest.raises(PlimsollError) as raised:
+        await asyncio.wait_for(bench.service.run(), 10)
+    return raised.value
+
+
+async def test_a_history_ahead_of_the_log_stops_the_node() -> None:
+    bench = Bench(Writer(sequence=10_000), 5, QUICK)
+    error = await ended(bench)
+    assert isinstance(error, StateDiverged)
+    assert error.values == {"where": "history", "sequence": 10_000, "log": 5}
+    assert bench.writer.written == []
+
+
+async def test_a_log_that_outgrew_the_history_meanwhile_is_still_one_that_lost_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("node.history.service._PAUSE_S", 0.01)
+    start, ahead = LOG[3].block.last_sequence, LOG[9].block.last_sequence
+    bench = Bench(Writer(sequence=ahead), start, QUICK)
+    bench.writer.fault = HistoryUnavailable(where="db", detail="away")
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(ended(bench))
+        await bench.service.asked()
+        bench.offer(*LOG[4:20])
+        bench.writer.fault = None
+    assert ending.result().values == {"where": "history", "sequence": ahead, "log": start}
+
+
+async def test_a_history_of_another_log_stops_the_node() -> None:
+    bench = Bench(Writer(), 5, QUICK)
+    bench.writer.fault = StateDiverged(where="history", sequence=3)
+    assert await ended(bench) is bench.writer.fault
+
+
+async def test_where_history_ends_is_asked_once_or_known_to_be_unknown() -> None:
+    async with at_work(Writer()) as bench:
+        await asyncio.wait_for(bench.service.asked(), 10)
+    writer = Writer()
+    writer.fault = HistoryUnavailable(where="db", detail="away")
+    async with at_work(writer) as bench:
+        await asyncio.wait_for(bench.service.asked(), 10)
+        assert bench.service.fault
 
 
 async def test_news_of_batches_is_written_without_any_block() -> None:

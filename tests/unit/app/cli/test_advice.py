@@ -18,6 +18,7 @@ from node.types.errors import (
     PlimsollError,
     RateLimited,
     Shed,
+    StateDiverged,
     UnknownAccount,
 )
 
@@ -58,6 +59,7 @@ ORDER = ("order", "BTC-PERP", "buy", "1")
         (NothingToTake(price="1", best="2"), ORDER, ["plimsoll book", "--slippage"]),
         (AddressUnavailable(of="rpc", port=8545), ("run", "--embedded"), ["--rpc"]),
         (AddressUnavailable(port=8480), ("run",), ["--port"]),
+        (StateDiverged(where="history", sequence=9), ("run",), ["plimsoll history rebuild"]),
     ],
 )
 def test_what_to_do_fits_the_command_that_was_typed(
