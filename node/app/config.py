@@ -72,6 +72,8 @@ class L1Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rollup's own block, or one before it: deposits are looked for from there."""
     finality_blocks: int = 4
     """Blocks after which the contract takes a batch for final; used when deploying."""
+    head_age_s_max: int = 900
+    """How far this machine's clock may be ahead of L1's head, and of the log, at a start."""
 
 
 class SequencerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -271,7 +273,12 @@ def _check_outbox(rules: Rules | None, http: HttpConfig | None, faults: Faults) 
 def _check_l1(section: L1Config, faults: Faults) -> None:
     if not section.rpc.startswith(("http://", "https://")):
         faults.add("l1.rpc", f"{section.rpc}: an http:// or https:// address allowed")
-    in_range(faults, "l1", section, {"finality_blocks": (1, 1_000_000), "first_block": (0, 2**63)})
+    ranges = {
+        "finality_blocks": (1, 1_000_000),
+        "first_block": (0, 2**63),
+        "head_age_s_max": (60, 10**9),
+    }
+    in_range(faults, "l1", section, ranges)
     for key in ("rollup", "token"):
         text = getattr(section, key)
         try:

@@ -1,10 +1,13 @@
 """The node's figures beside its stages, under the names that dashboards know."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from node.adapters.mailbox import Mailbox
 from node.app.history import register_history_figures
 from node.capacity.metric import Reading
 from node.transition.state import State
+from node.types.durable import DurableBlock
 from node.types.hold_up import HoldUp
 from node.types.marks import Standing
 from node.types.units import MS_PER_S, NS_PER_S, Millis
@@ -23,6 +26,22 @@ def register_figures(node: "Node") -> None:
     _register_collector(node)
     _register_exchange(node)
     register_history_figures(node)
+
+
+def register_stages(node: "Node", followers: Iterable[Mailbox[DurableBlock]]) -> None:
+    """Register every stage of ``node``; ``followers`` are the mailboxes of who follows its log."""
+    for stage in (
+        node.ingress.stage,
+        node.gate.stage,
+        *node.sequencer.stages,
+        *(mailbox.stage for mailbox in followers),
+        node.batcher.stage,
+        node.outbox.stage,
+        node.settlement.stage,
+        node.inbox.stage,
+        *node.history.stages,
+    ):
+        node.capacity.add(stage)
 
 
 def _register_journal(node: "Node") -> None:

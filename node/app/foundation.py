@@ -7,11 +7,13 @@ import msgspec
 
 from node.adapters.batch_store import BatchFolder
 from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.devnet.settings import DEFAULT_CHAIN_ID
 from node.adapters.file_journal import FileJournal
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.adapters.replica_session import Position, ReplicaSetup
 from node.adapters.snapshots import SnapshotFolder
+from node.app.clock_watch import require_time
 from node.app.config import NodeConfig
 from node.app.exchange import find_or_deploy, genesis_root, sequencer_key
 from node.app.finality_lag import FinalityLag
@@ -36,6 +38,7 @@ from node.types.durable import DurableBlock
 from node.types.errors import StateDiverged, WrongContract
 from node.types.ids import Address
 from node.types.rules import Rules
+from node.types.units import Millis
 
 BLOCKS_REMEMBERED = 1_024
 """Replayed blocks whose receipts can still be asked for after a restart."""
@@ -132,11 +135,10 @@ async def build_on(
     platform: Platform,
 ) -> Foundation:
     """Recover the state from ``folder``, and start the replica beside it; see ``lay``."""
-    clock = platform.clock
     journal = FileJournal(
         folder.journal,
         folder.identity,
-        clock,
+        platform.clock,
         segment_bytes=config.sequencer.segment_bytes,
         open_file=platform.open_file,
     )
@@ -159,13 +161,14 @@ async def build_on(
         return State.from_leaves(config.rules, domain, snapshot.leaves)
 
     state, recovery = recover(restore, platform.apply, journal, snapshots, observe)
+    await _require_time(config, domain, chain, state, platform)
     replica, position, posted = await _start_replica(config, domain, chain, folder, state, platform)
     return Foundation(
         rules=config.rules,
         domain=domain,
         signing=Signing(domain, config.rules),
         platform=platform,
-        clock=clock,
+        clock=platform.clock,
         chain=chain,
         contracts=contracts,
         signer=signer,
@@ -182,6 +185,15 @@ async def build_on(
         tape=tape,
         lag=lag,
     )
+
+
+async def _require_time(
+    config: NodeConfig, domain: Domain, chain: L1Chain, state: State, platform: Platform
+) -> None:
+    """Hold the clock against L1, but for a devnet's, whose blocks may be dated at will."""
+    if platform.set_clock is not None and domain.chain_id != DEFAULT_CHAIN_ID:
+        now_ms, log_ms = platform.clock.now_ms(), Millis(state.time)
+        await require_time(chain, now_ms, log_ms, config.l1.head_age_s_max)
 
 
 async def _start_replica(

@@ -28,8 +28,27 @@ class Settling(Protocol):
         ...
 
 
+class Timed(Protocol):
+    """What is known of the clock."""
+
+    @property
+    def jumped(self) -> bool:
+        """Return whether the machine's clock is not believed."""
+        ...
+
+    @property
+    def log_ahead(self) -> bool:
+        """Return whether the log's time lies ahead of the time that there is."""
+        ...
+
+
 def faults_of(
-    *, stopping: bool, gate: str | None, settlement: Settling, stuck_after_ms: int
+    *,
+    stopping: bool,
+    gate: str | None,
+    settlement: Settling,
+    clock: Timed,
+    stuck_after_ms: int,
 ) -> list[str]:
     """Return every reason, nothing where all is well.
 
@@ -41,5 +60,7 @@ def faults_of(
         "L1 does not answer": settlement.chain_away,
         f"settlement held back: {settlement.held_back}": settlement.held_back != "",
         "batches wait too long for L1": settlement.pressure.age_ms > PATIENCE * stuck_after_ms,
+        "the machine's clock has jumped": clock.jumped,
+        "the log is ahead of the clock": clock.log_ahead,
     }
     return [reason for reason, holds in reasons.items() if holds]

@@ -20,9 +20,10 @@ import structlog
 from node.adapters.collector import Collector
 from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
+from node.app.clock_watch import ClockWatch
 from node.app.config import NodeConfig
 from node.app.ending import end_by, reached_by
-from node.app.figures import register_figures
+from node.app.figures import register_figures, register_stages
 from node.app.foundation import Foundation
 from node.app.front import door_of, gate_of, ingress_of, publisher_of, views_of
 from node.app.funding_clock import FundingClock
@@ -96,12 +97,15 @@ class Node:
         self.knee = KneeBoard(base.folder.path)
         self._finals: asyncio.Queue[Mark] = asyncio.Queue()
         self.history = history_of(base, config.history)
+        self.clock_watch = ClockWatch(base)
         self._make_log()
         self._make_triggers()
         self._make_door()
         self._make_risk()
         self._make_settlement()
-        self._register()
+        register_stages(self, (self._told, self._watched, self._timed, self._batched))
+        register_figures(self)
+        register_overload_figures(self)
         self.load = LoadWatch(self, self.meters)
         register_load_figures(self)
 
@@ -220,25 +224,6 @@ class Node:
             config.settlement,
         )
 
-    def _register(self) -> None:
-        for stage in (
-            self.ingress.stage,
-            self.gate.stage,
-            *self.sequencer.stages,
-            self._told.stage,
-            self._watched.stage,
-            self._timed.stage,
-            self._batched.stage,
-            self.batcher.stage,
-            self.outbox.stage,
-            self.settlement.stage,
-            self.inbox.stage,
-            *self.history.stages,
-        ):
-            self.capacity.add(stage)
-        register_figures(self)
-        register_overload_figures(self)
-
     # --- what the stations call back -------------------------------------------------------------
 
     def _propose(self, command: Liquidate) -> None:
@@ -331,6 +316,7 @@ class Node:
                     self.price.push(),
                     push_load(self.publisher, self.load),
                     self._watch_gate(),
+                    self.clock_watch.run(),
                     self.history.run(),
                 )
             ]
@@ -388,6 +374,7 @@ class Node:
             stopping=self.stopping.is_set(),
             gate=self.sequencer.gate,
             settlement=self.settlement,
+            clock=self.clock_watch,
             stuck_after_ms=self.config.settlement.stuck_after_ms,
         )
 

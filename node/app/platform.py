@@ -14,7 +14,7 @@ from node.adapters.replica_session import Position, ReplicaSetup
 from node.adapters.system_clock import SystemClock
 from node.adapters.worker_process import processes_of
 from node.ingress.inline_worker import start_inline
-from node.ports.clock import Clock
+from node.ports.clock import Clock, JumpingClock
 from node.ports.machine import Apply
 from node.ports.replica import Sealer
 from node.ports.worker import StartWorker
@@ -59,6 +59,7 @@ class Platform(msgspec.Struct, frozen=True):
     ``busy_ns``: how long the event loop's thread has worked, from an arbitrary start;
     ``waited_ns``: how long it was ready and had no core, None where nobody tells. Both are asked in
     that thread.
+    ``set_clock`` is ``clock`` again where it may be set to another time; a simulated one is not.
     ``start_worker`` starts what recovers signatures, ``open_file`` opens the journal's newest
     segment, ``make_replica`` makes what re-executes batches.
     """
@@ -70,13 +71,16 @@ class Platform(msgspec.Struct, frozen=True):
     start_worker: StartWorker
     open_file: Callable[[Path], SegmentFile]
     make_replica: Callable[[ReplicaSetup], ReplicaHost]
+    set_clock: JumpingClock | None = None
 
 
 def this_machine(signature_workers: int) -> Platform:
     """Return the machine itself; without ``signature_workers`` the loop recovers signatures."""
     processes = processes_of("node.ingress.admission_process")
+    clock = SystemClock()
     return Platform(
-        clock=SystemClock(),
+        clock=clock,
+        set_clock=clock,
         apply=apply,
         busy_ns=time.thread_time_ns,
         waited_ns=waited_ns,

@@ -13,5 +13,18 @@ class Clock(Protocol):
         ...
 
     def now_ms(self) -> Millis:
-        """Return the wall-clock time in milliseconds since the Unix epoch; it may jump."""
+        """Return milliseconds since the Unix epoch; it may step back or ahead by some seconds."""
+        ...
+
+
+class JumpingClock(Clock, Protocol):
+    """A clock behind which there is one that people and programs set; a jump is not followed."""
+
+    @property
+    def jump_ms(self) -> int:
+        """Return how far the other one has jumped ahead of ``now_ms``; 0 where it has not."""
+        ...
+
+    def follow(self) -> None:
+        """Believe the other one as it is now, jump and all."""
         ...

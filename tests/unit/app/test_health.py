@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from node.app.health import PATIENCE, Settling, faults_of
+from node.app.health import PATIENCE, Settling, Timed, faults_of
 from node.settlement.sealed import Pressure
 
 STUCK_AFTER_MS = 1_000
@@ -18,13 +18,30 @@ class FakeSettlement(msgspec.Struct, frozen=True):
     pressure: Pressure = Pressure(batches=0, data_bytes=0, age_ms=0)
 
 
+class FakeClock(msgspec.Struct, frozen=True):
+    """The clock as a test says it is; without a word, right."""
+
+    jumped: bool = False
+    log_ahead: bool = False
+
+
 def waiting(age_ms: int) -> FakeSettlement:
     return FakeSettlement(pressure=Pressure(batches=1, data_bytes=9, age_ms=age_ms))
 
 
-def faults(settlement: Settling, *, stopping: bool = False, gate: str | None = None) -> list[str]:
+def faults(
+    settlement: Settling,
+    *,
+    stopping: bool = False,
+    gate: str | None = None,
+    clock: Timed = FakeClock(),  # noqa: B008 - frozen
+) -> list[str]:
     return faults_of(
-        stopping=stopping, gate=gate, settlement=settlement, stuck_after_ms=STUCK_AFTER_MS
+        stopping=stopping,
+        gate=gate,
+        settlement=settlement,
+        clock=clock,
+        stuck_after_ms=STUCK_AFTER_MS,
     )
 
 
@@ -46,10 +63,13 @@ def test_every_reason_is_told_at_once() -> None:
     worst = FakeSettlement(
         chain_away=True, held_back="fees", pressure=waiting(LONGEST_MS + 1).pressure
     )
-    assert faults(worst, stopping=True, gate="l1_gas_price") == [
+    clock = FakeClock(jumped=True, log_ahead=True)
+    assert faults(worst, stopping=True, gate="l1_gas_price", clock=clock) == [
         "stopping",
         "gate closed: l1_gas_price",
         "L1 does not answer",
         "settlement held back: fees",
         "batches wait too long for L1",
+        "the machine's clock has jumped",
+        "the log is ahead of the clock",
     ]
