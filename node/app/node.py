@@ -22,7 +22,7 @@ from node.adapters.http.server import HttpServer
 from node.adapters.mailbox import Mailbox
 from node.app.clock_watch import ClockWatch
 from node.app.config import NodeConfig
-from node.app.ending import end_by, reached_by
+from node.app.ending import done_unless, end_by, reached_by
 from node.app.figures import register_figures, register_stages
 from node.app.foundation import Foundation
 from node.app.front import door_of, gate_of, ingress_of, publisher_of, views_of
@@ -289,8 +289,8 @@ class Node:
         """Serve until ``stop``, then drain; raises what a station failed with."""
         warn_of_long_commands(self.base.rules, self.config.sequencer.block_ms_max)
         try:
-            await self.risk.start()
-            await self._run()
+            if await done_unless(self.stopping, self.risk.start()):
+                await self._run()
         finally:
             await self.history.close()
             await self.risk.close()
@@ -320,13 +320,12 @@ class Node:
                     self.history.run(),
                 )
             ]
-            await self.gate.ready()
-            await self.history.look()
-            await self.server.start()
-            others.append(group.create_task(self.server.run()))
-            self.serving.set()
-            _log.info("serving", port=self.server.port, sequence=base.state.sequence)
-            await self.stopping.wait()
+            if await done_unless(self.stopping, self._ready()):
+                await self.server.start()
+                others.append(group.create_task(self.server.run()))
+                self.serving.set()
+                _log.info("serving", port=self.server.port, sequence=base.state.sequence)
+                await self.stopping.wait()
             _log.info("stopping")
             self.door.stop()
             await self.server.stop()
@@ -342,6 +341,11 @@ class Node:
             await self._until(deadline, self._is_drained)
             for task in (gate, *others):
                 task.cancel()
+
+    async def _ready(self) -> None:
+        """Return once clients can be let in."""
+        await self.gate.ready()
+        await self.history.look()
 
     def stop(self) -> None:
         """Begin to stop; ``run`` returns when everything accepted is on L1, or in time."""

@@ -69,3 +69,32 @@ def test_a_history_ahead_of_the_log_opens_no_door(tmp_path: Path) -> None:
         assert not node.serving.is_set()
 
     on_virtual_time(tmp_path / "data", work)
+
+
+def test_a_node_that_has_no_signature_worker_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    async def work(node: Node) -> None:
+        async def none() -> None:
+            await asyncio.Event().wait()
+
+        node.gate.ready = none  # type: ignore[method-assign]
+        async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+            group.create_task(node.run())
+            await asyncio.sleep(1)
+            node.stop()
+        assert not node.serving.is_set()
+
+    on_virtual_time(tmp_path / "data", work)
+
+
+def test_a_node_whose_risk_processor_does_not_start_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    async def work(node: Node) -> None:
+        async def never() -> None:
+            await asyncio.Event().wait()
+
+        node.risk.start = never  # type: ignore[method-assign]
+        async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+            group.create_task(node.run())
+            await asyncio.sleep(1)
+            node.stop()
+
+    on_virtual_time(tmp_path / "data", work)

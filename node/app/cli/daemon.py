@@ -156,9 +156,10 @@ async def _serve(
         with node.collector:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(node.run())
-                if ready_file is not None:
-                    group.create_task(_tell_ready(node, ready_file))
                 looking = [group.create_task(node.collector.run())]
+                if ready_file is not None:
+                    # A node that is told to stop before it serves never is ready.
+                    looking.append(group.create_task(_tell_ready(node, ready_file)))
                 if config.sequencer.spare_core:
                     spared = SparedCore(lambda: (*beside, *_hindering(node.meters.children())))
                     looking.append(group.create_task(spared.run()))
