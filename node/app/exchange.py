@@ -18,7 +18,13 @@ from node.adapters.key_signer import read_key_file
 from node.app.config import NodeConfig
 from node.transition.replay import Replica
 from node.types.blocks import Domain
-from node.types.errors import ChainUnavailable, ConfigInvalid, DeploymentFailed, WrongChain
+from node.types.errors import (
+    ChainUnavailable,
+    ConfigInvalid,
+    DeploymentFailed,
+    SetupError,
+    WrongChain,
+)
 from node.types.ids import NO_ADDRESS, address_from_hex
 from node.types.rules import Rules
 
@@ -65,15 +71,28 @@ async def find_or_deploy(config: NodeConfig, chain_id: int, secret: bytes) -> tu
 async def _deploy_once(config: NodeConfig, chain_id: int, secret: bytes) -> Domain:
     """Deploy, and note it in the data folder at once, so that no later start pays again.
 
-    Raises ``DataLocked`` and ``PathUnusable`` before anything is paid for; then as ``_deploy``.
+    Raises ``DataLocked``, ``PathUnusable`` and ``SetupError`` before anything is paid for; then as
+    ``_deploy``.
     """
     with reserved(config.data):
         stored = stored_identity(config.data)
         if stored is None:
+            _require_no_log(config.data)
             rollup = address_from_hex((await _deploy(config, secret)).rollup)
             stored = Identity.of(Domain(chain_id, rollup), config.rules)
             store_identity(config.data, stored)
         return stored.domain
+
+
+def _require_no_log(data: Path) -> None:
+    """Raise ``SetupError`` where ``data`` hold a log, of which nothing says whose it is."""
+    for name in ("journal", "batches", "snapshots"):
+        for held in (data / name).glob("*"):
+            raise SetupError(
+                file=str(data / "identity.json"),
+                detail=f"is missing, but {held} is there: put the file back from a backup, or name"
+                " the exchange that the data are of (--rollup, l1.rollup)",
+            )
 
 
 async def _deploy(config: NodeConfig, secret: bytes) -> Deployment:

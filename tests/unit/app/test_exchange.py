@@ -12,7 +12,7 @@ from node.app import exchange
 from node.app.config import read_config
 from node.app.exchange import find_or_deploy
 from node.types.blocks import Domain
-from node.types.errors import DataLocked, PathUnusable
+from node.types.errors import DataLocked, PathUnusable, SetupError
 
 CONFIG = read_config(Path(__file__).resolve().parents[3] / "configs" / "devnet.toml")
 CHAIN_ID = 31_337
@@ -68,4 +68,29 @@ async def test_of_two_starts_on_one_fresh_folder_one_deploys(
     assert found[0] == (NEW, True)
     assert isinstance(found[1], DataLocked)
     assert await find(tmp_path) == (NEW, False)
+    assert len(paid) == 1
+
+
+@pytest.mark.parametrize("name", ["journal", "batches", "snapshots"])
+async def test_no_exchange_is_paid_for_over_the_data_of_another(
+    name: str, tmp_path: Path, paid: list[Deployment]
+) -> None:
+    assert await find(tmp_path) == (NEW, True)
+    (tmp_path / name).mkdir()
+    held = tmp_path / name / "00000000000000000001.data"
+    held.write_bytes(b"log")
+    (tmp_path / "identity.json").unlink()
+    with pytest.raises(SetupError) as refused:
+        await find(tmp_path)
+    assert refused.value.file == str(tmp_path / "identity.json")
+    assert str(held) in refused.value.detail
+    assert "--rollup" in refused.value.detail
+    assert len(paid) == 1
+    assert stored_identity(tmp_path) is None
+
+
+async def test_empty_folders_are_nobody_s_data(tmp_path: Path, paid: list[Deployment]) -> None:
+    for name in ("journal", "batches", "snapshots"):
+        (tmp_path / name).mkdir()
+    assert await find(tmp_path) == (NEW, True)
     assert len(paid) == 1
