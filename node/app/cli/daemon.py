@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -150,9 +150,7 @@ async def _serve(
     base = await lay(config, this_machine(config.sequencer.signature_workers))
     try:
         node = Node(config, base, faucet_of(config.faucet, base))
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, node.stop)
+        _stop_at_signals(node.stop)
         with node.collector:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(node.run())
@@ -171,6 +169,16 @@ async def _serve(
             await asyncio.to_thread(stats_file.write_bytes, msgspec.json.encode(stats))
     finally:
         await base.close()
+
+
+def _stop_at_signals(stop: Callable[[], None]) -> None:
+    """Call ``stop`` when a supervisor, a person, or the end of the terminal says so."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    # Under nohup it is ignored on purpose.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, stop)
 
 
 def _hindering(children: Mapping[str, int]) -> Iterator[int]:

@@ -1,0 +1,48 @@
+"""What a node's command does beside the node: signals, the ready file, the last figures."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from node.app.cli import daemon
+
+
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """Leave the signal of a terminal's end as it was."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+async def told_by(number: signal.Signals) -> bool:
+    """Return whether a node is told to stop by a signal."""
+    told = asyncio.Event()
+    daemon._stop_at_signals(told.set)
+    loop = asyncio.get_running_loop()
+    try:
+        os.kill(os.getpid(), number)
+        async with asyncio.timeout(0.2):
+            await told.wait()
+    except TimeoutError:
+        return False
+    finally:
+        for other in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(other)
+    return True
+
+
+@pytest.mark.usefixtures("hangup")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_stops_a_node_in_order(number: signal.Signals) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    assert await told_by(number)
+
+
+@pytest.mark.usefixtures("hangup")
+async def test_the_end_of_a_terminal_ends_no_node_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert not await told_by(signal.SIGHUP)
