@@ -1,8 +1,10 @@
 """Logs: events with values, one JSON object a line, or coloured lines for a person's terminal."""
 
 import logging
+import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import structlog
 
@@ -25,6 +27,10 @@ def set_up_logs(level: str) -> None:
 
     What it does not take is lost; a pipe that nobody empties holds up the caller.
     """
+    if sys.stderr is None:
+        # It was closed by whoever started us. The first file that is opened takes its descriptor,
+        # and with it what libraries write to standard error; that must be none of the node's.
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as we live
     stream = sys.stderr
     for_person = stream.isatty()
     structlog.configure(

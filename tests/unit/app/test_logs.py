@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import sys
 from collections.abc import Iterator
 
@@ -56,3 +57,17 @@ def test_the_end_of_whoever_read_the_log_ends_nobody_else(
     monkeypatch.setattr(stream, "write", broken)
     structlog.get_logger().info("batch_sealed", batch=1)
     assert not stream.getvalue()
+
+
+def test_a_closed_standard_error_loses_the_log_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = structlog.get_config()
+    monkeypatch.setattr(sys, "stderr", None)
+    try:
+        set_up_logs("debug")
+        structlog.get_logger().info("batch_sealed", batch=1)
+        assert sys.stderr.name == os.devnull
+        sys.stderr.close()
+    finally:
+        structlog.configure(**before)
