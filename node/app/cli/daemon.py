@@ -45,6 +45,9 @@ RECURSION_LIMIT = 1_000
 """Python's own. What eth-account brings along raises it a hundredfold, past what the stack
 holds: deeply nested input would then end the process instead of raising an error."""
 
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nobody listens by this
+"""Addresses that stand for all of a machine, and one of them that can be asked."""
+
 ConfigOption = Annotated[Path, typer.Option("--config", help="The node's configuration (TOML).")]
 
 
@@ -190,7 +193,7 @@ async def _tell_ready(node: Node, file: Path) -> None:
     await node.serving.wait()
     base = node.base
     body = {
-        "url": f"http://{node.config.http.host}:{node.server.port}",
+        "url": url_of(node.config.http.host, node.server.port),
         "rpc": node.config.l1.rpc,
         "chain_id": base.domain.chain_id,
         "rollup": checksummed(base.contracts.rollup),
@@ -201,6 +204,12 @@ async def _tell_ready(node: Node, file: Path) -> None:
     unfinished = file.with_suffix(file.suffix + ".unfinished")
     unfinished.write_bytes(msgspec.json.encode(body))
     unfinished.replace(file)
+
+
+def url_of(host: str, port: int) -> str:
+    """Return where one on this machine finds what listens on ``host``."""
+    named = _LOOPBACK_OF.get(host, host)
+    return f"http://[{named}]:{port}" if ":" in named else f"http://{named}:{port}"
 
 
 async def _l1_root(node: Node) -> bytes:

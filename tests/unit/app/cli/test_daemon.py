@@ -46,3 +46,18 @@ async def test_a_signal_stops_a_node_in_order(number: signal.Signals) -> None:
 async def test_the_end_of_a_terminal_ends_no_node_under_nohup() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     assert not await told_by(signal.SIGHUP)
+
+
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "[::1]"),
+        ("fd00::5", "[fd00::5]"),
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - it is not listened on
+        ("::", "[::1]"),
+        ("node.internal", "node.internal"),
+    ],
+)
+def test_the_ready_file_names_a_url_that_can_be_asked(host: str, named: str) -> None:
+    assert daemon.url_of(host, 8480) == f"http://{named}:8480"
