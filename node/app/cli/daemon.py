@@ -45,6 +45,9 @@ RECURSION_LIMIT = 1_000
 """Python's own. What eth-account brings along raises it a hundredfold, past what the stack
 holds: deeply nested input would then end the process instead of raising an error."""
 
+ROOT_WITHIN_S = 3.0
+"""How long a node that has stopped waits for L1's root, for the last figures."""
+
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nobody listens by this
 """Addresses that stand for all of a machine, and one of them that can be asked."""
 
@@ -213,9 +216,13 @@ def url_of(host: str, port: int) -> str:
 
 
 async def _l1_root(node: Node) -> bytes:
+    """Return the root that L1 has, nothing where it does not tell at once: the drain is over."""
+    if node.settlement.chain_away:
+        return b""
     try:
-        return await node.base.chain.call(node.base.contracts.rollup, LATEST_ROOT.encode())
-    except ChainUnavailable:
+        async with asyncio.timeout(ROOT_WITHIN_S):
+            return await node.base.chain.call(node.base.contracts.rollup, LATEST_ROOT.encode())
+    except (ChainUnavailable, TimeoutError):
         return b""
 
 

@@ -4,10 +4,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from node.app.cli import daemon
+from node.app.node import Node
 
 
 @pytest.fixture
@@ -61,3 +64,29 @@ async def test_the_end_of_a_terminal_ends_no_node_under_nohup() -> None:
 )
 def test_the_ready_file_names_a_url_that_can_be_asked(host: str, named: str) -> None:
     assert daemon.url_of(host, 8480) == f"http://{named}:8480"
+
+
+class HangingChain:
+    """L1 that takes a question and never answers it."""
+
+    asked = 0
+
+    async def call(self, *_: object) -> bytes:
+        self.asked += 1
+        await asyncio.Event().wait()
+        return b""
+
+
+@pytest.mark.parametrize("away", [True, False])
+async def test_the_last_figures_do_not_wait_for_an_l1_that_hangs(
+    away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "ROOT_WITHIN_S", 0.01)
+    chain = HangingChain()
+    node: Any = SimpleNamespace(
+        base=SimpleNamespace(chain=chain, contracts=SimpleNamespace(rollup=bytes(20))),
+        settlement=SimpleNamespace(chain_away=away),
+    )
+    async with asyncio.timeout(5):
+        assert await daemon._l1_root(cast("Node", node)) == b""
+    assert chain.asked == (0 if away else 1)
