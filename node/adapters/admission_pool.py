@@ -1,4 +1,4 @@
-"""The gate's worker processes: bounded, batched, replaced when they die.
+"""The gate's worker processes: bounded, batched, replaced when they die or no longer answer.
 
 Recovering a signature holds the interpreter's lock for 40 µs, so it happens in processes of their
 own. Messages collect while the workers are busy and leave in batches: one write and one read for
@@ -14,21 +14,21 @@ must not stop everyone else.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
 import msgspec
 import structlog
 
+from node.adapters.admission_desk import LOOK_EVERY_S, Answer, Desk, Message
 from node.capacity.delay_watch import DelayLimits
 from node.capacity.nested_queue import NestedQueue
 from node.capacity.stage import Stage
 from node.codec.json_actions import MESSAGE_BYTES_MAX
 from node.ports.admission import ORDINARY, Admission, Admitted, Origin, Passage, Refused
 from node.ports.clock import Clock
-from node.ports.worker import StartWorker, Worker
+from node.ports.worker import StartWorker
 from node.types.blocks import Domain
 from node.types.errors import (
     ActionExpired,
@@ -63,30 +63,9 @@ _RESTART_SECONDS_MAX: Final = 5.0
 _SETTLED_NS: Final = 10_000_000_000
 """A worker that has lived so long starts again without delay."""
 
-Answer = Callable[[Admitted | PlimsollError], None]
-
 _log = structlog.get_logger(__name__)
 
 _answers: Final = msgspec.msgpack.Decoder(tuple[int, list[Admission]])
-
-
-class _Message(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A message, whom to answer, and when it came in."""
-
-    raw: bytes
-    answer: Answer
-    arrived_ns: int
-    deadline_ns: int
-
-
-class _Desk:
-    """A worker and the batches that it owes answers for."""
-
-    __slots__ = ("owed", "worker")
-
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-        self.owed: deque[list[_Message]] = deque()
 
 
 class AdmissionPool:
@@ -113,10 +92,10 @@ class AdmissionPool:
         self._start = start
         self._limit = limit
         self._delay = delay
-        self._reducing: NestedQueue[_Message] = NestedQueue(TURN_WORK, delay)
-        self._ordinary: NestedQueue[_Message] = NestedQueue(TURN_WORK, delay)
+        self._reducing: NestedQueue[Message] = NestedQueue(TURN_WORK, delay)
+        self._ordinary: NestedQueue[Message] = NestedQueue(TURN_WORK, delay)
         self._pressed = False
-        self._desks: list[_Desk] = []
+        self._desks: list[Desk] = []
         self._in_flight = 0
         self._scheduled = False
         self._closed = False
@@ -141,12 +120,18 @@ class AdmissionPool:
         pids = (desk.worker.pid for desk in self._desks)
         return tuple(pid for pid in pids if pid is not None)
 
+    @property
+    def silent(self) -> bool:
+        """Return whether a worker has not answered for some seconds."""
+        return any(desk.silent for desk in self._desks)
+
     async def run(self) -> None:
         """Keep the workers alive until cancelled; then every message still held is answered."""
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._wanted):
                     group.create_task(self._keep_worker())
+                group.create_task(self._replace_hung())
         finally:
             self._closed = True
             now_ns = self._clock.now_ns()
@@ -177,7 +162,7 @@ class AdmissionPool:
         else:
             self._require_in_time(passage.origin, now_ns)
             self._make_room(passage.origin, self._ordinary)
-        message = _Message(raw, answer, now_ns, passage.deadline_ns)
+        message = Message(raw, answer, now_ns, passage.deadline_ns)
         queue = self._reducing if passage.reduces else self._ordinary
         queue.add(*passage.origin, message, _work_of(raw), now_ns)
         self.stage.enter()
@@ -229,7 +214,7 @@ class AdmissionPool:
         else:
             self._make_room(origin, self._reducing)
 
-    def _make_room(self, origin: Origin, queue: NestedQueue[_Message]) -> None:
+    def _make_room(self, origin: Origin, queue: NestedQueue[Message]) -> None:
         """Put out a message of the address that has the most in ``queue``, if the gate is full.
 
         Where that is the address of ``origin``, of its connection that has the most; raises
@@ -250,7 +235,7 @@ class AdmissionPool:
     def _is_full(self) -> bool:
         return self._waiting + self._in_flight >= self._limit
 
-    def _put_out(self, victim: _Message | None) -> None:
+    def _put_out(self, victim: Message | None) -> None:
         assert victim is not None
         self._count("evicted")
         error = Shed(queue=self.stage.name, delay_ms=0, retry_after_ms=self._delay.interval_ms)
@@ -270,7 +255,7 @@ class AdmissionPool:
             desk = min(free, key=lambda candidate: len(candidate.owed))
             self._send(desk, min(share, BATCH_MAX))
 
-    def _send(self, desk: _Desk, work: int) -> None:
+    def _send(self, desk: Desk, work: int) -> None:
         now_ns = self._clock.now_ns()
         batch = self._next_batch(work, now_ns)
         if not batch:  # Nobody waits for any of them any more.
@@ -280,7 +265,7 @@ class AdmissionPool:
         raws = [message.raw for message in batch]
         desk.worker.write(msgspec.msgpack.encode((self._clock.now_ms(), raws)))
 
-    def _next_batch(self, work: int, now_ns: int) -> list[_Message]:
+    def _next_batch(self, work: int, now_ns: int) -> list[Message]:
         """Take messages for ``work`` in all, most of it for what reduces risk."""
         kept = work // ORDINARY_PART if len(self._ordinary) else 0
         entries = self._reducing.take(work - kept, now_ns)
@@ -311,6 +296,16 @@ class AdmissionPool:
             delay = 0.0 if settled else min(2 * delay + _RESTART_SECONDS, _RESTART_SECONDS_MAX)
             await asyncio.sleep(delay)
 
+    async def _replace_hung(self) -> None:
+        """End workers that no longer answer: to those who keep them that is like any other end."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for desk in tuple(self._desks):
+                desk.look()
+                if desk.hung:
+                    _log.warning("signature_worker_hangs", pid=desk.worker.pid)
+                    await desk.worker.close()
+
     async def _serve_worker(self) -> None:
         try:
             desk = await self._open_desk()
@@ -323,8 +318,8 @@ class AdmissionPool:
         finally:
             await self._bury(desk)
 
-    async def _open_desk(self) -> _Desk:
-        desk = _Desk(await self._start())
+    async def _open_desk(self) -> Desk:
+        desk = Desk(await self._start())
         desk.worker.write(self._setup)
         self._desks.append(desk)
         if len(self._desks) == self._wanted:
@@ -332,21 +327,21 @@ class AdmissionPool:
         self._dispatch()
         return desk
 
-    async def _collect(self, desk: _Desk) -> None:
+    async def _collect(self, desk: Desk) -> None:
         """Pass on the worker's answers until it is gone."""
         while True:
             try:
                 busy_ns, answers = _answers.decode(await desk.worker.read())
             except ConnectionError:
                 return
-            batch = desk.owed.popleft()
+            batch = desk.answered()
             self._in_flight -= len(batch)
             self.stage.busy(0, busy_ns, len(batch))
             for message, answer in zip(batch, answers, strict=True):
                 self._pass_on(message, answer)
             self._dispatch()
 
-    def _pass_on(self, message: _Message, answer: Admission) -> None:
+    def _pass_on(self, message: Message, answer: Admission) -> None:
         if isinstance(answer, Refused):
             expired = answer.code == ActionExpired.code
             self.expired += expired
@@ -356,7 +351,7 @@ class AdmissionPool:
             self.stage.leave()
             message.answer(answer)
 
-    async def _bury(self, desk: _Desk) -> None:
+    async def _bury(self, desk: Desk) -> None:
         """Take a worker off the list, answer for what it owed, and wait for its end."""
         self._desks.remove(desk)
         owed = [message for batch in desk.owed for message in batch]
@@ -365,7 +360,7 @@ class AdmissionPool:
         self._fail(owed, Unavailable(cause="verification worker lost"), "worker_lost")
         await desk.worker.close()
 
-    def _fail(self, messages: Iterable[_Message], error: Unavailable, cause: str) -> None:
+    def _fail(self, messages: Iterable[Message], error: Unavailable, cause: str) -> None:
         for message in messages:
             self.stage.refuse(cause)
             message.answer(error)

@@ -1,5 +1,6 @@
 """The answer to ``/health``: why the node cannot do its work now."""
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from node.settlement.sealed import Pressure
@@ -48,9 +49,10 @@ def faults_of(
     gate: str | None,
     settlement: Settling,
     clock: Timed,
+    silent: Mapping[str, bool],
     stuck_after_ms: int,
 ) -> list[str]:
-    """Return every reason, nothing where all is well.
+    """Return every reason, nothing where all is well. ``silent``: which processes do not answer.
 
     The texts are few and hold no measurement, so that an alarm can match on them.
     """
@@ -62,5 +64,6 @@ def faults_of(
         "batches wait too long for L1": settlement.pressure.age_ms > PATIENCE * stuck_after_ms,
         "the machine's clock has jumped": clock.jumped,
         "the log is ahead of the clock": clock.log_ahead,
+        **{f"{process} does not answer": holds for process, holds in silent.items()},
     }
     return [reason for reason, holds in reasons.items() if holds]

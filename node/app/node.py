@@ -183,10 +183,11 @@ class Node:
         self.standings = Standings(Sequence(first - 1), base.clock, config.settlement.in_flight_max)
         self.outbox = Mailbox(BoundedQueue[Batch]("batch_outbox", OUTBOX_BATCHES))
         base.lag.finalized(Sequence(first - 1))
+        self.sealer = NotingSealer(base.replica, self._on_sealed, self.history.sealed)
         self.batcher = BatcherService(
             config.batcher,
             base.rules.root_interval,
-            NotingSealer(base.replica, self._on_sealed, self.history.sealed),
+            self.sealer,
             self._batched,
             self.outbox,
             base.clock,
@@ -379,6 +380,7 @@ class Node:
             gate=self.sequencer.gate,
             settlement=self.settlement,
             clock=self.clock_watch,
+            silent={"signature worker": self.gate.silent, "replica": self.sealer.silent},
             stuck_after_ms=self.config.settlement.stuck_after_ms,
         )
 

@@ -1,8 +1,10 @@
 """Where each batch stands on L1, and what follows from it: the log's cursors, and counts."""
 
+from asyncio import get_running_loop
 from collections import Counter
 from collections.abc import Callable
 from itertools import takewhile
+from typing import Final
 
 from node.capacity.histogram import Histogram
 from node.ports.clock import Clock
@@ -12,6 +14,9 @@ from node.types.blocks import Batch
 from node.types.ids import Sequence
 from node.types.marks import Mark, Standing
 from node.types.units import NS_PER_MS
+
+SILENT_AFTER_S: Final = 10.0
+"""A batch is executed again in a second; a replica that is started anew may take longer."""
 
 
 class Standings:
@@ -139,10 +144,21 @@ class NotingSealer:
     def __init__(self, sealer: Sealer, *told: Callable[[Batch], None]) -> None:
         self._sealer = sealer
         self._told = told
+        self._asked_s: float | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Return whether a batch has been asked for so long ago that something must be wrong."""
+        asked_s = self._asked_s
+        return asked_s is not None and get_running_loop().time() - asked_s > SILENT_AFTER_S
 
     async def seal(self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str) -> Batch:
         """Return the blocks as the next batch; see ``node.ports.replica.Sealer``."""
-        batch = await self._sealer.seal(blocks, first_sequence, cause)
+        self._asked_s = get_running_loop().time()
+        try:
+            batch = await self._sealer.seal(blocks, first_sequence, cause)
+        finally:
+            self._asked_s = None
         for tell in self._told:
             tell(batch)
         return batch

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import uvloop
 
+from node.adapters.admission_desk import HUNG_LOOKS, Desk
 from node.adapters.admission_pool import AdmissionPool
 from node.adapters.worker_process import processes_of
 from node.codec.json_actions import MESSAGE_BYTES_MAX, action_to_json
-from node.ingress.inline_worker import start_inline
+from node.ingress.inline_worker import InlineWorker, start_inline
 from node.ports.admission import Admitted
 from node.ports.worker import Worker
 from node.types.errors import (
@@ -250,6 +251,42 @@ async def test_a_worker_that_hangs_does_not_hold_up_the_end() -> None:
     with pytest.raises(Unavailable):
         await held
     assert not is_alive(pid)
+
+
+async def test_a_worker_that_hangs_is_told_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.adapters.admission_pool.LOOK_EVERY_S", 0.05)
+    async with running(make_pool()) as pool:
+        await pool.admit(GOOD)
+        assert not pool.silent
+        (pid,) = pool.worker_pids
+        os.kill(pid, signal.SIGSTOP)
+        held = asyncio.ensure_future(pool.admit(GOOD))
+        await until(lambda: pool.silent)
+        with pytest.raises(Unavailable):
+            await held
+        assert (await pool.admit(GOOD)).action.signer == OWNER
+        assert not pool.silent
+        assert not is_alive(pid)
+        assert pool.restarts == 1
+
+
+def test_only_looks_at_what_is_owed_count() -> None:
+    desk = Desk(InlineWorker())
+    for _ in range(100):
+        desk.look()
+    assert not desk.silent
+    desk.owed.append([])
+    # It may still have to begin.
+    for _ in range(HUNG_LOOKS):
+        desk.look()
+    assert (desk.silent, desk.hung) == (True, False)
+    assert desk.answered() == []
+    desk.owed.append([])
+    for _ in range(HUNG_LOOKS - 1):
+        desk.look()
+    assert (desk.silent, desk.hung) == (True, False)
+    desk.look()
+    assert desk.hung
 
 
 async def test_a_module_that_cannot_start_is_tried_again_with_pauses() -> None:

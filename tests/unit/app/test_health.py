@@ -35,12 +35,14 @@ def faults(
     stopping: bool = False,
     gate: str | None = None,
     clock: Timed = FakeClock(),  # noqa: B008 - frozen
+    silent: bool = False,
 ) -> list[str]:
     return faults_of(
         stopping=stopping,
         gate=gate,
         settlement=settlement,
         clock=clock,
+        silent={"signature worker": silent, "replica": silent},
         stuck_after_ms=STUCK_AFTER_MS,
     )
 
@@ -64,7 +66,7 @@ def test_every_reason_is_told_at_once() -> None:
         chain_away=True, held_back="fees", pressure=waiting(LONGEST_MS + 1).pressure
     )
     clock = FakeClock(jumped=True, log_ahead=True)
-    assert faults(worst, stopping=True, gate="l1_gas_price", clock=clock) == [
+    assert faults(worst, stopping=True, gate="l1_gas_price", clock=clock, silent=True) == [
         "stopping",
         "gate closed: l1_gas_price",
         "L1 does not answer",
@@ -72,4 +74,6 @@ def test_every_reason_is_told_at_once() -> None:
         "batches wait too long for L1",
         "the machine's clock has jumped",
         "the log is ahead of the clock",
+        "signature worker does not answer",
+        "replica does not answer",
     ]

@@ -1,5 +1,6 @@
 """Cursors, counts and lags of batches on their way, and back again after a reorg."""
 
+import asyncio
 import random
 
 import pytest
@@ -181,6 +182,30 @@ async def test_what_a_sealer_makes_is_noted() -> None:
     )
     assert made == batch(0)
     assert quay.standings.unposted == 1
+
+
+async def test_a_sealer_that_does_not_answer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.app.standings.SILENT_AFTER_S", 0.01)
+    answers = asyncio.Event()
+
+    class Sealing:
+        async def seal(
+            self, blocks: tuple[bytes, ...], first_sequence: Sequence, cause: str
+        ) -> Batch:
+            assert blocks, (first_sequence, cause)
+            await answers.wait()
+            return batch(0)
+
+    sealer = NotingSealer(Sealing())
+    assert not sealer.silent
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sealer.seal((b"block",), Sequence(1), "age"))
+        await asyncio.sleep(0)
+        assert not sealer.silent
+        await asyncio.sleep(0.05)
+        assert sealer.silent
+        answers.set()
+    assert not sealer.silent
 
 
 def slow_cursors(stand: dict[int, Standing]) -> Cursors:
