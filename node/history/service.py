@@ -147,16 +147,17 @@ class HistoryService:
     async def run(self) -> None:
         """Work until cancelled; whatever fails is tried again, ever more rarely.
 
-        Raises ``StateDiverged`` where the history holds what the log does not.
+        Raises ``StateDiverged`` (``where`` is history) where that holds what the log does not.
         """
         while True:
             try:
                 await self._follow()
             except ShuttingDown:
                 return
-            except StateDiverged:
-                raise
             except PlimsollError as error:
+                # Of an older part of the log that it cannot execute again, the exchange needs none.
+                if isinstance(error, StateDiverged) and error.values.get("where") == "history":
+                    raise
                 self._note(error)
                 self._asked.set()
                 await asyncio.sleep(self._pause_s)

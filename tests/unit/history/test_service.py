@@ -253,6 +253,13 @@ async def test_a_history_of_another_log_stops_the_node() -> None:
     assert await ended(bench) is bench.writer.fault
 
 
+async def test_a_log_that_cannot_be_executed_again_stops_the_history_alone() -> None:
+    writer = Writer()
+    writer.fault = StateDiverged(where="changes", block=3, sequence=9)
+    async with at_work(writer, durable=5) as bench:
+        await bench.until(lambda: "StateDiverged" in bench.service.fault)
+
+
 async def test_where_history_ends_is_asked_once_or_known_to_be_unknown() -> None:
     async with at_work(Writer()) as bench:
         await asyncio.wait_for(bench.service.asked(), 10)
