@@ -153,6 +153,7 @@ def serve(pipe: Connection, make: Callable[[], object], name: str) -> None:
     # and ends this process by SIGKILL, or by the end of the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         target = make()
     except PlimsollError as error:

@@ -95,7 +95,9 @@ class PlimsollExchange(OrderKinds, WatchMethods):
         feeds = await self._private()
         wishes = tuple(wish_in(one) for one in orders)
         unanswered = self._unanswered
-        lost = unanswered.action(wishes, self._now_ms())
+        with translated():
+            trader = await self.trader()
+        lost = unanswered.action(wishes, trader.now_ms())
         new = lost.orders if lost else tuple([await self._new_order(wish) for wish in wishes])
 
         def send(trader: Trader) -> Awaitable[Message]:

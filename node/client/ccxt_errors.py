@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from node.client.errors import ConnectionLost, refusals
+from node.client.errors import ClockApart, ConnectionLost, refusals
 from node.client.trader import OutcomeUnknown
 from node.types import errors
 from node.types.errors import PlimsollError
@@ -137,6 +137,7 @@ _BY_CODE: Final[dict[int, type[BaseError]]] = {
     errors.NonceTooFar.code: InvalidNonce,
     errors.ActionExpired.code: InvalidNonce,
     errors.ExpiryTooFar.code: InvalidNonce,
+    ClockApart.code: InvalidNonce,
     errors.UnknownMarket.code: BadSymbol,
     errors.MarkStale.code: OperationRejected,
     errors.RiskDataTooOld.code: OperationRejected,

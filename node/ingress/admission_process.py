@@ -69,6 +69,7 @@ def main() -> None:
     # when to stop is the node's decision alone: it closes stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sink = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # A stray print of some library must not end up among the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from node.ports.api import DEADLINE_MS_MAX as DEADLINE_MS_MAX  # noqa: PLC0414 - order_options.py reads it
+from node.ports.api import DEADLINE_MS_MAX
 from node.ports.intake import NEVER_NS
 from node.types.errors import MalformedMessage
 from node.types.units import NS_PER_MS

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from node.ingress.envelope import DEADLINE_MS_MAX
+from node.ports.api import DEADLINE_MS_MAX
 from node.types.units import UINT64_MAX
 
 EXPIRES_S_MAX: Final = 366 * 24 * 3_600
