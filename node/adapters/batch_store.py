@@ -23,7 +23,7 @@ from node.adapters.durable_file import (
     write_durably,
 )
 from node.types.blocks import Batch
-from node.types.errors import JournalCorrupt
+from node.types.errors import JournalCorrupt, StateDiverged
 from node.types.ids import Sequence
 
 MAGIC: Final = b"PLIMBAT1"
@@ -48,9 +48,18 @@ class BatchFolder:
         remove_unfinished(self._folder)
 
     def save(self, batch: Batch) -> None:
-        """Write ``batch`` and return once it is durable. Raises ``OSError``."""
+        """Write ``batch`` and return once it is durable.
+
+        Raises ``StateDiverged`` (``file``) where another batch has its index: who reads it may have
+        posted it, so nothing is ever written over it. Raises ``OSError``.
+        """
         payload = msgspec.msgpack.encode(_Record(self._identity, batch))
-        write_durably(self._path(batch.header.index), checksummed(MAGIC, payload))
+        path, data = self._path(batch.header.index), checksummed(MAGIC, payload)
+        if path.exists():
+            if path.read_bytes() != data:
+                raise StateDiverged(where="batch store", index=batch.header.index, file=str(path))
+            return
+        write_durably(path, data)
 
     def read(self, from_index: int = 0) -> Iterator[Batch]:
         """Yield the batches kept from ``from_index`` on, in order.

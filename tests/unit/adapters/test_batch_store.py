@@ -8,7 +8,7 @@ import pytest
 from node.adapters.batch_store import BatchFolder
 from node.adapters.data_folder import Identity
 from node.types.blocks import Batch, BatchHeader
-from node.types.errors import JournalCorrupt, WrongChain
+from node.types.errors import JournalCorrupt, StateDiverged, WrongChain
 from node.types.hashing import keccak256
 from node.types.ids import Sequence
 from tests.examples import DOMAIN, RULES
@@ -34,6 +34,18 @@ def test_batches_are_read_as_they_were_saved(store: BatchFolder) -> None:
         store.save(one)
     assert list(store.read()) == batches
     assert list(store.read(10)) == batches[10:]
+
+
+def test_nothing_is_written_over_a_batch(store: BatchFolder, tmp_path: Path) -> None:
+    store.save(batch(0))
+    (path,) = tmp_path.iterdir()
+    before = path.read_bytes(), path.stat().st_ino
+    store.save(batch(0))
+    with pytest.raises(StateDiverged) as caught:
+        store.save(msgspec.structs.replace(batch(0), data=b"sealed by somebody else"))
+    assert (caught.value.file, caught.value.index) == (str(path), 0)
+    assert (path.read_bytes(), path.stat().st_ino) == before
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_damaged_batch_is_named(store: BatchFolder, tmp_path: Path) -> None:
