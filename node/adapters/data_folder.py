@@ -1,14 +1,12 @@
 """The folder that belongs to one node, and to one rollup on one chain.
 
 identity.json   whose data this is, written once
-lock            held while a process uses the folder
+lock            held, as the folder itself is, while a process uses it (node.adapters.folder_lock)
 journal/        the log                                  (node.adapters.file_journal)
 snapshots/      states to start from                     (node.adapters.snapshots)
 batches/        sealed batches on their way to the chain
 """
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +16,9 @@ from typing import Self
 import msgspec
 
 from node.adapters.durable_file import sync_folder, write_durably
+from node.adapters.folder_lock import FolderLock
 from node.types.blocks import Domain
-from node.types.errors import DataLocked, PathUnusable, SetupError, WrongChain
+from node.types.errors import PathUnusable, SetupError, WrongChain
 from node.types.rules import Rules
 
 
@@ -63,7 +62,7 @@ class DataFolder:
             for folder in (self.journal, self.snapshots, self.batches):
                 folder.mkdir(parents=True, exist_ok=True)
             sync_folder(path)
-            self._lock = _lock(path / "lock")
+            self._lock = FolderLock(path)
         except OSError as error:
             raise PathUnusable(path=str(path), detail=error.strerror) from error
         try:
@@ -89,9 +88,7 @@ class DataFolder:
 
     def close(self) -> None:
         """Let another process have the folder; closing twice is harmless."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +118,7 @@ def reserved(path: Path) -> Iterator[None]:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = _lock(path / "lock")
+        lock = FolderLock(path)
     except OSError as error:
         raise PathUnusable(path=str(path), detail=error.strerror) from error
     try:
@@ -130,7 +127,7 @@ def reserved(path: Path) -> Iterator[None]:
         trial.unlink()
         yield
     finally:
-        os.close(lock)
+        lock.close()
 
 
 def store_identity(path: Path, identity: Identity) -> None:
@@ -184,14 +181,3 @@ class _Readable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             rollup=bytes.fromhex(self.rollup.removeprefix("0x")),
             rules=bytes.fromhex(self.rules.removeprefix("0x")),
         )
-
-
-def _lock(file: Path) -> int:
-    """Return a descriptor that holds the lock; the kernel drops it with the process."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise DataLocked(path=str(file.parent)) from None
-    return descriptor
