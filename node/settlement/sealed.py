@@ -53,13 +53,18 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
-    """Send batch ``index`` with ``nonce``; ``attempt`` counts from 1, the same one again is 0."""
+    """Send ``batch`` with ``nonce``; ``attempt`` counts from 1, the same one again is 0."""
 
-    index: int
+    batch: SealedBatch
     nonce: int
     fees: Fees
     gas: int
     attempt: int
+
+    @property
+    def index(self) -> int:
+        """Return the index of the batch."""
+        return self.batch.index
 
 
 class Pressure(msgspec.Struct, frozen=True, gc=False):

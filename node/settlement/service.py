@@ -24,7 +24,7 @@ import msgspec
 import structlog
 
 from node.capacity.stage import Stage
-from node.codec.l1_calls import post_batch
+from node.codec.l1_calls import commitment, post_batch
 from node.codec.l1_transactions import L1Transaction
 from node.ports.batches import BatchStore
 from node.ports.chain import Chain
@@ -42,7 +42,13 @@ from node.settlement.sealed import Pressure, SealedBatch, Submission, Taken
 from node.settlement.slot import ACCEPTED
 from node.settlement.tracker import Tracker
 from node.types.blocks import Batch
-from node.types.errors import CallReverted, ChainDisagrees, ChainUnavailable, IntegrityError
+from node.types.errors import (
+    CallReverted,
+    ChainDisagrees,
+    ChainUnavailable,
+    IntegrityError,
+    StateDiverged,
+)
 from node.types.hashing import keccak256
 from node.types.hold_up import HoldUp
 from node.types.marks import Mark, Standing
@@ -216,7 +222,7 @@ class SettlementService:
         self.stage.enter()
 
     async def _submit(self, submission: Submission) -> None:
-        batch = self._read(submission.index)
+        batch = self._read(submission.batch)
         transaction = L1Transaction(
             chain_id=self._contracts.chain_id,
             nonce=submission.nonce,
@@ -244,10 +250,18 @@ class SettlementService:
             detail=answer.detail,
         )
 
-    def _read(self, index: int) -> Batch:
+    def _read(self, sealed: SealedBatch) -> Batch:
+        """Return the batch from the disk. Raises ``StateDiverged`` where it is not that one now."""
+        index = sealed.index
         batch = next(self._store.read(index), None)
         if batch is None or batch.header.index != index:
             raise IntegrityError(what="batch store", expected=index)
+        # What is signed cannot be taken back, and the exchange's state goes on from the one sealed.
+        found = commitment(batch)
+        if found != sealed.commitment:
+            raise StateDiverged(
+                where="batch store", index=index, expected=sealed.commitment, found=found
+            )
         return batch
 
     async def _failed(self, transactions: Iterable[bytes]) -> dict[bytes, bool]:
@@ -272,11 +286,14 @@ class SettlementService:
         An endpoint that answers everything but this holds nothing up. Raises ``ChainDisagrees``
         where the contract refuses, in a state that this node agrees with, what it must take.
         """
-        index, inbox_cursor = self._tracker.next_unposted()
-        if index != look.batch_count or inbox_cursor > look.inbox_count:
+        sealed = self._tracker.next_unposted()
+        if sealed is None or sealed.index != look.batch_count:
             return
+        if sealed.inbox_cursor > look.inbox_count:
+            return
+        index = sealed.index
         rollup, sender = self._contracts.rollup, self._signer.address
-        calldata = post_batch(self._read(index))
+        calldata = post_batch(self._read(sealed))
         try:
             await self._chain.call(rollup, calldata, look.head.hash, sender)
             self._rehearsed = True

@@ -100,10 +100,10 @@ class Tracker:
         """Yield the indices of batches that no L1 block holds, in order."""
         return (index for index, entry in self._entries.items() if entry.standing < Standing.POSTED)
 
-    def next_unposted(self) -> tuple[int, int]:
-        """Return index and inbox cursor of the first batch in no block, (-1, 0) for none."""
-        index = next(self.unposted(), -1)
-        return (index, self._entries[index].sealed.inbox_cursor) if index >= 0 else (-1, 0)
+    def next_unposted(self) -> SealedBatch | None:
+        """Return the first batch that no L1 block holds, None where all are in one."""
+        index = next(self.unposted(), None)
+        return None if index is None else self._entries[index].sealed
 
     def pressure(self, now: Millis) -> Pressure:
         """Return what waits to be posted."""
@@ -343,7 +343,7 @@ class Tracker:
             if fees is not None:
                 slot.fees, slot.sent_at = fees, now
                 slot.gas = slot.gas or self._gas_of(entry)
-                return Submission(entry.sealed.index, nonce, fees, slot.gas, attempt=0)
+                return Submission(entry.sealed, nonce, fees, slot.gas, attempt=0)
         return None
 
     def _open_slot(self, nonce: int, entry: _Entry, look: Look, now: Millis) -> Submission | None:
@@ -377,7 +377,7 @@ class Tracker:
         slot.fees, slot.gas = fees, self._gas_of(entry)
         slot.attempts += 1
         slot.priced_at = slot.sent_at = now
-        return Submission(entry.sealed.index, nonce, fees, slot.gas, slot.attempts)
+        return Submission(entry.sealed, nonce, fees, slot.gas, slot.attempts)
 
     def _gas_of(self, entry: _Entry) -> int:
         return gas_limit(entry.gas + self._gas_extra)

@@ -2,14 +2,15 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
-from node.codec.l1_calls import post_batch
+from node.codec.l1_calls import commitment, post_batch
 from node.codec.l1_gas import posting_gas
 from node.ports.chain import At, FeeSample, Sending, Tag
 from node.settlement.costs import COST_TRIES
 from node.settlement.sealed import Taken
-from node.types.errors import ChainUnavailable
+from node.types.errors import ChainUnavailable, StateDiverged
 from node.types.hold_up import HoldUp
 from node.types.ids import Address
 from node.types.marks import Standing
@@ -37,6 +38,16 @@ async def test_a_batch_waits_until_its_deposits_are_compared_with_those_of_l1() 
     quay.service.compared = lambda: 1
     await quay.turns(10_000)
     assert len(quay.chain.posted) == 1
+
+
+async def test_a_batch_that_is_another_one_on_the_disk_by_now_is_not_signed() -> None:
+    quay = Quay()
+    sealed = quay.store.batches[0]
+    quay.store.batches[0] = msgspec.structs.replace(sealed, data=b"sealed by somebody else")
+    with pytest.raises(StateDiverged) as caught:
+        await quay.turns(1)
+    assert (caught.value.index, caught.value.expected) == (0, commitment(sealed))
+    assert quay.chain.sent == []
 
 
 async def test_an_account_that_cannot_pay_is_told_and_bids_no_more_for_it() -> None:
