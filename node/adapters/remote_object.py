@@ -1,8 +1,9 @@
 """An object in a process of its own: its methods are called through a pipe.
 
-One request at a time, on one thread of the parent; the event loop only waits. The child ends when
-the pipe does, so it never outlives its parent. If it dies itself it is started anew, by making the
-object again, and asked again where asking twice does no harm.
+One request at a time, on one thread of the parent; the event loop only waits. The child ends with
+that thread where the kernel sees to it (Linux), and else when it finds the pipe at its end, which
+may be later than its parent's: after the request in hand. If it dies itself it is started anew, by
+making the object again, and asked again where asking twice does no harm.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from node.adapters.collector import Collector
+from node.adapters.parent_end import end_with_parent
 from node.types.errors import CommandRejected, IntegrityError, PlimsollError, ShuttingDown
 
 _log = structlog.get_logger(__name__)
@@ -154,6 +156,7 @@ def serve(pipe: Connection, make: Callable[[], object], name: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end_with_parent()
     try:
         target = make()
     except PlimsollError as error:

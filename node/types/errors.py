@@ -630,7 +630,7 @@ class WrongChain(SetupError):
 
 
 class DataLocked(SetupError):
-    """Another process uses this data folder."""
+    """Another process uses this data folder, or the part of it at ``path``."""
 
     code = 4003
 

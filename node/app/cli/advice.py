@@ -61,7 +61,7 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.DeadlineExceeded.code: "it was not executed; send it again, or name a later deadline",
     errors.ConfigInvalid.code: "mend each line above; --help tells what is allowed",
     errors.WrongChain.code: "see that --node, --rpc and --rollup are of one exchange",
-    errors.DataLocked.code: "stop the other node, or name another --data folder",
+    errors.DataLocked.code: "stop the other node (fuser tells the process), or name another --data",
     errors.AddressUnavailable.code: "name another --port; 0 picks a free one",
     errors.PathUnusable.code: "see that the path exists and is yours",
     errors.HistoryUnusable.code: "see history.enabled and history.url of the node: docs/HISTORY.md",

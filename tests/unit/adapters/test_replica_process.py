@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from node.adapters.folder_lock import FolderLock
 from node.adapters.replica_process import ReplicaProcess
 from node.adapters.replica_session import ReplicaSetup
 from node.codec.commands import encode_block
@@ -21,6 +23,7 @@ from node.transition.leaves import GLOBAL_KEY, withdrawal_key
 from node.transition.tree.proofs import verify_first
 from node.types.blocks import Batch, Block
 from node.types.errors import (
+    DataLocked,
     IntegrityError,
     JournalCorrupt,
     NotFound,
@@ -110,6 +113,58 @@ async def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
     await process.close()
     with pytest.raises(ShuttingDown):
         await process.start()
+
+
+async def test_a_replica_waits_for_the_end_of_one_that_a_killed_node_left(tmp_path: Path) -> None:
+    setup = setup_in(tmp_path)
+    left_over = FolderLock(setup.batches)
+    impatient = ReplicaProcess(setup, left_over_s=0.0)
+    with pytest.raises(DataLocked) as refusal:
+        await impatient.start()
+    assert refusal.value.path == str(setup.batches)
+    await impatient.close()
+    patient = ReplicaProcess(setup)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        starting = group.create_task(patient.start())
+        done, _ = await asyncio.wait([starting], timeout=1.5)
+        assert not done
+        left_over.close()
+    assert starting.result().next_index == 0
+    with pytest.raises(DataLocked):
+        FolderLock(setup.batches)
+    await patient.close()
+    FolderLock(setup.batches).close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is waited for")
+def test_a_child_that_hangs_ends_with_a_parent_that_is_killed() -> None:
+    code = (
+        "import asyncio, sys; from functools import partial;"
+        "from node.adapters.remote_object import RemoteObject;"
+        "remote = RemoteObject(partial(list, (1, 2)), 'left');"
+        "asyncio.run(remote.ask(int, 'count', 2));"
+        "print(remote.pid, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        os.kill(pid, signal.SIGSTOP)
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while _runs(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether there is such a process that has not ended, whoever should have reaped it."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
 
 
 async def test_a_child_that_always_dies_is_given_up(tmp_path: Path) -> None:
