@@ -5,6 +5,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from node.types.errors import DiskFailed
+
 _CHECKSUM_BYTES: Final = 32
 
 TEMPORARY = ".tmp"
@@ -14,15 +16,27 @@ TEMPORARY = ".tmp"
 def write_durably(path: Path, data: bytes) -> None:
     """Put ``data`` at ``path`` at once: written aside, synced, renamed, the folder synced.
 
-    The new content, or the old one, survives a crash at any moment. Raises ``OSError``.
+    The new content, or the old one, survives a crash at any moment. Raises ``OSError`` with the
+    file's name, which Python leaves out of those that come of writing.
     """
     aside = path.with_name(path.name + TEMPORARY)
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    sync_folder(path.parent)
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def disk_failed(error: OSError, place: object) -> DiskFailed:
+    """Return the error for a disk that fails at the file of ``error``, or else at ``place``."""
+    return DiskFailed(
+        path=str(error.filename or place), errno=error.errno, detail=error.strerror or str(error)
+    )
 
 
 def sync_folder(folder: Path) -> None:

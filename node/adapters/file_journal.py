@@ -24,7 +24,12 @@ from typing import Protocol
 import structlog
 
 from node.adapters.data_folder import Identity
-from node.adapters.durable_file import remove_unfinished, sync_folder, write_durably
+from node.adapters.durable_file import (
+    disk_failed,
+    remove_unfinished,
+    sync_folder,
+    write_durably,
+)
 from node.adapters.journal_format import Torn, frame
 from node.adapters.journal_segment import (
     EMPTY,
@@ -113,8 +118,7 @@ class FileJournal:
         self._head = _end_of(self._segments[-1], identity) if self._segments else EMPTY
         if not self._segments:
             self._begin_segment()
-        self._size = self._segments[-1].stat().st_size
-        self._file = open_file(self._segments[-1])
+        self._open_newest()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
 
     @property
@@ -130,7 +134,7 @@ class FileJournal:
     async def append(self, block: Block) -> None:
         """Write ``block``, which must go on from the last one, and return once it is durable.
 
-        Raises ``IntegrityError`` when the disk fails, now and ever after.
+        Raises ``DiskFailed`` when the disk fails, and ``IntegrityError`` ever after.
         """
         if self._failed:
             raise IntegrityError(what="journal", detail="the disk failed before")
@@ -143,7 +147,7 @@ class FileJournal:
         try:
             spent_ns = await loop.run_in_executor(self._thread, self._write, record)
         except OSError as error:
-            raise IntegrityError(what="journal", errno=error.errno, detail=str(error)) from error
+            raise disk_failed(error, self._segments[-1]) from error
         self._failed = False
         self._head = self._head.after(block)
         self.fsync_ns.record(spent_ns)
@@ -181,12 +185,16 @@ class FileJournal:
         if begun and self._size >= self._segment_bytes:
             self._begin_segment()
             self._file.close()
-            self._size = self._segments[-1].stat().st_size
-            self._file = self._open_file(self._segments[-1])
+            self._open_newest()
         start_ns = self._clock.now_ns()
         self._file.write(record)
         self._size += len(record)
         return self._clock.now_ns() - start_ns
+
+    def _open_newest(self) -> None:
+        path = self._segments[-1]
+        self._file = self._open_file(path)
+        self._size = path.stat().st_size
 
     def _begin_segment(self) -> None:
         path = segment_path(self._folder, Sequence(self._head.sequence + 1))

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from node.adapters.collector import Collector
+from node.adapters.durable_file import disk_failed
 from node.adapters.parent_end import end_with_parent
 from node.types.errors import CommandRejected, IntegrityError, PlimsollError, ShuttingDown
 
@@ -56,7 +57,8 @@ class RemoteObject:
     async def ask(self, kind: type[T], method: str, *arguments: object) -> T:
         """Return what the object's ``method`` returns, which must be a ``kind``.
 
-        Raises what the method or ``make`` raises, if that is a ``PlimsollError``;
+        Raises what the method or ``make`` raises, if that is a ``PlimsollError``; ``DiskFailed``
+        where a file cannot be written;
         ``IntegrityError`` for all else, and when the child died too often; ``ShuttingDown``.
         """
         if self._closing:
@@ -186,5 +188,7 @@ def _answer(target: object, name: str, method: str, arguments: tuple[Any, ...]) 
         return IntegrityError(what=name, detail=str(error))
     except PlimsollError as error:
         return error
+    except OSError as error:
+        return disk_failed(error, name)
     except Exception:  # noqa: BLE001 - whatever it is, the parent must hear of it and stop
         return IntegrityError(what=name, detail=traceback.format_exc())

@@ -236,9 +236,6 @@ class Sequencer(Generic[State]):
         unknown: PlimsollError = IntegrityError(what="sequencer", detail="stopped while writing")
         try:
             await self._build_and_commit()
-        except IntegrityError as error:
-            unknown = error
-            raise
         except asyncio.CancelledError:
             if self._stopping and self._fault is None:
                 unknown = ShuttingDown()

@@ -608,6 +608,15 @@ class TransitionImpossible(IntegrityError):
     code = 3005
 
 
+class DiskFailed(IntegrityError):
+    """The disk failed at ``path`` (``errno``, ``detail``), or it is full; what it holds is sound.
+
+    What was acknowledged is kept: the node may be started again as soon as there is room.
+    """
+
+    code = 3007
+
+
 # --- 4xxx: the operator ---------------------------------------------------------------------------
 
 

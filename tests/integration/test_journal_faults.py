@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from node.adapters.file_journal import FileJournal, SyncedFile
 from node.adapters.journal_format import frame
 from node.codec.commands import encode_block
-from node.types.errors import IntegrityError, JournalCorrupt
+from node.types.errors import DiskFailed, IntegrityError, JournalCorrupt
 from node.types.ids import Sequence
 from tests.unit.adapters.blocks_for_disk import IDENTITY, chained_blocks, next_block
 from tests.unit.sequencer.surroundings import HandClock
@@ -171,9 +171,13 @@ async def test_a_full_disk_stops_the_journal_and_loses_nothing_promised(
     journal = FileJournal(tmp_path, IDENTITY, HandClock(), open_file=FullDisk)
     await journal.append(blocks[0])
     await journal.append(blocks[1])
-    with pytest.raises(IntegrityError) as failure:
+    with pytest.raises(DiskFailed) as failure:
         await journal.append(blocks[2])
-    assert failure.value.errno == 28
+    assert failure.value.values == {
+        "path": str(_segments(tmp_path)[-1]),
+        "errno": 28,
+        "detail": "No space left on device",
+    }
     assert journal.last_sequence == 6
     with pytest.raises(IntegrityError):
         await journal.append(blocks[2])

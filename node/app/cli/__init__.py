@@ -21,6 +21,7 @@ from node.client.errors import NotTakenIn, refusals
 from node.codec.json_errors import encode_error
 from node.types.errors import (
     CommandRejected,
+    DiskFailed,
     EveryItemRejected,
     IntegrityError,
     PlimsollError,
@@ -156,10 +157,10 @@ def _asks_for_json(words: list[str]) -> bool:
 
 
 def _exit_code(error: PlimsollError) -> int:
-    if isinstance(error, IntegrityError):
-        return 3
     if error.code in _PERHAPS_DONE:
         return 5
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | DiskFailed):
         return 4
+    if isinstance(error, IntegrityError):
+        return 3
     return 1 if isinstance(error, CommandRejected) else 2

@@ -1,7 +1,9 @@
 """The replica behind a pipe: it answers, errors keep their type, a killed child comes back."""
 
 import asyncio
+import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from node.transition.tree.proofs import verify_first
 from node.types.blocks import Batch, Block
 from node.types.errors import (
     DataLocked,
+    DiskFailed,
     IntegrityError,
     JournalCorrupt,
     NotFound,
@@ -113,6 +116,20 @@ async def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
     await process.close()
     with pytest.raises(ShuttingDown):
         await process.start()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no other process can be limited")
+async def test_a_disk_that_is_full_is_named_with_the_file(replica: ReplicaProcess) -> None:
+    await replica.start()
+    assert replica.pid is not None
+    resource.prlimit(replica.pid, resource.RLIMIT_FSIZE, (100, 100))
+    with pytest.raises(DiskFailed) as failure:
+        await seal(replica, LOG.blocks[:20])
+    assert failure.value.path.endswith("batches/000000000000.batch")
+    assert failure.value.errno == errno.EFBIG
+    # It has ended, and the next one begins with what is whole.
+    assert (await seal(replica, LOG.blocks[:20])).header.index == 0
+    assert replica.starts == 2
 
 
 async def test_a_replica_waits_for_the_end_of_one_that_a_killed_node_left(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from node.types.blocks import GENESIS_PARENT, Block
 from node.types.commands import OpenBlock, Withdraw
 from node.types.durable import DurableBlock, Executed, Outcome
 from node.types.errors import (
+    DiskFailed,
     GateClosed,
     IntegrityError,
     Overloaded,
@@ -63,7 +64,7 @@ class BrokenJournal(MemoryJournal):
     """A journal whose disk is full."""
 
     async def append(self, block: Block) -> None:  # noqa: ARG002
-        raise IntegrityError(what="journal", errno=28)
+        raise DiskFailed(path="data/journal", errno=28)
 
 
 class Bench:
@@ -296,8 +297,10 @@ async def test_a_failure_stops_everything_and_publishes_nothing(fatal: bool) -> 
     with pytest.raises(IntegrityError):
         await bench.sequencer.run()
     for outcome in begun:
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError) as told:
             await outcome
+        # What befell the node, and in which file, is not for its clients.
+        assert told.value.code == IntegrityError.code
     with pytest.raises(ShuttingDown):
         await queued
     with pytest.raises(ShuttingDown):

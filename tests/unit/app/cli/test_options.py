@@ -29,6 +29,7 @@ from node.simulation.ramp.command import RampTimedOut
 from node.types import errors
 from node.types.errors import (
     ConfigInvalid,
+    DiskFailed,
     MarkStale,
     MeasurementInvalid,
     NothingToCancel,
@@ -283,6 +284,7 @@ def test_an_agent_is_approved_for_a_time_that_ends(hours: str) -> None:
         (ConfigInvalid(faults=("size: 0",)), 2),
         (StateDiverged(where="history"), 3),
         (ConnectionLost(path="/rules"), 4),
+        (DiskFailed(path="data/journal/1", errno=28, detail="full"), 4),
         (OutcomeUnknown(nonce=7, answer=2100), 5),
         (NotTakenIn(block=7, waited_s=60.0), 5),
         (TransactionUnseen(transaction=bytes(32), waited_s=300.0), 5),
