@@ -11,7 +11,9 @@ anything is appended to it. The header names the block that it goes on from, so 
 noticed wherever it was, but for the newest: only a snapshot or the chain can tell of that one.
 
 After any error of the disk the journal takes nothing more. A failed sync may have dropped the very
-pages that it was asked to write, so trying again would prove nothing.
+pages that it was asked to write, so trying again would prove nothing. Nor does it where its path no
+longer leads to the file that it writes: what a folder that was moved away, or deleted, still takes,
+no later start finds.
 """
 
 import asyncio
@@ -45,7 +47,7 @@ from node.capacity.histogram import Histogram
 from node.codec.commands import encode_block
 from node.ports.clock import Clock
 from node.types.blocks import Block
-from node.types.errors import IntegrityError
+from node.types.errors import DataMoved, IntegrityError
 from node.types.ids import Sequence
 
 SEGMENT_BYTES = 64 * 1024 * 1024
@@ -134,10 +136,11 @@ class FileJournal:
     async def append(self, block: Block) -> None:
         """Write ``block``, which must go on from the last one, and return once it is durable.
 
-        Raises ``DiskFailed`` when the disk fails, and ``IntegrityError`` ever after.
+        Raises ``DiskFailed`` when the disk fails, ``DataMoved`` when the file is not in its place,
+        and ``IntegrityError`` ever after.
         """
         if self._failed:
-            raise IntegrityError(what="journal", detail="the disk failed before")
+            raise IntegrityError(what="journal", detail="it failed before")
         fault = self._head.fault_of(block)
         assert fault is None, fault
         record = frame(encode_block(block))
@@ -183,18 +186,32 @@ class FileJournal:
         """Append ``record``, in the journal's thread; return the nanoseconds that the disk took."""
         begun = first_sequence_of(self._segments[-1]) <= self._head.sequence
         if begun and self._size >= self._segment_bytes:
+            self._require_in_place()
             self._begin_segment()
             self._file.close()
             self._open_newest()
         start_ns = self._clock.now_ns()
         self._file.write(record)
         self._size += len(record)
-        return self._clock.now_ns() - start_ns
+        spent_ns = self._clock.now_ns() - start_ns
+        self._require_in_place()
+        return spent_ns
 
     def _open_newest(self) -> None:
         path = self._segments[-1]
         self._file = self._open_file(path)
-        self._size = path.stat().st_size
+        found = path.stat()
+        self._size, self._place = found.st_size, (found.st_dev, found.st_ino)
+
+    def _require_in_place(self) -> None:
+        """Raise ``DataMoved`` where the path leads elsewhere than to the open file."""
+        path = self._segments[-1]
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise DataMoved(path=str(path)) from None
+        if (found.st_dev, found.st_ino) != self._place:
+            raise DataMoved(path=str(path))
 
     def _begin_segment(self) -> None:
         path = segment_path(self._folder, Sequence(self._head.sequence + 1))

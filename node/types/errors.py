@@ -608,6 +608,15 @@ class TransitionImpossible(IntegrityError):
     code = 3005
 
 
+class DataMoved(IntegrityError):
+    """At ``path`` is not the file any more that the node writes: moved, deleted, or another one.
+
+    What was acknowledged is in the one that it was. To go on from a copy may be to go on without.
+    """
+
+    code = 3006
+
+
 class DiskFailed(IntegrityError):
     """The disk failed at ``path`` (``errno``, ``detail``), or it is full; what it holds is sound.
 

@@ -59,6 +59,7 @@ _OF_CODE: Final[dict[int, str]] = {
     errors.RateLimited.code: "send fewer messages a second",
     errors.Shed.code: "try again after retry_after_ms",
     errors.DeadlineExceeded.code: "it was not executed; send it again, or name a later deadline",
+    errors.DataMoved.code: "put the folder back that was there; a copy may lack what was promised",
     errors.DiskFailed.code: "make room there, then start again: what was acknowledged is kept",
     errors.ConfigInvalid.code: "mend each line above; --help tells what is allowed",
     errors.WrongChain.code: "see that --node, --rpc and --rollup are of one exchange",

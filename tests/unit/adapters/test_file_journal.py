@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from node.adapters import file_journal
 from node.adapters.file_journal import FileJournal, SyncedFile
 from node.adapters.journal_format import MAGIC, frame
 from node.codec.commands import encode_block
-from node.types.errors import IntegrityError, JournalCorrupt, WrongChain
+from node.types.errors import DataMoved, IntegrityError, JournalCorrupt, WrongChain
 from node.types.ids import Sequence
 from tests.unit.adapters.blocks_for_disk import IDENTITY, OTHER, chained_blocks, next_block
 from tests.unit.adapters.noted_disk import NotedDisk
@@ -281,3 +282,41 @@ async def test_closing_waits_for_the_write_in_hand(tmp_path: Path) -> None:
     release.set()
     await asyncio.gather(writing, closing)
     assert happened == ["written", "closed"]
+
+
+def _swap(folder: Path) -> Path:
+    """Put a copy in the place of ``folder``, as who moves it to a larger disk; return the old."""
+    old = folder.with_name("old")
+    shutil.copytree(folder, folder.with_name("copy"))
+    folder.rename(old)
+    folder.symlink_to(folder.with_name("copy"))
+    return old
+
+
+@pytest.mark.parametrize("segment_bytes", [ONE_BLOCK, 1 << 20])
+async def test_nothing_is_promised_once_another_folder_is_in_its_place(
+    tmp_path: Path, segment_bytes: int
+) -> None:
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    journal = await _filled(folder, 2, segment_bytes)
+    _swap(folder)
+    files = _files_in(folder)
+    with pytest.raises(DataMoved) as failure:
+        await journal.append(chained_blocks(3)[2])
+    assert failure.value.path == str(max(folder.glob("*.journal")))
+    with pytest.raises(IntegrityError):
+        await journal.append(chained_blocks(3)[2])
+    await journal.close()
+    assert _files_in(folder) == files
+    reopened = _open(folder)
+    assert reopened.last_sequence == 6
+    await reopened.close()
+
+
+async def test_nothing_is_promised_once_the_file_is_deleted(tmp_path: Path) -> None:
+    journal = await _filled(tmp_path, 2)
+    shutil.rmtree(tmp_path)
+    with pytest.raises(DataMoved):
+        await journal.append(chained_blocks(3)[2])
+    await journal.close()
