@@ -20,14 +20,17 @@ from node.adapters.durable_file import (
     checksummed,
     remove_unfinished,
     sync_folder,
+    unusable,
     write_durably,
 )
+from node.adapters.numbered_files import numbered_files, warn_of_others
 from node.types.blocks import Batch
 from node.types.errors import JournalCorrupt, StateDiverged
 from node.types.ids import Sequence
 
 MAGIC: Final = b"PLIMBAT1"
 SUFFIX: Final = ".batch"
+DIGITS: Final = 12
 
 
 class _Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -46,6 +49,7 @@ class BatchFolder:
     def clean(self) -> None:
         """Delete what a crash left half written; for the writer, before it writes."""
         remove_unfinished(self._folder)
+        warn_of_others(self._folder, DIGITS, SUFFIX)
 
     def save(self, batch: Batch) -> None:
         """Write ``batch`` and return once it is durable.
@@ -65,7 +69,8 @@ class BatchFolder:
         """Yield the batches kept from ``from_index`` on, in order.
 
         Raises ``JournalCorrupt`` (``file``, ``fault``) where one is damaged or missing,
-        ``WrongChain`` where one belongs to another exchange.
+        ``WrongChain`` where one belongs to another exchange, ``PathUnusable`` or ``DiskFailed``
+        where one cannot be opened.
         """
         expected: int | None = None
         for index in self.indices():
@@ -78,7 +83,7 @@ class BatchFolder:
 
     def indices(self) -> list[int]:
         """Return the indices of the batches kept, in order."""
-        return sorted(int(path.stem) for path in self._folder.glob("*" + SUFFIX))
+        return [int(path.stem) for path in numbered_files(self._folder, DIGITS, SUFFIX)]
 
     def prune(self, index: int, sequence: Sequence) -> None:
         """Drop batches before ``index`` that end before command ``sequence``; keep all others."""
@@ -90,10 +95,13 @@ class BatchFolder:
         sync_folder(self._folder)
 
     def _path(self, index: int) -> Path:
-        return self._folder / f"{index:012d}{SUFFIX}"
+        return self._folder / f"{index:0{DIGITS}d}{SUFFIX}"
 
     def _read(self, path: Path) -> Batch:
-        payload = checked(MAGIC, path.read_bytes())
+        try:
+            payload = checked(MAGIC, path.read_bytes())
+        except OSError as error:
+            raise unusable(error, path) from error
         if payload is None:
             raise JournalCorrupt(file=str(path), fault="checksum")
         try:

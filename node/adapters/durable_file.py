@@ -5,9 +5,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from node.types.errors import DiskFailed
+from node.types.errors import DiskFailed, PathUnusable, PlimsollError
 
 _CHECKSUM_BYTES: Final = 32
+
+_NOT_OURS: Final = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 TEMPORARY = ".tmp"
 """The suffix of a file that is still being written; a crash may leave one behind."""
@@ -37,6 +39,13 @@ def disk_failed(error: OSError, place: object) -> DiskFailed:
     return DiskFailed(
         path=str(error.filename or place), errno=error.errno, detail=error.strerror or str(error)
     )
+
+
+def unusable(error: OSError, place: object) -> PlimsollError:
+    """Return the error for a file that cannot be opened: the operator's fault, or the disk's."""
+    if isinstance(error, _NOT_OURS):
+        return PathUnusable(path=str(error.filename or place), detail=error.strerror)
+    return disk_failed(error, place)
 
 
 def sync_folder(folder: Path) -> None:

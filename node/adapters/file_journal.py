@@ -30,11 +30,14 @@ from node.adapters.durable_file import (
     disk_failed,
     remove_unfinished,
     sync_folder,
+    unusable,
     write_durably,
 )
 from node.adapters.journal_format import Torn, frame
 from node.adapters.journal_segment import (
+    DIGITS,
     EMPTY,
+    SUFFIX,
     Head,
     SegmentReader,
     first_sequence_of,
@@ -43,6 +46,7 @@ from node.adapters.journal_segment import (
     segment_start,
     segments_in,
 )
+from node.adapters.numbered_files import warn_of_others
 from node.capacity.histogram import Histogram
 from node.codec.commands import encode_block
 from node.ports.clock import Clock
@@ -104,7 +108,8 @@ class FileJournal:
         """Open the log in ``folder``, which must exist; cut off a torn last record, with a warning.
 
         Raises ``WrongChain`` when the newest segment belongs to another exchange,
-        ``JournalCorrupt`` when it is damaged; the older ones are checked as they are read.
+        ``JournalCorrupt`` when it is damaged; the older ones are checked as they are read. Raises
+        ``PathUnusable`` or ``DiskFailed`` with the file that cannot be opened.
         """
         self._folder = folder
         self._identity = identity
@@ -115,12 +120,16 @@ class FileJournal:
         self.fsync_ns = Histogram()
         self.group_records = Histogram()
         self.bytes_written = 0
-        remove_unfinished(folder)
-        self._segments = segments_in(folder)
-        self._head = _end_of(self._segments[-1], identity) if self._segments else EMPTY
-        if not self._segments:
-            self._begin_segment()
-        self._open_newest()
+        try:
+            remove_unfinished(folder)
+            warn_of_others(folder, DIGITS, SUFFIX)
+            self._segments = segments_in(folder)
+            self._head = _end_of(self._segments[-1], identity) if self._segments else EMPTY
+            if not self._segments:
+                self._begin_segment()
+            self._open_newest()
+        except OSError as error:
+            raise unusable(error, folder) from error
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
 
     @property

@@ -9,6 +9,7 @@ from typing import NoReturn, Self
 import msgspec
 
 from node.adapters.data_folder import Identity
+from node.adapters.durable_file import unusable
 from node.adapters.journal_format import (
     MAGIC,
     Damaged,
@@ -18,12 +19,14 @@ from node.adapters.journal_format import (
     frame,
     records,
 )
+from node.adapters.numbered_files import numbered_files
 from node.codec.commands import decode_block
 from node.types.blocks import GENESIS_PARENT, Block
 from node.types.errors import JournalCorrupt, MalformedMessage
 from node.types.ids import Sequence
 
 SUFFIX = ".journal"
+DIGITS = 20
 
 _decode_header = msgspec.msgpack.Decoder(SegmentHeader).decode
 
@@ -53,7 +56,7 @@ EMPTY = Head(sequence=Sequence(0), block=0, hash=GENESIS_PARENT)
 
 def segment_path(folder: Path, first_sequence: Sequence) -> Path:
     """Return where the segment from ``first_sequence`` on lies; names sort like sequences."""
-    return folder / f"{first_sequence:020d}{SUFFIX}"
+    return folder / f"{first_sequence:0{DIGITS}d}{SUFFIX}"
 
 
 def first_sequence_of(path: Path) -> Sequence:
@@ -79,12 +82,15 @@ class SegmentReader:
         """Read the header.
 
         Raises ``JournalCorrupt`` when it does not check, ``WrongChain`` when the segment belongs to
-        another exchange than ``identity``.
+        another exchange than ``identity``, ``PathUnusable`` or ``DiskFailed``.
         """
         self.path = path
         self.offset = 0
-        self._end = path.stat().st_size
-        self._file = path.open("rb")
+        try:
+            self._end = path.stat().st_size
+            self._file = path.open("rb")
+        except OSError as error:
+            raise unusable(error, path) from error
         try:
             header = self._header()
             identity.require(header.identity, str(path))
@@ -185,7 +191,7 @@ def read_blocks(
 
 def segments_in(folder: Path) -> list[Path]:
     """Return the segments in ``folder``, in order."""
-    return sorted(folder.glob("*" + SUFFIX))
+    return numbered_files(folder, DIGITS, SUFFIX)
 
 
 def _place_of(segments: Ordered[Path], sequence: Sequence) -> int:

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from node.adapters.collector import Collector
-from node.adapters.durable_file import disk_failed
+from node.adapters.durable_file import disk_failed, unusable
 from node.adapters.parent_end import end_with_parent
 from node.types.errors import CommandRejected, IntegrityError, PlimsollError, ShuttingDown
 
@@ -163,6 +163,9 @@ def serve(pipe: Connection, make: Callable[[], object], name: str) -> None:
         target = make()
     except PlimsollError as error:
         pipe.send(error)
+        return
+    except OSError as error:
+        pipe.send(unusable(error, name))
         return
     pipe.send(None)
     try:

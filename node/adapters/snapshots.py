@@ -20,12 +20,16 @@ from node.adapters.durable_file import (
     checksummed,
     remove_unfinished,
     sync_folder,
+    unusable,
     write_durably,
 )
+from node.adapters.numbered_files import numbered_files, warn_of_others
 from node.ports.snapshots import Snapshot
 from node.types.ids import Sequence
 
 MAGIC = b"PLIMSNP1"
+SUFFIX = ".snapshot"
+DIGITS = 20
 KEPT = 2
 
 _log = structlog.get_logger(__name__)
@@ -40,11 +44,12 @@ class SnapshotFolder:
         self._identity = identity
         self._damaged: set[Path] = set()
         remove_unfinished(folder)
+        warn_of_others(folder, DIGITS, SUFFIX)
 
     def save(self, snapshot: Snapshot) -> None:
         """Write ``snapshot`` durably, then drop all but the newest two. Raises ``OSError``."""
         payload = msgspec.msgpack.encode(snapshot)
-        written = self._folder / f"{snapshot.sequence:020d}.snapshot"
+        written = self._folder / f"{snapshot.sequence:0{DIGITS}d}{SUFFIX}"
         write_durably(written, checksummed(MAGIC, payload))
         self._damaged.discard(written)
         for path in (*self._sound()[KEPT:], *self._damaged):
@@ -79,13 +84,16 @@ def stored_snapshots(folder: Path, identity: Identity) -> Iterator[Snapshot]:
     """Yield the snapshots in ``folder``, the newest first, for whoever only reads there.
 
     One that does not check is named in a warning; one that its writer drops meanwhile is left out.
-    Raises ``WrongChain`` when one belongs to another exchange than ``identity``.
+    Raises ``WrongChain`` when one belongs to another exchange than ``identity``, ``PathUnusable``
+    or ``DiskFailed`` with one that cannot be opened.
     """
     for path in _newest_first(folder):
         try:
             snapshot = _read(path)
         except FileNotFoundError:
             continue
+        except OSError as error:
+            raise unusable(error, path) from error
         if snapshot is None:
             _log.warning("snapshot_skipped", file=str(path))
             continue
@@ -95,7 +103,7 @@ def stored_snapshots(folder: Path, identity: Identity) -> Iterator[Snapshot]:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.snapshot"), reverse=True)
+    return numbered_files(folder, DIGITS, SUFFIX)[::-1]
 
 
 def _sequence_of(path: Path) -> Sequence:

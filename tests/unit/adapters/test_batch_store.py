@@ -4,11 +4,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from node.adapters.batch_store import BatchFolder
 from node.adapters.data_folder import Identity
 from node.types.blocks import Batch, BatchHeader
-from node.types.errors import JournalCorrupt, StateDiverged, WrongChain
+from node.types.errors import JournalCorrupt, PathUnusable, StateDiverged, WrongChain
 from node.types.hashing import keccak256
 from node.types.ids import Sequence
 from tests.examples import DOMAIN, RULES
@@ -90,6 +91,22 @@ def test_what_a_crash_left_is_cleaned(store: BatchFolder, tmp_path: Path) -> Non
     assert store.indices() == [0]
     store.clean()
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_is_no_batch_is_left_alone_and_one_that_cannot_be_opened_is_named(
+    store: BatchFolder, tmp_path: Path
+) -> None:
+    store.save(batch(0))
+    (tmp_path / "old-000000000000.batch").write_bytes(b"a copy")
+    with capture_logs() as logged:
+        store.clean()
+    assert [entry["file"] for entry in logged] == [str(tmp_path / "old-000000000000.batch")]
+    assert list(store.read()) == [batch(0)]
+    store.prune(1, Sequence(11))
+    (tmp_path / "000000000001.batch").mkdir()
+    with pytest.raises(PathUnusable) as refusal:
+        list(store.read())
+    assert refusal.value.path == str(tmp_path / "000000000001.batch")
 
 
 def test_pruning_keeps_what_a_restart_needs(store: BatchFolder) -> None:

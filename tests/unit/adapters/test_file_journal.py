@@ -1,6 +1,7 @@
 """The journal on a disk that works: what is appended is read, by whoever opens it next."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import shutil
@@ -8,12 +9,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from node.adapters import file_journal
 from node.adapters.file_journal import FileJournal, SyncedFile
 from node.adapters.journal_format import MAGIC, frame
+from node.adapters.journal_segment import segment_path
 from node.codec.commands import encode_block
-from node.types.errors import DataMoved, IntegrityError, JournalCorrupt, WrongChain
+from node.types.errors import DataMoved, IntegrityError, JournalCorrupt, PathUnusable, WrongChain
 from node.types.ids import Sequence
 from tests.unit.adapters.blocks_for_disk import IDENTITY, OTHER, chained_blocks, next_block
 from tests.unit.adapters.noted_disk import NotedDisk
@@ -282,6 +285,37 @@ async def test_closing_waits_for_the_write_in_hand(tmp_path: Path) -> None:
     release.set()
     await asyncio.gather(writing, closing)
     assert happened == ["written", "closed"]
+
+
+async def test_what_is_no_segment_is_left_alone(tmp_path: Path) -> None:
+    await (await _filled(tmp_path, 2)).close()
+    segment = segment_path(tmp_path, Sequence(1))
+    others = [
+        tmp_path / name
+        for name in (
+            f"copy of {segment.name}",
+            f"._{segment.name}",
+            "1.journal",
+            f"{'٣' * 20}.journal",
+            f"old-{segment.name}",
+        )
+    ]
+    for other in others:
+        other.write_bytes(b"not a segment")
+    with capture_logs() as logged:
+        journal = _open(tmp_path)
+    assert journal.last_sequence == 6
+    assert {entry["file"] for entry in logged} == set(map(str, others))
+    await journal.close()
+    assert all(other.read_bytes() == b"not a segment" for other in others)
+
+
+def test_a_segment_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, Sequence(1))
+    path.mkdir()
+    with pytest.raises(PathUnusable) as refusal:
+        _open(tmp_path)
+    assert refusal.value.values == {"path": str(path), "detail": os.strerror(errno.EISDIR)}
 
 
 def _swap(folder: Path) -> Path:

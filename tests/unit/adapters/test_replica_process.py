@@ -30,6 +30,7 @@ from node.types.errors import (
     IntegrityError,
     JournalCorrupt,
     NotFound,
+    PathUnusable,
     ShuttingDown,
     StateDiverged,
 )
@@ -182,6 +183,16 @@ def _runs(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
+
+
+async def test_a_child_that_cannot_open_a_file_names_it(tmp_path: Path) -> None:
+    setup = setup_in(tmp_path)
+    (setup.batches / "lock").mkdir()
+    process = ReplicaProcess(setup)
+    with pytest.raises(PathUnusable) as refusal:
+        await process.start()
+    assert refusal.value.path == str(setup.batches / "lock")
+    await process.close()
 
 
 async def test_a_child_that_always_dies_is_given_up(tmp_path: Path) -> None:

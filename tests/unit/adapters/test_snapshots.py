@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from node.adapters.snapshots import SnapshotFolder, stored_snapshots
 from node.ports.snapshots import Snapshot
-from node.types.errors import WrongChain
+from node.types.errors import PathUnusable, WrongChain
 from node.types.ids import Sequence
 from tests.unit.adapters.blocks_for_disk import IDENTITY, OTHER
 from tests.unit.adapters.noted_disk import NotedDisk
@@ -135,3 +135,23 @@ def test_an_older_one_goes_only_once_the_newer_is_on_the_disk(disk: NotedDisk) -
     assert unfinished == f"{after[1]}.tmp"
     assert names == [[*before, after[1]], after]
     assert after[0] == before[1]
+
+
+def test_what_is_no_snapshot_is_left_alone_and_one_that_cannot_be_opened_is_named(
+    tmp_path: Path,
+) -> None:
+    other = tmp_path / f"old-{9:020d}.snapshot"
+    other.write_bytes(b"a copy")
+    with capture_logs() as logged:
+        store = SnapshotFolder(tmp_path, IDENTITY)
+    assert [entry["file"] for entry in logged] == [str(other)]
+    for sequence in (3, 6, 9):
+        store.save(_snapshot(sequence))
+    assert store.latest() == _snapshot(9)
+    assert store.oldest_sequence() == 6
+    assert other.exists()
+    unreadable = tmp_path / f"{12:020d}.snapshot"
+    unreadable.mkdir()
+    with pytest.raises(PathUnusable) as refusal:
+        store.latest()
+    assert refusal.value.path == str(unreadable)
