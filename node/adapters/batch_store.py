@@ -65,19 +65,21 @@ class BatchFolder:
             return
         write_durably(path, data)
 
-    def read(self, from_index: int = 0) -> Iterator[Batch]:
-        """Yield the batches kept from ``from_index`` on, in order.
+    def read(self, from_index: int | None = None) -> Iterator[Batch]:
+        """Yield the batches from ``from_index`` on, which is the first of them if there are any.
+
+        None: all that are kept, in order.
 
         Raises ``JournalCorrupt`` (``file``, ``fault``) where one is damaged or missing,
         ``WrongChain`` where one belongs to another exchange, ``PathUnusable`` or ``DiskFailed``
         where one cannot be opened.
         """
-        expected: int | None = None
+        expected = from_index
         for index in self.indices():
-            if index < from_index:
+            if from_index is not None and index < from_index:
                 continue
-            if expected not in (None, index):
-                raise JournalCorrupt(file=str(self._path(index - 1)), fault="missing")
+            if expected is not None and expected != index:
+                raise JournalCorrupt(file=str(self._path(expected)), fault="missing")
             yield self._read(self._path(index))
             expected = index + 1
 

@@ -9,8 +9,8 @@ from node.types.blocks import Batch
 class BatchStore(Protocol):
     """Batches by index, each there before anyone hears of it and until it is final on L1."""
 
-    def read(self, from_index: int = 0) -> Iterator[Batch]:
-        """Yield the batches kept from ``from_index`` on, in order and without a gap.
+    def read(self, from_index: int | None = None) -> Iterator[Batch]:
+        """Yield the batches from ``from_index`` on, in order and without a gap; None: all kept.
 
         Raises ``JournalCorrupt`` where one is damaged or missing, ``WrongChain`` where one belongs
         to another exchange.

@@ -161,7 +161,8 @@ class SettlementService:
 
     def recover(self) -> None:
         """Take on the batches on disk; each that is final already is found so at the first look."""
-        for batch in self._store.read(self._tracker.next_index):
+        # Before the first one, any may be the oldest that is kept.
+        for batch in self._store.read(self._tracker.next_index or None):
             self._take_on(batch)
 
     async def turn(self) -> int:

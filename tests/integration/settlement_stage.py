@@ -56,8 +56,8 @@ class MemoryStore:
         self.batches.append(batch)
         return batch
 
-    def read(self, from_index: int = 0) -> Iterator[Batch]:
-        return iter(self.batches[from_index:])
+    def read(self, from_index: int | None = None) -> Iterator[Batch]:
+        return iter(self.batches[from_index or 0 :])
 
 
 class Wire:

@@ -69,6 +69,20 @@ def test_a_gap_is_named(store: BatchFolder, tmp_path: Path) -> None:
     assert caught.value.file.endswith("000000000001.batch")
 
 
+def test_a_gap_before_the_first_that_is_kept_is_named_where_one_is_asked_for(
+    store: BatchFolder,
+) -> None:
+    for index in (3, 4):
+        store.save(batch(index))
+    assert list(store.read()) == list(store.read(3)) == [batch(3), batch(4)]
+    assert list(store.read(5)) == []
+    for asked in (0, 2):
+        with pytest.raises(JournalCorrupt) as caught:
+            list(store.read(asked))
+        assert caught.value.fault == "missing"
+        assert caught.value.file.endswith(f"{asked:012d}.batch")
+
+
 def test_a_batch_under_anothers_name_is_refused(store: BatchFolder, tmp_path: Path) -> None:
     store.save(batch(3))
     next(tmp_path.iterdir()).rename(tmp_path / "000000000004.batch")

@@ -14,7 +14,7 @@ from node.transition.leaves import GLOBAL_KEY, withdrawal_key, withdrawal_value
 from node.transition.replay import Replica
 from node.transition.tree.proofs import verify_first, verify_membership
 from node.types.blocks import Batch, Block
-from node.types.errors import NotFound, StateDiverged, WrongChain
+from node.types.errors import JournalCorrupt, NotFound, StateDiverged, WrongChain
 from node.types.units import Money
 from tests.examples import DAVE, DOLLAR, DOMAIN, RULES
 from tests.unit.transition.example_log import example_log
@@ -63,6 +63,18 @@ def test_a_restart_goes_on_where_it_was(setup: ReplicaSetup) -> None:
     assert second.position() == first.position()
     assert second.position().root == batches[-1].header.new_root
     assert second.position().next_sequence == len(LOG.commands) + 1
+
+
+def test_a_batch_that_is_missing_behind_the_snapshot_is_named(setup: ReplicaSetup) -> None:
+    session = ReplicaSession(setup)
+    seal_all(session)
+    session.finalize(1)
+    session.finalize(3)
+    (setup.batches / "000000000004.batch").unlink()
+    with pytest.raises(JournalCorrupt) as caught:
+        ReplicaSession(setup)
+    assert caught.value.file == str(setup.batches / "000000000004.batch")
+    assert caught.value.fault == "missing"
 
 
 def test_the_newest_batch_is_sealed_once_however_often_it_is_asked_for(setup: ReplicaSetup) -> None:
