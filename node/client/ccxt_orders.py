@@ -143,7 +143,9 @@ def _reduces(params: Structure) -> bool:
     told = params.get("reduceOnly")
     if told is None:
         return any(params.get(name) is not None for name in _CLOSES)
-    return bool(told)
+    if not isinstance(told, bool):
+        raise InvalidOrder("plimsoll: reduceOnly is True or False")
+    return told
 
 
 def _group(told: object) -> int:
@@ -184,7 +186,7 @@ def _trigger(side: Side, params: Structure) -> tuple[Trigger, Number | None]:
     rises = _RISES.get(str(params.get("triggerDirection")))
     if len(named) > 1:
         raise NotSupported(f"plimsoll: an order waits for one price, not for {named}")
-    if (rises is None) == ("triggerDirection" in params) or (
+    if (rises is None) == (params.get("triggerDirection") is not None) or (
         rises is not None and named != ["triggerPrice"]
     ):
         raise InvalidOrder("plimsoll: a triggerDirection is a triggerPrice's, and ascending or not")

@@ -38,7 +38,7 @@ class WatchMethods(PastMethods):
         while True:
             feeds = await self._private()
             async with feeds.order_news.taking(name) as news:
-                if news.gap is not None and not news.first:
+                if news.gap is not None:
                     news.let_go(0)
                     raise _left_behind("fetch_open_orders and fetch_orders", news.gap)
                 told = [*feeds.account.open.values()] if news.first else []

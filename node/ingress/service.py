@@ -376,10 +376,7 @@ class Ingress:
         return ticket
 
     def _check(self, command: OracleRound) -> None:
-        """Refuse what cannot pass before any signature is recovered for it.
-
-        A signed round can be sent again by anyone who saw it; that must cost us next to nothing.
-        """
+        """Refuse what cannot pass, before a signature is recovered: anyone can send one again."""
         after = max(self._newest_round, self._rules.oldest_round(self.clock.now_ms()) - 1)
         if command.time <= after:
             raise OracleRoundRefused(time=command.time, after=after)
@@ -393,8 +390,10 @@ class Ingress:
 
     def _noting(self, command: OracleRound, ticket: _Ticket) -> Deliver:
         def decided(outcome: Outcome | PlimsollError) -> None:
-            if isinstance(outcome, Executed):
-                self._newest_round = max(self._newest_round, command.time)
+            told = outcome.values if isinstance(outcome, Rejected) else {}
+            newest = command.time if isinstance(outcome, Executed) else told.get("after")
+            # Also by a log that is ahead of this clock.
+            self._newest_round = max(self._newest_round, newest if type(newest) is int else 0)
             ticket.decided(outcome)
 
         return decided

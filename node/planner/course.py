@@ -118,8 +118,8 @@ def stale_share(scenario: Scenario, times_s: Vector) -> Vector:
     for last, following in _silences(scenario):
         low = np.maximum(times_s - step_s / 2, last + oracle.stale_s)
         high = np.minimum(times_s + step_s / 2, following)
-        share = np.maximum(share, np.clip(high - low, 0, None) / step_s)
-    return share
+        share = share + np.clip(high - low, 0, None) / step_s
+    return np.asarray(np.minimum(share, 1.0))
 
 
 def _silences(scenario: Scenario) -> list[Window]:
@@ -140,7 +140,10 @@ def _rounds(scenario: Scenario, times_s: Vector) -> Flags:
     oracle, half = scenario.oracle, scenario.extent.step_s / 2
     before = np.floor((times_s - half) / oracle.interval_s)
     after = np.floor((times_s + half) / oracle.interval_s)
-    return (after > before) & ~within(oracle.stalls, times_s)
+    # The first round of a step or its last, by its own time: of several in a step one is enough.
+    first = ~within(oracle.stalls, (before + 1) * oracle.interval_s)
+    last = ~within(oracle.stalls, after * oracle.interval_s)
+    return (after > before) & (first | last)
 
 
 def _sky(chain: Chain, pipeline: Pipeline, times_s: Vector) -> Sky:

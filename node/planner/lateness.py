@@ -164,7 +164,11 @@ def _waits_s(
     )
     each_s = next(k.loop.moments.mean_s for k in pipeline.kinds if k.name == LIQUIDATE)
     work_s = exposure.triggered.sum(axis=0) * (each_s / max(1 - above, 1e-9))
-    behind_s = _behind_s(work_s, _rounds_in(scenario, course), course.step_s, cohort)
+    rounds = _rounds_in(scenario, course)
+    # Where there are several in a step, that of a stall's end is seen at the end of its step.
+    late = (rounds == 1) & (rounds.max(initial=0) > 1)
+    drained_s = np.where(late, 0.0, course.step_s)
+    behind_s = _behind_s(work_s, rounds, course.step_s, drained_s, cohort)
     # Length-biased: what is in hand when somebody looks is more likely to be long.
     weights = rates * pipeline.grows
     mean_s = sum(w * m.mean_s for w, m in zip(weights, services, strict=True)) / weights.sum()
@@ -182,19 +186,24 @@ def _rounds_in(scenario: Scenario, course: Course) -> Vector:
 
 
 def _behind_s(
-    work_s: Vector, rounds: Vector, step_s: float, cohort: tuple[Indexes, Indexes, Vector]
+    work_s: Vector,
+    rounds: Vector,
+    step_s: float,
+    drained_s: Vector,
+    cohort: tuple[Indexes, Indexes, Vector],
 ) -> Vector:
     """Return the work before each of the cohort, of its own round and of those before.
 
     First in, first out: Lindley's recursion, from round to round.
     ``work_s``: what each run's liquidations of a step take, (runs, steps). It comes in ``rounds``
-    even parts; what is left goes on behind the horizon.
+    even parts; by the step's end ``drained_s`` of it is done. What is left goes on behind the
+    horizon.
     """
     run, step, rank = cohort
     standing, held = np.zeros_like(work_s), np.zeros(work_s.shape[0])
     for place in range(work_s.shape[1]):
         standing[:, place] = held
-        held = np.maximum(held + work_s[:, place] - step_s, 0.0)
+        held = np.maximum(held + work_s[:, place] - drained_s[place], 0.0)
     per_step = rounds[step]
     number = np.floor(rank * per_step)
     each_s = work_s[run, step] / per_step

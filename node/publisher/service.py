@@ -22,10 +22,12 @@ from node.publisher.resumption import RecentMessages
 from node.publisher.subscriptions import Subscriptions
 from node.publisher.telling import Snapshots
 from node.types.durable import DurableBlock
-from node.types.errors import SinceAhead
+from node.types.errors import Overloaded, SinceAhead
 from node.types.ids import Address, Sequence
 from node.types.units import Millis
 
+WAITING_MAX: Final = 256
+"""How many wait at most until what they rest on is told of."""
 MEND_S: Final = 0.05
 """How soon a reader that has caught up is told how things stand, where no block comes before."""
 
@@ -116,8 +118,13 @@ class Publisher:
         return len(blocks)
 
     async def told(self, sequence: Sequence) -> None:
-        """Return once command ``sequence``, which is the newest, is durable and was told of."""
+        """Return once command ``sequence``, which is the newest, is durable and was told of.
+
+        Raises ``Overloaded`` where ``WAITING_MAX`` wait already: a disk that hangs holds all up.
+        """
         if sequence > self.last_sequence:
+            if len(self._waiting) >= WAITING_MAX:
+                raise Overloaded(queue="previews", limit=WAITING_MAX)
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((sequence, future))
             await future

@@ -227,7 +227,11 @@ class Rest:
         self._api.spend(request.remote or "")
         previews = (self._previews,)
         answer = work_within(previews, lambda: self._views.preview(raw), perf_counter_ns)
-        return json_response(await answer)
+        self.in_flight += 1
+        try:
+            return json_response(await answer)
+        finally:
+            self.in_flight -= 1
 
     async def _withdrawal(self, request: web.Request) -> web.Response:
         refuse_unknown(request.query, ())
@@ -251,10 +255,12 @@ class Rest:
     async def _stats(self, _request: web.Request) -> web.Response:
         return json_response(self._told_stats())
 
-    async def _load(self, _request: web.Request) -> web.Response:
+    async def _load(self, request: web.Request) -> web.Response:
+        refuse_unknown(request.query, ())
         return json_response(self._told_load())
 
-    async def _fee(self, _request: web.Request) -> web.Response:
+    async def _fee(self, request: web.Request) -> web.Response:
+        refuse_unknown(request.query, ())
         return json_response(msgspec.json.encode(self._probes.fee()))
 
     async def _telemetry(self, _request: web.Request) -> web.Response:

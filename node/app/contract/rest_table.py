@@ -90,7 +90,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         " that it would be refused with. Nothing is sent, nothing changes.",
         PreviewAnswer,
         PreviewBody,
-        errors=(*errors.READING, tree.UnknownAccount, tree.RateLimited, tree.NotFound),
+        errors=(*errors.READING, tree.UnknownAccount, tree.RateLimited, tree.Overloaded),
         headers=("Retry-After",),
     ),
     Endpoint(
@@ -214,8 +214,14 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         errors=_OF_A_NUMBER,
     ),
     *HISTORY,
-    Endpoint("get", "/fee", "The price of work, and how high it can be soon.", answers.FeeQuote),
-    Endpoint("get", "/load", "The load line.", LoadLine),
+    Endpoint(
+        "get",
+        "/fee",
+        "The price of work, and how high it can be soon.",
+        answers.FeeQuote,
+        errors=_OF_NOTHING,
+    ),
+    Endpoint("get", "/load", "The load line.", LoadLine, errors=_OF_NOTHING),
     Endpoint("get", "/telemetry", "Every counter since the start.", Telemetry),
     Endpoint("get", "/stats", "The node at a glance.", StatsAnswer),
     Endpoint(
@@ -226,6 +232,8 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         otherwise={503: answers.HealthAnswer},
     ),
     Endpoint("get", "/metrics", "The counters as Prometheus reads them.", content=TEXT),
-    Endpoint("get", "/openapi.json", "This document.", dict[str, Any]),
-    Endpoint("get", "/asyncapi.json", "The WebSocket's document.", dict[str, Any]),
+    Endpoint("get", "/openapi.json", "This document.", dict[str, Any], errors=_OF_NOTHING),
+    Endpoint(
+        "get", "/asyncapi.json", "The WebSocket's document.", dict[str, Any], errors=_OF_NOTHING
+    ),
 )

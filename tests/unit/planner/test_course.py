@@ -70,6 +70,14 @@ def test_a_stall_that_takes_a_round_away_lasts_to_the_next_one() -> None:
     assert (course.stale[129], course.stale[130], course.stale[179]) == (0, 1, 1)
 
 
+def test_a_round_is_lost_where_its_own_time_is_in_a_stall() -> None:
+    """Those at 10 and 15 s; the ones at 5 and 20 s come in the steps that end there."""
+    course = course_with(oracle=Oracle(interval_s=5.0, stalls=((10.0, 20.0),)))
+    assert np.flatnonzero(course.rounds)[:4].tolist() == [4, 19, 24, 29]
+    brief = course_with(oracle=Oracle(interval_s=5.0, stalls=((4.2, 5.0),)))
+    assert np.flatnonzero(brief.rounds)[:2].tolist() == [4, 9]
+
+
 def test_a_slow_oracle_is_stale_between_its_rounds() -> None:
     course = course_with(oracle=Oracle(interval_s=20.0, stale_s=5.0))
     assert course.stale == pytest.approx(np.full(600, 0.75))

@@ -18,9 +18,9 @@ from node.publisher.config import PublisherConfig, check_publisher_config
 from node.publisher.feeds import FINALITY, LOAD, Feeds
 from node.publisher.finality import Cursors
 from node.publisher.marks import Marks
-from node.publisher.service import Publisher
+from node.publisher.service import WAITING_MAX, Publisher
 from node.types.durable import DurableBlock
-from node.types.errors import ConfigInvalid, SinceAhead, TransitionImpossible
+from node.types.errors import ConfigInvalid, Overloaded, SinceAhead, TransitionImpossible
 from node.types.ids import MarketId, Sequence
 from tests.examples import ALICE, BOB, RULES, START_MS
 from tests.integration.made_up_blocks import ACCOUNTS, MadeUpBlocks
@@ -82,6 +82,18 @@ async def test_who_waits_for_a_sequence_hears_when_it_was_told() -> None:
     assert first.done()
     assert second.done()
     assert gone.cancelled()
+
+
+async def test_no_more_wait_for_a_sequence_than_there_is_room_for() -> None:
+    publisher, mailbox = station()
+    waiting = [asyncio.create_task(publisher.told(Sequence(1))) for _ in range(WAITING_MAX)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await publisher.told(Sequence(1))
+    mailbox.offer(block(1, 1, 1), 0)
+    publisher.turn()
+    await asyncio.gather(*waiting)
+    await publisher.told(Sequence(1))
 
 
 async def test_a_newcomer_hears_of_the_last_block_first() -> None:

@@ -21,14 +21,14 @@ def hangup() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
-async def told_by(number: signal.Signals) -> bool:
+async def told_by(number: signal.Signals, within_s: float = 5.0) -> bool:
     """Return whether a node is told to stop by a signal."""
     told = asyncio.Event()
     daemon._stop_at_signals(told.set)
     loop = asyncio.get_running_loop()
     try:
         os.kill(os.getpid(), number)
-        async with asyncio.timeout(0.2):
+        async with asyncio.timeout(within_s):
             await told.wait()
     except TimeoutError:
         return False
@@ -48,7 +48,7 @@ async def test_a_signal_stops_a_node_in_order(number: signal.Signals) -> None:
 @pytest.mark.usefixtures("hangup")
 async def test_the_end_of_a_terminal_ends_no_node_under_nohup() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    assert not await told_by(signal.SIGHUP)
+    assert not await told_by(signal.SIGHUP, 0.2)
 
 
 @pytest.mark.parametrize(
