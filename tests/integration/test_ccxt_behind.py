@@ -127,3 +127,15 @@ async def test_orders_that_are_kept_no_more_are_told_to_be_missing_once() -> Non
             await alice.watch_orders()
         told = await alice.watch_orders()
         assert [one["id"] for one in told] == [one["id"] for one in gone[-KEPT:]]
+
+
+async def test_a_watch_that_was_broken_off_before_its_first_answer_tells_of_a_gap() -> None:
+    async with two_traders() as (alice, _):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await alice.watch_orders()
+        for price in range(4_900, 4_910):
+            await limit(alice, "buy", 1, price)
+        await alice.cancel_all_orders()
+        with pytest.raises(OperationFailed, match="fetch_orders"):
+            await alice.watch_orders()

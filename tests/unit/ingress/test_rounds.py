@@ -40,6 +40,19 @@ def test_a_round_that_was_rejected_may_come_again() -> None:
     assert len(desk.intake.offers) == 2
 
 
+def test_a_round_that_is_too_old_for_the_log_costs_one_recovery() -> None:
+    """The log is ahead of this clock, and tells how far back it still looks."""
+    desk = Desk()
+    first = oracle_round(START_MS, PRICES, SIGNING)
+    desk.take_round(first)
+    told = {"time": START_MS, "after": START_MS + 5, "latest": START_MS + 90}
+    desk.intake.offers[0][2](Rejected(1403, "OracleRoundRefused", told))
+    desk.take_round(first)
+    assert len(desk.intake.offers) == 1
+    desk.take_round(oracle_round(Millis(START_MS + 6), PRICES, SIGNING))
+    assert len(desk.intake.offers) == 2
+
+
 def test_a_round_by_a_stranger_costs_no_recovery() -> None:
     desk = Desk()
     first = oracle_round(START_MS, PRICES, SIGNING)
