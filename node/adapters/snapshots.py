@@ -39,12 +39,15 @@ class SnapshotFolder:
     """A ``SnapshotStore`` of ``identity``'s states in ``folder``, which this process alone uses."""
 
     def __init__(self, folder: Path, identity: Identity) -> None:
-        """Open ``folder``, which must exist."""
+        """Open ``folder``, which must exist. Raises ``PathUnusable`` or ``DiskFailed``."""
         self._folder = folder
         self._identity = identity
         self._damaged: set[Path] = set()
-        remove_unfinished(folder)
-        warn_of_others(folder, DIGITS, SUFFIX)
+        try:
+            remove_unfinished(folder)
+            warn_of_others(folder, DIGITS, SUFFIX)
+        except OSError as error:
+            raise unusable(error, folder) from None
 
     def save(self, snapshot: Snapshot) -> None:
         """Write ``snapshot`` durably, then drop all but the newest two. Raises ``OSError``."""

@@ -22,7 +22,9 @@ BEHIND_L1_MS: Final = 120_000
 """So far may L1's head be ahead at a start: its blocks are dated by their makers' clocks."""
 
 BORNE_OUT_MS: Final = 60_000
-"""A jump is right where L1's head is no older than this, or than half the jump if that is less."""
+BORNE_OUT_MS_MIN: Final = 15_000
+"""A jump is right where it lands within half of itself of L1's head, from 15 s (blocks are told of
+some seconds late, and oracles' rounds are refused meanwhile) to a minute."""
 
 LOG_AHEAD_MS: Final = 10_000
 
@@ -85,11 +87,11 @@ class ClockWatch:
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def look(self) -> None:
-        """Tell what has changed; ask L1 about a jump ahead."""
+        """Tell what has changed; ask L1 about a jump."""
         clock = self._clock
         if clock is None:
             return
-        if clock.jump_ms > 0:
+        if clock.jump_ms:
             # Whether L1 answers or not, it is asked again.
             with suppress(ChainUnavailable):
                 self._compare(await self._chain.block(Tag.LATEST))
@@ -104,9 +106,9 @@ class ClockWatch:
 
     def _compare(self, head: L1Block | None) -> None:
         clock = self._clock
-        if head is None or clock is None or (jump_ms := clock.jump_ms) <= 0:
+        if head is None or clock is None or not (jump_ms := clock.jump_ms):
             return
-        wall_ms = clock.now_ms() + jump_ms
-        if wall_ms - head.time_s * MS_PER_S <= min(BORNE_OUT_MS, jump_ms // 2):
+        off_ms = abs(clock.now_ms() + jump_ms - head.time_s * MS_PER_S)
+        if off_ms <= min(BORNE_OUT_MS, max(BORNE_OUT_MS_MIN, abs(jump_ms) // 2)):
             clock.follow()
             _log.warning("clock_followed", jump_ms=jump_ms, l1_block=head.number)

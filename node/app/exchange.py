@@ -1,6 +1,7 @@
 """Which exchange a node serves: the one it is told, the one its data belong to, or a new one."""
 
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 import msgspec
@@ -10,11 +11,14 @@ from eth_utils import to_checksum_address
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import Web3Exception
 
+from node.adapters import batch_store, journal_segment, snapshots
 from node.adapters.data_folder import Identity, reserved, store_identity, stored_identity
 from node.adapters.deployment import Deployment, deploy
 from node.adapters.devnet.keys import dev_key
 from node.adapters.devnet.settings import DevnetSettings
+from node.adapters.durable_file import unusable
 from node.adapters.key_signer import read_key_file
+from node.adapters.numbered_files import numbered_files
 from node.app.config import NodeConfig
 from node.transition.replay import Replica
 from node.types.blocks import Domain
@@ -84,14 +88,26 @@ async def _deploy_once(config: NodeConfig, chain_id: int, secret: bytes) -> Doma
         return stored.domain
 
 
+_KEPT: Final = (
+    ("journal", journal_segment.DIGITS, journal_segment.SUFFIX),
+    ("batches", batch_store.DIGITS, batch_store.SUFFIX),
+    ("snapshots", snapshots.DIGITS, snapshots.SUFFIX),
+)
+"""Where a log stands in a data folder, and how its files are named."""
+
+
 def _require_no_log(data: Path) -> None:
     """Raise ``SetupError`` where ``data`` hold a log, of which nothing says whose it is."""
-    for name in ("journal", "batches", "snapshots"):
-        for held in (data / name).glob("*"):
+    for name, digits, suffix in _KEPT:
+        try:
+            held = numbered_files(data / name, digits, suffix)
+        except OSError as error:
+            raise unusable(error, data / name) from None
+        if held:
             raise SetupError(
                 file=str(data / "identity.json"),
-                detail=f"is missing, but {held} is there: put the file back from a backup, or name"
-                " the exchange that the data are of (--rollup, l1.rollup)",
+                detail=f"is missing, but {held[0]} is there: put the file back from a backup, or"
+                " name the exchange that the data are of (--rollup, l1.rollup)",
             )
 
 

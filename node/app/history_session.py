@@ -14,7 +14,7 @@ from node.adapters.history_pages import HistoryPages
 from node.adapters.history_store import HistoryStore
 from node.app.history_replay import LogPlace, LogReplay
 from node.history.record import Recorder, decode_blocks
-from node.types.errors import HistoryGap, PlimsollError, StateDiverged
+from node.types.errors import HistoryGap, PathUnusable, PlimsollError, StateDiverged
 from node.types.history import HistoryMark, Row
 from node.types.history_rows import RecordedBlock
 from node.types.ids import Sequence
@@ -90,7 +90,7 @@ class HistorySession:
             replay = self._replay = LogReplay(self._setup.place, after)
         try:
             self._pending = replay.take(CATCH_UP_COMMANDS, until)
-        except OSError as error:
+        except (OSError, PathUnusable) as error:
             # A segment was let go of, since history was too far behind.
             self._replay = None
             raise HistoryGap(sequence=after, detail=str(error)) from None

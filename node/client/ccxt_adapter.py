@@ -96,8 +96,8 @@ class PlimsollExchange(OrderKinds, WatchMethods):
         wishes = tuple(wish_in(one) for one in orders)
         unanswered = self._unanswered
         with translated():
-            trader = await self.trader()
-        lost = unanswered.action(wishes, trader.now_ms())
+            now = (await self.trader()).now_ms()
+        lost = unanswered.action(wishes, now)
         new = lost.orders if lost else tuple([await self._new_order(wish) for wish in wishes])
 
         def send(trader: Trader) -> Awaitable[Message]:

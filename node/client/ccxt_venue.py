@@ -24,6 +24,7 @@ from node.client.ccxt_structures import market_structure
 from node.client.ccxt_unanswered import Unanswered
 from node.client.errors import ConnectionLost
 from node.client.marks import MarkTable, follow_marks
+from node.client.rest_calls import REST_S
 from node.client.session import Session, connect
 from node.client.subscription import Message
 from node.client.trader import Trader, wall_clock_ms
@@ -89,7 +90,7 @@ class Venue:
     ``config``, all keys optional: ``url`` (http://127.0.0.1:8480), ``privateKey`` (64 hexadecimal
     digits), ``walletAddress`` (the account, where the key is its agent's), ``quote`` (USDC),
     ``slippage`` (0.05: how far from the mark a market order without a price may go), ``timeout``
-    (milliseconds for each request over HTTP, else ``RequestTimeout``; None: no limit of its own).
+    (milliseconds for each request over HTTP, else ``RequestTimeout``; None: the client's, 10 s).
     ``enableRateLimit`` and empty ``options`` are taken as well: nothing is held back here.
 
     Where another exchange answers at ``url`` than at first, every request and all that waits raises
@@ -295,7 +296,8 @@ class Venue:
     async def _hold(self, opened: "asyncio.Future[Session]") -> None:
         """Hold a connection until this is cancelled, or it ends by itself, and tell of its end."""
         try:
-            async with connect(self.url) as session:
+            rest_s = max(REST_S, (self.timeout or 0) / MS_PER_S)
+            async with connect(self.url, rest_s=rest_s) as session:
                 if not opened.done():
                     opened.set_result(session)
                 await asyncio.Event().wait()

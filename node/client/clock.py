@@ -32,10 +32,18 @@ PROMPT_S: Final = 1.0
 _HALVES: Final = 2
 
 
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""It counts on while the machine sleeps: a connection may outlive that."""
+
+
+def _steady_s() -> float:
+    return time.clock_gettime(_STEADY)
+
+
 class NodeClock:
     """What time it is at the node, as far as it has told."""
 
-    def __init__(self, elapsed_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, elapsed_s: Callable[[], float] = _steady_s) -> None:
         """``elapsed_s`` never goes back and is never set, as wall clocks are."""
         self.followed = False
         self._elapsed_s = elapsed_s

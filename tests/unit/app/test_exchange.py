@@ -71,13 +71,25 @@ async def test_of_two_starts_on_one_fresh_folder_one_deploys(
     assert len(paid) == 1
 
 
-@pytest.mark.parametrize("name", ["journal", "batches", "snapshots"])
+async def test_what_a_file_system_leaves_in_a_folder_is_no_log(
+    tmp_path: Path, paid: list[Deployment]
+) -> None:
+    (tmp_path / "journal" / "lost+found").mkdir(parents=True)
+    (tmp_path / "journal" / ".gitkeep").touch()
+    assert await find(tmp_path) == (NEW, True)
+    assert len(paid) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"journal/{1:020d}.journal", f"batches/{0:012d}.batch", f"snapshots/{7:020d}.snapshot"],
+)
 async def test_no_exchange_is_paid_for_over_the_data_of_another(
     name: str, tmp_path: Path, paid: list[Deployment]
 ) -> None:
     assert await find(tmp_path) == (NEW, True)
-    (tmp_path / name).mkdir()
-    held = tmp_path / name / "00000000000000000001.data"
+    held = tmp_path / name
+    held.parent.mkdir()
     held.write_bytes(b"log")
     (tmp_path / "identity.json").unlink()
     with pytest.raises(SetupError) as refused:
