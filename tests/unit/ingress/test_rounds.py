@@ -45,7 +45,7 @@ def test_a_round_that_is_too_old_for_the_log_costs_one_recovery() -> None:
     desk = Desk()
     first = oracle_round(START_MS, PRICES, SIGNING)
     desk.take_round(first)
-    told = {"time": START_MS, "after": START_MS + 5, "latest": START_MS + 90}
+    told: dict[str, object] = {"after": START_MS + 5, "latest": START_MS + 90}
     desk.intake.offers[0][2](Rejected(1403, "OracleRoundRefused", told))
     desk.take_round(first)
     assert len(desk.intake.offers) == 1
