@@ -100,6 +100,7 @@ class HistoryService:
         self._pause_s = _PAUSE_S
         self._asked = asyncio.Event()
         self._log_end: Sequence | None = durable
+        self._joined = False
         self.parted = True
         self.durable = durable
         self.mark = HistoryMark(Sequence(0), 0, clock.now_ms(), b"")
@@ -147,7 +148,8 @@ class HistoryService:
     async def run(self) -> None:
         """Work until cancelled; whatever fails is tried again, ever more rarely.
 
-        Raises ``StateDiverged`` (``where`` is history) where that holds what the log does not.
+        Raises ``StateDiverged`` (``where`` is history) where that holds what the log does not. Once
+        the two have met, it is the database that somebody else wrote to, and the exchange goes on.
         """
         while True:
             try:
@@ -156,7 +158,8 @@ class HistoryService:
                 return
             except PlimsollError as error:
                 # Of an older part of the log that it cannot execute again, the exchange needs none.
-                if isinstance(error, StateDiverged) and error.values.get("where") == "history":
+                parted = isinstance(error, StateDiverged) and error.values.get("where") == "history"
+                if parted and not self._joined:
                     raise
                 self._note(error)
                 self._asked.set()
@@ -165,10 +168,8 @@ class HistoryService:
 
     async def _follow(self) -> None:
         self._reached(await self._writer.mark())
-        if self._log_end is not None:
-            # Until now nothing was written by this process, which may have grown past the mark.
-            self._require_log(self._log_end)
-            self._log_end = None
+        # Until now nothing was written by this process, whose log may have grown past the mark.
+        self._log_end = None
         self._asked.set()
         while True:
             if self._hand:
@@ -196,6 +197,7 @@ class HistoryService:
         frame = encode_blocks(tuple(recorded(block) for block in hand))
         mark = await self._writer.write(frame)
         stage.busy(started_ns, self._clock.now_ns(), len(hand))
+        self._reached(mark)
         if mark.sequence >= hand[-1].block.last_sequence:
             stage.leave(len(hand))
         else:
@@ -203,7 +205,6 @@ class HistoryService:
             stage.refuse(BEHIND, len(hand))
             self.parted = True
         hand.clear()
-        self._reached(mark)
 
     async def _catch_up(self) -> None:
         """Take in blocks again, and let the writer read those before them from the journal."""
@@ -214,6 +215,7 @@ class HistoryService:
         except BaseException:
             self.parted = True
             raise
+        self._joined = True
         if first < until:
             _log.info("history_caught_up", first=first + 1, last=until)
 
@@ -223,12 +225,6 @@ class HistoryService:
             self._reached(await self._writer.catch_up(until))
             self.caught_up += self.mark.sequence - before
             await self._put_batches()
-        self._require_log(until)
-
-    def _require_log(self, until: Sequence) -> None:
-        """Only what is durable is ever written: else the journal has lost its end."""
-        if self.mark.sequence > until:
-            raise StateDiverged(where="history", sequence=self.mark.sequence, log=until)
 
     async def _put_batches(self) -> None:
         self._news = self._ledger.take()
@@ -243,6 +239,10 @@ class HistoryService:
 
     def _reached(self, mark: HistoryMark) -> None:
         """Note where history ends, and that the writer works."""
+        end = self.durable if self._log_end is None else self._log_end
+        if mark.sequence > end:
+            # Only what is durable is ever written: else the journal has lost its end.
+            raise StateDiverged(where="history", sequence=mark.sequence, log=end)
         if self.fault:
             _log.info("history_goes_on", sequence=mark.sequence, behind=self.behind)
         self.rows = mark.rows

@@ -253,6 +253,27 @@ async def test_a_history_of_another_log_stops_the_node() -> None:
     assert await ended(bench) is bench.writer.fault
 
 
+async def test_a_history_that_somebody_else_wrote_to_later_stands_still_and_stops_no_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("node.history.service._PAUSE_S", 0.01)
+    async with at_work(Writer()) as bench:
+        await joined(bench)
+        bench.offer(*LOG[:6])
+        await bench.until_written()
+        bench.writer.sequence = 10_000
+        bench.offer(*LOG[6:8])
+        await bench.until(lambda: "StateDiverged" in bench.service.fault)
+        assert bench.service.mark.sequence == LOG[5].block.last_sequence
+        assert bench.service.behind > 0
+        bench.writer.fault = StateDiverged(where="history", sequence=3)
+        await bench.until(lambda: "sequence=3" in bench.service.fault)
+        bench.writer.fault = None
+        bench.writer.sequence = LOG[5].block.last_sequence
+        await bench.until_written()
+        bench.require_each_once()
+
+
 async def test_a_log_that_cannot_be_executed_again_stops_the_history_alone() -> None:
     writer = Writer()
     writer.fault = StateDiverged(where="changes", block=3, sequence=9)
