@@ -17,34 +17,9 @@ import msgspec
 
 from node.adapters.durable_file import sync_folder, write_durably
 from node.adapters.folder_lock import FolderLock
-from node.types.blocks import Domain
-from node.types.errors import PathUnusable, SetupError, WrongChain
-from node.types.rules import Rules
-
-
-class Identity(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """The one exchange that a log, a snapshot or a folder belongs to; ``rules`` is their digest."""
-
-    chain_id: int
-    rollup: bytes
-    rules: bytes
-
-    @classmethod
-    def of(cls, domain: Domain, rules: Rules) -> "Identity":
-        """Return the identity of the exchange with ``rules`` at ``domain``."""
-        return cls(chain_id=domain.chain_id, rollup=domain.rollup, rules=rules.digest())
-
-    @property
-    def domain(self) -> Domain:
-        """Return the chain and the contract."""
-        return Domain(chain_id=self.chain_id, rollup=self.rollup)
-
-    def require(self, found: "Identity", where: str) -> None:
-        """Raise ``WrongChain`` with the first field in which ``found``, at ``where``, differs."""
-        for field in self.__struct_fields__:
-            mine, theirs = getattr(self, field), getattr(found, field)
-            if mine != theirs:
-                raise WrongChain(where=where, field=field, expected=mine, found=theirs)
+from node.adapters.identity import Identity
+from node.adapters.journal_segment import SegmentReader, segments_in
+from node.types.errors import PathUnusable, SetupError
 
 
 class DataFolder:
@@ -54,7 +29,8 @@ class DataFolder:
         """Lock ``path``, creating what is missing, and check whose it is.
 
         Raises ``DataLocked`` when another process uses it, ``WrongChain`` when it belongs to
-        another exchange, ``SetupError`` when its identity cannot be read, ``PathUnusable``.
+        another exchange, ``SetupError`` when its identity cannot be read, ``JournalCorrupt``
+        where it is lost and the log cannot tell it, ``PathUnusable``.
         """
         self.path = path
         self.identity = identity
@@ -104,6 +80,9 @@ class DataFolder:
     def _check_identity(self) -> None:
         found = stored_identity(self.path)
         if found is None:
+            # The file may be lost where the log is not: whoever names another exchange leaves none.
+            for newest in segments_in(self.journal)[-1:]:
+                SegmentReader(newest, self.identity).close()
             store_identity(self.path, self.identity)
         else:
             self.identity.require(found, str(self.path / "identity.json"))

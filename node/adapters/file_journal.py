@@ -25,7 +25,6 @@ from typing import Protocol
 
 import structlog
 
-from node.adapters.data_folder import Identity
 from node.adapters.durable_file import (
     disk_failed,
     remove_unfinished,
@@ -33,6 +32,7 @@ from node.adapters.durable_file import (
     unusable,
     write_durably,
 )
+from node.adapters.identity import Identity
 from node.adapters.journal_format import Torn, frame
 from node.adapters.journal_segment import (
     DIGITS,

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import sqlalchemy as sql
 
-from node.adapters.data_folder import Identity
 from node.adapters.history_tables import METADATA, PROGRESS
+from node.adapters.identity import Identity
 from node.types.errors import HistoryUnusable, WrongChain
 from node.types.history import SCHEMA_VERSION
 

@@ -11,10 +11,10 @@ from typing import Any, Final, Self
 
 import sqlalchemy as sql
 
-from node.adapters.data_folder import Identity
 from node.adapters.history_engine import open_engine, shown, told_as_ours
 from node.adapters.history_owner import found_in, hex_text, is_outdated, outdated, owner_of
 from node.adapters.history_tables import MARKETS, METADATA, PROGRESS, SQL_TABLES
+from node.adapters.identity import Identity
 from node.types.blocks import GENESIS_PARENT
 from node.types.errors import HistoryUnavailable, StateDiverged
 from node.types.history import (

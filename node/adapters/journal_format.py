@@ -25,7 +25,7 @@ from zlib import crc32
 
 import msgspec
 
-from node.adapters.data_folder import Identity
+from node.adapters.identity import Identity
 from node.types.ids import Sequence
 
 MAGIC = b"PLIMJNL1"

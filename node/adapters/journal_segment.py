@@ -8,8 +8,8 @@ from typing import NoReturn, Self
 
 import msgspec
 
-from node.adapters.data_folder import Identity
 from node.adapters.durable_file import unusable
+from node.adapters.identity import Identity
 from node.adapters.journal_format import (
     MAGIC,
     Damaged,

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from node.adapters.batch_store import BatchFolder
-from node.adapters.data_folder import Identity
+from node.adapters.identity import Identity
 from node.adapters.snapshots import SnapshotFolder
 from node.codec.commands import decode_block
 from node.ports.snapshots import Snapshot

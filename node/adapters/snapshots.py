@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from node.adapters.data_folder import Identity
 from node.adapters.durable_file import (
     checked,
     checksummed,
@@ -23,6 +22,7 @@ from node.adapters.durable_file import (
     unusable,
     write_durably,
 )
+from node.adapters.identity import Identity
 from node.adapters.numbered_files import numbered_files, warn_of_others
 from node.ports.snapshots import Snapshot
 from node.types.ids import Sequence

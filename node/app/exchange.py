@@ -12,11 +12,12 @@ from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import Web3Exception
 
 from node.adapters import batch_store, journal_segment, snapshots
-from node.adapters.data_folder import Identity, reserved, store_identity, stored_identity
+from node.adapters.data_folder import reserved, store_identity, stored_identity
 from node.adapters.deployment import Deployment, deploy
 from node.adapters.devnet.keys import dev_key
 from node.adapters.devnet.settings import DevnetSettings
 from node.adapters.durable_file import unusable
+from node.adapters.identity import Identity
 from node.adapters.key_signer import read_key_file
 from node.adapters.numbered_files import numbered_files
 from node.app.config import NodeConfig

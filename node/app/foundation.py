@@ -6,9 +6,10 @@ from collections import deque
 import msgspec
 
 from node.adapters.batch_store import BatchFolder
-from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.data_folder import DataFolder
 from node.adapters.devnet.settings import DEFAULT_CHAIN_ID
 from node.adapters.file_journal import FileJournal
+from node.adapters.identity import Identity
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.adapters.replica_session import Position, ReplicaSetup

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from node.adapters.chain_reader import RollupReader
-from node.adapters.data_folder import Identity
 from node.adapters.file_journal import FileJournal
 from node.adapters.history_store import HistoryStore
+from node.adapters.identity import Identity
 from node.adapters.journal_segment import segments_in
 from node.adapters.l1_chain import L1Chain
 from node.adapters.system_clock import SystemClock

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from node.adapters.data_folder import Identity
+from node.adapters.identity import Identity
 from node.adapters.journal_segment import first_sequence_of, read_blocks, segments_in
 from node.adapters.snapshots import stored_snapshots
 from node.history.record import recorded

@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-from node.adapters.data_folder import Identity
 from node.adapters.history_pages import HistoryPages
 from node.adapters.history_store import HistoryStore
+from node.adapters.identity import Identity
 from node.history.record import Recorder, recorded
 from node.types.durable import DurableBlock
 from node.types.history import Question

@@ -13,8 +13,9 @@ import pytest
 import pytest_asyncio
 
 from node.adapters.chain_process import ChainProcess, free_port
-from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.data_folder import DataFolder
 from node.adapters.devnet.keys import dev_key
+from node.adapters.identity import Identity
 from node.app.cli.daemon import DEFAULT_CONFIG
 from node.app.config import read_config
 from node.simulation.keys import dev_keys

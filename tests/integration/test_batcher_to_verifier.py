@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from node.adapters.batch_store import BatchFolder
-from node.adapters.data_folder import Identity
+from node.adapters.identity import Identity
 from node.adapters.mailbox import Mailbox
 from node.adapters.replica_process import ReplicaProcess
 from node.adapters.replica_session import ReplicaSetup

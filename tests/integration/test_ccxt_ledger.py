@@ -9,10 +9,10 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from node.adapters.data_folder import Identity
 from node.adapters.history_pages import HistoryPages
 from node.adapters.history_store import HistoryStore
 from node.adapters.http.history_routes import HistoryAsked
+from node.adapters.identity import Identity
 from node.client import ccxt_history, ccxt_ledger
 from node.client.ccxt_adapter import PlimsollExchange
 from node.client.ccxt_errors import BadRequest

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.data_folder import DataFolder
 from node.adapters.file_journal import FileJournal
+from node.adapters.identity import Identity
 from node.adapters.snapshots import SnapshotFolder
 from node.codec.commands import command_id
 from node.codec.eip712 import Signing

@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from node.adapters.chain_reader import RollupReader
-from node.adapters.data_folder import DataFolder, Identity, stored_identity
+from node.adapters.data_folder import DataFolder, stored_identity
 from node.adapters.history_engine import FILE_NAME, shown, url_of
 from node.adapters.history_export import HistoryExport
 from node.adapters.history_owner import Owner, hex_text, owner_of
 from node.adapters.history_store import HistoryStore
+from node.adapters.identity import Identity
 from node.adapters.journal_segment import first_sequence_of, segments_in
 from node.adapters.l1_chain import L1Chain
 from node.app.cli.arguments import read_address, require_places

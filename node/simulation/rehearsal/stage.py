@@ -7,9 +7,10 @@ import msgspec
 from eth_account import Account
 from web3 import AsyncWeb3
 
-from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.data_folder import DataFolder
 from node.adapters.deployment import deploy
 from node.adapters.devnet.keys import dev_key
+from node.adapters.identity import Identity
 from node.adapters.key_signer import KeySigner
 from node.adapters.replica_session import Position, ReplicaSession, ReplicaSetup
 from node.app.config import NodeConfig

@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-from node.adapters.data_folder import Identity
+from node.adapters.identity import Identity
 from node.codec.links import block_hash, chain_ids
 from node.types.blocks import GENESIS_PARENT, Block
 from node.types.commands import Deposit, OpenBlock

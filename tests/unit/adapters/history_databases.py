@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sql
 from sqlalchemy.schema import CreateSchema, DropSchema
 
-from node.adapters.data_folder import Identity
 from node.adapters.history_engine import open_engine
 from node.adapters.history_store import HistoryStore
 from node.adapters.history_tables import SQL_TABLES
+from node.adapters.identity import Identity
 from node.types.history_rows import RecordedBlock
 from tests.property.random_log import DOMAIN, RULES
 from tests.property.test_mirrors import blocks_of, fresh_state

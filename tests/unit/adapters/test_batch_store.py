@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from node.adapters.batch_store import BatchFolder
-from node.adapters.data_folder import Identity
+from node.adapters.identity import Identity
 from node.types.blocks import Batch, BatchHeader
 from node.types.errors import JournalCorrupt, PathUnusable, StateDiverged, WrongChain
 from node.types.hashing import keccak256

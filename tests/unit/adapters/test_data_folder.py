@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from node.adapters.data_folder import DataFolder, reserved
+from node.adapters.journal_segment import EMPTY, segment_path, segment_start
 from node.types.errors import DataLocked, SetupError, WrongChain
+from node.types.ids import Sequence
 from tests.unit.adapters.blocks_for_disk import IDENTITY, OTHER
 
 
@@ -111,6 +113,19 @@ def test_the_lock_dies_with_the_process(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert done.returncode == 9
     DataFolder(tmp_path, IDENTITY).close()
+
+
+def test_a_folder_whose_identity_is_lost_is_not_given_away_from_its_log(tmp_path: Path) -> None:
+    with DataFolder(tmp_path, IDENTITY) as folder:
+        journal = folder.journal
+    (tmp_path / "identity.json").unlink()
+    segment_path(journal, Sequence(1)).write_bytes(segment_start(IDENTITY, EMPTY))
+    with pytest.raises(WrongChain) as refusal:
+        DataFolder(tmp_path, OTHER)
+    assert refusal.value.values["field"] == "chain_id"
+    assert not (tmp_path / "identity.json").exists()
+    DataFolder(tmp_path, IDENTITY).close()
+    assert (tmp_path / "identity.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from node.adapters import batch_store
-from node.adapters.data_folder import Identity
+from node.adapters.identity import Identity
 from node.adapters.replica_session import ReplicaSession, ReplicaSetup
 from node.adapters.snapshots import SnapshotFolder
 from node.codec.commands import encode_block

@@ -5,8 +5,9 @@ from typing import cast
 
 import msgspec
 
-from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.data_folder import DataFolder
 from node.adapters.file_journal import FileJournal
+from node.adapters.identity import Identity
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.adapters.replica_session import ReplicaSession, ReplicaSetup

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.adapters.data_folder import Identity, reserved, stored_identity
+from node.adapters.data_folder import reserved, stored_identity
 from node.adapters.deployment import Deployment
+from node.adapters.identity import Identity
 from node.app import exchange
 from node.app.config import read_config
 from node.app.exchange import find_or_deploy

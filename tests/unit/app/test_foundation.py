@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.data_folder import DataFolder
+from node.adapters.identity import Identity
 from node.adapters.key_signer import KeySigner
 from node.adapters.l1_chain import L1Chain
 from node.adapters.replica_session import Position, ReplicaSetup

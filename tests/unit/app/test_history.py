@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.adapters.data_folder import DataFolder, Identity
+from node.adapters.data_folder import DataFolder
 from node.adapters.file_journal import FileJournal
+from node.adapters.identity import Identity
 from node.adapters.snapshots import SnapshotFolder
 from node.adapters.system_clock import SystemClock
 from node.app.history_process import HistoryReaderProcess, HistoryWriterProcess
