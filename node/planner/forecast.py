@@ -125,7 +125,7 @@ def _chunk(
     return {
         **_lane_columns(pipeline, hours, tally, late, runs),
         **_liquidation_columns(scenario, exposure, late, runs),
-        **_chain_columns(pipeline, course, hours),
+        **_chain_columns(course, hours),
         **_series_columns(course, hours, exposure),
         "finality_p50_s": final_s[:, 0],
         "finality_p99_s": final_s[:, 1],
@@ -233,16 +233,13 @@ def weighted_quantiles(values: Vector, weights: Vector, run: Indexes, runs: int)
     return found
 
 
-def _chain_columns(pipeline: Pipeline, course: Course, hours: Hours) -> dict[str, Vector]:
-    batch = pipeline.settlement.batch
-    per_item_gas = batch.gas / batch.items
-    posted = np.maximum(np.diff(hours.included, axis=1, prepend=0.0), 0.0)
+def _chain_columns(course: Course, hours: Hours) -> dict[str, Vector]:
     return {
         "unposted_peak": hours.unposted_peak,
         "unposted_end": hours.unposted_end,
         "gate_closed_s": hours.closed.sum(axis=1) * course.step_s,
         "in_flight_peak": np.full(hours.unposted_peak.size, float(hours.in_flight_peak)),
-        "cost_eth": (posted @ course.sky.gas_price_gwei) * per_item_gas * 1e-9,
+        "cost_eth": hours.paid_eth,
     }
 
 

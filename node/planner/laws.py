@@ -80,6 +80,13 @@ class BatchOnChain(msgspec.Struct, frozen=True):
     block_gas: float
     """The gas of an L1 block that this node can get."""
     block_bytes: float
+    fixed_gas: float = 0.0
+    """Of ``gas``, what any batch takes, however little it holds."""
+
+    @property
+    def item_gas(self) -> float:
+        """Return what each item takes beside that."""
+        return (self.gas - self.fixed_gas) / self.items
 
     def per_block(self) -> int:
         """Return how many whole batches fit an L1 block; a batch never spans two."""

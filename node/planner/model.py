@@ -300,6 +300,7 @@ def settlement_of(scenario: Scenario) -> Settlement:
         block_gas=chain.block_gas * chain.block_share,
         # Blocks bound calldata by its gas alone.
         block_bytes=float("inf"),
+        fixed_gas=chain.batch_gas,
     )
     return Settlement(
         batch=batch,

@@ -88,6 +88,8 @@ class Hours(msgspec.Struct, frozen=True):
     """The most items that are in no block of L1, in flight or not, (runs,)."""
     unposted_end: Vector
     in_flight_peak: int
+    paid_eth: Vector
+    """(runs,)"""
     committed: Vector
     """Cumulative at the end of each step, (runs, steps); so is ``included``."""
     included: Vector
@@ -342,6 +344,7 @@ class _Track:
             unposted_peak=self.unposted_peak,
             unposted_end=slots.outstanding,
             in_flight_peak=slots.in_flight_peak,
+            paid_eth=slots.paid_eth,
             kept=self.kept,
             gated=door.gated,
             stale=door.stale,

@@ -151,6 +151,37 @@ def test_a_block_takes_all_that_wait_and_fit_or_none() -> None:
     assert slots.included.mean() / chain.batch.items == pytest.approx(50 * 0.4 * 4, rel=0.02)
 
 
+def test_each_batch_pays_for_itself_however_little_it_holds() -> None:
+    chain = Chain(block_s=1.0, inclusion=1.0, gas_price_gwei=30.0)
+    scenario = msgspec.structs.replace(TEN_MINUTES, l1=chain)
+    settlement = pipeline_of(scenario).settlement
+    slots = Slots(settlement, course_with(l1=chain).sky, 1, np.random.default_rng(1))
+    for step in range(101):
+        # The last block is there to take what the one before it sealed.
+        slots.unposted += 10.0 if step < 100 else 0.0
+        slots.advance(step, step + 1.0, np.random.default_rng(1))
+    each_gas = mean_bytes(scenario) * chain.byte_gas
+    assert slots.included[0] == pytest.approx(1_000)
+    gas = 100 * chain.batch_gas + 1_000 * each_gas
+    assert slots.paid_eth[0] == pytest.approx(gas * 30e-9)
+    assert gas > 1.5 * settlement.batch.gas / settlement.batch.items * 1_000
+
+
+def test_what_a_reorg_takes_back_has_cost_nothing() -> None:
+    chain = Chain(inclusion=1.0, reorgs_per_hour=300.0, reorg_blocks=2, gas_price_gwei=20.0)
+    course = course_with(l1=chain)
+    assert course.sky.reorg_per_block == 1
+    batch = pipeline_of(TEN_MINUTES).settlement.batch
+    random = np.random.default_rng(1)
+    slots = Slots(pipeline_of(TEN_MINUTES).settlement, course.sky, 1, random)
+    slots.unposted += 1_000
+    for step in range(60):
+        slots.advance(step, step + 1.0, random)
+        items = slots.included[0]
+        gas = batch.fixed_gas + items * batch.item_gas if items else 0.0
+        assert slots.paid_eth[0] == pytest.approx(gas * 20e-9, abs=1e-12)
+
+
 def test_an_ordinary_course_is_uneventful() -> None:
     course = ordinary(pipeline_of(TEN_MINUTES), 5, 1.0)
     assert (course.rate == 1).all()
