@@ -158,6 +158,25 @@ async def test_the_clock_is_asked_for_again_while_a_connection_lasts(
         assert session.connections == 1
 
 
+async def test_a_first_answer_that_was_slow_is_asked_for_again_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clock_module, "AGAIN_S", 0.0)
+    clock, elapsed = await clock_told(START_MS, takes_s=8.0)
+    assert clock.now_ms(START_MS) == START_MS + 4_000
+    clock.followed, elapsed.takes_s, looks = True, 0.0, []
+
+    def start(_method: str, _params: Message) -> "asyncio.Future[Message]":
+        looks.append(clock.now_ms(START_MS))
+        return elapsed.start(START_MS + 8_000)
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await clock.keep(start)
+    assert looks == [START_MS + 4_000]
+    assert clock.now_ms(START_MS) == START_MS + 8_000
+
+
 async def test_an_answer_that_comes_late_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock_module, "EVERY_S", 0.0)
     monkeypatch.setattr(clock_module, "PROMPT_S", 0.0)
