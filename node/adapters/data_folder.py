@@ -15,7 +15,7 @@ from typing import Self
 
 import msgspec
 
-from node.adapters.durable_file import sync_folder, write_durably
+from node.adapters.durable_file import sync_folder, unusable, write_durably
 from node.adapters.folder_lock import FolderLock
 from node.adapters.identity import Identity
 from node.adapters.journal_segment import SegmentReader, segments_in
@@ -30,7 +30,7 @@ class DataFolder:
 
         Raises ``DataLocked`` when another process uses it, ``WrongChain`` when it belongs to
         another exchange, ``SetupError`` when its identity cannot be read, ``JournalCorrupt``
-        where it is lost and the log cannot tell it, ``PathUnusable``.
+        where it is lost and the journal cannot tell it, ``PathUnusable``, ``DiskFailed``.
         """
         self.path = path
         self.identity = identity
@@ -80,9 +80,13 @@ class DataFolder:
     def _check_identity(self) -> None:
         found = stored_identity(self.path)
         if found is None:
-            # The file may be lost where the log is not: whoever names another exchange leaves none.
-            for newest in segments_in(self.journal)[-1:]:
-                SegmentReader(newest, self.identity).close()
+            # The file may be lost where the log is not: nobody gets one who names another exchange.
+            try:
+                segments = segments_in(self.journal)
+                if segments:
+                    SegmentReader(segments[-1], self.identity).close()
+            except OSError as error:
+                raise unusable(error, self.journal) from error
             store_identity(self.path, self.identity)
         else:
             self.identity.require(found, str(self.path / "identity.json"))

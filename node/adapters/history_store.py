@@ -5,6 +5,7 @@ follows is written once, and nothing twice. The writer is one at a time; a secon
 progress moved, and writes nothing.
 """
 
+import re
 from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, Final, Self
@@ -16,7 +17,7 @@ from node.adapters.history_owner import found_in, hex_text, is_outdated, outdate
 from node.adapters.history_tables import MARKETS, METADATA, PROGRESS, SQL_TABLES
 from node.adapters.identity import Identity
 from node.types.blocks import GENESIS_PARENT
-from node.types.errors import HistoryUnavailable, StateDiverged
+from node.types.errors import HistoryUnavailable, HistoryUnusable, StateDiverged
 from node.types.history import (
     FROM_THE_LOG,
     KEPT_UNLESS_TOLD,
@@ -66,6 +67,9 @@ _CHANGE_ORDER: Final = (
 )
 
 
+_HASH: Final = re.compile("0x[0-9a-f]{64}")
+
+
 class HistoryStore:
     """One exchange's history in the database at ``url``."""
 
@@ -107,7 +111,7 @@ class HistoryStore:
     def mark(self) -> HistoryMark:
         """Return up to where history is written. Raises ``HistoryUnavailable``."""
         with told_as_ours(self.where), self._engine.begin() as connection:
-            return _mark(connection.execute(sql.select(PROGRESS)).one())
+            return self._mark(connection.execute(sql.select(PROGRESS)).one_or_none())
 
     def positions(self) -> dict[Holder, Position]:
         """Return the open positions there. Raises ``HistoryUnavailable``."""
@@ -129,7 +133,7 @@ class HistoryStore:
         """
         with told_as_ours(self.where), self._engine.begin() as connection:
             chosen = sql.select(PROGRESS).with_for_update()
-            before = _mark(connection.execute(chosen).one())
+            before = self._mark(connection.execute(chosen).one_or_none())
             if before.sequence != group.first_sequence - 1:
                 raise HistoryUnavailable(where=self.where, detail="another writer moved it on")
             if before.hash != group.parent:
@@ -167,6 +171,16 @@ class HistoryStore:
             METADATA.create_all(self._engine)
             with self._engine.begin() as connection:
                 self._found(connection)
+
+    def _mark(self, row: Any) -> HistoryMark:
+        """Return where history ends; SQLite keeps whatever anybody wrote into a column."""
+        told = () if row is None else (row.sequence, row.block, row.time, row.hash)
+        if [*map(type, told)] != [int, int, int, str] or not _HASH.fullmatch(row.hash):
+            detail = f"it does not tell where it ends: its table {PROGRESS.name} was changed"
+            raise HistoryUnusable(where=self.where, detail=detail)
+        return HistoryMark(
+            Sequence(row.sequence), row.block, Millis(row.time), bytes.fromhex(row.hash[2:])
+        )
 
     def _is_outdated(self, renew: bool) -> bool:
         """Return whether the tables are to be made anew; raise where they may not be used."""
@@ -242,12 +256,6 @@ def _progress(connection: sql.Connection, mark: HistoryMark) -> None:
         sql.update(PROGRESS)
         .where(PROGRESS.c.id == _ONE)
         .values(sequence=mark.sequence, block=mark.block, time=mark.time, hash=hex_text(mark.hash))
-    )
-
-
-def _mark(row: Any) -> HistoryMark:
-    return HistoryMark(
-        Sequence(row.sequence), row.block, Millis(row.time), bytes.fromhex(row.hash[2:])
     )
 
 

@@ -30,7 +30,7 @@ PROMPT_S: Final = 1.0
 """An answer that takes longer tells less than what was learned before."""
 
 AGAIN_S: Final = 1.0
-"""After one that took longer, and was the first, the node is asked again so soon."""
+"""After an answer that took longer the node is asked once more, so soon."""
 
 _HALVES: Final = 2
 
@@ -52,7 +52,7 @@ class NodeClock:
         self._elapsed_s = elapsed_s
         self._told_ms: float | None = None
         self._told_at = 0.0
-        self._prompt = True
+        self._slow = asyncio.Event()
 
     def now_ms(self, own: Millis) -> Millis:
         """Return the node's time; ``own``, the clock of this side, where it has told none.
@@ -82,12 +82,17 @@ class NodeClock:
         if type(told) is int and 0 <= told <= UINT64_MAX:
             self._told_ms = told + (answered - asked) * MS_PER_S / _HALVES
             self._told_at = answered
-            self._prompt = answered - asked <= PROMPT_S
+            if answered - asked > PROMPT_S:
+                self._slow.set()
 
     async def keep(self, start: Start) -> None:
         """Ask again and again, for ever, once anyone follows the clock."""
         while True:
-            await asyncio.sleep(EVERY_S if self._prompt else AGAIN_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S):
+                    await self._slow.wait()
+                    self._slow.clear()
+                    await asyncio.sleep(AGAIN_S)
             if self.followed:
                 # Behind a long snapshot on a slow line: the next one will do.
                 with suppress(PlimsollError, TimeoutError):

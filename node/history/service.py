@@ -11,7 +11,9 @@ meanwhile, the next stretch is shorter, as long as reading is faster than the lo
 
 Every error but one means the same: wait, ask where history ends, and go on from there. Asking twice
 writes nothing twice. A history that holds what the log does not is no fault of the database: what
-was acknowledged has gone from the log, or the history is another log's. That stops the node.
+was acknowledged has gone from the log, or the history is another log's. That stops the node, until
+a group of this process was written behind what stands there: the two have *met*. What does not fit
+later, somebody else wrote. Then history is left as it is, and the exchange goes on.
 """
 
 import asyncio
@@ -100,7 +102,7 @@ class HistoryService:
         self._pause_s = _PAUSE_S
         self._asked = asyncio.Event()
         self._log_end: Sequence | None = durable
-        self._joined = False
+        self._met = False
         self.parted = True
         self.durable = durable
         self.mark = HistoryMark(Sequence(0), 0, clock.now_ms(), b"")
@@ -148,8 +150,8 @@ class HistoryService:
     async def run(self) -> None:
         """Work until cancelled; whatever fails is tried again, ever more rarely.
 
-        Raises ``StateDiverged`` (``where`` is history) where that holds what the log does not. Once
-        the two have met, it is the database that somebody else wrote to, and the exchange goes on.
+        Raises ``StateDiverged`` (``where`` is history) where that holds what the log does not, and
+        the two have not met.
         """
         while True:
             try:
@@ -158,13 +160,25 @@ class HistoryService:
                 return
             except PlimsollError as error:
                 # Of an older part of the log that it cannot execute again, the exchange needs none.
-                parted = isinstance(error, StateDiverged) and error.values.get("where") == "history"
-                if parted and not self._joined:
+                diverged = (
+                    isinstance(error, StateDiverged) and error.values.get("where") == "history"
+                )
+                if diverged and not self._met:
                     raise
                 self._note(error)
                 self._asked.set()
+                if diverged:
+                    await self._stand_still()
                 await asyncio.sleep(self._pause_s)
                 self._pause_s = min(2 * self._pause_s, _PAUSE_MAX_S)
+
+    async def _stand_still(self) -> None:
+        """Leave all to the journal, for ever: what is there cannot be trusted to come right."""
+        self.parted = True
+        self._hand += self._blocks.take(len(self._blocks), self._clock.now_ns())
+        self.stage.refuse(BEHIND, len(self._hand))
+        self._hand.clear()
+        await asyncio.Event().wait()
 
     async def _follow(self) -> None:
         self._reached(await self._writer.mark())
@@ -197,7 +211,9 @@ class HistoryService:
         frame = encode_blocks(tuple(recorded(block) for block in hand))
         mark = await self._writer.write(frame)
         stage.busy(started_ns, self._clock.now_ns(), len(hand))
+        before = self.mark.sequence
         self._reached(mark)
+        self._met = self._met or mark.sequence > before
         if mark.sequence >= hand[-1].block.last_sequence:
             stage.leave(len(hand))
         else:
@@ -215,7 +231,6 @@ class HistoryService:
         except BaseException:
             self.parted = True
             raise
-        self._joined = True
         if first < until:
             _log.info("history_caught_up", first=first + 1, last=until)
 
@@ -224,6 +239,7 @@ class HistoryService:
             before = self.mark.sequence
             self._reached(await self._writer.catch_up(until))
             self.caught_up += self.mark.sequence - before
+            self._met = self._met or self.mark.sequence > before
             await self._put_batches()
 
     async def _put_batches(self) -> None:

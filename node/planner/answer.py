@@ -108,6 +108,7 @@ class ChainAnswer(msgspec.Struct, frozen=True):
     finality_p50_s: Band
     finality_p99_s: Band
     cost_eth: Band
+    """For the gas of what L1 has: each batch pays its own, at the price of its block."""
 
 
 class Series(msgspec.Struct, frozen=True):

@@ -80,7 +80,7 @@ class BatchOnChain(msgspec.Struct, frozen=True):
     block_gas: float
     """The gas of an L1 block that this node can get."""
     block_bytes: float
-    fixed_gas: float = 0.0
+    fixed_gas: float
     """Of ``gas``, what any batch takes, however little it holds."""
 
     @property

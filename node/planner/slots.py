@@ -12,8 +12,8 @@ _ETH_PER_GWEI = 1e-9
 class Slots:
     """Batches in flight of each run, oldest first, and what is not yet in one.
 
-    What a reorg takes back is unposted again. Only counts are kept, and batches go in order, so
-    that the n-th item is on L1 whenever n of them are.
+    What a reorg takes back is unposted again. Of items only counts are kept, and batches go in
+    order, so that the n-th item is on L1 whenever n of them are.
     """
 
     def __init__(

@@ -89,7 +89,7 @@ class Hours(msgspec.Struct, frozen=True):
     unposted_end: Vector
     in_flight_peak: int
     paid_eth: Vector
-    """(runs,)"""
+    """For the gas of what is on L1, (runs,)."""
     committed: Vector
     """Cumulative at the end of each step, (runs, steps); so is ``included``."""
     included: Vector

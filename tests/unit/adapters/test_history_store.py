@@ -195,6 +195,24 @@ def test_every_table_has_the_columns_that_are_told(url: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update history_progress set sequence = 'abc'",
+        "update history_progress set hash = '0x12'",
+        "delete from history_progress",
+    ],
+)
+def test_a_progress_that_somebody_changed_is_told_as_ours(tmp_path: Path, change: str) -> None:
+    with opened(f"sqlite:///{tmp_path}/one.sqlite") as store:
+        with sqlite3.connect(tmp_path / "one.sqlite") as other:
+            other.execute(change)
+        with pytest.raises(HistoryUnusable, match="history_progress"):
+            store.mark()
+        with pytest.raises(HistoryUnusable, match="history_progress"):
+            store.append(next(iter(groups_of(BLOCKS, 20))))
+
+
 def test_a_locked_database_is_away_and_not_broken(tmp_path: Path) -> None:
     first, *_ = groups_of(BLOCKS, 20)
     with opened(f"sqlite:///{tmp_path}/h.sqlite?timeout=0.05") as store:

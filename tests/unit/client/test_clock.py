@@ -158,23 +158,49 @@ async def test_the_clock_is_asked_for_again_while_a_connection_lasts(
         assert session.connections == 1
 
 
-async def test_a_first_answer_that_was_slow_is_asked_for_again_soon(
+async def test_an_answer_that_was_slow_is_asked_for_once_more_soon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(clock_module, "AGAIN_S", 0.0)
-    clock, elapsed = await clock_told(START_MS, takes_s=8.0)
-    assert clock.now_ms(START_MS) == START_MS + 4_000
-    clock.followed, elapsed.takes_s, looks = True, 0.0, []
+    monkeypatch.setattr(clock_module, "AGAIN_S", 0.01)
+    monkeypatch.setattr(clock_module, "PROMPT_S", 0.05)
+    looks: list[float] = []
 
-    def start(_method: str, _params: Message) -> "asyncio.Future[Message]":
-        looks.append(clock.now_ms(START_MS))
-        return elapsed.start(START_MS + 8_000)
+    async def slow_at_first(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        async for message in socket:
+            looks.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(0.1 if len(looks) == 1 else 0)
+            asked = msgspec.json.decode(message.data)
+            await socket.send_json({"id": asked["id"], "result": {"time": START_MS + len(looks)}})
 
-    with suppress(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await clock.keep(start)
-    assert looks == [START_MS + 4_000]
-    assert clock.now_ms(START_MS) == START_MS + 8_000
+    async with session_with(slow_at_first) as session:
+        await session.ready()
+        await session.follow_clock()
+        await asyncio.sleep(0.3)
+        assert len(looks) == 2
+        assert session.clock.now_ms(START_MS) - START_MS < 400
+
+
+async def test_a_node_that_is_always_slow_is_asked_no_oftener(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clock_module, "AGAIN_S", 0.01)
+    monkeypatch.setattr(clock_module, "PROMPT_S", 0.02)
+    looks: list[bytes] = []
+
+    async def slow(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.send_str(HELLO)
+        async for message in socket:
+            looks.append(message.data)
+            await asyncio.sleep(0.05)
+            asked = msgspec.json.decode(message.data)
+            await socket.send_json({"id": asked["id"], "result": {"time": START_MS}})
+
+    async with session_with(slow) as session:
+        await session.ready()
+        await session.follow_clock()
+        await asyncio.sleep(0.4)
+        assert len(looks) == 2
 
 
 async def test_an_answer_that_comes_late_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,8 +37,10 @@ class Writer:
         self.fault: PlimsollError | None = None
         self.answers = asyncio.Event()
         self.answers.set()
+        self.asked = 0
 
     async def _ready(self) -> None:
+        self.asked += 1
         await self.answers.wait()
         if self.fault is not None:
             raise self.fault
@@ -253,7 +255,7 @@ async def test_a_history_of_another_log_stops_the_node() -> None:
     assert await ended(bench) is bench.writer.fault
 
 
-async def test_a_history_that_somebody_else_wrote_to_later_stands_still_and_stops_no_node(
+async def test_a_history_that_somebody_else_wrote_to_later_is_left_and_stops_no_node(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("node.history.service._PAUSE_S", 0.01)
@@ -261,17 +263,33 @@ async def test_a_history_that_somebody_else_wrote_to_later_stands_still_and_stop
         await joined(bench)
         bench.offer(*LOG[:6])
         await bench.until_written()
+        asked = bench.writer.asked
         bench.writer.sequence = 10_000
         bench.offer(*LOG[6:8])
         await bench.until(lambda: "StateDiverged" in bench.service.fault)
-        assert bench.service.mark.sequence == LOG[5].block.last_sequence
-        assert bench.service.behind > 0
-        bench.writer.fault = StateDiverged(where="history", sequence=3)
-        await bench.until(lambda: "sequence=3" in bench.service.fault)
-        bench.writer.fault = None
-        bench.writer.sequence = LOG[5].block.last_sequence
-        await bench.until_written()
-        bench.require_each_once()
+        # Nothing of it is believed, also once the log has outgrown it, or it seems right again.
+        bench.writer.sequence = LOG[7].block.last_sequence
+        bench.offer(*LOG[8:20])
+        await asyncio.sleep(0.1)
+        service = bench.service
+        assert "StateDiverged" in service.fault
+        assert service.settled
+        assert service.mark.sequence == LOG[5].block.last_sequence
+        assert service.behind == LOG[19].block.last_sequence - LOG[5].block.last_sequence
+        assert (service.stage.done, service.stage.held()) == (6, 0)
+        assert service.stage.refused == {"behind": 14}
+        assert bench.writer.asked == asked + 1
+
+
+async def test_a_history_that_ends_where_the_log_does_has_not_met_it_yet() -> None:
+    end = LOG[3].block.last_sequence
+    bench = Bench(Writer(sequence=end), end, QUICK)
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(ended(bench))
+        await joined(bench)
+        bench.writer.fault = StateDiverged(where="history", sequence=end)
+        bench.offer(*LOG[4:6])
+    assert ending.result() is bench.writer.fault
 
 
 async def test_a_log_that_cannot_be_executed_again_stops_the_history_alone() -> None:

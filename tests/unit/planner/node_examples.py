@@ -6,7 +6,9 @@ from node.planner.hawkes import Hawkes
 from node.planner.laws import BatchOnChain
 from node.planner.pipeline import Gamma, Journal, Kind, Lane, Pipeline, ServiceTime, Settlement
 
-BATCH = BatchOnChain(items=20_000, gas=5e6, bytes=120e3, block_gas=30e6, block_bytes=780e3)
+BATCH = BatchOnChain(
+    items=20_000, gas=5e6, bytes=120e3, block_gas=30e6, block_bytes=780e3, fixed_gas=2e5
+)
 CHAIN = Settlement(BATCH, in_flight_max=10, block_s=12.0)
 TAKING = Gamma(400e-6, 1.0)
 

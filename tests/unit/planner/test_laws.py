@@ -15,7 +15,9 @@ from node.planner.laws import (
     settlement_limit_per_s,
 )
 
-BATCH = BatchOnChain(items=2_000, gas=5e6, bytes=120_000, block_gas=30e6, block_bytes=780_000)
+BATCH = BatchOnChain(
+    items=2_000, gas=5e6, bytes=120_000, block_gas=30e6, block_bytes=780_000, fixed_gas=2e5
+)
 
 
 def test_stages_of_one_loop_add_their_costs() -> None:
@@ -55,7 +57,7 @@ def test_settlement_is_bound_by_little_or_by_room(
 
 
 def test_a_batch_that_fits_no_block_settles_nothing() -> None:
-    large = BatchOnChain(items=1, gas=31e6, bytes=1, block_gas=30e6, block_bytes=10)
+    large = BatchOnChain(items=1, gas=31e6, bytes=1, block_gas=30e6, block_bytes=10, fixed_gas=2e5)
     assert settlement_limit_per_s(large, 5, 12.0, 1.0) == 0
 
 
