@@ -18,7 +18,17 @@ const SETTINGS = {
   optimizer: { enabled: true, runs: 1000 },
   evmVersion: "cancun",
   metadata: { bytecodeHash: "none", appendCBOR: false },
-  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+  outputSelection: {
+    "*": {
+      "": ["ast"],
+      "*": [
+        "abi",
+        "evm.bytecode.object",
+        "evm.deployedBytecode.object",
+        "evm.deployedBytecode.immutableReferences",
+      ],
+    },
+  },
 };
 
 // Reads every .sol file under SOURCES, keyed by its path there: the names that imports resolve to.
@@ -40,15 +50,32 @@ function compile() {
     console.error(complaints.join("\n"));
     process.exit(1);
   }
-  return new Map(CONTRACTS.map((name) => [name, artifactText(output.contracts[`${name}.sol`][name])]));
+  return new Map(
+    CONTRACTS.map((name) => {
+      const file = `${name}.sol`;
+      return [name, artifactText(output.contracts[file][name], output.sources[file].ast)];
+    }),
+  );
 }
 
-function artifactText(contract) {
+// Where the deployed bytecode holds 32 zero bytes for each immutable, which the constructor fills in. The compiler
+// tells them by the ids of their declarations.
+function immutablePlaces(references, ast) {
+  const named = ast.nodes.flatMap((node) => node.nodes || []);
+  const places = Object.entries(references).map(([id, slots]) => {
+    const declaration = named.find((node) => node.id === Number(id));
+    return [declaration.name, slots.map((slot) => slot.start).sort((a, b) => a - b)];
+  });
+  return Object.fromEntries(places.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function artifactText(contract, ast) {
   const artifact = {
     compiler: solc.version(),
     abi: contract.abi,
     bytecode: "0x" + contract.evm.bytecode.object,
     deployedBytecode: "0x" + contract.evm.deployedBytecode.object,
+    immutables: immutablePlaces(contract.evm.deployedBytecode.immutableReferences, ast),
   };
   return JSON.stringify(artifact, null, 2) + "\n";
 }

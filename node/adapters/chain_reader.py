@@ -3,30 +3,40 @@
 Everything is read as of one block, so that answers belong together. What contradicts itself is
 refused with ``ChainDisagrees``: an event without its transaction, calldata that does not say what
 the event says, a rollup whose rules hash is not that of its rules. Whether the log itself is right
-is the verifier's question; that needs nothing but what is read here.
+is the verifier's question; that needs nothing but what is read here. What a contract answers is
+worth no more than its code, so that is held against the artifacts.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
+import msgspec
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
+from node.adapters.artifacts import load_artifact
 from node.codec.l1_calls import (
     BATCH_COUNT,
     BATCH_POSTED,
     DEPOSIT_COUNT,
     DEPOSITED,
+    FINALITY_BLOCKS,
+    GENESIS_ROOT,
     INBOX,
+    INBOX_TOKEN,
+    LATEST_ROOT,
     RULES_HASH,
+    SEQUENCER,
+    WORD,
     L1Function,
     address_answer,
     deposit_of,
     posted_batch,
 )
 from node.ports.chain import ChainHistory, L1Block, L1Log, Tag
-from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms
+from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms, RollupTip
 from node.ports.log_span import LogSpan
 from node.types.blocks import BatchHeader, Domain
 from node.types.errors import CallReverted, ChainDisagrees, ChainUnavailable, WrongContract
@@ -82,8 +92,46 @@ class RollupReader:
         rules, genesis_root = _decode("Opened", ("bytes", "bytes32"), logs[0].data)
         if keccak256(rules) != rules_hash:
             raise ChainDisagrees(what="rules", expected=rules_hash, found=keccak256(rules))
-        chain_id = await self._patient(self._chain.chain_id)
-        return RollupTerms(Domain(chain_id, bytes(self._rollup)), rules, genesis_root)
+        stored_root = bytes(GENESIS_ROOT.answer(await self._view(self._rollup, GENESIS_ROOT))[0])
+        if genesis_root != stored_root:
+            raise ChainDisagrees(what="genesis root", expected=stored_root, found=genesis_root)
+        inbox = address_answer(INBOX, await self._view(self._rollup, INBOX))
+        blocks = FINALITY_BLOCKS.answer(await self._view(self._rollup, FINALITY_BLOCKS))[0]
+        terms = RollupTerms(
+            Domain(await self._patient(self._chain.chain_id), bytes(self._rollup)),
+            rules,
+            genesis_root,
+            sequencer=address_answer(SEQUENCER, await self._view(self._rollup, SEQUENCER)),
+            finality_blocks=blocks,
+            inbox=inbox,
+            token=address_answer(INBOX_TOKEN, await self._view(inbox, INBOX_TOKEN)),
+        )
+        return msgspec.structs.replace(terms, foreign=await self._foreign(terms))
+
+    async def _foreign(self, terms: RollupTerms) -> tuple[str, ...]:
+        """Return the contracts whose code is not what the artifacts' constructors leave.
+
+        All of it is compared, and each immutable at every place where it stands: a contract that
+        tells one sequencer and obeys another has other code.
+        """
+        head = await self._block()
+        rollup = {
+            "sequencer": terms.sequencer,
+            "finalityBlocks": terms.finality_blocks.to_bytes(WORD, "big"),
+            "rulesHash": keccak256(terms.rules),
+            "genesisRoot": terms.genesis_root,
+            "inbox": terms.inbox,
+        }
+        inbox = {"rollup": self._rollup, "token": terms.token}
+        foreign: list[str] = []
+        for name, address, values in (
+            ("Rollup", self._rollup, rollup),
+            ("Inbox", terms.inbox, inbox),
+        ):
+            code = await self._patient(partial(self._chain.code, address, head.hash))
+            if code != load_artifact(name).runtime(values):
+                foreign.append(f"{name} at 0x{address.hex()}")
+        return tuple(foreign)
 
     async def deposits(self) -> tuple[InboxEntry, ...]:
         """Return every deposit, in the order of the inbox."""
@@ -91,21 +139,23 @@ class RollupReader:
         count = DEPOSIT_COUNT.answer(await self._view(inbox, DEPOSIT_COUNT))[0]
         logs = await self._all_logs(inbox, DEPOSITED, count)
         found = [deposit_of(log.topics, log.data) for log in logs]
-        if [deposit.index for deposit in found] != list(range(count)):
+        in_turn = all(deposit.index == place for place, deposit in enumerate(found))
+        if len(found) != count or not in_turn:
             await self._require_standing()
             raise ChainDisagrees(what="deposits", expected=count, found=len(found))
         return tuple(InboxEntry(one.index, one.account, one.amount) for one in found)
 
-    async def batch_count(self) -> int:
-        """Return the number of batches that the contract has accepted."""
-        return int(BATCH_COUNT.answer(await self._view(self._rollup, BATCH_COUNT))[0])
+    async def tip(self) -> RollupTip:
+        """Return how many batches the contract has accepted, and the root after the last."""
+        root = LATEST_ROOT.answer(await self._view(self._rollup, LATEST_ROOT))[0]
+        return RollupTip(await self._batch_count(), bytes(root))
 
     async def batches(self) -> AsyncGenerator[PostedBatch, None]:
         """Yield what was posted, in the order of the chain.
 
         Raises ``ChainUnavailable`` at the end when an L1 reorg came in between: start again.
         """
-        logs = await self._all_logs(self._rollup, BATCH_POSTED, await self.batch_count())
+        logs = await self._all_logs(self._rollup, BATCH_POSTED, await self._batch_count())
         for start in range(0, len(logs), TRANSACTIONS_AT_ONCE):
             for posted in await self._all_posted(logs[start : start + TRANSACTIONS_AT_ONCE]):
                 # The first in the order of the chain names the place, whichever was found first.
@@ -113,6 +163,9 @@ class RollupReader:
                     raise posted
                 yield posted
         await self._require_standing()
+
+    async def _batch_count(self) -> int:
+        return int(BATCH_COUNT.answer(await self._view(self._rollup, BATCH_COUNT))[0])
 
     async def _all_posted(self, logs: Sequence[L1Log]) -> list[PostedBatch | BaseException]:
         """Return the batches behind some events, or what is wrong with each; all asked at once."""

@@ -114,9 +114,9 @@ class L1Chain:
         request = {"from": _hex(sender), "to": _hex(to), "data": _hex(data)}
         return _quantity(await self._execute("eth_estimateGas", to, request))
 
-    async def code(self, address: Address) -> bytes:
-        """Return the code at ``address``, empty where no contract is."""
-        return _bytes(await self._ask("eth_getCode", _hex(address), Tag.LATEST.value))
+    async def code(self, address: Address, at: At = Tag.LATEST) -> bytes:
+        """Return the code at ``address`` after block ``at``, empty where no contract is."""
+        return _bytes(await self._ask("eth_getCode", _hex(address), _selector(at)))
 
     async def balance(self, account: Address) -> int:
         """Return the account's wei."""

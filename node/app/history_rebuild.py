@@ -159,7 +159,7 @@ async def from_l1(
     expected, found = identity.rules, keccak256(terms.rules)
     if found != expected:
         raise WrongChain(where="rollup", field="rules", expected=expected, found=found)
-    count = await reader.batch_count()
+    count = (await reader.tip()).batches
     head = await chain.block(Tag.LATEST)
     if head is None:
         raise ChainUnavailable(detail="the endpoint has no latest block")

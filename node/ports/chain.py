@@ -122,8 +122,8 @@ class Chain(Protocol):
         """Return a gas limit that would suffice now. Raises ``CallReverted``."""
         ...
 
-    async def code(self, address: Address) -> bytes:
-        """Return the code at ``address``, empty where no contract is."""
+    async def code(self, address: Address, at: At = Tag.LATEST) -> bytes:
+        """Return the code at ``address`` after block ``at``, empty where no contract is."""
         ...
 
     async def balance(self, account: Address) -> int:

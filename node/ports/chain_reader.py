@@ -11,11 +11,28 @@ from node.types.units import Millis, Money
 
 
 class RollupTerms(msgspec.Struct, frozen=True, gc=False):
-    """What the rollup was created with: whose log this is, and what it starts from."""
+    """What the rollup was created with: whose log this is, what it starts from, and who holds what.
+
+    ``sequencer`` alone posts batches; each is final ``finality_blocks`` L1 blocks later. ``token``
+    is the quote asset, which ``inbox`` takes and pays. ``foreign``: the contracts whose code is not
+    that of contracts/src, whatever they answer.
+    """
 
     domain: Domain
     rules: bytes
     genesis_root: bytes
+    sequencer: Address
+    finality_blocks: int
+    inbox: Address
+    token: Address
+    foreign: tuple[str, ...] = ()
+
+
+class RollupTip(msgspec.Struct, frozen=True, gc=False):
+    """How many batches the contract has accepted, and the root after the last of them."""
+
+    batches: int
+    root: bytes
 
 
 class InboxEntry(msgspec.Struct, frozen=True, gc=False):
@@ -56,8 +73,8 @@ class ChainReader(Protocol):
         """Return every deposit, in the order of the inbox."""
         ...
 
-    async def batch_count(self) -> int:
-        """Return the number of batches that the contract has accepted."""
+    async def tip(self) -> RollupTip:
+        """Return how far the contract says that the log goes."""
         ...
 
     def batches(self) -> AsyncGenerator[PostedBatch, None]:

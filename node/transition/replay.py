@@ -78,7 +78,8 @@ class Replica:
         one that the transition rejects; ``where="block"`` with ``number``, ``first_sequence``,
         ``expected`` and ``found`` at one that changed something else. Where orders still wait for
         an auction when a block ends, what lacks is the command. Raises ``BatchMalformed`` where the
-        first command does not open a block.
+        first command does not open a block, or a block holds nothing else: it would cost whoever
+        replays it more than whoever posts it.
         """
         interval = self.state.rules.root_interval
         first: Sequence | None = None
@@ -116,6 +117,8 @@ class Replica:
 
     def _close_block(self, first: Sequence, expected: Mapping[int, bytes] | None) -> None:
         number = self.state.block
+        if first == self.state.sequence:
+            raise BatchMalformed(detail=f"block {number} holds nothing but its opening")
         if self.state.gathering:
             # The last block of a log has no next one to refuse it.
             raise StateDiverged(

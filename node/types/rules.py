@@ -167,7 +167,7 @@ def decode_rules(data: bytes) -> Rules:
     """Return the rules encoded in ``data``. Raises ``ConfigInvalid`` with every fault found."""
     try:
         rules = msgspec.json.decode(data, type=Rules)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid(faults=(f"rules: {error}",)) from None
     check_rules(rules)
     return rules

@@ -1,8 +1,9 @@
 """Rebuilding the exchange from what L1 holds of it, and comparing on the way.
 
-Nothing here is trusted but the contract's own checks and this code: each batch must go on from the
-one before, its data must be what the contract hashed, each action must be signed, each deposit must
-stand in the inbox, each command must apply, and each root must come out.
+Nothing here is trusted but the contracts' own checks and this code: the code on L1 must be that of
+contracts/src, each batch must go on from the one before, its data must be what the contract hashed,
+each action must be signed, each deposit must stand in the inbox, each command must apply, and each
+root must come out, the last as the contract has it.
 """
 
 from collections.abc import Iterable
@@ -13,14 +14,14 @@ import msgspec
 from node.codec.batch import decode_batch
 from node.codec.eip712 import Signing
 from node.codec.forgery import Forgery, first_forgery
-from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms
+from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms, RollupTip
 from node.transition.replay import Replica
 from node.transition.state import State
 from node.types.blocks import BatchHeader
 from node.types.commands import Command, Deposit
 from node.types.errors import BatchMalformed, ChainDisagrees, ConfigInvalid, StateDiverged
 from node.types.hashing import keccak256
-from node.types.rules import decode_rules
+from node.types.rules import Rules, decode_rules
 from node.types.units import Millis
 from node.verifier.lag_audit import LagAudit
 from node.verifier.verdict import Difference, Fault, Verdict, shown
@@ -44,7 +45,8 @@ class Rebuild:
     """
 
     def __init__(self, terms: RollupTerms, deposits: Ordered[InboxEntry]) -> None:
-        """Stand at the genesis root; where that differs, it is the difference."""
+        """Stand at the genesis root; where that differs, or the contracts, it is the difference."""
+        self._terms = terms
         self._deposits = deposits
         self._roots: list[bytes] = []
         self._commands = 0
@@ -59,13 +61,9 @@ class Rebuild:
             return
         self._replica = Replica.genesis(rules, terms.domain)
         self._signing = Signing(terms.domain, rules)
-        root = self._replica.root
-        if root != terms.genesis_root:
-            self.difference = Difference(
-                Fault.GENESIS, NO_BATCH, shown(root), shown(terms.genesis_root)
-            )
-            return
-        self._roots.append(root)
+        self.difference = _fault_of_terms(terms, rules, self._replica.root)
+        if self.difference is None:
+            self._roots.append(self._replica.root)
 
     @property
     def state(self) -> State | None:
@@ -171,16 +169,29 @@ class Rebuild:
             shown(values.pop("found", "")) or shown(values),
         )
 
-    def finish(self, batch_count: int) -> Verdict:
-        """Return the verdict, given how many batches the contract says that there are."""
-        if self.difference is None and self.batches != batch_count:
+    def finish(self, tip: RollupTip) -> Verdict:
+        """Return the verdict, given how far the contract says that the log goes."""
+        if self.difference is None and self.batches != tip.batches:
             self.difference = Difference(
                 Fault.MISSING_BATCH,
                 self.batches,
-                f"batch {self.batches} of {batch_count}",
+                f"batch {self.batches} of {tip.batches}",
                 "nothing",
             )
+        if self.difference is None and self._roots[-1] != tip.root:
+            # Withdrawals are paid against the root that the contract has, whatever the logs say.
+            self.difference = Difference(
+                Fault.CONTRADICTION,
+                self.batches - 1,
+                f"latestRoot {shown(self._roots[-1])}",
+                shown(tip.root),
+            )
+        return self.verdict()
+
+    def verdict(self) -> Verdict:
+        """Return what was found so far."""
         return Verdict(
+            terms=self._terms,
             batches=self.batches,
             commands=self._commands,
             roots=tuple(self._roots),
@@ -239,7 +250,7 @@ def rebuild(
     terms: RollupTerms,
     deposits: Ordered[InboxEntry],
     batches: Iterable[PostedBatch],
-    batch_count: int,
+    tip: RollupTip,
 ) -> tuple[Verdict, State | None]:
     """Return the verdict on ``batches`` and the state as far as it was rebuilt, in one go."""
     exchange = Rebuild(terms, deposits)
@@ -252,7 +263,24 @@ def rebuild(
             opened, executed, first_forgery(opened.commands, exchange.signing)
         ):
             break
-    return exchange.finish(batch_count), exchange.state
+    return exchange.finish(tip), exchange.state
+
+
+def _fault_of_terms(terms: RollupTerms, rules: Rules, root: bytes) -> Difference | None:
+    """Return what is wrong before the first batch; ``root`` is what the rules lead to."""
+    if terms.foreign:
+        return Difference(
+            Fault.CONTRACT, NO_BATCH, "the code of contracts/src", ", ".join(terms.foreign)
+        )
+    if rules.encode() != terms.rules:
+        # A key that stands there twice, or is left out, means something else to another reader.
+        return Difference(
+            Fault.GENESIS, NO_BATCH, f"canonical rules {shown(rules.digest())}",
+            shown(keccak256(terms.rules)),
+        )  # fmt: skip
+    if root != terms.genesis_root:
+        return Difference(Fault.GENESIS, NO_BATCH, shown(root), shown(terms.genesis_root))
+    return None
 
 
 def _fault_of_hash(posted: PostedBatch) -> Difference | None:

@@ -50,11 +50,19 @@ class AccountBalance(msgspec.Struct, frozen=True, gc=False):
 class VerifyReport(msgspec.Struct, frozen=True, gc=False):
     """The whole outcome; ``root`` is the last one that agreed.
 
+    ``sequencer`` alone posts batches; each is final ``finality_blocks`` L1 blocks later, and
+    withdrawals are paid in ``token`` by ``inbox``.
     ``lag_understated_ms``: how much older than stated the settled state was, at least, at the worst
     block; no difference, but margin was asked for too little then.
     """
 
     ok: bool
+    chain_id: int
+    rollup: str
+    sequencer: str
+    finality_blocks: int
+    inbox: str
+    token: str
     batches: int
     commands: int
     root: str
@@ -74,8 +82,15 @@ def verify_report(verdict: Verdict, state: State | None) -> VerifyReport:
 
     After a difference it is that of the batch in which it was found, not a state that agreed.
     """
+    terms = verdict.terms
     return VerifyReport(
         ok=verdict.ok,
+        chain_id=terms.domain.chain_id,
+        rollup=shown(terms.domain.rollup),
+        sequencer=hex_from_address(terms.sequencer),
+        finality_blocks=terms.finality_blocks,
+        inbox=hex_from_address(terms.inbox),
+        token=hex_from_address(terms.token),
         batches=verdict.batches,
         commands=verdict.commands,
         root=shown(verdict.roots[-1]) if verdict.roots else "",

@@ -48,14 +48,14 @@ async def verify(
     except ChainDisagrees as error:
         rebuild = Rebuild(terms, ())
         rebuild.contradict(error)
-        return rebuild.finish(0), rebuild.state
-    count = await reader.batch_count()
-    progress(0, count)
+        return rebuild.verdict(), rebuild.state
+    tip = await reader.tip()
+    progress(0, tip.batches)
     try:
-        await _rebuild_all(rebuild, reader, signatures, lambda done: progress(done, count))
+        await _rebuild_all(rebuild, reader, signatures, lambda done: progress(done, tip.batches))
     except ChainDisagrees as error:
         rebuild.contradict(error)
-    return rebuild.finish(count), rebuild.state
+    return rebuild.finish(tip), rebuild.state
 
 
 async def _rebuild_all(

@@ -4,13 +4,18 @@ from enum import StrEnum, unique
 
 import msgspec
 
+from node.ports.chain_reader import RollupTerms
+
 
 @unique
 class Fault(StrEnum):
     """What differs."""
 
+    CONTRACT = "contract"
+    """A contract's code is not that of contracts/src: nobody knows what it checks, or pays."""
+
     GENESIS = "genesis"
-    """The rules do not lead to the announced genesis root, or cannot be read."""
+    """The rules do not lead to the announced genesis root, are not canonical, or unreadable."""
 
     MISSING_BATCH = "missing_batch"
     """The chain says that there is such a batch, and it is not where it should be."""
@@ -61,11 +66,13 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """How far the rebuilding came, and what stopped it, if anything did.
 
+    ``terms`` are what the rollup was created with.
     ``batches`` and ``commands`` count what agreed. ``roots`` are the roots that did: the genesis
     root first, then one after each batch. ``lag_understated_ms``: by how much
     some block of the log understates its lag at least, as L1's own times prove (``lag_audit``).
     """
 
+    terms: RollupTerms
     batches: int
     commands: int
     roots: tuple[bytes, ...]

@@ -10,13 +10,15 @@ import gc
 from collections.abc import AsyncGenerator
 from statistics import median
 from time import perf_counter
+from typing import Final
 
-from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms
+from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms, RollupTip
 from node.transition.batch_replica import BatchReplica
 from node.transition.replay import Replica
 from node.types.blocks import Batch
 from node.types.commands import Deposit
 from node.types.hashing import keccak256
+from node.types.ids import Address
 from node.types.units import Millis
 from node.verifier.service import InPlace, verify
 from node.verifier.verdict import Verdict
@@ -25,13 +27,23 @@ from tests.benchmarks.rounds import seconds_of, spread
 from tests.benchmarks.signed_log import LOG_RULES, Sequencing, SignedLog
 from tests.examples import DOMAIN
 
+NOBODY: Final = Address(bytes(20))
+
 
 class Posted:
     """A ``ChainReader`` of a log in two batches: the first block, and what is timed."""
 
     def __init__(self, log: SignedLog) -> None:
         replica = BatchReplica(Replica.genesis(LOG_RULES, DOMAIN), 0, trees_kept=2)
-        self.facts = RollupTerms(DOMAIN, LOG_RULES.encode(), replica.root)
+        self.facts = RollupTerms(
+            DOMAIN,
+            LOG_RULES.encode(),
+            replica.root,
+            sequencer=NOBODY,
+            finality_blocks=0,
+            inbox=NOBODY,
+            token=NOBODY,
+        )
         self.inbox = tuple(
             InboxEntry(one.index, one.account, one.amount)
             for one in log.blocks[0].commands
@@ -48,9 +60,9 @@ class Posted:
         """Return every deposit."""
         return self.inbox
 
-    async def batch_count(self) -> int:
-        """Return the number of batches."""
-        return len(self.posted)
+    async def tip(self) -> RollupTip:
+        """Return the number of batches, and the last one's root."""
+        return RollupTip(len(self.posted), self.posted[-1].header.new_root)
 
     async def batches(self) -> AsyncGenerator[PostedBatch, None]:
         """Yield the batches."""

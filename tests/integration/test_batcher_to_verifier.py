@@ -14,7 +14,7 @@ from node.adapters.system_clock import SystemClock
 from node.batcher.config import BatcherConfig
 from node.batcher.service import BatcherService
 from node.capacity.queue import BoundedQueue
-from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms
+from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTip
 from node.transition.replay import Replica
 from node.types.blocks import Batch, Block
 from node.types.durable import DurableBlock
@@ -23,6 +23,7 @@ from node.types.units import Millis
 from node.verifier.rebuild import rebuild
 from tests.examples import DOMAIN, RULES
 from tests.unit.transition.example_log import example_log
+from tests.unit.verifier.example_chain import example_terms
 
 LOG = example_log()
 
@@ -91,13 +92,13 @@ async def test_a_log_survives_a_killed_replica_and_a_restart_and_verifies(tmp_pa
     batches = [*before, *second.sealed()]
     assert batches == list(second.store.read())
     verdict, state = rebuild(
-        RollupTerms(DOMAIN, RULES.encode(), Replica.genesis(RULES, DOMAIN).root),
+        example_terms(Replica.genesis(RULES, DOMAIN).root),
         [InboxEntry(one.index, one.account, one.amount) for one in LOG.deposits],
         [
             PostedBatch(one.header, one.data, keccak256(one.data), 0, bytes(32), Millis(0))
             for one in batches
         ],
-        len(batches),
+        RollupTip(len(batches), batches[-1].header.new_root),
     )
     assert verdict.ok, verdict
     assert state is not None

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from web3 import AsyncHTTPProvider, AsyncWeb3
 
+from node.adapters.artifacts import load_artifact
 from node.adapters.chain_reader import RollupReader
 from node.adapters.deployment import Deployment, deploy
 from node.adapters.l1_chain import L1Chain
@@ -134,6 +135,26 @@ async def test_an_honest_chain_is_rebuilt_from_nothing(stage: Stage, l1: L1Chain
     assert dict(state.leaves()) == dict(posted.log.state.leaves())
     for used, estimated in posted.gas:
         assert used <= estimated <= used * 5 // 4 + 60_000
+
+
+async def test_a_contract_with_a_back_door_is_named(
+    stage: Stage, l1: L1Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inbox, which the rollup deploys, takes one deposit a call more than ours does."""
+    genuine = load_artifact("Rollup")
+    limit, other = "60c8831115", "60c9831115"
+    assert genuine.bytecode.count(limit) == 1
+    changed = msgspec.structs.replace(genuine, bytecode=genuine.bytecode.replace(limit, other))
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "node.adapters.deployment.load_artifact",
+            lambda name: changed if name == "Rollup" else load_artifact(name),
+        )
+        posted = await PostedLog.open(stage)
+    verdict, _ = await verify(posted.reader(l1), InPlace(), no_progress)
+    assert verdict.difference is not None
+    assert verdict.difference.fault is Fault.CONTRACT
+    assert verdict.difference.found.startswith("Inbox at 0x")
 
 
 async def test_a_history_needs_no_file_of_the_rules(stage: Stage, tmp_path: Path) -> None:

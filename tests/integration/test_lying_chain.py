@@ -88,7 +88,7 @@ def asks_of(chain: L1Chain) -> list[Callable[[], Awaitable[Any]]]:
         lambda: chain.logs(CONTRACT, (b"\xab" * 32,), 0, 9),
         reader.terms,
         reader.deposits,
-        reader.batch_count,
+        reader.tip,
         batches,
     ]
 

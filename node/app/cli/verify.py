@@ -13,12 +13,13 @@ from node.adapters.chain_reader import RollupReader
 from node.adapters.l1_chain import L1Chain
 from node.adapters.signature_pool import SignaturePool
 from node.app.cli.arguments import read_address, require_places
+from node.client.addresses import checksummed
 from node.simulation.progress import shown_progress
 from node.transition.state import State
 from node.types.ids import Address
 from node.verifier.report import verify_report
 from node.verifier.service import verify as rebuild
-from node.verifier.verdict import Verdict
+from node.verifier.verdict import Difference, Verdict, shown
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,22 +53,42 @@ def verify(
     verdict, state = asyncio.run(_verify(rpc, address, from_block, count))
     if json is not None:
         json.write_bytes(verify_report(verdict, state).to_json())
-    console = Console(soft_wrap=True, highlight=False)
+    _tell(verdict, Console(soft_wrap=True, highlight=False))
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+def _tell(verdict: Verdict, console: Console) -> None:
+    """Print what was found, and in whose hands it is."""
     if verdict.difference is None:
-        root = verdict.roots[-1].hex() if verdict.roots else ""
         console.print(
-            f"OK  {verdict.batches} batches, {verdict.commands} commands, root 0x{root}",
+            f"OK  {verdict.batches} batches, {verdict.commands} commands,"
+            f" root {shown(verdict.roots[-1])}",
             style="green",
         )
-        return
-    found = verdict.difference
+    else:
+        _tell_difference(verdict.difference, console)
+    terms = verdict.terms
+    console.print(
+        f"  sequencer  {checksummed(terms.sequencer)},"
+        f" a batch is final {terms.finality_blocks} L1 blocks later\n"
+        f"  money      {checksummed(terms.token)} in {checksummed(terms.inbox)}"
+    )
+    if verdict.lag_understated_ms:
+        console.print(
+            f"  lag        understated by {verdict.lag_understated_ms:,} ms at the worst block,"
+            " so margin was asked for too little there",
+            style="yellow",
+        )
+
+
+def _tell_difference(found: Difference, console: Console) -> None:
     console.print(f"DIFFERENT  {found.fault.value} in batch {found.batch}", style="bold red")
     if found.first_sequence:
         console.print(
             f"  commands   {found.first_sequence} … {found.last_sequence} {found.command}".rstrip()
         )
     console.print(f"  expected   {found.expected}\n  found      {found.found}")
-    raise typer.Exit(1)
 
 
 async def _verify(

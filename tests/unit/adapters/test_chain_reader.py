@@ -5,18 +5,24 @@ from math import inf
 import pytest
 from eth_abi.abi import encode
 
+from node.adapters.artifacts import load_artifact
 from node.adapters.chain_reader import LOG_BLOCKS_MIN, OPENED, RollupReader
 from node.codec.l1_calls import (
     BATCH_COUNT,
     BATCH_POSTED,
     DEPOSIT_COUNT,
     DEPOSITED,
+    FINALITY_BLOCKS,
+    GENESIS_ROOT,
     INBOX,
+    INBOX_TOKEN,
+    LATEST_ROOT,
     RULES_HASH,
+    SEQUENCER,
     post_batch,
 )
 from node.ports.chain import At, L1Block, L1Log, L1Transaction, Tag
-from node.ports.chain_reader import PostedBatch
+from node.ports.chain_reader import PostedBatch, RollupTip
 from node.ports.log_span import ANSWERS_BEFORE_MORE
 from node.types.blocks import Batch, BatchHeader
 from node.types.errors import ChainDisagrees, ChainUnavailable
@@ -25,6 +31,9 @@ from node.types.ids import Address, Sequence
 
 ROLLUP = Address(b"\1" * 20)
 DEPOSITS_TO = Address(b"\2" * 20)
+SEQUENCED_BY = Address(b"\3" * 20)
+PAID_IN = Address(b"\4" * 20)
+FINALITY = 64
 HEAD = 1_000
 RULES = b"rules"
 BATCH = Batch(
@@ -44,6 +53,18 @@ OPENING = L1Log(
 DEPOSIT = L1Log(
     DEPOSITS_TO, (DEPOSITED, bytes(32), bytes(32)), encode(["uint64"], [7]), 1, bytes(32), bytes(32)
 )
+CODES = {
+    ROLLUP: load_artifact("Rollup").runtime(
+        {
+            "sequencer": SEQUENCED_BY,
+            "finalityBlocks": bytes([FINALITY]),
+            "rulesHash": keccak256(RULES),
+            "genesisRoot": bytes(32),
+            "inbox": DEPOSITS_TO,
+        }
+    ),
+    DEPOSITS_TO: load_artifact("Inbox").runtime({"rollup": ROLLUP, "token": PAID_IN}),
+}
 LOGS = {BATCH_POSTED: POSTED, OPENED: OPENING, DEPOSITED: DEPOSIT}
 
 
@@ -60,6 +81,9 @@ class FakeHistory:
         self._fork = 0
         self.refusals = 0
         self.blocks_max = 1_000
+        self.deposit_count = 1
+        self.genesis_root = bytes(32)
+        self.codes = dict(CODES)
         self.asked: list[int] = []
 
     async def chain_id(self) -> int:
@@ -73,10 +97,19 @@ class FakeHistory:
         answers = {
             RULES_HASH.encode(): keccak256(RULES),
             INBOX.encode(): bytes(12) + DEPOSITS_TO,
-            DEPOSIT_COUNT.encode(): encode(["uint64"], [1]),
+            DEPOSIT_COUNT.encode(): encode(["uint64"], [self.deposit_count]),
             BATCH_COUNT.encode(): encode(["uint64"], [1]),
+            LATEST_ROOT.encode(): b"\7" * 32,
+            GENESIS_ROOT.encode(): self.genesis_root,
+            SEQUENCER.encode(): bytes(12) + SEQUENCED_BY,
+            FINALITY_BLOCKS.encode(): encode(["uint64"], [FINALITY]),
+            INBOX_TOKEN.encode(): bytes(12) + PAID_IN,
         }
         return answers[data]
+
+    async def code(self, address: Address, at: At = Tag.LATEST) -> bytes:
+        assert isinstance(at, bytes), "of the block as of which everything is read"
+        return self.codes.get(address, b"")
 
     async def logs(
         self, _address: Address, topics: tuple[bytes, ...], first: int, last: int
@@ -147,6 +180,49 @@ async def test_a_transaction_that_an_endpoint_behind_the_others_lacks_is_asked_f
     assert (await reader._posted(POSTED)).header == BATCH.header
 
 
+async def test_the_terms_tell_in_whose_hands_the_rollup_is() -> None:
+    terms = await reader_of(FakeHistory()).terms()
+    assert (terms.sequencer, terms.finality_blocks) == (SEQUENCED_BY, FINALITY)
+    assert (terms.inbox, terms.token, terms.foreign) == (DEPOSITS_TO, PAID_IN, ())
+    assert await reader_of(FakeHistory()).tip() == RollupTip(1, b"\7" * 32)
+
+
+@pytest.mark.parametrize(("contract", "name"), [(ROLLUP, "Rollup"), (DEPOSITS_TO, "Inbox")])
+@pytest.mark.parametrize("place", [0, 1_000, -1])
+async def test_other_code_is_named(contract: Address, name: str, place: int) -> None:
+    chain = FakeHistory()
+    code = bytearray(chain.codes[contract])
+    code[place] ^= 1
+    for other in (bytes(code), chain.codes[contract] + b"\0", b""):
+        chain.codes[contract] = other
+        assert (await reader_of(chain).terms()).foreign == (f"{name} at 0x{contract.hex()}",)
+
+
+async def test_an_immutable_that_is_another_at_one_of_its_places_is_other_code() -> None:
+    """A rollup that tells one sequencer and obeys another."""
+    for place in load_artifact("Rollup").immutables["sequencer"]:
+        chain = FakeHistory()
+        code = bytearray(chain.codes[ROLLUP])
+        code[place + 31] ^= 1
+        chain.codes[ROLLUP] = bytes(code)
+        assert (await reader_of(chain).terms()).foreign
+
+
+async def test_a_genesis_root_told_in_two_ways_is_a_contradiction() -> None:
+    chain = FakeHistory()
+    chain.genesis_root = b"\1" * 32
+    with pytest.raises(ChainDisagrees):
+        await reader_of(chain).terms()
+
+
+@pytest.mark.parametrize("count", [0, 2, 2**64 - 1])
+async def test_a_count_of_deposits_that_the_logs_belie_is_a_contradiction(count: int) -> None:
+    chain = FakeHistory()
+    chain.deposit_count = count
+    with pytest.raises(ChainDisagrees):
+        await reader_of(chain).deposits()
+
+
 async def test_a_reorg_of_the_newest_block_is_held_against_nobody() -> None:
     with pytest.raises(ChainUnavailable):
         await read_all(reader_of(FakeHistory(reorg_at_logs=True)))
@@ -154,7 +230,7 @@ async def test_a_reorg_of_the_newest_block_is_held_against_nobody() -> None:
         await reader_of(FakeHistory(reorg_at_logs=True, blind_answers=inf)).deposits()
     blind = FakeHistory(blind_answers=inf)
     reader = reader_of(blind)
-    await reader.batch_count()
+    await reader.tip()
     blind._fork = 1
     with pytest.raises(ChainUnavailable):
         await reader._posted(POSTED)

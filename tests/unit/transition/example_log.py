@@ -74,7 +74,9 @@ class ExampleLog:
     # --- blocks ------------------------------------------------------------------------------
 
     def block(self, after_ms: int = 5) -> None:
-        """End the block under way, and open the next one."""
+        """End the block under way, and open the next one; one without commands goes on instead."""
+        if len(self._open) == 1:
+            return
         self.close()
         self.time = Millis(self.time + after_ms)
         self.put(OpenBlock(self.state.block + 1, self.time))

@@ -5,13 +5,14 @@ from collections.abc import AsyncGenerator, Callable
 import msgspec
 
 from node.codec.batch import decode_batch, encode_batch
-from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms
+from node.ports.chain_reader import InboxEntry, PostedBatch, RollupTerms, RollupTip
 from node.transition.batch_replica import BatchReplica
 from node.transition.replay import Replica
 from node.transition.state import State
 from node.types.blocks import BatchHeader
 from node.types.commands import Command
 from node.types.hashing import keccak256
+from node.types.ids import Address
 from node.types.units import Millis
 from node.verifier.rebuild import rebuild
 from node.verifier.verdict import Verdict
@@ -22,12 +23,25 @@ LOG = example_log()
 BLOCKS_PER_BATCH = 16
 
 
+def example_terms(genesis_root: bytes) -> RollupTerms:
+    """Return the terms of a rollup with the example's rules."""
+    return RollupTerms(
+        DOMAIN,
+        RULES.encode(),
+        genesis_root,
+        sequencer=Address(b"\5" * 20),
+        finality_blocks=64,
+        inbox=Address(b"\6" * 20),
+        token=Address(b"\7" * 20),
+    )
+
+
 class ExampleChain:
     """A ``ChainReader`` of the example log; every part of it may be replaced."""
 
     def __init__(self) -> None:
         replica = BatchReplica(Replica.genesis(RULES, DOMAIN), 0, trees_kept=2)
-        self.facts = RollupTerms(DOMAIN, RULES.encode(), replica.root)
+        self.facts = example_terms(replica.root)
         self.inbox = [InboxEntry(one.index, one.account, one.amount) for one in LOG.deposits]
         self.posted: list[PostedBatch] = []
         for start in range(0, len(LOG.blocks), BLOCKS_PER_BATCH):
@@ -38,6 +52,7 @@ class ExampleChain:
                 )
             )
         self.count = len(self.posted)
+        self.root = self.posted[-1].header.new_root
 
     def commands(self, index: int) -> list[Command]:
         """Return the commands of a batch."""
@@ -63,7 +78,7 @@ class ExampleChain:
 
     def rebuilt(self) -> tuple[Verdict, State | None]:
         """Return what a verifier says of it, and the state that it came to."""
-        return rebuild(self.facts, self.inbox, self.posted, self.count)
+        return rebuild(self.facts, self.inbox, self.posted, self.tip_now())
 
     async def terms(self) -> RollupTerms:
         return self.facts
@@ -71,8 +86,12 @@ class ExampleChain:
     async def deposits(self) -> tuple[InboxEntry, ...]:
         return tuple(self.inbox)
 
-    async def batch_count(self) -> int:
-        return self.count
+    def tip_now(self) -> RollupTip:
+        """Return how far the contract says that the log goes."""
+        return RollupTip(self.count, self.root)
+
+    async def tip(self) -> RollupTip:
+        return self.tip_now()
 
     async def batches(self) -> AsyncGenerator[PostedBatch, None]:
         for posted in self.posted:

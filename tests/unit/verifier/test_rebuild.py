@@ -60,7 +60,7 @@ def test_an_honest_chain_leads_to_the_same_state(chain: ExampleChain) -> None:
 
 
 def test_an_exchange_without_batches_agrees(chain: ExampleChain) -> None:
-    chain.posted, chain.count = [], 0
+    chain.posted, chain.count, chain.root = [], 0, chain.facts.genesis_root
     verdict = chain.verdict()
     assert (verdict.ok, verdict.roots) == (True, (chain.facts.genesis_root,))
 
