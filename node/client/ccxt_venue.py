@@ -24,6 +24,7 @@ from node.client.ccxt_structures import market_structure
 from node.client.ccxt_unanswered import Unanswered
 from node.client.errors import ConnectionLost
 from node.client.marks import MarkTable, follow_marks
+from node.client.pinned import Pinned
 from node.client.rest_calls import REST_S
 from node.client.session import Session, connect
 from node.client.subscription import Message
@@ -91,7 +92,9 @@ class Venue:
     digits), ``walletAddress`` (the account, where the key is its agent's), ``quote`` (USDC),
     ``slippage`` (0.05: how far from the mark a market order without a price may go), ``timeout``
     (milliseconds for each request over HTTP, else ``RequestTimeout``; None: the client's, 10 s).
-    ``enableRateLimit`` and empty ``options`` are taken as well: nothing is held back here.
+    ``rollup``, ``chainId`` and ``sequencer`` are what is known of the exchange: a node of another
+    one is refused as below. ``enableRateLimit`` and empty ``options`` are taken as well: nothing is
+    held back here.
 
     Where another exchange answers at ``url`` than at first, every request and all that waits raises
     an ``ExchangeError`` of code 4002, until ``close``.
@@ -116,7 +119,8 @@ class Venue:
         self.enableRateLimit = _flag("enableRateLimit", asked.pop("enableRateLimit", True))
         _require_no_options(asked.pop("options", {}))
         self._secret = _secret(asked.pop("privateKey", ""))
-        self._owner = _owner(asked.pop("walletAddress", ""))
+        self._owner = _address(asked.pop("walletAddress", "") or None)
+        self._pinned = _pinned(asked)
         if asked:
             raise BadRequest(f"plimsoll: unknown keys of the configuration: {sorted(asked)}")
         self.has = dict(HAS)
@@ -297,7 +301,7 @@ class Venue:
         """Hold a connection until this is cancelled, or it ends by itself, and tell of its end."""
         try:
             rest_s = max(REST_S, (self.timeout or 0) / MS_PER_S)
-            async with connect(self.url, rest_s=rest_s) as session:
+            async with connect(self.url, rest_s=rest_s, pinned=self._pinned) as session:
                 if not opened.done():
                     opened.set_result(session)
                 await asyncio.Event().wait()
@@ -364,6 +368,19 @@ def _secret(text: str) -> bytes:
     return secret
 
 
-def _owner(text: str) -> Address | None:
+def _address(text: object) -> Address | None:
+    """Return the address in ``text``, None for none. Raises ``BadRequest``."""
     with translated():
-        return address_from_hex(text) if text else None
+        return None if text is None else address_from_hex(str(text))
+
+
+def _pinned(asked: Structure) -> Pinned:
+    """Take out of ``asked`` what is known of the exchange."""
+    chain_id = asked.pop("chainId", None)
+    if chain_id is not None and (isinstance(chain_id, bool) or not isinstance(chain_id, int)):
+        raise BadRequest("plimsoll: chainId is a number")
+    return Pinned(
+        rollup=_address(asked.pop("rollup", None)),
+        chain_id=chain_id,
+        sequencer=_address(asked.pop("sequencer", None)),
+    )

@@ -1,6 +1,7 @@
 """What a server says of itself when a connection opens."""
 
 import asyncio
+from collections.abc import Awaitable
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -8,6 +9,7 @@ import msgspec
 
 from node.client.channels import ANSWER_S
 from node.client.errors import UNREADABLE, ConnectionLost
+from node.client.pinned import Pinned
 from node.client.rest_calls import call
 from node.client.subscription import Message
 from node.types.blocks import Domain
@@ -50,18 +52,23 @@ async def greeted(socket: aiohttp.ClientWebSocketResponse) -> Hello | None:
         raise ConnectionLost(detail=repr(fault)) from fault
 
 
-async def introduction(http: aiohttp.ClientSession, url: str) -> tuple[Rules, Hello]:
+async def introduction(
+    http: aiohttp.ClientSession, url: str, pinned: Pinned
+) -> tuple[Rules, Hello]:
     """Return the exchange's rules and its hello.
 
-    Raises ``ConnectionLost`` if no node is there, or none that answers within ``ANSWER_S``.
+    Raises ``ConnectionLost`` if no node is there, or none that answers within ``ANSWER_S``, and
+    ``WrongChain`` if it is of another exchange than the one that is ``pinned``.
     """
     try:
         async with asyncio.timeout(ANSWER_S):
             rules = _rules_in(await call(http, url, "/rules"))
             async with http.ws_connect(url + "/ws", max_msg_size=MESSAGE_BYTES_MAX) as greeting:
-                return rules, hello_from(await greeting.receive_str())
+                hello = hello_from(await greeting.receive_str())
+                pinned.require(hello.domain, hello.sequencer, rules)
+                return rules, hello
     except TimeoutError as silence:
-        raise silent(url) from silence
+        raise _silent(url) from silence
     except ConnectionLost as error:
         raise ConnectionLost(node=url, detail=error.values["detail"]) from error
     except PlimsollError:
@@ -78,7 +85,16 @@ def _rules_in(shown: Message) -> Rules:
     return decode_rules(shown["canonical"].encode())
 
 
-def silent(url: str) -> ConnectionLost:
+async def in_time(awaited: Awaitable[None], url: str) -> None:
+    """Wait for what the node makes come. Raises ``ConnectionLost`` behind ``ANSWER_S``."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await awaited
+    except TimeoutError as silence:
+        raise _silent(url) from silence
+
+
+def _silent(url: str) -> ConnectionLost:
     """Return the error for a node that takes connections and says nothing."""
     return ConnectionLost(node=url, detail=f"it does not answer within {ANSWER_S:g} s")
 

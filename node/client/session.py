@@ -19,16 +19,17 @@ import aiohttp
 import msgspec
 import structlog
 
-from node.client.channels import ANSWER_S, HEARTBEAT_S, Channels, is_final
+from node.client.channels import HEARTBEAT_S, Channels, is_final
 from node.client.clock import NodeClock
 from node.client.errors import UNREADABLE, ConnectionLost, refusals
 from node.client.fee_limit import FeeLimit
 from node.client.fills import Fills
-from node.client.hello import MESSAGE_BYTES_MAX, greeted, introduction, node_url, silent
+from node.client.hello import MESSAGE_BYTES_MAX, greeted, in_time, introduction, node_url
 from node.client.local_account import LocalAccount
 from node.client.local_book import LocalBook
 from node.client.local_orders import LocalOrders
 from node.client.nonces import Nonces
+from node.client.pinned import NOTHING_PINNED, Pinned
 from node.client.receipts import receipt_from_body
 from node.client.requests import Requests
 from node.client.rest_calls import REST_S, call
@@ -65,6 +66,7 @@ class Session:
         self.rules = rules
         self.domain = domain
         self.sequencer = sequencer
+        self._first = Pinned.of(domain, sequencer)
         self.signing = Signing(domain, rules)
         self.fee_limit = FeeLimit(rules.fees)
         self.clock = NodeClock()
@@ -101,9 +103,10 @@ class Session:
         return int(shown["nonces"].get(hex_from_address(signer or account), 0)) + 1
 
     def verify_receipt(self, body: Message) -> bool:
-        """Return whether the sequencer of the first hello signed the receipt in ``body``.
+        """Return whether ``sequencer`` signed the receipt in ``body``.
 
-        ``body`` is an action's result or the answer to ``GET /receipts/{sequence}``; only the
+        Unless it is ``pinned`` that is whom the node itself named, against which nothing is proved
+        then. ``body`` is an action's result or the answer to ``GET /receipts/{sequence}``; only the
         latter proves the action's place too. That its id is the digest of the action that was
         meant is the caller's to compare. Raises ``MalformedMessage`` if there is no receipt in it.
         """
@@ -262,10 +265,7 @@ class Session:
         hello = await greeted(socket)
         if hello is None:
             return
-        if hello.domain != self.domain:
-            raise WrongChain(expected=self.domain, found=hello.domain)
-        if hello.sequencer != self.sequencer:
-            raise WrongChain(expected=self.sequencer, found=hello.sequencer)
+        self._first.require(hello.domain, hello.sequencer, self.rules)
         self._challenge = hello.challenge
         self._socket = socket
         self.connections += 1
@@ -360,24 +360,28 @@ class Session:
 
 
 @asynccontextmanager
-async def connect(url: str, *, rest_s: float = REST_S) -> AsyncIterator[Session]:
+async def connect(
+    url: str, *, rest_s: float = REST_S, pinned: Pinned = NOTHING_PINNED
+) -> AsyncIterator[Session]:
     """Connect to the node at ``url`` (``http://host:port``) and learn its rules and its domain.
 
-    The answer to a request over REST, or to that for a connection, must be there in ``rest_s``.
+    ``pinned`` is what is known of the exchange; of the rest the node's word is taken. The answer to
+    a request over REST, or to that for a connection, must be there in ``rest_s``.
     Raises ``ConnectionLost`` if no node answers there at first, within ``ANSWER_S`` for each of two
-    connections; later losses are mended. Raises ``WrongChain`` as soon as another rollup or another
-    sequencer answers, and ``ConfigInvalid`` for what is no address of a node.
+    connections; later losses are mended. Raises ``WrongChain`` where the node differs from what is
+    ``pinned``, and as soon as another rollup or another sequencer answers than at first, and
+    ``ConfigInvalid`` for what is no address of a node.
     """
     url = node_url(url)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=rest_s)) as http:
-        rules, hello = await introduction(http, url)
+        rules, hello = await introduction(http, url, pinned)
         session = Session(http, url, rules, hello.domain, hello.sequencer)
         failed: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(session.run())
                 try:
-                    await _first_connection(session, url)
+                    await in_time(session.ready(), url)
                     yield session
                 except Exception as error:  # noqa: BLE001 - raised again below
                     # Left to the group it would reach the caller wrapped: no `except` would fit.
@@ -388,11 +392,3 @@ async def connect(url: str, *, rest_s: float = REST_S) -> AsyncIterator[Session]
             failed = wrong.exceptions[0]
         if failed is not None:
             raise failed
-
-
-async def _first_connection(session: Session, url: str) -> None:
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            await session.ready()
-    except TimeoutError as silence:
-        raise silent(url) from silence
