@@ -15,13 +15,16 @@ from node.app.cli.options import (
     JsonOption,
     KeyOption,
     NodeOption,
+    RollupOption,
     for_people,
+    pinned_to,
     print_json,
     read_key,
 )
 from node.app.cli.order_options import GoodTillOption, MaxFeeOption, RetryOption
 from node.app.cli.trade import EXPIRES_S, checked_end, open_trader, read_end, tell_results
 from node.app.cli.trade_tables import moment
+from node.client.pinned import Pinned
 from node.client.retry import PATIENT
 from node.client.session import Session, connect
 from node.client.wallet import NEVER
@@ -73,6 +76,7 @@ def amend(  # noqa: PLR0913 - each is an option of the command line
     account: AccountOption = "",
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
+    rollup: RollupOption = None,
     json: JsonOption = False,
 ) -> None:
     """Change an open order, which keeps its numbers.
@@ -95,7 +99,7 @@ def amend(  # noqa: PLR0913 - each is an option of the command line
         trigger_price=trigger_price, good_till=checked_end(good_till), max_fee=max_fee,
         retry=retry,
     )  # fmt: skip
-    result = asyncio.run(_amend(wish, read_key(key), account, node))
+    result = asyncio.run(_amend(wish, read_key(key), account, node, pinned_to(rollup)))
     tell_results(result, as_json=json)
 
 
@@ -115,6 +119,7 @@ def switch(
     account: AccountOption = "",
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
+    rollup: RollupOption = None,
     json: JsonOption = False,
 ) -> None:
     """Set the dead man's switch: when the exchange itself cancels all orders of the account.
@@ -134,7 +139,7 @@ def switch(
     ahead = None if within is None else read_duration("in", within)
     secret = read_key(key)
     cancel_at, result = asyncio.run(
-        _switch(ahead, secret, account, node, on_disconnect=on_disconnect)
+        _switch(ahead, secret, account, node, pinned_to(rollup), on_disconnect=on_disconnect)
     )
     if json:
         print_json({**result, "switch": {"cancel_at": cancel_at, "on_disconnect": on_disconnect}})
@@ -142,8 +147,10 @@ def switch(
         for_people().print(_switch_line(cancel_at, on_disconnect=on_disconnect))
 
 
-async def _amend(wish: _Wish, secret: bytes, account: str, node: str) -> dict[str, Any]:
-    async with connect(node) as session:
+async def _amend(
+    wish: _Wish, secret: bytes, account: str, node: str, pinned: Pinned
+) -> dict[str, Any]:
+    async with connect(node, pinned=pinned) as session:
         trader = await open_trader(session, secret, account, EXPIRES_S)
         order = await _open_order(session, trader.wallet.account, wish)
         new = _change(wish, order, session, trader.now_ms())
@@ -184,10 +191,16 @@ async def _open_order(session: Session, account: Address, wish: _Wish) -> dict[s
 
 
 async def _switch(
-    ahead: int | None, secret: bytes, account: str, node: str, *, on_disconnect: bool
+    ahead: int | None,
+    secret: bytes,
+    account: str,
+    node: str,
+    pinned: Pinned,
+    *,
+    on_disconnect: bool,
 ) -> tuple[Millis, dict[str, Any]]:
     """Set the switch ``ahead`` milliseconds from now; return when that is, and the result."""
-    async with connect(node) as session:
+    async with connect(node, pinned=pinned) as session:
         trader = await open_trader(session, secret, account, EXPIRES_S)
         cancel_at = NEVER if ahead is None else Millis(trader.now_ms() + ahead)
         return cancel_at, await trader.set_switch(cancel_at, on_disconnect=on_disconnect)

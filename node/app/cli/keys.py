@@ -17,13 +17,16 @@ from node.app.cli.options import (
     JsonOption,
     KeyOption,
     NodeOption,
+    RollupOption,
     account_of,
     for_people,
+    pinned_to,
     print_json,
     read_key,
 )
 from node.app.cli.trade_tables import moment
 from node.client.addresses import checksummed
+from node.client.pinned import Pinned
 from node.client.session import connect
 from node.client.trader import Trader
 from node.types.errors import PathUnusable
@@ -85,6 +88,7 @@ def approve(
     ] = 24.0,
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
+    rollup: RollupOption = None,
     *,
     json: JsonOption = False,
 ) -> None:
@@ -93,7 +97,8 @@ def approve(
     Example: plimsoll keys approve 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --hours 8
     """
     address = read_address("agent", agent)
-    result = asyncio.run(_approve(address, int(hours * MS_PER_H), read_key(key), node))
+    lasts_ms, pinned = int(hours * MS_PER_H), pinned_to(rollup)
+    result = asyncio.run(_approve(address, lasts_ms, read_key(key), node, pinned))
     _tell(result, f"{checksummed(address)} may act for {hours:g} hours", json)
 
 
@@ -102,6 +107,7 @@ def revoke(
     agent: Annotated[str, typer.Argument(help="The agent's address.")],
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
+    rollup: RollupOption = None,
     *,
     json: JsonOption = False,
 ) -> None:
@@ -110,7 +116,7 @@ def revoke(
     Example: plimsoll keys revoke 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
     address = read_address("agent", agent)
-    result = asyncio.run(_approve(address, 0, read_key(key), node))
+    result = asyncio.run(_approve(address, 0, read_key(key), node, pinned_to(rollup)))
     _tell(result, f"{checksummed(address)} may not act any more", json)
 
 
@@ -164,9 +170,11 @@ def _new_secret() -> bytes:
             return secret
 
 
-async def _approve(agent: Address, lasts_ms: int, secret: bytes, node: str) -> dict[str, Any]:
+async def _approve(
+    agent: Address, lasts_ms: int, secret: bytes, node: str, pinned: Pinned
+) -> dict[str, Any]:
     """Let ``agent`` act for so long by the node's clock; 0: not any more."""
-    async with connect(node) as session:
+    async with connect(node, pinned=pinned) as session:
         trader = await Trader.open(session, secret)
         until = Millis(trader.now_ms() + lasts_ms) if lasts_ms else REVOKED
         return await trader.approve_agent(agent, until)

@@ -8,39 +8,35 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from node.adapters.key_signer import KeySigner
-from node.adapters.l1_chain import L1Chain
 from node.app.cli.arguments import read_money
+from node.app.cli.one_exchange import Ends, Get, open_account
 from node.app.cli.options import (
     DEFAULT_KEY,
     DEFAULT_NODE,
     JsonOption,
     KeyOption,
     NodeOption,
+    RollupOption,
+    pinned_to,
     print_json,
     read_key,
 )
 from node.client.addresses import checksummed
 from node.client.errors import NotTakenIn
 from node.client.l1 import Claim, L1Account
-from node.client.session import Session, connect
+from node.client.session import Session
 from node.client.trader import OutcomeUnknown, Trader
-from node.ports.chain import Chain, L1Receipt
+from node.ports.chain import L1Receipt
 from node.types.errors import (
     CallReverted,
     ChainUnavailable,
     NonceUsed,
     NotFound,
-    PlimsollError,
     Unavailable,
-    WrongChain,
 )
-from node.types.ids import Address
 from node.types.units import UINT64_MAX, Money, money_text
 
 POLL_S = 0.5
-LOOKS = 10
-"""How often two endpoints are asked for one block: the one may be behind, or a reorg on its way."""
 TAKEN_IN_WITHIN_S = 60
 """How long nothing may be seen to happen to a deposit."""
 EXPIRY_MS = 10 * 60_000
@@ -48,9 +44,6 @@ EXPIRY_MS = 10 * 60_000
 RpcOption = Annotated[str, typer.Option("--rpc", help="L1's JSON-RPC endpoint.")]
 
 T = TypeVar("T")
-
-Get = Callable[[str], Awaitable[dict[str, Any]]]
-"""Returns the body of a GET of that path; raises the node's error."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -64,6 +57,7 @@ def deposit(
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
     rpc: RpcOption = "http://127.0.0.1:8545",
+    rollup: RollupOption = None,
     *,
     faucet: Annotated[
         bool, typer.Option("--faucet", help="Take the dollars from the test token's faucet.")
@@ -75,7 +69,8 @@ def deposit(
     Example: plimsoll deposit 1000 --key dev:1 --faucet
     """
     dollars, secret = read_money("amount", amount), read_key(key)
-    _finish(asyncio.run(_deposit(dollars, secret, node, rpc, _console(json), faucet=faucet)), json)
+    ends = Ends(node, rpc, pinned_to(rollup))
+    _finish(asyncio.run(_deposit(dollars, secret, ends, _console(json), faucet=faucet)), json)
 
 
 def withdraw(
@@ -83,6 +78,7 @@ def withdraw(
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
     rpc: RpcOption = "http://127.0.0.1:8545",
+    rollup: RollupOption = None,
     nonce: Annotated[
         int,
         typer.Option(
@@ -112,7 +108,8 @@ def withdraw(
     Example: plimsoll withdraw 250 --key dev:1 --opened 7
     """
     secret, dollars = read_key(key), read_money("amount", amount)
-    work = _withdraw(dollars, secret, node, rpc, _console(json), nonce=nonce, opened=opened)
+    ends = Ends(node, rpc, pinned_to(rollup))
+    work = _withdraw(dollars, secret, ends, _console(json), nonce=nonce, opened=opened)
     _finish(asyncio.run(work), json)
 
 
@@ -128,11 +125,16 @@ def _finish(body: dict[str, Any], as_json: bool) -> None:
 
 
 async def _deposit(
-    amount: Money, key: bytes, node: str, rpc: str, console: Console, *, faucet: bool
+    amount: Money, key: bytes, ends: Ends, console: Console, *, faucet: bool
 ) -> dict[str, Any]:
-    """Deposit, wait until the exchange has it, and return the account as it then stands."""
+    """Deposit, wait until the exchange has it, and return the account as it then stands.
+
+    With it stands the ``rollup`` that was paid, which is told before anything is.
+    """
     async with AsyncExitStack() as stack:
-        session, account = await _open(stack, key, node, rpc)
+        session, account = await open_account(stack, key, ends)
+        rollup = checksummed(account.rollup)
+        console.print(f"paying into the rollup {rollup}")
         if faucet:
             await account.faucet(amount)
             console.print(f"faucet: {money_text(amount)} for {checksummed(account.address)}")
@@ -144,7 +146,7 @@ async def _deposit(
         await until_taken_in(get, deposits, receipt.block_number)
         shown = await get(f"/account/{checksummed(account.address)}")
         console.print(f"free collateral: {shown['free']}")
-        return shown
+        return {**shown, "rollup": rollup}
 
 
 async def _pay_in(account: L1Account, amount: Money) -> L1Receipt:
@@ -211,35 +213,6 @@ def _inbox_block(stats: dict[str, Any]) -> int:
     return -1 if read is None else int(read["number"])
 
 
-async def require_one_chain(get: Get, chain: Chain) -> None:
-    """Return where ``chain`` is the one that the node reads its deposits from.
-
-    Two devnets have one id and the same addresses: only their blocks tell them apart. Raises
-    ``WrongChain``, and ``ChainUnavailable`` where the node has not read any block itself.
-    """
-    refusal: PlimsollError | None = ChainUnavailable(
-        detail="the node has read no block of L1 so far"
-    )
-    for _ in range(LOOKS):
-        read = (await get("/stats"))["l1"]["inbox_block"]
-        if read is not None:
-            refusal = await _difference(chain, int(read["number"]), read["hash"])
-            if refusal is None:
-                return
-        await asyncio.sleep(POLL_S)
-    assert refusal is not None
-    raise refusal
-
-
-async def _difference(chain: Chain, number: int, expected: str) -> PlimsollError | None:
-    """Return why ``chain`` does not have this block: it has another one, or has not come so far."""
-    found = await chain.block(number)
-    if found is None:
-        return ChainUnavailable(detail=f"--rpc has no block {number}, which the node has read")
-    told = "0x" + found.hash.hex()
-    return None if told == expected else WrongChain(block=number, expected=expected, found=told)
-
-
 async def _is_shown(get: Get, sequence: int) -> bool:
     """Return whether the node's publisher, which follows the log, has come to a command."""
     try:
@@ -273,18 +246,11 @@ def patient(get: Get, tell: Callable[[str], None]) -> Get:
 
 
 async def _withdraw(
-    amount: Money,
-    key: bytes,
-    node: str,
-    rpc: str,
-    console: Console,
-    *,
-    nonce: int,
-    opened: int,
+    amount: Money, key: bytes, ends: Ends, console: Console, *, nonce: int, opened: int
 ) -> dict[str, Any]:
     """Open a withdrawal, or go on with one; return what was claimed, and where."""
     async with AsyncExitStack() as stack:
-        session, account = await _open(stack, key, node, rpc)
+        session, account = await open_account(stack, key, ends)
         withdrawal = opened
         if not withdrawal:
             result = await open_withdrawal(session, key, amount, nonce)
@@ -361,15 +327,3 @@ async def open_withdrawal(
         return await trader.send(action)
     except NonceUsed as used:
         raise OutcomeUnknown.of(action, used) from used
-
-
-async def _open(
-    stack: AsyncExitStack, key: bytes, node: str, rpc: str
-) -> tuple[Session, L1Account]:
-    session = await stack.enter_async_context(connect(node))
-    chain = L1Chain(rpc)
-    stack.push_async_callback(chain.close)
-    await require_one_chain(session.get, chain)
-    rollup = Address(session.domain.rollup)
-    account = await L1Account.open(chain, KeySigner(key), rollup, session.domain.chain_id)
-    return session, account

@@ -13,6 +13,7 @@ from rich.console import Console
 from node.adapters.devnet.keys import DEV_KEY_MAX, dev_key
 from node.adapters.key_signer import KeySigner, is_key, read_key_file
 from node.app.cli.arguments import read_address
+from node.client.pinned import Pinned
 from node.types.errors import ConfigInvalid
 from node.types.ids import Address
 
@@ -30,6 +31,15 @@ KeyOption = Annotated[
 ]
 NodeOption = Annotated[
     str, typer.Option("--node", help="The node's address.", envvar="PLIMSOLL_NODE")
+]
+RollupOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rollup",
+        help="The exchange's rollup contract, where you know it: a node that names another one is"
+        " refused. Without it the node is believed.",
+        envvar="PLIMSOLL_ROLLUP",
+    ),
 ]
 AccountOption = Annotated[
     str, typer.Option("--account", help="The account, where the key is only its agent's.")
@@ -79,6 +89,11 @@ def _key_of_variable(name: str) -> bytes:
 def account_of(key: str, account: str) -> Address:
     """Return the account that is asked about: the one that is named, else the key's own."""
     return read_address("account", account) if account else KeySigner(read_key(key)).address
+
+
+def pinned_to(rollup: str | None) -> Pinned:
+    """Return what is known of the exchange: its rollup, if one is named."""
+    return Pinned(rollup=None if rollup is None else read_address("rollup", rollup))
 
 
 def print_json(body: Any) -> None:

@@ -22,7 +22,9 @@ from node.app.cli.options import (
     JsonOption,
     KeyOption,
     NodeOption,
+    RollupOption,
     for_people,
+    pinned_to,
     print_json,
     read_key,
 )
@@ -45,6 +47,7 @@ from node.app.cli.order_options import (
 )
 from node.app.cli.trade_tables import cancelled_line, preview_table, results_table
 from node.client.marks import follow_marks, worst_price
+from node.client.pinned import Pinned
 from node.client.retry import PATIENT
 from node.client.session import Session, connect
 from node.client.trader import Trader, wall_clock_ms
@@ -114,6 +117,7 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     account: AccountOption = "",
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
+    rollup: RollupOption = None,
     json: JsonOption = False,
 ) -> None:
     """Place an order, and tell what became of it once it is durable; or preview what it would be.
@@ -141,11 +145,13 @@ def order(  # noqa: PLR0913 - each is an option of the command line
     if preview and (retry or deadline_ms is not None):
         fault = "preview: nothing is sent, so neither --retry nor --deadline-ms is allowed"
         raise ConfigInvalid(faults=(fault,))
-    result = asyncio.run(_order(wish, read_key(key), account, node, preview=preview))
+    result = asyncio.run(
+        _order(wish, read_key(key), account, node, pinned_to(rollup), preview=preview)
+    )
     (_tell_preview if preview else tell_results)(result, as_json=json)
 
 
-def cancel(
+def cancel(  # noqa: PLR0913 - each is an option of the command line
     order_ids: Annotated[
         list[int] | None, typer.Argument(help="Orders, by the exchange's numbers.")
     ] = None,
@@ -159,6 +165,7 @@ def cancel(
     account: AccountOption = "",
     key: KeyOption = DEFAULT_KEY,
     node: NodeOption = DEFAULT_NODE,
+    rollup: RollupOption = None,
     json: JsonOption = False,
 ) -> None:
     """Cancel orders by number, by client id, of one market, or all.
@@ -181,7 +188,7 @@ def cancel(
         raise ConfigInvalid(faults=(fault,))
     if any(not 0 < number <= UINT64_MAX for number in order_ids or ()):
         raise ConfigInvalid(faults=("order_ids: numbers from 1 allowed",))
-    result = asyncio.run(_cancel(single, market, read_key(key), account, node))
+    result = asyncio.run(_cancel(single, market, read_key(key), account, node, pinned_to(rollup)))
     if single:
         tell_results(result, as_json=json)
     elif json:
@@ -191,10 +198,10 @@ def cancel(
 
 
 async def _order(
-    wish: _Wish, secret: bytes, account: str, node: str, *, preview: bool
+    wish: _Wish, secret: bytes, account: str, node: str, pinned: Pinned, *, preview: bool
 ) -> dict[str, Any]:
     """Return the order's result, or with ``preview`` what it would come to."""
-    async with connect(node) as session:
+    async with connect(node, pinned=pinned) as session:
         market_id, rules = read_market(wish.market, session.rules)
         size = Lots(read_units("size", wish.size, rules.lot_decimals))
         max_fee = None if wish.max_fee is None else read_money("max_fee", wish.max_fee)
@@ -260,9 +267,14 @@ async def _price(session: Session, wish: _Wish, rules: MarketRules, trigger_pric
 
 
 async def _cancel(
-    single: Sequence[CancelOrder], market: str, secret: bytes, account: str, node: str
+    single: Sequence[CancelOrder],
+    market: str,
+    secret: bytes,
+    account: str,
+    node: str,
+    pinned: Pinned,
 ) -> dict[str, Any]:
-    async with connect(node) as session:
+    async with connect(node, pinned=pinned) as session:
         chosen: MarketId = EVERY_MARKET
         if market:
             chosen = read_market(market, session.rules)[0]

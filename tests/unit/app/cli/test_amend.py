@@ -28,7 +28,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     )
 
     @asynccontextmanager
-    async def connected(_node: str) -> AsyncIterator[SimpleNamespace]:
+    async def connected(_node: str, **_: object) -> AsyncIterator[SimpleNamespace]:
         yield session
 
     monkeypatch.setattr(amend, "connect", connected)

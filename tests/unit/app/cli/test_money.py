@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
@@ -11,9 +10,12 @@ import pytest
 from rich.console import Console
 
 from node.app.cli import money
-from node.app.cli.money import patient, require_one_chain, until_proved, until_taken_in
+from node.app.cli.money import patient, until_proved, until_taken_in
+from node.app.cli.one_exchange import Ends
+from node.client.addresses import checksummed
 from node.client.errors import ConnectionLost, NotTakenIn
-from node.ports.chain import L1Block, L1Receipt
+from node.client.pinned import NOTHING_PINNED
+from node.ports.chain import L1Receipt
 from node.types.errors import (
     CallReverted,
     ChainUnavailable,
@@ -22,12 +24,14 @@ from node.types.errors import (
     Overloaded,
     RateLimited,
     ShuttingDown,
-    WrongChain,
 )
+from node.types.ids import Address
 from node.types.units import Money
 
+ROLLUP = Address(b"\xab" * 20)
 BLOCK = 50
 """The block of L1 that the deposit is in."""
+NOWHERE = Ends("", "", NOTHING_PINNED)
 AWAY = ChainUnavailable(detail="eth_call: 429")
 
 
@@ -123,36 +127,6 @@ async def test_a_node_that_reads_on_toward_the_deposit_is_waited_for(
     assert node.asked == ["/stats"] * 10 + ["/finality/110"]
 
 
-@pytest.mark.parametrize(
-    ("seen", "refusal"),
-    [
-        ([(7, 1)], None),
-        # The one was in the midst of a reorg, or behind, and is not at the next look.
-        ([None, (7, 2), (8, 1), (7, 1)], None),
-        ([None] * 10, ChainUnavailable),
-        ([(7, 2)] * 10, WrongChain),
-        ([(8, 1)] * 10, ChainUnavailable),
-    ],
-)
-async def test_nothing_is_paid_on_a_chain_that_the_node_does_not_see(
-    seen: list[tuple[int, int] | None], refusal: type[Exception] | None
-) -> None:
-    looks = iter(seen)
-
-    async def get(path: str) -> dict[str, Any]:
-        assert path == "/stats"
-        look = next(looks)
-        block = look and {"number": look[0], "hash": f"0x{look[1]:064x}"}
-        return {"l1": {"inbox_block": block}}
-
-    blocks = {7: L1Block(7, (1).to_bytes(32, "big"), 0, 0)}
-    chain = AsyncMock()
-    chain.block = AsyncMock(side_effect=blocks.get)
-    with nullcontext() if refusal is None else pytest.raises(refusal):
-        await require_one_chain(get, chain)
-    assert list(looks) == []
-
-
 class Answers:
     """A node that answers with each of ``answers`` in turn."""
 
@@ -194,13 +168,13 @@ async def test_who_has_opened_one_and_fails_is_told_how_not_to_open_a_second(
     monkeypatch: pytest.MonkeyPatch, opened: int, told: bool
 ) -> None:
     result = {"sequence": 70, "results": [{"withdrawal_id": 7}]}
-    monkeypatch.setattr(money, "_open", AsyncMock(return_value=(AsyncMock(), AsyncMock())))
+    monkeypatch.setattr(money, "open_account", AsyncMock(return_value=(AsyncMock(), AsyncMock())))
     monkeypatch.setattr(money, "open_withdrawal", AsyncMock(return_value=result))
     monkeypatch.setattr(money, "until_proved", AsyncMock(side_effect=ChainUnavailable()))
     shown = io.StringIO()
     console = Console(file=shown, width=200)
     with pytest.raises(ChainUnavailable):
-        await money._withdraw(Money(1), b"", "", "", console, nonce=0, opened=opened)
+        await money._withdraw(Money(1), b"", NOWHERE, console, nonce=0, opened=opened)
     assert ("--opened 7" in shown.getvalue()) is told
 
 
@@ -260,23 +234,23 @@ def paid_account(monkeypatch: pytest.MonkeyPatch, deposits: list[int | Exception
 
     node, session, account = FakeNode([5]), AsyncMock(), AsyncMock()
     session.get = get
-    account.address = bytes(20)
+    account.address, account.rollup = bytes(20), ROLLUP
     account.deposit = AsyncMock(return_value=L1Receipt(b"", BLOCK, b"", True, 1, 1))
     account.deposits_made = AsyncMock(side_effect=deposits)
-    monkeypatch.setattr(money, "_open", AsyncMock(return_value=(session, account)))
+    monkeypatch.setattr(money, "open_account", AsyncMock(return_value=(session, account)))
     return account
 
 
 async def deposit() -> dict[str, Any]:
     console = Console(file=io.StringIO())
-    return await money._deposit(Money(1), b"", "", "", console, faucet=False)
+    return await money._deposit(Money(1), b"", NOWHERE, console, faucet=False)
 
 
 async def test_l1_that_is_away_behind_a_payment_is_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     account = paid_account(monkeypatch, [ChainUnavailable(), ChainUnavailable(), 5])
-    assert await deposit() == {"free": "1"}
+    assert await deposit() == {"free": "1", "rollup": checksummed(ROLLUP)}
     assert account.deposit.await_count == 1
 
 
@@ -288,3 +262,17 @@ async def test_who_has_paid_is_not_told_to_try_again_where_l1_stays_away(
     with pytest.raises(NotTakenIn) as paid:
         await deposit()
     assert paid.value.values == {"block": BLOCK, "waited_s": 0}
+
+
+async def test_the_rollup_is_told_before_it_is_paid(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = paid_account(monkeypatch, [5])
+    shown, told = io.StringIO(), []
+
+    async def pay(*_: object) -> L1Receipt:
+        told.append(shown.getvalue())
+        return L1Receipt(b"", BLOCK, b"", True, 1, 1)
+
+    account.faucet = account.deposit = pay
+    await money._deposit(Money(1), b"", NOWHERE, Console(file=shown, width=200), faucet=True)
+    assert len(told) == 2
+    assert f"rollup {checksummed(ROLLUP)}" in told[0]
