@@ -7,6 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from typing import Any, Final, Self, TypeVar
 
+from node.client.ccxt_config import (
+    address_in,
+    flag_in,
+    pinned_in,
+    require_no_options,
+    secret_in,
+    timeout_in,
+)
 from node.client.ccxt_errors import (
     AuthenticationError,
     BadRequest,
@@ -24,14 +32,13 @@ from node.client.ccxt_structures import market_structure
 from node.client.ccxt_unanswered import Unanswered
 from node.client.errors import ConnectionLost
 from node.client.marks import MarkTable, follow_marks
-from node.client.pinned import Pinned
 from node.client.rest_calls import REST_S
 from node.client.session import Session, connect
 from node.client.subscription import Message
 from node.client.trader import Trader, wall_clock_ms
 from node.client.valuation import market_called
 from node.types.errors import PlimsollError
-from node.types.ids import Address, MarketId, address_from_hex, hex_from_address
+from node.types.ids import MarketId, hex_from_address
 from node.types.rules import MarketRules, Rules
 from node.types.units import MS_PER_S, Millis
 
@@ -40,9 +47,6 @@ T = TypeVar("T")
 
 CURRENT_S: Final = 5.0
 """How long an answer out of what is heard waits for a connection over which it is heard."""
-
-_MS_MAX: Final = 10**10
-"""Four months, in milliseconds: longer than anybody waits."""
 
 HAS: Final[dict[str, bool]] = {
     "spot": False, "margin": False, "swap": True, "future": False, "option": False,
@@ -92,9 +96,9 @@ class Venue:
     digits), ``walletAddress`` (the account, where the key is its agent's), ``quote`` (USDC),
     ``slippage`` (0.05: how far from the mark a market order without a price may go), ``timeout``
     (milliseconds for each request over HTTP, else ``RequestTimeout``; None: the client's, 10 s).
-    ``rollup``, ``chainId`` and ``sequencer`` are what is known of the exchange: a node of another
-    one is refused as below. ``enableRateLimit`` and empty ``options`` are taken as well: nothing is
-    held back here.
+    ``rollup``, ``chainId``, ``sequencer`` and ``rules`` (their digest) are what is known of the
+    exchange: a node of another one is refused as below. ``enableRateLimit`` and empty ``options``
+    are taken as well: nothing is held back here.
 
     Where another exchange answers at ``url`` than at first, every request and all that waits raises
     an ``ExchangeError`` of code 4002, until ``close``.
@@ -115,12 +119,12 @@ class Venue:
         self.url: str = asked.pop("url", "http://127.0.0.1:8480")
         self.quote: str = asked.pop("quote", "USDC")
         self.slippage = Decimal(str(asked.pop("slippage", "0.05")))
-        self.timeout = _timeout(asked.pop("timeout", None))
-        self.enableRateLimit = _flag("enableRateLimit", asked.pop("enableRateLimit", True))
-        _require_no_options(asked.pop("options", {}))
-        self._secret = _secret(asked.pop("privateKey", ""))
-        self._owner = _address(asked.pop("walletAddress", "") or None)
-        self._pinned = _pinned(asked)
+        self.timeout = timeout_in(asked.pop("timeout", None))
+        self.enableRateLimit = flag_in("enableRateLimit", asked.pop("enableRateLimit", True))
+        require_no_options(asked.pop("options", {}))
+        self._secret = secret_in(asked.pop("privateKey", ""))
+        self._owner = address_in(asked.pop("walletAddress", "") or None)
+        self._pinned = pinned_in(asked)
         if asked:
             raise BadRequest(f"plimsoll: unknown keys of the configuration: {sorted(asked)}")
         self.has = dict(HAS)
@@ -332,55 +336,3 @@ def require_none(params: Structure | None) -> None:
     """Raise ``BadRequest`` for params: none means anything here, and a slip must not pass."""
     if params:
         raise BadRequest(f"plimsoll: unknown params {sorted(params)}")
-
-
-def _timeout(told: object) -> float | None:
-    """Return a ``timeout`` in milliseconds, None for none."""
-    if told is None:
-        return None
-    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told < _MS_MAX:
-        raise BadRequest("plimsoll: timeout is a number of milliseconds above 0")
-    return told
-
-
-def _flag(name: str, told: object) -> bool:
-    if not isinstance(told, bool):
-        raise BadRequest(f"plimsoll: {name} is True or False")
-    return told
-
-
-def _require_no_options(told: object) -> None:
-    """Raise ``BadRequest`` for options of CCXT: one that does nothing must not pass."""
-    if not isinstance(told, dict):
-        raise BadRequest("plimsoll: options is a dictionary, and an empty one")
-    if told:
-        raise BadRequest(f"plimsoll: there are no such options: {sorted(map(str, told))}")
-
-
-def _secret(text: str) -> bytes:
-    try:
-        secret = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        secret = b"?"
-    if len(secret) not in {0, 32}:
-        # The text goes into no message: it may be a key with a digit too many.
-        raise AuthenticationError("plimsoll: a privateKey is 64 hexadecimal digits")
-    return secret
-
-
-def _address(text: object) -> Address | None:
-    """Return the address in ``text``, None for none. Raises ``BadRequest``."""
-    with translated():
-        return None if text is None else address_from_hex(str(text))
-
-
-def _pinned(asked: Structure) -> Pinned:
-    """Take out of ``asked`` what is known of the exchange."""
-    chain_id = asked.pop("chainId", None)
-    if chain_id is not None and (isinstance(chain_id, bool) or not isinstance(chain_id, int)):
-        raise BadRequest("plimsoll: chainId is a number")
-    return Pinned(
-        rollup=_address(asked.pop("rollup", None)),
-        chain_id=chain_id,
-        sequencer=_address(asked.pop("sequencer", None)),
-    )

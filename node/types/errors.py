@@ -642,7 +642,7 @@ class ConfigInvalid(SetupError):
 
 
 class WrongChain(SetupError):
-    """Journal, snapshot, contract or L1 endpoint belongs to another chain or another rollup."""
+    """Journal, snapshot, contract, L1 endpoint or node is of another exchange than is meant."""
 
     code = 4002
 

@@ -89,7 +89,7 @@ class FundingTrader:
 
 async def main(asked: argparse.Namespace) -> None:
     """Connect, trade, and tell how it ended."""
-    config = {"url": asked.node, "privateKey": read_key(asked.key).hex()}
+    config = {"url": asked.node, "privateKey": read_key(asked.key).hex(), "rollup": asked.rollup}
     async with PlimsollExchange(config) as exchange:
         trader = FundingTrader(exchange, asked.symbol, asked.size)
         await trader.run(asked.seconds, asked.threshold_bp / 10_000)
@@ -100,6 +100,7 @@ async def main(asked: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--node", default=DEFAULT_NODE)
+    parser.add_argument("--rollup", help="the exchange's contract, where it is known")
     parser.add_argument("--key", default="dev:2", help="a file, env:NAME or dev:N")
     parser.add_argument("--symbol", default="BTC/USDC:USDC")
     parser.add_argument("--size", type=float, default=0.01)

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from node.app.cli.arguments import read_market, read_units
-from node.app.cli.options import DEFAULT_NODE, read_key
+from node.app.cli.options import DEFAULT_NODE, pinned_to, read_key
 from node.client.marks import MarkTable, follow_marks
 from node.client.session import connect
 from node.client.switch import armed
@@ -117,7 +117,7 @@ class Maker:
 
 async def main(asked: argparse.Namespace) -> None:
     """Connect, quote, and tell what is left."""
-    async with connect(asked.node) as session:
+    async with connect(asked.node, pinned=pinned_to(asked.rollup)) as session:
         market, rules = read_market(asked.market, session.rules)
         size = Lots(read_units("size", asked.size, rules.lot_decimals))
         trader = await Trader.open(session, read_key(asked.key))
@@ -131,6 +131,7 @@ async def main(asked: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--node", default=DEFAULT_NODE)
+    parser.add_argument("--rollup", help="the exchange's contract, where it is known")
     parser.add_argument("--key", default="dev:1", help="a file, env:NAME or dev:N")
     parser.add_argument("--market", default="BTC-PERP")
     parser.add_argument("--size", default="0.01")

@@ -81,6 +81,7 @@ async def test_the_adapter_holds_a_node_to_what_its_configuration_knows(
 ) -> None:
     known = {"rollup": hex_from_address(ROLLUP), "chainId": DOMAIN.chain_id}
     known["sequencer"] = hex_from_address(test_session.SEQUENCER)
+    known["rules"] = "0x" + RULES.digest().hex()
     async with server_with(introducing(**{field: told})) as url:
         exchange = PlimsollExchange({"url": url, **known})
         with pytest.raises(ExchangeError) as wrong:
@@ -93,7 +94,14 @@ async def test_the_adapter_holds_a_node_to_what_its_configuration_knows(
 
 @pytest.mark.parametrize(
     "config",
-    [{"rollup": "0x12"}, {"rollup": ""}, {"rollup": 7}, {"sequencer": "x"}, {"chainId": "1"}],
+    [
+        {"rollup": "0x12"},
+        {"rollup": ""},
+        {"rollup": 7},
+        {"sequencer": "x"},
+        {"chainId": "1"},
+        {"rules": "0x11"},
+    ],
 )
 def test_the_adapter_refuses_what_names_no_exchange(config: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
