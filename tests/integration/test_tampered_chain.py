@@ -86,7 +86,9 @@ async def verdict_on(rpc: str, posted: PostedLog, folder: Path) -> dict[str, Any
     report: dict[str, Any] = msgspec.json.decode(file.read_bytes())
     difference = report["difference"]
     assert not report["ok"]
-    assert f"{difference['fault']} in batch {difference['batch']}" in child.output
+    batch = difference["batch"]
+    place = f"in batch {batch}" if batch >= 0 else "before the first batch"
+    assert f"{difference['fault']} {place}" in child.output
     return report
 
 

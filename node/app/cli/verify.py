@@ -83,7 +83,8 @@ def _tell(verdict: Verdict, console: Console) -> None:
 
 
 def _tell_difference(found: Difference, console: Console) -> None:
-    console.print(f"DIFFERENT  {found.fault.value} in batch {found.batch}", style="bold red")
+    place = f"in batch {found.batch}" if found.batch >= 0 else "before the first batch"
+    console.print(f"DIFFERENT  {found.fault.value} {place}", style="bold red")
     if found.first_sequence:
         console.print(
             f"  commands   {found.first_sequence} … {found.last_sequence} {found.command}".rstrip()
