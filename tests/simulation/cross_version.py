@@ -95,18 +95,24 @@ def _roots(batches: Iterable[bytes]) -> Iterator[str]:
 
 
 def _log(seed: int, temper: str, draws: int) -> list[Command]:
-    """Return the accepted commands among ``draws``: what a sequencer would have put in its log."""
+    """Return the accepted commands among ``draws``: what a sequencer would have put in its log.
+
+    No block of it is empty, since a sequencer opens none but for a command.
+    """
     state = State.genesis(RULES, DOMAIN)
     source = RandomLog(seed, TEMPERS[temper], state)
     log: list[Command] = []
+    opened = False
     for _ in range(draws):
         command = source.draw()
-        if not _can_be_sent(command):
+        opens = isinstance(command, OpenBlock)
+        if not _can_be_sent(command) or (opens and opened):
             continue
         happened = apply(state, command)
         if not (happened and isinstance(happened[0], Rejected)):
             log.append(_signed(command))
-    return log
+            opened = opens
+    return log[:-1] if opened else log
 
 
 def _can_be_sent(command: Command) -> bool:
