@@ -16,8 +16,7 @@ import msgspec
 import pytest
 
 from node.adapters.http.config import HttpConfig
-from node.client import channels, retry
-from node.client import session as client
+from node.client import channels, hello, retry
 from node.client.errors import ConnectionLost
 from node.client.fills import Fills
 from node.client.local_account import LocalAccount
@@ -284,7 +283,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError(subscription.params)
 
     monkeypatch.setattr(Subscription, "start_over", start_over)
-    for module in (client, channels):
+    for module in (hello, channels):
         monkeypatch.setattr(module, "ANSWER_S", 0.2)
     monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 0.1)
